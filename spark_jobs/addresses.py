@@ -1,0 +1,73 @@
+"""Addresses of tables: a path, or a name in the catalog."""
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from spark_jobs.errors import SettingsError
+
+TableFormat = Literal["delta", "parquet"]
+
+_PREFIX = re.compile(r"(delta|parquet):(?!//)(.+)", re.DOTALL)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
+_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){1,2}")
+
+
+@dataclass(frozen=True)
+class Address:
+    """A table: `location` is a path or a catalog name; `format` is None where none was said."""
+
+    location: str
+    is_path: bool
+    format: TableFormat | None
+
+    def __str__(self) -> str:
+        return self.location
+
+    @property
+    def sql_name(self) -> str:
+        """How SQL names the Delta table: delta.`/path` or `catalog`.`schema`.`table`."""
+        if self.is_path:
+            return f"delta.`{self.location.replace('`', '``')}`"
+        return ".".join(f"`{part}`" for part in self.location.split("."))
+
+    def parent(self) -> str:
+        """The folder or schema that the table lies in."""
+        if self.is_path:
+            return self.location.rstrip("/").rpartition("/")[0] or "/"
+        return self.location.rpartition(".")[0]
+
+
+def parse_address(text: str) -> Address:
+    """Read `/x/y`, `./x`, `s3://b/x`, `delta:/x`, `parquet:/x` or `catalog.schema.table`.
+
+    A relative path is made absolute, since Spark's driver may run elsewhere. A bare word is
+    refused: it could be either.
+    """
+    if not text.strip():
+        raise SettingsError("an address is empty: expected a path or catalog.schema.table")
+    prefixed = _PREFIX.fullmatch(text)
+    if prefixed:
+        return Address(_absolute(prefixed[2]), True, prefixed[1])  # type: ignore[arg-type]
+    if "/" in text:
+        return Address(_absolute(text), True, None)
+    if _NAME.fullmatch(text) and not text.endswith((".parquet", ".json", ".txt")):
+        return Address(text, False, None)
+    if os.path.exists(text) or text.endswith((".parquet", ".json", ".txt")):
+        return Address(_absolute(text), True, None)
+    raise SettingsError(
+        f"address {text!r} is neither a path nor schema.table: write './{text}' for a folder"
+    )
+
+
+def join_address(parent: str, name: str) -> str:
+    """The address of a table `name` in a folder or schema."""
+    is_path = "/" in parent or parent == "."
+    return f"{parent.rstrip('/')}/{name}" if is_path else f"{parent}.{name}"
+
+
+def _absolute(path: str) -> str:
+    if _SCHEME.match(path):
+        return path.rstrip("/") if not path.endswith(":/") else path
+    return os.path.abspath(os.path.expanduser(path))

@@ -1,0 +1,1 @@
+"""Counting matches and thinning out the captions of head entries."""

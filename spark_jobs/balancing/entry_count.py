@@ -1,0 +1,37 @@
+"""Entry counts: how many captions match each entry."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from spark_jobs.schemas import ENTRY_COUNT, ENTRY_ID, ENTRY_IDS, TASK_COUNTS
+from udfs.balancing import EntryCounter
+
+
+def count_matches(matches: DataFrame) -> DataFrame:
+    """Rows of `matches` that hold each entry id: entry_id, entry_count, only ids that occur.
+
+    Each task counts into one vector and gives one sparse result, so that the ids are never
+    exploded into rows.
+    """
+    counted = matches.select(ENTRY_IDS).mapInArrow(count_in_task, TASK_COUNTS)
+    return counted.groupBy(ENTRY_ID).agg(F.sum(ENTRY_COUNT).alias(ENTRY_COUNT))
+
+
+def name_entries(counts: DataFrame, bank: DataFrame, *, column: str = ENTRY_COUNT) -> DataFrame:
+    """A row for each entry of the bank, `column` 0 where it was not counted, by entry_id."""
+    named = bank.join(counts.withColumnRenamed(ENTRY_COUNT, column), on=ENTRY_ID, how="left")
+    return named.withColumn(column, F.coalesce(column, F.lit(0).cast("long"))).orderBy(ENTRY_ID)
+
+
+def count_in_task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The function of mapInArrow behind `count_matches`."""
+    counter = EntryCounter()
+    for batch in batches:
+        counter.add(batch.column(ENTRY_IDS))
+    ids, counts = counter.counts()
+    yield pa.RecordBatch.from_arrays([pa.array(ids), pa.array(counts)], [ENTRY_ID, ENTRY_COUNT])
+
+

@@ -1,0 +1,56 @@
+"""Reading a concept bank: a table, a MetaCLIP metadata.json, or a text file of entries."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from spark_jobs import schemas
+from spark_jobs.concepts.sources import lines, metaclip_json
+from spark_jobs.errors import InputDataError
+from spark_jobs.job import Run
+from spark_jobs.schemas import ENTRY, ENTRY_ID
+from spark_jobs.tables import read_text
+
+
+@dataclass(frozen=True)
+class Bank:
+    """A bank on the driver: `entries` in the order of their ids, and as a frame for joins."""
+
+    entries: pa.StringArray
+    frame: DataFrame
+
+
+def read_bank(run: Run, address: str) -> Bank:
+    """Read a bank; InputDataError where it is empty or its ids are not 0..n-1."""
+    if address.endswith(".json"):
+        entries = metaclip_json(read_text(run.spark, address), address)[ENTRY]
+        return _of_entries(run, entries.combine_chunks())
+    if address.endswith(".txt"):
+        entries = lines(read_text(run.spark, address), address)[ENTRY]
+        return _of_entries(run, entries.combine_chunks())
+    frame = run.read(address, schemas.ENTRIES).select(ENTRY_ID, ENTRY)
+    rows = frame.toPandas().sort_values(ENTRY_ID)
+    if rows.empty:
+        raise InputDataError(f"bank {address} has no entries")
+    check_ids(rows[ENTRY_ID].to_numpy(), f"bank {address}")
+    if rows[ENTRY].isna().any():
+        raise InputDataError(f"bank {address}: column 'entry' holds nulls")
+    return Bank(pa.array(rows[ENTRY], pa.string()), frame)
+
+
+def check_ids(entry_ids: np.ndarray[tuple[int], np.dtype[np.int32]], table: str) -> None:
+    """Raise InputDataError unless the sorted ids are 0..n-1."""
+    wrong = np.flatnonzero(entry_ids != np.arange(entry_ids.size))
+    if wrong.size:
+        raise InputDataError(
+            f"{table}: entry_id must be 0..{entry_ids.size - 1}, each once; "
+            f"found {entry_ids[wrong[0]]} in place of {wrong[0]}"
+        )
+
+
+def _of_entries(run: Run, entries: pa.StringArray) -> Bank:
+    ids = pa.array(np.arange(len(entries), dtype=np.int32))
+    rows = pa.table({ENTRY_ID: ids, ENTRY: entries}).to_pandas()
+    return Bank(entries, run.spark.createDataFrame(rows, schemas.ENTRIES))

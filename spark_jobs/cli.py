@@ -1,0 +1,193 @@
+"""The command line: `captionlake <job>`, and each job's file alone under spark-submit."""
+
+import inspect
+import json
+import logging
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Annotated, Any, cast
+
+import typer
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+import spark_jobs.jobs
+from spark_jobs import __version__
+from spark_jobs.conf_files import conf_path
+from spark_jobs.errors import CurationError
+from spark_jobs.job import Job, Pipeline
+from spark_jobs.launch import error_line, execute
+from spark_jobs.settings import Settings, load_settings, read_yaml_map
+
+AnyJob = Job[Any] | Pipeline[Any]
+
+_log = logging.getLogger(__name__)
+
+
+def all_jobs() -> dict[str, AnyJob]:
+    """Every job by name, in alphabetical order: the `JOB` of each module in spark_jobs.jobs."""
+    modules = sorted(module.name for module in iter_modules(spark_jobs.jobs.__path__))
+    jobs = [import_module(f"spark_jobs.jobs.{name}").JOB for name in modules]
+    return {job.name: job for job in jobs}
+
+
+def main() -> None:
+    """The console script."""
+    app = typer.Typer(
+        name="captionlake",
+        help="Curate image-text pairs for CLIP-like models. `captionlake jobs` lists the jobs.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    for job in all_jobs().values():
+        app.command(job.name, help=job.summary)(command(job))
+    app.command("jobs", help="List the jobs, a line each.")(_list_jobs)
+    app.callback()(_version)
+    app()
+
+
+def run_alone(job: AnyJob) -> None:
+    """The command line of one job's own file: `spark-submit match_concepts.py --set ...`."""
+    typer.run(command(job))
+
+
+def command(job: AnyJob) -> Callable[..., None]:
+    """The function behind a job's command: an option for each setting, then the common ones."""
+
+    def body(**given: Any) -> None:
+        config, overrides = given.pop("config"), given.pop("set_") or []
+        force = given.pop("force")
+        _set_up_logging()
+        named = {name: text for name, text in given.items() if text is not None}
+        finish(job, config, overrides, named, force=force)
+
+    parameters = [
+        *(_argument(job.settings, name) for name in job.arguments),
+        *(_option(job, name) for name in job.settings.model_fields if name not in job.arguments),
+        *_COMMON,
+    ]
+    body.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    body.__annotations__ = {p.name: p.annotation for p in parameters}
+    body.__doc__ = job.summary
+    return body
+
+
+def finish(
+    job: AnyJob,
+    config: Path | None,
+    overrides: list[str],
+    given: dict[str, str],
+    *,
+    force: bool,
+) -> None:
+    """Run the job and print its summary; on a fault one line on stderr and the exit code."""
+    try:
+        settings = load_settings(job.settings, job.name, config, overrides, given)
+        summary = execute(job, settings, force=force, say=_say)
+    except CurationError as fault:
+        _say(error_line(fault))
+        failed = {"job": job.name, "status": "failed", "error": error_line(fault)}
+        typer.echo(json.dumps(failed))
+        raise typer.Exit(fault.exit_code) from None
+    typer.echo(json.dumps(summary.as_dict()))
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _set_up_logging() -> None:
+    """Plain lines with a time; on a terminal only warnings, since Spark shows its own progress."""
+    level = logging.WARNING if sys.stderr.isatty() else logging.INFO
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(stream=sys.stderr, level=level, format=form)
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+
+
+def _list_jobs() -> None:
+    jobs = all_jobs()
+    width = max(map(len, jobs))
+    for job in jobs.values():
+        typer.echo(f"{job.name:<{width}}  {job.summary}")
+
+
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def _argument(model: type[Settings], name: str) -> inspect.Parameter:
+    help_ = model.model_fields[name].description
+    annotation = Annotated[str | None, typer.Argument(help=help_, show_default=False)]
+    return _parameter(name, annotation, None)
+
+
+def _option(job: AnyJob, name: str) -> inspect.Parameter:
+    field = job.settings.model_fields[name]
+    flag = f"--{name.replace('_', '-')}"
+    help_ = f"{field.description or ''} {_type_and_default(job, name, field)}".strip()
+    annotation = Annotated[
+        str | None, typer.Option(flag, help=help_, show_default=False, metavar="VALUE")
+    ]
+    return _parameter(name, annotation, None)
+
+
+def _type_and_default(job: AnyJob, name: str, field: FieldInfo) -> str:
+    base = conf_path("base", f"{job.name.replace('-', '_')}.yml")
+    values = read_yaml_map(base) if base.exists() else {}
+    kind = getattr(field.annotation, "__name__", None) or str(field.annotation)
+    if kind in {"Optional", "Union", "Literal"}:
+        kind = str(field.annotation)
+    kind = _plain(kind)
+    default = values.get(name, field.default)
+    if default is PydanticUndefined:
+        return f"[{kind}; required]"
+    return f"[{kind}]" if default is None else f"[{kind}; default {default}]"
+
+
+def _plain(kind: str) -> str:
+    """A type as a user reads it: without module names and wrappers."""
+    import re
+
+    kind = re.sub(r"Annotated\[(\w+),.*?\)\]", r"\1", kind)
+    kind = re.sub(r"Literal\[(.*?)\]", lambda m: m[1].replace("'", ""), kind.replace("typing.", ""))
+    kind = re.sub(r"Optional\[(.*)\]", r"\1", kind)
+    return kind.replace(" | None", "").replace("str", "text")
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, kind, default=default, annotation=annotation)
+
+
+_COMMON = [
+    _parameter(
+        "config",
+        cast(Any, Annotated[Path | None, typer.Option(help="YAML file of settings.")]),
+        None,
+    ),
+    _parameter(
+        "set_",
+        cast(
+            Any,
+            Annotated[
+                list[str] | None,
+                typer.Option("--set", help="key=value, over all else.", metavar="KEY=VALUE"),
+            ],
+        ),
+        None,
+    ),
+    _parameter(
+        "force",
+        cast(Any, Annotated[bool, typer.Option("--force", help="Run even if up to date.")]),
+        False,
+    ),
+]

@@ -1,0 +1,1 @@
+"""One row of each group of equal captions or urls."""

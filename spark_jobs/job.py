@@ -1,0 +1,92 @@
+"""What a job is: a name, its settings, and a function from tables to tables."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+from spark_jobs import schemas, tables
+from spark_jobs.addresses import join_address
+from spark_jobs.settings import S, Settings
+
+Counts: TypeAlias = dict[str, int]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a job: who it is, and its reads and writes.
+
+    `inputs` maps each input address to the version that this run reads.
+    """
+
+    spark: SparkSession
+    job: str
+    run_id: str
+    settings_sha: str
+    workspace: str
+    inputs: dict[str, str]
+
+    def read(self, address: str, needed: StructType) -> DataFrame:
+        """Read an input at this run's version, or an output that this run has written."""
+        return tables.read_table(self.spark, address, needed, version=self.inputs.get(address))
+
+    def write(self, frame: DataFrame, address: str) -> int:
+        """Replace a table and give its number of rows."""
+        return tables.write_table(frame, address, self.commit())
+
+    def reject(self, frame: DataFrame) -> None:
+        """Add rows to the workspace's `rejected`; once, however often the run is repeated."""
+        tables.append_table(frame, self.rejected_address, self.commit())
+
+    def rejected(self) -> DataFrame:
+        """This run's rows in `rejected`."""
+        every = tables.read_table(self.spark, self.rejected_address, schemas.REJECTED)
+        return every.where(every[schemas.RUN_ID] == self.run_id)
+
+    @property
+    def rejected_address(self) -> str:
+        return join_address(self.workspace, "rejected")
+
+    def commit(self) -> dict[str, str]:
+        """What a commit's userMetadata says of its run."""
+        return {"run_id": self.run_id, "job": self.job, "settings_sha": self.settings_sha}
+
+
+@dataclass(frozen=True)
+class Job(Generic[S]):
+    """A job: `run` does the work and gives the counts for people and for the `runs` table.
+
+    `arguments` are settings that the command line also takes by position.
+    """
+
+    name: str
+    summary: str
+    settings: type[S]
+    run: Callable[[Run, S], Counts]
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """A job with its settings, as part of a larger one."""
+
+    job: Job[Any]
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Pipeline(Generic[S]):
+    """Several jobs as one command.
+
+    `steps` is asked for the next step only after the one before has run, so that it may look at
+    what that wrote. `closing` gives the lines to show at the end.
+    """
+
+    name: str
+    summary: str
+    settings: type[S]
+    steps: Callable[[SparkSession, S], Iterator[Step]]
+    closing: Callable[[SparkSession, S], list[str]] | None = None
+    arguments: tuple[str, ...] = ()

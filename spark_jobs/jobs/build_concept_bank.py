@@ -1,0 +1,109 @@
+"""build-concept-bank: entries from one or more sources, with ids in bank order."""
+
+from typing import Literal
+
+import pyarrow as pa
+from pydantic import Field, field_validator
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from spark_jobs import schemas
+from spark_jobs.concepts.bank import concept_bank
+from spark_jobs.concepts.sources import imagenet, lines, metaclip_json
+from spark_jobs.job import Counts, Job, Run
+from spark_jobs.schemas import FAULT, REASON, RUN_ID, UID
+from spark_jobs.settings import OutputAddress, Settings, nearest
+from spark_jobs.tables import read_text
+
+_FROM_FILE = {"metaclip_json": metaclip_json, "lines": lines}
+_EMBEDDED = ("imagenet1k", "imagenet22k")
+_FAULTS = ("duplicate", "empty", "never_matches")
+
+
+class BuildConceptBank(Settings):
+    """Settings of build-concept-bank."""
+
+    sources: list[str] = Field(
+        min_length=1,
+        description="metaclip_json:FILE, lines:FILE, imagenet1k, imagenet22k; in bank order",
+    )
+    parity: bool = Field(
+        True,
+        description="keep duplicate, empty and never-matching entries, so that ids are positions "
+        "in the source as in MetaCLIP; false puts them into rejected",
+    )
+    output: OutputAddress = Field(description="the concept bank")
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _one_source_is_a_list(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
+    @field_validator("sources")
+    @classmethod
+    def _known_kinds(cls, value: list[str]) -> list[str]:
+        for source in value:
+            kind, _, path = source.partition(":")
+            known = [*_FROM_FILE, *_EMBEDDED]
+            if kind not in known:
+                raise ValueError(f"unknown kind {kind!r}{nearest(kind, known)}")
+            if bool(path) != (kind in _FROM_FILE):
+                wanted = f"{kind}:FILE" if kind in _FROM_FILE else f"{kind} without a file"
+                raise ValueError(f"{source!r}: expected {wanted}")
+        return value
+
+    def addresses(self, role: Literal["input", "output", "workspace"]) -> dict[str, str]:
+        """As for all settings; the files of the sources are inputs too."""
+        files = [path for source in self.sources if (path := source.partition(":")[2])]
+        named = {f"sources.{i}": path for i, path in enumerate(files)}
+        return named if role == "input" else super().addresses(role)
+
+
+def run(run: Run, settings: BuildConceptBank) -> Counts:
+    """Read every source, report faulty entries, and write the bank."""
+    read = [_read_source(run, source) for source in settings.sources]
+    bank, left_out = concept_bank(read, parity=settings.parity)
+    faulty = left_out if left_out.num_rows else bank.filter(pa.compute.is_valid(bank[FAULT]))
+    faults = faulty[FAULT].to_pylist()
+    run.write(_frame(run, bank), settings.output)
+    if left_out.num_rows:
+        _reject(run, left_out)
+    found = {fault: faults.count(fault) for fault in _FAULTS}
+    return {"entries": bank.num_rows, "left_out": left_out.num_rows, **found}
+
+
+def _read_source(run: Run, source: str) -> pa.Table:
+    kind, _, path = source.partition(":")
+    if kind in _EMBEDDED:
+        return imagenet(kind)  # type: ignore[arg-type]
+    return _FROM_FILE[kind](read_text(run.spark, path), path)
+
+
+def _frame(run: Run, bank: pa.Table) -> DataFrame:
+    rows = bank.to_pandas(integer_object_nulls=True)  # no float where class_idx is null
+    return run.spark.createDataFrame(rows, schemas.CONCEPT_BANK)
+
+
+def _reject(run: Run, left_out: pa.Table) -> None:
+    rows = _frame(run, left_out).select(
+        F.lit(run.run_id).alias(RUN_ID),
+        F.lit(run.job).alias("job"),
+        F.col(FAULT).alias(REASON),
+        F.lit(None).cast("string").alias(UID),
+        F.to_json(F.struct(*schemas.CONCEPT_BANK.names)).alias("row"),
+        F.lit(None).cast("binary").alias("raw"),
+    )
+    run.reject(rows)
+
+
+JOB = Job(
+    "build-concept-bank",
+    "Build a concept bank from metadata.json, text files or ImageNet synsets.",
+    BuildConceptBank,
+    run,
+)
+
+if __name__ == "__main__":
+    from spark_jobs.cli import run_alone
+
+    run_alone(JOB)

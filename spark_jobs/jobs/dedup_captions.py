@@ -1,0 +1,43 @@
+"""dedup-captions: one row of each group of equal captions or urls."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from spark_jobs import schemas
+from spark_jobs.dedup.exact import keep_smallest_uid
+from spark_jobs.errors import MissingColumnError
+from spark_jobs.job import Counts, Job, Run
+from spark_jobs.settings import InputAddress, OutputAddress, Settings
+
+
+class DedupCaptions(Settings):
+    """Settings of dedup-captions."""
+
+    captions: InputAddress = Field(description="table of captions, with uid and caption")
+    by: Literal["caption", "url", "caption+url"] = Field(
+        "caption", description="columns that make two rows copies of each other"
+    )
+    output: OutputAddress = Field(description="captions without the copies")
+
+
+def run(run: Run, settings: DedupCaptions) -> Counts:
+    """Keep the smallest uid of each group."""
+    captions = run.read(settings.captions, schemas.CAPTIONS)
+    by = settings.by.split("+")
+    absent = [column for column in by if column not in captions.columns]
+    if absent:
+        raise MissingColumnError(
+            f"table {settings.captions} has no column {absent[0]!r}; use --by caption"
+        )
+    rows_in = captions.count()
+    kept = run.write(keep_smallest_uid(captions, by=by), settings.output)
+    return {"rows_in": rows_in, "kept": kept, "duplicates": rows_in - kept}
+
+
+JOB = Job("dedup-captions", "Keep one row of each group of equal captions.", DedupCaptions, run)
+
+if __name__ == "__main__":
+    from spark_jobs.cli import run_alone
+
+    run_alone(JOB)

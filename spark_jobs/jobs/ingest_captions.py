@@ -1,0 +1,166 @@
+"""ingest-captions: captions of any form into one table with a uid per row."""
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from pydantic import Field, PositiveInt, field_validator
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from spark_jobs.addresses import parse_address
+from spark_jobs.errors import CurationError, InputDataError, SettingsError
+from spark_jobs.ingest.jsonl import rows_from_jsonl
+from spark_jobs.ingest.normalise import accepted, caption_rows, rejected
+from spark_jobs.ingest.presets import PRESETS, InputFormat, column_map
+from spark_jobs.ingest.text_lines import captions_from_lines
+from spark_jobs.job import Counts, Job, Run
+from spark_jobs.schemas import REASON
+from spark_jobs.settings import InputAddress, OutputAddress, Settings, nearest
+from spark_jobs.tables import list_files
+
+_FORMAT_OF: dict[str, InputFormat] = {
+    ".parquet": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".txt": "lines",
+}
+
+
+class TooManyRejectedError(CurationError):
+    """The rows that could not be taken are more than the settings allow."""
+
+    exit_code = 4
+
+
+class IngestCaptions(Settings):
+    """Settings of ingest-captions."""
+
+    input: InputAddress = Field(description="file, folder or glob of captions")
+    preset: str | None = Field(None, description=f"one of {', '.join(PRESETS)}")
+    format: InputFormat | None = Field(None, description="default: the preset's, or by file name")
+    columns: dict[str, str] | None = Field(
+        None, description="map from our column names to the input's: {caption: TEXT, url: URL}"
+    )
+    carry: bool = Field(True, description="keep the input's other columns")
+    source: str | None = Field(None, description="value of the column source")
+    max_caption_bytes: PositiveInt = Field(16_777_216, description="longer captions are rejected")
+    max_rejected_fraction: float = Field(
+        1.0, ge=0, le=1, description="exit code 4 above this share of rejected rows (0-1)"
+    )
+    output: OutputAddress = Field(description="table of captions, a row per uid")
+
+    @field_validator("preset")
+    @classmethod
+    def _known_preset(cls, value: str | None) -> str | None:
+        if value is not None and value not in PRESETS:
+            raise ValueError(f"unknown preset{nearest(value, PRESETS)}; there are {[*PRESETS]}")
+        return value
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What was read: the rows and, for the accounts, a frame with as many rows."""
+
+    rows: DataFrame
+    counted: DataFrame
+    columns: list[str]
+
+
+def run(run: Run, settings: IngestCaptions) -> Counts:
+    """Rows in are always rows out plus rejected; a run that cannot show it fails."""
+    source = _read(run, settings)
+    preset = PRESETS[settings.preset] if settings.preset else None
+    mapping = column_map(preset, settings.columns, source.columns)
+    rows = caption_rows(
+        source.rows,
+        mapping,
+        carry=settings.carry,
+        source=settings.source,
+        max_caption_bytes=settings.max_caption_bytes,
+    )
+    rows_in = source.counted.count()
+    kept = run.write(accepted(rows), settings.output)
+    reasons = _reject(run, rows) if kept < rows_in else {}
+    n_rejected = sum(reasons.values())
+    if rows_in != kept + n_rejected:
+        raise InputDataError(
+            f"{settings.input}: {rows_in} rows were read, but {kept} kept and {n_rejected} "
+            "rejected; it changed while it was read, run again"
+        )
+    _refuse_too_many(settings, rows_in, n_rejected)
+    return {"rows_in": rows_in, "kept": kept, "rejected": n_rejected, **reasons}
+
+
+def _reject(run: Run, rows: DataFrame) -> dict[str, int]:
+    run.reject(rejected(rows, run_id=run.run_id, job=run.job))
+    reasons = run.rejected().groupBy(REASON).agg(F.count("*").alias("n")).collect()
+    return {row[REASON]: row["n"] for row in sorted(reasons)}
+
+
+def _refuse_too_many(settings: IngestCaptions, rows_in: int, n_rejected: int) -> None:
+    if n_rejected > settings.max_rejected_fraction * rows_in:
+        raise TooManyRejectedError(
+            f"{settings.input}: {n_rejected} of {rows_in} rows were rejected, more than "
+            f"max_rejected_fraction = {settings.max_rejected_fraction}; the table 'rejected' has why"
+        )
+
+
+def _read(run: Run, settings: IngestCaptions) -> _Source:
+    path = parse_address(settings.input).location
+    match _input_format(run, settings):
+        case "parquet":
+            rows = run.spark.read.parquet(path)
+            return _Source(rows, rows, rows.columns)
+        case "jsonl":
+            lines = run.spark.read.text(path, lineSep="\n")
+            rows = rows_from_jsonl(lines, _json_schema(run, path))
+            blank = F.trim(F.regexp_replace("value", r"\s", "")) == ""
+            return _Source(rows, lines.where(~blank), _input_columns(rows))
+        case "lines":
+            lines = run.spark.read.text(path, lineSep="\n")
+            rows = captions_from_lines(lines)
+            return _Source(rows, lines, rows.columns)
+
+
+def _json_schema(run: Run, path: str) -> StructType:
+    inferred = run.spark.read.json(path).schema
+    return StructType([field for field in inferred if field.name != "_corrupt_record"])
+
+
+def _input_columns(rows: DataFrame) -> list[str]:
+    return [name for name in rows.columns if name not in {"_line", "_fault"}]
+
+
+def _input_format(run: Run, settings: IngestCaptions) -> InputFormat:
+    """The format that was said, the preset's, or the one that the files' names tell."""
+    if settings.format is not None:
+        return settings.format
+    if settings.preset is not None:
+        return PRESETS[settings.preset].format
+    suffixes = {_suffix(file) for file in list_files(run.spark, settings.input)}
+    formats = {_FORMAT_OF.get(suffix) for suffix in suffixes}
+    only = formats.pop() if len(formats) == 1 else None
+    if only is None:
+        raise SettingsError(
+            f"{settings.input}: files end in {', '.join(sorted(suffixes))}; "
+            "give --format parquet, jsonl or lines, or a --preset"
+        )
+    return only
+
+
+def _suffix(file: str) -> str:
+    return PurePosixPath(file.removesuffix(".gz")).suffix.lower()
+
+
+JOB = Job(
+    "ingest-captions",
+    "Read captions from parquet, JSON lines or text into one table.",
+    IngestCaptions,
+    run,
+)
+
+if __name__ == "__main__":
+    from spark_jobs.cli import run_alone
+
+    run_alone(JOB)

@@ -1,0 +1,1 @@
+"""Finding the entries of a concept bank in captions."""

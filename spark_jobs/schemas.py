@@ -1,0 +1,118 @@
+"""Every column name and table schema of captionlake."""
+
+from pyspark.sql.types import (
+    ArrayType,
+    BinaryType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    LongType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampType,
+)
+
+UID = "uid"
+CAPTION = "caption"
+URL = "url"
+WIDTH = "width"
+HEIGHT = "height"
+NSFW = "nsfw"
+PUNSAFE = "punsafe"
+SIMILARITY = "similarity"
+LICENSE = "license"
+LANG = "lang"
+SOURCE = "source"
+
+ENTRY_ID = "entry_id"
+ENTRY = "entry"
+WNID = "wnid"
+LEMMA = "lemma"
+GLOSS = "gloss"
+CLASS_IDX = "class_idx"
+FAULT = "fault"
+
+ENTRY_IDS = "entry_ids"
+ENTRY_COUNT = "entry_count"
+KEEP_PROBABILITY = "keep_probability"
+KEPT_COUNT = "kept_count"
+
+RUN_ID = "run_id"
+JOB = "job"
+REASON = "reason"
+
+# The known columns of a captions table, in the order in which an ingest writes them.
+CAPTION_COLUMNS = StructType(
+    [
+        StructField(UID, StringType(), nullable=False),
+        StructField(CAPTION, StringType(), nullable=False),
+        StructField(URL, StringType()),
+        StructField(WIDTH, IntegerType()),
+        StructField(HEIGHT, IntegerType()),
+        StructField(NSFW, StringType()),
+        StructField(PUNSAFE, FloatType()),
+        StructField(SIMILARITY, FloatType()),
+        StructField(LICENSE, StringType()),
+        StructField(LANG, StringType()),
+        StructField(SOURCE, StringType()),
+    ]
+)
+CAPTIONS = StructType([StructField(UID, StringType()), StructField(CAPTION, StringType())])
+
+CONCEPT_BANK = StructType(
+    [
+        StructField(ENTRY_ID, IntegerType()),
+        StructField(ENTRY, StringType()),
+        StructField(LANG, StringType()),
+        StructField(SOURCE, StringType()),
+        StructField(WNID, StringType()),
+        StructField(LEMMA, StringType()),
+        StructField(GLOSS, StringType()),
+        StructField(CLASS_IDX, IntegerType()),
+        StructField(FAULT, StringType()),  # duplicate, empty, never_matches; null for a sound entry
+    ]
+)
+ENTRIES = StructType([StructField(ENTRY_ID, IntegerType()), StructField(ENTRY, StringType())])
+
+MATCHES = StructType(
+    [StructField(UID, StringType()), StructField(ENTRY_IDS, ArrayType(IntegerType()))]
+)
+WEIGHED_MATCHES = StructType([*MATCHES.fields, StructField(KEEP_PROBABILITY, DoubleType())])
+ENTRY_COUNTS = StructType([*ENTRIES.fields, StructField(ENTRY_COUNT, LongType())])
+ENTRY_PROBABILITIES = StructType(
+    [
+        *ENTRY_COUNTS.fields,
+        StructField(KEEP_PROBABILITY, DoubleType()),
+        StructField(KEPT_COUNT, LongType()),
+    ]
+)
+# What one task counted: ids with a count above zero.
+TASK_COUNTS = StructType(
+    [StructField(ENTRY_ID, IntegerType()), StructField(ENTRY_COUNT, LongType())]
+)
+
+REJECTED = StructType(
+    [
+        StructField(RUN_ID, StringType()),
+        StructField(JOB, StringType()),
+        StructField(REASON, StringType()),
+        StructField(UID, StringType()),
+        StructField("row", StringType()),  # the input row as JSON
+        StructField("raw", BinaryType()),  # the bytes that are no valid UTF-8, where that is it
+    ]
+)
+RUNS = StructType(
+    [
+        StructField(RUN_ID, StringType()),
+        StructField(JOB, StringType()),
+        StructField("settings", StringType()),
+        StructField("settings_sha", StringType()),
+        StructField("code", StringType()),
+        StructField("inputs", StringType()),  # JSON: address -> version
+        StructField("outputs", StringType()),  # JSON: setting -> address
+        StructField("counts", StringType()),  # JSON: rows in, kept, dropped by reason
+        StructField("started", TimestampType()),
+        StructField("seconds", DoubleType()),
+    ]
+)

@@ -1,0 +1,90 @@
+"""The one SparkSession builder: Databricks, spark-submit, Spark Connect, or local mode."""
+
+import importlib.metadata
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from spark_jobs.conf_files import conf_path
+from spark_jobs.errors import CurationError
+from spark_jobs.java import java_options
+from spark_jobs.settings import read_yaml_map
+
+_log = logging.getLogger(__name__)
+
+
+def open_session(conf: Mapping[str, str] | None = None) -> SparkSession:
+    """Take the session that there is, else build one; `conf` adds to conf/spark in local mode.
+
+    A master is set only where nothing else decides it.
+    """
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        return active
+    if "DATABRICKS_RUNTIME_VERSION" in os.environ or "SPARK_REMOTE" in os.environ:
+        return SparkSession.builder.getOrCreate()
+    settings = _read_conf("session")
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:  # not started by spark-submit
+        settings |= _read_conf("local") | dict(conf or {})
+        _prepare_local_mode(settings)
+    builder = SparkSession.builder.appName("captionlake")
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
+def _read_conf(name: str) -> dict[str, str]:
+    return {key: str(value) for key, value in read_yaml_map(conf_path("spark", f"{name}.yml")).items()}
+
+
+def _prepare_local_mode(settings: dict[str, str]) -> None:
+    """Everything that must stand before the JVM starts: Java, jars, the workers' Python."""
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    options = java_options()
+    key = "spark.driver.extraJavaOptions"
+    settings[key] = f"{settings.get(key, '')} {options}".strip()
+    settings.setdefault("spark.ui.showConsoleProgress", str(sys.stderr.isatty()).lower())
+    if "CAPTIONLAKE_DEBUG" in os.environ:
+        settings["spark.log.level"] = "WARN"
+    settings |= delta_jars()
+    # Options of the JVM itself count only on the command line that starts it.
+    at_start = {k: v for k, v in settings.items() if k.startswith("spark.driver.") and v}
+    arguments = [part for k, v in at_start.items() for part in ("--conf", f"{k}={v}")]
+    os.environ["PYSPARK_SUBMIT_ARGS"] = shlex.join([*arguments, "pyspark-shell"])
+
+
+def delta_jars() -> dict[str, str]:
+    """The setting that gives Spark the Delta jars: files already fetched, else Maven coordinates.
+
+    Nothing is set where Spark's own jars folder holds Delta.
+    """
+    import pyspark
+
+    own = Path(os.environ.get("SPARK_HOME", Path(pyspark.__file__).parent)) / "jars"
+    if any(own.glob("delta-spark_*.jar")):
+        return {}
+    version = _delta_version()
+    fetched = Path.home() / ".ivy2" / "jars"
+    names = [
+        f"io.delta_delta-spark_2.12-{version}.jar",
+        f"io.delta_delta-storage-{version}.jar",
+        "org.antlr_antlr4-runtime-4.9.3.jar",
+    ]
+    if all((fetched / name).is_file() for name in names):
+        return {"spark.jars": ",".join(str(fetched / name) for name in names)}
+    _log.info("fetching the jars of Delta %s (once)", version)
+    return {"spark.jars.packages": f"io.delta:delta-spark_2.12:{version}"}
+
+
+def _delta_version() -> str:
+    try:
+        return importlib.metadata.version("delta-spark")
+    except importlib.metadata.PackageNotFoundError:
+        raise CurationError(
+            "Delta Lake is not there: pip install 'captionlake[spark]', or give Spark its jars"
+        ) from None

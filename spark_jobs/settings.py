@@ -1,0 +1,141 @@
+"""Settings of a job: YAML and `--set` in, a frozen pydantic model out, every fault named at once."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from spark_jobs.conf_files import conf_path
+from spark_jobs.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a setting's address is to the job: read, written, or the folder of its records."""
+
+    name: Literal["input", "output", "workspace"]
+
+
+InputAddress = Annotated[str, Role("input")]
+OutputAddress = Annotated[str, Role("output")]
+Workspace = Annotated[str, Role("workspace")]
+
+
+class Settings(BaseModel):
+    """Base of every job's settings: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workspace: Workspace | None = Field(
+        None, description="folder or catalog.schema of runs and rejected; default: output's parent"
+    )
+
+    def addresses(self, role: str) -> dict[str, str]:
+        """Setting -> address of every filled setting with this role, in the order of the fields."""
+        found = {
+            name: getattr(self, name)
+            for name, field in type(self).model_fields.items()
+            if _has_role(field.annotation, field.metadata, role)
+        }
+        return {name: address for name, address in found.items() if address is not None}
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def _has_role(annotation: Any, metadata: Iterable[Any], role: str) -> bool:
+    inner = (m for arg in getattr(annotation, "__args__", ()) for m in _metadata(arg))
+    return Role(role) in [m for m in (*metadata, *inner) if isinstance(m, Role)]  # type: ignore[arg-type]
+
+
+def _metadata(annotation: Any) -> tuple[Any, ...]:
+    return getattr(annotation, "__metadata__", ())
+
+
+def load_settings(
+    model: type[S], job: str, config: Path | None, overrides: Iterable[str], given: Mapping[str, str]
+) -> S:
+    """Build a job's settings: its base file, then `config`, then options, then `key=value` overrides.
+
+    Raises SettingsError with every fault at once, one a line.
+    """
+    base = conf_path("base", f"{job.replace('-', '_')}.yml")
+    values: dict[str, Any] = read_yaml_map(base) if base.exists() else {}
+    if config is not None:
+        values = _merge(values, read_yaml_map(config))
+    for key, text in given.items():
+        values = _merge(values, {key: _value_of(key, text)})
+    for override in overrides:
+        values = _merge(values, _parse_override(override))
+    return validate_settings(model, job, values)
+
+
+def validate_settings(model: type[S], job: str, values: Mapping[str, Any]) -> S:
+    """Check `values` against the model; SettingsError lists every fault."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as fault:
+        lines = [_fault_line(error, model) for error in fault.errors()]
+        raise SettingsError(f"{job}: " + "; ".join(lines)) from None
+
+
+def read_yaml_map(path: Path) -> dict[str, Any]:
+    """Read a YAML file of settings; SettingsError where it is missing or no map."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as fault:
+        raise SettingsError(f"{path}: cannot be read ({fault.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as fault:
+        raise SettingsError(f"{path}: is no YAML ({' '.join(str(fault).split())})") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path}: expected a map of settings, found {type(content).__name__}")
+    return content
+
+
+def _parse_override(override: str) -> dict[str, Any]:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise SettingsError(f"--set {override!r}: expected key=value")
+    value = _value_of(key, text)
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value  # type: ignore[no-any-return]
+
+
+def _value_of(key: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text) if text else text
+    except yaml.YAMLError:
+        raise SettingsError(f"{key}={text!r}: is no YAML value") from None
+
+
+def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = (
+            _merge(below, value) if isinstance(below, dict) and isinstance(value, Mapping) else value
+        )
+    return merged
+
+
+def _fault_line(error: ErrorDetails, model: type[Settings]) -> str:
+    key = ".".join(str(part) for part in error["loc"]) or "settings"
+    if error["type"] == "extra_forbidden":
+        return f"unknown setting {key!r}{nearest(key, model.model_fields)}"
+    if error["type"] == "missing":
+        return f"setting {key!r} is missing"
+    return f"setting {key!r} = {error['input']!r}: {error['msg']}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """', did you mean ...?' with the nearest known name, or nothing where none is near."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f", did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,74 @@
+"""What must not stand in the packages: it breaks shared clusters, repeatability, or safety."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted(p for name in ("spark_jobs", "udfs") for p in (ROOT / name).rglob("*.py"))
+
+FORBIDDEN_NAMES = {
+    "SparkContext": "absent on shared clusters and Spark Connect",
+    "sparkContext": "absent on shared clusters and Spark Connect",
+    "_jvm": "absent on Spark Connect",
+    "_jdf": "absent on Spark Connect",
+    "_jsparkSession": "absent on Spark Connect",
+    "_sc": "absent on Spark Connect",
+    "rdd": "absent on shared clusters and Spark Connect",
+    "DeltaTable": "needs _jvm; use SQL",
+    "rand": "depends on partitioning; use columns.uniform",
+    "randn": "depends on partitioning; use columns.uniform",
+    "monotonically_increasing_id": "depends on partitioning",
+    "dropDuplicates": "keeps any row; say which",
+    "drop_duplicates": "keeps any row; say which",
+    "zipWithIndex": "depends on partitioning",
+    "setLogLevel": "needs SparkContext",
+    "eval": "runs what it reads",
+    "exec": "runs what it reads",
+}
+FORBIDDEN_IMPORTS = {"pickle", "joblib", "dill", "random"}
+HEAVY_IMPORTS = {"torch", "petastorm", "img2dataset", "delta", "open_clip", "timm"}
+
+
+def forbidden_in(source: str) -> Iterator[str]:
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        name = getattr(node, "attr", None) or getattr(node, "id", None)
+        if name in FORBIDDEN_NAMES:
+            yield f"line {node.lineno}: {name} ({FORBIDDEN_NAMES[name]})"
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            module = getattr(node, "module", None)
+            modules = [module] if module else [alias.name for alias in node.names]
+            top = {m.partition(".")[0] for m in modules}
+            yield from (f"line {node.lineno}: import of {m}" for m in top & FORBIDDEN_IMPORTS)
+            names = {alias.name for alias in node.names} & set(FORBIDDEN_NAMES)
+            yield from (f"line {node.lineno}: import of {n}" for n in names)
+    for node in tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            module = getattr(node, "module", None) or node.names[0].name
+            if module.partition(".")[0] in HEAVY_IMPORTS:
+                yield f"line {node.lineno}: {module} is imported at the top, not where it is used"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_module_keeps_to_what_runs_everywhere(path: Path) -> None:
+    assert list(forbidden_in(path.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "spark.sparkContext.parallelize([1])",
+        "frame._jdf",
+        "F.rand(42)",
+        "from pyspark.sql.functions import rand",
+        "from pyspark import SparkContext",
+        "import pickle",
+        "import torch.nn",
+        "df.dropDuplicates(['uid'])",
+    ],
+)
+def test_check_finds_what_it_is_for(source: str) -> None:
+    assert list(forbidden_in(source))

@@ -1,0 +1,1 @@
+"""What runs inside a Python worker: kernels over Arrow batches, without tables or paths."""

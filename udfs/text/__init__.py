@@ -1,0 +1,1 @@
+"""Text kernels: cutting captions into tokens and finding entries among them."""
