@@ -57,7 +57,7 @@ def closing(spark: SparkSession, settings: Demo) -> list[str]:
     entries = read_table(
         spark, join_address(folder, "entry_probabilities"), schemas.ENTRY_PROBABILITIES
     )
-    summary = head_and_tail(entries.toPandas(), settings.t)
+    summary = head_and_tail(entries.toPandas(), t=settings.t)
     return [*summary_lines(summary), "", f"The tables are in {folder}:", *_TABLES]
 
 

@@ -10,10 +10,9 @@ from pyspark.sql.types import StructType
 
 from spark_jobs.addresses import parse_address
 from spark_jobs.errors import CurationError, InputDataError, SettingsError
-from spark_jobs.ingest.jsonl import rows_from_jsonl
 from spark_jobs.ingest.normalise import accepted, caption_rows, rejected
 from spark_jobs.ingest.presets import PRESETS, InputFormat, column_map
-from spark_jobs.ingest.text_lines import captions_from_lines
+from spark_jobs.ingest.text_lines import captions_from_lines, is_blank, rows_from_jsonl
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.schemas import REASON
 from spark_jobs.settings import InputAddress, OutputAddress, Settings, nearest
@@ -115,8 +114,7 @@ def _read(run: Run, settings: IngestCaptions) -> _Source:
         case "jsonl":
             lines = run.spark.read.text(path, lineSep="\n")
             rows = rows_from_jsonl(lines, _json_schema(run, path))
-            blank = F.trim(F.regexp_replace("value", r"\s", "")) == ""
-            return _Source(rows, lines.where(~blank), _input_columns(rows))
+            return _Source(rows, lines.where(~is_blank(F.col("value"))), _input_columns(rows))
         case "lines":
             lines = run.spark.read.text(path, lineSep="\n")
             rows = captions_from_lines(lines)

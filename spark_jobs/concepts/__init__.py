@@ -1,0 +1,1 @@
+"""Concept banks: their sources, their faults, and their ids."""

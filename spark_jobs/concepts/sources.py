@@ -1,0 +1,80 @@
+"""What a concept bank is made from: MetaCLIP's metadata.json, text lines, ImageNet's synsets."""
+
+import json
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from spark_jobs.concepts.synsets import SynsetList, imagenet_synsets
+from spark_jobs.errors import InputDataError
+from spark_jobs.schemas import CLASS_IDX, ENTRY, GLOSS, LANG, LEMMA, SOURCE, WNID
+
+SOURCE_COLUMNS = pa.schema(
+    [
+        (ENTRY, pa.string()),
+        (LANG, pa.string()),
+        (SOURCE, pa.string()),
+        (WNID, pa.string()),
+        (LEMMA, pa.string()),
+        (GLOSS, pa.string()),
+        (CLASS_IDX, pa.int32()),
+    ]
+)
+
+
+def metaclip_json(text: str, name: str) -> pa.Table:
+    """Entries of a MetaCLIP metadata.json: a JSON list of strings, index = entry id.
+
+    Raises InputDataError that names the file and the first element that is no string.
+    """
+    try:
+        entries = json.loads(text)
+    except ValueError as fault:
+        raise InputDataError(f"bank {name}: is no JSON ({fault})") from None
+    if not isinstance(entries, list):
+        raise InputDataError(
+            f"bank {name}: expected a JSON list of strings, found {type(entries).__name__}"
+        )
+    for position, entry in enumerate(entries):
+        if not isinstance(entry, str):
+            raise InputDataError(
+                f"bank {name}: element {position} is {json.dumps(entry)[:40]}, expected a string"
+            )
+        if any("\ud800" <= character <= "\udfff" for character in entry):
+            raise InputDataError(f"bank {name}: element {position} holds a lone surrogate")
+    return _of_strings(entries, name)
+
+
+def lines(text: str, name: str) -> pa.Table:
+    """One entry a line, ended by LF or CRLF; a blank line is the empty entry."""
+    if not text:
+        return _of_strings([], name)
+    entries = text.removesuffix("\n").split("\n")
+    return _of_strings([entry.removesuffix("\r") for entry in entries], name)
+
+
+def imagenet(name: SynsetList) -> pa.Table:
+    """A row for each lemma of each synset, in class order; `entry` is the lemma."""
+    rows = [(synset, lemma) for synset in imagenet_synsets(name) for lemma in synset.lemmas]
+    lemmas = [lemma for _, lemma in rows]
+    return pa.table(
+        {
+            ENTRY: lemmas,
+            LANG: ["en"] * len(rows),
+            SOURCE: [name] * len(rows),
+            WNID: [synset.wnid for synset, _ in rows],
+            LEMMA: lemmas,
+            GLOSS: [synset.gloss for synset, _ in rows],
+            CLASS_IDX: [synset.class_idx for synset, _ in rows],
+        },
+        schema=SOURCE_COLUMNS,
+    )
+
+
+def _of_strings(entries: Sequence[str], name: str) -> pa.Table:
+    if not entries:
+        raise InputDataError(f"bank {name}: has no entries")
+    n = len(entries)
+    filled = {ENTRY: pa.array(entries, pa.string()), SOURCE: pa.array([name] * n, pa.string())}
+    columns = [filled.get(f.name, pa.nulls(n, f.type)) for f in SOURCE_COLUMNS]
+    return pa.table(columns, schema=SOURCE_COLUMNS)

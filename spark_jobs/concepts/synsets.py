@@ -1,0 +1,42 @@
+"""ImageNet's synsets with lemmas and glosses, from timm's data files."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from spark_jobs.package_files import package_file
+
+SynsetList = Literal["imagenet1k", "imagenet22k"]
+SYNSET_LISTS: tuple[SynsetList, ...] = get_args(SynsetList)
+
+_LIST_FILE = {"imagenet1k": "imagenet_synsets.txt", "imagenet22k": "imagenet22k_synsets.txt"}
+
+
+@dataclass(frozen=True)
+class Synset:
+    """A WordNet sense: `class_idx` is its position in its list, `gloss` its definition."""
+
+    wnid: str
+    lemmas: tuple[str, ...]
+    gloss: str
+    class_idx: int
+
+
+def imagenet_synsets(name: SynsetList) -> list[Synset]:
+    """The synsets of ImageNet-1k or -22k in class order; wnids are those of WordNet 3.0."""
+    lemmas = _by_wnid("imagenet_synset_to_lemma.txt")
+    glosses = _by_wnid("imagenet_synset_to_definition.txt")
+    wnids = _lines(_LIST_FILE[name])
+    return [
+        Synset(wnid, tuple(lemmas[wnid].split(", ")), glosses[wnid], position)
+        for position, wnid in enumerate(wnids)
+    ]
+
+
+def _by_wnid(file: str) -> dict[str, str]:
+    pairs = (line.partition("\t") for line in _lines(file))
+    return {wnid: text for wnid, _, text in pairs}
+
+
+def _lines(file: str) -> list[str]:
+    text = package_file("timm", "data", "_info", file).read_text(encoding="utf-8")
+    return text.removesuffix("\n").split("\n")

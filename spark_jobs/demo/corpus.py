@@ -1,0 +1,64 @@
+"""Captions with a long tail of concepts, made from ImageNet-22k's synsets."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from spark_jobs.concepts.synsets import Synset, imagenet_synsets
+from spark_jobs.demo.templates import imagenet_templates
+from spark_jobs.schemas import CAPTION
+
+BATCH_ROWS = 50_000
+# Shares of the three kinds of captions; the rest names two concepts.
+PHOTO_SHARE, GLOSS_SHARE = 0.45, 0.35
+JOINTS = (" and ", " next to ", " with ", ", ", " on ")
+
+
+def demo_captions(n_rows: int, seed: int) -> Iterator[pa.RecordBatch]:
+    """Make captions whose concepts are Zipf-distributed: the k-th most frequent has a 1/k share.
+
+    Gives batches of at most 50,000 rows with the column caption; the same rows for the same
+    arguments.
+    """
+    synsets, templates = imagenet_synsets("imagenet22k"), imagenet_templates()
+    rng = np.random.default_rng(seed)
+    ranked = rng.permutation(len(synsets))
+    cumulative = np.cumsum(1.0 / np.arange(1, len(synsets) + 1))
+    for start in range(0, n_rows, BATCH_ROWS):
+        n = min(BATCH_ROWS, n_rows - start)
+        drawn = rng.random((2, n)) * cumulative[-1]
+        first, second = ranked[np.searchsorted(cumulative, drawn)]
+        captions = _captions(synsets, templates, first, second, rng)
+        yield pa.RecordBatch.from_arrays([pa.array(captions, pa.string())], [CAPTION])
+
+
+def _captions(
+    synsets: list[Synset],
+    templates: list[str],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    rng: np.random.Generator,
+) -> list[str]:
+    """One caption for each pair of synsets; first, second: (n,) positions in `synsets`."""
+    n = len(first)
+    kind, which, joint = rng.random(n), rng.random(n), rng.integers(0, len(JOINTS), n)
+    template = rng.integers(0, len(templates), n)
+    captions = []
+    for k in range(n):
+        synset, lemma = synsets[first[k]], _lemma(synsets[first[k]], which[k])
+        if kind[k] < PHOTO_SHARE:
+            captions.append(templates[template[k]].format(lemma))
+        elif kind[k] < PHOTO_SHARE + GLOSS_SHARE:
+            captions.append(f"{lemma}, {synset.gloss.partition(';')[0]}")
+        else:
+            other = _lemma(synsets[second[k]], which[k])
+            captions.append(f"a photo of a {lemma}{JOINTS[joint[k]]}{other}")
+    return captions
+
+
+def _lemma(synset: Synset, draw: float) -> str:
+    """The first lemma mostly, as people would say it, now and then another."""
+    position = int(max(0.0, draw - 0.6) / 0.4 * len(synset.lemmas))
+    return synset.lemmas[position]

@@ -1,0 +1,125 @@
+"""Rows of any input under our column names, and which of them the table takes."""
+
+from collections.abc import Mapping
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+from pyspark.sql.types import BinaryType, IntegralType, StringType
+
+from spark_jobs.errors import InputDataError
+from spark_jobs.ingest.text_lines import FAULT, LINE
+from spark_jobs.ingest.text_rules import INVALID_UTF8, caption_fault
+from spark_jobs.ingest.uid import given_or_content_uid
+from spark_jobs.schemas import CAPTION, CAPTION_COLUMNS, JOB, REASON, REJECTED, RUN_ID, SOURCE, UID
+from spark_jobs.schemas import URL as URL_COLUMN
+
+ROW, RAW, RANK = "_row", "_raw", "_rank"  # working columns
+DUPLICATE_UID = "duplicate_uid"
+_NOT_IN_DELTA_NAMES = str.maketrans({c: "_" for c in " ,;{}()\n\t="})
+
+
+def caption_rows(
+    rows: DataFrame,
+    mapping: Mapping[str, str],
+    *,
+    carry: bool,
+    source: str | None,
+    max_caption_bytes: int,
+) -> DataFrame:
+    """Rename and cast to our columns, with uid and the working columns `_fault`, `_row`, `_raw`.
+
+    `mapping`: our name -> the input's. A value that a column's type cannot hold becomes null.
+    With `carry` the input's other columns stay, under names that Delta takes. Raises
+    InputDataError where caption or uid have a type that cannot be text, or two names collide.
+    """
+    _check_types(rows, mapping)
+    known = _known_columns(mapping, source)
+    others = _carried(rows, mapping, list(known)) if carry else {}
+    is_jsonl = LINE in rows.columns
+    raw = _column(LINE if is_jsonl else mapping[CAPTION]).cast("binary")
+    fault = caption_fault(_column(mapping[CAPTION]), max_bytes=max_caption_bytes)
+    if FAULT in rows.columns:
+        fault = F.coalesce(F.col(FAULT), fault)
+    names = [name for name in rows.columns if name not in {LINE, FAULT}]
+    as_json = F.to_json(F.struct(*map(_column, names)), {"ignoreNullFields": "false"})
+    return rows.select(
+        *(column.alias(name) for name, column in known.items()),
+        *(_column(theirs).alias(name) for name, theirs in others.items()),
+        fault.alias(FAULT),
+        (F.col(LINE) if is_jsonl else as_json).alias(ROW),
+        F.when(fault == INVALID_UTF8, raw).alias(RAW),
+    )
+
+
+def accepted(rows: DataFrame) -> DataFrame:
+    """The rows without fault, one per uid; which of the copies stays is fixed by its content."""
+    copies = _ranked(rows.where(F.col(FAULT).isNull()))
+    return copies.where(F.col(RANK) == 1).drop(FAULT, ROW, RAW, RANK)
+
+
+def rejected(rows: DataFrame, *, run_id: str, job: str) -> DataFrame:
+    """The rows that `accepted` leaves out, with their reason: schemas.REJECTED."""
+    sound = rows.where(F.col(FAULT).isNull())
+    repeated = sound.groupBy(UID).agg(F.count("*").alias("n")).where("n > 1").select(UID)
+    copies = _ranked(sound.join(repeated, on=UID, how="left_semi")).where(F.col(RANK) > 1)
+    faulty = rows.where(F.col(FAULT).isNotNull())
+    told = copies.withColumn(FAULT, F.lit(DUPLICATE_UID)).drop(RANK).unionByName(faulty)
+    return told.select(
+        F.lit(run_id).alias(RUN_ID),
+        F.lit(job).alias(JOB),
+        F.col(FAULT).alias(REASON),
+        UID,
+        F.col(ROW).alias("row"),
+        F.col(RAW).alias("raw"),
+    ).select(*REJECTED.names)
+
+
+def _ranked(sound: DataFrame) -> DataFrame:
+    same_uid = Window.partitionBy(UID).orderBy(F.xxhash64(ROW), CAPTION, ROW)
+    return sound.withColumn(RANK, F.row_number().over(same_uid))
+
+
+def _known_columns(mapping: Mapping[str, str], source: str | None) -> dict[str, Column]:
+    """Our columns in the order of schemas.CAPTION_COLUMNS, those that there are."""
+    types = {field.name: field.dataType for field in CAPTION_COLUMNS}
+    found = {name: _column(theirs).cast(types[name]) for name, theirs in mapping.items()}
+    if source is not None:
+        found[SOURCE] = F.lit(source)
+    found[UID] = given_or_content_uid(found.get(UID), found.get(URL_COLUMN), found[CAPTION])
+    return {name: found[name] for name in CAPTION_COLUMNS.names if name in found}
+
+
+def _carried(rows: DataFrame, mapping: Mapping[str, str], known: list[str]) -> dict[str, str]:
+    """Name in the table -> name in the input, of the columns that are none of ours."""
+    taken = {name.lower(): name for name in known}
+    carried: dict[str, str] = {}
+    for theirs in rows.columns:
+        if theirs in mapping.values() or theirs in {LINE, FAULT}:
+            continue
+        name = theirs.translate(_NOT_IN_DELTA_NAMES)
+        if name.lower() in taken:
+            raise InputDataError(
+                f"input column {theirs!r} would be named as {taken[name.lower()]!r}; "
+                "map it with --columns, or leave such columns out with --carry false"
+            )
+        taken[name.lower()] = theirs
+        carried[name] = theirs
+    return carried
+
+
+def _check_types(rows: DataFrame, mapping: Mapping[str, str]) -> None:
+    text = (StringType, BinaryType)
+    allowed = {CAPTION: text, UID: (*text, IntegralType), URL_COLUMN: text}
+    for name, types in allowed.items():
+        if name not in mapping:
+            continue
+        found = rows.schema[mapping[name]].dataType
+        if not isinstance(found, types):
+            raise InputDataError(
+                f"input column {mapping[name]!r} is {found.simpleString()}, expected string "
+                f"for {name}"
+            )
+
+
+def _column(name: str) -> Column:
+    return F.col(f"`{name.replace('`', '``')}`")

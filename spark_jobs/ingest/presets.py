@@ -1,0 +1,94 @@
+"""The column names of published data sets, and the map from an input's columns to ours."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from spark_jobs.errors import MissingColumnError, SettingsError
+from spark_jobs.schemas import (
+    CAPTION,
+    CAPTION_COLUMNS,
+    HEIGHT,
+    LICENSE,
+    NSFW,
+    SIMILARITY,
+    UID,
+    URL,
+    WIDTH,
+)
+from spark_jobs.settings import nearest
+
+InputFormat = Literal["parquet", "jsonl", "lines"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A published form: `columns` maps our names to the input's, which match in any case."""
+
+    format: InputFormat
+    columns: Mapping[str, str]
+
+
+PRESETS: dict[str, Preset] = {
+    # Its SAMPLE_ID is no identity (it repeats over shards), so it is only carried along.
+    "laion400m": Preset(
+        "parquet",
+        {
+            URL: "URL",
+            CAPTION: "TEXT",
+            HEIGHT: "HEIGHT",
+            WIDTH: "WIDTH",
+            LICENSE: "LICENSE",
+            NSFW: "NSFW",
+            SIMILARITY: "similarity",
+        },
+    ),
+    "datacomp": Preset(
+        "parquet",
+        {
+            UID: "uid",
+            URL: "url",
+            CAPTION: "text",
+            WIDTH: "original_width",
+            HEIGHT: "original_height",
+            SIMILARITY: "clip_l14_similarity_score",
+        },
+    ),
+    "lines": Preset("lines", {CAPTION: CAPTION}),
+}
+
+
+def column_map(
+    preset: Preset | None, columns: Mapping[str, str] | None, input_columns: Sequence[str]
+) -> dict[str, str]:
+    """Our column name -> the input's, for the columns that the input has.
+
+    `columns` goes before the preset; without a preset our own names are looked for. Raises
+    SettingsError for a name that is not ours, MissingColumnError for one that the input lacks.
+    """
+    ours = preset.columns if preset else {name: name for name in CAPTION_COLUMNS.names}
+    there = {name.lower(): name for name in input_columns}
+    found = {name: there[other.lower()] for name, other in ours.items() if other.lower() in there}
+    for name, other in (columns or {}).items():
+        if name not in CAPTION_COLUMNS.names:
+            raise SettingsError(
+                f"columns: {name!r} is none of ours{nearest(name, CAPTION_COLUMNS.names)}; "
+                f"there are {', '.join(CAPTION_COLUMNS.names)}"
+            )
+        found[name] = _present(other, input_columns)
+    if CAPTION not in found:
+        raise MissingColumnError(
+            f"input has no column {ours.get(CAPTION, CAPTION)!r} for the caption; it has "
+            f"{', '.join(input_columns)}; give --columns '{{caption: NAME}}'"
+        )
+    return found
+
+
+def _present(name: str, input_columns: Sequence[str]) -> str:
+    by_case = {column.lower(): column for column in input_columns}
+    if name.lower() not in by_case:
+        raise MissingColumnError(
+            f"input has no column {name!r}{nearest(name, input_columns)}; "
+            f"it has {', '.join(input_columns)}"
+        )
+    return by_case[name.lower()]

@@ -1,0 +1,286 @@
+"""The whole path on real captions: ingest, dedup, match, balance, with what the tables must hold."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from spark_jobs.jobs import curate
+from spark_jobs.launch import Summary, execute
+
+Curated = Callable[..., Summary]
+
+
+@pytest.fixture
+def run_curate(spark: SparkSession) -> Curated:
+    def run(**settings: object) -> Summary:
+        return execute(curate.JOB, curate.Curate(**settings), say=lambda line: None)
+
+    return run
+
+
+def rows(spark: SparkSession, folder: Path, table: str) -> list[dict]:
+    return [row.asDict() for row in spark.read.format("delta").load(str(folder / table)).collect()]
+
+
+def digest(spark: SparkSession, folder: Path, *tables: str) -> str:
+    """One digest of the sorted rows of tables, whatever their files."""
+    lines = [
+        json.dumps([table, row], sort_keys=True, default=str)
+        for table in tables
+        for row in rows(spark, folder, table)
+    ]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+OUTPUTS = ("captions", "matches", "entry_counts", "entry_probabilities", "balanced_captions")
+
+
+class TestRealWebCaptions:
+    """5,000 captions of LAION-400M, 37,006 lemmas; matches exactly as published."""
+
+    @pytest.fixture(scope="class")
+    def folder(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        return tmp_path_factory.mktemp("laion")
+
+    @pytest.fixture(scope="class")
+    def summary(self, spark: SparkSession, cases: Path, folder: Path) -> Summary:
+        settings = curate.Curate(
+            input=str(cases / "laion_real/input.parquet"),
+            bank=str(cases / "laion_real/entries.json"),
+            preset="laion400m",
+            t=20,
+            output=str(folder),
+        )
+        return execute(curate.JOB, settings, say=lambda line: None)
+
+    def test_every_row_is_accounted_for(
+        self, spark: SparkSession, folder: Path, summary: Summary
+    ) -> None:
+        counts = summary.counts["ingest-captions"]
+        assert counts["rows_in"] == 5_000
+        assert counts["kept"] + counts["rejected"] == 5_000
+        assert len(rows(spark, folder, "captions")) == counts["kept"]
+
+    def test_matches_are_the_published_ones(
+        self, spark: SparkSession, cases: Path, folder: Path, summary: Summary
+    ) -> None:
+        source = pq.read_table(cases / "laion_real/input.parquet").to_pylist()
+        published = pq.read_table(cases / "laion_real/expected_metaclip.parquet").to_pylist()
+        expected_of = {row["row"]: row["entry_ids"] for row in published}
+        by_pair = {(r["URL"], r["TEXT"]): expected_of[r["row"]] for r in source}
+        pair_of = {r["uid"]: (r["url"], r["caption"]) for r in rows(spark, folder, "captions")}
+        found = {pair_of[r["uid"]]: r["entry_ids"] for r in rows(spark, folder, "matches")}
+        assert found == {pair: by_pair[pair] for pair in pair_of.values()}
+        assert len(found) == summary.counts["ingest-captions"]["kept"]
+
+    def test_entries_are_counted_once_per_caption(
+        self, spark: SparkSession, folder: Path, summary: Summary
+    ) -> None:
+        counted: dict[int, int] = {}
+        for row in rows(spark, folder, "matches"):
+            for entry_id in row["entry_ids"]:
+                counted[entry_id] = counted.get(entry_id, 0) + 1
+        found = {r["entry_id"]: r["entry_count"] for r in rows(spark, folder, "entry_counts")}
+        assert len(found) == 37_006
+        assert {e: n for e, n in found.items() if n} == counted
+
+    def test_what_balancing_kept_follows_from_the_stored_draws(
+        self, spark: SparkSession, folder: Path, summary: Summary
+    ) -> None:
+        from spark_jobs.columns import uniform
+
+        counts = {r["entry_id"]: r["entry_count"] for r in rows(spark, folder, "entry_counts")}
+        matches = spark.read.format("delta").load(str(folder / "matches"))
+        kept = set()
+        for row in matches.withColumn("draw", uniform("uid", seed=0)).collect():
+            missed = 1.0
+            for entry_id in row.entry_ids:
+                missed *= 1 - 20 / max(counts[entry_id], 20)
+            if row.draw < 1 - missed:
+                kept.add(row.uid)
+        assert kept == {r["uid"] for r in rows(spark, folder, "balanced_captions")}
+        assert 0 < len(kept) < 5_000
+
+    def test_counts_after_balancing_are_those_of_the_kept_rows(
+        self, spark: SparkSession, folder: Path, summary: Summary
+    ) -> None:
+        kept = {r["uid"] for r in rows(spark, folder, "balanced_captions")}
+        counted: dict[int, int] = {}
+        for row in rows(spark, folder, "matches"):
+            for entry_id in row["entry_ids"] if row["uid"] in kept else []:
+                counted[entry_id] = counted.get(entry_id, 0) + 1
+        after = {
+            r["entry_id"]: r["kept_count"] for r in rows(spark, folder, "entry_probabilities")
+        }
+        assert {e: n for e, n in after.items() if n} == counted
+
+    def test_each_commit_and_the_runs_table_name_the_run(
+        self, spark: SparkSession, folder: Path, summary: Summary
+    ) -> None:
+        recorded = {r["run_id"]: r for r in rows(spark, folder, "runs")}
+        for table in OUTPUTS:
+            history = spark.sql(f"DESCRIBE HISTORY delta.`{folder / table}`").collect()
+            assert json.loads(history[0].userMetadata)["run_id"] in recorded
+        last = recorded[summary.run_id]
+        assert last["job"] == "balance-captions"
+        assert json.loads(last["inputs"])[str(folder / "matches")] == "delta:0"
+
+
+def blip_captions(real_data: Path) -> list[str]:
+    files = sorted((real_data / "blip_coco").glob("*.json"))
+    return [row["caption"] for file in files for row in json.loads(file.read_text())]
+
+
+def test_blip_captions_are_deduplicated_and_counted_as_by_hand(
+    spark: SparkSession, real_data: Path, cases: Path, tmp_path: Path, run_curate: Curated
+) -> None:
+    captions = blip_captions(real_data)
+    source = tmp_path / "blip.jsonl"
+    source.write_text("".join(json.dumps({"caption": c}) + "\n" for c in captions))
+    bank = ["dog", "a dog", "cat", "man", "on top of", "street", "zebra crossing", "St. Bernard"]
+    (tmp_path / "bank.txt").write_text("\n".join(bank))
+    out = tmp_path / "out"
+    summary = run_curate(input=str(source), bank=str(tmp_path / "bank.txt"), t=50, output=str(out))
+    assert len(captions) == 15_000
+    assert summary.counts["ingest-captions"]["rows_in"] == 15_000
+    distinct = set(captions)
+    assert {r["caption"] for r in rows(spark, out, "unique_captions")} == distinct
+    counts = {r["entry"]: r["entry_count"] for r in rows(spark, out, "entry_counts")}
+    padded = [f" {c.replace(',', ' , ').replace('.', ' . ')} " for c in distinct]
+    by_hand = {entry: sum(f" {entry} " in text for text in padded) for entry in bank}
+    assert counts == by_hand
+    assert counts["man"] > 50
+
+
+@pytest.fixture
+def captions_folder(tmp_path: Path) -> Path:
+    """4,000 captions in four files; concepts of very different frequency; some copies."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    captions = [f"a {'cat' if i % 5 else 'dog'} number {i % 1500}" for i in range(4_000)]
+    captions += ["no concept here", "a rare newt"]
+    for k in range(4):
+        pq.write_table(pa.table({"caption": captions[k::4]}), folder / f"part{k}.parquet")
+    return folder
+
+
+def bank_file(tmp_path: Path) -> str:
+    path = tmp_path / "bank.json"
+    path.write_text(json.dumps(["cat", "dog", "newt", "number 7"]))
+    return str(path)
+
+
+def test_same_rows_for_any_file_order_split_size_and_partitioning(
+    spark: SparkSession, captions_folder: Path, tmp_path: Path, run_curate: Curated
+) -> None:
+    bank, digests = bank_file(tmp_path), set()
+    outputs = (*OUTPUTS, "unique_captions")
+    settings = [("128m", "2", False), ("4k", "7", True), ("1m", "1", False)]
+    for k, (split, partitions, reversed_) in enumerate(settings):
+        source = tmp_path / f"in{k}"
+        source.mkdir()
+        parts = sorted(captions_folder.iterdir(), reverse=reversed_)
+        for position, part in enumerate(parts):
+            (source / f"{position}.parquet").write_bytes(part.read_bytes())
+        spark.conf.set("spark.sql.files.maxPartitionBytes", split)
+        spark.conf.set("spark.sql.shuffle.partitions", partitions)
+        run_curate(input=str(source), bank=bank, t=30, output=str(tmp_path / f"out{k}"))
+        digests.add(digest(spark, tmp_path / f"out{k}", *outputs))
+    spark.conf.set("spark.sql.files.maxPartitionBytes", "128m")
+    spark.conf.set("spark.sql.shuffle.partitions", "2")
+    assert len(digests) == 1
+
+
+def test_a_second_run_is_up_to_date_and_writes_nothing(
+    spark: SparkSession, captions_folder: Path, tmp_path: Path, run_curate: Curated
+) -> None:
+    settings = {
+        "input": str(captions_folder),
+        "bank": bank_file(tmp_path),
+        "t": 30,
+        "output": str(tmp_path / "out"),
+    }
+    first, second = run_curate(**settings), run_curate(**settings)
+    assert (first.status, second.status) == ("done", "up_to_date")
+    assert second.counts == first.counts
+    for table in OUTPUTS:
+        name = f"delta.`{tmp_path / 'out' / table}`"
+        assert spark.sql(f"DESCRIBE HISTORY {name}").count() == 1
+
+
+def test_another_t_runs_only_the_balancing_again(
+    captions_folder: Path, tmp_path: Path, run_curate: Curated
+) -> None:
+    settings = {
+        "input": str(captions_folder),
+        "bank": bank_file(tmp_path),
+        "output": str(tmp_path / "out"),
+    }
+    run_curate(**settings, t=30)
+    statuses = {step["job"]: step["status"] for step in run_curate(**settings, t=60).steps}
+    assert statuses.pop("balance-captions") == "done"
+    assert set(statuses.values()) == {"up_to_date"}
+
+
+def test_an_interrupted_run_goes_on_to_the_rows_of_an_undisturbed_one(
+    spark: SparkSession,
+    captions_folder: Path,
+    tmp_path: Path,
+    run_curate: Curated,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from spark_jobs import tables
+
+    bank = bank_file(tmp_path)
+    undisturbed = tmp_path / "undisturbed"
+    run_curate(input=str(captions_folder), bank=bank, t=30, output=str(undisturbed))
+    write = tables.write_table
+    n_writes = 6  # captions, unique_captions, matches, entry_counts, balanced, probabilities
+    for stop_at in range(n_writes):
+        out, written = tmp_path / f"stopped{stop_at}", []
+
+        def failing(frame, address, commit, stop_at=stop_at, written=written):  # type: ignore
+            if len(written) == stop_at:
+                raise KeyboardInterrupt
+            written.append(address)
+            return write(frame, address, commit)
+
+        monkeypatch.setattr(tables, "write_table", failing)
+        with pytest.raises(KeyboardInterrupt):
+            run_curate(input=str(captions_folder), bank=bank, t=30, output=str(out))
+        monkeypatch.setattr(tables, "write_table", write)
+        run_curate(input=str(captions_folder), bank=bank, t=30, output=str(out))
+        assert digest(spark, out, *OUTPUTS) == digest(spark, undisturbed, *OUTPUTS)
+
+
+def test_pairs_with_urls_are_not_made_unique_by_caption(
+    spark: SparkSession, tmp_path: Path, run_curate: Curated
+) -> None:
+    source = tmp_path / "pairs.parquet"
+    pq.write_table(pa.table({"URL": ["u1", "u2"], "TEXT": ["a cat", "a cat"]}), source)
+    out = tmp_path / "out"
+    run_curate(
+        input=str(source), preset="laion400m", bank=bank_file(tmp_path), t=9, output=str(out)
+    )
+    assert len(rows(spark, out, "balanced_captions")) == 2
+    assert not (out / "unique_captions").exists()
+
+
+def test_two_banks_in_one_session_do_not_mix(
+    spark: SparkSession, captions_folder: Path, tmp_path: Path, run_curate: Curated
+) -> None:
+    banks = {"first": ["cat"], "second": ["dog", "newt"]}
+    for name, entries in banks.items():
+        (tmp_path / f"{name}.txt").write_text("\n".join(entries))
+        bank = str(tmp_path / f"{name}.txt")
+        run_curate(input=str(captions_folder), bank=bank, t=30, output=str(tmp_path / name))
+    for name, entries in banks.items():
+        found = rows(spark, tmp_path / name, "entry_counts")
+        assert [r["entry"] for r in sorted(found, key=lambda r: r["entry_id"])] == entries
+        assert all(r["entry_count"] > 0 for r in found)
