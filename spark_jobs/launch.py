@@ -102,10 +102,10 @@ def _execute_pipeline(
         job=pipeline.name,
         status="done" if fresh else "up_to_date",
         run_id=done[-1].run_id,
-        outputs={k: v for step in done for k, v in step.outputs.items()},
+        outputs={f"{step.job}.{k}": v for step in done for k, v in step.outputs.items()},
         counts={step.job: step.counts for step in done},
         seconds=round(time.monotonic() - begun, 1),
-        steps=[step.as_dict() for step in done],
+        steps=[{"job": step.job, "status": step.status, "run_id": step.run_id} for step in done],
     )
 
 

@@ -45,12 +45,13 @@ def _read_conf(name: str) -> dict[str, str]:
 def _prepare_local_mode(settings: dict[str, str]) -> None:
     """Everything that must stand before the JVM starts: Java, jars, the workers' Python."""
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     options = java_options()
+    if "CAPTIONLAKE_DEBUG" not in os.environ:
+        options += f" -Dlog4j2.configurationFile={conf_path('spark', 'log4j2.properties').as_uri()}"
     key = "spark.driver.extraJavaOptions"
     settings[key] = f"{settings.get(key, '')} {options}".strip()
     settings.setdefault("spark.ui.showConsoleProgress", str(sys.stderr.isatty()).lower())
-    if "CAPTIONLAKE_DEBUG" in os.environ:
-        settings["spark.log.level"] = "WARN"
     settings |= delta_jars()
     # Options of the JVM itself count only on the command line that starts it.
     at_start = {k: v for k, v in settings.items() if k.startswith("spark.driver.") and v}

@@ -8,19 +8,21 @@ from numpy.typing import NDArray
 
 from spark_jobs.concepts.synsets import Synset, imagenet_synsets
 from spark_jobs.demo.templates import imagenet_templates
-from spark_jobs.schemas import CAPTION
+from spark_jobs.schemas import CAPTION, URL
 
 BATCH_ROWS = 50_000
 # Shares of the three kinds of captions; the rest names two concepts.
-PHOTO_SHARE, GLOSS_SHARE = 0.45, 0.35
+PHOTO_SHARE, GLOSS_SHARE = 0.65, 0.2
+# Some photos come with a number, as in shops of stock photos; the others repeat each other.
+NUMBERED_SHARE = 0.5
 JOINTS = (" and ", " next to ", " with ", ", ", " on ")
 
 
 def demo_captions(n_rows: int, seed: int) -> Iterator[pa.RecordBatch]:
     """Make captions whose concepts are Zipf-distributed: the k-th most frequent has a 1/k share.
 
-    Gives batches of at most 50,000 rows with the column caption; the same rows for the same
-    arguments.
+    Gives batches of at most 50,000 rows with the columns url (no two alike) and caption; the same
+    rows for the same arguments.
     """
     synsets, templates = imagenet_synsets("imagenet22k"), imagenet_templates()
     rng = np.random.default_rng(seed)
@@ -31,7 +33,9 @@ def demo_captions(n_rows: int, seed: int) -> Iterator[pa.RecordBatch]:
         drawn = rng.random((2, n)) * cumulative[-1]
         first, second = ranked[np.searchsorted(cumulative, drawn)]
         captions = _captions(synsets, templates, first, second, rng)
-        yield pa.RecordBatch.from_arrays([pa.array(captions, pa.string())], [CAPTION])
+        urls = [f"https://example.org/{row}.jpg" for row in range(start, start + n)]
+        columns = [pa.array(urls, pa.string()), pa.array(captions, pa.string())]
+        yield pa.RecordBatch.from_arrays(columns, [URL, CAPTION])
 
 
 def _captions(
@@ -44,12 +48,14 @@ def _captions(
     """One caption for each pair of synsets; first, second: (n,) positions in `synsets`."""
     n = len(first)
     kind, which, joint = rng.random(n), rng.random(n), rng.integers(0, len(JOINTS), n)
-    template = rng.integers(0, len(templates), n)
+    template, number = rng.integers(0, len(templates), n), rng.integers(1_000, 100_000, n)
     captions = []
     for k in range(n):
         synset, lemma = synsets[first[k]], _lemma(synsets[first[k]], which[k])
         if kind[k] < PHOTO_SHARE:
-            captions.append(templates[template[k]].format(lemma))
+            caption = templates[template[k]].format(lemma)
+            is_numbered = which[k] < NUMBERED_SHARE
+            captions.append(f"{caption} Stock photo {number[k]}" if is_numbered else caption)
         elif kind[k] < PHOTO_SHARE + GLOSS_SHARE:
             captions.append(f"{lemma}, {synset.gloss.partition(';')[0]}")
         else:

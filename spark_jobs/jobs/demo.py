@@ -44,6 +44,7 @@ def steps(spark: SparkSession, settings: Demo) -> Iterator[Step]:
         input=str(captions),
         bank=bank,
         t=settings.t,
+        dedup="caption",
         seed=settings.seed,
         output=address.location,
         workspace=settings.workspace,
