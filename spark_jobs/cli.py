@@ -3,6 +3,7 @@
 import inspect
 import json
 import logging
+import re
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -36,6 +37,11 @@ def all_jobs() -> dict[str, AnyJob]:
 
 def main() -> None:
     """The console script."""
+    build_app()()
+
+
+def build_app() -> typer.Typer:
+    """The commands of all jobs."""
     app = typer.Typer(
         name="captionlake",
         help="Curate image-text pairs for CLIP-like models. `captionlake jobs` lists the jobs.",
@@ -48,7 +54,7 @@ def main() -> None:
         app.command(job.name, help=job.summary)(command(job))
     app.command("jobs", help="List the jobs, a line each.")(_list_jobs)
     app.callback()(_version)
-    app()
+    return app
 
 
 def run_alone(job: AnyJob) -> None:
@@ -68,7 +74,7 @@ def command(job: AnyJob) -> Callable[..., None]:
 
     parameters = [
         *(_argument(job.settings, name) for name in job.arguments),
-        *(_option(job, name) for name in job.settings.model_fields if name not in job.arguments),
+        *(_option(job, name) for name in _options(job)),
         *_COMMON,
     ]
     body.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -130,6 +136,12 @@ def _argument(model: type[Settings], name: str) -> inspect.Parameter:
     return _parameter(name, annotation, None)
 
 
+def _options(job: AnyJob) -> list[str]:
+    """The settings that are options: the job's own first, the common ones at the end."""
+    names = [name for name in job.settings.model_fields if name not in job.arguments]
+    return sorted(names, key=lambda name: name in Settings.model_fields)
+
+
 def _option(job: AnyJob, name: str) -> inspect.Parameter:
     field = job.settings.model_fields[name]
     flag = f"--{name.replace('_', '-')}"
@@ -155,8 +167,6 @@ def _type_and_default(job: AnyJob, name: str, field: FieldInfo) -> str:
 
 def _plain(kind: str) -> str:
     """A type as a user reads it: without module names and wrappers."""
-    import re
-
     kind = re.sub(r"Annotated\[(\w+),.*?\)\]", r"\1", kind)
     kind = re.sub(r"Literal\[(.*?)\]", lambda m: m[1].replace("'", ""), kind.replace("typing.", ""))
     kind = re.sub(r"Optional\[(.*)\]", r"\1", kind)

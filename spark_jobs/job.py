@@ -41,12 +41,13 @@ class Run:
         tables.append_table(frame, self.rejected_address, self.commit())
 
     def rejected(self) -> DataFrame:
-        """This run's rows in `rejected`."""
+        """The rows in `rejected` that are of this run."""
         every = tables.read_table(self.spark, self.rejected_address, schemas.REJECTED)
         return every.where(every[schemas.RUN_ID] == self.run_id)
 
     @property
     def rejected_address(self) -> str:
+        """The table of rows left out, of all runs of the workspace."""
         return join_address(self.workspace, "rejected")
 
     def commit(self) -> dict[str, str]:

@@ -92,9 +92,10 @@ def _execute_pipeline(
     say: Callable[[str], None],
 ) -> Summary:
     begun = time.monotonic()
-    done: list[Summary] = []
-    for step in pipeline.steps(spark, settings):
-        done.append(execute_job(spark, step.job, step.settings, force=force, say=say))
+    done = [
+        execute_job(spark, step.job, step.settings, force=force, say=say)
+        for step in pipeline.steps(spark, settings)
+    ]
     for line in pipeline.closing(spark, settings) if pipeline.closing else []:
         say(line)
     fresh = any(step.status == "done" for step in done)
@@ -118,5 +119,3 @@ def _line(job: str, status: str, counts: Counts, seconds: float) -> str:
 def error_line(fault: CurationError) -> str:
     """The one line that a person reads: no line breaks, however the cause was worded."""
     return "error: " + " ".join(str(fault).split())
-
-

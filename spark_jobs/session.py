@@ -39,7 +39,9 @@ def open_session(conf: Mapping[str, str] | None = None) -> SparkSession:
 
 
 def _read_conf(name: str) -> dict[str, str]:
-    return {key: str(value) for key, value in read_yaml_map(conf_path("spark", f"{name}.yml")).items()}
+    return {
+        key: str(value) for key, value in read_yaml_map(conf_path("spark", f"{name}.yml")).items()
+    }
 
 
 def _prepare_local_mode(settings: dict[str, str]) -> None:

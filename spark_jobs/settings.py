@@ -1,10 +1,10 @@
-"""Settings of a job: YAML and `--set` in, a frozen pydantic model out, every fault named at once."""
+"""Settings of a job: YAML and `--set` in, a frozen model out, every fault named at once."""
 
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,12 +13,14 @@ from pydantic_core import ErrorDetails
 from spark_jobs.conf_files import conf_path
 from spark_jobs.errors import SettingsError
 
+RoleName = Literal["input", "output", "workspace"]
+
 
 @dataclass(frozen=True)
 class Role:
     """What a setting's address is to the job: read, written, or the folder of its records."""
 
-    name: Literal["input", "output", "workspace"]
+    name: RoleName
 
 
 InputAddress = Annotated[str, Role("input")]
@@ -35,7 +37,7 @@ class Settings(BaseModel):
         None, description="folder or catalog.schema of runs and rejected; default: output's parent"
     )
 
-    def addresses(self, role: str) -> dict[str, str]:
+    def addresses(self, role: RoleName) -> dict[str, str]:
         """Setting -> address of every filled setting with this role, in the order of the fields."""
         found = {
             name: getattr(self, name)
@@ -48,19 +50,20 @@ class Settings(BaseModel):
 S = TypeVar("S", bound=Settings)
 
 
-def _has_role(annotation: Any, metadata: Iterable[Any], role: str) -> bool:
-    inner = (m for arg in getattr(annotation, "__args__", ()) for m in _metadata(arg))
-    return Role(role) in [m for m in (*metadata, *inner) if isinstance(m, Role)]  # type: ignore[arg-type]
-
-
-def _metadata(annotation: Any) -> tuple[Any, ...]:
-    return getattr(annotation, "__metadata__", ())
+def _has_role(annotation: Any, metadata: Iterable[Any], role: RoleName) -> bool:
+    """Whether a field's type, or the type inside its Optional, carries the role."""
+    inside = (m for part in get_args(annotation) for m in getattr(part, "__metadata__", ()))
+    return Role(role) in [m for m in (*metadata, *inside) if isinstance(m, Role)]
 
 
 def load_settings(
-    model: type[S], job: str, config: Path | None, overrides: Iterable[str], given: Mapping[str, str]
+    model: type[S],
+    job: str,
+    config: Path | None,
+    overrides: Iterable[str],
+    given: Mapping[str, str],
 ) -> S:
-    """Build a job's settings: its base file, then `config`, then options, then `key=value` overrides.
+    """Build a job's settings: its base file, `config`, options, then `key=value` overrides.
 
     Raises SettingsError with every fault at once, one a line.
     """
@@ -121,7 +124,9 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in over.items():
         below = merged.get(key)
         merged[key] = (
-            _merge(below, value) if isinstance(below, dict) and isinstance(value, Mapping) else value
+            _merge(below, value)
+            if isinstance(below, dict) and isinstance(value, Mapping)
+            else value
         )
     return merged
 

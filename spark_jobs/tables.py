@@ -9,7 +9,6 @@ from typing import Any
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from spark_jobs.addresses import Address, parse_address
@@ -239,7 +238,7 @@ def _write_parquet(frame: DataFrame, table: Address) -> int:
         shutil.rmtree(local, ignore_errors=True)
         os.replace(fresh, local)
     written = frame.sparkSession.read.schema(frame.schema).parquet(table.location)
-    return int(written.agg(F.count("*")).first()[0])  # type: ignore[index]
+    return written.count()
 
 
 def _digest(parts: list[str]) -> str:

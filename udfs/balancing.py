@@ -9,7 +9,9 @@ def keep_probability(
     entry_ids: pa.ListArray, match_probability: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """1 - prod(1 - p) for each list of ids, shape (n_rows,); an empty or null list gives 0."""
-    starts = np.asarray(entry_ids.offsets) - entry_ids.offsets[0].as_py()  # a slice keeps its parent's
+    starts = (
+        np.asarray(entry_ids.offsets) - entry_ids.offsets[0].as_py()
+    )  # a slice keeps its parent's
     filled = np.flatnonzero(np.diff(starts))
     kept = np.zeros(len(entry_ids))
     if filled.size:

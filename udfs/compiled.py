@@ -16,10 +16,9 @@ def compiled(kernel: Callable[P, R]) -> Callable[P, R]:
     The folder is NUMBA_CACHE_DIR, else one below the user's cache folder; a place that cannot be
     written costs a compilation in each process, nothing else.
     """
-    import numba
+    os.environ.setdefault("NUMBA_CACHE_DIR", _cache_folder())
+    import numba  # reads the variable
 
-    if not numba.config.CACHE_DIR:
-        numba.config.CACHE_DIR = _cache_folder()
     try:
         return cast(Callable[P, R], numba.njit(kernel, cache=True, nogil=True))
     except RuntimeError:  # numba found no folder to write to

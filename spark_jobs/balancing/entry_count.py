@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs.schemas import ENTRY_COUNT, ENTRY_ID, ENTRY_IDS, TASK_COUNTS
+from udfs.arrow import Batches
 from udfs.balancing import EntryCounter
 
 
@@ -26,12 +27,10 @@ def name_entries(counts: DataFrame, bank: DataFrame, *, column: str = ENTRY_COUN
     return named.withColumn(column, F.coalesce(column, F.lit(0).cast("long"))).orderBy(ENTRY_ID)
 
 
-def count_in_task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def count_in_task(batches: Batches) -> Iterator[pa.RecordBatch]:
     """The function of mapInArrow behind `count_matches`."""
     counter = EntryCounter()
     for batch in batches:
         counter.add(batch.column(ENTRY_IDS))
     ids, counts = counter.counts()
     yield pa.RecordBatch.from_arrays([pa.array(ids), pa.array(counts)], [ENTRY_ID, ENTRY_COUNT])
-
-

@@ -1,6 +1,6 @@
 """Keep probabilities and the balanced rows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -10,11 +10,12 @@ from pyspark.sql import functions as F
 
 from spark_jobs.columns import uniform
 from spark_jobs.schemas import ENTRY_IDS, KEEP_PROBABILITY, UID, WEIGHED_MATCHES
+from udfs.arrow import Batches, BatchFunction
 from udfs.balancing import keep_probability
 
 
 def match_probability(entry_counts: NDArray[np.int64], *, t: int) -> NDArray[np.float64]:
-    """t / max(count, t) for each entry (MetaCLIP, Xu et al. 2023, algorithm 1), shape (n,)."""
+    """T / max(count, t) for each entry (MetaCLIP, Xu et al. 2023, algorithm 1), shape (n,)."""
     return t / np.maximum(entry_counts, t).astype(np.float64)
 
 
@@ -40,10 +41,10 @@ def keep_balanced(
 
 def weighing(
     match_probability: NDArray[np.float64],
-) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+) -> BatchFunction:
     """The function of mapInArrow behind `weigh_matches`."""
 
-    def weigh(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def weigh(batches: Batches) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             kept = keep_probability(batch.column(ENTRY_IDS), match_probability)
             yield pa.RecordBatch.from_arrays([*batch, pa.array(kept)], WEIGHED_MATCHES.names)

@@ -1,6 +1,7 @@
 """Entries that a matcher cannot use: duplicates, the empty one, those that can never match."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from udfs.text.metaclip_match import MARKS
 
@@ -35,4 +36,4 @@ def never_matches(entry: str) -> bool:
     if any(len(token) > 1 and any(mark in token for mark in MARKS) for token in tokens):
         return True
     is_mark = [len(token) == 1 and token in MARKS for token in tokens]
-    return any(one and other for one, other in zip(is_mark, is_mark[1:], strict=False))
+    return any(one and other for one, other in pairwise(is_mark))

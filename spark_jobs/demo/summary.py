@@ -55,8 +55,12 @@ def summary_lines(summary: HeadTail) -> list[str]:
     lines = [
         "",
         f"{'':<36}{'entries':>10}{'matches':>12}{'kept':>12}",
-        _row(f"head (more than {summary.t:,} captions)", head, summary.head_before,
-             summary.head_after),
+        _row(
+            f"head (more than {summary.t:,} captions)",
+            head,
+            summary.head_before,
+            summary.head_after,
+        ),
         _row("tail", tail, summary.tail_before, summary.tail_after),
         f"{'share of matches in the tail':<36}{'':>10}"
         f"{_share(summary.tail_before, before):>12}{_share(summary.tail_after, after):>12}",

@@ -15,7 +15,7 @@ from spark_jobs.schemas import URL as URL_COLUMN
 
 ROW, RAW, RANK = "_row", "_raw", "_rank"  # working columns
 DUPLICATE_UID = "duplicate_uid"
-_NOT_IN_DELTA_NAMES = str.maketrans({c: "_" for c in " ,;{}()\n\t="})
+_NOT_IN_DELTA_NAMES = str.maketrans(dict.fromkeys(" ,;{}()\n\t=", "_"))
 
 
 def caption_rows(

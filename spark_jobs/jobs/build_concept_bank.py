@@ -1,7 +1,5 @@
 """build-concept-bank: entries from one or more sources, with ids in bank order."""
 
-from typing import Literal
-
 import pyarrow as pa
 from pydantic import Field, field_validator
 from pyspark.sql import DataFrame
@@ -12,7 +10,7 @@ from spark_jobs.concepts.bank import concept_bank
 from spark_jobs.concepts.sources import imagenet, lines, metaclip_json
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.schemas import FAULT, REASON, RUN_ID, UID
-from spark_jobs.settings import OutputAddress, Settings, nearest
+from spark_jobs.settings import OutputAddress, RoleName, Settings, nearest
 from spark_jobs.tables import read_text
 
 _FROM_FILE = {"metaclip_json": metaclip_json, "lines": lines}
@@ -52,7 +50,7 @@ class BuildConceptBank(Settings):
                 raise ValueError(f"{source!r}: expected {wanted}")
         return value
 
-    def addresses(self, role: Literal["input", "output", "workspace"]) -> dict[str, str]:
+    def addresses(self, role: RoleName) -> dict[str, str]:
         """As for all settings; the files of the sources are inputs too."""
         files = [path for source in self.sources if (path := source.partition(":")[2])]
         named = {f"sources.{i}": path for i, path in enumerate(files)}

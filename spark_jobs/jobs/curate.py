@@ -34,7 +34,7 @@ class Curate(Settings):
 
 
 def steps(spark: SparkSession, settings: Curate) -> Iterator[Step]:
-    """ingest -> dedup -> match -> balance."""
+    """Ingest -> dedup -> match -> balance."""
 
     def table(name: str) -> str:
         return join_address(settings.output, name)

@@ -101,7 +101,7 @@ def _refuse_too_many(settings: IngestCaptions, rows_in: int, n_rejected: int) ->
     if n_rejected > settings.max_rejected_fraction * rows_in:
         raise TooManyRejectedError(
             f"{settings.input}: {n_rejected} of {rows_in} rows were rejected, more than "
-            f"max_rejected_fraction = {settings.max_rejected_fraction}; the table 'rejected' has why"
+            f"max_rejected_fraction = {settings.max_rejected_fraction}; see the table 'rejected'"
         )
 
 

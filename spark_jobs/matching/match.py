@@ -1,11 +1,12 @@
 """Matches of a concept bank, a row per caption."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from spark_jobs.schemas import CAPTION, ENTRY_IDS, MATCHES, UID
+from udfs.arrow import Batches, BatchFunction
 from udfs.text.metaclip_match import match_captions
 from udfs.text.token_trie import TokenTrie
 
@@ -19,10 +20,10 @@ def match_concepts(captions: DataFrame, trie: TokenTrie) -> DataFrame:
     return captions.select(UID, CAPTION).mapInArrow(matching(trie), MATCHES)
 
 
-def matching(trie: TokenTrie) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def matching(trie: TokenTrie) -> BatchFunction:
     """The function of mapInArrow: batches of uid and caption to batches of uid and entry_ids."""
 
-    def match(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def match(batches: Batches) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             entry_ids = match_captions(batch.column(CAPTION), trie)
             yield pa.RecordBatch.from_arrays([batch.column(UID), entry_ids], [UID, ENTRY_IDS])

@@ -1,4 +1,4 @@
-"""The whole path on real captions: ingest, dedup, match, balance, with what the tables must hold."""
+"""The whole path on real captions: ingest, dedup, match, balance."""
 
 import hashlib
 import json
@@ -115,9 +115,7 @@ class TestRealWebCaptions:
         for row in rows(spark, folder, "matches"):
             for entry_id in row["entry_ids"] if row["uid"] in kept else []:
                 counted[entry_id] = counted.get(entry_id, 0) + 1
-        after = {
-            r["entry_id"]: r["kept_count"] for r in rows(spark, folder, "entry_probabilities")
-        }
+        after = {r["entry_id"]: r["kept_count"] for r in rows(spark, folder, "entry_probabilities")}
         assert {e: n for e, n in after.items() if n} == counted
 
     def test_each_commit_and_the_runs_table_name_the_run(

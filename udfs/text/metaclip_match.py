@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 
 from udfs.compiled import compiled
 from udfs.text.token_trie import (
-    HASH_START,
     FREE,
+    HASH_START,
     TokenTrie,
     find_edge,
     find_token,
@@ -58,7 +58,7 @@ def match_captions(captions: pa.Array, trie: TokenTrie) -> pa.ListArray:
 
 
 @compiled
-def _match(  # type: ignore[no-untyped-def]
+def _match(
     offsets,
     data,
     is_valid,
@@ -115,7 +115,7 @@ def _match(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _cut(  # type: ignore[no-untyped-def]
+def _cut(
     data,
     start,
     end,
@@ -166,9 +166,7 @@ def _cut(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _walk(  # type: ignore[no-untyped-def]
-    tokens, first_node, edge_keys, edge_nodes, node_start, entry_ids, found, n_found
-):
+def _walk(tokens, first_node, edge_keys, edge_nodes, node_start, entry_ids, found, n_found):
     """Append the entries that begin at each token; `found` grows where it is full."""
     for first in range(tokens.size):
         if tokens[first] == FREE:
@@ -191,7 +189,7 @@ def _walk(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _sort_unique(ids):  # type: ignore[no-untyped-def]
+def _sort_unique(ids):
     """Sort in place, move the distinct ids to the front, and give their number."""
     if ids.size > 32:
         ids.sort()

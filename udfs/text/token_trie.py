@@ -7,7 +7,7 @@ id, and the entries become paths of token ids.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from udfs.compiled import compiled
 
 Duplicates = Literal["all", "last"]
+Offsets: TypeAlias = NDArray[np.int32] | NDArray[np.int64]
 
 ROOT = 1  # node 0 does not exist, so that no edge has the key 0 of a free slot
 FREE = -1
@@ -75,15 +76,16 @@ def build_token_trie(entries: pa.StringArray, *, duplicates: Duplicates = "all")
     )
 
 
-def string_buffers(strings: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+def string_buffers(strings: pa.Array) -> tuple[Offsets, NDArray[np.uint8]]:
     """Offsets, shape (n + 1,), and UTF-8 bytes of an Arrow string array, without a copy."""
-    offset_type = np.int64 if pa.types.is_large_string(strings.type) else np.int32
     _, offset_buffer, text_buffer = strings.buffers()
     if offset_buffer is None or len(strings) == 0:
-        return np.zeros(len(strings) + 1, offset_type), np.zeros(0, np.uint8)  # type: ignore
-    offsets = np.frombuffer(offset_buffer, offset_type)
+        return np.zeros(len(strings) + 1, np.int32), np.zeros(0, np.uint8)
+    offsets: Offsets = np.frombuffer(offset_buffer, np.int32)
+    if pa.types.is_large_string(strings.type):
+        offsets = np.frombuffer(offset_buffer, np.int64)
     text = np.zeros(0, np.uint8) if text_buffer is None else np.frombuffer(text_buffer, np.uint8)
-    return offsets[strings.offset : strings.offset + len(strings) + 1], text  # type: ignore
+    return offsets[strings.offset : strings.offset + len(strings) + 1], text
 
 
 def _table_size(n_keys: int) -> int:
@@ -115,20 +117,20 @@ def _first_nodes(
 
 
 @compiled
-def token_hash_step(hashed, byte):  # type: ignore[no-untyped-def]
+def token_hash_step(hashed, byte):
     """FNV-1a over one more byte."""
     return (hashed ^ np.uint64(byte)) * _HASH_FACTOR
 
 
 @compiled
-def hash_slot(hashed, mask):  # type: ignore[no-untyped-def]
+def hash_slot(hashed, mask):
     """First slot to try for a hash."""
     mixed = hashed * _MIX_FACTOR
     return np.int64((mixed ^ (mixed >> _SHIFT_29)) & mask)
 
 
 @compiled
-def find_token(  # type: ignore[no-untyped-def]
+def find_token(
     data, start, length, hashed, text, token_start, token_length, token_slots, slot_hash
 ):
     """(token id or FREE, slot) of the token data[start : start + length]."""
@@ -151,7 +153,7 @@ def find_token(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def find_edge(node, token, edge_keys, edge_nodes):  # type: ignore[no-untyped-def]
+def find_edge(node, token, edge_keys, edge_nodes):
     """(child node or FREE, slot) of a node's edge."""
     key = (np.uint64(node) << _SHIFT_32) | np.uint64(token)
     mask = np.uint64(edge_keys.size - 1)
@@ -164,7 +166,7 @@ def find_edge(node, token, edge_keys, edge_nodes):  # type: ignore[no-untyped-de
 
 
 @compiled
-def _insert_entries(offsets, text, max_tokens, table_size):  # type: ignore[no-untyped-def]
+def _insert_entries(offsets, text, max_tokens, table_size):
     token_start = np.empty(max_tokens, np.int64)
     token_length = np.empty(max_tokens, np.int32)
     token_slots = np.full(table_size, FREE, np.int32)
@@ -208,7 +210,7 @@ def _insert_entries(offsets, text, max_tokens, table_size):  # type: ignore[no-u
                 edge_nodes[slot] = child
                 n_nodes += 1
             node = child
-            start = at + 1
+            start = np.int64(at + 1)
             hashed = HASH_START
         last_node[entry] = node
     return (
