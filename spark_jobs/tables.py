@@ -31,7 +31,7 @@ def input_version(spark: SparkSession, address: str) -> str:
         return f"files:{_digest(sorted(_catalog_table(spark, table).inputFiles()))}"
     listed = _listing(spark, table)
     if not listed:
-        raise InputDataError(f"{table}: no file lies there")
+        raise InputDataError(f"{table}: no file with content lies there")
     return f"files:{len(listed)}:{_digest(listed)}"
 
 
@@ -117,7 +117,7 @@ def list_files(spark: SparkSession, address: str) -> list[str]:
     table = parse_address(address)
     listed = [line.rsplit(" ", 3)[0] for line in _listing(spark, table)]
     if not listed:
-        raise InputDataError(f"{table}: no file lies there")
+        raise InputDataError(f"{table}: no file with content lies there")
     return listed
 
 
@@ -129,7 +129,7 @@ def read_text(spark: SparkSession, address: str) -> str:
     except AnalysisException:
         raise InputDataError(f"{table}: does not exist") from None
     if content is None:
-        raise InputDataError(f"{table}: no file lies there")
+        raise InputDataError(f"{table}: no file with content lies there")
     try:
         return bytes(content[0]).decode("utf-8-sig")
     except UnicodeDecodeError as fault:
@@ -183,7 +183,7 @@ def _open(spark: SparkSession, table: Address) -> DataFrame:
 
 def _catalog_table(spark: SparkSession, table: Address, reader: Any = None) -> DataFrame:
     try:
-        return (reader or spark.read).table(table.location)  # type: ignore[no-any-return]
+        return (reader or spark.read).table(table.location)
     except AnalysisException:
         raise InputDataError(f"{table}: the catalog has no such table") from None
 

@@ -14,7 +14,7 @@ from spark_jobs.job import Pipeline, Step
 from spark_jobs.jobs import balance_captions, dedup_captions, ingest_captions, match_concepts
 from spark_jobs.schemas import URL
 from spark_jobs.settings import Settings
-from spark_jobs.tables import read_table
+from spark_jobs.tables import input_version, read_table
 
 
 class Curate(Settings):
@@ -40,6 +40,7 @@ def steps(spark: SparkSession, settings: Curate) -> Iterator[Step]:
         return join_address(settings.output, name)
 
     workspace = settings.workspace or settings.output
+    input_version(spark, settings.bank)  # a bank that is not there is told before the ingest
     yield Step(
         ingest_captions.JOB,
         ingest_captions.IngestCaptions(

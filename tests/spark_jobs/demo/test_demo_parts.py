@@ -1,0 +1,57 @@
+"""The demo's captions and its summary."""
+
+import collections
+
+import pandas as pd
+import pyarrow as pa
+
+from spark_jobs.demo.corpus import demo_captions
+from spark_jobs.demo.summary import head_and_tail, summary_lines
+from spark_jobs.demo.templates import imagenet_templates
+
+
+def test_there_are_the_80_templates() -> None:
+    templates = imagenet_templates()
+    assert len(templates) == 80
+    assert all(template.count("{}") == 1 for template in templates)
+    assert "a photo of a {}." in templates
+
+
+def test_same_seed_same_captions_other_seed_others() -> None:
+    first, again, other = (
+        pa.Table.from_batches(demo_captions(60_000, seed)) for seed in (0, 0, 1)
+    )
+    assert first.num_rows == 60_000
+    assert first.equals(again)
+    assert not first.equals(other)
+
+
+def test_concepts_have_a_head_and_a_long_tail() -> None:
+    captions = pa.Table.from_batches(demo_captions(60_000, 0))["caption"].to_pylist()
+    words = collections.Counter(word for caption in captions for word in set(caption.split()))
+    counts = sorted(words.values(), reverse=True)
+    assert counts[0] > 10_000
+    assert sum(count <= 2 for count in counts) > 10_000
+    assert not any("{}" in caption for caption in captions)
+
+
+def test_summary_adds_up_head_and_tail() -> None:
+    entries = pd.DataFrame(
+        {
+            "entry": ["dog", "newt", "unseen"],
+            "entry_count": [1_000, 10, 0],
+            "kept_count": [100, 10, 0],
+        }
+    )
+    summary = head_and_tail(entries, t=100)
+    assert (summary.entries_matched, summary.head_entries) == (2, 1)
+    assert (summary.head_before, summary.head_after) == (1_000, 100)
+    assert (summary.tail_before, summary.tail_after) == (10, 10)
+    lines = summary_lines(summary)
+    assert max(map(len, lines)) <= 80
+    assert any("1.0 %" in line and "9.1 %" in line for line in lines)
+
+
+def test_summary_of_nothing_is_a_table_too() -> None:
+    empty = pd.DataFrame({"entry": [], "entry_count": [], "kept_count": []})
+    assert summary_lines(head_and_tail(empty, t=1))

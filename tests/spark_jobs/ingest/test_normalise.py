@@ -1,0 +1,152 @@
+"""From rows of any input to accepted and rejected ones: every row is in exactly one of them."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.testing import assertDataFrameEqual
+
+from spark_jobs.errors import InputDataError
+from spark_jobs.ingest.normalise import accepted, caption_rows, rejected
+from spark_jobs.ingest.presets import PRESETS, column_map
+
+ODD_PIECES = [
+    b"cat",
+    b" ",
+    b"\x00",
+    b"\t",
+    b"\r\n",
+    b'"quoted"',
+    b"=cmd()",
+    "é".encode(),
+    "e\u0301".encode(),
+    "猫の写真".encode(),
+    "\u2028".encode(),
+    "\u202eabc".encode(),
+    "👩‍👩‍👧".encode(),
+    "\ufffd".encode(),
+    b"\xff",
+    b"\xc3",
+    b"\xed\xa0\x80",  # an encoded surrogate
+    b"\xc0\xaf",  # an overlong slash
+    b"\xf5\x80\x80\x80",  # beyond U+10FFFF
+    b"\xf0\x9f\x92",  # cut short
+]
+
+
+def rows_of(frame: DataFrame, *, mapping: dict[str, str] | None = None, **how: object) -> DataFrame:
+    settings = {"carry": True, "source": None, "max_caption_bytes": 4_000_000} | how
+    return caption_rows(frame, mapping or column_map(None, None, frame.columns), **settings)
+
+
+def is_utf8(text: bytes) -> bool:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def test_odd_captions_are_kept_byte_for_byte_or_rejected(spark: SparkSession, tmp_path: Path):
+    rng = np.random.default_rng(0)
+    captions: list[bytes | None] = [
+        b"".join(ODD_PIECES[k] for k in rng.integers(0, len(ODD_PIECES), m))
+        for m in rng.integers(0, 5, 3_000)
+    ]
+    captions += [None, b"", b"x" * 1_048_576, b"y" * 4_000_001]
+    uids = [f"u{i:05}" for i in range(len(captions))]
+    table = pa.table({"uid": uids, "caption": pa.array(captions, pa.binary())})
+    pq.write_table(table, tmp_path / "odd.parquet")
+    rows = rows_of(spark.read.parquet(str(tmp_path / "odd.parquet")))
+    kept = {
+        row.uid: bytes(row.raw_caption)
+        for row in accepted(rows).selectExpr("uid", "cast(caption as binary) raw_caption").collect()
+    }
+    valid = {
+        uid: caption
+        for uid, caption in zip(uids, captions, strict=True)
+        if caption is not None and len(caption) <= 4_000_000 and is_utf8(caption)
+    }
+    assert kept == valid
+    assert 500 < len(kept) < 2_500
+    out = {row.uid: row for row in rejected(rows, run_id="r", job="j").collect()}
+    assert set(out) == set(uids) - set(valid)
+    assert out["u03000"].reason == "null_caption"
+    assert out["u03003"].reason == "caption_too_long"
+    invalid = [row for row in out.values() if row.reason == "invalid_utf8"]
+    assert len(invalid) == len(out) - 2
+    for row in invalid:
+        assert bytes(row.raw) == captions[int(row.uid[1:])]
+
+
+def test_uid_is_the_md5_of_the_caption_where_there_is_no_url(spark: SparkSession):
+    frame = spark.createDataFrame([("a cat é",)], "caption string")
+    (row,) = accepted(rows_of(frame)).collect()
+    assert row.uid == hashlib.md5("a cat é".encode()).hexdigest()
+
+
+def test_uid_is_a_digest_of_url_and_caption(spark: SparkSession):
+    frame = spark.createDataFrame([("http://é", "cat"), (None, "cat")], "url string, caption string")
+    found = {row.url: row.uid for row in accepted(rows_of(frame)).collect()}
+    pair = b"url:9:" + "http://écat".encode()
+    assert found["http://é"] == hashlib.md5(pair).hexdigest()
+    assert found[None] == hashlib.md5(b"cat").hexdigest()
+
+
+def test_given_ids_stay_and_missing_ones_are_made(spark: SparkSession):
+    frame = spark.createDataFrame([("id 1", "a"), (None, "b"), ("", "c")], "uid string, caption string")
+    found = {row.caption: row.uid for row in accepted(rows_of(frame)).collect()}
+    made = {c: hashlib.md5(c.encode()).hexdigest() for c in "bc"}
+    assert found == {"a": "id 1"} | made
+
+
+def test_of_equal_uids_one_row_stays_and_the_others_are_rejected(spark: SparkSession):
+    given = [("a", "x"), ("a", "y"), ("a", "x"), ("b", "z"), ("c", None)]
+    frame = spark.createDataFrame(given, "uid string, caption string")
+    for partitions in (1, 5):
+        rows = rows_of(frame.repartition(partitions))
+        kept = accepted(rows)
+        left_out = rejected(rows, run_id="r", job="j")
+        reasons = sorted((row.uid, row.reason) for row in left_out.collect())
+        assert kept.count() == 2
+        assert reasons == [("a", "duplicate_uid"), ("a", "duplicate_uid"), ("c", "null_caption")]
+
+
+def test_which_copy_stays_does_not_depend_on_partitioning(spark: SparkSession):
+    given = [(f"u{i % 50}", f"caption {i}", i) for i in range(1_000)]
+    frame = spark.createDataFrame(given, "uid string, caption string, extra int")
+    one, seven = (accepted(rows_of(frame.repartition(n))) for n in (1, 7))
+    assertDataFrameEqual(one, seven)
+    assert one.count() == 50
+
+
+def test_laion_columns_in_any_case_get_our_names_and_types(spark: SparkSession):
+    schema = "sample_id long, Url string, Text string, height string, WIDTH double, nsfw string"
+    frame = spark.createDataFrame([(7, "u", "a cat", "480", 640.0, "UNLIKELY")], schema)
+    mapping = column_map(PRESETS["laion400m"], None, frame.columns)
+    (row,) = accepted(rows_of(frame, mapping=mapping)).drop("uid").collect()
+    expected = {
+        "caption": "a cat",
+        "url": "u",
+        "width": 640,
+        "height": 480,
+        "nsfw": "UNLIKELY",
+        "sample_id": 7,
+    }
+    assert row.asDict() == expected
+
+
+def test_carried_names_that_delta_refuses_are_mended(spark: SparkSession):
+    frame = spark.createDataFrame([("a", 1, 2)], "caption string, `clip score (b32)` int, `x.y` int")
+    assert accepted(rows_of(frame)).columns == ["uid", "caption", "clip_score__b32_", "x.y"]
+
+
+def test_carried_column_with_our_name_is_refused_with_the_remedy(spark: SparkSession):
+    frame = spark.createDataFrame([("a", "b")], "TEXT string, Caption string")
+    with pytest.raises(InputDataError, match="'Caption' would be named as 'caption'.*--columns"):
+        rows_of(frame, mapping={"caption": "TEXT"})
+    assert rows_of(frame, mapping={"caption": "TEXT"}, carry=False).count() == 1

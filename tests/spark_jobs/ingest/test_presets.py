@@ -1,0 +1,37 @@
+"""Which input column becomes which of ours."""
+
+import pytest
+
+from spark_jobs.errors import MissingColumnError, SettingsError
+from spark_jobs.ingest.presets import PRESETS, column_map
+
+
+def test_datacomp_keeps_its_uid_and_takes_the_l14_score():
+    there = ["uid", "url", "text", "original_width", "clip_b32_similarity_score"]
+    there.append("clip_l14_similarity_score")
+    assert column_map(PRESETS["datacomp"], None, there) == {
+        "uid": "uid",
+        "url": "url",
+        "caption": "text",
+        "width": "original_width",
+        "similarity": "clip_l14_similarity_score",
+    }
+
+
+def test_the_given_map_goes_before_the_preset():
+    found = column_map(PRESETS["laion400m"], {"caption": "ALT"}, ["URL", "TEXT", "alt"])
+    assert found == {"url": "URL", "caption": "alt"}
+
+
+def test_without_a_preset_our_own_names_are_found():
+    assert column_map(None, None, ["Caption", "x"]) == {"caption": "Caption"}
+
+
+def test_no_caption_column_is_an_error():
+    with pytest.raises(MissingColumnError, match="no column 'TEXT' for the caption; it has URL"):
+        column_map(PRESETS["laion400m"], None, ["URL"])
+
+
+def test_a_name_that_is_not_ours_is_a_settings_error():
+    with pytest.raises(SettingsError, match="'heigth' is none of ours, did you mean 'height'"):
+        column_map(None, {"heigth": "h"}, ["caption", "h"])
