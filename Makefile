@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: env demo test slow lint lock
+.PHONY: env demo test slow lint bench lock
 env: .venv/installed
 
 .venv/installed: requirements/default.lock pyproject.toml
@@ -25,6 +25,10 @@ lint: env
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# CAPTIONS: parquet with a column caption; BANK: a JSON list of entries.
+bench: env
+	$(BIN)/python benchmarks/match.py $(CAPTIONS) $(BANK)
 
 # Needs uv; writes hashes, but no address of an index.
 lock:

@@ -17,11 +17,10 @@ from pydantic_core import PydanticUndefined
 
 import spark_jobs.jobs
 from spark_jobs import __version__
-from spark_jobs.conf_files import conf_path
 from spark_jobs.errors import CurationError
 from spark_jobs.job import Job, Pipeline
 from spark_jobs.launch import error_line, execute
-from spark_jobs.settings import Settings, load_settings, read_yaml_map
+from spark_jobs.settings import Settings, base_settings, load_settings
 
 AnyJob = Job[Any] | Pipeline[Any]
 
@@ -153,13 +152,11 @@ def _option(job: AnyJob, name: str) -> inspect.Parameter:
 
 
 def _type_and_default(job: AnyJob, name: str, field: FieldInfo) -> str:
-    base = conf_path("base", f"{job.name.replace('-', '_')}.yml")
-    values = read_yaml_map(base) if base.exists() else {}
     kind = getattr(field.annotation, "__name__", None) or str(field.annotation)
     if kind in {"Optional", "Union", "Literal"}:
         kind = str(field.annotation)
     kind = _plain(kind)
-    default = values.get(name, field.default)
+    default = base_settings(job.name).get(name, field.default)
     if default is PydanticUndefined:
         return f"[{kind}; required]"
     return f"[{kind}]" if default is None else f"[{kind}; default {default}]"

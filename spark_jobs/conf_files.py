@@ -1,11 +1,12 @@
-"""Where the packaged `conf/` folder is: inside an installed wheel, or beside the sources."""
+"""Where the packaged `conf/` folder is: in the wheel, also one that is not unpacked, or beside."""
 
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
-_PACKAGE = Path(__file__).parent
 
-
-def conf_path(*parts: str) -> Path:
-    """Path of a file below `conf/`."""
-    packaged = _PACKAGE / "conf"
-    return (packaged if packaged.is_dir() else _PACKAGE.parent / "conf").joinpath(*parts)
+def conf_file(*parts: str) -> Traversable:
+    """A file below `conf/`; it need not exist."""
+    packaged = files("spark_jobs") / "conf"
+    folder = packaged if packaged.is_dir() else Path(__file__).parent.parent / "conf"
+    return folder.joinpath(*parts)

@@ -2,14 +2,15 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-import udfs
 from spark_jobs import __version__, schemas, tables
 from spark_jobs.addresses import join_address, parse_address
 from spark_jobs.errors import SettingsError
@@ -86,10 +87,19 @@ def settings_digest(settings: Settings) -> str:
 def code_digest() -> str:
     """The version and a digest of the packages' files: changes whenever the code does."""
     digest = hashlib.sha256()
-    for package in (Path(__file__).parent, Path(str(udfs.__file__)).parent):
-        for file in sorted(package.rglob("*.py")):
-            digest.update(file.relative_to(package).as_posix().encode() + file.read_bytes())
+    for package in ("spark_jobs", "udfs"):
+        for name, content in sorted(_modules(files(package), package)):
+            digest.update(name.encode() + content)
     return f"{__version__}+{digest.hexdigest()[:16]}"
+
+
+def _modules(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:
+    """Name and content of every module below a package, also inside a wheel."""
+    for item in folder.iterdir():
+        if item.is_dir():
+            yield from _modules(item, f"{name}/{item.name}")
+        elif item.name.endswith(".py"):
+            yield f"{name}/{item.name}", item.read_bytes()
 
 
 def _refuse_shared_addresses(job: str, settings: Settings) -> None:

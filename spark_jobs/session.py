@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from spark_jobs.conf_files import conf_path
+from spark_jobs.conf_files import conf_file
 from spark_jobs.errors import CurationError
 from spark_jobs.java import java_options
 from spark_jobs.settings import read_yaml_map
@@ -39,9 +39,8 @@ def open_session(conf: Mapping[str, str] | None = None) -> SparkSession:
 
 
 def _read_conf(name: str) -> dict[str, str]:
-    return {
-        key: str(value) for key, value in read_yaml_map(conf_path("spark", f"{name}.yml")).items()
-    }
+    values = read_yaml_map(conf_file("spark", f"{name}.yml"))
+    return {key: str(value) for key, value in values.items()}
 
 
 def _prepare_local_mode(settings: dict[str, str]) -> None:
@@ -49,8 +48,9 @@ def _prepare_local_mode(settings: dict[str, str]) -> None:
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     options = java_options()
-    if "CAPTIONLAKE_DEBUG" not in os.environ:
-        options += f" -Dlog4j2.configurationFile={conf_path('spark', 'log4j2.properties').as_uri()}"
+    quiet = conf_file("spark", "log4j2.properties")
+    if isinstance(quiet, Path) and "CAPTIONLAKE_DEBUG" not in os.environ:
+        options += f" -Dlog4j2.configurationFile={quiet.as_uri()}"
     key = "spark.driver.extraJavaOptions"
     settings[key] = f"{settings.get(key, '')} {options}".strip()
     settings.setdefault("spark.ui.showConsoleProgress", str(sys.stderr.isatty()).lower())

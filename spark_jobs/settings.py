@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -10,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from spark_jobs.conf_files import conf_path
+from spark_jobs.conf_files import conf_file
 from spark_jobs.errors import SettingsError
 
 RoleName = Literal["input", "output", "workspace"]
@@ -67,8 +68,7 @@ def load_settings(
 
     Raises SettingsError with every fault at once, one a line.
     """
-    base = conf_path("base", f"{job.replace('-', '_')}.yml")
-    values: dict[str, Any] = read_yaml_map(base) if base.exists() else {}
+    values = base_settings(job)
     if config is not None:
         values = _merge(values, read_yaml_map(config))
     for key, text in given.items():
@@ -76,6 +76,12 @@ def load_settings(
     for override in overrides:
         values = _merge(values, _parse_override(override))
     return validate_settings(model, job, values)
+
+
+def base_settings(job: str) -> dict[str, Any]:
+    """The papers' defaults for a job, from conf/base."""
+    base = conf_file("base", f"{job.replace('-', '_')}.yml")
+    return read_yaml_map(base) if base.is_file() else {}
 
 
 def validate_settings(model: type[S], job: str, values: Mapping[str, Any]) -> S:
@@ -87,7 +93,7 @@ def validate_settings(model: type[S], job: str, values: Mapping[str, Any]) -> S:
         raise SettingsError(f"{job}: " + "; ".join(lines)) from None
 
 
-def read_yaml_map(path: Path) -> dict[str, Any]:
+def read_yaml_map(path: Path | Traversable) -> dict[str, Any]:
     """Read a YAML file of settings; SettingsError where it is missing or no map."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))

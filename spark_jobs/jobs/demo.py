@@ -23,7 +23,7 @@ class Demo(Settings):
 
     output: str = Field("./captionlake-demo", description="local folder for input and tables")
     rows: PositiveInt = Field(300_000, description="captions to make")
-    t: PositiveInt = Field(100, description="captions per entry above which an entry is head")
+    t: PositiveInt = Field(20, description="captions per entry above which an entry is head")
     seed: int = Field(0, description="fixes the captions and every draw")
 
 

@@ -18,9 +18,7 @@ def test_there_are_the_80_templates() -> None:
 
 
 def test_same_seed_same_captions_other_seed_others() -> None:
-    first, again, other = (
-        pa.Table.from_batches(demo_captions(60_000, seed)) for seed in (0, 0, 1)
-    )
+    first, again, other = (pa.Table.from_batches(demo_captions(60_000, seed)) for seed in (0, 0, 1))
     assert first.num_rows == 60_000
     assert first.equals(again)
     assert not first.equals(other)

@@ -90,7 +90,9 @@ def test_uid_is_the_md5_of_the_caption_where_there_is_no_url(spark: SparkSession
 
 
 def test_uid_is_a_digest_of_url_and_caption(spark: SparkSession):
-    frame = spark.createDataFrame([("http://é", "cat"), (None, "cat")], "url string, caption string")
+    frame = spark.createDataFrame(
+        [("http://é", "cat"), (None, "cat")], "url string, caption string"
+    )
     found = {row.url: row.uid for row in accepted(rows_of(frame)).collect()}
     pair = b"url:9:" + "http://écat".encode()
     assert found["http://é"] == hashlib.md5(pair).hexdigest()
@@ -98,7 +100,9 @@ def test_uid_is_a_digest_of_url_and_caption(spark: SparkSession):
 
 
 def test_given_ids_stay_and_missing_ones_are_made(spark: SparkSession):
-    frame = spark.createDataFrame([("id 1", "a"), (None, "b"), ("", "c")], "uid string, caption string")
+    frame = spark.createDataFrame(
+        [("id 1", "a"), (None, "b"), ("", "c")], "uid string, caption string"
+    )
     found = {row.caption: row.uid for row in accepted(rows_of(frame)).collect()}
     made = {c: hashlib.md5(c.encode()).hexdigest() for c in "bc"}
     assert found == {"a": "id 1"} | made
@@ -141,12 +145,14 @@ def test_laion_columns_in_any_case_get_our_names_and_types(spark: SparkSession):
 
 
 def test_carried_names_that_delta_refuses_are_mended(spark: SparkSession):
-    frame = spark.createDataFrame([("a", 1, 2)], "caption string, `clip score (b32)` int, `x.y` int")
+    frame = spark.createDataFrame(
+        [("a", 1, 2)], "caption string, `clip score (b32)` int, `x.y` int"
+    )
     assert accepted(rows_of(frame)).columns == ["uid", "caption", "clip_score__b32_", "x.y"]
 
 
 def test_carried_column_with_our_name_is_refused_with_the_remedy(spark: SparkSession):
     frame = spark.createDataFrame([("a", "b")], "TEXT string, Caption string")
-    with pytest.raises(InputDataError, match="'Caption' would be named as 'caption'.*--columns"):
+    with pytest.raises(InputDataError, match=r"'Caption' would be named as 'caption'.*--columns"):
         rows_of(frame, mapping={"caption": "TEXT"})
     assert rows_of(frame, mapping={"caption": "TEXT"}, carry=False).count() == 1

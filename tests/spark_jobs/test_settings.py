@@ -1,0 +1,65 @@
+"""Settings: where values come from, and what is told of faulty ones."""
+
+from pathlib import Path
+
+import pytest
+
+from spark_jobs.errors import SettingsError
+from spark_jobs.jobs.balance_captions import BalanceCaptions
+from spark_jobs.jobs.build_concept_bank import BuildConceptBank
+from spark_jobs.settings import load_settings
+
+GIVEN = {"captions": "/c", "matches": "/m", "output": "/o"}
+
+
+def load(config: Path | None = None, overrides: list[str] | None = None, **given: str):
+    values = {key: str(value) for key, value in {**GIVEN, **given}.items()}
+    return load_settings(BalanceCaptions, "balance-captions", config, overrides or [], values)
+
+
+def test_the_papers_default_is_the_base() -> None:
+    assert load().t == 20_000
+
+
+def test_file_goes_before_base_options_before_file_and_set_before_all(tmp_path: Path) -> None:
+    config = tmp_path / "c.yml"
+    config.write_text("t: 5\nseed: 6\n")
+    assert (load(config).t, load(config).seed) == (5, 6)
+    assert load(config, t="7").t == 7
+    assert load(config, ["t=8"], t="7").t == 8
+
+
+def test_addresses_are_told_by_role() -> None:
+    settings = load(entry_counts="/e")
+    assert settings.addresses("input") == {"captions": "/c", "matches": "/m", "entry_counts": "/e"}
+    assert settings.addresses("output") == {"output": "/o"}
+    assert settings.addresses("workspace") == {}
+
+
+def test_files_of_bank_sources_are_inputs() -> None:
+    settings = BuildConceptBank(sources=["imagenet1k", "lines:/x.txt"], output="/b")
+    assert settings.addresses("input") == {"sources.0": "/x.txt"}
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("imagenet12k", "unknown kind 'imagenet12k', did you mean 'imagenet1k'?"),
+        ("lines", "'lines': expected lines:FILE"),
+        ("imagenet1k:/x", "expected imagenet1k without a file"),
+    ],
+)
+def test_faulty_bank_sources_are_named(source: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        load_settings(
+            BuildConceptBank,
+            "build-concept-bank",
+            None,
+            [],
+            {"sources": f"['{source}']", "output": "/b"},
+        )
+
+
+def test_a_setting_without_value_is_refused() -> None:
+    with pytest.raises(SettingsError, match="expected key=value"):
+        load(None, ["t"])

@@ -1,0 +1,111 @@
+"""Reading and writing tables by path and by catalog name."""
+
+import json
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
+
+from spark_jobs import schemas, tables
+from spark_jobs.errors import InputDataError, MissingColumnError, OutputTableError
+
+COMMIT = {"run_id": "r1", "job": "j", "settings_sha": "s"}
+
+
+def numbers(spark: SparkSession, n: int):
+    return spark.range(n).selectExpr("cast(id as string) uid", "'a cat' caption")
+
+
+def test_a_path_keeps_versions_and_says_who_wrote_them(spark: SparkSession, tmp_path: Path):
+    address = str(tmp_path / "t")
+    assert tables.write_table(numbers(spark, 3), address, COMMIT) == 3
+    assert tables.write_table(numbers(spark, 5), address, COMMIT | {"run_id": "r2"}) == 5
+    assert tables.last_run_id(spark, address) == "r2"
+    assert tables.input_version(spark, address) == "delta:1"
+    first = tables.read_table(spark, address, schemas.CAPTIONS, version="delta:0")
+    assert first.count() == 3
+    (row,) = spark.sql(f"DESCRIBE HISTORY delta.`{address}` LIMIT 1").collect()
+    assert json.loads(row.userMetadata)["run_id"] == "r2"
+
+
+def test_a_catalog_name_does_the_same(spark: SparkSession):
+    spark.sql("CREATE SCHEMA IF NOT EXISTS lake")
+    try:
+        assert tables.write_table(numbers(spark, 3), "lake.captions", COMMIT) == 3
+        assert tables.write_table(numbers(spark, 4), "lake.captions", COMMIT) == 4
+        assert tables.last_run_id(spark, "lake.captions") == "r1"
+        assert tables.input_version(spark, "lake.captions") == "delta:1"
+        old = tables.read_table(spark, "lake.captions", schemas.CAPTIONS, version="delta:0")
+        assert old.count() == 3
+        tables.append_table(numbers(spark, 2), "lake.more", COMMIT)
+        assert spark.table("lake.more").count() == 2
+    finally:
+        spark.sql("DROP SCHEMA lake CASCADE")
+
+
+def test_a_table_the_catalog_lacks_is_named(spark: SparkSession):
+    with pytest.raises(InputDataError, match=r"lake.nothing: the catalog has no such table"):
+        tables.input_version(spark, "lake.nothing")
+
+
+def test_a_parquet_output_is_replaced_whole(spark: SparkSession, tmp_path: Path):
+    address = f"parquet:{tmp_path / 't'}"
+    assert tables.write_table(numbers(spark, 3), address, COMMIT) == 3
+    assert tables.write_table(numbers(spark, 2), address, COMMIT) == 2
+    version = tables.input_version(spark, address)
+    assert version.startswith("files:")
+    assert tables.read_table(spark, address, schemas.CAPTIONS, version=version).count() == 2
+    assert [p.name for p in tmp_path.iterdir()] == ["t"]
+
+
+def test_appending_the_same_run_twice_adds_once(spark: SparkSession, tmp_path: Path):
+    address = str(tmp_path / "t")
+    for run_id in ("r1", "r1", "r2"):
+        tables.append_table(numbers(spark, 2), address, COMMIT | {"run_id": run_id})
+    assert spark.read.format("delta").load(address).count() == 4
+
+
+def test_a_missing_column_names_the_nearest(spark: SparkSession, tmp_path: Path):
+    address = str(tmp_path / "t")
+    tables.write_table(numbers(spark, 1).withColumnRenamed("uid", "uuid"), address, COMMIT)
+    with pytest.raises(MissingColumnError, match="no column 'uid', did you mean 'uuid'"):
+        tables.read_table(spark, address, schemas.CAPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("columns", "named"),
+    [
+        ("cast(id as string) uid", "'caption' is string there, but would be absent"),
+        ("cast(id as string) uid, 'c' caption, 1 x", "'x' is absent there, but would be int"),
+        ("id uid, 'c' caption", "'uid' is string there, but would be bigint"),
+        ("cast(id as string) uid, array('c') caption", "'caption' is string there"),
+    ],
+)
+def test_drift_of_an_output_is_refused(spark: SparkSession, tmp_path: Path, columns, named):
+    address = str(tmp_path / "t")
+    tables.write_table(numbers(spark, 1), address, COMMIT)
+    with pytest.raises(OutputTableError, match=named):
+        tables.write_table(spark.range(1).selectExpr(*_split(columns)), address, COMMIT)
+    assert tables.input_version(spark, address) == "delta:0"
+
+
+def _split(columns: str) -> list[str]:
+    return columns.split(", ")
+
+
+def test_columns_in_another_order_are_no_drift(spark: SparkSession, tmp_path: Path):
+    address = str(tmp_path / "t")
+    tables.write_table(numbers(spark, 1), address, COMMIT)
+    tables.write_table(numbers(spark, 2).select("caption", "uid"), address, COMMIT)
+    row = tables.read_table(spark, address, StructType()).orderBy("uid").first()
+    assert (row.uid, row.caption) == ("0", "a cat")
+
+
+def test_files_that_change_have_another_version(spark: SparkSession, tmp_path: Path):
+    file = tmp_path / "bank.txt"
+    file.write_text("cat\n")
+    before = tables.input_version(spark, str(file))
+    assert tables.input_version(spark, str(file)) == before
+    file.write_text("cat\ndog\n")
+    assert tables.input_version(spark, str(file)) != before
