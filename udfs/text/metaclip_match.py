@@ -20,6 +20,8 @@ PART, BREAK, MARK = 0, 1, 2
 BREAKS = " \t\n\r"  # each becomes one space
 MARKS = ",.;:?!`"  # each gets a space on both sides, so is a token of its own
 
+_INSERTION_SORT_UP_TO = 32
+
 
 def _byte_classes() -> NDArray[np.uint8]:
     classes = np.full(256, PART, np.uint8)
@@ -38,95 +40,34 @@ def match_captions(captions: pa.Array, trie: TokenTrie) -> pa.ListArray:
     """
     offsets, text = string_buffers(captions)
     is_valid = captions.is_valid().to_numpy(zero_copy_only=False)
-    starts, entry_ids = _match(
-        offsets,
-        text,
-        is_valid,
-        BYTE_CLASS,
-        trie.text,
-        trie.token_start,
-        trie.token_length,
-        trie.token_slots,
-        trie.slot_hash,
-        trie.first_node,
-        trie.edge_keys,
-        trie.edge_nodes,
-        trie.node_start,
-        trie.entry_ids,
-    )
+    starts, entry_ids = _match(offsets, text, is_valid, BYTE_CLASS, trie)
     return pa.ListArray.from_arrays(pa.array(starts), pa.array(entry_ids))
 
 
 @compiled
-def _match(
-    offsets,
-    data,
-    is_valid,
-    byte_class,
-    text,
-    token_start,
-    token_length,
-    token_slots,
-    slot_hash,
-    first_node,
-    edge_keys,
-    edge_nodes,
-    node_start,
-    entry_ids,
-):
+def _match(offsets, data, is_valid, byte_class, trie):
+    """(list offsets (n + 1,), ids) of n captions."""
     n_rows = offsets.size - 1
     starts = np.zeros(n_rows + 1, np.int32)
     found = np.empty(max(64, 8 * n_rows), np.int32)
     tokens = np.empty(64, np.int32)
     n_found = 0
     for row in range(n_rows):
-        start = np.int64(offsets[row])
-        end = np.int64(offsets[row + 1])
+        start, end = np.int64(offsets[row]), np.int64(offsets[row + 1])
         most_tokens = 2 * (end - start) + 1
         if tokens.size < most_tokens:
             tokens = np.empty(2 * most_tokens, np.int32)
         if is_valid[row]:
-            n_tokens = _cut(
-                data,
-                start,
-                end,
-                byte_class,
-                text,
-                token_start,
-                token_length,
-                token_slots,
-                slot_hash,
-                tokens,
-            )
-            first_found = n_found
-            found, n_found = _walk(
-                tokens[:n_tokens],
-                first_node,
-                edge_keys,
-                edge_nodes,
-                node_start,
-                entry_ids,
-                found,
-                n_found,
-            )
-            n_found = first_found + _sort_unique(found[first_found:n_found])
+            n_tokens = _cut(data, start, end, byte_class, trie.vocabulary, tokens)
+            first = n_found
+            found, n_found = _walk(tokens[:n_tokens], trie, found, n_found)
+            n_found = first + _sort_unique(found[first:n_found])
         starts[row + 1] = n_found
     return starts, found[:n_found].copy()
 
 
 @compiled
-def _cut(
-    data,
-    start,
-    end,
-    byte_class,
-    text,
-    token_start,
-    token_length,
-    token_slots,
-    slot_hash,
-    tokens,
-):
+def _cut(data, start, end, byte_class, vocabulary, tokens):
     """Write the ids of a caption's tokens, FREE for one that no entry has; give their number."""
     n_tokens = 0
     hashed = HASH_START
@@ -135,30 +76,11 @@ def _cut(
         if kind == PART:
             hashed = token_hash_step(hashed, data[at])
             continue
-        tokens[n_tokens], _ = find_token(
-            data,
-            start,
-            at - start,
-            hashed,
-            text,
-            token_start,
-            token_length,
-            token_slots,
-            slot_hash,
-        )
+        tokens[n_tokens], _ = find_token(data, start, at - start, hashed, vocabulary)
         n_tokens += 1
         if kind == MARK:
-            tokens[n_tokens], _ = find_token(
-                data,
-                at,
-                1,
-                token_hash_step(HASH_START, data[at]),
-                text,
-                token_start,
-                token_length,
-                token_slots,
-                slot_hash,
-            )
+            of_mark = token_hash_step(HASH_START, data[at])
+            tokens[n_tokens], _ = find_token(data, at, 1, of_mark, vocabulary)
             n_tokens += 1
         start = at + 1
         hashed = HASH_START
@@ -166,24 +88,24 @@ def _cut(
 
 
 @compiled
-def _walk(tokens, first_node, edge_keys, edge_nodes, node_start, entry_ids, found, n_found):
+def _walk(tokens, trie, found, n_found):
     """Append the entries that begin at each token; `found` grows where it is full."""
     for first in range(tokens.size):
         if tokens[first] == FREE:
             continue
-        node = first_node[tokens[first]]
+        node = trie.first_node[tokens[first]]
         after = first + 1
         while node != FREE:
-            for k in range(node_start[node], node_start[node + 1]):
+            for k in range(trie.node_start[node], trie.node_start[node + 1]):
                 if n_found == found.size:
                     grown = np.empty(2 * found.size, np.int32)
                     grown[:n_found] = found
                     found = grown
-                found[n_found] = entry_ids[k]
+                found[n_found] = trie.entry_ids[k]
                 n_found += 1
             if after == tokens.size or tokens[after] == FREE:
                 break
-            node, _ = find_edge(node, tokens[after], edge_keys, edge_nodes)
+            node, _ = find_edge(node, tokens[after], trie.edges)
             after += 1
     return found, n_found
 
@@ -191,7 +113,7 @@ def _walk(tokens, first_node, edge_keys, edge_nodes, node_start, entry_ids, foun
 @compiled
 def _sort_unique(ids):
     """Sort in place, move the distinct ids to the front, and give their number."""
-    if ids.size > 32:
+    if ids.size > _INSERTION_SORT_UP_TO:
         ids.sort()
     else:
         for i in range(1, ids.size):

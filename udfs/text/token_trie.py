@@ -6,8 +6,7 @@ ones included, occur one after the other among the caption's tokens. So each dis
 id, and the entries become paths of token ids.
 """
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -27,23 +26,35 @@ _SHIFT_32 = np.uint64(32)
 _SHIFT_29 = np.uint64(29)
 
 
-@dataclass(frozen=True)
-class TokenTrie:
-    """Flat arrays of a trie; sizes of tables are powers of two, at most half full.
+class Vocabulary(NamedTuple):
+    """The distinct tokens: an open hash table, at most half full, its size a power of two.
 
-    A token's bytes are `text[token_start[i] : token_start[i] + token_length[i]]`. A node's entries
-    are `entry_ids[node_start[n] : node_start[n + 1]]`, ascending.
+    A token's bytes are `text[start[i] : start[i] + length[i]]`.
     """
 
-    n_entries: int
     text: NDArray[np.uint8]
-    token_start: NDArray[np.int64]
-    token_length: NDArray[np.int32]
-    token_slots: NDArray[np.int32]  # token id or FREE, at the slot of its hash
+    start: NDArray[np.int64]
+    length: NDArray[np.int32]
+    slots: NDArray[np.int32]  # token id or FREE
     slot_hash: NDArray[np.uint64]
+
+
+class Edges(NamedTuple):
+    """The edges between nodes, likewise a hash table: node << 32 | token -> child node."""
+
+    keys: NDArray[np.uint64]  # 0 is free
+    nodes: NDArray[np.int32]
+
+
+class TokenTrie(NamedTuple):
+    """A trie of token ids; a tuple, so that numba takes it as one argument.
+
+    A node's entries are `entry_ids[node_start[n] : node_start[n + 1]]`, ascending.
+    """
+
+    vocabulary: Vocabulary
     first_node: NDArray[np.int32]  # node of each token below the root, FREE where there is none
-    edge_keys: NDArray[np.uint64]  # node << 32 | token; 0 is free
-    edge_nodes: NDArray[np.int32]
+    edges: Edges
     node_start: NDArray[np.int32]
     entry_ids: NDArray[np.int32]
 
@@ -55,25 +66,10 @@ def build_token_trie(entries: pa.StringArray, *, duplicates: Duplicates = "all")
     the "last" one (its automaton).
     """
     offsets, text = string_buffers(entries)
-    n_tokens = len(entries) + int(np.count_nonzero(text == ord(" ")))
-    size = _table_size(n_tokens)
-    trie = _insert_entries(offsets, text, n_tokens, size)
-    token_start, token_length, token_slots, slot_hash, edge_keys, edge_nodes, last_node = trie
+    most_tokens = len(entries) + int(np.count_nonzero(text == ord(" ")))
+    vocabulary, edges, last_node = _insert_entries(offsets, text, most_tokens)
     node_start, entry_ids = _entries_by_node(last_node, duplicates)
-    first_node = _first_nodes(len(token_start), edge_keys, edge_nodes)
-    return TokenTrie(
-        len(entries),
-        text,
-        token_start,
-        token_length,
-        token_slots,
-        slot_hash,
-        first_node,
-        edge_keys,
-        edge_nodes,
-        node_start,
-        entry_ids,
-    )
+    return TokenTrie(vocabulary, _first_nodes(vocabulary, edges), edges, node_start, entry_ids)
 
 
 def string_buffers(strings: pa.Array) -> tuple[Offsets, NDArray[np.uint8]]:
@@ -88,18 +84,14 @@ def string_buffers(strings: pa.Array) -> tuple[Offsets, NDArray[np.uint8]]:
     return offsets[strings.offset : strings.offset + len(strings) + 1], text
 
 
-def _table_size(n_keys: int) -> int:
-    return 1 << max(4, (2 * n_keys).bit_length())
-
-
 def _entries_by_node(
     last_node: NDArray[np.int32], duplicates: Duplicates
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Starts and ids of the entries that end at each node; last_node: (n_entries,)."""
     order = np.argsort(last_node, kind="stable").astype(np.int32)
     if duplicates == "last" and order.size:
-        ends = np.append(last_node[order][1:] != last_node[order][:-1], True)
-        order = order[ends]
+        is_last = np.append(last_node[order][1:] != last_node[order][:-1], True)
+        order = order[is_last]
     n_nodes = int(last_node.max(initial=ROOT)) + 1
     counts = np.bincount(last_node[order], minlength=n_nodes + 1)
     starts = np.zeros(n_nodes + 2, np.int32)
@@ -107,12 +99,11 @@ def _entries_by_node(
     return starts, order
 
 
-def _first_nodes(
-    n_tokens: int, edge_keys: NDArray[np.uint64], edge_nodes: NDArray[np.int32]
-) -> NDArray[np.int32]:
-    first = np.full(n_tokens, FREE, np.int32)
-    at_root = (edge_keys >> _SHIFT_32) == ROOT
-    first[(edge_keys[at_root] & np.uint64(0xFFFFFFFF)).astype(np.int64)] = edge_nodes[at_root]
+def _first_nodes(vocabulary: Vocabulary, edges: Edges) -> NDArray[np.int32]:
+    first = np.full(vocabulary.start.size, FREE, np.int32)
+    at_root = (edges.keys >> _SHIFT_32) == ROOT
+    tokens = (edges.keys[at_root] & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    first[tokens] = edges.nodes[at_root]
     return first
 
 
@@ -123,56 +114,57 @@ def token_hash_step(hashed, byte):
 
 
 @compiled
-def hash_slot(hashed, mask):
-    """First slot to try for a hash."""
+def hash_slot(hashed, size):
+    """First slot to try for a hash in a table of `size` slots."""
     mixed = hashed * _MIX_FACTOR
-    return np.int64((mixed ^ (mixed >> _SHIFT_29)) & mask)
+    return np.int64((mixed ^ (mixed >> _SHIFT_29)) & np.uint64(size - 1))
 
 
 @compiled
-def find_token(
-    data, start, length, hashed, text, token_start, token_length, token_slots, slot_hash
-):
+def find_token(data, start, length, hashed, vocabulary):
     """(token id or FREE, slot) of the token data[start : start + length]."""
-    mask = np.uint64(token_slots.size - 1)
-    slot = hash_slot(hashed, mask)
-    while token_slots[slot] != FREE:
-        if slot_hash[slot] == hashed:
-            token = token_slots[slot]
-            if token_length[token] == length:
-                known = token_start[token]
+    slots = vocabulary.slots
+    slot = hash_slot(hashed, slots.size)
+    while slots[slot] != FREE:
+        if vocabulary.slot_hash[slot] == hashed:
+            token = slots[slot]
+            if vocabulary.length[token] == length:
+                known = vocabulary.start[token]
                 same = True
                 for k in range(length):
-                    if text[known + k] != data[start + k]:
+                    if vocabulary.text[known + k] != data[start + k]:
                         same = False
                         break
                 if same:
                     return token, slot
-        slot = (slot + 1) & (token_slots.size - 1)
+        slot = (slot + 1) & (slots.size - 1)
     return np.int32(FREE), slot
 
 
 @compiled
-def find_edge(node, token, edge_keys, edge_nodes):
+def find_edge(node, token, edges):
     """(child node or FREE, slot) of a node's edge."""
     key = (np.uint64(node) << _SHIFT_32) | np.uint64(token)
-    mask = np.uint64(edge_keys.size - 1)
-    slot = hash_slot(key, mask)
-    while edge_keys[slot] != 0:
-        if edge_keys[slot] == key:
-            return edge_nodes[slot], slot
-        slot = (slot + 1) & (edge_keys.size - 1)
+    slot = hash_slot(key, edges.keys.size)
+    while edges.keys[slot] != 0:
+        if edges.keys[slot] == key:
+            return edges.nodes[slot], slot
+        slot = (slot + 1) & (edges.keys.size - 1)
     return np.int32(FREE), slot
 
 
 @compiled
-def _insert_entries(offsets, text, max_tokens, table_size):
-    token_start = np.empty(max_tokens, np.int64)
-    token_length = np.empty(max_tokens, np.int32)
-    token_slots = np.full(table_size, FREE, np.int32)
-    slot_hash = np.zeros(table_size, np.uint64)
-    edge_keys = np.zeros(table_size, np.uint64)
-    edge_nodes = np.full(table_size, FREE, np.int32)
+def _insert_entries(offsets, text, most_tokens):
+    """(Vocabulary, Edges, last node of each entry); tables shrunk to what they hold."""
+    size = _table_size(most_tokens)
+    vocabulary = Vocabulary(
+        text,
+        np.empty(most_tokens, np.int64),
+        np.empty(most_tokens, np.int32),
+        np.full(size, FREE, np.int32),
+        np.zeros(size, np.uint64),
+    )
+    edges = Edges(np.zeros(size, np.uint64), np.full(size, FREE, np.int32))
     last_node = np.empty(offsets.size - 1, np.int32)
     n_tokens = 0
     n_nodes = ROOT + 1
@@ -185,40 +177,60 @@ def _insert_entries(offsets, text, max_tokens, table_size):
             if at < end and text[at] != 32:
                 hashed = token_hash_step(hashed, text[at])
                 continue
-            token, slot = find_token(
-                text,
-                start,
-                at - start,
-                hashed,
-                text,
-                token_start,
-                token_length,
-                token_slots,
-                slot_hash,
-            )
+            token, slot = find_token(text, start, at - start, hashed, vocabulary)
             if token == FREE:
                 token = np.int32(n_tokens)
-                token_start[token] = start
-                token_length[token] = at - start
-                token_slots[slot] = token
-                slot_hash[slot] = hashed
+                vocabulary.start[token] = start
+                vocabulary.length[token] = at - start
+                vocabulary.slots[slot] = token
+                vocabulary.slot_hash[slot] = hashed
                 n_tokens += 1
-            child, slot = find_edge(node, token, edge_keys, edge_nodes)
+            child, slot = find_edge(node, token, edges)
             if child == FREE:
                 child = np.int32(n_nodes)
-                edge_keys[slot] = (np.uint64(node) << _SHIFT_32) | np.uint64(token)
-                edge_nodes[slot] = child
+                edges.keys[slot] = (np.uint64(node) << _SHIFT_32) | np.uint64(token)
+                edges.nodes[slot] = child
                 n_nodes += 1
             node = child
             start = np.int64(at + 1)
             hashed = HASH_START
         last_node[entry] = node
-    return (
-        token_start[:n_tokens].copy(),
-        token_length[:n_tokens].copy(),
-        token_slots,
-        slot_hash,
-        edge_keys,
-        edge_nodes,
-        last_node,
-    )
+    return _shrunk_vocabulary(vocabulary, n_tokens), _shrunk_edges(edges, n_nodes), last_node
+
+
+@compiled
+def _table_size(n_keys):
+    size = 16
+    while size < 2 * n_keys:
+        size *= 2
+    return size
+
+
+@compiled
+def _shrunk_vocabulary(vocabulary, n_tokens):
+    size = _table_size(n_tokens)
+    slots = np.full(size, FREE, np.int32)
+    slot_hash = np.zeros(size, np.uint64)
+    for old in range(vocabulary.slots.size):
+        if vocabulary.slots[old] != FREE:
+            slot = hash_slot(vocabulary.slot_hash[old], size)
+            while slots[slot] != FREE:
+                slot = (slot + 1) & (size - 1)
+            slots[slot] = vocabulary.slots[old]
+            slot_hash[slot] = vocabulary.slot_hash[old]
+    start, length = vocabulary.start[:n_tokens].copy(), vocabulary.length[:n_tokens].copy()
+    return Vocabulary(vocabulary.text, start, length, slots, slot_hash)
+
+
+@compiled
+def _shrunk_edges(edges, n_nodes):
+    size = _table_size(n_nodes)
+    shrunk = Edges(np.zeros(size, np.uint64), np.full(size, FREE, np.int32))
+    for old in range(edges.keys.size):
+        if edges.keys[old] != 0:
+            slot = hash_slot(edges.keys[old], size)
+            while shrunk.keys[slot] != 0:
+                slot = (slot + 1) & (size - 1)
+            shrunk.keys[slot] = edges.keys[old]
+            shrunk.nodes[slot] = edges.nodes[old]
+    return shrunk
