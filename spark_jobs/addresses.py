@@ -11,6 +11,8 @@ TableFormat = Literal["delta", "parquet"]
 
 _PREFIX = re.compile(r"(delta|parquet):(?!//)(.+)", re.DOTALL)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
+# What a file is called, never a table of a schema.
+_FILE_SUFFIXES = (".parquet", ".json", ".jsonl", ".ndjson", ".txt", ".csv", ".tsv", ".gz")
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){1,2}")
 
 
@@ -50,15 +52,24 @@ def parse_address(text: str) -> Address:
     prefixed = _PREFIX.fullmatch(text)
     if prefixed:
         return Address(_absolute(prefixed[2]), True, prefixed[1])  # type: ignore[arg-type]
-    if "/" in text:
+    if "/" in text or text.endswith(_FILE_SUFFIXES) or os.path.exists(text):
         return Address(_absolute(text), True, None)
-    if _NAME.fullmatch(text) and not text.endswith((".parquet", ".json", ".txt")):
+    if _NAME.fullmatch(text):
         return Address(text, False, None)
-    if os.path.exists(text) or text.endswith((".parquet", ".json", ".txt")):
-        return Address(_absolute(text), True, None)
     raise SettingsError(
         f"address {text!r} is neither a path nor schema.table: write './{text}' for a folder"
     )
+
+
+def parse_parent(text: str) -> str:
+    """Read where tables are to lie: a folder, made absolute, or `catalog.schema`.
+
+    A bare word that is no folder yet is refused: it could be either.
+    """
+    parent = parse_address(text)
+    if parent.format is not None or (text.count(".") > 1 and not parent.is_path):
+        raise SettingsError(f"{text!r}: expected a folder or catalog.schema")
+    return parent.location
 
 
 def join_address(parent: str, name: str) -> str:

@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
-from spark_jobs.addresses import join_address
+from spark_jobs.addresses import join_address, parse_parent
 from spark_jobs.ingest.presets import InputFormat
 from spark_jobs.job import Pipeline, Step
 from spark_jobs.jobs import balance_captions, dedup_captions, ingest_captions, match_concepts
@@ -35,11 +35,12 @@ class Curate(Settings):
 
 def steps(spark: SparkSession, settings: Curate) -> Iterator[Step]:
     """Ingest -> dedup -> match -> balance."""
+    parent = parse_parent(settings.output)
 
     def table(name: str) -> str:
-        return join_address(settings.output, name)
+        return join_address(parent, name)
 
-    workspace = settings.workspace or settings.output
+    workspace = settings.workspace or parent
     input_version(spark, settings.bank)  # a bank that is not there is told before the ingest
     yield Step(
         ingest_captions.JOB,

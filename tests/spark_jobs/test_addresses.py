@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_jobs.addresses import Address, join_address, parse_address
+from spark_jobs.addresses import Address, join_address, parse_address, parse_parent
 from spark_jobs.errors import SettingsError
 
 
@@ -34,6 +34,23 @@ def test_relative_paths_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_refuses_what_could_be_either(text: str) -> None:
     with pytest.raises(SettingsError, match=r"neither a path nor|is empty"):
         parse_address(text)
+
+
+def test_file_names_and_existing_folders_are_paths(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "captions").mkdir()
+    for text in ("captions", "new.jsonl", "*.parquet", "part.txt.gz"):
+        assert parse_address(text) == Address(str(tmp_path / text), True, None)
+
+
+def test_tables_lie_in_a_folder_or_a_schema(tmp_path: Path) -> None:
+    assert parse_parent(str(tmp_path)) == str(tmp_path)
+    assert parse_parent("main.web") == "main.web"
+    for text in ("web", "main.web.captions", "parquet:/x"):
+        with pytest.raises(SettingsError):
+            parse_parent(text)
 
 
 def test_tables_stand_beside_each_other_in_folders_and_schemas() -> None:

@@ -1,0 +1,45 @@
+"""build-concept-bank from files and from ImageNet's synsets."""
+
+import json
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+
+def test_parity_keeps_positions_and_names_the_faults(captionlake, spark: SparkSession, tmp_path):
+    metadata = tmp_path / "metadata.json"
+    metadata.write_text(json.dumps(["cat", "", "St. Bernard", "cat", "dog"]))
+    outcome = captionlake(
+        *("build-concept-bank", "--sources", f"metaclip_json:{metadata}"),
+        *("--output", tmp_path / "bank"),
+    )
+    counts = {"entries": 5, "left_out": 0, "duplicate": 1, "empty": 1, "never_matches": 1}
+    assert outcome.summary["counts"] == counts
+    rows = spark.read.format("delta").load(str(tmp_path / "bank")).orderBy("entry_id").collect()
+    assert [(row.entry_id, row.entry, row.fault) for row in rows] == [
+        (0, "cat", None),
+        (1, "", "empty"),
+        (2, "St. Bernard", "never_matches"),
+        (3, "cat", "duplicate"),
+        (4, "dog", None),
+    ]
+
+
+def test_without_parity_faulty_entries_are_in_rejected(captionlake, spark, tmp_path: Path):
+    (tmp_path / "b.txt").write_text("cat\ncat\nu.s.\n")
+    outcome = captionlake(
+        *("build-concept-bank", "--sources", f"[imagenet1k, 'lines:{tmp_path / 'b.txt'}']"),
+        *("--parity", "false", "--output", tmp_path / "bank"),
+    )
+    counts = outcome.summary["counts"]
+    bank = spark.read.format("delta").load(str(tmp_path / "bank"))
+    rejected = spark.read.format("delta").load(str(tmp_path / "rejected")).collect()
+    assert bank.count() == counts["entries"]
+    assert len(rejected) == counts["left_out"] > 2
+    assert {"duplicate", "never_matches"} == {row.reason for row in rejected}
+    assert "u.s." in {json.loads(row.row)["entry"] for row in rejected}
+    tench = bank.where("entry = 'tench'").first()
+    assert (tench.wnid, tench.class_idx, tench.source) == ("n01440764", 0, "imagenet1k")
+    assert tench.gloss.startswith("freshwater dace-like game fish")
+    ids = sorted(row.entry_id for row in bank.select("entry_id").collect())
+    assert ids == list(range(counts["entries"]))
