@@ -72,6 +72,7 @@ def execute_job(
     counts = None if force else is_up_to_date(run, settings)
     status = "done" if counts is None else "up_to_date"
     if counts is None:
+        say(f"{job.name} ...")
         counts = _work(run, job, settings)
         record_run(run, settings, counts, started)
     seconds = round(time.monotonic() - begun, 1)

@@ -3,8 +3,8 @@
 import importlib.metadata
 import logging
 import os
-import shlex
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -54,15 +54,13 @@ def _prepare_local_mode(settings: dict[str, str]) -> None:
     key = "spark.driver.extraJavaOptions"
     settings[key] = f"{settings.get(key, '')} {options}".strip()
     settings.setdefault("spark.ui.showConsoleProgress", str(sys.stderr.isatty()).lower())
+    # Spark makes this folder at once, by default in the folder one happens to stand in.
+    settings.setdefault("spark.sql.warehouse.dir", f"{tempfile.gettempdir()}/captionlake-warehouse")
     settings |= delta_jars()
-    # Options of the JVM itself count only on the command line that starts it.
-    at_start = {k: v for k, v in settings.items() if k.startswith("spark.driver.") and v}
-    arguments = [part for k, v in at_start.items() for part in ("--conf", f"{k}={v}")]
-    os.environ["PYSPARK_SUBMIT_ARGS"] = shlex.join([*arguments, "pyspark-shell"])
 
 
 def delta_jars() -> dict[str, str]:
-    """The setting that gives Spark the Delta jars: files already fetched, else Maven coordinates.
+    """The settings that give Spark the Delta jars: files already fetched, else Maven coordinates.
 
     Nothing is set where Spark's own jars folder holds Delta.
     """
@@ -72,7 +70,8 @@ def delta_jars() -> dict[str, str]:
     if any(own.glob("delta-spark_*.jar")):
         return {}
     version = _delta_version()
-    fetched = Path.home() / ".ivy2" / "jars"
+    ivy = Path.home() / ".ivy2"
+    fetched = ivy / "jars"
     names = [
         f"io.delta_delta-spark_2.12-{version}.jar",
         f"io.delta_delta-storage-{version}.jar",
@@ -81,7 +80,10 @@ def delta_jars() -> dict[str, str]:
     if all((fetched / name).is_file() for name in names):
         return {"spark.jars": ",".join(str(fetched / name) for name in names)}
     _log.info("fetching the jars of Delta %s (once)", version)
-    return {"spark.jars.packages": f"io.delta:delta-spark_2.12:{version}"}
+    return {
+        "spark.jars.packages": f"io.delta:delta-spark_2.12:{version}",
+        "spark.jars.ivy": str(ivy),  # Java's own idea of the home folder may be another
+    }
 
 
 def _delta_version() -> str:

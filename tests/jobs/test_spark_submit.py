@@ -48,9 +48,9 @@ def test_the_wheels_job_runs_by_spark_submit(
     job = tmp_path / "job"
     job.mkdir()
     shutil.copy(ROOT / "spark_jobs/jobs/match_concepts.py", job)  # outside of the sources
-    key, value = next(iter(delta_jars().items()))
+    jars = [f"--conf={key}={value}" for key, value in delta_jars().items()]
     command = [
-        *(BIN / "spark-submit", "--master", "local[2]", "--conf", f"{key}={value}"),
+        *(BIN / "spark-submit", "--master", "local[2]", *jars),
         *("--conf", "spark.ui.enabled=false", "--conf", "spark.sql.shuffle.partitions=2"),
         *("--driver-java-options", "-XX:TieredStopAtLevel=1"),
         *("--py-files", marked_wheel, job / "match_concepts.py"),
