@@ -1,5 +1,7 @@
 """Reading a concept bank: a table, a MetaCLIP metadata.json, or a text file of entries."""
 
+import logging
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,11 +9,14 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from spark_jobs import schemas
+from spark_jobs.concepts.faults import entry_faults
 from spark_jobs.concepts.sources import lines, metaclip_json
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Run
 from spark_jobs.schemas import ENTRY, ENTRY_ID
 from spark_jobs.tables import read_text
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,23 @@ class Bank:
 
 
 def read_bank(run: Run, address: str) -> Bank:
-    """Read a bank; InputDataError where it is empty or its ids are not 0..n-1."""
+    """Read a bank and warn of its faulty entries; they stay, as ids are positions.
+
+    Raises InputDataError where it is empty or its ids are not 0..n-1.
+    """
+    bank = _read(run, address)
+    faults = Counter(filter(None, entry_faults(bank.entries.to_pylist())))
+    if faults:
+        told = ", ".join(f"{n:,} {fault.replace('_', ' ')}" for fault, n in sorted(faults.items()))
+        _log.warning(
+            "bank %s keeps faulty entries (%s); build-concept-bank --parity false leaves them out",
+            address,
+            told,
+        )
+    return bank
+
+
+def _read(run: Run, address: str) -> Bank:
     if address.endswith(".json"):
         entries = metaclip_json(read_text(run.spark, address), address)[ENTRY]
         return _of_entries(run, entries.combine_chunks())

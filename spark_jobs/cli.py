@@ -95,7 +95,7 @@ def finish(
         settings = load_settings(job.settings, job.name, config, overrides, given)
         summary = execute(job, settings, force=force, say=_say)
     except CurationError as fault:
-        _say(error_line(fault))
+        _say(f"error: {error_line(fault)}")
         failed = {"job": job.name, "status": "failed", "error": error_line(fault)}
         typer.echo(json.dumps(failed))
         raise typer.Exit(fault.exit_code) from None

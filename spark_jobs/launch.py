@@ -118,5 +118,5 @@ def _line(job: str, status: str, counts: Counts, seconds: float) -> str:
 
 
 def error_line(fault: CurationError) -> str:
-    """The one line that a person reads: no line breaks, however the cause was worded."""
-    return "error: " + " ".join(str(fault).split())
+    """What a fault says, without line breaks, however its cause was worded."""
+    return " ".join(str(fault).split())

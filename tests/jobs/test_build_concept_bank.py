@@ -43,3 +43,14 @@ def test_without_parity_faulty_entries_are_in_rejected(captionlake, spark, tmp_p
     assert tench.gloss.startswith("freshwater dace-like game fish")
     ids = sorted(row.entry_id for row in bank.select("entry_id").collect())
     assert ids == list(range(counts["entries"]))
+
+
+def test_a_bank_given_as_it_is_keeps_its_faults_and_tells_them(captionlake, tmp_path, caplog):
+    (tmp_path / "captions.txt").write_text("a cat\n")
+    (tmp_path / "b.txt").write_text("cat\n\ncat\nu.s.\n")
+    outcome = captionlake(
+        *("curate", tmp_path / "captions.txt", "--bank", tmp_path / "b.txt"),
+        *("--output", tmp_path / "out"),
+    )
+    assert outcome.summary["counts"]["match-concepts"]["entries"] == 4
+    assert "(1 duplicate, 1 empty, 1 never matches)" in caplog.text
