@@ -138,7 +138,9 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fault_line(error: ErrorDetails, model: type[Settings]) -> str:
-    key = ".".join(str(part) for part in error["loc"]) or "settings"
+    key = ".".join(str(part) for part in error["loc"])
+    if not key:
+        return error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         return f"unknown setting {key!r}{nearest(key, model.model_fields)}"
     if error["type"] == "missing":

@@ -1,14 +1,23 @@
 """balance-captions: thin out the captions of head entries to about t each."""
 
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
 from spark_jobs.balancing.entry_count import count_matches, name_entries
 from spark_jobs.balancing.keep import keep_balanced, match_probability
+from spark_jobs.balancing.thresholds import (
+    EXPECTED_ROWS,
+    T,
+    expected_rows,
+    t_at_tail_fraction,
+    t_for_rows,
+)
 from spark_jobs.bank_reading import check_ids
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Counts, Job, Run
@@ -24,12 +33,27 @@ class BalanceCaptions(Settings):
     entry_counts: InputAddress | None = Field(
         None, description="captions per entry; default: counted from the matches"
     )
-    t: PositiveInt = Field(description="captions per entry above which an entry is head")
+    t: PositiveInt | None = Field(
+        None, description="captions per entry above which an entry is head"
+    )
+    tail_fraction: float | None = Field(
+        None, gt=0, lt=1, description="in place of t: share of matches in the tail (0-1)"
+    )
+    target_rows: PositiveInt | None = Field(
+        None, description="in place of t: rows to expect in the output"
+    )
     seed: int = Field(0, description="fixes every draw")
     output: OutputAddress = Field(description="the balanced captions")
     probabilities: OutputAddress | None = Field(
         None, description="entry_counts with keep_probability and the count kept"
     )
+
+    @model_validator(mode="after")
+    def _one_way_to_t(self) -> Self:
+        given = [self.t, self.tail_fraction, self.target_rows]
+        if sum(value is not None for value in given) != 1:
+            raise ValueError("expected exactly one of t, tail_fraction and target_rows")
+        return self
 
 
 def run(run: Run, settings: BalanceCaptions) -> Counts:
@@ -41,15 +65,38 @@ def run(run: Run, settings: BalanceCaptions) -> Counts:
     else:
         entries = run.read(settings.entry_counts, schemas.ENTRY_COUNTS)
     table = settings.entry_counts or settings.matches
-    probability = match_probability(counts_by_id(entries, table), t=settings.t)
-    kept_matches = keep_balanced(matches, probability, seed=settings.seed)
+    counts = counts_by_id(entries, table)
+    t = threshold(settings, matches, counts)
+    kept_matches = keep_balanced(matches, match_probability(counts, t=t), seed=settings.seed)
     balanced = captions.join(kept_matches.select(UID), on=UID, how="left_semi")
     rows_in = captions.count()
     kept = run.write(balanced, settings.output)
     if settings.probabilities is not None:
-        told = with_probability(entries, count_matches(kept_matches), t=settings.t)
+        told = with_probability(entries, count_matches(kept_matches), t=t)
         run.write(told, settings.probabilities)
-    return {"rows_in": rows_in, "kept": kept, "dropped": rows_in - kept}
+    return {"t": t, "rows_in": rows_in, "kept": kept, "dropped": rows_in - kept}
+
+
+def threshold(
+    settings: BalanceCaptions, matches: DataFrame, entry_counts: NDArray[np.int64]
+) -> int:
+    """The t of the settings, or the one that their tail share or number of rows asks for."""
+    if settings.t is not None:
+        return settings.t
+    if settings.tail_fraction is not None:
+        return max(1, t_at_tail_fraction(entry_counts, tail_fraction=settings.tail_fraction))
+
+    def expected(ts: list[int]) -> dict[int, float]:
+        rows = expected_rows(matches, entry_counts, ts).collect()
+        return {row[T]: row[EXPECTED_ROWS] for row in rows}
+
+    wanted, most = settings.target_rows or 0, int(entry_counts.max(initial=1))
+    available = round(expected([most]).get(most, 0.0))
+    if wanted > available:
+        raise InputDataError(
+            f"target_rows = {wanted}: only {available} rows of {settings.matches} match an entry"
+        )
+    return t_for_rows(expected, rows=wanted, t_max=most)
 
 
 def counts_by_id(entries: DataFrame, address: str) -> NDArray[np.int64]:

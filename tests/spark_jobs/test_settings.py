@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from spark_jobs.errors import SettingsError
+from spark_jobs.jobs import curate
 from spark_jobs.jobs.balance_captions import BalanceCaptions
 from spark_jobs.jobs.build_concept_bank import BuildConceptBank
 from spark_jobs.settings import load_settings
@@ -18,7 +19,14 @@ def load(config: Path | None = None, overrides: list[str] | None = None, **given
 
 
 def test_the_papers_default_is_the_base() -> None:
-    assert load().t == 20_000
+    given = {"input": "/i", "bank": "/b", "output": "/o"}
+    assert load_settings(curate.Curate, "curate", None, [], given).t == 20_000
+
+
+@pytest.mark.parametrize("how", [{}, {"t": "5", "tail_fraction": "0.1"}])
+def test_there_is_just_one_way_to_t(how: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="exactly one of t, tail_fraction and target_rows"):
+        load(**how)
 
 
 def test_file_goes_before_base_options_before_file_and_set_before_all(tmp_path: Path) -> None:
@@ -30,7 +38,7 @@ def test_file_goes_before_base_options_before_file_and_set_before_all(tmp_path: 
 
 
 def test_addresses_are_told_by_role() -> None:
-    settings = load(entry_counts="/e")
+    settings = load(entry_counts="/e", t="5")
     assert settings.addresses("input") == {"captions": "/c", "matches": "/m", "entry_counts": "/e"}
     assert settings.addresses("output") == {"output": "/o"}
     assert settings.addresses("workspace") == {}

@@ -1,0 +1,99 @@
+"""The threshold t: from a share of the tail, per language, or for a number of rows.
+
+MetaCLIP 2 (Chuang et al. 2025, section 3.3) keeps one share of the tail over all languages: t of
+English gives the share, the share gives every other language its t.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import DoubleType, LongType, StructField, StructType
+
+from spark_jobs.balancing.keep import match_probability
+from spark_jobs.schemas import ENTRY_IDS
+from udfs.arrow import Batches, BatchFunction
+from udfs.balancing import keep_probability
+
+T, EXPECTED_ROWS = "t", "expected_rows"
+_CANDIDATES = 17
+_CLOSE_ENOUGH = 1e-3  # of the wished number of rows
+
+
+def tail_fraction_at(entry_counts: NDArray[np.int64], *, t: int) -> float:
+    """Share (0-1) of all matches that lies in entries with a count below t; nan without matches."""
+    total = entry_counts.sum()
+    return float(entry_counts[entry_counts < t].sum() / total) if total else float("nan")
+
+
+def t_at_tail_fraction(entry_counts: NDArray[np.int64], *, tail_fraction: float) -> int:
+    """The count up to which the entries, rarest first, hold a share closest to `tail_fraction`.
+
+    It is a count that occurs, the smallest on a tie, so with many equal counts the share it gives
+    can be far from the one asked for. 0 where nothing was counted.
+    """
+    ascending = np.sort(entry_counts)
+    total = ascending.sum()
+    if not total:
+        return 0
+    shares = np.cumsum(ascending) / total
+    return int(ascending[np.abs(shares - tail_fraction).argmin()])
+
+
+def t_by_language(
+    entry_counts: Mapping[str, NDArray[np.int64]], *, t: int, reference: str = "en"
+) -> dict[str, int]:
+    """Each language's t, for the tail share that t gives the reference language."""
+    share = tail_fraction_at(entry_counts[reference], t=t)
+    return {
+        lang: t if lang == reference else t_at_tail_fraction(counts, tail_fraction=share)
+        for lang, counts in entry_counts.items()
+    }
+
+
+def expected_rows(
+    matches: DataFrame, entry_counts: NDArray[np.int64], ts: Sequence[int]
+) -> DataFrame:
+    """Rows that balancing is expected to keep at each t: t, expected_rows; over all of `matches`.
+
+    `entry_counts`: (n_entries,), index = entry_id.
+    """
+    columns = StructType([StructField(T, LongType()), StructField(EXPECTED_ROWS, DoubleType())])
+    summed = matches.select(ENTRY_IDS).mapInArrow(_summing(entry_counts, ts), columns)
+    return summed.groupBy(T).agg(F.sum(EXPECTED_ROWS).alias(EXPECTED_ROWS))
+
+
+def _summing(entry_counts: NDArray[np.int64], ts: Sequence[int]) -> BatchFunction:
+    def sum_in_task(batches: Batches) -> Iterator[pa.RecordBatch]:
+        sums = np.zeros(len(ts))
+        probabilities = [match_probability(entry_counts, t=t) for t in ts]
+        for batch in batches:
+            entry_ids = batch.column(ENTRY_IDS)
+            sums += [keep_probability(entry_ids, p).sum() for p in probabilities]
+        columns = [pa.array(ts, pa.int64()), pa.array(sums)]
+        yield pa.RecordBatch.from_arrays(columns, [T, EXPECTED_ROWS])
+
+    return sum_in_task
+
+
+def t_for_rows(expected: Callable[[list[int]], dict[int, float]], *, rows: int, t_max: int) -> int:
+    """The t whose expected rows are closest to `rows`, or within a thousandth of them.
+
+    `expected` gives the rows expected at each t, which grow with t; it is asked for 17 values at a
+    time, so a handful of passes finds one among millions. `t_max`: the largest count.
+    """
+    low, high = 1, max(t_max, 1)
+    while True:
+        at = expected(sorted({int(t) for t in np.geomspace(low, high, _CANDIDATES).round()}))
+        best = min(at, key=lambda t: (abs(at[t] - rows), t))
+        below = max((t for t in at if at[t] < rows), default=low)
+        above = min((t for t in at if at[t] >= rows), default=high)
+        narrowed = (below, above)
+        if abs(at[best] - rows) <= _CLOSE_ENOUGH * rows or above - below <= 1:
+            return best
+        if narrowed == (low, high):
+            return best
+        low, high = narrowed
