@@ -8,7 +8,7 @@ from pyspark.sql.types import BinaryType, IntegralType, StringType
 
 from spark_jobs.errors import InputDataError
 from spark_jobs.ingest.text_lines import FAULT, LINE
-from spark_jobs.ingest.text_rules import INVALID_UTF8, caption_fault
+from spark_jobs.ingest.text_rules import INVALID_UTF8, FrontEnd, caption_fault, cleaned
 from spark_jobs.ingest.uid import given_or_content_uid
 from spark_jobs.schemas import CAPTION, CAPTION_COLUMNS, JOB, REASON, REJECTED, RUN_ID, SOURCE, UID
 from spark_jobs.schemas import URL as URL_COLUMN
@@ -25,6 +25,7 @@ def caption_rows(
     carry: bool,
     source: str | None,
     max_caption_bytes: int,
+    front_end: FrontEnd = "none",
 ) -> DataFrame:
     """Rename and cast to our columns, with uid and the working columns `_fault`, `_row`, `_raw`.
 
@@ -33,11 +34,13 @@ def caption_rows(
     InputDataError where caption or uid have a type that cannot be text, or two names collide.
     """
     _check_types(rows, mapping)
-    known = _known_columns(mapping, source)
+    known = _known_columns(mapping, source, front_end)
     others = _carried(rows, mapping, list(known)) if carry else {}
     is_jsonl = LINE in rows.columns
     raw = _column(LINE if is_jsonl else mapping[CAPTION]).cast("binary")
-    fault = caption_fault(_column(mapping[CAPTION]), max_bytes=max_caption_bytes)
+    fault = caption_fault(
+        _column(mapping[CAPTION]), max_bytes=max_caption_bytes, front_end=front_end
+    )
     if FAULT in rows.columns:
         fault = F.coalesce(F.col(FAULT), fault)
     names = [name for name in rows.columns if name not in {LINE, FAULT}]
@@ -79,10 +82,13 @@ def _ranked(sound: DataFrame) -> DataFrame:
     return sound.withColumn(RANK, F.row_number().over(same_uid))
 
 
-def _known_columns(mapping: Mapping[str, str], source: str | None) -> dict[str, Column]:
+def _known_columns(
+    mapping: Mapping[str, str], source: str | None, front_end: FrontEnd
+) -> dict[str, Column]:
     """Our columns in the order of schemas.CAPTION_COLUMNS, those that there are."""
     types = {field.name: field.dataType for field in CAPTION_COLUMNS}
     found = {name: _column(theirs).cast(types[name]) for name, theirs in mapping.items()}
+    found[CAPTION] = cleaned(found[CAPTION], front_end=front_end)
     if source is not None:
         found[SOURCE] = F.lit(source)
     found[UID] = given_or_content_uid(found.get(UID), found.get(URL_COLUMN), found[CAPTION])

@@ -9,8 +9,10 @@ from spark_jobs.schemas import (
     CAPTION,
     CAPTION_COLUMNS,
     HEIGHT,
+    LANG,
     LICENSE,
     NSFW,
+    PUNSAFE,
     SIMILARITY,
     UID,
     URL,
@@ -18,43 +20,53 @@ from spark_jobs.schemas import (
 )
 from spark_jobs.settings import nearest
 
-InputFormat = Literal["parquet", "jsonl", "lines"]
+InputFormat = Literal["parquet", "jsonl", "json", "csv", "tsv", "lines"]
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A published form: `columns` maps our names to the input's, which match in any case."""
+    """A published form.
+
+    `columns` maps our names to the input's, in order of preference, matched in any case. `header`
+    names the columns of files that have no header of their own.
+    """
 
     format: InputFormat
-    columns: Mapping[str, str]
+    columns: Mapping[str, tuple[str, ...]]
+    header: tuple[str, ...] = ()
 
+
+_LAION = {
+    URL: ("URL",),
+    CAPTION: ("TEXT", "caption"),
+    HEIGHT: ("HEIGHT",),
+    WIDTH: ("WIDTH",),
+    LICENSE: ("LICENSE",),
+    NSFW: ("NSFW",),
+    SIMILARITY: ("similarity",),
+}
+_LAION_5B = {**_LAION, LANG: ("LANGUAGE",), PUNSAFE: ("punsafe",)}
 
 PRESETS: dict[str, Preset] = {
     # Its SAMPLE_ID is no identity (it repeats over shards), so it is only carried along.
-    "laion400m": Preset(
-        "parquet",
-        {
-            URL: "URL",
-            CAPTION: "TEXT",
-            HEIGHT: "HEIGHT",
-            WIDTH: "WIDTH",
-            LICENSE: "LICENSE",
-            NSFW: "NSFW",
-            SIMILARITY: "similarity",
-        },
-    ),
+    "laion400m": Preset("parquet", _LAION),
+    "laion5b": Preset("parquet", _LAION_5B),
+    "relaion": Preset("parquet", _LAION_5B),
     "datacomp": Preset(
         "parquet",
         {
-            UID: "uid",
-            URL: "url",
-            CAPTION: "text",
-            WIDTH: "original_width",
-            HEIGHT: "original_height",
-            SIMILARITY: "clip_l14_similarity_score",
+            UID: ("uid",),
+            URL: ("url",),
+            CAPTION: ("text",),
+            WIDTH: ("original_width",),
+            HEIGHT: ("original_height",),
+            SIMILARITY: ("clip_l14_similarity_score",),
         },
     ),
-    "lines": Preset("lines", {CAPTION: CAPTION}),
+    "cc12m": Preset("tsv", {URL: (URL,), CAPTION: (CAPTION,)}, header=(URL, CAPTION)),
+    "yfcc15m": Preset("jsonl", {URL: (URL,), CAPTION: (CAPTION,)}),
+    "synthclip": Preset("json", {CAPTION: (CAPTION,)}),
+    "lines": Preset("lines", {CAPTION: (CAPTION,)}),
 }
 
 
@@ -66,9 +78,12 @@ def column_map(
     `columns` goes before the preset; without a preset our own names are looked for. Raises
     SettingsError for a name that is not ours, MissingColumnError for one that the input lacks.
     """
-    ours = preset.columns if preset else {name: name for name in CAPTION_COLUMNS.names}
+    ours = preset.columns if preset else {name: (name,) for name in CAPTION_COLUMNS.names}
     there = {name.lower(): name for name in input_columns}
-    found = {name: there[other.lower()] for name, other in ours.items() if other.lower() in there}
+    found: dict[str, str] = {}
+    for name, others in ours.items():
+        matching = [there[other.lower()] for other in others if other.lower() in there]
+        found |= {name: matching[0]} if matching else {}
     for name, other in (columns or {}).items():
         if name not in CAPTION_COLUMNS.names:
             raise SettingsError(
@@ -78,7 +93,7 @@ def column_map(
         found[name] = _present(other, input_columns)
     if CAPTION not in found:
         raise MissingColumnError(
-            f"input has no column {ours.get(CAPTION, CAPTION)!r} for the caption; it has "
+            f"input has no column {ours[CAPTION][0]!r} for the caption; it has "
             f"{', '.join(input_columns)}; give --columns '{{caption: NAME}}'"
         )
     return found

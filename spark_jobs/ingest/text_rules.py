@@ -5,12 +5,17 @@ marks, blanks, the empty caption. Rejected: null, bytes that are no UTF-8 (encod
 none), a JSON escape of a lone surrogate, and a caption above a number of bytes.
 """
 
+from typing import Literal
+
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 NULL_CAPTION = "null_caption"
 INVALID_UTF8 = "invalid_utf8"
 CAPTION_TOO_LONG = "caption_too_long"
+LINE_FEED = "line_feed"
+
+FrontEnd = Literal["none", "synthclip"]
 
 
 def is_valid_utf8(text: Column) -> Column:
@@ -19,10 +24,22 @@ def is_valid_utf8(text: Column) -> Column:
     return F.encode(F.decode(raw, "UTF-8"), "UTF-8") == raw
 
 
-def caption_fault(caption: Column, *, max_bytes: int) -> Column:
+def cleaned(caption: Column, *, front_end: FrontEnd) -> Column:
+    """A caption as its front end hands it on: SynthCLIP's has no double quotes, no outer spaces.
+
+    Only U+0020 is stripped: tabs, carriage returns and no-break spaces stay.
+    """
+    return caption if front_end == "none" else F.trim(F.replace(caption, F.lit('"')))
+
+
+def caption_fault(caption: Column, *, max_bytes: int, front_end: FrontEnd = "none") -> Column:
     """Why a caption cannot be taken, null where it can."""
+    has_line_feed = F.lit(front_end == "synthclip") & F.contains(
+        caption.cast("string"), F.lit("\n")
+    )
     return (
         F.when(caption.isNull(), NULL_CAPTION)
         .when(F.octet_length(caption) > max_bytes, CAPTION_TOO_LONG)
         .when(~is_valid_utf8(caption), INVALID_UTF8)
+        .when(has_line_feed, LINE_FEED)
     )

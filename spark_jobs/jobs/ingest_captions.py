@@ -1,29 +1,19 @@
 """ingest-captions: captions of any form into one table with a uid per row."""
 
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from typing import Literal
 
 from pydantic import Field, PositiveInt, field_validator
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
 
 from spark_jobs.addresses import parse_address
-from spark_jobs.errors import CurationError, InputDataError, SettingsError
+from spark_jobs.errors import CurationError, InputDataError
 from spark_jobs.ingest.normalise import accepted, caption_rows, rejected
 from spark_jobs.ingest.presets import PRESETS, InputFormat, column_map
-from spark_jobs.ingest.text_lines import captions_from_lines, is_blank, rows_from_jsonl
+from spark_jobs.input_files import input_format, read_source
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.schemas import REASON
 from spark_jobs.settings import InputAddress, OutputAddress, Settings, nearest
-from spark_jobs.tables import list_files
-
-_FORMAT_OF: dict[str, InputFormat] = {
-    ".parquet": "parquet",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".txt": "lines",
-}
 
 
 class TooManyRejectedError(CurationError):
@@ -43,6 +33,11 @@ class IngestCaptions(Settings):
     )
     carry: bool = Field(True, description="keep the input's other columns")
     source: str | None = Field(None, description="value of the column source")
+    front_end: Literal["none", "synthclip"] = Field(
+        "none",
+        description="synthclip: captions with a line feed are rejected, double quotes removed, "
+        "spaces at both ends stripped",
+    )
     max_caption_bytes: PositiveInt = Field(16_777_216, description="longer captions are rejected")
     max_rejected_fraction: float = Field(
         1.0, ge=0, le=1, description="exit code 4 above this share of rejected rows (0-1)"
@@ -57,19 +52,16 @@ class IngestCaptions(Settings):
         return value
 
 
-@dataclass(frozen=True)
-class _Source:
-    """What was read: the rows and, for the accounts, a frame with as many rows."""
-
-    rows: DataFrame
-    counted: DataFrame
-    columns: list[str]
-
-
 def run(run: Run, settings: IngestCaptions) -> Counts:
     """Rows in are always rows out plus rejected; a run that cannot show it fails."""
-    source = _read(run, settings)
     preset = PRESETS[settings.preset] if settings.preset else None
+    path = parse_address(settings.input).location
+    source = read_source(
+        run.spark,
+        path,
+        input_format(run.spark, path, settings.format, preset),
+        preset.header if preset else (),
+    )
     mapping = column_map(preset, settings.columns, source.columns)
     rows = caption_rows(
         source.rows,
@@ -77,6 +69,7 @@ def run(run: Run, settings: IngestCaptions) -> Counts:
         carry=settings.carry,
         source=settings.source,
         max_caption_bytes=settings.max_caption_bytes,
+        front_end=settings.front_end,
     )
     rows_in = source.counted.count()
     kept = run.write(accepted(rows), settings.output)
@@ -105,55 +98,9 @@ def _refuse_too_many(settings: IngestCaptions, rows_in: int, n_rejected: int) ->
         )
 
 
-def _read(run: Run, settings: IngestCaptions) -> _Source:
-    path = parse_address(settings.input).location
-    match _input_format(run, settings):
-        case "parquet":
-            rows = run.spark.read.parquet(path)
-            return _Source(rows, rows, rows.columns)
-        case "jsonl":
-            lines = run.spark.read.text(path, lineSep="\n")
-            rows = rows_from_jsonl(lines, _json_schema(run, path))
-            return _Source(rows, lines.where(~is_blank(F.col("value"))), _input_columns(rows))
-        case "lines":
-            lines = run.spark.read.text(path, lineSep="\n")
-            rows = captions_from_lines(lines)
-            return _Source(rows, lines, rows.columns)
-
-
-def _json_schema(run: Run, path: str) -> StructType:
-    inferred = run.spark.read.json(path).schema
-    return StructType([field for field in inferred if field.name != "_corrupt_record"])
-
-
-def _input_columns(rows: DataFrame) -> list[str]:
-    return [name for name in rows.columns if name not in {"_line", "_fault"}]
-
-
-def _input_format(run: Run, settings: IngestCaptions) -> InputFormat:
-    """The format that was said, the preset's, or the one that the files' names tell."""
-    if settings.format is not None:
-        return settings.format
-    if settings.preset is not None:
-        return PRESETS[settings.preset].format
-    suffixes = {_suffix(file) for file in list_files(run.spark, settings.input)}
-    formats = {_FORMAT_OF.get(suffix) for suffix in suffixes}
-    only = formats.pop() if len(formats) == 1 else None
-    if only is None:
-        raise SettingsError(
-            f"{settings.input}: files end in {', '.join(sorted(suffixes))}; "
-            "give --format parquet, jsonl or lines, or a --preset"
-        )
-    return only
-
-
-def _suffix(file: str) -> str:
-    return PurePosixPath(file.removesuffix(".gz")).suffix.lower()
-
-
 JOB = Job(
     "ingest-captions",
-    "Read captions from parquet, JSON lines or text into one table.",
+    "Read captions from parquet, JSON, CSV, TSV or text into one table.",
     IngestCaptions,
     run,
 )

@@ -150,7 +150,7 @@ def test_files_of_unclear_format_ask_for_it(captionlake, tmp_path, bank_file):
     arguments = curate_arguments(tmp_path / "captions.dat", bank_file, tmp_path / "out")
     outcome = captionlake(*arguments)
     assert outcome.exit_code == 2
-    assert "--format parquet, jsonl or lines" in outcome.error
+    assert "--format parquet, jsonl, json, csv, tsv, lines" in outcome.error
 
 
 def test_output_with_other_columns_stays_as_it_was(captionlake, spark, captions_file, tmp_path):

@@ -1,10 +1,12 @@
 """ingest-captions by its command: formats, globs, accounts."""
 
+import gzip
 import json
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 
 def test_json_lines_with_faults_are_all_accounted_for(captionlake, spark, tmp_path: Path):
@@ -90,3 +92,96 @@ def test_a_repeated_run_doubles_no_rejected_rows(captionlake, spark, tmp_path: P
     assert (forced["status"], forced["counts"]["rejected"]) == ("done", 1)
     assert spark.read.format("delta").load(str(tmp_path / "rejected")).count() == 1
     assert spark.read.format("delta").load(str(tmp_path / "runs")).count() == 2
+
+
+ODD = ["a cat", 'say "hi"', "NA", "null", "a,b", "naïve 猫", "  spaced  ", "nbsp\u00a0"]
+
+
+def written(folder: Path, form: str) -> Path:
+    """The odd captions in a file of the form, with a column n of other data."""
+    path = folder / f"odd.{form}"
+    if form.startswith("csv"):
+        quoted = ['"' + caption.replace('"', '""') + '"' for caption in [*ODD, "two\nlines"]]
+        text = "caption,n\n" + "".join(f"{q},{k}\n" for k, q in enumerate(quoted))
+    elif form.startswith("tsv"):
+        text = "Caption\tn\r\n" + "".join(f"{caption}\t{k}\r\n" for k, caption in enumerate(ODD))
+    elif form == "json":
+        text = json.dumps([{"caption": caption, "n": k} for k, caption in enumerate(ODD)])
+    else:
+        text = "".join(json.dumps({"caption": caption}) + "\n" for caption in ODD)
+    content = text.encode()
+    path.write_bytes(gzip.compress(content) if form.endswith(".gz") else content)
+    return path
+
+
+@pytest.mark.parametrize("form", ["csv", "csv.gz", "tsv", "tsv.gz", "json", "jsonl.gz"])
+def test_each_form_gives_the_captions_as_they_are(captionlake, spark, tmp_path: Path, form: str):
+    outcome = captionlake(
+        *("ingest-captions", "--input", written(tmp_path, form), "--output", tmp_path / "out")
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    kept = spark.read.format("delta").load(str(tmp_path / "out")).collect()
+    expected = [*ODD, "two\nlines"] if form.startswith("csv") else ODD
+    assert {row.caption for row in kept} == set(expected)
+    assert outcome.summary["counts"]["rows_in"] == len(expected)
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv"])
+def test_bytes_that_are_no_utf8_are_rejected_in_text_forms(captionlake, tmp_path: Path, form: str):
+    path = tmp_path / f"in.{form}"
+    separator = b"," if form == "csv" else b"\t"
+    path.write_bytes(b"n%scaption\n1%sa \xff cat\n2%sa cat\n".replace(b"%s", separator))
+    outcome = captionlake("ingest-captions", "--input", path, "--output", tmp_path / "out")
+    counts = outcome.summary["counts"]
+    assert (counts["kept"], counts["invalid_utf8"]) == (1, 1)
+
+
+def test_a_tsv_line_with_too_few_fields_is_rejected(captionlake, tmp_path: Path):
+    (tmp_path / "cc12m.tsv").write_text("http://a\ta cat\nhttp://b\nhttp://c\ta\tdog\n")
+    outcome = captionlake(
+        *("ingest-captions", "--input", tmp_path / "cc12m.tsv", "--preset", "cc12m"),
+        *("--output", tmp_path / "out"),
+    )
+    counts = outcome.summary["counts"]
+    assert (counts["kept"], counts["wrong_number_of_fields"]) == (1, 2)
+
+
+def test_lists_of_strings_in_a_folder_of_chunks(captionlake, spark, tmp_path: Path):
+    folder = tmp_path / "chunks"
+    folder.mkdir()
+    for k in range(2):
+        captions = [f"caption {k}", "shared", "bad \ud800"]
+        (folder / f"{k}.json").write_text(json.dumps(captions))
+    (folder / "2.json").write_text("[]")
+    outcome = captionlake(
+        *("ingest-captions", "--input", folder, "--preset", "synthclip"),
+        *("--output", tmp_path / "out"),
+    )
+    counts = {"rows_in": 6, "kept": 3, "rejected": 3, "duplicate_uid": 1, "lone_surrogate": 2}
+    assert outcome.summary["counts"] == counts
+
+
+def test_a_json_file_that_is_no_list_is_named(captionlake, tmp_path: Path):
+    (tmp_path / "in.json").write_text('{"caption": "a"}')
+    outcome = captionlake(
+        *("ingest-captions", "--input", tmp_path / "in.json", "--output", tmp_path / "out")
+    )
+    assert outcome.exit_code == 3
+    assert "in.json: is no JSON list (found dict)" in outcome.error
+    assert not (tmp_path / "out").exists()
+
+
+def test_synthclip_front_end_cleans_as_published(captionlake, spark, cases: Path, tmp_path: Path):
+    rows = pq.read_table(cases / "metaclip_match/input_captions.parquet").to_pylist()
+    expected = pq.read_table(cases / "metaclip_match/expected_synthclip.parquet").to_pylist()
+    named = {"uid": [str(r["caption_id"]) for r in rows], "caption": [r["caption"] for r in rows]}
+    pq.write_table(pa.table(named), tmp_path / "in.parquet")
+    outcome = captionlake(
+        *("ingest-captions", "--input", tmp_path / "in.parquet", "--output", tmp_path / "out"),
+        *("--front-end", "synthclip"),
+    )
+    kept = spark.read.format("delta").load(str(tmp_path / "out")).collect()
+    assert {row.uid: row.caption for row in kept} == {
+        str(row["caption_id"]): row["clean_text"] for row in expected if not row["dropped"]
+    }
+    assert outcome.summary["counts"]["line_feed"] == sum(row["dropped"] for row in expected)

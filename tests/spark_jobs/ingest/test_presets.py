@@ -35,3 +35,14 @@ def test_no_caption_column_is_an_error():
 def test_a_name_that_is_not_ours_is_a_settings_error():
     with pytest.raises(SettingsError, match="'heigth' is none of ours, did you mean 'height'"):
         column_map(None, {"heigth": "h"}, ["caption", "h"])
+
+
+def test_relaion_has_its_names_in_lower_case():
+    there = ["url", "caption", "similarity", "punsafe", "pwatermark", "language"]
+    assert column_map(PRESETS["relaion"], None, there) == {
+        "url": "url",
+        "caption": "caption",
+        "similarity": "similarity",
+        "lang": "language",
+        "punsafe": "punsafe",
+    }
