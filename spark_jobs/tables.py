@@ -29,6 +29,8 @@ def input_version(spark: SparkSession, address: str) -> str:
         return f"delta:{commits[0]['version']}"
     if not table.is_path:
         return f"files:{_digest(sorted(_catalog_table(spark, table).inputFiles()))}"
+    if _is_unfinished(spark, table):
+        raise InputDataError(f"{table}: its first write never ended; run what writes it again")
     listed = _listing(spark, table)
     if not listed:
         raise InputDataError(f"{table}: no file with content lies there")
@@ -214,8 +216,20 @@ def _check_columns(frame: DataFrame, table: Address, needed: StructType) -> None
             )
 
 
+def _is_unfinished(spark: SparkSession, table: Address) -> bool:
+    """Whether a first Delta write died before its commit: there is a log folder, but no version.
+
+    To be asked of a path without history.
+    """
+    try:
+        _listing(spark, Address(f"{table.location}/_delta_log", True, None))
+    except InputDataError:
+        return False
+    return True
+
+
 def _refuse_foreign_output(spark: SparkSession, table: Address) -> None:
-    if not table.is_path:
+    if not table.is_path or _is_unfinished(spark, table):
         return
     try:
         taken = bool(_listing(spark, table))

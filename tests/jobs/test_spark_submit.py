@@ -93,8 +93,8 @@ def test_a_killed_run_is_finished_by_the_next_one(
         start_new_session=True,
     ) as running:
         deadline = time.monotonic() + 200
-        while not (out / "matches").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        while not list(out.glob("matches/*.parquet")) and time.monotonic() < deadline:
+            time.sleep(0.01)
         os.killpg(running.pid, signal.SIGKILL)  # driver, JVM and workers, while it matches
     assert (out / "captions/_delta_log").exists()
     assert not (out / "balanced_captions").exists()

@@ -109,3 +109,16 @@ def test_files_that_change_have_another_version(spark: SparkSession, tmp_path: P
     assert tables.input_version(spark, str(file)) == before
     file.write_text("cat\ndog\n")
     assert tables.input_version(spark, str(file)) != before
+
+
+def test_a_first_write_that_died_is_no_input_but_can_be_written_again(
+    spark: SparkSession, tmp_path: Path
+):
+    address = tmp_path / "t"
+    numbers(spark, 5).write.parquet(str(address))
+    (address / "_SUCCESS").unlink()
+    (address / "_delta_log").mkdir()  # what Delta leaves where it dies before its first commit
+    with pytest.raises(InputDataError, match="its first write never ended"):
+        tables.input_version(spark, str(address))
+    assert tables.write_table(numbers(spark, 2), str(address), COMMIT) == 2
+    assert tables.read_table(spark, str(address), schemas.CAPTIONS).count() == 2
