@@ -99,11 +99,11 @@ def _execute_pipeline(
     ]
     for line in pipeline.closing(spark, settings) if pipeline.closing else []:
         say(line)
-    fresh = any(step.status == "done" for step in done)
+    is_fresh = not done or any(step.status == "done" for step in done)
     return Summary(
         job=pipeline.name,
-        status="done" if fresh else "up_to_date",
-        run_id=done[-1].run_id,
+        status="done" if is_fresh else "up_to_date",
+        run_id=done[-1].run_id if done else None,
         outputs={f"{step.job}.{k}": v for step in done for k, v in step.outputs.items()},
         counts={step.job: step.counts for step in done},
         seconds=round(time.monotonic() - begun, 1),

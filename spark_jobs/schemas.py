@@ -60,6 +60,8 @@ CAPTION_COLUMNS = StructType(
 )
 CAPTIONS = StructType([StructField(UID, StringType()), StructField(CAPTION, StringType())])
 
+EMPTY = StructType([])  # what a reader needs that takes any columns
+
 CONCEPT_BANK = StructType(
     [
         StructField(ENTRY_ID, IntegerType()),

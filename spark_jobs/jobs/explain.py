@@ -1,0 +1,139 @@
+"""explain: why one uid stayed or went, from the tables of a run alone."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import Field
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+
+from spark_jobs import schemas
+from spark_jobs.addresses import join_address, parse_parent
+from spark_jobs.balancing.entry_count import count_matches
+from spark_jobs.balancing.explanation import Explanation, MatchedEntry
+from spark_jobs.columns import uniform
+from spark_jobs.errors import InputDataError
+from spark_jobs.job import Pipeline, Step
+from spark_jobs.jobs.balance_captions import BalanceCaptions
+from spark_jobs.jobs.dedup_captions import DedupCaptions
+from spark_jobs.schemas import ENTRY, ENTRY_COUNT, ENTRY_ID, ENTRY_IDS, REASON, UID
+from spark_jobs.settings import Settings
+from spark_jobs.tables import has_table, read_table
+
+
+class Explain(Settings):
+    """Settings of explain."""
+
+    uid: str = Field(description="uid of the caption")
+    run: str = Field(description="folder or catalog.schema with the table runs")
+    run_id: str | None = Field(None, description="a run of balance-captions; default: the last")
+
+
+def lines(spark: SparkSession, settings: Explain) -> list[str]:
+    """Follow the uid from the balancing back to the ingest; say where it went."""
+    parent = parse_parent(settings.run)
+    balance = last_run(spark, parent, "balance-captions", settings.run_id)
+    if balance is None:
+        wanted = f" with run_id {settings.run_id}" if settings.run_id else ""
+        raise InputDataError(f"{parent}: runs has no run of balance-captions{wanted}")
+    found = (
+        explain_balance(spark, settings.uid, balance)
+        or explain_dedup(spark, settings.uid, last_run(spark, parent, "dedup-captions", None))
+        or explain_rejected(spark, settings.uid, join_address(parent, "rejected"))
+    )
+    if not found:
+        raise InputDataError(f"uid {settings.uid!r} is in no table of the runs in {parent}")
+    return found
+
+
+def last_run(spark: SparkSession, parent: str, job: str, run_id: str | None) -> Row | None:
+    """The newest row of `runs` for a job."""
+    address = join_address(parent, "runs")
+    if not has_table(spark, address):
+        raise InputDataError(f"{address}: there is no table of runs")
+    rows = read_table(spark, address, schemas.RUNS).where(F.col(schemas.JOB) == job)
+    if run_id is not None:
+        rows = rows.where(F.col(schemas.RUN_ID) == run_id)
+    return rows.orderBy(F.desc("started")).first()
+
+
+def explain_balance(spark: SparkSession, uid: str, run: Row) -> list[str]:
+    """The draw and what it was held against; empty where the uid was not balanced."""
+    settings = BalanceCaptions.model_validate_json(run["settings"])
+    matches = _read(spark, run, settings.matches)
+    row = (
+        matches.where(F.col(UID) == uid)
+        .select(ENTRY_IDS, uniform(UID, seed=settings.seed).alias("draw"))
+        .first()
+    )
+    if row is None:
+        return []
+    entries = [] if not row[ENTRY_IDS] else _entries(spark, run, settings, matches, row[ENTRY_IDS])
+    t = json.loads(run["counts"])["t"]
+    return Explanation(uid, entries, t, settings.seed, row["draw"]).lines()
+
+
+def explain_dedup(spark: SparkSession, uid: str, run: Row | None) -> list[str]:
+    """The copy that stayed in place of the uid; empty where it was not there."""
+    if run is None:
+        return []
+    settings = DedupCaptions.model_validate_json(run["settings"])
+    captions = _read(spark, run, settings.captions)
+    row = captions.where(F.col(UID) == uid).first()
+    if row is None:
+        return []
+    same = F.lit(True)
+    for column in settings.by.split("+"):
+        same = same & F.col(column).eqNullSafe(F.lit(row[column]))
+    stayed = captions.where(same).agg(F.min(UID).alias(UID)).first()
+    name = stayed[UID] if stayed else None
+    return [f"uid {uid}", f"dropped: a copy by {settings.by}; uid {name} stayed"]
+
+
+def explain_rejected(spark: SparkSession, uid: str, address: str) -> list[str]:
+    """The reason of an ingest; empty where it took the row."""
+    if not has_table(spark, address):
+        return []
+    rejected = read_table(spark, address, schemas.REJECTED).where(F.col(UID) == uid)
+    reasons = [row[REASON] for row in rejected.select(REASON).distinct().orderBy(REASON).collect()]
+    return [f"uid {uid}", f"rejected: {', '.join(reasons)}"] if reasons else []
+
+
+def _entries(
+    spark: SparkSession,
+    run: Row,
+    settings: BalanceCaptions,
+    matches: DataFrame,
+    entry_ids: list[int],
+) -> list[MatchedEntry]:
+    if settings.entry_counts is not None:
+        counts = _read(spark, run, settings.entry_counts)
+    else:
+        counts = count_matches(matches).withColumn(ENTRY, F.lit("").cast("string"))
+    rows = counts.where(F.col(ENTRY_ID).isin(entry_ids)).orderBy(ENTRY_ID).collect()
+    return [MatchedEntry(row[ENTRY_ID], row[ENTRY], row[ENTRY_COUNT]) for row in rows]
+
+
+def _read(spark: SparkSession, run: Row, address: str) -> DataFrame:
+    versions: dict[str, Any] = json.loads(run["inputs"])
+    return read_table(spark, address, schemas.EMPTY, version=versions[address])
+
+
+def steps(spark: SparkSession, settings: Explain) -> Iterator[Step]:
+    """None: explaining only reads."""
+    return iter(())
+
+
+JOB = Pipeline(
+    "explain",
+    "Tell why one uid stayed or went: entries, counts, probabilities, draw.",
+    Explain,
+    steps,
+    lines,
+)
+
+if __name__ == "__main__":
+    from spark_jobs.cli import run_alone
+
+    run_alone(JOB)

@@ -1,0 +1,72 @@
+"""explain: each way in which a uid can end."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+
+@pytest.fixture(scope="module")
+def curated(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 cats, 3 newts, one caption without entries, one copy, one row without a caption."""
+    from spark_jobs.jobs import curate
+    from spark_jobs.launch import execute
+
+    folder = tmp_path_factory.mktemp("curated")
+    captions = [f"a cat {i}" for i in range(300)] + [f"a newt and a cat {i}" for i in range(3)]
+    captions += ["nothing", "a cat 7", None]
+    uids = [f"u{i:03}" for i in range(len(captions))]
+    pq.write_table(pa.table({"uid": uids, "caption": captions}), folder / "in.parquet")
+    (folder / "bank.txt").write_text("cat\nnewt\n")
+    settings = curate.Curate(
+        input=str(folder / "in.parquet"),
+        bank=str(folder / "bank.txt"),
+        t=30,
+        output=str(folder / "out"),
+    )
+    execute(curate.JOB, settings, say=lambda line: None)
+    return folder / "out"
+
+
+def explained(captionlake, curated: Path, uid: str) -> str:
+    outcome = captionlake("explain", "--uid", uid, "--run", curated)
+    assert outcome.exit_code == 0, outcome.stderr
+    return outcome.stderr
+
+
+def test_the_decision_told_is_the_one_that_was_taken(captionlake, spark, curated: Path):
+    balanced = spark.read.format("delta").load(str(curated / "balanced_captions"))
+    kept = {row.uid for row in balanced.collect()}
+    for uid in ("u000", "u001", "u002", "u003", next(u for u in sorted(kept) if u < "u300")):
+        told = explained(captionlake, curated, uid)
+        assert ("kept: draw" in told) == (uid in kept)
+        assert ("dropped: draw" in told) == (uid not in kept)
+        assert "0.099010" in told  # 30 of 303 cats
+
+
+def test_an_entry_below_t_keeps_its_captions(captionlake, curated: Path):
+    told = explained(captionlake, curated, "u301")
+    assert "newt" in told
+    assert "keep probability 1.000000 (t 30, seed 0)" in told
+
+
+def test_a_caption_without_entries_is_told(captionlake, curated: Path):
+    assert "dropped: it matches no entry" in explained(captionlake, curated, "u303")
+
+
+def test_a_copy_names_the_row_that_stayed(captionlake, curated: Path):
+    told = explained(captionlake, curated, "u304")
+    assert "dropped: a copy by caption; uid u007 stayed" in told
+
+
+def test_a_rejected_row_has_its_reason(captionlake, curated: Path):
+    assert "rejected: null_caption" in explained(captionlake, curated, "u305")
+
+
+def test_an_unknown_uid_and_a_folder_without_runs_are_errors(captionlake, curated, tmp_path):
+    outcome = captionlake("explain", "--uid", "x", "--run", curated)
+    assert (outcome.exit_code, "uid 'x' is in no table" in outcome.error) == (3, True)
+    outcome = captionlake("explain", "--uid", "x", "--run", tmp_path)
+    assert (outcome.exit_code, "there is no table of runs" in outcome.error) == (3, True)
