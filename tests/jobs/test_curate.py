@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_jobs.jobs import curate
+from spark_jobs.jobs import curate, match_concepts
 from spark_jobs.launch import Summary, execute
 
 Curated = Callable[..., Summary]
@@ -195,32 +195,20 @@ def test_same_rows_for_any_file_order_split_size_and_partitioning(
     assert len(digests) == 1
 
 
-def test_a_second_run_is_up_to_date_and_writes_nothing(
+def test_a_second_run_writes_nothing_and_another_t_only_balances(
     spark: SparkSession, captions_folder: Path, tmp_path: Path, run_curate: Curated
 ) -> None:
     settings = {
         "input": str(captions_folder),
         "bank": bank_file(tmp_path),
-        "t": 30,
         "output": str(tmp_path / "out"),
     }
-    first, second = run_curate(**settings), run_curate(**settings)
+    first, second = run_curate(**settings, t=30), run_curate(**settings, t=30)
     assert (first.status, second.status) == ("done", "up_to_date")
     assert second.counts == first.counts
     for table in OUTPUTS:
         name = f"delta.`{tmp_path / 'out' / table}`"
         assert spark.sql(f"DESCRIBE HISTORY {name}").count() == 1
-
-
-def test_another_t_runs_only_the_balancing_again(
-    captions_folder: Path, tmp_path: Path, run_curate: Curated
-) -> None:
-    settings = {
-        "input": str(captions_folder),
-        "bank": bank_file(tmp_path),
-        "output": str(tmp_path / "out"),
-    }
-    run_curate(**settings, t=30)
     statuses = {step["job"]: step["status"] for step in run_curate(**settings, t=60).steps}
     assert statuses.pop("balance-captions") == "done"
     assert set(statuses.values()) == {"up_to_date"}
@@ -270,15 +258,22 @@ def test_pairs_with_urls_are_not_made_unique_by_caption(
     assert not (out / "unique_captions").exists()
 
 
-def test_two_banks_in_one_session_do_not_mix(
-    spark: SparkSession, captions_folder: Path, tmp_path: Path, run_curate: Curated
-) -> None:
+def test_two_banks_in_one_session_do_not_mix(spark: SparkSession, tmp_path: Path) -> None:
+    pairs = [("u1", "a cat"), ("u2", "a dog"), ("u3", "a newt")]
+    captions = spark.createDataFrame(pairs, "uid string, caption string")
+    captions.write.format("delta").save(str(tmp_path / "captions"))
     banks = {"first": ["cat"], "second": ["dog", "newt"]}
     for name, entries in banks.items():
         (tmp_path / f"{name}.txt").write_text("\n".join(entries))
-        bank = str(tmp_path / f"{name}.txt")
-        run_curate(input=str(captions_folder), bank=bank, t=30, output=str(tmp_path / name))
+        settings = match_concepts.MatchConcepts(
+            captions=str(tmp_path / "captions"),
+            bank=str(tmp_path / f"{name}.txt"),
+            output=str(tmp_path / name / "matches"),
+            entry_counts=str(tmp_path / name / "entry_counts"),
+        )
+        execute(match_concepts.JOB, settings, say=lambda line: None)
     for name, entries in banks.items():
-        found = rows(spark, tmp_path / name, "entry_counts")
-        assert [r["entry"] for r in sorted(found, key=lambda r: r["entry_id"])] == entries
-        assert all(r["entry_count"] > 0 for r in found)
+        counts = rows(spark, tmp_path / name, "entry_counts")
+        assert {r["entry"]: r["entry_count"] for r in counts} == dict.fromkeys(entries, 1)
+    found = {r["uid"]: r["entry_ids"] for r in rows(spark, tmp_path / "second", "matches")}
+    assert found == {"u1": [], "u2": [0], "u3": [1]}

@@ -114,3 +114,24 @@ class TestPublishedRun:
             assert (weighed == 0.0).sum() == per_t["never_kept"]
             kept = keep_balanced(distinct, probability, seed=0).count()
             assert kept == pytest.approx(per_t["kept_mean"], abs=5 * per_t["kept_sd"] + 1e-9)
+
+
+def test_pairs_of_the_published_sampler_have_its_counts_and_probabilities(
+    spark: SparkSession, cases: Path
+) -> None:
+    """MetaCLIP v1 draws per (entry, pair) of an inverted index and keeps a pair with any hit."""
+    folder = cases / "metaclip_balance"
+    index = pq.read_table(folder / "v1_input_inverted_index.parquet").to_pandas()
+    by_pair = index.sort_values("entry_id").groupby("pair_id")["entry_id"].apply(list)
+    rows = [(str(pair_id), entry_ids) for pair_id, entry_ids in by_pair.items()]
+    matches = spark.createDataFrame(rows, MATCHES).cache()
+    published = pq.read_table(folder / "v1_expected_entry_count.parquet").sort_by("entry_id")
+    counts = published["count"].to_numpy()
+    counted = {row.entry_id: row.entry_count for row in count_matches(matches).collect()}
+    assert [counted.get(k, 0) for k in range(len(counts))] == counts.tolist()
+    expected = pq.read_table(folder / "v1_expected_keep_probability.parquet").to_pandas()
+    for t, wanted in expected.groupby("t"):
+        weighed = weigh_matches(matches, match_probability(counts, t=int(t))).collect()
+        found = {int(row.uid): row.keep_probability for row in weighed}
+        pairs = zip(wanted["pair_id"], wanted["keep_probability"], strict=True)
+        assert found == pytest.approx(dict(pairs), abs=1e-9)
