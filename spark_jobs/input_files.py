@@ -78,7 +78,7 @@ def read_source(
         case "parquet":
             return _counted_as_read(spark.read.parquet(path))
         case "csv":
-            return _counted_as_read(csv.rows_from_csv(spark.read.options(**csv.OPTIONS).csv(path)))
+            return _read_csv(spark, path)
         case "json":
             return _read_json_lists(spark, path)
         case "jsonl":
@@ -93,6 +93,12 @@ def read_source(
 
 def _counted_as_read(rows: DataFrame) -> Source:
     return Source(rows, rows)
+
+
+def _read_csv(spark: SparkSession, path: str) -> Source:
+    reader = spark.read.options(**csv.OPTIONS)
+    read = reader.schema(csv.with_corrupt_record(reader.csv(path).schema)).csv(path)
+    return _counted_as_read(csv.rows_from_csv(read))
 
 
 def _lines(spark: SparkSession, path: str) -> DataFrame:

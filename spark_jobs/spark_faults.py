@@ -26,12 +26,6 @@ _PATTERNS: list[tuple[str, Callable[[re.Match[str]], CurationError]]] = [
         lambda m: InputDataError(m[1]),
     ),
     (
-        r"MALFORMED_RECORD_IN_PARSING|Malformed records are detected",
-        lambda m: InputDataError(
-            "the input holds a CSV record with another number of fields than its header"
-        ),
-    ),
-    (
         r"Unable to infer schema for (\w+)",
         lambda m: InputDataError(f"the input holds no {m[1].lower()} file with columns"),
     ),

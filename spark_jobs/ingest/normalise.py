@@ -36,8 +36,8 @@ def caption_rows(
     _check_types(rows, mapping)
     known = _known_columns(mapping, source, front_end)
     others = _carried(rows, mapping, list(known)) if carry else {}
-    is_jsonl = LINE in rows.columns
-    raw = _column(LINE if is_jsonl else mapping[CAPTION]).cast("binary")
+    line = F.col(LINE) if LINE in rows.columns else F.lit(None)
+    raw = F.coalesce(line.cast("binary"), _column(mapping[CAPTION]).cast("binary"))
     fault = caption_fault(
         _column(mapping[CAPTION]), max_bytes=max_caption_bytes, front_end=front_end
     )
@@ -49,7 +49,7 @@ def caption_rows(
         *(column.alias(name) for name, column in known.items()),
         *(_column(theirs).alias(name) for name, theirs in others.items()),
         fault.alias(FAULT),
-        (F.col(LINE) if is_jsonl else as_json).alias(ROW),
+        F.coalesce(line, as_json).alias(ROW),
         F.when(fault == INVALID_UTF8, raw).alias(RAW),
     )
 

@@ -185,3 +185,19 @@ def test_synthclip_front_end_cleans_as_published(captionlake, spark, cases: Path
         str(row["caption_id"]): row["clean_text"] for row in expected if not row["dropped"]
     }
     assert outcome.summary["counts"]["line_feed"] == sum(row["dropped"] for row in expected)
+
+
+def test_a_csv_record_with_other_fields_than_the_header_is_rejected_whole(
+    captionlake, spark, tmp_path: Path
+):
+    (tmp_path / "in.csv").write_text('n,caption\n1,a cat\n2\n3,"a, dog",é\n4,"a ""newt"""\n')
+    outcome = captionlake(
+        *("ingest-captions", "--input", tmp_path / "in.csv", "--output", tmp_path / "out"),
+        *("--carry", "false"),
+    )
+    counts = {"rows_in": 4, "kept": 2, "rejected": 2, "wrong_number_of_fields": 2}
+    assert outcome.summary["counts"] == counts
+    kept = spark.read.format("delta").load(str(tmp_path / "out")).collect()
+    assert {row.caption for row in kept} == {"a cat", 'a "newt"'}
+    rejected = spark.read.format("delta").load(str(tmp_path / "rejected")).collect()
+    assert {row.row for row in rejected} == {"2", '3,"a, dog",é'}
