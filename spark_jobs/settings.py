@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -72,9 +73,9 @@ def load_settings(
     if config is not None:
         values = _merge(values, read_yaml_map(config))
     for key, text in given.items():
-        values = _merge(values, {key: _value_of(key, text)})
+        values = _merge(values, {key: _value_of(model, key, text)})
     for override in overrides:
-        values = _merge(values, _parse_override(override))
+        values = _merge(values, _parse_override(model, override))
     return validate_settings(model, job, values)
 
 
@@ -108,21 +109,34 @@ def read_yaml_map(path: Path | Traversable) -> dict[str, Any]:
     return content
 
 
-def _parse_override(override: str) -> dict[str, Any]:
+def _parse_override(model: type[Settings], override: str) -> dict[str, Any]:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise SettingsError(f"--set {override!r}: expected key=value")
-    value = _value_of(key, text)
+    value = _value_of(model, key, text)
     for part in reversed(key.split(".")):
         value = {part: value}
     return value  # type: ignore[no-any-return]
 
 
-def _value_of(key: str, text: str) -> Any:
+def _value_of(model: type[Settings], key: str, text: str) -> Any:
+    """A value of the command line: as it stands where text is wanted, so a uid of digits stays.
+
+    Everything else is YAML.
+    """
+    field = model.model_fields.get(key)
+    if not text or (field is not None and _is_text(field.annotation)):
+        return text
     try:
-        return yaml.safe_load(text) if text else text
+        return yaml.safe_load(text)
     except yaml.YAMLError:
         raise SettingsError(f"{key}={text!r}: is no YAML value") from None
+
+
+def _is_text(annotation: Any) -> bool:
+    """Whether a type is str, also one that is annotated or optional."""
+    parts = (getattr(part, "__origin__", part) for part in (annotation, *get_args(annotation)))
+    return get_origin(annotation) in (None, Annotated, Union, UnionType) and str in parts
 
 
 def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -71,3 +71,15 @@ def test_faulty_bank_sources_are_named(source: str, message: str) -> None:
 def test_a_setting_without_value_is_refused() -> None:
     with pytest.raises(SettingsError, match="expected key=value"):
         load(None, ["t"])
+
+
+@pytest.mark.parametrize("text", ["12345678901234567890123456789012", "1e5", "yes", "null", "[x"])
+def test_text_stays_as_it_was_typed(text: str) -> None:
+    settings = load(overrides=[f"workspace={text}"], t="5", captions=text)
+    assert (settings.captions, settings.workspace) == (text, text)
+
+
+def test_lists_and_maps_are_yaml() -> None:
+    given = {"sources": "[imagenet1k, 'lines:/x']", "output": "/b"}
+    settings = load_settings(BuildConceptBank, "build-concept-bank", None, [], given)
+    assert settings.sources == ["imagenet1k", "lines:/x"]
