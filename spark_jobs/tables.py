@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 from pyspark.sql.types import StructType
 
 from spark_jobs.addresses import Address, parse_address
@@ -31,9 +31,7 @@ def input_version(spark: SparkSession, address: str) -> str:
         return f"files:{_digest(sorted(_catalog_table(spark, table).inputFiles()))}"
     if _is_unfinished(spark, table):
         raise InputDataError(f"{table}: its first write never ended; run what writes it again")
-    listed = _listing(spark, table)
-    if not listed:
-        raise InputDataError(f"{table}: no file with content lies there")
+    listed = _files(spark, table)
     return f"files:{len(listed)}:{_digest(listed)}"
 
 
@@ -89,10 +87,7 @@ def write_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> in
     if table.format == "parquet":
         return _write_parquet(frame, table)
     writer = frame.write.format("delta").mode("overwrite").option("userMetadata", _json(commit))
-    if table.is_path:
-        writer.save(table.location)
-    else:
-        writer.saveAsTable(table.location)
+    _save(writer, table)
     return int(_commit_of(frame.sparkSession, table, str(commit["run_id"]))["numOutputRows"])
 
 
@@ -101,10 +96,7 @@ def append_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> N
     table = parse_address(address)
     writer = frame.write.format("delta").mode("append").option("userMetadata", _json(commit))
     writer = writer.option("txnAppId", f"captionlake-{commit['run_id']}").option("txnVersion", 1)
-    if table.is_path:
-        writer.save(table.location)
-    else:
-        writer.saveAsTable(table.location)
+    _save(writer, table)
 
 
 def last_run_id(spark: SparkSession, address: str) -> str | None:
@@ -116,11 +108,7 @@ def last_run_id(spark: SparkSession, address: str) -> str | None:
 
 def list_files(spark: SparkSession, address: str) -> list[str]:
     """Every file below a path or that a glob names, sorted; InputDataError where there is none."""
-    table = parse_address(address)
-    listed = [line.rsplit(" ", 3)[0] for line in _listing(spark, table)]
-    if not listed:
-        raise InputDataError(f"{table}: no file with content lies there")
-    return listed
+    return [line.rsplit(" ", 3)[0] for line in _files(spark, parse_address(address))]
 
 
 def read_text(spark: SparkSession, address: str) -> str:
@@ -198,6 +186,21 @@ def _listing(spark: SparkSession, table: Address) -> list[str]:
     except AnalysisException:
         raise InputDataError(f"{table}: does not exist") from None
     return sorted(f"{row.path} {row.length} {row.modificationTime}" for row in rows)
+
+
+def _files(spark: SparkSession, table: Address) -> list[str]:
+    """The listing of an input; InputDataError where it is empty."""
+    listed = _listing(spark, table)
+    if not listed:
+        raise InputDataError(f"{table}: no file with content lies there")
+    return listed
+
+
+def _save(writer: DataFrameWriter, table: Address) -> None:
+    if table.is_path:
+        writer.save(table.location)
+    else:
+        writer.saveAsTable(table.location)
 
 
 def _check_columns(frame: DataFrame, table: Address, needed: StructType) -> None:
