@@ -1,6 +1,6 @@
 """What a job is: a name, its settings, and a function from tables to tables."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias
 
@@ -31,6 +31,11 @@ class Run:
     def read(self, address: str, needed: StructType) -> DataFrame:
         """Read an input at this run's version, or an output that this run has written."""
         return tables.read_table(self.spark, address, needed, version=self.inputs.get(address))
+
+    def check_outputs(self, columns: Mapping[str, StructType]) -> None:
+        """Refuse outputs that hold something else, all of them before the first is written."""
+        for address, schema in columns.items():
+            tables.check_output(self.spark, address, schema)
 
     def write(self, frame: DataFrame, address: str) -> int:
         """Replace a table and give its number of rows."""

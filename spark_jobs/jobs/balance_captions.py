@@ -69,6 +69,10 @@ def run(run: Run, settings: BalanceCaptions) -> Counts:
     t = threshold(settings, matches, counts)
     kept_matches = keep_balanced(matches, match_probability(counts, t=t), seed=settings.seed)
     balanced = captions.join(kept_matches.select(UID), on=UID, how="left_semi")
+    outputs = {settings.output: balanced.schema}
+    if settings.probabilities is not None:
+        outputs[settings.probabilities] = schemas.ENTRY_PROBABILITIES
+    run.check_outputs(outputs)
     rows_in = captions.count()
     kept = run.write(balanced, settings.output)
     if settings.probabilities is not None:

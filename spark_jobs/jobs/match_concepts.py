@@ -33,6 +33,10 @@ def run(run: Run, settings: MatchConcepts) -> Counts:
     captions = run.read(settings.captions, schemas.CAPTIONS)
     bank = read_bank(run, settings.bank)
     trie = build_token_trie(bank.entries, duplicates=settings.duplicates)
+    outputs = {settings.output: schemas.MATCHES}
+    if settings.entry_counts is not None:
+        outputs[settings.entry_counts] = schemas.ENTRY_COUNTS
+    run.check_outputs(outputs)
     run.write(match_concepts(captions, trie), settings.output)
     matches = run.read(settings.output, schemas.MATCHES)
     if settings.entry_counts is not None:

@@ -219,3 +219,20 @@ def test_more_rejected_rows_than_allowed_end_with_code_4(captionlake, tmp_path):
     assert outcome.exit_code == 4
     assert "1 of 3 rows were rejected, more than max_rejected_fraction = 0.1" in outcome.error
     assert captionlake(*arguments).exit_code == 0
+
+
+def test_a_second_output_with_other_columns_stops_the_first(
+    captionlake, spark, bank_file, tmp_path
+):
+    table, counts = tmp_path / "captions", tmp_path / "counts"
+    spark.createDataFrame([("u", "a cat")], "uid string, caption string").write.format(
+        "delta"
+    ).save(str(table))
+    spark.createDataFrame([("x",)], "entry_id string").write.format("delta").save(str(counts))
+    outcome = captionlake(
+        *("match-concepts", "--captions", table, "--bank", bank_file),
+        *("--output", tmp_path / "matches", "--entry-counts", counts),
+    )
+    assert outcome.exit_code == 3
+    assert "column 'entry_id' is string there, but would be int" in outcome.error
+    assert not (tmp_path / "matches").exists()
