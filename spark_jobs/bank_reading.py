@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from spark_jobs import schemas
 from spark_jobs.concepts.faults import entry_faults
 from spark_jobs.concepts.sources import lines, metaclip_json
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Run
-from spark_jobs.schemas import ENTRY, ENTRY_ID
+from spark_jobs.schemas import ENTRY, ENTRY_ID, LANG
 from spark_jobs.tables import read_text
 
 _log = logging.getLogger(__name__)
@@ -51,7 +52,9 @@ def _read(run: Run, address: str) -> Bank:
     if address.endswith(".txt"):
         entries = lines(read_text(run.spark, address), address)[ENTRY]
         return _of_entries(run, entries.combine_chunks())
-    frame = run.read(address, schemas.ENTRIES).select(ENTRY_ID, ENTRY)
+    frame = run.read(address, schemas.ENTRIES)
+    lang = F.col(LANG) if LANG in frame.columns else F.lit(None)
+    frame = frame.select(ENTRY_ID, ENTRY, lang.cast("string").alias(LANG))
     rows = frame.toPandas().sort_values(ENTRY_ID)
     if rows.empty:
         raise InputDataError(f"bank {address} has no entries")
@@ -74,4 +77,5 @@ def check_ids(entry_ids: np.ndarray[tuple[int], np.dtype[np.int32]], table: str)
 def _of_entries(run: Run, entries: pa.StringArray) -> Bank:
     ids = pa.array(np.arange(len(entries), dtype=np.int32))
     rows = pa.table({ENTRY_ID: ids, ENTRY: entries}).to_pandas()
-    return Bank(entries, run.spark.createDataFrame(rows, schemas.ENTRIES))
+    frame = run.spark.createDataFrame(rows, schemas.ENTRIES)
+    return Bank(entries, frame.withColumn(LANG, F.lit(None).cast("string")))

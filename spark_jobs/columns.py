@@ -1,7 +1,14 @@
 """Column expressions that several jobs share."""
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+
+from spark_jobs.schemas import CAPTION_ID, UID
+
+
+def keys(rows: DataFrame) -> list[str]:
+    """What identifies a row: uid, and caption_id where an image has several captions."""
+    return [UID, CAPTION_ID] if CAPTION_ID in rows.columns else [UID]
 
 
 def uniform(*keys: str, seed: int) -> Column:

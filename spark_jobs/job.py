@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from spark_jobs import schemas, tables
@@ -49,6 +50,14 @@ class Run:
         """The rows in `rejected` that are of this run."""
         every = tables.read_table(self.spark, self.rejected_address, schemas.REJECTED)
         return every.where(every[schemas.RUN_ID] == self.run_id)
+
+    def decide(self, frame: DataFrame) -> None:
+        """Add rows to the workspace's `decisions`; once, however often the run is repeated."""
+        told = frame.select(
+            F.lit(self.run_id).alias(schemas.RUN_ID), F.lit(self.job).alias(schemas.STEP), "*"
+        )
+        address = join_address(self.workspace, "decisions")
+        tables.append_table(told.select(*schemas.DECISIONS.names), address, self.commit())
 
     @property
     def rejected_address(self) -> str:

@@ -3,6 +3,7 @@
 from pyspark.sql.types import (
     ArrayType,
     BinaryType,
+    BooleanType,
     DoubleType,
     FloatType,
     IntegerType,
@@ -37,6 +38,19 @@ ENTRY_IDS = "entry_ids"
 ENTRY_COUNT = "entry_count"
 KEEP_PROBABILITY = "keep_probability"
 KEPT_COUNT = "kept_count"
+
+CAPTION_ID = "caption_id"
+CAPTION_SOURCE = "caption_source"
+
+T = "t"
+EXPECTED_ROWS = "expected_rows"
+DRAW = "draw"
+
+STEP = "step"
+KEPT = "kept"
+RULE = "rule"
+VALUE = "value"
+THRESHOLD = "threshold"
 
 RUN_ID = "run_id"
 JOB = "job"
@@ -81,18 +95,29 @@ MATCHES = StructType(
     [StructField(UID, StringType()), StructField(ENTRY_IDS, ArrayType(IntegerType()))]
 )
 WEIGHED_MATCHES = StructType([*MATCHES.fields, StructField(KEEP_PROBABILITY, DoubleType())])
-ENTRY_COUNTS = StructType([*ENTRIES.fields, StructField(ENTRY_COUNT, LongType())])
+ENTRY_COUNTS = StructType(
+    [*ENTRIES.fields, StructField(LANG, StringType()), StructField(ENTRY_COUNT, LongType())]
+)
+COUNTED_IDS = StructType(
+    [StructField(ENTRY_ID, IntegerType()), StructField(ENTRY_COUNT, LongType())]
+)
 ENTRY_PROBABILITIES = StructType(
     [
         *ENTRY_COUNTS.fields,
+        StructField(T, LongType()),
         StructField(KEEP_PROBABILITY, DoubleType()),
         StructField(KEPT_COUNT, LongType()),
     ]
 )
-# What one task counted: ids with a count above zero.
-TASK_COUNTS = StructType(
-    [StructField(ENTRY_ID, IntegerType()), StructField(ENTRY_COUNT, LongType())]
-)
+
+# What holds for these columns in every table that has them: Delta refuses a write that breaks it.
+CHECKS = {
+    UID: "uid IS NOT NULL",
+    ENTRY_ID: "entry_id >= 0",  # a Delta check refuses null too
+    ENTRY_COUNT: "entry_count >= 0",
+    KEPT_COUNT: "kept_count >= 0",
+    KEEP_PROBABILITY: "keep_probability > 0 AND keep_probability <= 1",
+}
 
 REJECTED = StructType(
     [
@@ -102,6 +127,19 @@ REJECTED = StructType(
         StructField(UID, StringType()),
         StructField("row", StringType()),  # the input row as JSON
         StructField("raw", BinaryType()),  # the bytes that are no valid UTF-8, where that is it
+    ]
+)
+# Why a row stayed or went; caption_id is null where a uid has one caption.
+DECISIONS = StructType(
+    [
+        StructField(RUN_ID, StringType()),
+        StructField(STEP, StringType()),
+        StructField(UID, StringType()),
+        StructField(CAPTION_ID, IntegerType()),
+        StructField(KEPT, BooleanType()),
+        StructField(RULE, StringType()),
+        StructField(VALUE, DoubleType()),
+        StructField(THRESHOLD, DoubleType()),
     ]
 )
 RUNS = StructType(

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from spark_jobs.conf_files import conf_file
@@ -35,9 +35,22 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    # Settings that stand for each other: exactly one is given, and one that a user gives takes the
+    # place of the one in the base file.
+    one_of: ClassVar[tuple[str, ...]] = ()
+
     workspace: Workspace | None = Field(
         None, description="folder or catalog.schema of runs and rejected; default: output's parent"
     )
+
+    @model_validator(mode="after")
+    def _one_is_given(self) -> Self:
+        given = [name for name in self.one_of if getattr(self, name) is not None]
+        if self.one_of and len(given) != 1:
+            names = f"{', '.join(self.one_of[:-1])} and {self.one_of[-1]}"
+            found = f", found {' and '.join(given)}" if given else ""
+            raise ValueError(f"expected exactly one of {names}{found}")
+        return self
 
     def addresses(self, role: RoleName) -> dict[str, str]:
         """Setting -> address of every filled setting with this role, in the order of the fields."""
@@ -69,14 +82,15 @@ def load_settings(
 
     Raises SettingsError with every fault at once, one a line.
     """
-    values = base_settings(job)
-    if config is not None:
-        values = _merge(values, read_yaml_map(config))
+    said: dict[str, Any] = {} if config is None else read_yaml_map(config)
     for key, text in given.items():
-        values = _merge(values, {key: _value_of(model, key, text)})
+        said = _merge(said, {key: _value_of(model, key, text)})
     for override in overrides:
-        values = _merge(values, _parse_override(model, override))
-    return validate_settings(model, job, values)
+        said = _merge(said, _parse_override(model, override))
+    base = base_settings(job)
+    if any(said.get(name) is not None for name in model.one_of):
+        base = {name: value for name, value in base.items() if name not in model.one_of}
+    return validate_settings(model, job, _merge(base, said))
 
 
 def base_settings(job: str) -> dict[str, Any]:

@@ -3,14 +3,17 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from pyspark.errors import AnalysisException
+from py4j.protocol import Py4JError
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 from pyspark.sql.types import StructType
 
+from spark_jobs import schemas
 from spark_jobs.addresses import Address, parse_address
 from spark_jobs.errors import InputDataError, MissingColumnError, OutputTableError
 from spark_jobs.settings import nearest
@@ -79,15 +82,26 @@ def check_output(spark: SparkSession, address: str, columns: StructType) -> None
 def write_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> int:
     """Replace a table by `frame` in one step and give the rows written.
 
-    `commit` goes into the Delta commit's userMetadata. A parquet folder on a local disk is
-    written beside and then moved into place; on an object store Spark overwrites it.
+    `commit` goes into the Delta commit's userMetadata. A new Delta table gets the constraints of
+    its columns (schemas.CHECKS). A parquet folder on a local disk is written beside and then moved
+    into place; on an object store Spark overwrites it. Raises OutputTableError, with the table as
+    it was, where a row breaks a constraint.
     """
     table = parse_address(address)
     check_output(frame.sparkSession, address, frame.schema)
     if table.format == "parquet":
         return _write_parquet(frame, table)
-    writer = frame.write.format("delta").mode("overwrite").option("userMetadata", _json(commit))
-    _save(writer, table)
+    try:
+        if has_table(frame.sparkSession, address):
+            writer = frame.write.format("delta").mode("overwrite")
+            _save(writer.option("userMetadata", _json(commit)), table)
+        else:
+            _create(frame, table, commit)
+    except (PySparkException, Py4JError) as fault:
+        broken = _broken_constraint(fault, table)
+        if broken is None:
+            raise
+        raise broken from None
     return int(_commit_of(frame.sparkSession, table, str(commit["run_id"]))["numOutputRows"])
 
 
@@ -113,17 +127,30 @@ def list_files(spark: SparkSession, address: str) -> list[str]:
 
 def read_text(spark: SparkSession, address: str) -> str:
     """The whole of one small UTF-8 file, such as a concept bank."""
-    table = parse_address(address)
     try:
-        content = spark.read.format("binaryFile").load(table.location).select("content").first()
+        return read_bytes(spark, address).decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        table = parse_address(address)
+        raise InputDataError(f"{table}: is no UTF-8 text (byte {fault.start})") from None
+
+
+def read_bytes(spark: SparkSession, address: str) -> bytes:
+    """The whole of one small file."""
+    contents = list(read_folder(spark, address).values())
+    if not contents:
+        raise InputDataError(f"{parse_address(address)}: no file with content lies there")
+    return contents[0]
+
+
+def read_folder(spark: SparkSession, address: str, pattern: str = "*") -> dict[str, bytes]:
+    """File name -> content of the small files in a folder, or of the one file at the address."""
+    table = parse_address(address)
+    reader = spark.read.format("binaryFile").option("pathGlobFilter", pattern)
+    try:
+        rows = reader.load(table.location).select("path", "content").collect()
     except AnalysisException:
         raise InputDataError(f"{table}: does not exist") from None
-    if content is None:
-        raise InputDataError(f"{table}: no file with content lies there")
-    try:
-        return bytes(content[0]).decode("utf-8-sig")
-    except UnicodeDecodeError as fault:
-        raise InputDataError(f"{table}: is no UTF-8 text (byte {fault.start})") from None
+    return {row.path.rpartition("/")[2]: bytes(row.content) for row in rows}
 
 
 def has_table(spark: SparkSession, address: str) -> bool:
@@ -194,6 +221,27 @@ def _files(spark: SparkSession, table: Address) -> list[str]:
     if not listed:
         raise InputDataError(f"{table}: no file with content lies there")
     return listed
+
+
+def _create(frame: DataFrame, table: Address, commit: Mapping[str, Any]) -> None:
+    """Write a new table with its constraints, in one commit."""
+    writer = frame.writeTo(table.sql_name).using("delta").option("userMetadata", _json(commit))
+    for name, check in schemas.CHECKS.items():
+        if name in frame.columns:
+            writer = writer.tableProperty(f"delta.constraints.{name}_is_valid", check)
+    writer.createOrReplace()  # "replace" takes the place of a first write that died
+
+
+def _broken_constraint(fault: Exception, table: Address) -> OutputTableError | None:
+    found = re.search(
+        r"CHECK constraint \w+ \((.*)\) violated by row with values:\s+- (.*)", str(fault)
+    )
+    if found is None:
+        return None
+    return OutputTableError(
+        f"output {table}: a row with {found[2].strip()} breaks the constraint {found[1]}; "
+        "nothing was written"
+    )
 
 
 def _save(writer: DataFrameWriter, table: Address) -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 
@@ -37,3 +38,40 @@ class EntryCounter:
         """The ids seen, ascending, and how often."""
         seen = np.flatnonzero(self._counts)
         return seen.astype(np.int32), self._counts[seen]
+
+
+class SmallestDraws:
+    """Over the batches of a task, for each entry the `wanted` captions with the lowest draws."""
+
+    def __init__(self, wanted: NDArray[np.int64]) -> None:
+        self._wanted = wanted
+        self._rows = pa.table(
+            {
+                "entry_id": pa.array([], pa.int32()),
+                "draw": pa.array([], pa.float64()),
+                "uid": pa.array([], pa.string()),
+            }
+        )
+
+    def add(self, entry_ids: pa.ListArray, draws: pa.DoubleArray, uids: pa.StringArray) -> None:
+        """Take in a batch of captions, each with its entries, its draw and its uid."""
+        ids = np.asarray(entry_ids.flatten())
+        row_of_id = np.asarray(pc.list_parent_indices(entry_ids))
+        wanted = np.flatnonzero(self._wanted[ids] > 0)
+        rows = pa.array(row_of_id[wanted])
+        fresh = {
+            "entry_id": pa.array(ids[wanted]),
+            "draw": draws.take(rows),
+            "uid": uids.take(rows),
+        }
+        self._rows = self._lowest(pa.concat_tables([self._rows, pa.table(fresh)]))
+
+    def rows(self) -> pa.Table:
+        """entry_id, draw, uid; by entry, ascending draws, ties by uid."""
+        return self._rows
+
+    def _lowest(self, rows: pa.Table) -> pa.Table:
+        ordered = rows.sort_by([(name, "ascending") for name in rows.column_names])
+        ids = ordered["entry_id"].to_numpy()
+        first = np.searchsorted(ids, ids)
+        return ordered.filter(pa.array(np.arange(ids.size) - first < self._wanted[ids]))

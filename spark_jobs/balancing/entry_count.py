@@ -6,7 +6,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.schemas import ENTRY_COUNT, ENTRY_ID, ENTRY_IDS, TASK_COUNTS
+from spark_jobs.schemas import COUNTED_IDS, ENTRY_COUNT, ENTRY_ID, ENTRY_IDS
 from udfs.arrow import Batches
 from udfs.balancing import EntryCounter
 
@@ -17,7 +17,7 @@ def count_matches(matches: DataFrame) -> DataFrame:
     Each task counts into one vector and gives one sparse result, so that the ids are never
     exploded into rows.
     """
-    counted = matches.select(ENTRY_IDS).mapInArrow(count_in_task, TASK_COUNTS)
+    counted = matches.select(ENTRY_IDS).mapInArrow(count_in_task, COUNTED_IDS)
     return counted.groupBy(ENTRY_ID).agg(F.sum(ENTRY_COUNT).alias(ENTRY_COUNT))
 
 

@@ -9,31 +9,36 @@ _WIDEST_ENTRY = 34
 
 @dataclass(frozen=True)
 class MatchedEntry:
-    """An entry that a caption matches, and in how many captions it occurs."""
+    """An entry that a caption matches, in how many captions it occurs, and its t."""
 
     entry_id: int
     entry: str
     count: int
+    t: int
 
-    def probability(self, t: int) -> float:
+    @property
+    def probability(self) -> float:
         """T / max(count, t): what this match alone would keep."""
-        return t / max(self.count, t)
+        return self.t / max(self.count, self.t)
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Entries, t and draw of one caption; everything else follows from them."""
+    """Entries and draw of one caption; everything else follows from them.
+
+    `in_output`: whether the caption is in the balanced table, which a floor may have put it in.
+    """
 
     uid: str
     entries: Sequence[MatchedEntry]
-    t: int
     seed: int
     draw: float
+    in_output: bool = False
 
     @property
     def keep_probability(self) -> float:
         """1 - prod(1 - p) over the entries (MetaCLIP, Xu et al. 2023, algorithm 1)."""
-        return 1.0 - math.prod(1.0 - entry.probability(self.t) for entry in self.entries)
+        return 1.0 - math.prod(1.0 - entry.probability for entry in self.entries)
 
     @property
     def is_kept(self) -> bool:
@@ -44,17 +49,22 @@ class Explanation:
         """A small table and the decision, at most 80 columns wide."""
         header = f"{'entry_id':>8}  {'entry':<36}{'captions':>12}{'probability':>14}"
         rows = [
-            f"{e.entry_id:>8}  {_short(e.entry):<36}{e.count:>12,}{e.probability(self.t):>14.6f}"
+            f"{e.entry_id:>8}  {_short(e.entry):<36}{e.count:>12,}{e.probability:>14.6f}"
             for e in self.entries
         ]
         sign, word = ("<", "kept") if self.is_kept else (">=", "dropped")
         decision = (
             f"{word}: draw {self.draw:.6f} {sign} keep probability {self.keep_probability:.6f} "
-            f"(t {self.t:,}, seed {self.seed})"
+            f"(t {self._ts()}, seed {self.seed})"
         )
+        if self.entries and self.in_output and not self.is_kept:
+            decision = f"kept for the floor of an entry, in spite of its draw{decision[7:]}"
         if not self.entries:
             decision = "dropped: it matches no entry"
         return [f"uid {self.uid}", *([header, *rows] if rows else []), decision]
+
+    def _ts(self) -> str:
+        return ", ".join(f"{t:,}" for t in sorted({entry.t for entry in self.entries}))
 
 
 def _short(entry: str) -> str:

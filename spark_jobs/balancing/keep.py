@@ -9,13 +9,26 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs.columns import uniform
-from spark_jobs.schemas import ENTRY_IDS, KEEP_PROBABILITY, UID, WEIGHED_MATCHES
+from spark_jobs.schemas import (
+    CAPTION_ID,
+    DRAW,
+    ENTRY_IDS,
+    KEEP_PROBABILITY,
+    KEPT,
+    UID,
+    WEIGHED_MATCHES,
+)
 from udfs.arrow import Batches, BatchFunction
 from udfs.balancing import keep_probability
 
 
-def match_probability(entry_counts: NDArray[np.int64], *, t: int) -> NDArray[np.float64]:
-    """T / max(count, t) for each entry (MetaCLIP, Xu et al. 2023, algorithm 1), shape (n,)."""
+def match_probability(
+    entry_counts: NDArray[np.int64], *, t: int | NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """T / max(count, t) for each entry (MetaCLIP, Xu et al. 2023, algorithm 1), shape (n,).
+
+    `t`: one for all entries, or (n,).
+    """
     return t / np.maximum(entry_counts, t).astype(np.float64)
 
 
@@ -27,16 +40,35 @@ def weigh_matches(matches: DataFrame, match_probability: NDArray[np.float64]) ->
     return matches.select(UID, ENTRY_IDS).mapInArrow(weighing(match_probability), WEIGHED_MATCHES)
 
 
+def draw_matches(
+    matches: DataFrame, match_probability: NDArray[np.float64], *, seed: int
+) -> DataFrame:
+    """Add keep_probability, the caption's draw, and kept: whether the draw is below it.
+
+    The same law as one draw per match, in one draw; a caption without entries is not kept.
+    Order: undefined.
+    """
+    weighed = weigh_matches(matches, match_probability).withColumn(DRAW, uniform(UID, seed=seed))
+    return weighed.withColumn(KEPT, F.col(DRAW) < F.col(KEEP_PROBABILITY))
+
+
 def keep_balanced(
     matches: DataFrame, match_probability: NDArray[np.float64], *, seed: int
 ) -> DataFrame:
-    """Thin out the captions of head entries: the same law as one draw per match, in one draw.
+    """Thin out the captions of head entries: the rows that `draw_matches` keeps."""
+    return draw_matches(matches, match_probability, seed=seed).where(KEPT)
 
-    A caption stays where its draw is below its keep_probability; without entries it goes.
-    Gives schemas.WEIGHED_MATCHES. Order: undefined.
+
+def matches_by_uid(matches: DataFrame) -> DataFrame:
+    """One row per uid: the texts of a record are balanced as one, so it is kept or goes as a whole.
+
+    Where `matches` has caption_id, a record's entry_ids are those of all its texts, repeats
+    included: the law of MetaCLIP's balancer, where any text's draw keeps the record.
     """
-    weighed = weigh_matches(matches, match_probability)
-    return weighed.where(uniform(UID, seed=seed) < F.col(KEEP_PROBABILITY))
+    if CAPTION_ID not in matches.columns:
+        return matches.select(UID, ENTRY_IDS)
+    texts = F.array_sort(F.flatten(F.collect_list(ENTRY_IDS)))
+    return matches.groupBy(UID).agg(texts.alias(ENTRY_IDS))
 
 
 def weighing(

@@ -4,7 +4,7 @@ MetaCLIP 2 (Chuang et al. 2025, section 3.3) keeps one share of the tail over al
 English gives the share, the share gives every other language its t.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +14,10 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, LongType, StructField, StructType
 
 from spark_jobs.balancing.keep import match_probability
-from spark_jobs.schemas import ENTRY_IDS
+from spark_jobs.schemas import ENTRY_IDS, EXPECTED_ROWS, T
 from udfs.arrow import Batches, BatchFunction
 from udfs.balancing import keep_probability
 
-T, EXPECTED_ROWS = "t", "expected_rows"
 _CANDIDATES = 17
 _CLOSE_ENOUGH = 1e-3  # of the wished number of rows
 
@@ -46,34 +45,48 @@ def t_at_tail_fraction(entry_counts: NDArray[np.int64], *, tail_fraction: float)
 def t_by_language(
     entry_counts: Mapping[str, NDArray[np.int64]], *, t: int, reference: str = "en"
 ) -> dict[str, int]:
-    """Each language's t, for the tail share that t gives the reference language."""
+    """Each language's t, for the tail share that t gives the reference language.
+
+    A language without matches gets 0, as in the published code.
+    """
     share = tail_fraction_at(entry_counts[reference], t=t)
+    others = t_at_tail_fraction_by_language(entry_counts, tail_fraction=share)
+    return others | {reference: t}
+
+
+def t_at_tail_fraction_by_language(
+    entry_counts: Mapping[str, NDArray[np.int64]], *, tail_fraction: float
+) -> dict[str, int]:
+    """Each language's own `t_at_tail_fraction`."""
     return {
-        lang: t if lang == reference else t_at_tail_fraction(counts, tail_fraction=share)
+        lang: t_at_tail_fraction(counts, tail_fraction=tail_fraction)
         for lang, counts in entry_counts.items()
     }
 
 
 def expected_rows(
-    matches: DataFrame, entry_counts: NDArray[np.int64], ts: Sequence[int]
+    matches: DataFrame,
+    entry_counts: NDArray[np.int64],
+    thresholds: Mapping[int, int | NDArray[np.int64]],
 ) -> DataFrame:
     """Rows that balancing is expected to keep at each t: t, expected_rows; over all of `matches`.
 
-    `entry_counts`: (n_entries,), index = entry_id.
+    `entry_counts`: (n_entries,), index = entry_id. `thresholds`: t -> itself, or what t means for
+    each entry, (n_entries,).
     """
     columns = StructType([StructField(T, LongType()), StructField(EXPECTED_ROWS, DoubleType())])
-    summed = matches.select(ENTRY_IDS).mapInArrow(_summing(entry_counts, ts), columns)
+    probabilities = {t: match_probability(entry_counts, t=own) for t, own in thresholds.items()}
+    summed = matches.select(ENTRY_IDS).mapInArrow(_summing(probabilities), columns)
     return summed.groupBy(T).agg(F.sum(EXPECTED_ROWS).alias(EXPECTED_ROWS))
 
 
-def _summing(entry_counts: NDArray[np.int64], ts: Sequence[int]) -> BatchFunction:
+def _summing(probabilities: Mapping[int, NDArray[np.float64]]) -> BatchFunction:
     def sum_in_task(batches: Batches) -> Iterator[pa.RecordBatch]:
-        sums = np.zeros(len(ts))
-        probabilities = [match_probability(entry_counts, t=t) for t in ts]
+        sums = np.zeros(len(probabilities))
         for batch in batches:
             entry_ids = batch.column(ENTRY_IDS)
-            sums += [keep_probability(entry_ids, p).sum() for p in probabilities]
-        columns = [pa.array(ts, pa.int64()), pa.array(sums)]
+            sums += [keep_probability(entry_ids, p).sum() for p in probabilities.values()]
+        columns = [pa.array(probabilities, pa.int64()), pa.array(sums)]
         yield pa.RecordBatch.from_arrays(columns, [T, EXPECTED_ROWS])
 
     return sum_in_task

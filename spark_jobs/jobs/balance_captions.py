@@ -1,131 +1,226 @@
 """balance-captions: thin out the captions of head entries to about t each."""
 
-from typing import Self
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveInt, model_validator
-from pyspark.sql import DataFrame
+from pydantic import Field
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
+from spark_jobs.balancing.counted_entries import CountedEntries
 from spark_jobs.balancing.entry_count import count_matches, name_entries
-from spark_jobs.balancing.keep import keep_balanced, match_probability
+from spark_jobs.balancing.floor import captions_for_floor, missing_captions
+from spark_jobs.balancing.keep import draw_matches, match_probability, matches_by_uid
 from spark_jobs.balancing.thresholds import (
-    EXPECTED_ROWS,
-    T,
     expected_rows,
     t_at_tail_fraction,
+    t_at_tail_fraction_by_language,
+    t_by_language,
     t_for_rows,
 )
-from spark_jobs.bank_reading import check_ids
+from spark_jobs.decisions import decisions
+from spark_jobs.entry_counts_reading import counted_entries, read_entry_counts
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Counts, Job, Run
-from spark_jobs.schemas import ENTRY, ENTRY_COUNT, ENTRY_ID, KEEP_PROBABILITY, KEPT_COUNT, UID
-from spark_jobs.settings import InputAddress, OutputAddress, Settings
+from spark_jobs.schemas import (
+    DRAW,
+    ENTRY,
+    ENTRY_COUNT,
+    ENTRY_ID,
+    ENTRY_IDS,
+    EXPECTED_ROWS,
+    KEEP_PROBABILITY,
+    KEPT,
+    KEPT_COUNT,
+    LANG,
+    UID,
+    T,
+)
+from spark_jobs.settings import InputAddress, OutputAddress
+from spark_jobs.threshold_settings import ThresholdSettings
+
+Thresholds: TypeAlias = int | NDArray[np.int64]  # one for all entries, or (n_entries,)
+
+FLOOR, BALANCE, NO_ENTRY, NOT_MATCHED = "floor", "balance", "no_entry", "not_matched"
 
 
-class BalanceCaptions(Settings):
+class BalanceCaptions(ThresholdSettings):
     """Settings of balance-captions."""
 
     captions: InputAddress = Field(description="table of captions, with uid and caption")
     matches: InputAddress = Field(description="matches of these captions")
     entry_counts: InputAddress | None = Field(
-        None, description="captions per entry; default: counted from the matches"
+        None,
+        description="captions per entry: a table or entry_count.npy; default: counted from the "
+        "matches",
     )
-    t: PositiveInt | None = Field(
-        None, description="captions per entry above which an entry is head"
-    )
-    tail_fraction: float | None = Field(
-        None, gt=0, lt=1, description="in place of t: share of matches in the tail (0-1)"
-    )
-    target_rows: PositiveInt | None = Field(
-        None, description="in place of t: rows to expect in the output"
-    )
-    seed: int = Field(0, description="fixes every draw")
     output: OutputAddress = Field(description="the balanced captions")
     probabilities: OutputAddress | None = Field(
-        None, description="entry_counts with keep_probability and the count kept"
+        None, description="entry_counts with t, keep_probability and the count kept"
     )
-
-    @model_validator(mode="after")
-    def _one_way_to_t(self) -> Self:
-        given = [self.t, self.tail_fraction, self.target_rows]
-        if sum(value is not None for value in given) != 1:
-            raise ValueError("expected exactly one of t, tail_fraction and target_rows")
-        return self
+    decisions: bool = Field(
+        False, description="add a row per caption to decisions in the workspace: draw, probability"
+    )
 
 
 def run(run: Run, settings: BalanceCaptions) -> Counts:
     """Keep each caption with the probability that its entries give it."""
     captions = run.read(settings.captions, schemas.CAPTIONS)
-    matches = run.read(settings.matches, schemas.MATCHES)
-    if settings.entry_counts is None:
-        entries = unnamed_entries(count_matches(matches))
-    else:
-        entries = run.read(settings.entry_counts, schemas.ENTRY_COUNTS)
-    table = settings.entry_counts or settings.matches
-    counts = counts_by_id(entries, table)
-    t = threshold(settings, matches, counts)
-    kept_matches = keep_balanced(matches, match_probability(counts, t=t), seed=settings.seed)
-    balanced = captions.join(kept_matches.select(UID), on=UID, how="left_semi")
-    outputs = {settings.output: balanced.schema}
+    matches = matches_by_uid(run.read(settings.matches, schemas.MATCHES))
+    entries = _entries(run, settings, matches)
+    counted = counted_entries(entries, settings.entry_counts or settings.matches)
+    t, thresholds = find_thresholds(settings, matches, counted)
+    drawn = balance(matches, counted.counts, thresholds, floor=settings.floor, seed=settings.seed)
+    output = captions.join(drawn.where(KEPT).select(UID), on=UID, how="left_semi")
+    outputs = {settings.output: output.schema}
     if settings.probabilities is not None:
         outputs[settings.probabilities] = schemas.ENTRY_PROBABILITIES
     run.check_outputs(outputs)
     rows_in = captions.count()
-    kept = run.write(balanced, settings.output)
+    kept = run.write(output, settings.output)
     if settings.probabilities is not None:
-        told = with_probability(entries, count_matches(kept_matches), t=t)
+        told = with_probability(
+            entries, count_matches(drawn.where(KEPT)), t=_t_column(t, settings, counted)
+        )
         run.write(told, settings.probabilities)
+    if settings.decisions:
+        run.decide(_decisions(captions, drawn))
     return {"t": t, "rows_in": rows_in, "kept": kept, "dropped": rows_in - kept}
 
 
-def threshold(
-    settings: BalanceCaptions, matches: DataFrame, entry_counts: NDArray[np.int64]
-) -> int:
-    """The t of the settings, or the one that their tail share or number of rows asks for."""
+def find_thresholds(
+    settings: ThresholdSettings, matches: DataFrame, counted: CountedEntries
+) -> tuple[int, Thresholds]:
+    """The t of the settings, or the one that they ask for, and what it means for each entry.
+
+    By language the t is that of the reference language.
+    """
+    counts, of_t = counted.counts, thresholds_of(settings, counted)
     if settings.t is not None:
-        return settings.t
+        return settings.t, of_t(settings.t)
     if settings.tail_fraction is not None:
-        return max(1, t_at_tail_fraction(entry_counts, tail_fraction=settings.tail_fraction))
+        if settings.by_language:
+            counts = counted.by_language()[settings.reference_language]
+        t = max(1, t_at_tail_fraction(counts, tail_fraction=settings.tail_fraction))
+        return t, of_t(t)
 
     def expected(ts: list[int]) -> dict[int, float]:
-        rows = expected_rows(matches, entry_counts, ts).collect()
+        rows = expected_rows(matches, counted.counts, {t: of_t(t) for t in ts}).collect()
         return {row[T]: row[EXPECTED_ROWS] for row in rows}
 
-    wanted, most = settings.target_rows or 0, int(entry_counts.max(initial=1))
+    wanted, most = settings.target_rows or 0, int(counts.max(initial=1))
     available = round(expected([most]).get(most, 0.0))
     if wanted > available:
         raise InputDataError(
-            f"target_rows = {wanted}: only {available} rows of {settings.matches} match an entry"
+            f"target_rows = {wanted}: only {available} rows of the matches are to be had"
         )
-    return t_for_rows(expected, rows=wanted, t_max=most)
+    t = t_for_rows(expected, rows=wanted, t_max=most)
+    return t, of_t(t)
 
 
-def counts_by_id(entries: DataFrame, address: str) -> NDArray[np.int64]:
-    """Counts on the driver, index = entry_id; one small array."""
-    rows = entries.select(ENTRY_ID, ENTRY_COUNT).toPandas().sort_values(ENTRY_ID)
-    check_ids(rows[ENTRY_ID].to_numpy(), f"table {address}")
-    if rows[ENTRY_COUNT].isna().any() or (rows[ENTRY_COUNT] < 0).any():
-        raise InputDataError(f"table {address}: column 'entry_count' must be 0 or more")
-    return rows[ENTRY_COUNT].to_numpy(np.int64)
+def thresholds_of(
+    settings: ThresholdSettings, counted: CountedEntries
+) -> Callable[[int], Thresholds]:
+    """What a t means for the entries: itself, or by language the t of each entry's language."""
+    if not settings.by_language:
+        return lambda t: t
+    counts, reference = counted.by_language(), settings.reference_language
+    if reference not in counts:
+        raise InputDataError(
+            f"reference_language = {reference!r}: the entries are of "
+            f"{', '.join(counts) or 'no language'}; build the bank with a column lang"
+        )
+
+    def of_t(t: int) -> NDArray[np.int64]:
+        if settings.tail_fraction is None:
+            found = t_by_language(counts, t=t, reference=reference)
+        else:
+            found = t_at_tail_fraction_by_language(counts, tail_fraction=settings.tail_fraction)
+        return counted.thresholds(found)
+
+    return of_t
+
+
+def balance(
+    matches: DataFrame,
+    entry_counts: NDArray[np.int64],
+    thresholds: Thresholds,
+    *,
+    floor: int,
+    seed: int,
+) -> DataFrame:
+    """Draw every caption, then lift the entries that are left below their floor to it.
+
+    Gives the matches with keep_probability, draw, kept and rule.
+    """
+    drawn = draw_matches(matches, match_probability(entry_counts, t=thresholds), seed=seed)
+    ruled = drawn.withColumn(
+        schemas.RULE, F.when(F.size(ENTRY_IDS) > 0, BALANCE).otherwise(NO_ENTRY)
+    )
+    if not floor:
+        return ruled
+    kept_counts = np.zeros(entry_counts.size, np.int64)
+    for row in count_matches(drawn.where(KEPT)).collect():
+        kept_counts[row[ENTRY_ID]] = row[ENTRY_COUNT]
+    missing = missing_captions(entry_counts, kept_counts, floor=floor)
+    lifted = captions_for_floor(drawn.where(~F.col(KEPT)), missing)
+    joined = ruled.join(lifted.withColumn(FLOOR, F.lit(True)), on=UID, how="left")
+    is_lifted = F.col(FLOOR).isNotNull()
+    every = joined.withColumn(KEPT, F.col(KEPT) | is_lifted).withColumn(
+        schemas.RULE, F.when(is_lifted, FLOOR).otherwise(F.col(schemas.RULE))
+    )
+    return every.drop(FLOOR)
+
+
+def _decisions(captions: DataFrame, drawn: DataFrame) -> DataFrame:
+    every = captions.select(UID).distinct().join(drawn, on=UID, how="left")
+    return decisions(
+        every,
+        kept=F.coalesce(KEPT, F.lit(False)),
+        rule=F.coalesce(schemas.RULE, F.lit(NOT_MATCHED)),
+        value=F.col(DRAW),
+        threshold=F.col(KEEP_PROBABILITY),
+    )
+
+
+def _entries(run: Run, settings: BalanceCaptions, matches: DataFrame) -> DataFrame:
+    if settings.entry_counts is None:
+        return unnamed_entries(count_matches(matches))
+    version = run.inputs.get(settings.entry_counts)
+    return read_entry_counts(run.spark, settings.entry_counts, version)
 
 
 def unnamed_entries(counts: DataFrame) -> DataFrame:
     """schemas.ENTRY_COUNTS of ids 0 to the largest counted, without their words."""
     last = counts.agg(F.coalesce(F.max(ENTRY_ID), F.lit(-1)).alias("last"))
     ids = last.where("last >= 0").select(F.explode(F.sequence(F.lit(0), "last")).alias(ENTRY_ID))
-    return name_entries(counts, ids.withColumn(ENTRY, F.lit(None).cast("string"))).select(
-        *schemas.ENTRY_COUNTS.names
-    )
+    nulls = {name: F.lit(None).cast("string") for name in (ENTRY, LANG)}
+    return name_entries(counts, ids.withColumns(nulls)).select(*schemas.ENTRY_COUNTS.names)
 
 
-def with_probability(entries: DataFrame, kept_counts: DataFrame, *, t: int) -> DataFrame:
+def _t_column(t: int, settings: ThresholdSettings, counted: CountedEntries) -> Column:
+    """Each entry's t as a column of the entries."""
+    if not settings.by_language:
+        return F.lit(t).cast("long")
+    thresholds = np.asarray(thresholds_of(settings, counted)(t))
+    of_language = [
+        F.lit(value)
+        for lang in counted.by_language()
+        for value in (lang, int(thresholds[counted.languages == lang][0]))
+    ]
+    return F.coalesce(F.create_map(*of_language)[F.col(LANG)], F.lit(1)).cast("long")
+
+
+def with_probability(entries: DataFrame, kept_counts: DataFrame, *, t: Column) -> DataFrame:
     """schemas.ENTRY_PROBABILITIES: entry counts before and after, and each entry's probability."""
-    probability = F.lit(t).cast("double") / F.greatest(F.col(ENTRY_COUNT), F.lit(t))
-    weighed = entries.withColumn(KEEP_PROBABILITY, probability)
-    named = name_entries(kept_counts, weighed, column=KEPT_COUNT)
+    weighed = entries.withColumn(T, t)
+    probability = F.col(T).cast("double") / F.greatest(ENTRY_COUNT, T)
+    named = name_entries(
+        kept_counts, weighed.withColumn(KEEP_PROBABILITY, probability), column=KEPT_COUNT
+    )
     return named.select(*schemas.ENTRY_PROBABILITIES.names)
 
 

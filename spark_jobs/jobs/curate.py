@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -15,14 +15,14 @@ from spark_jobs.jobs import balance_captions, dedup_captions, ingest_captions, m
 from spark_jobs.schemas import URL
 from spark_jobs.settings import Settings
 from spark_jobs.tables import input_version, read_table
+from spark_jobs.threshold_settings import ThresholdSettings
 
 
-class Curate(Settings):
+class Curate(ThresholdSettings):
     """Settings of curate."""
 
     input: str = Field(description="file, folder or glob of captions")
     bank: str = Field(description="concept bank: a table, metadata.json or .txt file")
-    t: PositiveInt = Field(description="captions per entry above which an entry is head")
     output: str = Field(description="folder or catalog.schema for the tables")
     preset: str | None = Field(None, description="preset of ingest-captions")
     format: InputFormat | None = Field(None, description="format of the input")
@@ -30,7 +30,12 @@ class Curate(Settings):
     dedup: Literal["auto", "caption", "url", "caption+url", "none"] = Field(
         "auto", description="auto: by caption where no row has a url, else none"
     )
-    seed: int = Field(0, description="fixes every draw")
+    decisions: bool = Field(
+        False, description="add a row per caption and step to the table decisions: why it stayed"
+    )
+
+
+_BALANCING = set(ThresholdSettings.model_fields) - set(Settings.model_fields)
 
 
 def steps(spark: SparkSession, settings: Curate) -> Iterator[Step]:
@@ -50,6 +55,7 @@ def steps(spark: SparkSession, settings: Curate) -> Iterator[Step]:
             format=settings.format,
             columns=settings.columns,
             output=table("captions"),
+            decisions=settings.decisions,
             workspace=workspace,
         ),
     )
@@ -59,7 +65,11 @@ def steps(spark: SparkSession, settings: Curate) -> Iterator[Step]:
         yield Step(
             dedup_captions.JOB,
             dedup_captions.DedupCaptions(
-                captions=captions, by=by, output=table("unique_captions"), workspace=workspace
+                captions=captions,
+                by=by,
+                output=table("unique_captions"),
+                decisions=settings.decisions,
+                workspace=workspace,
             ),
         )
         captions = table("unique_captions")
@@ -79,10 +89,10 @@ def steps(spark: SparkSession, settings: Curate) -> Iterator[Step]:
             captions=captions,
             matches=table("matches"),
             entry_counts=table("entry_counts"),
-            t=settings.t,
-            seed=settings.seed,
+            **{name: getattr(settings, name) for name in _BALANCING},
             output=table("balanced_captions"),
             probabilities=table("entry_probabilities"),
+            decisions=settings.decisions,
             workspace=workspace,
         ),
     )

@@ -3,11 +3,14 @@
 from typing import Literal
 
 from pydantic import Field
+from pyspark.sql import functions as F
 
 from spark_jobs import schemas
-from spark_jobs.dedup.exact import keep_smallest_uid
+from spark_jobs.decisions import decisions
+from spark_jobs.dedup.exact import keep_smallest_uid, mark_smallest_uid
 from spark_jobs.errors import MissingColumnError
 from spark_jobs.job import Counts, Job, Run
+from spark_jobs.schemas import KEPT
 from spark_jobs.settings import InputAddress, OutputAddress, Settings
 
 
@@ -17,6 +20,9 @@ class DedupCaptions(Settings):
     captions: InputAddress = Field(description="table of captions, with uid and caption")
     by: Literal["caption", "url", "caption+url"] = Field(
         "caption", description="columns that make two rows copies of each other"
+    )
+    decisions: bool = Field(
+        False, description="add a row per caption to decisions in the workspace"
     )
     output: OutputAddress = Field(description="captions without the copies")
 
@@ -32,6 +38,9 @@ def run(run: Run, settings: DedupCaptions) -> Counts:
         )
     rows_in = captions.count()
     kept = run.write(keep_smallest_uid(captions, by=by), settings.output)
+    if settings.decisions:
+        rule = F.when(F.col(KEPT), "first_copy").otherwise(f"duplicate_{settings.by}")
+        run.decide(decisions(mark_smallest_uid(captions, by=by), kept=F.col(KEPT), rule=rule))
     return {"rows_in": rows_in, "kept": kept, "duplicates": rows_in - kept}
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from pydantic import Field
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
@@ -12,10 +13,12 @@ from spark_jobs import schemas
 from spark_jobs.addresses import join_address, parse_parent
 from spark_jobs.balancing.entry_count import count_matches
 from spark_jobs.balancing.explanation import Explanation, MatchedEntry
+from spark_jobs.balancing.keep import matches_by_uid
 from spark_jobs.columns import uniform
+from spark_jobs.entry_counts_reading import counted_entries, read_entry_counts
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Pipeline, Step
-from spark_jobs.jobs.balance_captions import BalanceCaptions
+from spark_jobs.jobs.balance_captions import BalanceCaptions, thresholds_of, unnamed_entries
 from spark_jobs.jobs.dedup_captions import DedupCaptions
 from spark_jobs.schemas import ENTRY, ENTRY_COUNT, ENTRY_ID, ENTRY_IDS, REASON, UID
 from spark_jobs.settings import Settings
@@ -61,7 +64,7 @@ def last_run(spark: SparkSession, parent: str, job: str, run_id: str | None) -> 
 def explain_balance(spark: SparkSession, uid: str, run: Row) -> list[str]:
     """The draw and what it was held against; empty where the uid was not balanced."""
     settings = BalanceCaptions.model_validate_json(run["settings"])
-    matches = _read(spark, run, settings.matches)
+    matches = matches_by_uid(_read(spark, run, settings.matches))
     row = (
         matches.where(F.col(UID) == uid)
         .select(ENTRY_IDS, uniform(UID, seed=settings.seed).alias("draw"))
@@ -70,8 +73,9 @@ def explain_balance(spark: SparkSession, uid: str, run: Row) -> list[str]:
     if row is None:
         return []
     entries = [] if not row[ENTRY_IDS] else _entries(spark, run, settings, matches, row[ENTRY_IDS])
-    t = json.loads(run["counts"])["t"]
-    return Explanation(uid, entries, t, settings.seed, row["draw"]).lines()
+    output = read_table(spark, settings.output, schemas.EMPTY)
+    in_output = settings.floor > 0 and output.where(F.col(UID) == uid).limit(1).count() > 0
+    return Explanation(uid, entries, settings.seed, row["draw"], in_output).lines()
 
 
 def explain_dedup(spark: SparkSession, uid: str, run: Row | None) -> list[str]:
@@ -108,11 +112,18 @@ def _entries(
     entry_ids: list[int],
 ) -> list[MatchedEntry]:
     if settings.entry_counts is not None:
-        counts = _read(spark, run, settings.entry_counts)
+        version = json.loads(run["inputs"])[settings.entry_counts]
+        counts = read_entry_counts(spark, settings.entry_counts, version)
     else:
-        counts = count_matches(matches).withColumn(ENTRY, F.lit("").cast("string"))
+        counts = unnamed_entries(count_matches(matches))
+    t = json.loads(run["counts"])["t"]
+    counted = counted_entries(counts, settings.entry_counts or settings.matches)
+    ts = np.broadcast_to(thresholds_of(settings, counted)(t), counted.counts.shape)
     rows = counts.where(F.col(ENTRY_ID).isin(entry_ids)).orderBy(ENTRY_ID).collect()
-    return [MatchedEntry(row[ENTRY_ID], row[ENTRY], row[ENTRY_COUNT]) for row in rows]
+    return [
+        MatchedEntry(row[ENTRY_ID], row[ENTRY] or "", row[ENTRY_COUNT], int(ts[row[ENTRY_ID]]))
+        for row in rows
+    ]
 
 
 def _read(spark: SparkSession, run: Row, address: str) -> DataFrame:

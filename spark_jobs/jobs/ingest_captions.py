@@ -6,7 +6,9 @@ from pydantic import Field, PositiveInt, field_validator
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from spark_jobs import schemas
 from spark_jobs.addresses import parse_address
+from spark_jobs.decisions import decisions
 from spark_jobs.errors import CurationError, InputDataError
 from spark_jobs.ingest.normalise import accepted, caption_rows, rejected
 from spark_jobs.ingest.presets import PRESETS, InputFormat, column_map
@@ -41,6 +43,9 @@ class IngestCaptions(Settings):
     max_caption_bytes: PositiveInt = Field(16_777_216, description="longer captions are rejected")
     max_rejected_fraction: float = Field(
         1.0, ge=0, le=1, description="exit code 4 above this share of rejected rows (0-1)"
+    )
+    decisions: bool = Field(
+        False, description="add a row per input row to decisions in the workspace"
     )
     output: OutputAddress = Field(description="table of captions, a row per uid")
 
@@ -80,6 +85,8 @@ def run(run: Run, settings: IngestCaptions) -> Counts:
             f"{settings.input}: {rows_in} rows were read, but {kept} kept and {n_rejected} "
             "rejected; it changed while it was read, run again"
         )
+    if settings.decisions:
+        _decide(run, run.read(settings.output, schemas.CAPTIONS), n_rejected)
     _refuse_too_many(settings, rows_in, n_rejected)
     return {"rows_in": rows_in, "kept": kept, "rejected": n_rejected, **reasons}
 
@@ -88,6 +95,14 @@ def _reject(run: Run, rows: DataFrame) -> dict[str, int]:
     run.reject(rejected(rows, run_id=run.run_id, job=run.job))
     reasons = run.rejected().groupBy(REASON).agg(F.count("*").alias("n")).collect()
     return {row[REASON]: row["n"] for row in sorted(reasons)}
+
+
+def _decide(run: Run, kept: DataFrame, n_rejected: int) -> None:
+    told = decisions(kept, kept=F.lit(True), rule=F.lit("accepted"))
+    if n_rejected:
+        left_out = run.rejected()
+        told = told.unionByName(decisions(left_out, kept=F.lit(False), rule=F.col(REASON)))
+    run.decide(told)
 
 
 def _refuse_too_many(settings: IngestCaptions, rows_in: int, n_rejected: int) -> None:

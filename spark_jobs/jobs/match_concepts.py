@@ -33,14 +33,16 @@ def run(run: Run, settings: MatchConcepts) -> Counts:
     captions = run.read(settings.captions, schemas.CAPTIONS)
     bank = read_bank(run, settings.bank)
     trie = build_token_trie(bank.entries, duplicates=settings.duplicates)
-    outputs = {settings.output: schemas.MATCHES}
+    found = match_concepts(captions, trie)
+    outputs = {settings.output: found.schema}
     if settings.entry_counts is not None:
         outputs[settings.entry_counts] = schemas.ENTRY_COUNTS
     run.check_outputs(outputs)
-    run.write(match_concepts(captions, trie), settings.output)
+    run.write(found, settings.output)
     matches = run.read(settings.output, schemas.MATCHES)
     if settings.entry_counts is not None:
-        run.write(name_entries(count_matches(matches), bank.frame), settings.entry_counts)
+        counts = name_entries(count_matches(matches), bank.frame)
+        run.write(counts.select(*schemas.ENTRY_COUNTS.names), settings.entry_counts)
     n_ids = F.size(ENTRY_IDS)
     sums = matches.select(
         F.count("*").alias("rows_in"),

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
+from pyspark.sql.types import StructType
 
-from spark_jobs.schemas import CAPTION, ENTRY_IDS, MATCHES, UID
+from spark_jobs.columns import keys
+from spark_jobs.schemas import CAPTION, ENTRY_IDS, MATCHES
 from udfs.arrow import Batches, BatchFunction
 from udfs.text.metaclip_match import match_captions
 from udfs.text.token_trie import TokenTrie
@@ -14,18 +16,23 @@ from udfs.text.token_trie import TokenTrie
 def match_concepts(captions: DataFrame, trie: TokenTrie) -> DataFrame:
     """Find the entries of a bank in each caption (MetaCLIP, Xu et al. 2023, section 3.1).
 
-    `captions`: uid and caption, a row per uid. Gives schemas.MATCHES: ids ascending and unique,
-    an empty list where nothing matches.
+    `captions`: uid and caption, a row per uid, or per uid and caption_id. Gives schemas.MATCHES,
+    with caption_id where there is one: ids ascending and unique, an empty list where nothing
+    matches.
     """
-    return captions.select(UID, CAPTION).mapInArrow(matching(trie), MATCHES)
+    key = captions.select(*keys(captions))
+    columns = StructType([*key.schema, MATCHES[ENTRY_IDS]])
+    return captions.select(*key.columns, CAPTION).mapInArrow(matching(trie), columns)
 
 
 def matching(trie: TokenTrie) -> BatchFunction:
-    """The function of mapInArrow: batches of uid and caption to batches of uid and entry_ids."""
+    """The function of mapInArrow: batches of keys and caption to batches of keys and entry_ids."""
 
     def match(batches: Batches) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            entry_ids = match_captions(batch.column(CAPTION), trie)
-            yield pa.RecordBatch.from_arrays([batch.column(UID), entry_ids], [UID, ENTRY_IDS])
+            *key, captions = batch.columns
+            entry_ids = match_captions(captions, trie)
+            names = [*batch.schema.names[:-1], ENTRY_IDS]
+            yield pa.RecordBatch.from_arrays([*key, entry_ids], names)
 
     return match

@@ -44,6 +44,39 @@ def test_a_catalog_name_does_the_same(spark: SparkSession):
         spark.sql("DROP SCHEMA lake CASCADE")
 
 
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("cast(null as string) uid", "uid : null breaks the constraint uid IS NOT NULL"),
+        ("-1 entry_id", "entry_id : -1 breaks the constraint entry_id >= 0"),
+        ("cast(null as int) entry_id", "entry_id : null breaks the constraint entry_id >= 0"),
+        ("-1L entry_count", "entry_count : -1 breaks"),
+        ("-1L kept_count", "kept_count : -1 breaks"),
+        ("cast(0 as double) keep_probability", "keep_probability : 0.0 breaks"),
+        ("cast(1.5 as double) keep_probability", "keep_probability : 1.5 breaks"),
+        ("cast('NaN' as double) keep_probability", "keep_probability : NaN breaks"),
+    ],
+)
+def test_a_row_that_breaks_a_constraint_stops_the_write(spark, tmp_path: Path, row, told):
+    address = str(tmp_path / "t")
+    with pytest.raises(OutputTableError) as fault:
+        tables.write_table(spark.range(1).selectExpr(row), address, COMMIT)
+    assert f"output {address}: a row with {told}" in str(fault.value)
+    assert not tables.has_table(spark, address)
+
+
+def test_constraints_hold_for_later_writes_of_whoever_writes(spark, tmp_path: Path):
+    address = str(tmp_path / "t")
+    tables.write_table(numbers(spark, 3), address, COMMIT)
+    nameless = spark.range(1).selectExpr("cast(null as string) uid", "'a cat' caption")
+    with pytest.raises(OutputTableError, match="nothing was written"):
+        tables.write_table(nameless, address, COMMIT)
+    with pytest.raises(Exception, match="uid_is_valid"):
+        nameless.write.format("delta").mode("append").save(address)
+    assert tables.input_version(spark, address) == "delta:0"
+    assert spark.read.format("delta").load(address).count() == 3
+
+
 def test_a_table_the_catalog_lacks_is_named(spark: SparkSession):
     with pytest.raises(InputDataError, match=r"lake.nothing: the catalog has no such table"):
         tables.input_version(spark, "lake.nothing")
