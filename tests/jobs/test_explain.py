@@ -24,6 +24,7 @@ def curated(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Pa
         input=str(folder / "in.parquet"),
         bank=str(folder / "bank.txt"),
         t=30,
+        decisions=True,
         output=str(folder / "out"),
     )
     execute(curate.JOB, settings, say=lambda line: None)
@@ -70,3 +71,20 @@ def test_an_unknown_uid_and_a_folder_without_runs_are_errors(captionlake, curate
     assert (outcome.exit_code, "uid 'x' is in no table" in outcome.error) == (3, True)
     outcome = captionlake("explain", "--uid", "x", "--run", tmp_path)
     assert (outcome.exit_code, "there is no table of runs" in outcome.error) == (3, True)
+
+
+def test_each_step_leaves_a_decision_for_each_of_its_rows(spark, curated: Path):
+    rows = spark.read.format("delta").load(str(curated / "decisions")).collect()
+    of_step: dict[str, dict[str, tuple[bool, str]]] = {}
+    for row in rows:
+        assert row.uid not in of_step.setdefault(row.step, {})
+        of_step[row.step][row.uid] = (row.kept, row.rule)
+    ingest, dedup = of_step["ingest-captions"], of_step["dedup-captions"]
+    assert (len(ingest), ingest["u305"]) == (306, (False, "null_caption"))
+    assert (len(dedup), dedup["u304"]) == (305, (False, "duplicate_caption"))
+    assert dedup["u007"] == (True, "first_copy")
+    balance = of_step["balance-captions"]
+    assert (len(balance), balance["u303"]) == (304, (False, "no_entry"))
+    balanced = spark.read.format("delta").load(str(curated / "balanced_captions"))
+    kept = {uid for uid, (is_kept, _) in balance.items() if is_kept}
+    assert kept == {row.uid for row in balanced.collect()}

@@ -70,7 +70,10 @@ def test_expected_rows_are_the_sum_of_keep_probabilities(spark: SparkSession) ->
     rows = [(f"u{i}", [j for j in range(4) if i % (j + 1) == 0]) for i in range(500)]
     matches = spark.createDataFrame(rows, MATCHES).repartition(3)
     counts = np.array([500, 250, 167, 125])
-    found = {r.t: r.expected_rows for r in expected_rows(matches, counts, {t: t for t in (1, 40, 500)}).collect()}
+    found = {
+        r.t: r.expected_rows
+        for r in expected_rows(matches, counts, {t: t for t in (1, 40, 500)}).collect()
+    }
     for t in (1, 40, 500):
         weighed = weigh_matches(matches, match_probability(counts, t=t)).toPandas()
         assert found[t] == pytest.approx(weighed["keep_probability"].sum(), rel=1e-12)
