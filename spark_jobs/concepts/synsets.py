@@ -13,12 +13,16 @@ _LIST_FILE = {"imagenet1k": "imagenet_synsets.txt", "imagenet22k": "imagenet22k_
 
 @dataclass(frozen=True)
 class Synset:
-    """A WordNet sense: `class_idx` is its position in its list, `gloss` its definition."""
+    """A WordNet sense: `class_idx` is its position in a list of classes, `gloss` its definition.
+
+    `name` is that of WordNet's own name of the sense: its first lemma, in lower case.
+    """
 
     wnid: str
     lemmas: tuple[str, ...]
     gloss: str
-    class_idx: int
+    class_idx: int | None
+    name: str
 
 
 def imagenet_synsets(name: SynsetList) -> list[Synset]:
@@ -27,9 +31,13 @@ def imagenet_synsets(name: SynsetList) -> list[Synset]:
     glosses = _by_wnid("imagenet_synset_to_definition.txt")
     wnids = _lines(_LIST_FILE[name])
     return [
-        Synset(wnid, tuple(lemmas[wnid].split(", ")), glosses[wnid], position)
+        _of_list(wnid, tuple(lemmas[wnid].split(", ")), glosses[wnid], position)
         for position, wnid in enumerate(wnids)
     ]
+
+
+def _of_list(wnid: str, lemmas: tuple[str, ...], gloss: str, position: int) -> Synset:
+    return Synset(wnid, lemmas, gloss, position, lemmas[0].lower())
 
 
 def _by_wnid(file: str) -> dict[str, str]:

@@ -7,13 +7,14 @@ from pyspark.sql import functions as F
 
 from spark_jobs import schemas
 from spark_jobs.concepts.bank import concept_bank
-from spark_jobs.concepts.sources import imagenet, lines, metaclip_json
+from spark_jobs.concepts.sources import imagenet, lines, metaclip_json, wordnet, wordnet_names
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.schemas import FAULT, REASON, RUN_ID, UID
 from spark_jobs.settings import OutputAddress, RoleName, Settings, nearest
-from spark_jobs.tables import read_text
+from spark_jobs.tables import read_folder, read_text
 
 _FROM_FILE = {"metaclip_json": metaclip_json, "lines": lines}
+_FROM_FOLDER = {"wordnet": wordnet, "wordnet_names": wordnet_names}
 _EMBEDDED = ("imagenet1k", "imagenet22k")
 _FAULTS = ("duplicate", "empty", "never_matches")
 
@@ -23,7 +24,8 @@ class BuildConceptBank(Settings):
 
     sources: list[str] = Field(
         min_length=1,
-        description="metaclip_json:FILE, lines:FILE, imagenet1k, imagenet22k; in bank order",
+        description="metaclip_json:FILE, lines:FILE, imagenet1k, imagenet22k, wordnet:FOLDER (its "
+        "lemmas), wordnet_names:FOLDER (MetaCLIP's entries); in bank order",
     )
     parity: bool = Field(
         True,
@@ -42,11 +44,12 @@ class BuildConceptBank(Settings):
     def _known_kinds(cls, value: list[str]) -> list[str]:
         for source in value:
             kind, _, path = source.partition(":")
-            known = [*_FROM_FILE, *_EMBEDDED]
+            known = [*_FROM_FILE, *_FROM_FOLDER, *_EMBEDDED]
             if kind not in known:
                 raise ValueError(f"unknown kind {kind!r}{nearest(kind, known)}")
-            if bool(path) != (kind in _FROM_FILE):
-                wanted = f"{kind}:FILE" if kind in _FROM_FILE else f"{kind} without a file"
+            if bool(path) == (kind in _EMBEDDED):
+                place = "FILE" if kind in _FROM_FILE else "FOLDER"
+                wanted = f"{kind} without a file" if kind in _EMBEDDED else f"{kind}:{place}"
                 raise ValueError(f"{source!r}: expected {wanted}")
         return value
 
@@ -74,6 +77,8 @@ def _read_source(run: Run, source: str) -> pa.Table:
     kind, _, path = source.partition(":")
     if kind in _EMBEDDED:
         return imagenet(kind)  # type: ignore[arg-type]
+    if kind in _FROM_FOLDER:
+        return _FROM_FOLDER[kind](read_folder(run.spark, path, "{data,index}.*"), path)
     return _FROM_FILE[kind](read_text(run.spark, path), path)
 
 
@@ -96,7 +101,7 @@ def _reject(run: Run, left_out: pa.Table) -> None:
 
 JOB = Job(
     "build-concept-bank",
-    "Build a concept bank from metadata.json, text files or ImageNet synsets.",
+    "Build a concept bank from metadata.json, text files, ImageNet or WordNet synsets.",
     BuildConceptBank,
     run,
 )

@@ -83,3 +83,12 @@ def test_lists_and_maps_are_yaml() -> None:
     given = {"sources": "[imagenet1k, 'lines:/x']", "output": "/b"}
     settings = load_settings(BuildConceptBank, "build-concept-bank", None, [], given)
     assert settings.sources == ["imagenet1k", "lines:/x"]
+
+
+def test_a_way_to_t_takes_the_place_of_the_one_in_the_base_file() -> None:
+    from spark_jobs.jobs.curate import Curate
+
+    given = {"input": "a", "bank": "b", "output": "c"}
+    assert load_settings(Curate, "curate", None, [], given).t == 20_000
+    settings = load_settings(Curate, "curate", None, ["tail_fraction=0.2"], given)
+    assert (settings.t, settings.tail_fraction) == (None, 0.2)
