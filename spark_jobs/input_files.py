@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import StringType, StructField, StructType
+from pyspark.sql.types import BinaryType, StructField, StructType
 
 from spark_jobs.errors import SettingsError
 from spark_jobs.ingest import csv
@@ -19,9 +19,9 @@ from spark_jobs.ingest.text_lines import (
     rows_from_jsonl,
 )
 from spark_jobs.ingest.tsv import rows_from_tsv
-from spark_jobs.schemas import CAPTION
+from spark_jobs.schemas import CAPTION, CAPTION_COLUMNS, CAPTION_ID, CAPTION_SOURCE, ENTRY_IDS
 from spark_jobs.tables import list_files
-from udfs.json_items import json_items
+from udfs.json_items import ItemForm, line_items, list_items
 
 _FORMAT_OF: dict[str, InputFormat] = {
     ".parquet": "parquet",
@@ -32,7 +32,12 @@ _FORMAT_OF: dict[str, InputFormat] = {
     ".tsv": "tsv",
     ".txt": "lines",
 }
-_VALUE = StructType([StructField("value", StringType())])
+_LINE = StructType([StructField("value", BinaryType())])
+_ITEM_COLUMNS: dict[ItemForm, list[str]] = {
+    "plain": [CAPTION],
+    "pairs": [CAPTION, ENTRY_IDS],
+    "records": [CAPTION, CAPTION_ID, CAPTION_SOURCE, ENTRY_IDS],
+}
 
 
 @dataclass(frozen=True)
@@ -68,9 +73,15 @@ def input_format(
 
 
 def read_source(
-    spark: SparkSession, path: str, format_: InputFormat, header: Sequence[str]
+    spark: SparkSession,
+    path: str,
+    format_: InputFormat,
+    header: Sequence[str],
+    items: ItemForm = "plain",
 ) -> Source:
     """Read a file, folder or glob; `header` names the columns of tab-separated files without one.
+
+    `items`: what the items of JSON files are beside objects and captions.
 
     Files that end in .gz are unpacked while they are read.
     """
@@ -80,7 +91,10 @@ def read_source(
         case "csv":
             return _read_csv(spark, path)
         case "json":
-            return _read_json_lists(spark, path)
+            return _read_json_lists(spark, path, items)
+        case "jsonl" if items != "plain":
+            lines = _lines(spark, path).mapInArrow(line_items(items), _LINE)
+            return _read_items(lines, _json_schema(spark.read.json(path)), items)
         case "jsonl":
             lines = _lines(spark, path)
             return _read_json_lines(lines, _json_schema(spark.read.json(path)))
@@ -109,13 +123,20 @@ def _read_json_lines(lines: DataFrame, schema: StructType) -> Source:
     return Source(rows_from_jsonl(lines, schema), lines.where(~is_blank(F.col("value"))))
 
 
-def _read_json_lists(spark: SparkSession, path: str) -> Source:
-    """Lists of objects, or of captions alone; a file is read by one task."""
+def _read_json_lists(spark: SparkSession, path: str, items: ItemForm) -> Source:
+    """Lists of objects, of captions alone, or of other items; a file is read by one task."""
     files = spark.read.format("binaryFile").load(path).select("path", "content")
     schema = _json_schema(spark.read.json(path, multiLine=True))
-    if not schema.fields:  # Spark sees no columns in a list of strings
-        schema = StructType([StructField(CAPTION, StringType())])
-    return _read_json_lines(files.mapInArrow(json_items, _VALUE), schema)
+    return _read_items(files.mapInArrow(list_items(items), _LINE), schema, items)
+
+
+def _read_items(lines: DataFrame, inferred: StructType, items: ItemForm) -> Source:
+    """`inferred`: what Spark sees in the files; it sees no columns in strings and pairs."""
+    known = [CAPTION_COLUMNS[name] for name in _ITEM_COLUMNS[items]]
+    names = {field.name for field in known} | {"texts"}
+    others = [field for field in inferred if field.name not in names]
+    schema = inferred if items == "plain" and inferred.fields else StructType([*others, *known])
+    return _read_json_lines(lines.select(F.col("value").cast("string")), schema)
 
 
 def _json_schema(inferred: DataFrame) -> StructType:

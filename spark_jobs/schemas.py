@@ -70,6 +70,9 @@ CAPTION_COLUMNS = StructType(
         StructField(LICENSE, StringType()),
         StructField(LANG, StringType()),
         StructField(SOURCE, StringType()),
+        StructField(CAPTION_ID, IntegerType()),
+        StructField(CAPTION_SOURCE, StringType()),
+        StructField(ENTRY_IDS, ArrayType(IntegerType())),
     ]
 )
 CAPTIONS = StructType([StructField(UID, StringType()), StructField(CAPTION, StringType())])

@@ -4,17 +4,30 @@ from collections.abc import Mapping
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, IntegralType, StringType
+from pyspark.sql.types import ArrayType, BinaryType, IntegralType, StringType
 
+from spark_jobs.columns import keys
 from spark_jobs.errors import InputDataError
 from spark_jobs.ingest.text_lines import FAULT, LINE
 from spark_jobs.ingest.text_rules import INVALID_UTF8, FrontEnd, caption_fault, cleaned
 from spark_jobs.ingest.uid import given_or_content_uid
-from spark_jobs.schemas import CAPTION, CAPTION_COLUMNS, JOB, REASON, REJECTED, RUN_ID, SOURCE, UID
+from spark_jobs.schemas import (
+    CAPTION,
+    CAPTION_COLUMNS,
+    CAPTION_ID,
+    ENTRY_IDS,
+    JOB,
+    REASON,
+    REJECTED,
+    RUN_ID,
+    SOURCE,
+    UID,
+)
 from spark_jobs.schemas import URL as URL_COLUMN
 
 ROW, RAW, RANK = "_row", "_raw", "_rank"  # working columns
 DUPLICATE_UID = "duplicate_uid"
+INVALID_ENTRY_IDS = "invalid_entry_ids"
 _NOT_IN_DELTA_NAMES = str.maketrans(dict.fromkeys(" ,;{}()\n\t=", "_"))
 
 
@@ -41,6 +54,8 @@ def caption_rows(
     fault = caption_fault(
         _column(mapping[CAPTION]), max_bytes=max_caption_bytes, front_end=front_end
     )
+    if ENTRY_IDS in mapping:
+        fault = F.coalesce(fault, _ids_fault(_column(mapping[ENTRY_IDS])))
     if FAULT in rows.columns:
         fault = F.coalesce(F.col(FAULT), fault)
     names = [name for name in rows.columns if name not in {LINE, FAULT}]
@@ -55,7 +70,10 @@ def caption_rows(
 
 
 def accepted(rows: DataFrame) -> DataFrame:
-    """The rows without fault, one per uid; which of the copies stays is fixed by its content."""
+    """The rows without fault, one per uid (and caption_id, where there is one).
+
+    Which of the copies stays is fixed by its content.
+    """
     copies = _ranked(rows.where(F.col(FAULT).isNull()))
     return copies.where(F.col(RANK) == 1).drop(FAULT, ROW, RAW, RANK)
 
@@ -63,8 +81,9 @@ def accepted(rows: DataFrame) -> DataFrame:
 def rejected(rows: DataFrame, *, run_id: str, job: str) -> DataFrame:
     """The rows that `accepted` leaves out, with their reason: schemas.REJECTED."""
     sound = rows.where(F.col(FAULT).isNull())
-    repeated = sound.groupBy(UID).agg(F.count("*").alias("n")).where("n > 1").select(UID)
-    copies = _ranked(sound.join(repeated, on=UID, how="left_semi")).where(F.col(RANK) > 1)
+    key = keys(rows)
+    repeated = sound.groupBy(*key).agg(F.count("*").alias("n")).where("n > 1").select(*key)
+    copies = _ranked(sound.join(repeated, on=key, how="left_semi")).where(F.col(RANK) > 1)
     faulty = rows.where(F.col(FAULT).isNotNull())
     told = copies.withColumn(FAULT, F.lit(DUPLICATE_UID)).drop(RANK).unionByName(faulty)
     return told.select(
@@ -78,7 +97,7 @@ def rejected(rows: DataFrame, *, run_id: str, job: str) -> DataFrame:
 
 
 def _ranked(sound: DataFrame) -> DataFrame:
-    same_uid = Window.partitionBy(UID).orderBy(F.xxhash64(ROW), CAPTION, ROW)
+    same_uid = Window.partitionBy(*keys(sound)).orderBy(F.xxhash64(ROW), CAPTION, ROW)
     return sound.withColumn(RANK, F.row_number().over(same_uid))
 
 
@@ -89,6 +108,10 @@ def _known_columns(
     types = {field.name: field.dataType for field in CAPTION_COLUMNS}
     found = {name: _column(theirs).cast(types[name]) for name, theirs in mapping.items()}
     found[CAPTION] = cleaned(found[CAPTION], front_end=front_end)
+    if CAPTION_ID in found:
+        found[CAPTION_ID] = F.coalesce(found[CAPTION_ID], F.lit(0))
+    if ENTRY_IDS in found:
+        found[ENTRY_IDS] = F.array_sort(F.array_distinct(found[ENTRY_IDS]))
     if source is not None:
         found[SOURCE] = F.lit(source)
     found[UID] = given_or_content_uid(found.get(UID), found.get(URL_COLUMN), found[CAPTION])
@@ -113,8 +136,20 @@ def _carried(rows: DataFrame, mapping: Mapping[str, str], known: list[str]) -> d
     return carried
 
 
+def _ids_fault(ids: Column) -> Column:
+    is_wrong = F.exists(ids, lambda i: i.isNull() | ~i.between(0, 2**31 - 1))
+    return F.when(is_wrong, INVALID_ENTRY_IDS)
+
+
 def _check_types(rows: DataFrame, mapping: Mapping[str, str]) -> None:
     text = (StringType, BinaryType)
+    if ENTRY_IDS in mapping:
+        ids = rows.schema[mapping[ENTRY_IDS]].dataType
+        if not isinstance(ids, ArrayType) or not isinstance(ids.elementType, IntegralType):
+            raise InputDataError(
+                f"input column {mapping[ENTRY_IDS]!r} is {ids.simpleString()}, expected an array "
+                "of whole numbers for entry_ids"
+            )
     allowed = {CAPTION: text, UID: (*text, IntegralType), URL_COLUMN: text}
     for name, types in allowed.items():
         if name not in mapping:

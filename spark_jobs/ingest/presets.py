@@ -8,6 +8,9 @@ from spark_jobs.errors import MissingColumnError, SettingsError
 from spark_jobs.schemas import (
     CAPTION,
     CAPTION_COLUMNS,
+    CAPTION_ID,
+    CAPTION_SOURCE,
+    ENTRY_IDS,
     HEIGHT,
     LANG,
     LICENSE,
@@ -19,6 +22,7 @@ from spark_jobs.schemas import (
     WIDTH,
 )
 from spark_jobs.settings import nearest
+from udfs.json_items import ItemForm
 
 InputFormat = Literal["parquet", "jsonl", "json", "csv", "tsv", "lines"]
 
@@ -28,12 +32,14 @@ class Preset:
     """A published form.
 
     `columns` maps our names to the input's, in order of preference, matched in any case. `header`
-    names the columns of files that have no header of their own.
+    names the columns of files that have no header of their own, `items` what the items of JSON
+    files are beside objects and captions.
     """
 
     format: InputFormat
     columns: Mapping[str, tuple[str, ...]]
     header: tuple[str, ...] = ()
+    items: ItemForm = "plain"
 
 
 _LAION = {
@@ -66,6 +72,15 @@ PRESETS: dict[str, Preset] = {
     "cc12m": Preset("tsv", {URL: (URL,), CAPTION: (CAPTION,)}, header=(URL, CAPTION)),
     "yfcc15m": Preset("jsonl", {URL: (URL,), CAPTION: (CAPTION,)}),
     "synthclip": Preset("json", {CAPTION: (CAPTION,)}),
+    "synthclip_matches": Preset(
+        "json", {CAPTION: (CAPTION,), ENTRY_IDS: (ENTRY_IDS,)}, items="pairs"
+    ),
+    "metaclip": Preset(
+        "json",
+        {UID: ("uuid",)}
+        | {name: (name,) for name in (URL, CAPTION, CAPTION_ID, CAPTION_SOURCE, ENTRY_IDS)},
+        items="records",
+    ),
     "lines": Preset("lines", {CAPTION: (CAPTION,)}),
 }
 

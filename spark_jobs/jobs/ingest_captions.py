@@ -66,6 +66,7 @@ def run(run: Run, settings: IngestCaptions) -> Counts:
         path,
         input_format(run.spark, path, settings.format, preset),
         preset.header if preset else (),
+        preset.items if preset else "plain",
     )
     mapping = column_map(preset, settings.columns, source.columns)
     rows = caption_rows(

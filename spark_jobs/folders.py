@@ -1,0 +1,85 @@
+"""The one place that writes folders of plain files, for those who read no tables."""
+
+import re
+from collections.abc import Sequence
+
+import pyarrow.fs as pafs
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import LongType, StringType, StructField, StructType
+
+from spark_jobs.addresses import parse_address
+from spark_jobs.errors import OutputTableError, SettingsError
+from udfs.json_files import FILE, ROWS, file_system, write_json_lists
+
+_WRITTEN = StructType([StructField(FILE, StringType()), StructField(ROWS, LongType())])
+_DONE = "_SUCCESS"  # as Spark has it: there once the folder is whole
+_CHUNK = "_chunk"
+
+
+def write_json_folder(
+    frame: DataFrame,
+    address: str,
+    *,
+    name: str,
+    items: Sequence[str],
+    order: Sequence[str],
+    n_files: int,
+    others: dict[str, bytes],
+) -> int:
+    """Write rows as `<name>_00000.json` ..., each a JSON list, and give their number.
+
+    An item is the value of one column of `items`, or the list of several. Which file a row is in
+    follows from the `order` columns alone, by which each file is sorted. `others`: further files,
+    name -> content. What an earlier export left is replaced; a folder that holds anything else is
+    refused with OutputTableError.
+    """
+    folder = parse_address(address).location
+    system, path = _open_folder(address, folder)
+    _clear(system, path, re.compile(rf"{re.escape(name)}_\d+\.json|{_DONE}|{'|'.join(others)}"))
+    chunk = F.pmod(F.xxhash64(*order), F.lit(n_files)).cast("int")
+    sorted_rows = (
+        frame.withColumn(_CHUNK, chunk)
+        .repartition(n_files, _CHUNK)
+        .sortWithinPartitions(_CHUNK, *order)
+        .select(_CHUNK, *items)
+    )
+    written = sorted_rows.mapInArrow(write_json_lists(folder, name), _WRITTEN).collect()
+    empty = {} if written else {f"{name}_00000.json": b"[]"}
+    for file, content in {**others, **empty, _DONE: b""}.items():
+        write_file(f"{folder}/{file}", content)
+    return sum(row[ROWS] for row in written)
+
+
+def write_file(location: str, content: bytes) -> None:
+    """Write one small file."""
+    system, path = file_system(location)
+    system.create_dir(path.rpartition("/")[0], recursive=True)
+    with system.open_output_stream(path) as stream:
+        stream.write(content)
+
+
+def _open_folder(address: str, folder: str) -> tuple[pafs.FileSystem, str]:
+    if not parse_address(address).is_path:
+        raise SettingsError(f"output {address}: files need a folder, not a name in the catalog")
+    try:
+        return file_system(folder)
+    except ValueError as fault:
+        raise SettingsError(f"output {fault}") from None
+
+
+def _clear(system: pafs.FileSystem, path: str, ours: re.Pattern[str]) -> None:
+    system.create_dir(path, recursive=True)
+    there = system.get_file_info(pafs.FileSelector(path))
+    foreign = sorted(
+        file.base_name
+        for file in there
+        if not ours.fullmatch(file.base_name) and not file.base_name.startswith(".")
+    )
+    if foreign:
+        raise OutputTableError(
+            f"output {path} holds other files, such as {foreign[0]}; give another output or "
+            "remove them"
+        )
+    for file in sorted(there, key=lambda file: file.base_name != _DONE):  # that one first
+        system.delete_file(file.path)
