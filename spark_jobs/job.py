@@ -73,13 +73,15 @@ class Run:
 class Job(Generic[S]):
     """A job: `run` does the work and gives the counts for people and for the `runs` table.
 
-    `arguments` are settings that the command line also takes by position.
+    `closing` gives lines to show at the end, from what was written. `arguments` are settings that
+    the command line also takes by position.
     """
 
     name: str
     summary: str
     settings: type[S]
     run: Callable[[Run, S], Counts]
+    closing: Callable[[SparkSession, S, Counts], list[str]] | None = None
     arguments: tuple[str, ...] = ()
 
 

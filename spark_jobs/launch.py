@@ -77,6 +77,8 @@ def execute_job(
         record_run(run, settings, counts, started)
     seconds = round(time.monotonic() - begun, 1)
     say(_line(job.name, status, counts, seconds))
+    for line in job.closing(spark, settings, counts) if job.closing else []:
+        say(line)
     return Summary(job.name, status, run.run_id, settings.addresses("output"), counts, seconds)
 
 

@@ -44,6 +44,16 @@ CAPTION_SOURCE = "caption_source"
 
 T = "t"
 EXPECTED_ROWS = "expected_rows"
+EXPECTED_MATCHES = "expected_matches"
+EXPECTED_BYTES = "expected_bytes"
+DRAWS_WON = "draws_won"
+CAPTION_BYTES = "caption_bytes"
+TAIL_FRACTION = "tail_fraction"
+KEPT_TAIL_FRACTION = "kept_tail_fraction"
+HEAD_ENTRIES = "head_entries"
+
+IN_A, IN_B, IN_BOTH = "in_a", "in_b", "in_both"
+NAME = "name"
 DRAW = "draw"
 
 STEP = "step"
@@ -132,6 +142,36 @@ REJECTED = StructType(
         StructField("raw", BinaryType()),  # the bytes that are no valid UTF-8, where that is it
     ]
 )
+# What balancing is expected to keep at t: rows, their matches and caption bytes, and how many of
+# the matches would keep their caption alone.
+EXPECTED = StructType(
+    [
+        StructField(T, LongType()),
+        *(
+            StructField(name, DoubleType())
+            for name in (EXPECTED_ROWS, EXPECTED_MATCHES, EXPECTED_BYTES, DRAWS_WON)
+        ),
+    ]
+)
+PLAN = StructType(
+    [
+        StructField(T, LongType()),
+        StructField(EXPECTED_ROWS, LongType()),
+        StructField(EXPECTED_BYTES, LongType()),  # null where the captions were not given
+        StructField(TAIL_FRACTION, DoubleType()),  # share of matches in entries below t
+        StructField(KEPT_TAIL_FRACTION, DoubleType()),  # the same of what is kept
+        StructField(HEAD_ENTRIES, LongType()),  # entries above t
+    ]
+)
+# Rows of two subsets by concept or class; entry_id is null where they go by another column.
+DIFFERENCE = StructType(
+    [
+        StructField(ENTRY_ID, IntegerType()),
+        StructField(NAME, StringType()),
+        *(StructField(name, LongType()) for name in (IN_A, IN_B, IN_BOTH)),
+    ]
+)
+
 # Why a row stayed or went; caption_id is null where a uid has one caption.
 DECISIONS = StructType(
     [

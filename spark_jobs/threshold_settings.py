@@ -7,7 +7,18 @@ from pydantic import Field, PositiveInt
 from spark_jobs.settings import Settings
 
 
-class ThresholdSettings(Settings):
+class LanguageSettings(Settings):
+    """Whether t is one for all entries, or one a language."""
+
+    by_language: bool = Field(
+        False,
+        description="each language of the bank gets its own t, for the tail share of the "
+        "reference language (MetaCLIP 2)",
+    )
+    reference_language: str = Field("en", description="the language that t is meant for")
+
+
+class ThresholdSettings(LanguageSettings):
     """Exactly one way to t, and what goes with it."""
 
     one_of: ClassVar[tuple[str, ...]] = ("t", "tail_fraction", "target_rows")
@@ -21,12 +32,6 @@ class ThresholdSettings(Settings):
     target_rows: PositiveInt | None = Field(
         None, description="in place of t: rows to expect in the output"
     )
-    by_language: bool = Field(
-        False,
-        description="each language of the bank gets its own t, for the tail share of the "
-        "reference language (MetaCLIP 2)",
-    )
-    reference_language: str = Field("en", description="the language that t is meant for")
     floor: int = Field(
         0, ge=0, description="captions that every entry keeps at least, as far as it has them"
     )

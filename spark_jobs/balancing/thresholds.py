@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DoubleType, LongType, StructField, StructType
 
 from spark_jobs.balancing.keep import match_probability
-from spark_jobs.schemas import ENTRY_IDS, EXPECTED_ROWS, T
+from spark_jobs.schemas import CAPTION_BYTES, ENTRY_IDS, EXPECTED, T
 from udfs.arrow import Batches, BatchFunction
 from udfs.balancing import keep_probability
 
@@ -69,25 +69,32 @@ def expected_rows(
     entry_counts: NDArray[np.int64],
     thresholds: Mapping[int, int | NDArray[np.int64]],
 ) -> DataFrame:
-    """Rows that balancing is expected to keep at each t: t, expected_rows; over all of `matches`.
+    """What balancing is expected to keep of `matches` at each t: schemas.EXPECTED.
 
     `entry_counts`: (n_entries,), index = entry_id. `thresholds`: t -> itself, or what t means for
-    each entry, (n_entries,).
+    each entry, (n_entries,). Expected bytes are those of a column caption_bytes, else 0.
     """
-    columns = StructType([StructField(T, LongType()), StructField(EXPECTED_ROWS, DoubleType())])
     probabilities = {t: match_probability(entry_counts, t=own) for t, own in thresholds.items()}
-    summed = matches.select(ENTRY_IDS).mapInArrow(_summing(probabilities), columns)
-    return summed.groupBy(T).agg(F.sum(EXPECTED_ROWS).alias(EXPECTED_ROWS))
+    has_bytes = CAPTION_BYTES in matches.columns
+    rows = matches.select(ENTRY_IDS, *([CAPTION_BYTES] if has_bytes else []))
+    summed = rows.mapInArrow(_summing(probabilities), EXPECTED)
+    sums = [F.sum(name).alias(name) for name in EXPECTED.names if name != T]
+    return summed.groupBy(T).agg(*sums)
 
 
 def _summing(probabilities: Mapping[int, NDArray[np.float64]]) -> BatchFunction:
     def sum_in_task(batches: Batches) -> Iterator[pa.RecordBatch]:
-        sums = np.zeros(len(probabilities))
+        sums = np.zeros((len(probabilities), 4))
         for batch in batches:
-            entry_ids = batch.column(ENTRY_IDS)
-            sums += [keep_probability(entry_ids, p).sum() for p in probabilities.values()]
-        columns = [pa.array(probabilities, pa.int64()), pa.array(sums)]
-        yield pa.RecordBatch.from_arrays(columns, [T, EXPECTED_ROWS])
+            entry_ids, *others = batch.columns
+            ids, n_ids = np.asarray(entry_ids.flatten()), pc.list_value_length(entry_ids)
+            weights = [np.ones(len(entry_ids)), n_ids.fill_null(0).to_numpy()]
+            weights += [others[0].to_numpy() if others else np.zeros(len(entry_ids))]
+            for k, probability in enumerate(probabilities.values()):
+                kept = keep_probability(entry_ids, probability)
+                sums[k] += [*(kept @ weight for weight in weights), probability[ids].sum()]
+        columns = [pa.array(probabilities, pa.int64()), *map(pa.array, sums.T)]
+        yield pa.RecordBatch.from_arrays(columns, EXPECTED.names)
 
     return sum_in_task
 

@@ -1,8 +1,5 @@
 """balance-captions: thin out the captions of head entries to about t each."""
 
-from collections.abc import Callable
-from typing import TypeAlias
-
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
@@ -14,16 +11,9 @@ from spark_jobs.balancing.counted_entries import CountedEntries
 from spark_jobs.balancing.entry_count import count_matches, name_entries
 from spark_jobs.balancing.floor import captions_for_floor, missing_captions
 from spark_jobs.balancing.keep import draw_matches, match_probability, matches_by_uid
-from spark_jobs.balancing.thresholds import (
-    expected_rows,
-    t_at_tail_fraction,
-    t_at_tail_fraction_by_language,
-    t_by_language,
-    t_for_rows,
-)
 from spark_jobs.decisions import decisions
 from spark_jobs.entry_counts_reading import counted_entries, read_entry_counts
-from spark_jobs.errors import InputDataError
+from spark_jobs.finding_t import Thresholds, find_thresholds, thresholds_of
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.schemas import (
     DRAW,
@@ -31,7 +21,6 @@ from spark_jobs.schemas import (
     ENTRY_COUNT,
     ENTRY_ID,
     ENTRY_IDS,
-    EXPECTED_ROWS,
     KEEP_PROBABILITY,
     KEPT,
     KEPT_COUNT,
@@ -41,8 +30,6 @@ from spark_jobs.schemas import (
 )
 from spark_jobs.settings import InputAddress, OutputAddress
 from spark_jobs.threshold_settings import ThresholdSettings
-
-Thresholds: TypeAlias = int | NDArray[np.int64]  # one for all entries, or (n_entries,)
 
 FLOOR, BALANCE, NO_ENTRY, NOT_MATCHED = "floor", "balance", "no_entry", "not_matched"
 
@@ -89,59 +76,6 @@ def run(run: Run, settings: BalanceCaptions) -> Counts:
     if settings.decisions:
         run.decide(_decisions(captions, drawn))
     return {"t": t, "rows_in": rows_in, "kept": kept, "dropped": rows_in - kept}
-
-
-def find_thresholds(
-    settings: ThresholdSettings, matches: DataFrame, counted: CountedEntries
-) -> tuple[int, Thresholds]:
-    """The t of the settings, or the one that they ask for, and what it means for each entry.
-
-    By language the t is that of the reference language.
-    """
-    counts, of_t = counted.counts, thresholds_of(settings, counted)
-    if settings.t is not None:
-        return settings.t, of_t(settings.t)
-    if settings.tail_fraction is not None:
-        if settings.by_language:
-            counts = counted.by_language()[settings.reference_language]
-        t = max(1, t_at_tail_fraction(counts, tail_fraction=settings.tail_fraction))
-        return t, of_t(t)
-
-    def expected(ts: list[int]) -> dict[int, float]:
-        rows = expected_rows(matches, counted.counts, {t: of_t(t) for t in ts}).collect()
-        return {row[T]: row[EXPECTED_ROWS] for row in rows}
-
-    wanted, most = settings.target_rows or 0, int(counts.max(initial=1))
-    available = round(expected([most]).get(most, 0.0))
-    if wanted > available:
-        raise InputDataError(
-            f"target_rows = {wanted}: only {available} rows of the matches are to be had"
-        )
-    t = t_for_rows(expected, rows=wanted, t_max=most)
-    return t, of_t(t)
-
-
-def thresholds_of(
-    settings: ThresholdSettings, counted: CountedEntries
-) -> Callable[[int], Thresholds]:
-    """What a t means for the entries: itself, or by language the t of each entry's language."""
-    if not settings.by_language:
-        return lambda t: t
-    counts, reference = counted.by_language(), settings.reference_language
-    if reference not in counts:
-        raise InputDataError(
-            f"reference_language = {reference!r}: the entries are of "
-            f"{', '.join(counts) or 'no language'}; build the bank with a column lang"
-        )
-
-    def of_t(t: int) -> NDArray[np.int64]:
-        if settings.tail_fraction is None:
-            found = t_by_language(counts, t=t, reference=reference)
-        else:
-            found = t_at_tail_fraction_by_language(counts, tail_fraction=settings.tail_fraction)
-        return counted.thresholds(found)
-
-    return of_t
 
 
 def balance(
@@ -205,7 +139,7 @@ def _t_column(t: int, settings: ThresholdSettings, counted: CountedEntries) -> C
     """Each entry's t as a column of the entries."""
     if not settings.by_language:
         return F.lit(t).cast("long")
-    thresholds = np.asarray(thresholds_of(settings, counted)(t))
+    thresholds = np.asarray(thresholds_of(settings, counted, settings.tail_fraction)(t))
     of_language = [
         F.lit(value)
         for lang in counted.by_language()

@@ -17,8 +17,9 @@ from spark_jobs.balancing.keep import matches_by_uid
 from spark_jobs.columns import uniform
 from spark_jobs.entry_counts_reading import counted_entries, read_entry_counts
 from spark_jobs.errors import InputDataError
+from spark_jobs.finding_t import thresholds_of
 from spark_jobs.job import Pipeline, Step
-from spark_jobs.jobs.balance_captions import BalanceCaptions, thresholds_of, unnamed_entries
+from spark_jobs.jobs.balance_captions import BalanceCaptions, unnamed_entries
 from spark_jobs.jobs.dedup_captions import DedupCaptions
 from spark_jobs.schemas import ENTRY, ENTRY_COUNT, ENTRY_ID, ENTRY_IDS, REASON, UID
 from spark_jobs.settings import Settings
@@ -118,7 +119,9 @@ def _entries(
         counts = unnamed_entries(count_matches(matches))
     t = json.loads(run["counts"])["t"]
     counted = counted_entries(counts, settings.entry_counts or settings.matches)
-    ts = np.broadcast_to(thresholds_of(settings, counted)(t), counted.counts.shape)
+    ts = np.broadcast_to(
+        thresholds_of(settings, counted, settings.tail_fraction)(t), counted.counts.shape
+    )
     rows = counts.where(F.col(ENTRY_ID).isin(entry_ids)).orderBy(ENTRY_ID).collect()
     return [
         MatchedEntry(row[ENTRY_ID], row[ENTRY] or "", row[ENTRY_COUNT], int(ts[row[ENTRY_ID]]))

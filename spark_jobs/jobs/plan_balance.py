@@ -1,0 +1,132 @@
+"""plan-balance: what each t would keep, before any is kept."""
+
+import pandas as pd
+from pydantic import Field, PositiveInt
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from spark_jobs import schemas
+from spark_jobs.addresses import parse_address
+from spark_jobs.balancing.entry_count import count_matches
+from spark_jobs.balancing.keep import matches_by_uid
+from spark_jobs.balancing.plan import plan, plan_lines, round_ts, whole_of_sample
+from spark_jobs.balancing.plan_picture import plan_picture
+from spark_jobs.balancing.thresholds import expected_rows
+from spark_jobs.columns import uniform
+from spark_jobs.entry_counts_reading import counted_entries, read_entry_counts
+from spark_jobs.finding_t import t_for_target, thresholds_of
+from spark_jobs.folders import write_file
+from spark_jobs.job import Counts, Job, Run
+from spark_jobs.jobs.balance_captions import unnamed_entries
+from spark_jobs.schemas import CAPTION, CAPTION_BYTES, EXPECTED_ROWS, UID, T
+from spark_jobs.settings import InputAddress, OutputAddress
+from spark_jobs.tables import read_table
+from spark_jobs.threshold_settings import LanguageSettings
+
+_SAMPLE_SEED = -1  # of no balancing, so that the sample and its draws have nothing in common
+
+
+class PlanBalance(LanguageSettings):
+    """Settings of plan-balance."""
+
+    matches: InputAddress = Field(description="matches of the captions")
+    entry_counts: InputAddress | None = Field(
+        None,
+        description="captions per entry: a table or entry_count.npy; default: counted from the "
+        "matches",
+    )
+    captions: InputAddress | None = Field(
+        None, description="the captions, for the bytes that their text would take"
+    )
+    ts: list[PositiveInt] | None = Field(
+        None, description="the grid of t; default: 1, 2, 5, 10 ... up to the largest count"
+    )
+    target_rows: PositiveInt | None = Field(
+        None, description="also find the t that is expected to keep this many rows"
+    )
+    sample_rows: int = Field(
+        1_000_000, ge=100_000, description="rows of the matches to estimate from, at least"
+    )
+    picture: str | None = Field(None, description="file for the plan as a picture (SVG)")
+    output: OutputAddress = Field(description="the plan, a row per t")
+
+
+def run(run: Run, settings: PlanBalance) -> Counts:
+    """Sum over a sample what each t would keep, and scale it by the counts."""
+    matches = run.read(settings.matches, schemas.MATCHES)
+    rows_in = matches.select(UID).count()
+    if settings.entry_counts is None:
+        entries = unnamed_entries(count_matches(matches))
+    else:
+        version = run.inputs[settings.entry_counts]
+        entries = read_entry_counts(run.spark, settings.entry_counts, version)
+    counted = counted_entries(entries, settings.entry_counts or settings.matches)
+    sample = _sample(run, settings, matches, rows_in).cache()
+    of_t = thresholds_of(settings, counted)
+    most = int(counted.counts.max(initial=1))
+
+    def expected(ts: list[int]) -> pd.DataFrame:
+        limits = {t: of_t(t) for t in ts}
+        sums = expected_rows(sample, counted.counts, limits).toPandas().set_index(T)
+        every = sums.reindex(ts, fill_value=0.0).reset_index()  # an empty table sums up nothing
+        return whole_of_sample(every, counted.counts, limits)
+
+    def rows_at(ts: list[int]) -> dict[int, float]:
+        found = expected(ts)
+        return dict(zip(found[T].tolist(), found[EXPECTED_ROWS].tolist(), strict=True))
+
+    ts = set(settings.ts or round_ts(most))
+    counts = {"rows_in": rows_in, "sample_rows": sample.count()}
+    if settings.target_rows is not None:
+        counts["t"] = t_for_target(rows_at, settings.target_rows, most)
+        ts.add(counts["t"])
+    grid = sorted(ts)
+    limits = {t: of_t(t) for t in grid}
+    has_bytes = settings.captions is not None
+    rows = plan(expected(grid), counted.counts, limits, has_bytes=has_bytes)
+    _write(run, settings, rows)
+    if settings.picture is not None:
+        picture = plan_picture(rows, counts.get("t"))
+        write_file(parse_address(settings.picture).location, picture)
+    sample.unpersist()
+    return counts
+
+
+def _sample(run: Run, settings: PlanBalance, matches: DataFrame, rows: int) -> DataFrame:
+    """At least `sample_rows` of the matches, or all; with caption_bytes if captions are given."""
+    # The room above is more than six standard deviations of a sample's size.
+    fraction = min(1.0, 1.05 * settings.sample_rows / rows) if rows else 1.0
+    drawn = matches.where(uniform(UID, seed=_SAMPLE_SEED) < fraction)
+    by_uid = matches_by_uid(drawn)
+    if settings.captions is None:
+        return by_uid
+    captions = run.read(settings.captions, schemas.CAPTIONS)
+    sizes = captions.groupBy(UID).agg(F.sum(F.octet_length(CAPTION)).alias(CAPTION_BYTES))
+    sized = by_uid.join(sizes, on=UID, how="left")
+    return sized.withColumn(CAPTION_BYTES, F.coalesce(CAPTION_BYTES, F.lit(0)).cast("double"))
+
+
+def _write(run: Run, settings: PlanBalance, rows: pd.DataFrame) -> None:
+    plain = rows.astype(object).where(rows.notna(), None)
+    records = [tuple(row) for row in plain.itertuples(index=False)]
+    run.write(run.spark.createDataFrame(records, schemas.PLAN).coalesce(1), settings.output)
+
+
+def closing(spark: SparkSession, settings: PlanBalance, counts: Counts) -> list[str]:
+    """The plan as a table."""
+    rows = read_table(spark, settings.output, schemas.PLAN).orderBy(T).toPandas()
+    return plan_lines(rows, counts.get("t"))
+
+
+JOB = Job(
+    "plan-balance",
+    "Tell what each t would keep: rows, bytes, tail share; or the t for a wanted size.",
+    PlanBalance,
+    run,
+    closing=closing,
+)
+
+if __name__ == "__main__":
+    from spark_jobs.cli import run_alone
+
+    run_alone(JOB)
