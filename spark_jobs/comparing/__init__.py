@@ -1,0 +1,1 @@
+"""Two subsets of captions side by side."""

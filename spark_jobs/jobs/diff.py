@@ -1,0 +1,152 @@
+"""diff: what two subsets share and where they part, by concept or class."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import Field, PositiveInt
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from spark_jobs import schemas
+from spark_jobs.comparing.difference import BOTH, ONLY_A, ONLY_B, SIDE, by_column, by_concept, sides
+from spark_jobs.entry_counts_reading import read_entry_counts
+from spark_jobs.errors import MissingColumnError, SettingsError
+from spark_jobs.job import Counts, Job, Pipeline, Run, Step
+from spark_jobs.schemas import ENTRY, ENTRY_ID, IN_A, IN_B, IN_BOTH, NAME, UID, WNID
+from spark_jobs.settings import InputAddress, OutputAddress, Settings, nearest
+from spark_jobs.tables import input_version, read_table
+
+_WIDEST_NAME = 28
+_NEEDED = StructType([schemas.CAPTIONS[UID]])
+
+
+class Diff(Settings):
+    """Settings of diff."""
+
+    a: InputAddress = Field(description="table with a uid, such as balanced captions")
+    b: InputAddress = Field(description="the table to hold beside it")
+    matches: InputAddress | None = Field(
+        None, description="matches of the captions of both: compare by concept"
+    )
+    entry_counts: InputAddress | None = Field(
+        None, description="a table with entry_id and entry, for the names of the concepts"
+    )
+    by: str | None = Field(
+        None,
+        description="compare by this column of both, such as wnid (the default if both have it)",
+    )
+    top: PositiveInt = Field(20, description="concepts or classes to show, most different first")
+    output: OutputAddress | None = Field(None, description="table of all concepts or classes")
+
+
+def steps(spark: SparkSession, settings: Diff) -> Iterator[Step]:
+    """The table, where one is wanted."""
+    if settings.matches is not None and settings.by is not None:
+        raise SettingsError("diff: expected one of matches and by, found both")
+    if settings.output is not None:
+        yield Step(_TABLE, settings)
+
+
+def lines(spark: SparkSession, settings: Diff) -> list[str]:
+    """The sizes, what is shared, and the concepts or classes whose shares differ most."""
+    a, b = (_open(spark, address) for address in (settings.a, settings.b))
+    of_side = sides(a, b)
+    counts = {row[SIDE]: row["count"] for row in of_side.groupBy(SIDE).count().collect()}
+    both, only_a, only_b = (counts.get(side, 0) for side in (BOTH, ONLY_A, ONLY_B))
+    told = [
+        f"a: {both + only_a:,} uids, {only_a:,} of them only there ({settings.a})",
+        f"b: {both + only_b:,} uids, {only_b:,} of them only there ({settings.b})",
+        f"both: {both:,} uids",
+    ]
+    found = difference(spark, settings, a, b)
+    if found is None:
+        return told
+    if settings.matches is not None:
+        unmatched = of_side.join(_open(spark, settings.matches), on=UID, how="left_anti").count()
+        told += [f"without a row in {settings.matches}: {unmatched:,} uids"] if unmatched else []
+    share_a, share_b = (
+        F.col(name) / max(1, n)
+        for name, n in zip((IN_A, IN_B), (both + only_a, both + only_b), strict=True)
+    )
+    ordered = found.withColumn("gap", share_b - share_a).orderBy(
+        F.desc(F.abs("gap")), ENTRY_ID, NAME
+    )
+    rows = ordered.limit(settings.top).collect()
+    return [*told, *table_lines(rows, both + only_a, both + only_b)]
+
+
+def table_lines(rows: list[Any], size_a: int, size_b: int) -> list[str]:
+    """A table for a terminal, at most 80 columns wide."""
+    header = f"{'':<28}{'a':>12}{'b':>12}{'both':>12}{'a':>8}{'b':>8}"
+    return [header] + [
+        f"{_name(row):<28}{row[IN_A]:>12,}{row[IN_B]:>12,}{row[IN_BOTH]:>12,}"
+        f"{row[IN_A] / max(1, size_a):>8.2%}{row[IN_B] / max(1, size_b):>8.2%}"
+        for row in rows
+    ]
+
+
+def difference(spark: SparkSession, settings: Diff, a: DataFrame, b: DataFrame) -> DataFrame | None:
+    """schemas.DIFFERENCE by concept or column; None where the settings name neither."""
+    if settings.matches is not None:
+        matches = read_table(
+            spark,
+            settings.matches,
+            schemas.MATCHES,
+            version=input_version(spark, settings.matches),
+        )
+        return by_concept(sides(a, b), matches, _entries(spark, settings))
+    column = settings.by or (WNID if WNID in a.columns and WNID in b.columns else None)
+    if column is None:
+        return None
+    for frame, address in ((a, settings.a), (b, settings.b)):
+        if column not in frame.columns:
+            raise MissingColumnError(
+                f"table {address} has no column {column!r}{nearest(column, frame.columns)}; "
+                f"it has {', '.join(frame.columns)}"
+            )
+    return by_column(a, b, column=column)
+
+
+def run(run: Run, settings: Diff) -> Counts:
+    """Write the table of all concepts or classes."""
+    a, b = (_open(run.spark, address) for address in (settings.a, settings.b))
+    found = difference(run.spark, settings, a, b)
+    if found is None:
+        raise SettingsError("diff: an output needs matches, or by, or a column wnid in both")
+    return {"rows": run.write(found.select(*schemas.DIFFERENCE.names), settings.output or "")}
+
+
+def _open(spark: SparkSession, address: str) -> DataFrame:
+    return read_table(spark, address, _NEEDED, version=input_version(spark, address))
+
+
+def _entries(spark: SparkSession, settings: Diff) -> DataFrame:
+    if settings.entry_counts is None:
+        return spark.createDataFrame([], schemas.ENTRIES)
+    version = input_version(spark, settings.entry_counts)
+    return read_entry_counts(spark, settings.entry_counts, version).select(ENTRY_ID, ENTRY)
+
+
+def _name(row: Any) -> str:
+    name = row[NAME] if row[NAME] is not None else "(none)"
+    if row[NAME] is None and row[ENTRY_ID] is not None:
+        name = f"entry {row[ENTRY_ID]}"
+    return name if len(name) < _WIDEST_NAME else f"{name[: _WIDEST_NAME - 4]}..."
+
+
+_TABLE = Job("diff", "Write what two subsets share by concept or class.", Diff, run)
+
+JOB = Pipeline(
+    "diff",
+    "Tell what two subsets share and where they part, by concept or class.",
+    Diff,
+    steps,
+    lines,
+    arguments=("a", "b"),
+)
+
+if __name__ == "__main__":
+    from spark_jobs.cli import run_alone
+
+    run_alone(JOB)
