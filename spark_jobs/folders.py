@@ -36,7 +36,12 @@ def write_json_folder(
     """
     folder = parse_address(address).location
     system, path = _open_folder(address, folder)
-    _clear(system, path, re.compile(rf"{re.escape(name)}_\d+\.json|{_DONE}|{'|'.join(others)}"))
+    try:
+        system.create_dir(path, recursive=True)
+        there = system.get_file_info(pafs.FileSelector(path))
+    except OSError as fault:
+        raise OutputTableError(f"output {folder}: cannot be written ({fault})") from None
+    _clear(system, there, re.compile(rf"{re.escape(name)}_\d+\.json|{_DONE}|{'|'.join(others)}"))
     chunk = F.pmod(F.xxhash64(*order), F.lit(n_files)).cast("int")
     sorted_rows = (
         frame.withColumn(_CHUNK, chunk)
@@ -53,10 +58,13 @@ def write_json_folder(
 
 def write_file(location: str, content: bytes) -> None:
     """Write one small file."""
-    system, path = file_system(location)
-    system.create_dir(path.rpartition("/")[0], recursive=True)
-    with system.open_output_stream(path) as stream:
-        stream.write(content)
+    try:
+        system, path = file_system(location)
+        system.create_dir(path.rpartition("/")[0], recursive=True)
+        with system.open_output_stream(path) as stream:
+            stream.write(content)
+    except (OSError, ValueError) as fault:
+        raise OutputTableError(f"output {location}: cannot be written ({fault})") from None
 
 
 def _open_folder(address: str, folder: str) -> tuple[pafs.FileSystem, str]:
@@ -68,9 +76,7 @@ def _open_folder(address: str, folder: str) -> tuple[pafs.FileSystem, str]:
         raise SettingsError(f"output {fault}") from None
 
 
-def _clear(system: pafs.FileSystem, path: str, ours: re.Pattern[str]) -> None:
-    system.create_dir(path, recursive=True)
-    there = system.get_file_info(pafs.FileSelector(path))
+def _clear(system: pafs.FileSystem, there: list[pafs.FileInfo], ours: re.Pattern[str]) -> None:
     foreign = sorted(
         file.base_name
         for file in there
@@ -78,8 +84,8 @@ def _clear(system: pafs.FileSystem, path: str, ours: re.Pattern[str]) -> None:
     )
     if foreign:
         raise OutputTableError(
-            f"output {path} holds other files, such as {foreign[0]}; give another output or "
-            "remove them"
+            f"output {there[0].path.rpartition('/')[0]} holds other files, such as {foreign[0]}; "
+            "give another output or remove them"
         )
     for file in sorted(there, key=lambda file: file.base_name != _DONE):  # that one first
         system.delete_file(file.path)

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from spark_jobs import schemas
 from spark_jobs.addresses import join_address, parse_parent
 from spark_jobs.ingest.presets import InputFormat
+from spark_jobs.ingest.text_rules import FrontEnd
 from spark_jobs.job import Pipeline, Step
 from spark_jobs.jobs import balance_captions, dedup_captions, ingest_captions, match_concepts
 from spark_jobs.schemas import URL
@@ -30,6 +31,7 @@ class Curate(ThresholdSettings):
     dedup: Literal["auto", "caption", "url", "caption+url", "none"] = Field(
         "auto", description="auto: by caption where no row has a url, else none"
     )
+    front_end: FrontEnd = Field("none", description="front end of ingest-captions")
     decisions: bool = Field(
         False, description="add a row per caption and step to the table decisions: why it stayed"
     )
@@ -54,6 +56,7 @@ def steps(spark: SparkSession, settings: Curate) -> Iterator[Step]:
             preset=settings.preset,
             format=settings.format,
             columns=settings.columns,
+            front_end=settings.front_end,
             output=table("captions"),
             decisions=settings.decisions,
             workspace=workspace,

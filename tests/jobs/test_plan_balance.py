@@ -113,6 +113,12 @@ def test_more_rows_than_match_and_an_empty_table(captionlake, spark: SparkSessio
     outcome = captionlake(*arguments, tmp_path / "matches", "--target-rows", 5)
     assert outcome.exit_code == 3
     assert "target_rows = 5: only 0 rows match an entry" in outcome.error
+    (tmp_path / "file").write_text("")
+    outcome = captionlake(
+        *(*arguments, tmp_path / "matches", "--picture", tmp_path / "file/plan.svg")
+    )
+    assert outcome.exit_code == 3
+    assert f"output {tmp_path / 'file/plan.svg'}: cannot be written" in outcome.error
     outcome = captionlake(*arguments, tmp_path / "empty")
     assert outcome.exit_code == 0
     (row,) = spark.read.format("delta").load(str(tmp_path / "plan")).collect()

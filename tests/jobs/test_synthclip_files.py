@@ -224,3 +224,23 @@ def test_ids_of_a_table_are_checked(captionlake, spark: SparkSession, tmp_path: 
     assert kept == {"a": [1, 2], "e": None}
     refused = captionlake(*arguments, tmp_path / "x", "--columns", "{entry_ids: caption}")
     assert "'caption' is string, expected an array of whole numbers" in refused.error
+
+
+def test_records_without_ids_are_matched_per_text_and_balanced_as_one(
+    captionlake, spark: SparkSession, tmp_path: Path
+):
+    records = [
+        {"uuid": "r0", "url": "http://x/0", "texts": [["alt", "a cat"], ["title", "nothing"]]},
+        {"uuid": "r1", "url": "http://x/1", "texts": [["alt", "no entry"]]},
+    ]
+    (tmp_path / "records.json").write_text(json.dumps(records))
+    (tmp_path / "bank.txt").write_text("cat\ndog\n")
+    outcome = captionlake(
+        *("curate", tmp_path / "records.json", "--preset", "metaclip"),
+        *("--bank", tmp_path / "bank.txt", "--output", tmp_path / "out"),
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    matches = read(spark, tmp_path / "out/matches").orderBy("uid", "caption_id").collect()
+    assert [tuple(row) for row in matches] == [("r0", 0, [0]), ("r0", 1, []), ("r1", 0, [])]
+    balanced = read(spark, tmp_path / "out/balanced_captions").orderBy("caption_id").collect()
+    assert [(row.uid, row.caption) for row in balanced] == [("r0", "a cat"), ("r0", "nothing")]
