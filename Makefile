@@ -18,7 +18,7 @@ test: env
 	$(BIN)/pytest
 
 slow: env
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m "slow or faults"
 
 lint: env
 	$(BIN)/ruff check

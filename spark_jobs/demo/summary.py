@@ -61,7 +61,7 @@ def summary_lines(summary: HeadTail) -> list[str]:
             summary.head_before,
             summary.head_after,
         ),
-        _row("tail", tail, summary.tail_before, summary.tail_after),
+        _row(f"tail (at most {summary.t:,})", tail, summary.tail_before, summary.tail_after),
         f"{'share of matches in the tail':<36}{'':>10}"
         f"{_share(summary.tail_before, before):>12}{_share(summary.tail_after, after):>12}",
         "",

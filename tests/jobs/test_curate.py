@@ -174,6 +174,7 @@ def bank_file(tmp_path: Path) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_same_rows_for_any_file_order_split_size_and_partitioning(
     spark: SparkSession, captions_folder: Path, tmp_path: Path, run_curate: Curated
 ) -> None:
@@ -214,6 +215,7 @@ def test_a_second_run_writes_nothing_and_another_t_only_balances(
     assert set(statuses.values()) == {"up_to_date"}
 
 
+@pytest.mark.faults
 def test_an_interrupted_run_goes_on_to_the_rows_of_an_undisturbed_one(
     spark: SparkSession,
     captions_folder: Path,

@@ -72,6 +72,7 @@ def test_the_wheels_job_runs_by_spark_submit(
     assert run.code.startswith("9.9.9+")  # the wheel's code ran, not these sources
 
 
+@pytest.mark.faults
 def test_a_killed_run_is_finished_by_the_next_one(
     spark: SparkSession, captionlake, tmp_path: Path
 ) -> None:
