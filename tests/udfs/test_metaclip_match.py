@@ -51,10 +51,10 @@ def match(captions: list[str | None], entries: list[str], **how: str) -> list[li
     return match_captions(pa.array(captions, pa.string()), trie).to_pylist()
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_equals_the_plain_definition_on_generated_captions(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "most_pieces"), [(0, 14), (1, 14), (2, 14), (3, 60), (4, 200)])
+def test_equals_the_plain_definition_on_generated_captions(seed: int, most_pieces: int) -> None:
     rng = np.random.default_rng(seed)
-    captions, entries = generated(rng, 2_000, 14), generated(rng, 150, 4)
+    captions, entries = generated(rng, 2_000, most_pieces), generated(rng, 150, 4)
     expected = [matched_plainly(caption, entries) for caption in captions]
     assert sum(map(len, expected)) > 1_000  # the test has something to find
     assert match(captions, entries) == expected
@@ -65,6 +65,55 @@ def test_finds_entries_cut_out_of_the_captions_themselves() -> None:
     captions = generated(rng, 500, 20)
     cuts = [spaced(c)[i : i + 6] for c in captions for i in rng.integers(0, 20, 2)]
     assert match(captions, cuts) == [matched_plainly(c, cuts) for c in captions]
+
+
+@pytest.mark.parametrize("length", [7, 8, 9, 15, 16, 17, 23, 24, 25, 63, 64, 65, 200])
+def test_long_tokens_are_told_apart_by_every_byte(length: int) -> None:
+    words = ["a" * k + "b" + "a" * (length - k - 1) for k in range(length)]
+    words += ["a" * length, "a" * (length - 1), "a" * (length + 1)]
+    entries = [*words, *(f"{word} end" for word in words)]
+    captions = [*words[::2], *(f"x {word} end." for word in words), "a" * (length + 2)]
+    expected = [matched_plainly(caption, entries) for caption in captions]
+    assert match(captions, entries) == expected
+    assert match([f"{length * 'z'}{caption}" for caption in captions], entries) == [
+        matched_plainly(f"{length * 'z'}{caption}", entries) for caption in captions
+    ]
+
+
+@pytest.mark.parametrize("length", [*range(60, 70), 127, 128, 129, 8_191, 8_192, 8_193])
+def test_a_caption_that_ends_at_any_byte_of_a_vector(length: int) -> None:
+    captions = [("cat " * length)[: length - 1] + end for end in ("a", ",", " ", "t")] * 40
+    entries = ["cat", "cat cat", "ca", "c", "t", "", ",", "cat c", "cata", "cat ,", "at"]
+    expected = [matched_plainly(caption, entries) for caption in captions[:4]]
+    assert match(captions, entries) == expected * 40
+
+
+def test_many_equal_entries_are_all_given_however_often() -> None:
+    entries = ["cat", "dog cat", "dog", "cat ,"] * 300
+    captions = ["a dog cat, cat dog", "cat", "none", "dog cat,"] * 50
+    expected = [matched_plainly(caption, entries) for caption in captions[:4]]
+    assert match(captions, entries) == expected * 50
+    last = [[i for i in found if i >= 4 * 299] for found in expected]
+    assert match(captions, entries, duplicates="last") == last * 50
+
+
+def test_a_large_bank_of_pairs_and_triples() -> None:
+    rng = np.random.default_rng(5)
+    words = [f"{'w' * int(n)}{i}" for i, n in enumerate(rng.integers(1, 30, 300))]
+    entries = [" ".join(words[k] for k in row) for row in rng.integers(0, 300, (30_000, 2))]
+    entries += [" ".join(words[k] for k in row) for row in rng.integers(0, 300, (30_000, 3))]
+    ids_of: dict[str, list[int]] = {}
+    for i, entry in enumerate(entries):
+        ids_of.setdefault(entry, []).append(i)
+    rows = [[words[k] for k in row] for row in rng.integers(0, 300, (3_000, 12))]
+    expected = [
+        sorted(
+            {i for n in (2, 3) for k in range(12) for i in ids_of.get(" ".join(r[k : k + n]), ())}
+        )
+        for r in rows
+    ]
+    assert sum(map(len, expected)) > 10_000
+    assert match([" ".join(row) for row in rows], entries) == expected
 
 
 def test_agrees_with_the_published_plain_matcher(cases: Path) -> None:
@@ -108,6 +157,16 @@ def test_reads_a_slice_of_a_longer_array() -> None:
     trie = build_token_trie(pa.array(["cat", "dog"]))
     captions = pa.array(["cat", "a dog", "cat dog", "none"])
     assert match_captions(captions.slice(1, 2), trie).to_pylist() == [[1], [0, 1]]
+
+
+def test_a_null_may_have_bytes_of_its_own() -> None:
+    offsets, text = pa.array([0, 3, 6], pa.int32()).buffers()[1], pa.py_buffer(b"catdog")
+    captions = pa.StringArray.from_buffers(2, offsets, text, pa.py_buffer(bytes([0b10])))
+    assert captions.to_pylist() == [None, "dog"]
+    assert match_captions(captions, build_token_trie(pa.array(["cat", "dog"]))).to_pylist() == [
+        [],
+        [1],
+    ]
 
 
 def test_reads_large_strings() -> None:

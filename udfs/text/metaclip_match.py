@@ -2,35 +2,21 @@
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from udfs.compiled import compiled
-from udfs.text.token_trie import (
-    FREE,
-    HASH_START,
-    TokenTrie,
-    find_edge,
-    find_token,
-    string_buffers,
-    token_hash_step,
-)
+from udfs.compiled import compiled, inlined
+from udfs.machine import byte_set, lowest_bit
+from udfs.text.token_search import NOT_A_TOKEN, collect, look_up, new_block
+from udfs.text.token_trie import TokenTrie, padded_text
 
-# What a byte of a caption is to MetaCLIP's spacing. All marks are ASCII, so UTF-8 bytes will do.
-PART, BREAK, MARK = 0, 1, 2
+# MetaCLIP's spacing. All of them are ASCII, so UTF-8 bytes will do.
 BREAKS = " \t\n\r"  # each becomes one space
 MARKS = ",.;:?!`"  # each gets a space on both sides, so is a token of its own
 
-_INSERTION_SORT_UP_TO = 32
+_where_tokens_end = byte_set(BREAKS + MARKS)
+_where_marks = byte_set(MARKS)
 
-
-def _byte_classes() -> NDArray[np.uint8]:
-    classes = np.full(256, PART, np.uint8)
-    classes[[ord(c) for c in BREAKS]] = BREAK
-    classes[[ord(c) for c in MARKS]] = MARK
-    return classes
-
-
-BYTE_CLASS = _byte_classes()
+_BLOCK_ROWS = 32  # whose tokens stay in the first cache
+_BLOCK_BYTES = 1 << 13
 
 
 def match_captions(captions: pa.Array, trie: TokenTrie) -> pa.ListArray:
@@ -38,94 +24,87 @@ def match_captions(captions: pa.Array, trie: TokenTrie) -> pa.ListArray:
 
     captions: string or large_string, (n,). A null caption matches nothing.
     """
-    offsets, text = string_buffers(captions)
+    offsets, text = padded_text(captions)
     is_valid = captions.is_valid().to_numpy(zero_copy_only=False)
-    starts, entry_ids = _match(offsets, text, is_valid, BYTE_CLASS, trie)
-    return pa.ListArray.from_arrays(pa.array(starts), pa.array(entry_ids))
+    list_offsets, entry_ids = _match(offsets, text, is_valid, trie)
+    return pa.ListArray.from_arrays(pa.array(list_offsets), pa.array(entry_ids))
 
 
 @compiled
-def _match(offsets, data, is_valid, byte_class, trie):
+def _match(offsets, data, is_valid, trie):
     """(list offsets (n + 1,), ids) of n captions."""
     n_rows = offsets.size - 1
-    starts = np.zeros(n_rows + 1, np.int32)
+    list_offsets = np.zeros(n_rows + 1, np.int32)
     found = np.empty(max(64, 8 * n_rows), np.int32)
-    tokens = np.empty(64, np.int32)
+    marked = np.zeros(trie.n_entries // 64 + 1, np.uint64)
+    block = new_block(_most_tokens(offsets))
+    row_tokens = np.zeros(_BLOCK_ROWS + 1, np.int64)
     n_found = 0
-    for row in range(n_rows):
-        start, end = np.int64(offsets[row]), np.int64(offsets[row + 1])
-        most_tokens = 2 * (end - start) + 1
-        if tokens.size < most_tokens:
-            tokens = np.empty(2 * most_tokens, np.int32)
-        if is_valid[row]:
-            n_tokens = _cut(data, start, end, byte_class, trie.vocabulary, tokens)
-            first = n_found
-            found, n_found = _walk(tokens[:n_tokens], trie, found, n_found)
-            n_found = first + _sort_unique(found[first:n_found])
-        starts[row + 1] = n_found
-    return starts, found[:n_found].copy()
+    row = 0
+    while row < n_rows:
+        n_tokens = 0
+        end = row
+        while (
+            end < n_rows and end - row < _BLOCK_ROWS and offsets[end] - offsets[row] < _BLOCK_BYTES
+        ):
+            n_tokens = _cut(data, offsets, is_valid, end, block.start, block.length, n_tokens)
+            end += 1
+            row_tokens[end - row] = n_tokens
+        look_up(data, n_tokens, block, trie)
+        begin = row
+        while row < end:
+            row, n_found = collect(
+                (row, end),
+                row_tokens[row - begin :],
+                block,
+                trie,
+                found,
+                n_found,
+                list_offsets[1:],
+                marked,
+            )
+            if row < end:
+                found = _doubled(found, n_found)
+    return list_offsets, found[:n_found].copy()
 
 
 @compiled
-def _cut(data, start, end, byte_class, vocabulary, tokens):
-    """Write the ids of a caption's tokens, FREE for one that no entry has; give their number."""
-    n_tokens = 0
-    hashed = HASH_START
-    for at in range(start, end + 1):
-        kind = byte_class[data[at]] if at < end else BREAK
-        if kind == PART:
-            hashed = token_hash_step(hashed, data[at])
-            continue
-        tokens[n_tokens], _ = find_token(data, start, at - start, hashed, vocabulary)
-        n_tokens += 1
-        if kind == MARK:
-            of_mark = token_hash_step(HASH_START, data[at])
-            tokens[n_tokens], _ = find_token(data, at, 1, of_mark, vocabulary)
+def _most_tokens(offsets):
+    """Upper bound of the tokens in any block."""
+    longest = 0
+    for row in range(offsets.size - 1):
+        longest = max(longest, offsets[row + 1] - offsets[row])
+    return 2 * (_BLOCK_BYTES + longest) + 2 * _BLOCK_ROWS
+
+
+@inlined
+def _cut(data, offsets, is_valid, row, starts, lengths, n_tokens):
+    """Append start and length of a caption's tokens and of its end; give their new number."""
+    start, end = offsets[row], offsets[row + 1]
+    for at in range(start, end + 1 if is_valid[row] else start, 64):
+        breaks = _where_tokens_end(data, at)
+        marks = _where_marks(data, at)
+        if end - at < 64:
+            inside = (np.uint64(1) << np.uint64(end - at)) - np.uint64(1)
+            breaks = (breaks & inside) | (inside + np.uint64(1))  # the end breaks as well
+            marks &= inside
+        while breaks != 0:
+            bit = lowest_bit(breaks)
+            starts[n_tokens] = start
+            lengths[n_tokens] = at + bit - start
             n_tokens += 1
-        start = at + 1
-        hashed = HASH_START
-    return n_tokens
+            starts[n_tokens] = at + bit  # stays only where it is a mark
+            lengths[n_tokens] = 1
+            n_tokens += np.int64((marks >> np.uint64(bit)) & np.uint64(1))
+            start = at + bit + 1
+            breaks &= breaks - np.uint64(1)
+    starts[n_tokens] = end
+    lengths[n_tokens] = NOT_A_TOKEN
+    return n_tokens + 1
 
 
 @compiled
-def _walk(tokens, trie, found, n_found):
-    """Append the entries that begin at each token; `found` grows where it is full."""
-    for first in range(tokens.size):
-        if tokens[first] == FREE:
-            continue
-        node = trie.first_node[tokens[first]]
-        after = first + 1
-        while node != FREE:
-            for k in range(trie.node_start[node], trie.node_start[node + 1]):
-                if n_found == found.size:
-                    grown = np.empty(2 * found.size, np.int32)
-                    grown[:n_found] = found
-                    found = grown
-                found[n_found] = trie.entry_ids[k]
-                n_found += 1
-            if after == tokens.size or tokens[after] == FREE:
-                break
-            node, _ = find_edge(node, tokens[after], trie.edges)
-            after += 1
-    return found, n_found
-
-
-@compiled
-def _sort_unique(ids):
-    """Sort in place, move the distinct ids to the front, and give their number."""
-    if ids.size > _INSERTION_SORT_UP_TO:
-        ids.sort()
-    else:
-        for i in range(1, ids.size):
-            value = ids[i]
-            k = i - 1
-            while k >= 0 and ids[k] > value:
-                ids[k + 1] = ids[k]
-                k -= 1
-            ids[k + 1] = value
-    n_unique = 0
-    for i in range(ids.size):
-        if i == 0 or ids[i] != ids[i - 1]:
-            ids[n_unique] = ids[i]
-            n_unique += 1
-    return n_unique
+def _doubled(found, n_found):
+    larger = np.empty(2 * found.size, np.int32)
+    larger[:n_found] = found[:n_found]
+    return larger

@@ -2,8 +2,11 @@
 
 MetaCLIP finds an entry where `" entry "` occurs in the spaced and padded caption (Xu et al. 2023,
 section 3.1). Both sides split on single spaces: an entry matches exactly when its tokens, the empty
-ones included, occur one after the other among the caption's tokens. So each distinct token gets an
-id, and the entries become paths of token ids.
+ones included, occur one after the other among the caption's tokens. So each distinct token gets a
+number, and the entries become paths of tokens.
+
+What a path leads to is one word: node << 32 | entry + 1, the node 0 where no longer entry goes on,
+the entry's part 0 where none ends; SEVERAL is set where more entries have the same text.
 """
 
 from typing import Literal, NamedTuple, TypeAlias
@@ -12,225 +15,203 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from udfs.compiled import compiled
+from udfs.compiled import compiled, inlined
+from udfs.machine import PADDING
+from udfs.text.vocabulary import (
+    LOW_32,
+    NODE,
+    SHIFT_32,
+    SLOT,
+    TAG,
+    Vocabulary,
+    number_tokens,
+    slot_shift,
+)
 
 Duplicates = Literal["all", "last"]
-Offsets: TypeAlias = NDArray[np.int32] | NDArray[np.int64]
+Text: TypeAlias = tuple[NDArray[np.int64], NDArray[np.uint8]]
 
-ROOT = 1  # node 0 does not exist, so that no edge has the key 0 of a free slot
-FREE = -1
-HASH_START = np.uint64(0xCBF29CE484222325)
-_HASH_FACTOR = np.uint64(0x100000001B3)
-_MIX_FACTOR = np.uint64(0x9E3779B97F4A7C15)
-_SHIFT_32 = np.uint64(32)
+SEVERAL = np.uint64(1 << 31)
+ENTRY = np.uint64((1 << 31) - 1)
+LAST = -1  # of the entries with the same text
+_ROOT = np.uint64(1)
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT_29 = np.uint64(29)
-
-
-class Vocabulary(NamedTuple):
-    """The distinct tokens: an open hash table, at most half full, its size a power of two.
-
-    A token's bytes are `text[start[i] : start[i] + length[i]]`.
-    """
-
-    text: NDArray[np.uint8]
-    start: NDArray[np.int64]
-    length: NDArray[np.int32]
-    slots: NDArray[np.int32]  # token id or FREE
-    slot_hash: NDArray[np.uint64]
+_FILTER_BITS = 8  # an edge, at least
 
 
 class Edges(NamedTuple):
-    """The edges between nodes, likewise a hash table: node << 32 | token -> child node."""
+    """The edges below the first token of an entry, a hash table with a filter before it.
 
-    keys: NDArray[np.uint64]  # 0 is free
-    nodes: NDArray[np.int32]
+    `slots`: (2 * n_slots,), n_slots a power of two, linear probing: node << 32 | token, 0 where
+    free, and what that path leads to. `filter`: a bit for each hash of an edge; nearly all pairs of
+    tokens that are no edge end there, in a hundredth of the memory.
+    """
+
+    slots: NDArray[np.uint64]
+    filter: NDArray[np.uint8]
 
 
 class TokenTrie(NamedTuple):
-    """A trie of token ids; a tuple, so that numba takes it as one argument.
+    """A trie of tokens; a tuple, so that numba takes it as one argument.
 
-    A node's entries are `entry_ids[node_start[n] : node_start[n + 1]]`, ascending.
+    A token's own word in the vocabulary is what it leads to as the first of an entry. `next_equal`:
+    (n_entries,), the next entry with the same text or LAST; empty where all texts differ.
     """
 
     vocabulary: Vocabulary
-    first_node: NDArray[np.int32]  # node of each token below the root, FREE where there is none
     edges: Edges
-    node_start: NDArray[np.int32]
-    entry_ids: NDArray[np.int32]
+    next_equal: NDArray[np.int32]
+    n_entries: int
 
 
 def build_token_trie(entries: pa.StringArray, *, duplicates: Duplicates = "all") -> TokenTrie:
-    """Build the trie of a bank; the id of an entry is its position.
+    """Build the trie of a bank of fewer than 2^31 entries; the id of an entry is its position.
 
     `duplicates`: of identical entries a match reports "all" ids (MetaCLIP's plain matcher), or
     the "last" one (its automaton).
     """
-    offsets, text = string_buffers(entries)
-    most_tokens = len(entries) + int(np.count_nonzero(text == ord(" ")))
-    vocabulary, edges, last_node = _insert_entries(offsets, text, most_tokens)
-    node_start, entry_ids = _entries_by_node(last_node, duplicates)
-    return TokenTrie(vocabulary, _first_nodes(vocabulary, edges), edges, node_start, entry_ids)
+    offsets, text = padded_text(entries)
+    n_all = len(entries) + int(np.count_nonzero(text[: offsets[-1]] == ord(" ")))
+    vocabulary, tokens, begins = number_tokens(offsets, text, n_all)
+    paths, n_nodes, last_node = _insert(tokens, begins)
+    entry_of_node, next_equal = _entries_by_node(last_node, n_nodes, duplicates == "last")
+    edges = _finish(paths, entry_of_node, vocabulary)
+    return TokenTrie(vocabulary, edges, next_equal, len(entries))
 
 
-def string_buffers(strings: pa.Array) -> tuple[Offsets, NDArray[np.uint8]]:
-    """Offsets, shape (n + 1,), and UTF-8 bytes of an Arrow string array, without a copy."""
+def padded_text(strings: pa.Array) -> Text:
+    """Offsets, (n + 1,) from 0 on, and UTF-8 bytes, padded for machine.load_word.
+
+    A null has no bytes.
+    """
     _, offset_buffer, text_buffer = strings.buffers()
-    if offset_buffer is None or len(strings) == 0:
-        return np.zeros(len(strings) + 1, np.int32), np.zeros(0, np.uint8)
-    offsets: Offsets = np.frombuffer(offset_buffer, np.int32)
-    if pa.types.is_large_string(strings.type):
-        offsets = np.frombuffer(offset_buffer, np.int64)
-    text = np.zeros(0, np.uint8) if text_buffer is None else np.frombuffer(text_buffer, np.uint8)
-    return offsets[strings.offset : strings.offset + len(strings) + 1], text
+    if len(strings) == 0 or offset_buffer is None:
+        return np.zeros(len(strings) + 1, np.int64), np.zeros(PADDING, np.uint8)
+    kind = np.int64 if pa.types.is_large_string(strings.type) else np.int32
+    own = np.frombuffer(offset_buffer, kind)[strings.offset : strings.offset + len(strings) + 1]
+    text = np.empty(own[-1] - own[0] + PADDING, np.uint8)
+    if text_buffer is not None:
+        text[:-PADDING] = np.frombuffer(text_buffer, np.uint8)[own[0] : own[-1]]
+    text[-PADDING:] = 0
+    return own.astype(np.int64) - own[0], text
 
 
-def _entries_by_node(
-    last_node: NDArray[np.int32], duplicates: Duplicates
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Starts and ids of the entries that end at each node; last_node: (n_entries,)."""
-    order = np.argsort(last_node, kind="stable").astype(np.int32)
-    if duplicates == "last" and order.size:
-        is_last = np.append(last_node[order][1:] != last_node[order][:-1], True)
-        order = order[is_last]
-    n_nodes = int(last_node.max(initial=ROOT)) + 1
-    counts = np.bincount(last_node[order], minlength=n_nodes + 1)
-    starts = np.zeros(n_nodes + 2, np.int32)
-    np.cumsum(counts, out=starts[1:])
-    return starts, order
+@inlined
+def edge_hash(node, token):
+    """Hash of an edge; its highest bits choose slot and filter bit."""
+    key = (node << SHIFT_32) | token
+    return (key ^ (key >> _SHIFT_29)) * _FACTOR
 
 
-def _first_nodes(vocabulary: Vocabulary, edges: Edges) -> NDArray[np.int32]:
-    first = np.full(vocabulary.start.size, FREE, np.int32)
-    at_root = (edges.keys >> _SHIFT_32) == ROOT
-    tokens = (edges.keys[at_root] & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    first[tokens] = edges.nodes[at_root]
-    return first
-
-
-@compiled
-def token_hash_step(hashed, byte):
-    """FNV-1a over one more byte."""
-    return (hashed ^ np.uint64(byte)) * _HASH_FACTOR
-
-
-@compiled
-def hash_slot(hashed, size):
-    """First slot to try for a hash in a table of `size` slots."""
-    mixed = hashed * _MIX_FACTOR
-    return np.int64((mixed ^ (mixed >> _SHIFT_29)) & np.uint64(size - 1))
-
-
-@compiled
-def find_token(data, start, length, hashed, vocabulary):
-    """(token id or FREE, slot) of the token data[start : start + length]."""
-    slots = vocabulary.slots
-    slot = hash_slot(hashed, slots.size)
-    while slots[slot] != FREE:
-        if vocabulary.slot_hash[slot] == hashed:
-            token = slots[slot]
-            if vocabulary.length[token] == length:
-                known = vocabulary.start[token]
-                same = True
-                for k in range(length):
-                    if vocabulary.text[known + k] != data[start + k]:
-                        same = False
-                        break
-                if same:
-                    return token, slot
-        slot = (slot + 1) & (slots.size - 1)
-    return np.int32(FREE), slot
-
-
-@compiled
-def find_edge(node, token, edges):
-    """(child node or FREE, slot) of a node's edge."""
-    key = (np.uint64(node) << _SHIFT_32) | np.uint64(token)
-    slot = hash_slot(key, edges.keys.size)
-    while edges.keys[slot] != 0:
-        if edges.keys[slot] == key:
-            return edges.nodes[slot], slot
-        slot = (slot + 1) & (edges.keys.size - 1)
-    return np.int32(FREE), slot
-
-
-@compiled
-def _insert_entries(offsets, text, most_tokens):
-    """(Vocabulary, Edges, last node of each entry); tables shrunk to what they hold."""
-    size = _table_size(most_tokens)
-    vocabulary = Vocabulary(
-        text,
-        np.empty(most_tokens, np.int64),
-        np.empty(most_tokens, np.int32),
-        np.full(size, FREE, np.int32),
-        np.zeros(size, np.uint64),
+@inlined
+def may_be_edge(edge_filter, hashed, shift):
+    """1 where an edge with this hash may exist, else 0: uint64."""
+    bit = hashed >> shift
+    return np.uint64(edge_filter[bit >> np.uint64(3)] >> np.uint8(bit & np.uint64(7))) & np.uint64(
+        1
     )
-    edges = Edges(np.zeros(size, np.uint64), np.full(size, FREE, np.int32))
-    last_node = np.empty(offsets.size - 1, np.int32)
-    n_tokens = 0
-    n_nodes = ROOT + 1
-    for entry in range(offsets.size - 1):
-        node = np.int32(ROOT)
-        start = np.int64(offsets[entry])
-        end = np.int64(offsets[entry + 1])
-        hashed = HASH_START
-        for at in range(start, end + 1):
-            if at < end and text[at] != 32:
-                hashed = token_hash_step(hashed, text[at])
-                continue
-            token, slot = find_token(text, start, at - start, hashed, vocabulary)
-            if token == FREE:
-                token = np.int32(n_tokens)
-                vocabulary.start[token] = start
-                vocabulary.length[token] = at - start
-                vocabulary.slots[slot] = token
-                vocabulary.slot_hash[slot] = hashed
-                n_tokens += 1
-            child, slot = find_edge(node, token, edges)
-            if child == FREE:
-                child = np.int32(n_nodes)
-                edges.keys[slot] = (np.uint64(node) << _SHIFT_32) | np.uint64(token)
-                edges.nodes[slot] = child
-                n_nodes += 1
-            node = child
-            start = np.int64(at + 1)
-            hashed = HASH_START
+
+
+@inlined
+def follow_edge(slots, slot, key):
+    """What the edge `key`, searched from `slot` on, leads to; 0 where there is none."""
+    while (slots[2 * slot] != key) & (slots[2 * slot] != 0):
+        slot = (slot + 1) & (slots.size // 2 - 1)
+    return slots[2 * slot + 1]
+
+
+@compiled
+def _insert(tokens, begins):
+    """(paths from the root: edge -> node, number of nodes, last node of each entry)."""
+    paths = np.zeros(2 * 64, np.uint64)
+    last_node = np.empty(begins.size - 1, np.int64)
+    n_nodes = np.uint64(2)
+    for entry in range(begins.size - 1):
+        node = _ROOT
+        for k in range(begins[entry], begins[entry + 1]):
+            slot = _slot_of(paths, node, np.uint64(tokens[k]))
+            if paths[2 * slot] == 0:
+                paths[2 * slot] = (node << SHIFT_32) | np.uint64(tokens[k])
+                paths[2 * slot + 1] = n_nodes
+                node = n_nodes
+                n_nodes += np.uint64(1)
+                if 2 * n_nodes > paths.size // 2:
+                    paths = _rehashed(paths, 2 * paths.size)
+            else:
+                node = paths[2 * slot + 1]
         last_node[entry] = node
-    return _shrunk_vocabulary(vocabulary, n_tokens), _shrunk_edges(edges, n_nodes), last_node
+    return paths, np.int64(n_nodes), last_node
 
 
 @compiled
-def _table_size(n_keys):
-    size = 16
-    while size < 2 * n_keys:
+def _entries_by_node(last_node, n_nodes, only_last):
+    """(the entry's part of each node's word, next_equal)."""
+    of_node = np.zeros(n_nodes, np.uint64)
+    next_equal = np.full(last_node.size, LAST, np.int32)
+    newest = np.zeros(n_nodes, np.int64)
+    n_equal = 0
+    for entry in range(last_node.size):
+        node = last_node[entry]
+        if of_node[node] == 0 or only_last:
+            of_node[node] = entry + 1
+        else:
+            of_node[node] |= SEVERAL
+            next_equal[newest[node]] = entry
+            n_equal += 1
+        newest[node] = entry
+    return of_node, next_equal if n_equal else next_equal[:0].copy()
+
+
+@compiled
+def _finish(paths, entry_of_node, vocabulary):
+    """The edges below the first tokens; those tokens' own words go into the vocabulary."""
+    goes_on = np.zeros(entry_of_node.size, np.bool_)
+    for slot in range(0, paths.size, 2):
+        goes_on[paths[slot] >> SHIFT_32] = True  # node 0 by the free slots, which does not exist
+    at_root = np.zeros(vocabulary.start.size, np.uint64)
+    n_edges = 0
+    for slot in range(0, paths.size, 2):
+        key, node = paths[slot], paths[slot + 1]
+        paths[slot + 1] = entry_of_node[node] | (
+            node << SHIFT_32 if goes_on[node] else np.uint64(0)
+        )
+        if key >> SHIFT_32 == _ROOT:
+            at_root[key & LOW_32] = paths[slot + 1]
+            paths[slot] = 0
+        elif key != 0:
+            n_edges += 1
+    for slot in range(0, vocabulary.slots.size, SLOT):
+        vocabulary.slots[slot + NODE] = at_root[vocabulary.slots[slot + TAG] & LOW_32]
+    size = 64
+    while 3 * size < 4 * n_edges:
         size *= 2
-    return size
+    slots = _rehashed(paths, 2 * size)
+    edge_filter = np.zeros(size, np.uint8)
+    shift = slot_shift(size * _FILTER_BITS)
+    for slot in range(0, slots.size, 2):
+        if slots[slot] != 0:
+            bit = edge_hash(slots[slot] >> SHIFT_32, slots[slot] & LOW_32) >> shift
+            edge_filter[bit >> np.uint64(3)] |= np.uint8(1) << np.uint8(bit & np.uint64(7))
+    return Edges(slots, edge_filter)
+
+
+@inlined
+def _slot_of(slots, node, token):
+    """The slot that holds an edge, or the free one where it belongs."""
+    key = (node << SHIFT_32) | token
+    slot = np.int64(edge_hash(node, token) >> slot_shift(slots.size // 2))
+    while slots[2 * slot] != key and slots[2 * slot] != 0:
+        slot = (slot + 1) & (slots.size // 2 - 1)
+    return slot
 
 
 @compiled
-def _shrunk_vocabulary(vocabulary, n_tokens):
-    size = _table_size(n_tokens)
-    slots = np.full(size, FREE, np.int32)
-    slot_hash = np.zeros(size, np.uint64)
-    for old in range(vocabulary.slots.size):
-        if vocabulary.slots[old] != FREE:
-            slot = hash_slot(vocabulary.slot_hash[old], size)
-            while slots[slot] != FREE:
-                slot = (slot + 1) & (size - 1)
-            slots[slot] = vocabulary.slots[old]
-            slot_hash[slot] = vocabulary.slot_hash[old]
-    start, length = vocabulary.start[:n_tokens].copy(), vocabulary.length[:n_tokens].copy()
-    return Vocabulary(vocabulary.text, start, length, slots, slot_hash)
-
-
-@compiled
-def _shrunk_edges(edges, n_nodes):
-    size = _table_size(n_nodes)
-    shrunk = Edges(np.zeros(size, np.uint64), np.full(size, FREE, np.int32))
-    for old in range(edges.keys.size):
-        if edges.keys[old] != 0:
-            slot = hash_slot(edges.keys[old], size)
-            while shrunk.keys[slot] != 0:
-                slot = (slot + 1) & (size - 1)
-            shrunk.keys[slot] = edges.keys[old]
-            shrunk.nodes[slot] = edges.nodes[old]
-    return shrunk
+def _rehashed(slots, size):
+    other = np.zeros(size, np.uint64)
+    for old in range(0, slots.size, 2):
+        if slots[old] != 0:
+            slot = _slot_of(other, slots[old] >> SHIFT_32, slots[old] & LOW_32)
+            other[2 * slot] = slots[old]
+            other[2 * slot + 1] = slots[old + 1]
+    return other
