@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -20,11 +20,10 @@ def compiled(kernel: Callable[P, R]) -> Callable[P, R]:
     """`kernel` as machine code, compiled at its first call; later processes load it from disk."""
     import numba
 
-    folder = _cache_folder()
-    if folder is None:
-        return cast(Callable[P, R], numba.njit(kernel, nogil=True))
-    numba.config.CACHE_DIR = str(folder)
-    return cast(Callable[P, R], numba.njit(kernel, cache=True, nogil=True))
+    dispatcher = numba.njit(kernel, nogil=True)
+    if _cache_folder() is not None:
+        dispatcher._cache = _cache_class()(kernel)
+    return cast(Callable[P, R], dispatcher)
 
 
 def inlined(kernel: Callable[P, R]) -> Callable[P, R]:
@@ -58,11 +57,42 @@ def one_compiles(name: str) -> Iterator[None]:
 
 
 @functools.cache
+def _cache_class() -> Any:
+    """The class of numba's own cache, but for kernels from any place, a wheel on sys.path too."""
+    from numba.core import caching
+
+    class Locator(caching._CacheLocator):  # type: ignore[misc]
+        def __init__(self, kernel: Callable[..., object]) -> None:
+            self._module = kernel.__module__
+
+        @classmethod
+        def from_function(cls, kernel: Callable[..., object], _file: str) -> "Locator":
+            return cls(kernel)
+
+        def get_cache_path(self) -> str:
+            return str(_cache_folder())
+
+        def get_source_stamp(self) -> str:
+            return "the folder's name"
+
+        def get_disambiguator(self) -> str:
+            return self._module
+
+    class Implementation(caching.CompileResultCacheImpl):  # type: ignore[misc]
+        _locator_classes = (Locator,)
+
+    class Cache(caching.FunctionCache):  # type: ignore[misc]
+        _impl_class = Implementation
+
+    return Cache
+
+
+@functools.cache
 def _cache_folder() -> Path | None:
     """The first that can be written; None costs a compilation in each process, nothing else.
 
-    Its name holds a digest of all kernels, since numba notices no change in one that another calls.
-    Only we may write there: what lies in it is run.
+    Its name holds a digest of all kernels, since one is compiled again when another that it calls
+    has changed. Only we may write there: what lies in it is run.
     """
     digest = _digest(files("udfs"))
     folders = [

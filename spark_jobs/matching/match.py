@@ -9,6 +9,7 @@ from pyspark.sql.types import StructType
 from spark_jobs.columns import keys
 from spark_jobs.schemas import CAPTION, ENTRY_IDS, MATCHES
 from udfs.arrow import Batches, BatchFunction
+from udfs.compiled import one_compiles
 from udfs.text.metaclip_match import match_captions
 from udfs.text.token_trie import TokenTrie
 
@@ -29,6 +30,8 @@ def matching(trie: TokenTrie) -> BatchFunction:
     """The function of mapInArrow: batches of keys and caption to batches of keys and entry_ids."""
 
     def match(batches: Batches) -> Iterator[pa.RecordBatch]:
+        with one_compiles("match_captions"):
+            match_captions(pa.array([], pa.string()), trie)
         for batch in batches:
             *key, captions = batch.columns
             entry_ids = match_captions(captions, trie)

@@ -63,7 +63,7 @@ def test_the_wheels_job_runs_by_spark_submit(
     done = subprocess.run(
         command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=280
     )
-    assert done.returncode == 0, done.stderr[-2_000:]
+    assert done.returncode == 0, done.stderr[-6_000:]
     summary = json.loads(done.stdout.strip().splitlines()[-1])
     assert summary["counts"] == {"entries": 2, "rows_in": 300, "matched": 300, "matches": 300}
     counts = spark.read.format("delta").load(str(tmp_path / "entry_counts")).collect()
