@@ -1,9 +1,13 @@
 """Kernels of balancing, on Arrow lists of entry ids."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from udfs.arrow import Batches
 
 
 def keep_probability(
@@ -38,6 +42,15 @@ class EntryCounter:
         """The ids seen, ascending, and how often."""
         seen = np.flatnonzero(self._counts)
         return seen.astype(np.int32), self._counts[seen]
+
+
+def count_in_task(batches: Batches) -> Iterator[pa.RecordBatch]:
+    """Entry_id, entry_count of all lists in the column entry_ids, for mapInArrow: one batch."""
+    counter = EntryCounter()
+    for batch in batches:
+        counter.add(batch.column("entry_ids"))
+    ids, counts = counter.counts()
+    yield pa.RecordBatch.from_arrays([pa.array(ids), pa.array(counts)], ["entry_id", "entry_count"])
 
 
 class SmallestDraws:

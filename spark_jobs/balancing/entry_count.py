@@ -1,14 +1,10 @@
 """Entry counts: how many captions match each entry."""
 
-from collections.abc import Iterator
-
-import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs.schemas import COUNTED_IDS, ENTRY_COUNT, ENTRY_ID, ENTRY_IDS
-from udfs.arrow import Batches
-from udfs.balancing import EntryCounter
+from udfs.balancing import count_in_task
 
 
 def count_matches(matches: DataFrame) -> DataFrame:
@@ -25,12 +21,3 @@ def name_entries(counts: DataFrame, bank: DataFrame, *, column: str = ENTRY_COUN
     """A row for each entry of the bank, `column` 0 where it was not counted, by entry_id."""
     named = bank.join(counts.withColumnRenamed(ENTRY_COUNT, column), on=ENTRY_ID, how="left")
     return named.withColumn(column, F.coalesce(column, F.lit(0).cast("long"))).orderBy(ENTRY_ID)
-
-
-def count_in_task(batches: Batches) -> Iterator[pa.RecordBatch]:
-    """The function of mapInArrow behind `count_matches`."""
-    counter = EntryCounter()
-    for batch in batches:
-        counter.add(batch.column(ENTRY_IDS))
-    ids, counts = counter.counts()
-    yield pa.RecordBatch.from_arrays([pa.array(ids), pa.array(counts)], [ENTRY_ID, ENTRY_COUNT])

@@ -55,8 +55,9 @@ def draw_matches(
 def keep_balanced(
     matches: DataFrame, match_probability: NDArray[np.float64], *, seed: int
 ) -> DataFrame:
-    """Thin out the captions of head entries: the rows that `draw_matches` keeps."""
-    return draw_matches(matches, match_probability, seed=seed).where(KEPT)
+    """The rows that `draw_matches` keeps, with all their columns; the others stay in the worker."""
+    drawn = matches.withColumn(DRAW, uniform(UID, seed=seed))
+    return drawn.mapInArrow(keeping(match_probability), matches.schema)
 
 
 def matches_by_uid(matches: DataFrame) -> DataFrame:
@@ -82,3 +83,15 @@ def weighing(
             yield pa.RecordBatch.from_arrays([*batch, pa.array(kept)], WEIGHED_MATCHES.names)
 
     return weigh
+
+
+def keeping(match_probability: NDArray[np.float64]) -> BatchFunction:
+    """The function of mapInArrow behind `keep_balanced`; it takes the draws as the last column."""
+
+    def keep(batches: Batches) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            probability = keep_probability(batch.column(ENTRY_IDS), match_probability)
+            kept = batch.filter(pa.array(batch.column(DRAW).to_numpy() < probability))
+            yield kept.select(kept.schema.names[:-1])
+
+    return keep

@@ -1,6 +1,6 @@
 """Rows of any input under our column names, and which of them the table takes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -25,7 +25,7 @@ from spark_jobs.schemas import (
 )
 from spark_jobs.schemas import URL as URL_COLUMN
 
-ROW, RAW, RANK = "_row", "_raw", "_rank"  # working columns
+ROW, RAW, RANK, KEY = "_row", "_raw", "_rank", "_key"  # working columns
 DUPLICATE_UID = "duplicate_uid"
 INVALID_ENTRY_IDS = "invalid_entry_ids"
 _NOT_IN_DELTA_NAMES = str.maketrans(dict.fromkeys(" ,;{}()\n\t=", "_"))
@@ -69,13 +69,31 @@ def caption_rows(
     )
 
 
-def accepted(rows: DataFrame) -> DataFrame:
+def repeated_keys(rows: DataFrame) -> DataFrame:
+    """Hashes of the keys that more than one row without fault has, in the column `_key`.
+
+    Only hashes are shuffled, 8 bytes a row.
+    """
+    hashed = rows.where(F.col(FAULT).isNull()).select(_key(rows).alias(KEY))
+    return hashed.groupBy(KEY).agg(F.count("*").alias("n")).where("n > 1").select(KEY)
+
+
+def accepted(rows: DataFrame, repeated: Sequence[int] | None = None) -> DataFrame:
     """The rows without fault, one per uid (and caption_id, where there is one).
 
-    Which of the copies stays is fixed by its content.
+    Which of the copies stays is fixed by its content. `repeated`: all of `repeated_keys`, so that
+    only those rows are shuffled; None where they are not known.
     """
-    copies = _ranked(rows.where(F.col(FAULT).isNull()))
-    return copies.where(F.col(RANK) == 1).drop(FAULT, ROW, RAW, RANK)
+    sound = rows.where(F.col(FAULT).isNull())
+    if repeated is None:
+        return _first_copies(sound)
+    if not repeated:
+        return sound.drop(FAULT, ROW, RAW)
+    known = rows.sparkSession.createDataFrame([(key,) for key in repeated], f"{KEY} long")
+    keyed, known = sound.withColumn(KEY, _key(sound)), F.broadcast(known)
+    copies = _first_copies(keyed.join(known, on=KEY, how="left_semi").drop(KEY))
+    single = keyed.join(known, on=KEY, how="left_anti").drop(KEY, FAULT, ROW, RAW)
+    return single.unionByName(copies)
 
 
 def rejected(rows: DataFrame, *, run_id: str, job: str) -> DataFrame:
@@ -94,6 +112,14 @@ def rejected(rows: DataFrame, *, run_id: str, job: str) -> DataFrame:
         F.col(ROW).alias("row"),
         F.col(RAW).alias("raw"),
     ).select(*REJECTED.names)
+
+
+def _first_copies(sound: DataFrame) -> DataFrame:
+    return _ranked(sound).where(F.col(RANK) == 1).drop(FAULT, ROW, RAW, RANK)
+
+
+def _key(rows: DataFrame) -> Column:
+    return F.xxhash64(*keys(rows))
 
 
 def _ranked(sound: DataFrame) -> DataFrame:

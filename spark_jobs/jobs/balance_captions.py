@@ -10,12 +10,13 @@ from spark_jobs import schemas
 from spark_jobs.balancing.counted_entries import CountedEntries
 from spark_jobs.balancing.entry_count import count_matches, name_entries
 from spark_jobs.balancing.floor import captions_for_floor, missing_captions
-from spark_jobs.balancing.keep import draw_matches, match_probability, matches_by_uid
+from spark_jobs.balancing.keep import draw_matches, keep_balanced, match_probability, matches_by_uid
 from spark_jobs.decisions import decisions
 from spark_jobs.entry_counts_reading import counted_entries, read_entry_counts
 from spark_jobs.finding_t import Thresholds, find_thresholds, thresholds_of
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.schemas import (
+    CAPTION_ID,
     DRAW,
     ENTRY,
     ENTRY_COUNT,
@@ -38,7 +39,9 @@ class BalanceCaptions(ThresholdSettings):
     """Settings of balance-captions."""
 
     captions: InputAddress = Field(description="table of captions, with uid and caption")
-    matches: InputAddress = Field(description="matches of these captions")
+    matches: InputAddress = Field(
+        description="matches of these captions; the same table where it holds both"
+    )
     entry_counts: InputAddress | None = Field(
         None,
         description="captions per entry: a table or entry_count.npy; default: counted from the "
@@ -56,12 +59,21 @@ class BalanceCaptions(ThresholdSettings):
 def run(run: Run, settings: BalanceCaptions) -> Counts:
     """Keep each caption with the probability that its entries give it."""
     captions = run.read(settings.captions, schemas.CAPTIONS)
-    matches = matches_by_uid(run.read(settings.matches, schemas.MATCHES))
+    stored = run.read(settings.matches, schemas.MATCHES)
+    matches = matches_by_uid(stored)
     entries = _entries(run, settings, matches)
     counted = counted_entries(entries, settings.entry_counts or settings.matches)
     t, thresholds = find_thresholds(settings, matches, counted)
     drawn = balance(matches, counted.counts, thresholds, floor=settings.floor, seed=settings.seed)
-    output = captions.join(drawn.where(KEPT).select(UID), on=UID, how="left_semi")
+    if (
+        settings.captions == settings.matches
+        and CAPTION_ID not in stored.columns
+        and not settings.floor
+    ):
+        probability = match_probability(counted.counts, t=thresholds)
+        output = keep_balanced(stored, probability, seed=settings.seed)
+    else:
+        output = captions.join(drawn.where(KEPT).select(UID), on=UID, how="left_semi")
     outputs = {settings.output: output.schema}
     if settings.probabilities is not None:
         outputs[settings.probabilities] = schemas.ENTRY_PROBABILITIES
@@ -69,8 +81,11 @@ def run(run: Run, settings: BalanceCaptions) -> Counts:
     rows_in = captions.count()
     kept = run.write(output, settings.output)
     if settings.probabilities is not None:
+        kept_matches = drawn.where(KEPT)
+        if ENTRY_IDS in output.columns:
+            kept_matches = run.read(settings.output, schemas.MATCHES)
         told = with_probability(
-            entries, count_matches(drawn.where(KEPT)), t=_t_column(t, settings, counted)
+            entries, count_matches(kept_matches), t=_t_column(t, settings, counted)
         )
         run.write(told, settings.probabilities)
     if settings.decisions:

@@ -81,6 +81,7 @@ def steps(spark: SparkSession, settings: Curate) -> Iterator[Step]:
         match_concepts.MatchConcepts(
             captions=captions,
             bank=settings.bank,
+            carry=True,
             output=table("matches"),
             entry_counts=table("entry_counts"),
             workspace=workspace,
@@ -89,7 +90,7 @@ def steps(spark: SparkSession, settings: Curate) -> Iterator[Step]:
     yield Step(
         balance_captions.JOB,
         balance_captions.BalanceCaptions(
-            captions=captions,
+            captions=table("matches"),
             matches=table("matches"),
             entry_counts=table("entry_counts"),
             **{name: getattr(settings, name) for name in _BALANCING},

@@ -10,12 +10,14 @@ from spark_jobs import schemas
 from spark_jobs.addresses import parse_address
 from spark_jobs.decisions import decisions
 from spark_jobs.errors import CurationError, InputDataError
-from spark_jobs.ingest.normalise import accepted, caption_rows, rejected
+from spark_jobs.ingest.normalise import accepted, caption_rows, rejected, repeated_keys
 from spark_jobs.ingest.presets import PRESETS, InputFormat, column_map
 from spark_jobs.input_files import input_format, read_source
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.schemas import REASON
 from spark_jobs.settings import InputAddress, OutputAddress, Settings, nearest
+
+_FEW = 100_000
 
 
 class TooManyRejectedError(CurationError):
@@ -78,7 +80,7 @@ def run(run: Run, settings: IngestCaptions) -> Counts:
         front_end=settings.front_end,
     )
     rows_in = source.counted.count()
-    kept = run.write(accepted(rows), settings.output)
+    kept = run.write(accepted(rows, _few_repeated_keys(rows)), settings.output)
     reasons = _reject(run, rows) if kept < rows_in else {}
     n_rejected = sum(reasons.values())
     if rows_in != kept + n_rejected:
@@ -90,6 +92,12 @@ def run(run: Run, settings: IngestCaptions) -> Counts:
         _decide(run, run.read(settings.output, schemas.CAPTIONS), n_rejected)
     _refuse_too_many(settings, rows_in, n_rejected)
     return {"rows_in": rows_in, "kept": kept, "rejected": n_rejected, **reasons}
+
+
+def _few_repeated_keys(rows: DataFrame) -> list[int] | None:
+    """All repeated keys, unless they are too many to hand around."""
+    found = repeated_keys(rows).limit(_FEW + 1).collect()
+    return None if len(found) > _FEW else sorted(row[0] for row in found)
 
 
 def _reject(run: Run, rows: DataFrame) -> dict[str, int]:

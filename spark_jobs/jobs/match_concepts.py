@@ -1,15 +1,16 @@
 """match-concepts: which entries of a concept bank occur in each caption."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
 from spark_jobs.balancing.entry_count import count_matches, name_entries
 from spark_jobs.bank_reading import read_bank
 from spark_jobs.job import Counts, Job, Run
-from spark_jobs.matching.match import match_concepts
+from spark_jobs.matching.match import count_concepts, match_concepts
 from spark_jobs.schemas import ENTRY_IDS
 from spark_jobs.settings import InputAddress, OutputAddress, Settings
 from udfs.text.token_trie import build_token_trie
@@ -24,25 +25,47 @@ class MatchConcepts(Settings):
     duplicates: Literal["all", "last"] = Field(
         "all", description="ids reported for identical entries: all (MetaCLIP) or its automaton's"
     )
-    output: OutputAddress = Field(description="matches, a row per caption")
+    carry: bool = Field(
+        False,
+        description="keep the captions' columns in output, so that balance-captions can take it as "
+        "captions and matches in one, which saves it a join",
+    )
+    output: OutputAddress | None = Field(
+        None, description="matches, a row per caption; default: not stored, only counted"
+    )
     entry_counts: OutputAddress | None = Field(None, description="captions per entry")
+
+    @model_validator(mode="after")
+    def _gives_something(self) -> Self:
+        if self.output is None and self.entry_counts is None:
+            raise ValueError("give output, entry_counts, or both")
+        return self
 
 
 def run(run: Run, settings: MatchConcepts) -> Counts:
-    """Match, then count from the stored matches."""
+    """Match, then count from the stored matches, where they are stored."""
     captions = run.read(settings.captions, schemas.CAPTIONS)
     bank = read_bank(run, settings.bank)
     trie = build_token_trie(bank.entries, duplicates=settings.duplicates)
-    found = match_concepts(captions, trie)
-    outputs = {settings.output: found.schema}
+    found = match_concepts(captions, trie, carry=settings.carry)
+    outputs = {settings.output: found.schema, settings.entry_counts: schemas.ENTRY_COUNTS}
+    run.check_outputs({address: schema for address, schema in outputs.items() if address})
+    counts = {"entries": len(bank.entries)}
+    if settings.output is None:
+        counted = count_concepts(captions, trie)
+        counts |= {"rows_in": captions.count()}
+    else:
+        run.write(found, settings.output)
+        matches = run.read(settings.output, schemas.MATCHES)
+        counted = count_matches(matches)
+        counts |= _sums(matches)
     if settings.entry_counts is not None:
-        outputs[settings.entry_counts] = schemas.ENTRY_COUNTS
-    run.check_outputs(outputs)
-    run.write(found, settings.output)
-    matches = run.read(settings.output, schemas.MATCHES)
-    if settings.entry_counts is not None:
-        counts = name_entries(count_matches(matches), bank.frame)
-        run.write(counts.select(*schemas.ENTRY_COUNTS.names), settings.entry_counts)
+        named = name_entries(counted, bank.frame).select(*schemas.ENTRY_COUNTS.names)
+        run.write(named, settings.entry_counts)
+    return counts
+
+
+def _sums(matches: DataFrame) -> Counts:
     n_ids = F.size(ENTRY_IDS)
     sums = matches.select(
         F.count("*").alias("rows_in"),
@@ -50,7 +73,7 @@ def run(run: Run, settings: MatchConcepts) -> Counts:
         F.coalesce(F.sum(n_ids), F.lit(0)).alias("matches"),
     ).first()
     assert sums is not None  # an aggregate without groups has one row
-    return {"entries": len(bank.entries), **sums.asDict()}
+    return sums.asDict()
 
 
 JOB = Job("match-concepts", "Find the entries of a concept bank in captions.", MatchConcepts, run)

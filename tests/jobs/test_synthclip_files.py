@@ -240,7 +240,11 @@ def test_records_without_ids_are_matched_per_text_and_balanced_as_one(
         *("--bank", tmp_path / "bank.txt", "--output", tmp_path / "out"),
     )
     assert outcome.exit_code == 0, outcome.stderr
-    matches = read(spark, tmp_path / "out/matches").orderBy("uid", "caption_id").collect()
-    assert [tuple(row) for row in matches] == [("r0", 0, [0]), ("r0", 1, []), ("r1", 0, [])]
+    matches = read(spark, tmp_path / "out/matches").select("uid", "caption_id", "entry_ids")
+    assert [tuple(row) for row in matches.orderBy("uid", "caption_id").collect()] == [
+        ("r0", 0, [0]),
+        ("r0", 1, []),
+        ("r1", 0, []),
+    ]
     balanced = read(spark, tmp_path / "out/balanced_captions").orderBy("caption_id").collect()
     assert [(row.uid, row.caption) for row in balanced] == [("r0", "a cat"), ("r0", "nothing")]

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.testing import assertDataFrameEqual
 
 from spark_jobs.errors import InputDataError
-from spark_jobs.ingest.normalise import accepted, caption_rows, rejected
+from spark_jobs.ingest.normalise import accepted, caption_rows, rejected, repeated_keys
 from spark_jobs.ingest.presets import PRESETS, column_map
 
 ODD_PIECES = [
@@ -126,6 +126,20 @@ def test_which_copy_stays_does_not_depend_on_partitioning(spark: SparkSession):
     one, seven = (accepted(rows_of(frame.repartition(n))) for n in (1, 7))
     assertDataFrameEqual(one, seven)
     assert one.count() == 50
+
+
+def test_known_repeated_keys_leave_the_same_rows(spark: SparkSession):
+    given = [(f"u{i % 90}", f"caption {i}" if i != 95 else None, i) for i in range(100)]
+    frame = spark.createDataFrame(given, "uid string, caption string, extra int")
+    rows = rows_of(frame)
+    keys = [row[0] for row in repeated_keys(rows).collect()]
+    assert len(keys) == 9  # 95 has a fault
+    assertDataFrameEqual(accepted(rows, keys), accepted(rows))
+    every = [row[0] for row in rows.selectExpr("xxhash64(uid)").distinct().collect()]
+    assertDataFrameEqual(accepted(rows, every), accepted(rows))
+    single = rows_of(frame.where("extra < 90"))
+    assert repeated_keys(single).collect() == []
+    assertDataFrameEqual(accepted(single, []), accepted(single))
 
 
 def test_laion_columns_in_any_case_get_our_names_and_types(spark: SparkSession):

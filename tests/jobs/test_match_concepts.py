@@ -1,0 +1,71 @@
+"""match-concepts: stored, only counted, or with the captions' columns."""
+
+import json
+from pathlib import Path
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.testing import assertDataFrameEqual
+
+
+def read(spark: SparkSession, path: Path) -> DataFrame:
+    return spark.read.format("delta").load(str(path))
+
+
+@pytest.fixture
+def inputs(spark: SparkSession, tmp_path: Path) -> list[object]:
+    animals = ["cat", "dog", "newt", "cat dog"]
+    given = [(f"u{i}", f"a {animals[i % 4]} {i}", i / 2) for i in range(400)]
+    given += [("none", "nothing", 0.0), ("empty", "", 0.0)]
+    frame = spark.createDataFrame(given, "uid string, caption string, score double")
+    frame.write.format("delta").save(str(tmp_path / "captions"))
+    (tmp_path / "bank.json").write_text(json.dumps(["cat", "dog", "cat dog", "emu"]))
+    return ["--captions", tmp_path / "captions", "--bank", tmp_path / "bank.json"]
+
+
+def test_counts_alone_are_those_of_the_stored_matches(
+    captionlake, spark: SparkSession, inputs: list[object], tmp_path: Path
+):
+    stored = captionlake(
+        *("match-concepts", *inputs, "--output", tmp_path / "matches"),
+        *("--entry-counts", tmp_path / "counts"),
+    )
+    alone = captionlake("match-concepts", *inputs, "--entry-counts", tmp_path / "alone")
+    assert (stored.exit_code, alone.exit_code) == (0, 0), alone.stderr
+    assert stored.summary["counts"] == {
+        "entries": 4, "rows_in": 402, "matched": 300, "matches": 500
+    }  # fmt: skip
+    assert alone.summary["counts"] == {"entries": 4, "rows_in": 402}
+    assertDataFrameEqual(read(spark, tmp_path / "alone"), read(spark, tmp_path / "counts"))
+    counts = {row.entry: row.entry_count for row in read(spark, tmp_path / "alone").collect()}
+    assert counts == {"cat": 200, "dog": 200, "cat dog": 100, "emu": 0}
+    nothing = captionlake("match-concepts", *inputs)
+    assert nothing.exit_code == 2
+    assert "give output, entry_counts, or both" in nothing.error
+
+
+def test_matches_with_captions_are_balanced_as_by_a_join(
+    captionlake, spark: SparkSession, inputs: list[object], tmp_path: Path
+):
+    for name, carry in (("matches", False), ("both", True)):
+        outcome = captionlake(
+            *("match-concepts", *inputs, "--carry", carry, "--output", tmp_path / name)
+        )
+        assert outcome.exit_code == 0, outcome.stderr
+    captions, both = read(spark, tmp_path / "captions"), read(spark, tmp_path / "both")
+    assert both.columns == ["uid", "caption", "score", "entry_ids"]
+    assertDataFrameEqual(both.select(*captions.columns), captions)
+    assertDataFrameEqual(both.select("uid", "entry_ids"), read(spark, tmp_path / "matches"))
+    for captions_name, matches in (("captions", "matches"), ("both", "both")):
+        outcome = captionlake(
+            *("balance-captions", "--captions", tmp_path / captions_name, "--t", 40),
+            *("--matches", tmp_path / matches, "--output", tmp_path / f"by_{matches}"),
+            *("--probabilities", tmp_path / f"probabilities_{matches}"),
+        )
+        assert outcome.exit_code == 0, outcome.stderr
+    joined, alone = read(spark, tmp_path / "by_matches"), read(spark, tmp_path / "by_both")
+    assert 60 < joined.count() < 200
+    assertDataFrameEqual(alone.select(*joined.columns), joined)
+    assertDataFrameEqual(
+        *(read(spark, tmp_path / f"probabilities_{name}") for name in ("matches", "both"))
+    )
