@@ -1,6 +1,8 @@
 # `make demo` and `make test` set up everything; they need Python 3.11 and make alone.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+LOCK := uv pip compile --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	--no-emit-find-links
 
 .PHONY: env demo test slow lint bench lock
 env: .venv/installed
@@ -26,11 +28,13 @@ lint: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# CAPTIONS: parquet with a column caption; BANK: a JSON list of entries.
+# Prints the tables of benchmarks/ and writes them, with their inputs, below bench/: half an hour.
 bench: env
-	$(BIN)/python benchmarks/match.py $(CAPTIONS) $(BANK)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
+	set -e; for name in startup kernel caption_length end_to_end growth; do \
+		$(BIN)/python -m benchmarks.$$name bench; done
 
 # Needs uv; writes hashes, but no address of an index.
 lock:
-	uv pip compile requirements/default.in --python-version 3.11 --generate-hashes --no-header \
-		--no-emit-index-url --no-emit-find-links -o requirements/default.lock
+	$(LOCK) requirements/default.in -o requirements/default.lock
+	$(LOCK) requirements/bench.in -c requirements/default.lock -o requirements/bench.lock

@@ -7,6 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
+from spark_jobs.arrow_batches import batches_that_fit
 from spark_jobs.balancing.counted_entries import CountedEntries
 from spark_jobs.balancing.entry_count import count_matches, name_entries
 from spark_jobs.balancing.floor import captions_for_floor, missing_captions
@@ -79,7 +80,8 @@ def run(run: Run, settings: BalanceCaptions) -> Counts:
         outputs[settings.probabilities] = schemas.ENTRY_PROBABILITIES
     run.check_outputs(outputs)
     rows_in = captions.count()
-    kept = run.write(output, settings.output)
+    with batches_that_fit(captions):
+        kept = run.write(output, settings.output)
     if settings.probabilities is not None:
         kept_matches = drawn.where(KEPT)
         if ENTRY_IDS in output.columns:

@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
+from spark_jobs.arrow_batches import batches_that_fit
 from spark_jobs.balancing.entry_count import count_matches, name_entries
 from spark_jobs.bank_reading import read_bank
 from spark_jobs.job import Counts, Job, Run
@@ -51,17 +52,18 @@ def run(run: Run, settings: MatchConcepts) -> Counts:
     outputs = {settings.output: found.schema, settings.entry_counts: schemas.ENTRY_COUNTS}
     run.check_outputs({address: schema for address, schema in outputs.items() if address})
     counts = {"entries": len(bank.entries)}
-    if settings.output is None:
-        counted = count_concepts(captions, trie)
-        counts |= {"rows_in": captions.count()}
-    else:
-        run.write(found, settings.output)
-        matches = run.read(settings.output, schemas.MATCHES)
-        counted = count_matches(matches)
-        counts |= _sums(matches)
-    if settings.entry_counts is not None:
-        named = name_entries(counted, bank.frame).select(*schemas.ENTRY_COUNTS.names)
-        run.write(named, settings.entry_counts)
+    with batches_that_fit(captions):
+        if settings.output is None:
+            counted = count_concepts(captions, trie)
+            counts |= {"rows_in": captions.count()}
+        else:
+            run.write(found, settings.output)
+            matches = run.read(settings.output, schemas.MATCHES)
+            counted = count_matches(matches)
+            counts |= _sums(matches)
+        if settings.entry_counts is not None:
+            named = name_entries(counted, bank.frame).select(*schemas.ENTRY_COUNTS.names)
+            run.write(named, settings.entry_counts)
     return counts
 
 

@@ -1,0 +1,46 @@
+"""The matcher on captions of 20 bytes to 1 MB, the same text in all.
+
+python -m benchmarks.caption_length [FOLDER]
+"""
+
+import statistics
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+
+from benchmarks import inputs
+from benchmarks.measuring import interleaved, report
+from udfs.text.metaclip_match import match_captions
+from udfs.text.token_trie import build_token_trie
+
+BYTES = 16 << 20
+LENGTHS = (20, 80, 1_000, 30_000, 1 << 20)
+
+
+def main(folder: Path) -> None:
+    made = inputs.corpus(folder, 200_000)
+    text = " ".join(inputs.captions(made, 200_000).to_pylist()).encode()
+    text = (text * (BYTES // len(text) + 1))[:BYTES]
+    rows = []
+    for size in (1_000, 20_000, 500_000):
+        trie = build_token_trie(pa.array(inputs.bank(made, size)))
+        sides = {}
+        for length in LENGTHS:
+            cut = [text[i : i + length].decode(errors="ignore") for i in range(0, BYTES, length)]
+            captions = pa.array(cut)
+            sides[str(length)] = partial(match_captions, captions, trie)
+        taken = interleaved(sides, clock=time.process_time)
+        speed = {name: BYTES / 1e6 / statistics.median(of) for name, of in taken.items()}
+        fastest = max(speed.values())
+        rows += [
+            {"entries": size, "bytes": int(name), "MB/s": of, "fastest / this": fastest / of}
+            for name, of in speed.items()
+        ]
+    report("caption_length", rows, folder)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "bench"))

@@ -1,0 +1,152 @@
+"""Jobs beside a pass that only brings the captions to Python; and Spark's own ways to match.
+
+    python -m benchmarks.end_to_end [FOLDER [ROWS]]
+
+CPU time of driver, JVM and workers; the median of the ratios of 5 rounds, workers warm.
+"""
+
+import statistics
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from benchmarks import inputs
+from benchmarks.measuring import interleaved, median_ratio, report
+from benchmarks.spark_inputs import (
+    caption_table,
+    do_nothing_with,
+    raw_captions,
+    run_job,
+    small_session,
+)
+from spark_jobs.matching.match import match_concepts
+from udfs.text.token_trie import build_token_trie
+
+ENTRIES = 20_000
+
+
+def main(folder: Path, rows: int) -> None:
+    spark = small_session()
+    made = inputs.corpus(folder, 1_000_000)
+    bank = str(made / f"bank_{ENTRIES}.json")
+    captions = caption_table(spark, folder, rows)
+    raw = raw_captions(spark, folder, rows)
+    out = str(folder / "out")
+    counts = f"{out}/entry_counts"
+    taken = interleaved(
+        {
+            "read": lambda: reading_pass(spark, captions),
+            "counts only": lambda: run_job(
+                "match_concepts", captions=captions, bank=bank, entry_counts=counts
+            ),
+            "matches and counts": lambda: run_job(
+                "match_concepts",
+                captions=captions,
+                bank=bank,
+                output=f"{out}/matches",
+                entry_counts=counts,
+            ),
+            "curate without dedup": lambda: run_job(
+                "curate", input=raw, bank=bank, t=200, dedup="none", output=f"{out}/curated"
+            ),
+        }
+    )
+    report(
+        "end_to_end",
+        [
+            {
+                "job": name,
+                "rows": rows,
+                "entries": ENTRIES,
+                "us a row": statistics.median(seconds) / rows * 1e6,
+                "ratio to read": median_ratio(seconds, taken["read"]),
+            }
+            for name, seconds in taken.items()
+        ],
+        folder,
+    )
+    report("spark_matchers", spark_matchers(spark, made, captions), folder)
+
+
+def reading_pass(spark: SparkSession, captions: str) -> None:
+    """The caption column through mapInArrow, a row a batch back."""
+
+    def count(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield pa.RecordBatch.from_arrays([pa.array([batch.num_rows])], ["n"])
+
+    frame = spark.read.format("delta").load(captions).select("caption")
+    do_nothing_with(frame.mapInArrow(count, "n long"))
+
+
+def spark_matchers(spark: SparkSession, made: Path, captions: str) -> list[dict[str, Any]]:
+    """Ours, runs of tokens exploded and hash-joined, and a join on `contains` (a sample)."""
+    entries = inputs.bank(made, ENTRIES)
+    trie = build_token_trie(pa.array(entries))
+    bank = spark.createDataFrame(list(enumerate(entries)), "entry_id int, entry string").cache()
+    every = spark.read.format("delta").load(captions)
+    ours, some, few = (every.limit(n).cache() for n in (1_000_000, 100_000, 100))
+    sides: dict[str, tuple[DataFrame, Callable[[DataFrame], DataFrame]]] = {
+        "ours": (ours, lambda rows: match_concepts(rows, trie)),
+        "n-gram explode + hash join": (some, lambda rows: by_runs(rows, bank, entries)),
+        "contains join": (few, lambda rows: by_contains(rows, bank)),
+    }
+    n_rows = {name: rows.count() for name, (rows, _) in sides.items()}
+    expected = id_lists(match_concepts(few, trie))
+    for name, (_, match) in sides.items():
+        if id_lists(match(few)) != expected:
+            sys.exit(f"{name} differs")
+    taken = interleaved(
+        {n: lambda r=rows, m=match: do_nothing_with(m(r)) for n, (rows, match) in sides.items()}
+    )
+    per_row = {name: [s / n_rows[name] for s in seconds] for name, seconds in taken.items()}
+    return [
+        {
+            "matcher": name,
+            "rows": n_rows[name],
+            "us a row": statistics.median(seconds) * 1e6,
+            "ratio to ours": median_ratio(seconds, per_row["ours"]),
+        }
+        for name, seconds in per_row.items()
+    ]
+
+
+def padded(caption: str) -> Column:
+    marked = F.regexp_replace(caption, "([,.;:?!`])", " $1 ")
+    return F.concat(F.lit(" "), F.translate(marked, "\t\n\r", "   "), F.lit(" "))
+
+
+def by_runs(rows: DataFrame, bank: DataFrame, entries: list[str]) -> DataFrame:
+    most = max(entry.count(" ") + 1 for entry in entries)
+    words = F.split(F.expr("substring(padded, 2, length(padded) - 2)"), " ", -1)
+    cut = rows.withColumn("padded", padded("caption")).select("uid", words.alias("w"))
+    runs = F.expr(
+        f"flatten(transform(sequence(1, least({most}, size(w))), n -> transform(sequence(1, "
+        "size(w) - n + 1), i -> array_join(slice(w, i, n), ' '))))"
+    )
+    exploded = cut.select("uid", F.explode(runs).alias("entry"))
+    joined = exploded.join(F.broadcast(bank), on="entry")
+    return joined.groupBy("uid").agg(F.array_sort(F.collect_set("entry_id")).alias("entry_ids"))
+
+
+def by_contains(rows: DataFrame, bank: DataFrame) -> DataFrame:
+    entry = F.concat(F.lit(" "), F.col("entry"), F.lit(" "))
+    cut = rows.select("uid", padded("caption").alias("padded"))
+    joined = cut.join(F.broadcast(bank), on=F.contains(F.col("padded"), entry))
+    return joined.groupBy("uid").agg(F.array_sort(F.collect_set("entry_id")).alias("entry_ids"))
+
+
+def id_lists(found: DataFrame) -> list[tuple[str, list[int]]]:
+    return sorted((row.uid, list(row.entry_ids)) for row in found.collect() if row.entry_ids)
+
+
+if __name__ == "__main__":
+    main(
+        Path(sys.argv[1] if len(sys.argv) > 1 else "bench"),
+        int(sys.argv[2]) if len(sys.argv) > 2 else 4_000_000,
+    )

@@ -1,0 +1,201 @@
+"""How jobs grow with the rows, what memory they take, and how even their tasks are.
+
+    python -m benchmarks.growth [FOLDER]
+
+CPU time beyond that of a table of one row, its log-log slope from 1e6 to 1e7 rows; the largest
+resident memory of a Python worker, with 500,000 entries; the longest task of a stage over the
+median one, where a share of all matches is of one entry. A driver heap of 1.5 GB.
+"""
+
+import json
+import math
+import shutil
+import statistics
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from benchmarks import inputs
+from benchmarks.measuring import cpu_s, report
+from benchmarks.spark_inputs import caption_table, raw_captions, run_job, small_session
+
+ROWS = (1, 1_000_000, 3_000_000, 10_000_000)
+SHORTEST_STAGE_S = 2.0  # of all its tasks together; below that a task's time is chance
+
+
+def main(folder: Path) -> None:
+    events = folder / "events"
+    shutil.rmtree(events, ignore_errors=True)
+    events.mkdir(parents=True)
+    spark = small_session(
+        **{"spark.eventLog.enabled": "true", "spark.eventLog.dir": events.absolute().as_uri()}
+    )
+    made = inputs.corpus(folder, 1_000_000)
+    report("growth", growth(spark, folder, made), folder)
+    report("skew", skew(spark, folder, made, events), folder)
+    report("long_captions", long_captions(spark, folder), folder)
+
+
+def growth(spark: SparkSession, folder: Path, made: Path) -> list[dict[str, Any]]:
+    out = str(folder / "out")
+    jobs: dict[str, Callable[[int], object]] = {
+        "match, 500,000 entries": lambda rows: run_job(
+            "match_concepts",
+            captions=caption_table(spark, folder, rows),
+            bank=str(made / "bank_500000.json"),
+            output=f"{out}/matches",
+            entry_counts=f"{out}/entry_counts",
+        ),
+        "curate without dedup, 20,000": lambda rows: run_job(
+            "curate",
+            input=raw_captions(spark, folder, rows),
+            bank=str(made / "bank_20000.json"),
+            t=200,
+            dedup="none",
+            output=f"{out}/curated",
+        ),
+    }
+    for rows in ROWS:
+        caption_table(spark, folder, rows)
+    found = []
+    for name, job in jobs.items():
+        job(ROWS[0])  # workers and code warm
+        start_up = cpu_s(lambda job=job: job(ROWS[0]))
+        last = None
+        for rows in ROWS[1:]:
+            with watched_workers() as memory:
+                beyond = cpu_s(lambda job=job, rows=rows: job(rows)) - start_up
+            slope = None if last is None else math.log(beyond / last[1]) / math.log(rows / last[0])
+            found.append(
+                {
+                    "job": name,
+                    "rows": rows,
+                    "start-up s": start_up,
+                    "cpu s beyond": beyond,
+                    "slope": slope if slope is not None else "",
+                    "worker MB": max(memory) // 2**20,
+                }
+            )
+            last = (rows, beyond)
+    return found
+
+
+@contextmanager
+def watched_workers() -> Iterator[list[int]]:
+    """The resident bytes of Python workers, seen every 50 ms."""
+    seen, stop = [0], threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.05):
+            for process in psutil.Process().children(recursive=True):
+                try:
+                    if process.name().startswith("python"):
+                        seen.append(process.memory_info().rss)
+                except psutil.Error:
+                    continue
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        thread.join()
+
+
+def skew(spark: SparkSession, folder: Path, made: Path, events: Path) -> list[dict[str, Any]]:
+    found = []
+    bank = str(made / "bank_20000.json")
+    head = inputs.bank(made, 20_000)[0]
+    captions = spark.read.format("delta").load(caption_table(spark, folder, 3_000_000))
+    per_caption = 2.0  # matches of a caption of the corpus
+    for share in (0.01, 0.5, 0.9):
+        # of n captions a share x has the head entry alone: x / (x + (1 - x) * per_caption) = share
+        x = share * per_caption / (1 - share + share * per_caption)
+        is_head = F.pmod(F.xxhash64("uid"), F.lit(10_000)) < int(10_000 * x)
+        skewed = captions.withColumn("caption", F.when(is_head, head).otherwise(F.col("caption")))
+        address = str(folder / "skewed")
+        skewed.write.format("delta").mode("overwrite").save(address)
+        before = {file.name: file.stat().st_size for file in events.iterdir()}
+        out = str(folder / "out_skewed")
+        run_job(
+            "match_concepts",
+            captions=address,
+            bank=bank,
+            carry=True,
+            output=f"{out}/matches",
+            entry_counts=f"{out}/entry_counts",
+        )
+        run_job(
+            "balance_captions",
+            captions=f"{out}/matches",
+            matches=f"{out}/matches",
+            entry_counts=f"{out}/entry_counts",
+            t=200,
+            output=f"{out}/balanced",
+            probabilities=f"{out}/probabilities",
+        )
+        counts = spark.read.format("delta").load(f"{out}/entry_counts")
+        of_head, of_all = counts.agg(F.max("entry_count"), F.sum("entry_count")).first()
+        worst = max(longest_over_median(events, before), default=(1.0, 0))
+        found.append(
+            {
+                "head share": of_head / of_all,
+                "longest task / median": worst[0],
+                "tasks of that stage": worst[1],
+            }
+        )
+    return found
+
+
+def long_captions(spark: SparkSession, folder: Path) -> list[dict[str, Any]]:
+    rows, address = 10_000, str(folder / "long")
+    caption = "substring(repeat(concat('a photo of cat ', id, ', dog. '), 60000), 1, 1048576)"
+    long = spark.range(0, rows, 1, 8).selectExpr("concat('u', id) uid", f"{caption} caption")
+    long.write.format("delta").mode("overwrite").save(address)
+    bank = folder / "long_bank.txt"
+    bank.write_text("cat\ndog\nphoto of\n")
+    with watched_workers() as memory:
+        done = run_job(
+            "match_concepts",
+            captions=address,
+            bank=str(bank),
+            output=str(folder / "long_matches"),
+        )
+    return [
+        {
+            "rows": rows,
+            "bytes each": 1 << 20,
+            "matches": done.counts["matches"],
+            "s": done.seconds,
+            "worker MB": max(memory) // 2**20,
+        }
+    ]
+
+
+def longest_over_median(events: Path, before: dict[str, int]) -> Iterator[tuple[float, int]]:
+    """Longest task over median task, and number of tasks, of each stage that took its time."""
+    tasks = defaultdict(list)
+    for file in events.iterdir():
+        with file.open() as lines:
+            lines.seek(before.get(file.name, 0))
+            for line in lines:
+                event = json.loads(line) if '"SparkListenerTaskEnd"' in line else None
+                if event:
+                    run_time = event["Task Metrics"]["Executor Run Time"] / 1_000
+                    tasks[event["Stage ID"]].append(run_time)
+    for times in tasks.values():
+        if len(times) >= 4 and sum(times) > SHORTEST_STAGE_S:
+            yield max(times) / statistics.median(times), len(times)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "bench"))

@@ -1,0 +1,119 @@
+"""Ways to find the entries of a bank in captions, with one result: ascending ids per caption."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import pyarrow as pa
+
+Captions: TypeAlias = pa.Array
+Matcher: TypeAlias = Callable[[pa.Array], list[list[int]]]
+
+
+def spaced(caption: str) -> str:
+    """MetaCLIP's spacing, padded."""
+    for mark in ",.;:?!`":
+        caption = caption.replace(mark, f" {mark} ")
+    return f" {caption.replace(chr(9), ' ').replace(chr(10), ' ').replace(chr(13), ' ')} "
+
+
+def pyahocorasick(entries: list[str]) -> Matcher:
+    """MetaCLIP's own way: Python strings, one automaton, a set of ids."""
+    import ahocorasick
+
+    automaton = ahocorasick.Automaton()
+    for entry_id, entry in enumerate(entries):
+        automaton.add_word(f" {entry} ", entry_id)
+    automaton.make_automaton()
+    return lambda captions: [
+        sorted({entry_id for _, entry_id in automaton.iter(spaced(caption))})
+        for caption in captions.to_pylist()
+    ]
+
+
+def ahocorasick_rs(entries: list[str]) -> Matcher:
+    """The Rust crate aho-corasick."""
+    import ahocorasick_rs as rs
+
+    automaton = rs.AhoCorasick([f" {entry} " for entry in entries])
+    return lambda captions: [
+        sorted({m[0] for m in automaton.find_matches_as_indexes(spaced(c), overlapping=True)})
+        for c in captions.to_pylist()
+    ]
+
+
+def daachorse(entries: list[str]) -> Matcher:
+    """The Rust crate daachorse, by code points."""
+    import daachorse as da
+
+    automaton = da.CharwiseDoubleArrayAhoCorasick([f" {entry} " for entry in entries])
+    return lambda captions: [
+        sorted({m[2] for m in automaton.find_overlapping(spaced(caption))})
+        for caption in captions.to_pylist()
+    ]
+
+
+def brute(entries: list[str]) -> Matcher:
+    """The published plain loop."""
+    padded = [f" {entry} " for entry in entries]
+    return lambda captions: [
+        [i for i, entry in enumerate(padded) if entry in text]
+        for text in map(spaced, captions.to_pylist())
+    ]
+
+
+def polars(entries: list[str]) -> Matcher:
+    """str.extract_many, all overlapping ones, and their ids by a join; str.find_many has no ids."""
+    import polars as pl
+
+    bank = pl.Series([f" {entry} " for entry in entries])
+    ids = pl.DataFrame({"found": bank, "id": range(len(entries))})
+
+    def match(captions: pa.Array) -> list[list[int]]:
+        frame = pl.DataFrame({"text": captions}).with_row_index("row")
+        text = pl.col("text")
+        for mark in ",.;:?!`":
+            text = text.str.replace_all(mark, f" {mark} ", literal=True)
+        text = pl.lit(" ") + text.str.replace_all("[\t\n\r]", " ") + pl.lit(" ")
+        found = text.str.extract_many(bank.implode(), overlapping=True).alias("found")
+        matched = frame.select("row", found).explode("found").join(ids, on="found").unique()
+        lists = matched.sort("row", "id").group_by("row", maintain_order=True).agg("id")
+        return _by_row(lists["row"].to_list(), lists["id"].to_list(), len(captions))
+
+    return match
+
+
+def duckdb(entries: list[str]) -> Matcher:
+    """Runs of tokens by list functions, hash-joined with the bank, on one thread."""
+    import duckdb as db
+
+    most_tokens = max(entry.count(" ") + 1 for entry in entries)
+    connection = db.connect(config={"threads": 1})
+    bank = pa.table({"entry": entries, "id": pa.array(range(len(entries)), pa.int32())})
+    connection.register("bank_view", bank)
+    connection.execute("CREATE TABLE bank AS SELECT * FROM bank_view")
+
+    def match(captions: pa.Array) -> list[list[int]]:
+        rows = pa.table({"row": pa.array(range(len(captions))), "text": captions})
+        connection.register("rows", rows)
+        spacing = r"regexp_replace(text, '([,.;:?!`])', ' \1 ', 'g')"
+        query = f"""
+            WITH cut AS (
+              SELECT row, string_split(translate({spacing}, chr(9)||chr(10)||chr(13), '   '), ' ') w
+              FROM rows),
+            runs AS (
+              SELECT row, unnest(list_transform(range(1, len(w) - n + 2),
+                                 lambda i: array_to_string(w[i : i + n - 1], ' '))) entry
+              FROM cut, range(1, {most_tokens + 1}) t(n) WHERE len(w) >= n)
+            SELECT row, list_sort(list_distinct(list(id))) ids
+            FROM runs JOIN bank USING (entry) GROUP BY row"""
+        found = connection.execute(query).fetchall()
+        return _by_row([row for row, _ in found], [ids for _, ids in found], len(captions))
+
+    return match
+
+
+def _by_row(rows: list[int], lists: list[list[int]], n_rows: int) -> list[list[int]]:
+    every: list[list[int]] = [[] for _ in range(n_rows)]
+    for row, ids in zip(rows, lists, strict=True):
+        every[row] = list(ids)
+    return every

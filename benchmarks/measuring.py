@@ -1,0 +1,96 @@
+"""CPU time of this process and all below it, ratios of two sides in one run, and the record."""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROUNDS = 5
+
+
+def tree_cpu_s() -> float:
+    """CPU seconds of this process, its children (the JVM, its Python workers) and those ended."""
+    total = 0.0
+    me = psutil.Process()
+    for process in (me, *me.children(recursive=True)):
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+def cpu_s(work: Callable[[], object], clock: Callable[[], float] = tree_cpu_s) -> float:
+    """CPU seconds that `work` takes."""
+    begun = clock()
+    work()
+    return clock() - begun
+
+
+def interleaved(
+    sides: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int = ROUNDS,
+    clock: Callable[[], float] = tree_cpu_s,
+) -> dict[str, list[float]]:
+    """CPU seconds of each side in each round, one after the other, after one round to warm up.
+
+    `clock`: time.process_time where all work is in this process, since the system counts others'
+    only by hundredths of a second.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in sides}
+    for turn in range(rounds + 1):
+        for name, work in sides.items():
+            seconds = cpu_s(work, clock)
+            if turn:
+                taken[name].append(seconds)
+    return taken
+
+
+def median_ratio(numerator: list[float], denominator: list[float]) -> float:
+    """Median of the ratios of each round."""
+    return statistics.median(n / d for n, d in zip(numerator, denominator, strict=True))
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    cpu = next(
+        (line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        "model name : unknown",
+    )
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return {
+        "cpu": cpu.partition(":")[2].strip(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 2**30),
+        "python": platform.python_version(),
+        "commit": commit.stdout.strip(),
+    }
+
+
+def report(name: str, rows: list[dict[str, Any]], folder: Path) -> None:
+    """Print rows as a table and write them, with the machine, to `folder`/name.json."""
+    columns = list(rows[0])
+    cells = [[_shown(row.get(column)) for column in columns] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    print(f"\n{name}")
+    for line in (columns, *cells):
+        print("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {"machine": machine(), "rows": rows}
+    (folder / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,51 @@
+"""A session with a small driver, tables of the corpus, and jobs by name."""
+
+import importlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from benchmarks import inputs
+from spark_jobs.launch import Summary, execute
+from spark_jobs.session import open_session
+
+
+def small_session(**conf: str) -> SparkSession:
+    """Local mode with a driver heap of 1.5 GB, which is also the executor."""
+    return open_session({"spark.driver.memory": "1500m", **conf})
+
+
+def raw_captions(spark: SparkSession, folder: Path, rows: int) -> str:
+    """Parquet of `rows` captions: the corpus's million as often as it takes, under other uids."""
+    made = inputs.corpus(folder, 1_000_000) / "captions.parquet"
+    address = folder / f"raw_{rows}"
+    if not (address / "_SUCCESS").exists():
+        copies = spark.range(-(-rows // 1_000_000)).withColumnRenamed("id", "copy")
+        captions = spark.read.parquet(str(made)).crossJoin(copies).limit(rows)
+        uid = F.md5(F.concat("uid", "copy")).alias("uid")
+        shutil.rmtree(address, ignore_errors=True)
+        captions.select(uid, "caption").write.parquet(str(address))
+    return str(address)
+
+
+def caption_table(spark: SparkSession, folder: Path, rows: int) -> str:
+    """The same as a Delta table."""
+    address = folder / f"captions_{rows}"
+    if not (address / "_delta_log").exists():
+        raw = spark.read.parquet(raw_captions(spark, folder, rows))
+        raw.write.format("delta").save(str(address))
+    return str(address)
+
+
+def run_job(name: str, **settings: Any) -> Summary:
+    """Run a job, whether up to date or not."""
+    job = importlib.import_module(f"spark_jobs.jobs.{name}").JOB
+    return execute(job, job.settings(**settings), force=True, say=lambda _line: None)
+
+
+def do_nothing_with(frame: DataFrame) -> None:
+    """Compute all rows and drop them."""
+    frame.write.format("noop").mode("overwrite").save()
