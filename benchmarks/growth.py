@@ -16,6 +16,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,11 @@ def main(folder: Path) -> None:
     shutil.rmtree(events, ignore_errors=True)
     events.mkdir(parents=True)
     spark = small_session(
-        **{"spark.eventLog.enabled": "true", "spark.eventLog.dir": events.absolute().as_uri()}
+        **{
+            "spark.eventLog.enabled": "true",
+            "spark.eventLog.dir": events.absolute().as_uri(),
+            "spark.sql.files.maxPartitionBytes": "16m",  # so that a stage has a dozen tasks
+        }
     )
     made = inputs.corpus(folder, 1_000_000)
     report("growth", growth(spark, folder, made), folder)
@@ -67,12 +72,16 @@ def growth(spark: SparkSession, folder: Path, made: Path) -> list[dict[str, Any]
         caption_table(spark, folder, rows)
     found = []
     for name, job in jobs.items():
-        job(ROWS[0])  # workers and code warm
-        start_up = cpu_s(lambda job=job: job(ROWS[0]))
+        taken, memory = {}, {}
+        job(ROWS[1])  # workers and code warm
+        for rows in ROWS:
+            with watched_workers() as seen:
+                taken[rows] = statistics.median(cpu_s(partial(job, rows)) for _ in range(3))
+            memory[rows] = max(seen) // 2**20
+        start_up = taken.pop(ROWS[0])
         last = None
-        for rows in ROWS[1:]:
-            with watched_workers() as memory:
-                beyond = cpu_s(lambda job=job, rows=rows: job(rows)) - start_up
+        for rows, seconds in taken.items():
+            beyond = seconds - start_up
             slope = None if last is None else math.log(beyond / last[1]) / math.log(rows / last[0])
             found.append(
                 {
@@ -81,7 +90,7 @@ def growth(spark: SparkSession, folder: Path, made: Path) -> list[dict[str, Any]
                     "start-up s": start_up,
                     "cpu s beyond": beyond,
                     "slope": slope if slope is not None else "",
-                    "worker MB": max(memory) // 2**20,
+                    "worker MB": memory[rows],
                 }
             )
             last = (rows, beyond)

@@ -60,14 +60,17 @@ def read_table(
     return frame
 
 
-def check_output(spark: SparkSession, address: str, columns: StructType) -> None:
-    """Refuse an output that holds something else: OutputTableError names the difference."""
+def check_output(spark: SparkSession, address: str, columns: StructType) -> bool:
+    """Refuse an output that holds something else: OutputTableError names the difference.
+
+    Gives whether a Delta table stands there.
+    """
     table = parse_address(address)
     if table.format == "parquet":
-        return
+        return False
     if not _history(spark, table, limit=1):
         _refuse_foreign_output(spark, table)
-        return
+        return False
     there = {field.name: field.dataType.simpleString() for field in _open(spark, table).schema}
     ours = {field.name: field.dataType.simpleString() for field in columns}
     differing = [name for name in {**there, **ours} if there.get(name) != ours.get(name)]
@@ -77,6 +80,7 @@ def check_output(spark: SparkSession, address: str, columns: StructType) -> None
             f"output {table}: column {name!r} is {there.get(name, 'absent')} there, but would be "
             f"{ours.get(name, 'absent')}; give another output or remove that table"
         )
+    return True
 
 
 def write_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> int:
@@ -88,11 +92,11 @@ def write_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> in
     it was, where a row breaks a constraint.
     """
     table = parse_address(address)
-    check_output(frame.sparkSession, address, frame.schema)
+    is_there = check_output(frame.sparkSession, address, frame.schema)
     if table.format == "parquet":
         return _write_parquet(frame, table)
     try:
-        if has_table(frame.sparkSession, address):
+        if is_there:
             writer = frame.write.format("delta").mode("overwrite")
             _save(writer.option("userMetadata", _json(commit)), table)
         else:
