@@ -126,13 +126,14 @@ def skew(spark: SparkSession, folder: Path, made: Path, events: Path) -> list[di
     head = inputs.bank(made, 20_000)[0]
     captions = spark.read.format("delta").load(caption_table(spark, folder, 3_000_000))
     per_caption = 2.0  # matches of a caption of the corpus
-    for share in (0.01, 0.5, 0.9):
+    for turn, share in enumerate((0.01, 0.01, 0.5, 0.9)):
         # of n captions a share x has the head entry alone: x / (x + (1 - x) * per_caption) = share
         x = share * per_caption / (1 - share + share * per_caption)
         is_head = F.pmod(F.xxhash64("uid"), F.lit(10_000)) < int(10_000 * x)
         skewed = captions.withColumn("caption", F.when(is_head, head).otherwise(F.col("caption")))
         address = str(folder / "skewed")
-        skewed.write.format("delta").mode("overwrite").save(address)
+        even = skewed.repartition(16)  # files of one row group each, so that tasks read alike
+        even.write.format("delta").mode("overwrite").save(address)
         before = {file.name: file.stat().st_size for file in events.iterdir()}
         out = str(folder / "out_skewed")
         run_job(
@@ -155,6 +156,8 @@ def skew(spark: SparkSession, folder: Path, made: Path, events: Path) -> list[di
         counts = spark.read.format("delta").load(f"{out}/entry_counts")
         of_head, of_all = counts.agg(F.max("entry_count"), F.sum("entry_count")).first()
         worst = max(longest_over_median(events, before), default=(1.0, 0))
+        if not turn:  # workers and code are warm only now
+            continue
         found.append(
             {
                 "head share": of_head / of_all,
