@@ -7,29 +7,33 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
+# What limits the rows that Spark holds at once, and its own values.
+_LIMITS = {
+    "spark.sql.execution.arrow.maxRecordsPerBatch": 10_000,
+    "spark.sql.parquet.columnarReaderBatchSize": 4_096,
+}
 _BATCH_BYTES = 64 << 20  # a buffer that grows holds three times that, in each task
 _MOST_COMPRESSION = 20  # times that snappy, Spark's own choice for parquet, makes text smaller
 
 
 @contextmanager
 def batches_that_fit(frame: DataFrame) -> Iterator[None]:
-    """Within it Spark hands rows of `frame`, a table as it was read, to Python in such batches.
+    """Within it Spark reads `frame`, a table as it stands, and hands it to Python, in such batches.
 
-    Spark 3.5 limits an Arrow batch by its rows alone, and where the JVM's direct memory does not
-    hold one, its task waits for ever. The session's limit stays unless the rows of some file are
-    long on average: above 335 bytes as they are stored.
+    Spark 3.5 limits batches by their rows alone, and where the JVM's direct memory does not hold
+    one, its task waits for ever. The session's limits stay unless the rows of some file are long on
+    average: above 335 bytes as they are stored.
     """
     conf = frame.sparkSession.conf
-    usual = conf.get(_ROWS)
-    conf.set(_ROWS, str(min(int(usual or 10_000), _rows_that_fit(frame))))
+    usual = {name: conf.get(name, str(rows)) for name, rows in _LIMITS.items()}
+    fitting = _rows_that_fit(frame)
     try:
+        for name, rows in usual.items():
+            conf.set(name, str(min(int(rows or _LIMITS[name]), fitting)))
         yield
     finally:
-        if usual is None:
-            conf.unset(_ROWS)
-        else:
-            conf.set(_ROWS, usual)
+        for name, rows in usual.items():
+            conf.set(name, str(rows))
 
 
 def _rows_that_fit(frame: DataFrame) -> int:
@@ -38,6 +42,6 @@ def _rows_that_fit(frame: DataFrame) -> int:
         files = frame.groupBy(path, size.alias("size")).agg(F.count("*").alias("n"))
         longest = files.agg(F.max(F.col("size") / F.col("n")).alias("bytes")).first()
     except AnalysisException:  # a view: its files are not known
-        return 10_000
+        return max(_LIMITS.values())
     row_bytes = (longest["bytes"] if longest else None) or 1
     return max(1, int(_BATCH_BYTES / (_MOST_COMPRESSION * row_bytes)))
