@@ -89,19 +89,17 @@ def accepted(rows: DataFrame, repeated: Sequence[int] | None = None) -> DataFram
         return _first_copies(sound)
     if not repeated:
         return sound.drop(FAULT, ROW, RAW)
-    known = rows.sparkSession.createDataFrame([(key,) for key in repeated], f"{KEY} long")
-    keyed, known = sound.withColumn(KEY, _key(sound)), F.broadcast(known)
-    copies = _first_copies(keyed.join(known, on=KEY, how="left_semi").drop(KEY))
-    single = keyed.join(known, on=KEY, how="left_anti").drop(KEY, FAULT, ROW, RAW)
+    copies = _first_copies(_with_key(sound, repeated))
+    single = _with_key(sound, repeated, how="left_anti").drop(FAULT, ROW, RAW)
     return single.unionByName(copies)
 
 
-def rejected(rows: DataFrame, *, run_id: str, job: str) -> DataFrame:
+def rejected(
+    rows: DataFrame, repeated: Sequence[int] | None = None, *, run_id: str, job: str
+) -> DataFrame:
     """The rows that `accepted` leaves out, with their reason: schemas.REJECTED."""
     sound = rows.where(F.col(FAULT).isNull())
-    key = keys(rows)
-    repeated = sound.groupBy(*key).agg(F.count("*").alias("n")).where("n > 1").select(*key)
-    copies = _ranked(sound.join(repeated, on=key, how="left_semi")).where(F.col(RANK) > 1)
+    copies = _ranked(_with_key(sound, repeated)).where(F.col(RANK) > 1)
     faulty = rows.where(F.col(FAULT).isNotNull())
     told = copies.withColumn(FAULT, F.lit(DUPLICATE_UID)).drop(RANK).unionByName(faulty)
     return told.select(
@@ -116,6 +114,18 @@ def rejected(rows: DataFrame, *, run_id: str, job: str) -> DataFrame:
 
 def _first_copies(sound: DataFrame) -> DataFrame:
     return _ranked(sound).where(F.col(RANK) == 1).drop(FAULT, ROW, RAW, RANK)
+
+
+def _with_key(
+    sound: DataFrame, repeated: Sequence[int] | None, *, how: str = "left_semi"
+) -> DataFrame:
+    """The rows whose key is among the repeated ones, or by "left_anti" the others."""
+    if repeated is None:
+        known = repeated_keys(sound)
+    else:
+        listed = [(key,) for key in repeated]
+        known = F.broadcast(sound.sparkSession.createDataFrame(listed, f"{KEY} long"))
+    return sound.withColumn(KEY, _key(sound)).join(known, on=KEY, how=how).drop(KEY)
 
 
 def _key(rows: DataFrame) -> Column:

@@ -80,8 +80,10 @@ def run(run: Run, settings: IngestCaptions) -> Counts:
         front_end=settings.front_end,
     )
     rows_in = source.counted.count()
-    kept = run.write(accepted(rows, _few_repeated_keys(rows)), settings.output)
-    reasons = _reject(run, rows) if kept < rows_in else {}
+    repeated = _few_repeated_keys(rows)
+    kept = run.write(accepted(rows, repeated), settings.output)
+    left_out = rejected(rows, repeated, run_id=run.run_id, job=run.job)
+    reasons = _reject(run, left_out) if kept < rows_in else {}
     n_rejected = sum(reasons.values())
     if rows_in != kept + n_rejected:
         raise InputDataError(
@@ -100,8 +102,8 @@ def _few_repeated_keys(rows: DataFrame) -> list[int] | None:
     return None if len(found) > _FEW else sorted(row[0] for row in found)
 
 
-def _reject(run: Run, rows: DataFrame) -> dict[str, int]:
-    run.reject(rejected(rows, run_id=run.run_id, job=run.job))
+def _reject(run: Run, left_out: DataFrame) -> dict[str, int]:
+    run.reject(left_out)
     reasons = run.rejected().groupBy(REASON).agg(F.count("*").alias("n")).collect()
     return {row[REASON]: row["n"] for row in sorted(reasons)}
 

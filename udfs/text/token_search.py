@@ -17,7 +17,7 @@ from udfs.text.token_trie import (
     LAST,
     SEVERAL,
     edge_hash,
-    follow_edge,
+    edge_slot,
     may_be_edge,
 )
 from udfs.text.vocabulary import (
@@ -152,7 +152,7 @@ def _walk(k, block, trie, found, at):
     filter_shift = slot_shift(edge_filter.size * 8)
     while True:
         key = (node << SHIFT_32) | np.uint64(block.token[k])
-        leads_to = follow_edge(slots, slot, key)
+        leads_to = slots[2 * edge_slot(slots, slot, key) + 1]  # 0 where there is no such edge
         if at == found.size:
             return -1
         entry = leads_to & ENTRY

@@ -114,11 +114,11 @@ def may_be_edge(edge_filter, hashed, shift):
 
 
 @inlined
-def follow_edge(slots, slot, key):
-    """What the edge `key`, searched from `slot` on, leads to; 0 where there is none."""
+def edge_slot(slots, slot, key):
+    """The slot that holds an edge, searched from `slot` on, or the free one where it belongs."""
     while (slots[2 * slot] != key) & (slots[2 * slot] != 0):
         slot = (slot + 1) & (slots.size // 2 - 1)
-    return slots[2 * slot + 1]
+    return slot
 
 
 @compiled
@@ -198,12 +198,9 @@ def _finish(paths, entry_of_node, vocabulary):
 
 @inlined
 def _slot_of(slots, node, token):
-    """The slot that holds an edge, or the free one where it belongs."""
-    key = (node << SHIFT_32) | token
+    """`edge_slot` of a node's edge, from the slot to try first."""
     slot = np.int64(edge_hash(node, token) >> slot_shift(slots.size // 2))
-    while slots[2 * slot] != key and slots[2 * slot] != 0:
-        slot = (slot + 1) & (slots.size // 2 - 1)
-    return slot
+    return edge_slot(slots, slot, (node << SHIFT_32) | token)
 
 
 @compiled

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from udfs.compiled import compiled, inlined
 from udfs.machine import load_word, lowest_bit
 
-NO_TOKEN = 0  # tokens are numbered from 1
 SLOT = 4  # words of a slot
 FIRST, SECOND, TAG, NODE = range(SLOT)
 SHORT = 16  # bytes of the longest token that a slot holds whole
@@ -30,7 +29,7 @@ class Vocabulary(NamedTuple):
     `slots`: (4 * n_slots,), n_slots a power of two, linear probing. A slot's words: the token's
     first 8 bytes; the next 8, or the hash of all further ones; length << 32 | token, 0 where the
     slot is free; and a word for whoever uses the table. Token i is
-    `text[start[i] : start[i] + length]`, needed only beyond 16 bytes.
+    `text[start[i] : start[i] + length]`, needed only beyond 16 bytes; they are numbered from 1.
     """
 
     slots: NDArray[np.uint64]
@@ -92,17 +91,14 @@ def find_slot(vocabulary, slot, first, second, length, data, start):
     the text.
     """
     slots = vocabulary.slots
-    tag = slots[SLOT * slot + TAG]
-    holds = _holds(slots, slot, first, second, length)
-    if holds & (length > SHORT):
-        holds = _same_text(vocabulary, tag, length, data, start)
-    while (not holds) & (tag != 0):
-        slot = (slot + 1) & (slots.size // SLOT - 1)
+    while True:
         tag = slots[SLOT * slot + TAG]
         holds = _holds(slots, slot, first, second, length)
         if holds & (length > SHORT):
             holds = _same_text(vocabulary, tag, length, data, start)
-    return slot, holds
+        if holds | (tag == 0):
+            return slot, holds
+        slot = (slot + 1) & (slots.size // SLOT - 1)
 
 
 @inlined

@@ -135,6 +135,8 @@ def test_known_repeated_keys_leave_the_same_rows(spark: SparkSession):
     keys = [row[0] for row in repeated_keys(rows).collect()]
     assert len(keys) == 9  # 95 has a fault
     assertDataFrameEqual(accepted(rows, keys), accepted(rows))
+    left_out = (rejected(rows, known, run_id="r", job="j") for known in (keys, None))
+    assertDataFrameEqual(*left_out)
     every = [row[0] for row in rows.selectExpr("xxhash64(uid)").distinct().collect()]
     assertDataFrameEqual(accepted(rows, every), accepted(rows))
     single = rows_of(frame.where("extra < 90"))
