@@ -12,7 +12,10 @@ TableFormat = Literal["delta", "parquet"]
 _PREFIX = re.compile(r"(delta|parquet):(?!//)(.+)", re.DOTALL)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 # What a file is called, never a table of a schema.
-_FILE_SUFFIXES = (".parquet", ".json", ".jsonl", ".ndjson", ".txt", ".csv", ".tsv", ".gz")
+_FILE_SUFFIXES = (
+    *(".parquet", ".json", ".jsonl", ".ndjson", ".txt", ".csv", ".tsv", ".gz"),
+    *(".npy", ".svg", ".html", ".yml", ".yaml"),
+)
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){1,2}")
 
 
@@ -59,6 +62,19 @@ def parse_address(text: str) -> Address:
     raise SettingsError(
         f"address {text!r} is neither a path nor schema.table: write './{text}' for a folder"
     )
+
+
+def absolute_address(text: str) -> str:
+    """The address as it reads from any folder one may stand in."""
+    address = parse_address(text)
+    return f"{address.format}:{address.location}" if address.format else address.location
+
+
+def absolute_file(text: str) -> str:
+    """The path of a file, made absolute; a name without a folder lies where one stands."""
+    if not text.strip():
+        raise SettingsError("a file's name is empty")
+    return _absolute(text)
 
 
 def parse_parent(text: str) -> str:

@@ -6,32 +6,21 @@ import logging
 import re
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Annotated, Any, cast
 
 import typer
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-import spark_jobs.jobs
 from spark_jobs import __version__
 from spark_jobs.errors import CurationError
-from spark_jobs.job import Job, Pipeline
 from spark_jobs.launch import error_line, execute
+from spark_jobs.recipes.starting import recipe_lines, write_recipe
+from spark_jobs.registry import AnyJob, all_jobs
 from spark_jobs.settings import Settings, base_settings, load_settings
 
-AnyJob = Job[Any] | Pipeline[Any]
-
 _log = logging.getLogger(__name__)
-
-
-def all_jobs() -> dict[str, AnyJob]:
-    """Every job by name, in alphabetical order: the `JOB` of each module in spark_jobs.jobs."""
-    modules = sorted(module.name for module in iter_modules(spark_jobs.jobs.__path__))
-    jobs = [import_module(f"spark_jobs.jobs.{name}").JOB for name in modules]
-    return {job.name: job for job in jobs}
 
 
 def main() -> None:
@@ -52,6 +41,7 @@ def build_app() -> typer.Typer:
     for job in all_jobs().values():
         app.command(job.name, help=job.summary)(command(job))
     app.command("jobs", help="List the jobs, a line each.")(_list_jobs)
+    app.command("init", help="Write a recipe to start from; without a name, list them.")(_init)
     app.callback()(_version)
     return app
 
@@ -86,7 +76,7 @@ def finish(
     job: AnyJob,
     config: Path | None,
     overrides: list[str],
-    given: dict[str, str],
+    given: dict[str, str | bool],
     *,
     force: bool,
 ) -> None:
@@ -114,11 +104,32 @@ def _set_up_logging() -> None:
     logging.getLogger("py4j").setLevel(logging.WARNING)
 
 
-def _list_jobs() -> None:
+def _list_jobs(
+    markdown: Annotated[bool, typer.Option("--markdown", help="As the README has it.")] = False,
+) -> None:
     jobs = all_jobs()
     width = max(map(len, jobs))
+    for line in ["| job | what it does |", "| --- | --- |"] if markdown else []:
+        typer.echo(line)
     for job in jobs.values():
-        typer.echo(f"{job.name:<{width}}  {job.summary}")
+        told = (
+            f"| `{job.name}` | {job.summary} |"
+            if markdown
+            else f"{job.name:<{width}}  {job.summary}"
+        )
+        typer.echo(told)
+
+
+def _init(
+    recipe: Annotated[str | None, typer.Argument(help="its name", show_default=False)] = None,
+    output: Annotated[Path | None, typer.Option(help="the file; default: NAME.yml here")] = None,
+) -> None:
+    try:
+        for line in [write_recipe(recipe, output)] if recipe else recipe_lines():
+            typer.echo(line)
+    except CurationError as fault:
+        _say(f"error: {error_line(fault)}")
+        raise typer.Exit(fault.exit_code) from None
 
 
 def _version(
@@ -143,12 +154,13 @@ def _options(job: AnyJob) -> list[str]:
 
 def _option(job: AnyJob, name: str) -> inspect.Parameter:
     field = job.settings.model_fields[name]
-    flag = f"--{name.replace('_', '-')}"
+    flag = (field.alias or name).replace("_", "-")
     help_ = f"{field.description or ''} {_type_and_default(job, name, field)}".strip()
-    annotation = Annotated[
-        str | None, typer.Option(flag, help=help_, show_default=False, metavar="VALUE")
-    ]
-    return _parameter(name, annotation, None)
+    if field.annotation is bool:
+        switch = typer.Option(f"--{flag}/--no-{flag}", help=help_, show_default=False)
+        return _parameter(name, Annotated[bool | None, switch], None)
+    option = typer.Option(f"--{flag}", help=help_, show_default=False, metavar="VALUE")
+    return _parameter(name, Annotated[str | None, option], None)
 
 
 def _type_and_default(job: AnyJob, name: str, field: FieldInfo) -> str:

@@ -67,6 +67,15 @@ def write_file(location: str, content: bytes) -> None:
         raise OutputTableError(f"output {location}: cannot be written ({fault})") from None
 
 
+def has_file(location: str) -> bool:
+    """Whether a file stands there."""
+    try:
+        system, path = file_system(location)
+        return bool(system.get_file_info(path).type == pafs.FileType.File)
+    except (OSError, ValueError):
+        return False
+
+
 def _open_folder(address: str, folder: str) -> tuple[pafs.FileSystem, str]:
     if not parse_address(address).is_path:
         raise SettingsError(f"output {address}: files need a folder, not a name in the catalog")

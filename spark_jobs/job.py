@@ -87,10 +87,24 @@ class Job(Generic[S]):
 
 @dataclass(frozen=True)
 class Step:
-    """A job with its settings, as part of a larger one."""
+    """A job with its settings, as part of a larger one.
+
+    `name`: what a recipe calls it, `place`: which of how many it is. `needs`: the names of steps
+    whose tables it reads. With `rehearse` it is only told what it would do.
+    """
 
     job: Job[Any]
     settings: Settings
+    name: str | None = None
+    place: str = ""
+    needs: tuple[str, ...] = ()
+    rehearse: bool = False
+
+    @property
+    def title(self) -> str:
+        """How people read of it: `[2/5] matches (match-concepts)`."""
+        named = self.job.name if self.name is None else f"{self.name} ({self.job.name})"
+        return f"{self.place} {named}".strip()
 
 
 @dataclass(frozen=True)

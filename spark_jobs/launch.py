@@ -13,10 +13,10 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from spark_jobs.errors import CurationError
-from spark_jobs.job import Counts, Job, Pipeline, Run
-from spark_jobs.runs import is_up_to_date, new_run, record_run
+from spark_jobs.job import Counts, Job, Pipeline, Run, Step
+from spark_jobs.runs import is_up_to_date, new_run, record_run, why_not_up_to_date
 from spark_jobs.session import open_session
-from spark_jobs.settings import S
+from spark_jobs.settings import S, Settings
 from spark_jobs.spark_faults import in_one_line
 
 _log = logging.getLogger(__name__)
@@ -27,17 +27,29 @@ class Summary:
     """What a command has done: the last line of its stdout, as JSON."""
 
     job: str
-    status: str  # done, up_to_date
+    status: str  # done, up_to_date, would_run
     run_id: str | None
     outputs: dict[str, str]
     counts: dict[str, Any]
     seconds: float
     report: str | None = None
+    name: str | None = None  # of the step of a recipe
     steps: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """What a pipeline's summary calls this step: its name, else its job."""
+        return self.name or self.job
+
+    def as_step(self) -> dict[str, Any]:
+        """The entry in the `steps` of a pipeline's summary."""
+        named = {} if self.name is None else {"name": self.name}
+        return named | {"job": self.job, "status": self.status, "run_id": self.run_id}
 
     def as_dict(self) -> dict[str, Any]:
         """The summary without what a single job does not have."""
-        return {key: value for key, value in asdict(self).items() if key != "steps" or value}
+        every = asdict(self)
+        return {k: v for k, v in every.items() if k not in {"steps", "name"} or v}
 
 
 def execute(
@@ -67,24 +79,72 @@ def execute_job(
     say: Callable[[str], None] = _log.info,
 ) -> Summary:
     """Run one job in a session, or find that its outputs are already those of this very run."""
+    return execute_step(spark, Step(job, settings), force=force, say=say)
+
+
+def execute_step(
+    spark: SparkSession, step: Step, *, force: bool, say: Callable[[str], None]
+) -> Summary:
+    """As execute_job; a step with a name also tells why it runs, and faults name it."""
+    job, settings = step.job, step.settings
     begun, started = time.monotonic(), datetime.now(UTC)
-    run = new_run(spark, job, settings)
-    counts = None if force else is_up_to_date(run, settings)
-    status = "done" if counts is None else "up_to_date"
-    if counts is None:
-        say(f"{job.name} ...")
-        counts = _work(run, job, settings)
-        record_run(run, settings, counts, started)
+    try:
+        run = new_run(spark, job, settings)
+        counts = None if force else is_up_to_date(run, settings)
+        status = "done" if counts is None else "up_to_date"
+        if counts is None:
+            why = "" if step.name is None else f" {_reason(run, settings, force)}"
+            say(f"{step.title} ...{why}")
+            _log.info("%s: run %s starts: %s", job.name, run.run_id, settings.model_dump_json())
+            counts = job.run(run, settings)
+            record_run(run, settings, counts, started)
+    except (CurationError, PySparkException, Py4JError) as fault:
+        if step.name is None:
+            raise
+        raise _of_step(step, fault) from fault
     seconds = round(time.monotonic() - begun, 1)
-    say(_line(job.name, status, counts, seconds))
+    say(_line(step.title, status, counts, seconds))
     for line in job.closing(spark, settings, counts) if job.closing else []:
         say(line)
-    return Summary(job.name, status, run.run_id, settings.addresses("output"), counts, seconds)
+    files = settings.addresses("file")
+    written = settings.addresses("output") | files
+    report = files.get("output") if job.name == "report" else None
+    return Summary(job.name, status, run.run_id, written, counts, seconds, report, name=step.name)
 
 
-def _work(run: Run, job: Job[S], settings: S) -> Counts:
-    _log.info("%s: run %s starts: %s", job.name, run.run_id, settings.model_dump_json())
-    return job.run(run, settings)
+def _reason(run: Run, settings: Settings, force: bool) -> str:
+    return "forced" if force else why_not_up_to_date(run, settings)
+
+
+def _of_step(step: Step, fault: Exception) -> CurationError:
+    """The fault with the step's name before it, of the same kind."""
+    told = fault if isinstance(fault, CurationError) else in_one_line(fault)
+    return type(told)(f"step {step.name}: {told}")
+
+
+def rehearse_step(
+    spark: SparkSession,
+    step: Step,
+    before: list[Summary],
+    *,
+    force: bool,
+    say: Callable[[str], None],
+) -> Summary:
+    """Tell whether the step would run, and why; `before`: the same of the steps before it."""
+    waits = [s.name for s in before if s.status == "would_run" and s.name in step.needs]
+    run_id, reason = None, f"after {', '.join(map(str, waits))}"
+    if not waits:
+        try:
+            run = new_run(spark, step.job, step.settings)
+        except CurationError as fault:
+            raise _of_step(step, fault) from fault
+        is_done = not force and is_up_to_date(run, step.settings) is not None
+        reason = "" if is_done else _reason(run, step.settings, force)
+        run_id = run.run_id
+    status = "would_run" if reason else "up_to_date"
+    say(f"{step.title}: would run: {reason}" if reason else f"{step.title}: up to date")
+    written = step.settings.addresses("output") | step.settings.addresses("file")
+    return Summary(step.job.name, status, run_id, written, {}, 0.0, name=step.name)
 
 
 def _execute_pipeline(
@@ -95,21 +155,25 @@ def _execute_pipeline(
     say: Callable[[str], None],
 ) -> Summary:
     begun = time.monotonic()
-    done = [
-        execute_job(spark, step.job, step.settings, force=force, say=say)
-        for step in pipeline.steps(spark, settings)
-    ]
+    done: list[Summary] = []
+    for step in pipeline.steps(spark, settings):
+        if step.rehearse:
+            done.append(rehearse_step(spark, step, done, force=force, say=say))
+        else:
+            done.append(execute_step(spark, step, force=force, say=say))
     for line in pipeline.closing(spark, settings) if pipeline.closing else []:
         say(line)
-    is_fresh = not done or any(step.status == "done" for step in done)
+    stale = [step.status for step in done if step.status != "up_to_date"]
+    status = stale[0] if stale else "up_to_date" if done else "done"
     return Summary(
         job=pipeline.name,
-        status="done" if is_fresh else "up_to_date",
+        status=status,
         run_id=done[-1].run_id if done else None,
-        outputs={f"{step.job}.{k}": v for step in done for k, v in step.outputs.items()},
-        counts={step.job: step.counts for step in done},
+        outputs={f"{step.title}.{k}": v for step in done for k, v in step.outputs.items()},
+        counts={step.title: step.counts for step in done},
         seconds=round(time.monotonic() - begun, 1),
-        steps=[{"job": step.job, "status": step.status, "run_id": step.run_id} for step in done],
+        report=next((step.report for step in reversed(done) if step.report), None),
+        steps=[step.as_step() for step in done],
     )
 
 

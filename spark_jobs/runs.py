@@ -7,14 +7,17 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs import __version__, schemas, tables
 from spark_jobs.addresses import join_address, parse_address
-from spark_jobs.errors import SettingsError
+from spark_jobs.errors import InputDataError, SettingsError
+from spark_jobs.folders import has_file
 from spark_jobs.job import Counts, Job, Run
+from spark_jobs.run_records import RunRecord
 from spark_jobs.settings import S, Settings
 
 
@@ -32,7 +35,7 @@ def new_run(spark: SparkSession, job: Job[S], settings: S) -> Run:
     sha = settings_digest(settings)
     identity = json.dumps([job.name, sha, inputs, code_digest()], sort_keys=True)
     run_id = hashlib.sha256(identity.encode()).hexdigest()[:16]
-    return Run(spark, job.name, run_id, sha, workspace_of(settings), inputs)
+    return Run(spark, job.name, run_id, sha, settings.records(), inputs)
 
 
 def is_up_to_date(run: Run, settings: Settings) -> Counts | None:
@@ -40,14 +43,54 @@ def is_up_to_date(run: Run, settings: Settings) -> Counts | None:
     outputs = settings.addresses("output").values()
     if not all(tables.last_run_id(run.spark, address) == run.run_id for address in outputs):
         return None
-    address = join_address(run.workspace, "runs")
-    if not tables.has_table(run.spark, address):
+    if not all(has_file(file) for file in settings.addresses("file").values()):
         return None
-    rows = tables.read_table(run.spark, address, schemas.RUNS).where(
-        F.col(schemas.RUN_ID) == run.run_id
-    )
-    last = rows.orderBy(F.desc("started")).select("counts").first()
-    return None if last is None else dict(json.loads(last[0]))
+    rows = read_runs(run.spark, run.workspace)
+    last = None if rows is None else newest(rows.where(F.col(schemas.RUN_ID) == run.run_id))
+    return None if last is None else dict(json.loads(last["counts"]))
+
+
+def why_not_up_to_date(run: Run, settings: Settings) -> str:
+    """What has changed since the last run that wrote the same outputs, in a few words."""
+    absent = [
+        a for a in settings.addresses("output").values() if not tables.has_table(run.spark, a)
+    ]
+    absent += [file for file in settings.addresses("file").values() if not has_file(file)]
+    rows = read_runs(run.spark, run.workspace)
+    same_place = F.col("outputs") == _outputs(settings)
+    is_job = F.col(schemas.JOB) == run.job
+    last = None if rows is None else newest(rows.where(is_job & same_place))
+    if last is None:
+        return "it has not run yet"
+    if absent:
+        return f"{absent[0]} is not there"
+    changed = [
+        *_changes("setting", json.loads(last["settings"]), json.loads(settings.model_dump_json())),
+        *_changes("input", json.loads(last["inputs"]), run.inputs),
+        *(["the code changed"] if last["code"] != code_digest() else []),
+    ]
+    return ", ".join(changed) or "another run wrote its outputs"
+
+
+def read_runs(spark: SparkSession, workspace: str) -> DataFrame | None:
+    """The table `runs` of a workspace; None where there is none."""
+    address = join_address(workspace, "runs")
+    if not tables.has_table(spark, address):
+        return None
+    return tables.read_table(spark, address, schemas.RUNS)
+
+
+def recorded_runs(spark: SparkSession, workspace: str) -> list[RunRecord]:
+    """Every run of a workspace, oldest first; InputDataError where none is recorded."""
+    rows = read_runs(spark, workspace)
+    if rows is None:
+        raise InputDataError(f"{join_address(workspace, 'runs')}: there is no table of runs")
+    return [RunRecord.of_row(row) for row in rows.orderBy("started", schemas.RUN_ID).collect()]
+
+
+def newest(runs: DataFrame) -> Row | None:
+    """The run that started last."""
+    return runs.orderBy(F.desc("started")).first()
 
 
 def record_run(run: Run, settings: Settings, counts: Counts, started: datetime) -> None:
@@ -59,7 +102,7 @@ def record_run(run: Run, settings: Settings, counts: Counts, started: datetime) 
         run.settings_sha,
         code_digest(),
         json.dumps(run.inputs, sort_keys=True),
-        json.dumps(settings.addresses("output"), sort_keys=True),
+        _outputs(settings),
         json.dumps(counts, sort_keys=True),
         started,
         (datetime.now(UTC) - started).total_seconds(),
@@ -70,12 +113,16 @@ def record_run(run: Run, settings: Settings, counts: Counts, started: datetime) 
     tables.append_table(frame, join_address(run.workspace, "runs"), commit)
 
 
-def workspace_of(settings: Settings) -> str:
-    """Where `runs` and `rejected` of these settings live; by default beside the first output."""
-    if settings.workspace is not None:
-        return settings.workspace
-    first = next(iter(settings.addresses("output").values()))
-    return parse_address(first).parent()
+def _outputs(settings: Settings) -> str:
+    """Setting -> address of the tables and files written, as JSON."""
+    written = settings.addresses("output") | settings.addresses("file")
+    return json.dumps(written, sort_keys=True)
+
+
+def _changes(kind: str, before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """`setting t: 20 -> 30` for every difference."""
+    names = sorted(name for name in {**before, **now} if before.get(name) != now.get(name))
+    return [f"{kind} {name}: {before.get(name)} -> {now.get(name)}" for name in names]
 
 
 def settings_digest(settings: Settings) -> str:
@@ -94,11 +141,11 @@ def code_digest() -> str:
 
 
 def _modules(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:
-    """Name and content of every module below a package, also inside a wheel."""
+    """Name and content of every module and template below a package, also inside a wheel."""
     for item in folder.iterdir():
         if item.is_dir():
             yield from _modules(item, f"{name}/{item.name}")
-        elif item.name.endswith(".py"):
+        elif item.name.endswith((".py", ".html")):
             yield f"{name}/{item.name}", item.read_bytes()
 
 

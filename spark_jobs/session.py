@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from spark_jobs.conf_files import conf_file
 from spark_jobs.errors import CurationError
 from spark_jobs.java import java_options
-from spark_jobs.settings import read_yaml_map
+from spark_jobs.yaml_files import read_yaml_map
 
 _log = logging.getLogger(__name__)
 

@@ -3,37 +3,49 @@
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
+from spark_jobs.addresses import absolute_address, absolute_file, parse_address, parse_parent
 from spark_jobs.conf_files import conf_file
 from spark_jobs.errors import SettingsError
+from spark_jobs.yaml_files import read_yaml_map
 
-RoleName = Literal["input", "output", "workspace"]
+RoleName = Literal["input", "output", "file", "workspace"]
 
 
 @dataclass(frozen=True)
 class Role:
-    """What a setting's address is to the job: read, written, or the folder of its records."""
+    """What a setting's address is to the job.
+
+    A table read or written, a plain file written, or the folder of the job's records.
+    """
 
     name: RoleName
 
 
-InputAddress = Annotated[str, Role("input")]
-OutputAddress = Annotated[str, Role("output")]
-Workspace = Annotated[str, Role("workspace")]
+InputAddress = Annotated[str, AfterValidator(absolute_address), Role("input")]
+OutputAddress = Annotated[str, AfterValidator(absolute_address), Role("output")]
+OutputFile = Annotated[str, AfterValidator(absolute_file), Role("file")]
+Workspace = Annotated[str, AfterValidator(parse_parent), Role("workspace")]
 
 
 class Settings(BaseModel):
     """Base of every job's settings: frozen, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     # Settings that stand for each other: exactly one is given, and one that a user gives takes the
     # place of the one in the base file.
@@ -54,12 +66,21 @@ class Settings(BaseModel):
 
     def addresses(self, role: RoleName) -> dict[str, str]:
         """Setting -> address of every filled setting with this role, in the order of the fields."""
-        found = {
-            name: getattr(self, name)
-            for name, field in type(self).model_fields.items()
-            if _has_role(field.annotation, field.metadata, role)
-        }
+        found = {name: getattr(self, name) for name in self.names(role)}
         return {name: address for name, address in found.items() if address is not None}
+
+    @classmethod
+    def names(cls, role: RoleName) -> list[str]:
+        """The settings with this role, in the order of the fields."""
+        fields = cls.model_fields.items()
+        return [name for name, f in fields if _has_role(f.annotation, f.metadata, role)]
+
+    def records(self) -> str:
+        """Where `runs` and `rejected` of these settings live; by default by the first output."""
+        if self.workspace is not None:
+            return self.workspace
+        written = [*self.addresses("output").values(), *self.addresses("file").values()]
+        return parse_address(written[0]).parent()
 
 
 S = TypeVar("S", bound=Settings)
@@ -76,7 +97,7 @@ def load_settings(
     job: str,
     config: Path | None,
     overrides: Iterable[str],
-    given: Mapping[str, str],
+    given: Mapping[str, str | bool],
 ) -> S:
     """Build a job's settings: its base file, `config`, options, then `key=value` overrides.
 
@@ -84,13 +105,22 @@ def load_settings(
     """
     said: dict[str, Any] = {} if config is None else read_yaml_map(config)
     for key, text in given.items():
-        said = _merge(said, {key: _value_of(model, key, text)})
+        value = text if isinstance(text, bool) else _value_of(model, key, text)
+        said = merge(said, {key: value})
     for override in overrides:
-        said = _merge(said, _parse_override(model, override))
+        said = merge(said, _parse_override(model, override))
+    try:
+        return validate_settings(model, over_base(model, job, said))
+    except SettingsError as fault:
+        raise SettingsError(f"{job}: {fault}") from None
+
+
+def over_base(model: type[Settings], job: str, said: Mapping[str, Any]) -> dict[str, Any]:
+    """A job's base settings under those that were said."""
     base = base_settings(job)
     if any(said.get(name) is not None for name in model.one_of):
         base = {name: value for name, value in base.items() if name not in model.one_of}
-    return validate_settings(model, job, _merge(base, said))
+    return merge(base, said)
 
 
 def base_settings(job: str) -> dict[str, Any]:
@@ -99,28 +129,17 @@ def base_settings(job: str) -> dict[str, Any]:
     return read_yaml_map(base) if base.is_file() else {}
 
 
-def validate_settings(model: type[S], job: str, values: Mapping[str, Any]) -> S:
+def validate_settings(model: type[S], values: Mapping[str, Any]) -> S:
     """Check `values` against the model; SettingsError lists every fault."""
     try:
         return model.model_validate(values)
     except ValidationError as fault:
-        lines = [_fault_line(error, model) for error in fault.errors()]
-        raise SettingsError(f"{job}: " + "; ".join(lines)) from None
+        raise SettingsError("; ".join(fault_lines(fault, model))) from None
 
 
-def read_yaml_map(path: Path | Traversable) -> dict[str, Any]:
-    """Read a YAML file of settings; SettingsError where it is missing or no map."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as fault:
-        raise SettingsError(f"{path}: cannot be read ({fault.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as fault:
-        raise SettingsError(f"{path}: is no YAML ({' '.join(str(fault).split())})") from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise SettingsError(f"{path}: expected a map of settings, found {type(content).__name__}")
-    return content
+def fault_lines(fault: ValidationError, model: type[BaseModel]) -> list[str]:
+    """Every fault that a model found, one a line."""
+    return [_fault_line(error, model) for error in fault.errors()]
 
 
 def _parse_override(model: type[Settings], override: str) -> dict[str, Any]:
@@ -153,27 +172,27 @@ def _is_text(annotation: Any) -> bool:
     return get_origin(annotation) in (None, Annotated, Union, UnionType) and str in parts
 
 
-def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`; maps in both are merged likewise."""
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
         merged[key] = (
-            _merge(below, value)
-            if isinstance(below, dict) and isinstance(value, Mapping)
-            else value
+            merge(below, value) if isinstance(below, dict) and isinstance(value, Mapping) else value
         )
     return merged
 
 
-def _fault_line(error: ErrorDetails, model: type[Settings]) -> str:
+def _fault_line(error: ErrorDetails, model: type[BaseModel]) -> str:
     key = ".".join(str(part) for part in error["loc"])
+    message = error["msg"].removeprefix("Value error, ")
     if not key:
-        return error["msg"].removeprefix("Value error, ")
+        return message
     if error["type"] == "extra_forbidden":
         return f"unknown setting {key!r}{nearest(key, model.model_fields)}"
     if error["type"] == "missing":
         return f"setting {key!r} is missing"
-    return f"setting {key!r} = {error['input']!r}: {error['msg']}"
+    return f"setting {key!r} = {error['input']!r}: {message}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

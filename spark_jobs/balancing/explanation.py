@@ -52,16 +52,25 @@ class Explanation:
             f"{e.entry_id:>8}  {_short(e.entry):<36}{e.count:>12,}{e.probability:>14.6f}"
             for e in self.entries
         ]
-        sign, word = ("<", "kept") if self.is_kept else (">=", "dropped")
-        decision = (
-            f"{word}: draw {self.draw:.6f} {sign} keep probability {self.keep_probability:.6f} "
+        word = "kept" if self.is_kept or self.is_lifted else "dropped"
+        return [f"uid {self.uid}", *([header, *rows] if rows else []), f"{word}: {self.reason}"]
+
+    @property
+    def is_lifted(self) -> bool:
+        """Whether the draw was lost, but a floor put the caption back."""
+        return bool(self.entries) and self.in_output and not self.is_kept
+
+    @property
+    def reason(self) -> str:
+        """The draw and what it was held against."""
+        if not self.entries:
+            return "it matches no entry"
+        sign = "<" if self.is_kept else ">="
+        drawn = (
+            f"draw {self.draw:.6f} {sign} keep probability {self.keep_probability:.6f} "
             f"(t {self._ts()}, seed {self.seed})"
         )
-        if self.entries and self.in_output and not self.is_kept:
-            decision = f"kept for the floor of an entry, in spite of its draw{decision[7:]}"
-        if not self.entries:
-            decision = "dropped: it matches no entry"
-        return [f"uid {self.uid}", *([header, *rows] if rows else []), decision]
+        return f"for the floor of an entry, in spite of its {drawn}" if self.is_lifted else drawn
 
     def _ts(self) -> str:
         return ", ".join(f"{t:,}" for t in sorted({entry.t for entry in self.entries}))

@@ -1,15 +1,20 @@
 """Captions with a long tail of concepts, made from ImageNet-22k's synsets."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from pyspark.sql import DataFrame
+from pyspark.sql.types import StructType
 
 from spark_jobs.concepts.synsets import Synset, imagenet_synsets
 from spark_jobs.demo.templates import imagenet_templates
-from spark_jobs.schemas import CAPTION, URL
+from spark_jobs.schemas import CAPTION, CAPTION_COLUMNS, URL
+from udfs.arrow import Batches, BatchFunction
 
+CAPTIONS_WITH_URL = StructType([CAPTION_COLUMNS[URL], CAPTION_COLUMNS[CAPTION]])
 BATCH_ROWS = 50_000
 # Shares of the three kinds of captions; the rest names two concepts.
 PHOTO_SHARE, GLOSS_SHARE = 0.65, 0.2
@@ -18,24 +23,39 @@ NUMBERED_SHARE = 0.5
 JOINTS = (" and ", " next to ", " with ", ", ", " on ")
 
 
-def demo_captions(n_rows: int, seed: int) -> Iterator[pa.RecordBatch]:
+def demo_captions(numbers: DataFrame, n_rows: int, seed: int) -> DataFrame:
     """Make captions whose concepts are Zipf-distributed: the k-th most frequent has a 1/k share.
 
-    Gives batches of at most 50,000 rows with the columns url (no two alike) and caption; the same
-    rows for the same arguments.
+    `numbers`: a column of the numbers 0 to n_batches(n_rows) - 1. Gives url (no two alike) and
+    caption; the same rows for the same n_rows and seed.
     """
+    return numbers.mapInArrow(making(n_rows, seed), CAPTIONS_WITH_URL)
+
+
+def n_batches(n_rows: int) -> int:
+    """The batches of 50,000 rows that hold all rows."""
+    return math.ceil(n_rows / BATCH_ROWS)
+
+
+def making(n_rows: int, seed: int) -> BatchFunction:
+    """The function of mapInArrow behind `demo_captions`."""
     synsets, templates = imagenet_synsets("imagenet22k"), imagenet_templates()
-    rng = np.random.default_rng(seed)
-    ranked = rng.permutation(len(synsets))
+    ranked = np.random.default_rng(seed).permutation(len(synsets))
     cumulative = np.cumsum(1.0 / np.arange(1, len(synsets) + 1))
-    for start in range(0, n_rows, BATCH_ROWS):
-        n = min(BATCH_ROWS, n_rows - start)
-        drawn = rng.random((2, n)) * cumulative[-1]
-        first, second = ranked[np.searchsorted(cumulative, drawn)]
-        captions = _captions(synsets, templates, first, second, rng)
-        urls = [f"https://example.org/{row}.jpg" for row in range(start, start + n)]
-        columns = [pa.array(urls, pa.string()), pa.array(captions, pa.string())]
-        yield pa.RecordBatch.from_arrays(columns, [URL, CAPTION])
+
+    def make(numbers: Batches) -> Iterator[pa.RecordBatch]:
+        for number in (n for batch in numbers for n in batch.column(0).to_pylist()):
+            rng = np.random.default_rng([seed, number])  # a batch is the same in any task
+            start = number * BATCH_ROWS
+            n = min(BATCH_ROWS, n_rows - start)
+            drawn = rng.random((2, n)) * cumulative[-1]
+            first, second = ranked[np.searchsorted(cumulative, drawn)]
+            captions = _captions(synsets, templates, first, second, rng)
+            urls = [f"https://example.org/{row}.jpg" for row in range(start, start + n)]
+            columns = [pa.array(urls, pa.string()), pa.array(captions, pa.string())]
+            yield pa.RecordBatch.from_arrays(columns, CAPTIONS_WITH_URL.names)
+
+    return make
 
 
 def _captions(

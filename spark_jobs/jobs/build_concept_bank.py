@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
+from spark_jobs.addresses import absolute_address
 from spark_jobs.concepts.bank import concept_bank
 from spark_jobs.concepts.sources import imagenet, lines, metaclip_json, wordnet, wordnet_names
 from spark_jobs.job import Counts, Job, Run
@@ -56,7 +57,7 @@ class BuildConceptBank(Settings):
     def addresses(self, role: RoleName) -> dict[str, str]:
         """As for all settings; the files of the sources are inputs too."""
         files = [path for source in self.sources if (path := source.partition(":")[2])]
-        named = {f"sources.{i}": path for i, path in enumerate(files)}
+        named = {f"sources.{i}": absolute_address(path) for i, path in enumerate(files)}
         return named if role == "input" else super().addresses(role)
 
 

@@ -21,6 +21,7 @@ from spark_jobs.finding_t import thresholds_of
 from spark_jobs.job import Pipeline, Step
 from spark_jobs.jobs.balance_captions import BalanceCaptions, unnamed_entries
 from spark_jobs.jobs.dedup_captions import DedupCaptions
+from spark_jobs.runs import newest, read_runs
 from spark_jobs.schemas import ENTRY, ENTRY_COUNT, ENTRY_ID, ENTRY_IDS, REASON, UID
 from spark_jobs.settings import Settings
 from spark_jobs.tables import has_table, read_table
@@ -53,13 +54,11 @@ def lines(spark: SparkSession, settings: Explain) -> list[str]:
 
 def last_run(spark: SparkSession, parent: str, job: str, run_id: str | None) -> Row | None:
     """The newest row of `runs` for a job."""
-    address = join_address(parent, "runs")
-    if not has_table(spark, address):
-        raise InputDataError(f"{address}: there is no table of runs")
-    rows = read_table(spark, address, schemas.RUNS).where(F.col(schemas.JOB) == job)
-    if run_id is not None:
-        rows = rows.where(F.col(schemas.RUN_ID) == run_id)
-    return rows.orderBy(F.desc("started")).first()
+    rows = read_runs(spark, parent)
+    if rows is None:
+        raise InputDataError(f"{join_address(parent, 'runs')}: there is no table of runs")
+    rows = rows.where(F.col(schemas.JOB) == job)
+    return newest(rows if run_id is None else rows.where(F.col(schemas.RUN_ID) == run_id))
 
 
 def explain_balance(spark: SparkSession, uid: str, run: Row) -> list[str]:

@@ -11,8 +11,8 @@ from spark_jobs.addresses import parse_address
 from spark_jobs.decisions import decisions
 from spark_jobs.errors import CurationError, InputDataError
 from spark_jobs.ingest.normalise import accepted, caption_rows, rejected, repeated_keys
-from spark_jobs.ingest.presets import PRESETS, InputFormat, column_map
-from spark_jobs.input_files import input_format, read_source
+from spark_jobs.ingest.presets import PRESETS, InputFormat, Preset, column_map
+from spark_jobs.input_files import Source, input_format, read_source
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.schemas import REASON
 from spark_jobs.settings import InputAddress, OutputAddress, Settings, nearest
@@ -29,7 +29,7 @@ class TooManyRejectedError(CurationError):
 class IngestCaptions(Settings):
     """Settings of ingest-captions."""
 
-    input: InputAddress = Field(description="file, folder or glob of captions")
+    input: InputAddress = Field(description="file, folder, glob or table of captions")
     preset: str | None = Field(None, description=f"one of {', '.join(PRESETS)}")
     format: InputFormat | None = Field(None, description="default: the preset's, or by file name")
     columns: dict[str, str] | None = Field(
@@ -62,14 +62,7 @@ class IngestCaptions(Settings):
 def run(run: Run, settings: IngestCaptions) -> Counts:
     """Rows in are always rows out plus rejected; a run that cannot show it fails."""
     preset = PRESETS[settings.preset] if settings.preset else None
-    path = parse_address(settings.input).location
-    source = read_source(
-        run.spark,
-        path,
-        input_format(run.spark, path, settings.format, preset),
-        preset.header if preset else (),
-        preset.items if preset else "plain",
-    )
+    source = _read_input(run, settings, preset)
     mapping = column_map(preset, settings.columns, source.columns)
     rows = caption_rows(
         source.rows,
@@ -94,6 +87,21 @@ def run(run: Run, settings: IngestCaptions) -> Counts:
         _decide(run, run.read(settings.output, schemas.CAPTIONS), n_rejected)
     _refuse_too_many(settings, rows_in, n_rejected)
     return {"rows_in": rows_in, "kept": kept, "rejected": n_rejected, **reasons}
+
+
+def _read_input(run: Run, settings: IngestCaptions, preset: Preset | None) -> Source:
+    """The rows of a table, or of files."""
+    address = parse_address(settings.input)
+    if run.inputs[settings.input].startswith("delta:") or not address.is_path:
+        rows = run.read(settings.input, schemas.EMPTY)
+        return Source(rows, rows)
+    return read_source(
+        run.spark,
+        address.location,
+        input_format(run.spark, address.location, settings.format, preset),
+        preset.header if preset else (),
+        preset.items if preset else "plain",
+    )
 
 
 def _few_repeated_keys(rows: DataFrame) -> list[int] | None:

@@ -6,7 +6,6 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
-from spark_jobs.addresses import parse_address
 from spark_jobs.balancing.entry_count import count_matches
 from spark_jobs.balancing.keep import matches_by_uid
 from spark_jobs.balancing.plan import plan, plan_lines, round_ts, whole_of_sample
@@ -19,7 +18,7 @@ from spark_jobs.folders import write_file
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.jobs.balance_captions import unnamed_entries
 from spark_jobs.schemas import CAPTION, CAPTION_BYTES, EXPECTED_ROWS, UID, T
-from spark_jobs.settings import InputAddress, OutputAddress
+from spark_jobs.settings import InputAddress, OutputAddress, OutputFile
 from spark_jobs.tables import read_table
 from spark_jobs.threshold_settings import LanguageSettings
 
@@ -47,7 +46,7 @@ class PlanBalance(LanguageSettings):
     sample_rows: int = Field(
         1_000_000, ge=100_000, description="rows of the matches to estimate from, at least"
     )
-    picture: str | None = Field(None, description="file for the plan as a picture (SVG)")
+    picture: OutputFile | None = Field(None, description="file for the plan as a picture (SVG)")
     output: OutputAddress = Field(description="the plan, a row per t")
 
 
@@ -87,7 +86,7 @@ def run(run: Run, settings: PlanBalance) -> Counts:
     _write(run, settings, rows)
     if settings.picture is not None:
         picture = plan_picture(rows, counts.get("t"))
-        write_file(parse_address(settings.picture).location, picture)
+        write_file(settings.picture, picture)
     sample.unpersist()
     return counts
 

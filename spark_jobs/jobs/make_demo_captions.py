@@ -1,0 +1,36 @@
+"""make-demo-captions: captions to try things on."""
+
+from pydantic import Field, PositiveInt
+
+from spark_jobs.demo.corpus import demo_captions, n_batches
+from spark_jobs.job import Counts, Job, Run
+from spark_jobs.settings import OutputAddress, Settings
+
+
+class MakeDemoCaptions(Settings):
+    """Settings of make-demo-captions."""
+
+    rows: PositiveInt = Field(300_000, description="captions to make")
+    seed: int = Field(0, description="fixes the captions")
+    output: OutputAddress = Field(description="table with url and caption")
+
+
+def run(run: Run, settings: MakeDemoCaptions) -> Counts:
+    """Make them in batches, each by one task."""
+    n = n_batches(settings.rows)
+    numbers = run.spark.range(0, n, numPartitions=min(n, 64))
+    captions = demo_captions(numbers, settings.rows, settings.seed)
+    return {"rows": run.write(captions, settings.output)}
+
+
+JOB = Job(
+    "make-demo-captions",
+    "Make captions with a long tail of concepts, to try things on.",
+    MakeDemoCaptions,
+    run,
+)
+
+if __name__ == "__main__":
+    from spark_jobs.cli import run_alone
+
+    run_alone(JOB)

@@ -1,0 +1,172 @@
+"""report: one HTML page that shows what the runs behind a table did."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Self
+
+from pydantic import Field, model_validator
+from pyspark.sql import SparkSession
+
+from spark_jobs.addresses import join_address, parse_address, parse_parent
+from spark_jobs.errors import InputDataError
+from spark_jobs.folders import write_file
+from spark_jobs.job import Counts, Job, Run
+from spark_jobs.recipes.planning import PlannedStep, plan_steps
+from spark_jobs.recipes.reading import read_recipe
+from spark_jobs.report.blocks import Block, Examples, Note, Section
+from spark_jobs.report.captions import matches_blocks
+from spark_jobs.report.entries import entry_blocks
+from spark_jobs.report.funnel import funnel_section, key_figures
+from spark_jobs.report.page import Page, render
+from spark_jobs.report.run_tables import runs_section
+from spark_jobs.report_reading import (
+    balanced_examples,
+    duplicate_examples,
+    entry_counts,
+    matches_after,
+    matches_before,
+    matches_per_caption,
+    matches_written,
+    rejected_examples,
+)
+from spark_jobs.run_records import RunRecord, runs_behind
+from spark_jobs.runs import recorded_runs
+from spark_jobs.settings import InputAddress, OutputFile, RoleName, Settings
+
+NO_COUNTS = "No run here counts the captions of entries, so there are no pictures of them."
+
+
+class Report(Settings):
+    """Settings of report."""
+
+    one_of: ClassVar[tuple[str, ...]] = ("table", "run", "recipe")
+
+    table: InputAddress | None = Field(None, description="a table: the runs that led to it")
+    run: str | None = Field(
+        None, description="folder or catalog.schema with the table runs: its newest run"
+    )
+    run_id: str | None = Field(None, description="with run: this one in place of the newest")
+    recipe: str | None = Field(None, description="a recipe that has run: all its steps")
+    variables: dict[str, Any] = Field(
+        default_factory=dict, description="with recipe: what `run` was given by --set"
+    )
+    output: OutputFile | None = Field(
+        None, description="the HTML file; default: report.html beside the table runs"
+    )
+
+    @model_validator(mode="after")
+    def _has_a_place(self) -> Self:
+        if self.output is None and "/" not in self.records():
+            raise ValueError(f"{self.records()} holds only tables: give a file, --output FILE")
+        return self
+
+    def addresses(self, role: RoleName) -> dict[str, str]:
+        """As for all settings; what the runs of a workspace or recipe left is an input too."""
+        if role == "file":
+            return {"output": self.output or f"{self.records()}/report.html"}
+        if role != "input" or self.table is not None:
+            return super().addresses(role)
+        if self.run is not None:
+            return {"run": join_address(self.records(), "runs")}
+        return {
+            f"{step.name}.{key}": address
+            for step in self._steps()
+            for key, address in step.settings.addresses("output").items()
+        }
+
+    def records(self) -> str:
+        """The workspace whose `runs` tells of the table, run or recipe."""
+        if self.workspace is not None:
+            return self.workspace
+        if self.recipe is not None:
+            return self._steps()[0].settings.records()
+        return parse_address(self.table).parent() if self.table else parse_parent(str(self.run))
+
+    def _steps(self) -> list[PlannedStep]:
+        return plan_steps(read_recipe(str(self.recipe)), self.variables)
+
+
+def run(run: Run, settings: Report) -> Counts:
+    """Find the runs, read what they left, write the page."""
+    runs = _runs_to_tell(run.spark, settings, run.workspace)
+    sections = [
+        funnel_section(runs),
+        *_entries_sections(run.spark, runs),
+        *_examples_section(run.spark, runs, run.workspace),
+        runs_section(runs),
+    ]
+    last = runs[-1]
+    title = next(reversed(last.outputs.values()))
+    subtitle = f"{last.job}, run {last.run_id}, {last.started:%Y-%m-%d %H:%M} UTC"
+    content = render(Page(title, subtitle, key_figures(runs), sections))
+    write_file(settings.addresses("file")["output"], content)
+    return {"runs": len(runs)}
+
+
+def _runs_to_tell(spark: SparkSession, settings: Report, workspace: str) -> list[RunRecord]:
+    """The runs, oldest first; earlier reports are not told of."""
+    records = [record for record in recorded_runs(spark, workspace) if record.job != JOB.name]
+    place = join_address(workspace, "runs")
+    if settings.run is not None:
+        named = [r for r in records if settings.run_id in (None, r.run_id)]
+        if not named:
+            wanted = f" with run_id {settings.run_id}" if settings.run_id else ""
+            raise InputDataError(f"{place}: there is no run{wanted}")
+        return runs_behind(records, named[-1].outputs.values())
+    tables = settings.addresses("input").values()
+    runs = runs_behind(records, tables)
+    if not runs:
+        raise InputDataError(f"{place}: no run there wrote {', '.join(tables)}")
+    return runs
+
+
+def _entries_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
+    """A section for each balancing, else for the last run that counted entries."""
+    balanced = [run for run in runs if run.job == "balance-captions"]
+    counted = [run for run in runs if "entry_counts" in run.outputs]
+    told = balanced or counted[-1:]
+    if not told:
+        yield Section("Entries", [Note(NO_COUNTS)])
+    for run in told:
+        title = f"Entries, t = {run.counts['t']:,}" if len(told) > 1 else "Entries"
+        counts = entry_counts(spark, run)
+        blocks = [Note(NO_COUNTS)] if counts is None else entry_blocks(counts)
+        yield Section(title, [*blocks, *_matches_blocks(spark, run)])
+
+
+def _matches_blocks(spark: SparkSession, run: RunRecord) -> list[Block]:
+    if run.job == "balance-captions":
+        before = matches_per_caption(matches_before(spark, run))
+        return matches_blocks(before, matches_per_caption(matches_after(spark, run)))
+    written = matches_written(spark, run)
+    return [] if written is None else matches_blocks(matches_per_caption(written), None)
+
+
+def _examples_section(
+    spark: SparkSession, runs: Sequence[RunRecord], workspace: str
+) -> Iterator[Section]:
+    blocks: list[Examples] = []
+    for run in reversed(runs):
+        if run.job == "balance-captions":
+            kept, dropped = balanced_examples(spark, run)
+            blocks.append(Examples("Kept by balancing", kept))
+            blocks.append(Examples("Dropped by balancing", dropped))
+        elif run.job == "dedup-captions":
+            blocks.append(Examples("Dropped as copies", duplicate_examples(spark, run)))
+        elif run.job == "ingest-captions":
+            blocks.append(Examples("Rejected", rejected_examples(spark, run, workspace)))
+    filled = [block for block in blocks if block.examples]
+    if filled:
+        yield Section("Examples", filled)
+
+
+JOB = Job(
+    "report",
+    "Show what the runs behind a table did, as one HTML page.",
+    Report,
+    run,
+)
+
+if __name__ == "__main__":
+    from spark_jobs.cli import run_alone
+
+    run_alone(JOB)

@@ -1,0 +1,82 @@
+"""run: a recipe's steps, each unless it is up to date."""
+
+from collections.abc import Iterator
+from typing import Self
+
+from pydantic import ConfigDict, Field, model_validator
+from pyspark.sql import SparkSession
+
+from spark_jobs.addresses import parse_address
+from spark_jobs.errors import InputDataError
+from spark_jobs.job import Pipeline, Step
+from spark_jobs.recipes.planning import PlannedStep, plan_steps, select_steps
+from spark_jobs.recipes.reading import read_recipe
+from spark_jobs.settings import Settings
+from spark_jobs.tables import input_version
+
+
+class RunRecipe(Settings):
+    """Settings of run; all others are variables and steps of the recipe."""
+
+    model_config = ConfigDict(extra="allow")
+
+    recipe: str = Field(description="a recipe file, or the name of one that comes along")
+    first: str | None = Field(
+        None, alias="from", description="run only this step and those that follow from it"
+    )
+    only: str | None = Field(None, description="run only this step")
+    dry_run: bool = Field(False, description="only tell which steps would run, and why")
+
+    @model_validator(mode="after")
+    def _can_be_planned(self) -> Self:
+        """Every fault of the recipe is told before a session starts."""
+        if self.first is not None and self.only is not None:
+            raise ValueError("give --from or --only, not both")
+        self.chosen_steps()
+        return self
+
+    def chosen_steps(self) -> list[PlannedStep]:
+        """The steps to run, in order."""
+        recipe = read_recipe(self.recipe)
+        return select_steps(
+            plan_steps(recipe, self.model_extra or {}, self.workspace), self.first, self.only
+        )
+
+
+def steps(spark: SparkSession, settings: RunRecipe) -> Iterator[Step]:
+    """The recipe's steps; inputs from elsewhere must all be there before the first runs."""
+    chosen = settings.chosen_steps()
+    _refuse_missing_inputs(spark, settings.recipe, chosen)
+    for position, step in enumerate(chosen, start=1):
+        place = f"[{position}/{len(chosen)}]"
+        yield Step(step.job, step.settings, step.name, place, step.needs, settings.dry_run)
+
+
+def _refuse_missing_inputs(spark: SparkSession, recipe: str, chosen: list[PlannedStep]) -> None:
+    written = {
+        parse_address(address).location
+        for step in chosen
+        for address in step.settings.addresses("output").values()
+    }
+    for step in chosen:
+        for key, address in step.settings.addresses("input").items():
+            if parse_address(address).location in written:
+                continue
+            try:
+                input_version(spark, address)
+            except InputDataError as fault:
+                raise InputDataError(f"{recipe}: step {step.name}: {key}: {fault}") from None
+
+
+JOB = Pipeline(
+    "run",
+    "Run the steps of a recipe that are not up to date.",
+    RunRecipe,
+    steps,
+    arguments=("recipe",),
+)
+
+if __name__ == "__main__":
+    from spark_jobs.cli import run_alone
+
+    run_alone(JOB)

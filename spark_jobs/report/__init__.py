@@ -1,0 +1,1 @@
+"""What runs did, as one HTML page: sections of figures, tables and examples."""

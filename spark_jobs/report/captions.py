@@ -1,0 +1,47 @@
+"""Matches per caption before and after."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from spark_jobs.report.blocks import Block, Figure, Note
+from spark_jobs.report.charts import AFTER, BEFORE, chart
+
+MOST_MATCHES = 12  # captions with more are counted together
+
+
+def matches_blocks(before: Mapping[int, int], after: Mapping[int, int] | None) -> list[Block]:
+    """Captions by their number of matches; number -> captions, above MOST_MATCHES together."""
+    if not sum(before.values()):
+        return [Note("There are no captions: there is nothing to draw.")]
+    drawn: list[tuple[str, str, Mapping[int, int]]] = [("before", BEFORE, before)]
+    if after is not None and sum(after.values()):
+        drawn.append(("after", AFTER, after))
+    highest = min(MOST_MATCHES + 1, max(n for _, _, counts in drawn for n in counts))
+    numbers = np.arange(highest + 1)
+
+    def draw(axes: Axes) -> None:
+        width = 0.8 / len(drawn)
+        for position, (name, colour, counts) in enumerate(drawn):
+            shares = [counts.get(int(n), 0) / sum(counts.values()) for n in numbers]
+            left = numbers + (position - (len(drawn) - 1) / 2) * width
+            axes.bar(left, shares, width, color=colour, label=name)
+        axes.set_xticks(numbers, [_name(n) for n in numbers])
+        axes.set(xlabel="entries matched", ylabel="share of captions")
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.legend(loc="upper right")
+
+    picture = chart(draw, "Share of captions by the number of entries that they match")
+    told = " ".join(f"{_mean(counts)} {name}." for name, _, counts in drawn)
+    return [Figure("Matches per caption", picture, told)]
+
+
+def _name(n: int) -> str:
+    return str(n) if n <= MOST_MATCHES else f">{MOST_MATCHES}"
+
+
+def _mean(counts: Mapping[int, int]) -> str:
+    empty = counts.get(0, 0) / sum(counts.values())
+    return f"{empty:.1%} of captions match no entry"

@@ -1,0 +1,136 @@
+"""Entry counts before and after balancing (MetaCLIP, Xu et al. 2023, figures 2 and 3)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+from numpy.typing import NDArray
+
+from spark_jobs.report.blocks import Block, Figure, Note, Table, visible
+from spark_jobs.report.charts import AFTER, BEFORE, INK, MARK, chart
+
+_POINTS = 300  # drawn of a curve, evenly spread over a log axis
+
+
+@dataclass(frozen=True)
+class EntryRow:
+    """An entry with its captions before and after; `kept` is None where nothing was balanced."""
+
+    entry: str
+    count: int
+    kept: int | None
+
+
+@dataclass(frozen=True)
+class EntryCounts:
+    """Entries that match at all, most frequent first.
+
+    counts, kept: (n_entries,), the captions of each entry before and after; `kept` is None where
+    nothing was balanced. `ts`: every t in use. `largest`, `rarest`: the ends, with their words.
+    `n_bank`: entries of the bank, also those that match nothing.
+    """
+
+    counts: NDArray[np.int64]
+    kept: NDArray[np.int64] | None
+    ts: Sequence[int]
+    largest: Sequence[EntryRow]
+    rarest: Sequence[EntryRow]
+    n_bank: int
+
+
+def entry_blocks(entries: EntryCounts) -> list[Block]:
+    """Counts by rank, cumulative share, and the entries at both ends."""
+    if not entries.counts.size:
+        return [Note("No entry of the bank occurs in these captions: there is nothing to draw.")]
+    matched = f"{entries.counts.size:,} of {entries.n_bank:,} entries occur in a caption."
+    return [
+        Note(matched),
+        Figure("Captions per entry", _counts_by_rank(entries), _told_of_head(entries)),
+        Figure("Cumulative share of matches", _cumulative_share(entries), _told_of_share(entries)),
+        _ends("Most frequent entries", entries.largest),
+        _ends("Rarest entries that match", entries.rarest),
+    ]
+
+
+def _counts_by_rank(entries: EntryCounts) -> Markup:
+    ranks = _ranks(entries.counts.size)
+
+    def draw(axes: Axes) -> None:
+        axes.plot(ranks, entries.counts[ranks - 1], color=BEFORE, label="before", linewidth=1.8)
+        if entries.kept is not None:
+            kept = entries.kept[ranks - 1]
+            there = kept > 0  # a log axis has no zero
+            axes.plot(ranks[there], kept[there], ".", color=AFTER, label="after", markersize=4)
+        for t in entries.ts[:6]:
+            axes.axhline(t, color=MARK, linewidth=1, linestyle="--")
+            axes.annotate(
+                f"t = {t:,}",
+                (0.01, t),
+                (0, 3),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                color=INK,
+            )
+        axes.set(xscale="log", yscale="log", xlabel="entry, by rank", ylabel="captions")
+        axes.legend(loc="upper right")
+
+    return chart(draw, "Captions per entry by rank, before and after balancing, on log-log axes")
+
+
+def _cumulative_share(entries: EntryCounts) -> Markup:
+    ranks = _ranks(entries.counts.size)
+
+    def draw(axes: Axes) -> None:
+        axes.plot(ranks, _shares(entries.counts)[ranks - 1], color=BEFORE, label="before", lw=1.8)
+        if entries.kept is not None and entries.kept.any():
+            after = _shares(entries.kept)[ranks - 1]
+            axes.plot(ranks, after, color=AFTER, label="after", linewidth=1.8)
+        axes.set(xscale="log", xlabel="entries up to this rank", ylabel="share of matches")
+        axes.set_ylim(0, 1.03)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.legend(loc="upper left")
+
+    return chart(draw, "Share of all matches that the most frequent entries hold together")
+
+
+def _told_of_head(entries: EntryCounts) -> str:
+    if entries.kept is None or len(entries.ts) != 1:
+        return ""
+    head = int((entries.counts > entries.ts[0]).sum())
+    return (
+        f"{head:,} entries occur in more than t = {entries.ts[0]:,} captions: the head. "
+        f"The other {entries.counts.size - head:,} keep all of theirs."
+    )
+
+
+def _told_of_share(entries: EntryCounts) -> str:
+    top = max(1, entries.counts.size // 100)
+    told = f"The top 1 % of entries hold {_share_of(entries.counts, top)} of the matches"
+    if entries.kept is not None and entries.kept.any():
+        told += f", after balancing {_share_of(entries.kept, top)}"
+    return told + "."
+
+
+def _share_of(counts: NDArray[np.int64], top: int) -> str:
+    return f"{_shares(counts)[top - 1]:.1%}"
+
+
+def _shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.asarray(np.cumsum(counts) / counts.sum())
+
+
+def _ranks(n: int) -> NDArray[np.int64]:
+    return np.unique(np.geomspace(1, n, _POINTS).round().astype(np.int64))
+
+
+def _ends(title: str, rows: Sequence[EntryRow]) -> Table:
+    has_kept = any(row.kept is not None for row in rows)
+    columns = ["entry", "captions", *(["kept"] if has_kept else [])]
+    told = [
+        (visible(r.entry, 60), f"{r.count:,}", *([f"{r.kept:,}"] if r.kept is not None else []))
+        for r in rows
+    ]
+    return Table(title, columns, told)

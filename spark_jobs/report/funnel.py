@@ -1,0 +1,52 @@
+"""How many rows each step left."""
+
+from collections.abc import Sequence
+
+from spark_jobs.report.blocks import Bar, Bars, Note, Section
+from spark_jobs.run_records import RunRecord
+
+# What the rows that a job leaves are called, and under which name they are counted.
+_LEFT = {
+    "ingest-captions": ("accepted", "kept"),
+    "dedup-captions": ("unique", "kept"),
+    "match-concepts": ("matched", "matched"),
+    "balance-captions": ("kept", "kept"),
+}
+_NO_REASONS = {"rows_in", "kept", "matched", "matches", "entries", "t", "dropped", "rejected"}
+
+
+def funnel_section(runs: Sequence[RunRecord]) -> Section:
+    """From the rows read to the rows kept, with the losses of each step."""
+    stages = [run for run in runs if run.job in _LEFT and _LEFT[run.job][1] in run.counts]
+    if not stages:
+        return Section("Rows", [Note("No step of these runs counts captions.")])
+    read = stages[0].counts["rows_in"]
+    bars = [Bar("read", f"{read:,}", 1.0 if read else 0.0)]
+    for run in stages:
+        label, name = _LEFT[run.job]
+        left = run.counts[name]
+        bars.append(Bar(label, f"{left:,}", left / read if read else 0.0, _lost(run.counts, left)))
+    return Section("Rows", [Bars("Captions after each step", bars)])
+
+
+def key_figures(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
+    """The numbers that one looks for first: (number, what it counts)."""
+    stages = [run for run in runs if run.job in _LEFT and _LEFT[run.job][1] in run.counts]
+    if not stages:
+        return []
+    label, name = _LEFT[stages[-1].job]
+    read, left = stages[0].counts["rows_in"], stages[-1].counts[name]
+    share = [(f"{left / read:.1%}", "of those read")] if read else []
+    ts = [(f"{run.counts['t']:,}", "t") for run in runs if "t" in run.counts][-1:]
+    return [(f"{read:,}", "captions read"), (f"{left:,}", f"captions {label}"), *share, *ts]
+
+
+def _lost(counts: dict[str, int], left: int) -> str:
+    lost = counts["rows_in"] - left
+    reasons = [
+        f"{name.replace('_', ' ')} {n:,}"
+        for name, n in counts.items()
+        if name not in _NO_REASONS and n and n < lost
+    ]
+    told = f" ({', '.join(reasons)})" if reasons else ""
+    return f"{lost:,} fewer{told}" if lost else ""

@@ -1,0 +1,32 @@
+"""Which runs a report tells of: settings, versions, counts."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from spark_jobs.report.blocks import Block, Section, Table
+from spark_jobs.run_records import RunRecord
+
+
+def runs_section(runs: Sequence[RunRecord]) -> Section:
+    """When each run started, its id, and what it was given."""
+    columns = ["job", "run", "started (UTC)", "code", "seconds"]
+    rows = [
+        (r.job, r.run_id, f"{r.started:%Y-%m-%d %H:%M:%S}", r.code, f"{r.seconds:,.1f}")
+        for r in runs
+    ]
+    blocks: list[Block] = [Table("Runs", columns, rows, first_number=4)]
+    blocks += [_given(run) for run in runs]
+    return Section("Runs and settings", blocks, folds=True)
+
+
+def _given(run: RunRecord) -> Table:
+    settings = [(name, _text(value)) for name, value in run.settings.items() if value is not None]
+    versions = [(f"{address}", f"version {version}") for address, version in run.inputs.items()]
+    return Table(run.job, ["setting or input", "value"], [*settings, *versions], first_number=2)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value) if isinstance(value, Mapping | list | bool) else str(value)

@@ -1,0 +1,61 @@
+"""Which runs led to a table: from the table back to the first input, by the table `runs`."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from pyspark.sql import Row
+
+from spark_jobs.addresses import parse_address
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A row of the table `runs`, with its JSON read.
+
+    `inputs`: address -> version. `outputs`: setting -> address. `started` is in UTC.
+    """
+
+    run_id: str
+    job: str
+    settings: dict[str, Any]
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+    counts: dict[str, int]
+    code: str
+    started: datetime
+    seconds: float
+
+    @classmethod
+    def of_row(cls, row: Row) -> Self:
+        """Read a row of schemas.RUNS."""
+        read = {name: json.loads(row[name]) for name in ("settings", "inputs", "outputs", "counts")}
+        plain = {name: row[name] for name in ("run_id", "job", "code", "seconds")}
+        return cls(**read, **plain, started=row["started"].astimezone(UTC))
+
+
+def runs_behind(records: Sequence[RunRecord], addresses: Iterable[str]) -> list[RunRecord]:
+    """The runs that wrote these tables and all that these were made from, oldest first.
+
+    A run has read what the last run before it wrote at the address.
+    """
+    found: dict[int, RunRecord] = {}
+    wanted = [(parse_address(address).location, len(records)) for address in addresses]
+    while wanted:
+        location, before = wanted.pop()
+        position = _writer(records, location, before)
+        if position is not None and position not in found:
+            record = found[position] = records[position]
+            wanted += [(parse_address(address).location, position) for address in record.inputs]
+    return [found[position] for position in sorted(found)]
+
+
+def _writer(records: Sequence[RunRecord], location: str, before: int) -> int | None:
+    """The position of the last run, of those before a position, that wrote at the location."""
+    for position in range(before - 1, -1, -1):
+        written = records[position].outputs.values()
+        if location in (parse_address(address).location for address in written):
+            return position
+    return None
