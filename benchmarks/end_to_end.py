@@ -66,7 +66,8 @@ def jobs(
     captions, raw = caption_table(spark, folder, rows), raw_captions(spark, folder, rows)
     out = str(folder / "out")
     counted = {"captions": captions, "bank": bank, "entry_counts": f"{out}/entry_counts"}
-    curated = {"input": raw, "bank": bank, "t": 200, "dedup": "none", "output": f"{out}/curated"}
+    curated = {"input": raw, "bank": bank, "t": 200, "dedup": "none", "report": False}
+    curated |= {"output": f"{out}/curated"}
     return {
         "read": partial(reading_pass, spark, captions),
         "counts only": partial(run_job, "match_concepts", **counted),

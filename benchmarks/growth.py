@@ -65,6 +65,7 @@ def growth(spark: SparkSession, folder: Path, made: Path) -> list[dict[str, Any]
             bank=str(made / "bank_20000.json"),
             t=200,
             dedup="none",
+            report=False,
             output=f"{out}/curated",
         ),
     }

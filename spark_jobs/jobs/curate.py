@@ -12,7 +12,13 @@ from spark_jobs.addresses import join_address, parse_parent
 from spark_jobs.ingest.presets import InputFormat
 from spark_jobs.ingest.text_rules import FrontEnd
 from spark_jobs.job import Pipeline, Step
-from spark_jobs.jobs import balance_captions, dedup_captions, ingest_captions, match_concepts
+from spark_jobs.jobs import (
+    balance_captions,
+    dedup_captions,
+    ingest_captions,
+    match_concepts,
+    report,
+)
 from spark_jobs.schemas import URL
 from spark_jobs.settings import Settings
 from spark_jobs.tables import input_version, read_table
@@ -35,13 +41,16 @@ class Curate(ThresholdSettings):
     decisions: bool = Field(
         False, description="add a row per caption and step to the table decisions: why it stayed"
     )
+    report: bool = Field(
+        True, description="write report.html beside the tables, where these lie in a folder"
+    )
 
 
 _BALANCING = set(ThresholdSettings.model_fields) - set(Settings.model_fields)
 
 
 def steps(spark: SparkSession, settings: Curate) -> Iterator[Step]:
-    """Ingest -> dedup -> match -> balance."""
+    """Ingest -> dedup -> match -> balance -> report."""
     parent = parse_parent(settings.output)
 
     def table(name: str) -> str:
@@ -100,6 +109,10 @@ def steps(spark: SparkSession, settings: Curate) -> Iterator[Step]:
             workspace=workspace,
         ),
     )
+    if settings.report and "/" in parent:
+        file = f"{parent}/report.html"
+        told = report.Report(table=table("balanced_captions"), output=file, workspace=workspace)
+        yield Step(report.JOB, told)
 
 
 def _dedup_by(

@@ -14,7 +14,7 @@ from spark_jobs.recipes.planning import PlannedStep, plan_steps
 from spark_jobs.recipes.reading import read_recipe
 from spark_jobs.report.blocks import Block, Examples, Note, Section
 from spark_jobs.report.captions import matches_blocks
-from spark_jobs.report.entries import entry_blocks
+from spark_jobs.report.entries import entry_pictures, entry_tables
 from spark_jobs.report.funnel import funnel_section, key_figures
 from spark_jobs.report.page import Page, render
 from spark_jobs.report.run_tables import runs_section
@@ -33,6 +33,7 @@ from spark_jobs.runs import recorded_runs
 from spark_jobs.settings import InputAddress, OutputFile, RoleName, Settings
 
 NO_COUNTS = "No run here counts the captions of entries, so there are no pictures of them."
+CHIPS = "Below a caption its entries, each with the number of captions that it occurs in."
 
 
 class Report(Settings):
@@ -95,8 +96,9 @@ def run(run: Run, settings: Report) -> Counts:
         runs_section(runs),
     ]
     last = runs[-1]
-    title = next(reversed(last.outputs.values()))
-    subtitle = f"{last.job}, run {last.run_id}, {last.started:%Y-%m-%d %H:%M} UTC"
+    place = last.outputs.get("output") or next(iter(last.outputs.values()))
+    title = place.rpartition("/")[2] if "/" in place else place
+    subtitle = f"{place}: {last.job}, run {last.run_id}, {last.started:%Y-%m-%d %H:%M} UTC"
     content = render(Page(title, subtitle, key_figures(runs), sections))
     write_file(settings.addresses("file")["output"], content)
     return {"runs": len(runs)}
@@ -129,8 +131,9 @@ def _entries_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterato
     for run in told:
         title = f"Entries, t = {run.counts['t']:,}" if len(told) > 1 else "Entries"
         counts = entry_counts(spark, run)
-        blocks = [Note(NO_COUNTS)] if counts is None else entry_blocks(counts)
-        yield Section(title, [*blocks, *_matches_blocks(spark, run)])
+        pictures = [Note(NO_COUNTS)] if counts is None else entry_pictures(counts)
+        tables = [] if counts is None else entry_tables(counts)
+        yield Section(title, [*pictures, *_matches_blocks(spark, run), *tables])
 
 
 def _matches_blocks(spark: SparkSession, run: RunRecord) -> list[Block]:
@@ -156,7 +159,7 @@ def _examples_section(
             blocks.append(Examples("Rejected", rejected_examples(spark, run, workspace)))
     filled = [block for block in blocks if block.examples]
     if filled:
-        yield Section("Examples", filled)
+        yield Section("Examples", [Note(CHIPS), *filled])
 
 
 JOB = Job(

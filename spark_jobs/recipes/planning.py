@@ -31,7 +31,7 @@ class PlannedStep:
 
 @dataclass
 class _Draft:
-    """What the steps of a recipe have turned out to be so far, and what is wrong with them."""
+    """A recipe with its changes, and what has turned out to be wrong with it so far."""
 
     recipe: Recipe
     variables: dict[str, Any]
@@ -55,7 +55,6 @@ def plan_steps(
     step.
     """
     draft = _apply(recipe, changes)
-    draft.stop_on_faults()
     tables = _table_names(draft)
     planned = [_settle(draft, name, tables, workspace) for name in draft.steps]
     draft.stop_on_faults()
@@ -95,8 +94,14 @@ def _apply(recipe: Recipe, changes: Mapping[str, Any]) -> _Draft:
             draft.faults.append(f"step {name}: expected --set {name}.<setting>=value")
         else:
             draft.steps[name] = merge(draft.steps[name], value)
-    for name, said in draft.steps.items():
-        draft.faults += [f"step {name}: {fault}" for fault in _faults_of_step(name, said)]
+    unusable = [
+        f"step {name}: {fault}"
+        for name, said in draft.steps.items()
+        for fault in _faults_of_step(name, said)
+    ]
+    draft.faults += unusable
+    if unusable:  # the other steps may need these, and would be blamed for it
+        draft.stop_on_faults()
     return draft
 
 

@@ -9,15 +9,15 @@ from matplotlib.ticker import PercentFormatter
 from spark_jobs.report.blocks import Block, Figure, Note
 from spark_jobs.report.charts import AFTER, BEFORE, chart
 
-MOST_MATCHES = 12  # captions with more are counted together
+MOST_MATCHES = 10  # captions with more are counted together
 
 
 def matches_blocks(before: Mapping[int, int], after: Mapping[int, int] | None) -> list[Block]:
     """Captions by their number of matches; number -> captions, above MOST_MATCHES together."""
-    if not sum(before.values()):
+    if not any(before.values()):
         return [Note("There are no captions: there is nothing to draw.")]
     drawn: list[tuple[str, str, Mapping[int, int]]] = [("before", BEFORE, before)]
-    if after is not None and sum(after.values()):
+    if after is not None and any(after.values()):
         drawn.append(("after", AFTER, after))
     highest = min(MOST_MATCHES + 1, max(n for _, _, counts in drawn for n in counts))
     numbers = np.arange(highest + 1)
@@ -34,14 +34,14 @@ def matches_blocks(before: Mapping[int, int], after: Mapping[int, int] | None) -
         axes.legend(loc="upper right")
 
     picture = chart(draw, "Share of captions by the number of entries that they match")
-    told = " ".join(f"{_mean(counts)} {name}." for name, _, counts in drawn)
+    shares = ", ".join(f"{_share_without(counts):.1%} {name}" for name, _, counts in drawn)
+    told = f"Captions without a match: {shares}."
     return [Figure("Matches per caption", picture, told)]
 
 
 def _name(n: int) -> str:
-    return str(n) if n <= MOST_MATCHES else f">{MOST_MATCHES}"
+    return str(n) if n <= MOST_MATCHES else f"{MOST_MATCHES + 1}+"
 
 
-def _mean(counts: Mapping[int, int]) -> str:
-    empty = counts.get(0, 0) / sum(counts.values())
-    return f"{empty:.1%} of captions match no entry"
+def _share_without(counts: Mapping[int, int]) -> float:
+    return counts.get(0, 0) / sum(counts.values())

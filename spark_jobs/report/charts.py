@@ -50,7 +50,7 @@ def _colour_legend(axes: Axes) -> None:
 
 def numbered(picture: Markup, number: int) -> Markup:
     """The picture with ids that no other of the page has."""
-    text = re.sub(r'\sid="([^"]+)"', rf' id="c{number}-\1"', picture)
+    text = re.sub(r'\sid="([^"]+)"', rf' id="c{number}-\1"', str(picture))
     return Markup(re.sub(r'(url\(|href=")#', rf"\1#c{number}-", text))
 
 

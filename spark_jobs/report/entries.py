@@ -41,8 +41,8 @@ class EntryCounts:
     n_bank: int
 
 
-def entry_blocks(entries: EntryCounts) -> list[Block]:
-    """Counts by rank, cumulative share, and the entries at both ends."""
+def entry_pictures(entries: EntryCounts) -> list[Block]:
+    """Counts by rank, and the cumulative share of matches."""
     if not entries.counts.size:
         return [Note("No entry of the bank occurs in these captions: there is nothing to draw.")]
     matched = f"{entries.counts.size:,} of {entries.n_bank:,} entries occur in a caption."
@@ -50,6 +50,15 @@ def entry_blocks(entries: EntryCounts) -> list[Block]:
         Note(matched),
         Figure("Captions per entry", _counts_by_rank(entries), _told_of_head(entries)),
         Figure("Cumulative share of matches", _cumulative_share(entries), _told_of_share(entries)),
+    ]
+
+
+def entry_tables(entries: EntryCounts) -> list[Block]:
+    """Head and tail, and the entries at both ends."""
+    if not entries.counts.size:
+        return []
+    return [
+        *([_head_and_tail(entries)] if len(entries.ts) == 1 else []),
         _ends("Most frequent entries", entries.largest),
         _ends("Rarest entries that match", entries.rarest),
     ]
@@ -124,6 +133,19 @@ def _shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 
 def _ranks(n: int) -> NDArray[np.int64]:
     return np.unique(np.geomspace(1, n, _POINTS).round().astype(np.int64))
+
+
+def _head_and_tail(entries: EntryCounts) -> Table:
+    is_head = entries.counts > entries.ts[0]
+    named = [(f"head: more than {entries.ts[0]:,} captions", is_head), ("tail", ~is_head)]
+    series = [entries.counts, *([] if entries.kept is None else [entries.kept])]
+    rows = [
+        (name, f"{chosen.sum():,}", *(f"{counts[chosen].sum():,}" for counts in series))
+        for name, chosen in named
+    ]
+    shares = [f"{c[~is_head].sum() / c.sum():.1%}" if c.sum() else "-" for c in series]
+    columns = ["", "entries", "matches", *(["kept"] if len(series) > 1 else [])]
+    return Table("Head and tail", columns, [*rows, ("share of matches in the tail", "", *shares)])
 
 
 def _ends(title: str, rows: Sequence[EntryRow]) -> Table:

@@ -22,10 +22,14 @@ def funnel_section(runs: Sequence[RunRecord]) -> Section:
         return Section("Rows", [Note("No step of these runs counts captions.")])
     read = stages[0].counts["rows_in"]
     bars = [Bar("read", f"{read:,}", 1.0 if read else 0.0)]
+    matched: dict[int, int] = {}  # rows in -> those of them that match, which balancing takes on
     for run in stages:
         label, name = _LEFT[run.job]
-        left = run.counts[name]
-        bars.append(Bar(label, f"{left:,}", left / read if read else 0.0, _lost(run.counts, left)))
+        left, rows_in = run.counts[name], run.counts["rows_in"]
+        lost = _lost(run.counts, matched.get(rows_in, rows_in) - left)
+        bars.append(Bar(label, f"{left:,}", left / read if read else 0.0, lost))
+        if label == "matched":
+            matched[rows_in] = left
     return Section("Rows", [Bars("Captions after each step", bars)])
 
 
@@ -41,8 +45,7 @@ def key_figures(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
     return [(f"{read:,}", "captions read"), (f"{left:,}", f"captions {label}"), *share, *ts]
 
 
-def _lost(counts: dict[str, int], left: int) -> str:
-    lost = counts["rows_in"] - left
+def _lost(counts: dict[str, int], lost: int) -> str:
     reasons = [
         f"{name.replace('_', ' ')} {n:,}"
         for name, n in counts.items()

@@ -63,7 +63,7 @@ def test_a_floor_takes_the_lowest_draws_of_each_entry_that_is_short(
 ):
     outcome = captionlake(
         *arguments(tables, tmp_path),
-        *("--t", 100, "--floor", 100, "--decisions", "true"),
+        *("--t", 100, "--floor", 100, "--decisions"),
         *("--probabilities", tmp_path / "probabilities"),
     )
     rows = (
@@ -117,7 +117,7 @@ def test_languages_get_the_published_t_and_probabilities(captionlake, spark, cas
     frame.selectExpr("uid", "uid caption").write.format("delta").save(str(tmp_path / "captions"))
     outcome = captionlake(
         *arguments(tmp_path, tmp_path),
-        *("--entry-counts", tmp_path / "counts", "--t", 20, "--by-language", "true"),
+        *("--entry-counts", tmp_path / "counts", "--t", 20, "--by-language"),
         *("--probabilities", tmp_path / "probabilities"),
     )
     assert outcome.exit_code == 0, outcome.stderr
@@ -134,7 +134,7 @@ def test_languages_get_the_published_t_and_probabilities(captionlake, spark, cas
 
 
 def test_a_bank_without_languages_cannot_be_balanced_by_them(captionlake, tables, tmp_path):
-    outcome = captionlake(*arguments(tables, tmp_path), "--t", 9, "--by-language", "true")
+    outcome = captionlake(*arguments(tables, tmp_path), "--t", 9, "--by-language")
     assert outcome.exit_code == 3
     assert "reference_language = 'en': the entries are of no language" in outcome.error
 

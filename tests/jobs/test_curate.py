@@ -19,7 +19,7 @@ Curated = Callable[..., Summary]
 @pytest.fixture
 def run_curate(spark: SparkSession) -> Curated:
     def run(**settings: object) -> Summary:
-        return execute(curate.JOB, curate.Curate(**settings), say=lambda line: None)
+        return execute(curate.JOB, curate.Curate(**settings, report=False), say=lambda line: None)
 
     return run
 

@@ -193,7 +193,7 @@ def test_a_csv_record_with_other_fields_than_the_header_is_rejected_whole(
     (tmp_path / "in.csv").write_text('n,caption\n1,a cat\n2\n3,"a, dog",é\n4,"a ""newt"""\n')
     outcome = captionlake(
         *("ingest-captions", "--input", tmp_path / "in.csv", "--output", tmp_path / "out"),
-        *("--carry", "false"),
+        "--no-carry",
     )
     counts = {"rows_in": 4, "kept": 2, "rejected": 2, "wrong_number_of_fields": 2}
     assert outcome.summary["counts"] == counts

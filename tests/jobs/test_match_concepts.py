@@ -47,10 +47,8 @@ def test_counts_alone_are_those_of_the_stored_matches(
 def test_matches_with_captions_are_balanced_as_by_a_join(
     captionlake, spark: SparkSession, inputs: list[object], tmp_path: Path
 ):
-    for name, carry in (("matches", False), ("both", True)):
-        outcome = captionlake(
-            *("match-concepts", *inputs, "--carry", carry, "--output", tmp_path / name)
-        )
+    for name, carry in (("matches", "--no-carry"), ("both", "--carry")):
+        outcome = captionlake(*("match-concepts", *inputs, carry, "--output", tmp_path / name))
         assert outcome.exit_code == 0, outcome.stderr
     captions, both = read(spark, tmp_path / "captions"), read(spark, tmp_path / "both")
     assert both.columns == ["uid", "caption", "score", "entry_ids"]

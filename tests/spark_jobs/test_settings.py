@@ -8,6 +8,7 @@ from spark_jobs.errors import SettingsError
 from spark_jobs.jobs import curate
 from spark_jobs.jobs.balance_captions import BalanceCaptions
 from spark_jobs.jobs.build_concept_bank import BuildConceptBank
+from spark_jobs.jobs.explain import Explain
 from spark_jobs.settings import load_settings
 
 GIVEN = {"captions": "/c", "matches": "/m", "output": "/o"}
@@ -75,8 +76,27 @@ def test_a_setting_without_value_is_refused() -> None:
 
 @pytest.mark.parametrize("text", ["12345678901234567890123456789012", "1e5", "yes", "null", "[x"])
 def test_text_stays_as_it_was_typed(text: str) -> None:
-    settings = load(overrides=[f"workspace={text}"], t="5", captions=text)
-    assert (settings.captions, settings.workspace) == (text, text)
+    given = {"uid": text, "run": "/r"}
+    settings = load_settings(Explain, "explain", None, [f"run_id={text}"], given)
+    assert (settings.uid, settings.run_id) == (text, text)
+
+
+def test_addresses_read_the_same_from_any_folder(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = load(t="5", captions="./c", matches="parquet:m", output="main.x.y", workspace=".")
+    assert settings.captions == f"{tmp_path}/c"
+    assert settings.matches == f"parquet:{tmp_path}/m"
+    assert settings.output == "main.x.y"
+    assert settings.workspace == str(tmp_path)
+
+
+def test_every_address_that_is_none_is_told_with_the_other_faults() -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(t="0", captions="c", output="")
+    told = str(raised.value)
+    assert "setting 'captions' = 'c': address 'c' is neither a path nor schema.table" in told
+    assert "setting 'output' = '': an address is empty" in told
+    assert "setting 't' = 0" in told
 
 
 def test_lists_and_maps_are_yaml() -> None:

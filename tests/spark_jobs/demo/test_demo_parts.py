@@ -5,7 +5,7 @@ import collections
 import pandas as pd
 import pyarrow as pa
 
-from spark_jobs.demo.corpus import demo_captions
+from spark_jobs.demo.corpus import making, n_batches
 from spark_jobs.demo.summary import head_and_tail, summary_lines
 from spark_jobs.demo.templates import imagenet_templates
 
@@ -17,15 +17,27 @@ def test_there_are_the_80_templates() -> None:
     assert "a photo of a {}." in templates
 
 
+def made(n_rows: int, seed: int, numbers: list[int] | None = None) -> pa.Table:
+    """The captions of the given batches, else of all."""
+    every = list(range(n_batches(n_rows))) if numbers is None else numbers
+    given = pa.record_batch([pa.array(every, pa.int64())], names=["id"])
+    return pa.Table.from_batches(making(n_rows, seed)([given]))
+
+
 def test_same_seed_same_captions_other_seed_others() -> None:
-    first, again, other = (pa.Table.from_batches(demo_captions(60_000, seed)) for seed in (0, 0, 1))
+    first, again, other = (made(60_000, seed) for seed in (0, 0, 1))
     assert first.num_rows == 60_000
+    assert len(set(first["url"].to_pylist())) == 60_000
     assert first.equals(again)
     assert not first.equals(other)
 
 
+def test_a_batch_is_the_same_in_whichever_task_it_is_made() -> None:
+    assert made(60_000, 0, [1]).equals(made(60_000, 0).slice(50_000))
+
+
 def test_concepts_have_a_head_and_a_long_tail() -> None:
-    captions = pa.Table.from_batches(demo_captions(60_000, 0))["caption"].to_pylist()
+    captions = made(60_000, 0)["caption"].to_pylist()
     words = collections.Counter(word for caption in captions for word in set(caption.split()))
     counts = sorted(words.values(), reverse=True)
     assert counts[0] > 10_000
