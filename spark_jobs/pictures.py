@@ -12,8 +12,17 @@ from matplotlib.figure import Figure
 _STYLE: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "captionlake", "font.size": 10}
 
 
-def svg(draw: Callable[[list[Axes]], None], *, size: tuple[float, float], rows: int = 1) -> str:
-    """Draw on `rows` axes, one above the other with one x axis; `size` in inches."""
+def svg(
+    draw: Callable[[list[Axes]], None],
+    *,
+    size: tuple[float, float],
+    rows: int = 1,
+    transparent: bool = False,
+) -> str:
+    """Draw on `rows` axes, one above the other with one x axis; `size` in inches.
+
+    `transparent`: without a ground of its own, for a page that has one.
+    """
     with rc_context(_STYLE):
         figure = Figure(figsize=size, layout="constrained")
         axes = list(figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0])
@@ -21,5 +30,5 @@ def svg(draw: Callable[[list[Axes]], None], *, size: tuple[float, float], rows: 
         for each in axes:
             each.spines[["top", "right"]].set_visible(False)
         content = io.BytesIO()
-        figure.savefig(content, format="svg", metadata={"Date": None}, transparent=True)
+        figure.savefig(content, format="svg", metadata={"Date": None}, transparent=transparent)
     return content.getvalue().decode()

@@ -23,7 +23,7 @@ def chart(draw: Callable[[Axes], None], told: str) -> Markup:
         draw(axes[0])
         _colour_legend(axes[0])
 
-    text = svg(on_one, size=_SIZE)
+    text = svg(on_one, size=_SIZE, transparent=True)
     text = text[text.index("<svg") :]
     for colour, variable in _VARIABLES.items():
         text = text.replace(colour, f"var(--{variable})")

@@ -208,6 +208,10 @@ def test_empty_input_gives_empty_tables(captionlake, spark: SparkSession, tmp_pa
     assert outcome.exit_code == 0
     assert outcome.summary["counts"]["match-concepts"]["matches"] == 0
     assert spark.read.format("delta").load(str(out / "balanced_captions")).count() == 0
+    report = (out / "report.html").read_text()
+    assert "No entry of the bank occurs in these captions" in report
+    assert "There are no captions" in report
+    assert "<svg" not in report
 
 
 def test_more_rejected_rows_than_allowed_end_with_code_4(captionlake, tmp_path):

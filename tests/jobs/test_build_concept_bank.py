@@ -29,7 +29,7 @@ def test_without_parity_faulty_entries_are_in_rejected(captionlake, spark, tmp_p
     (tmp_path / "b.txt").write_text("cat\ncat\nu.s.\n")
     outcome = captionlake(
         *("build-concept-bank", "--sources", f"[imagenet1k, 'lines:{tmp_path / 'b.txt'}']"),
-        *("--parity", "false", "--output", tmp_path / "bank"),
+        *("--no-parity", "--output", tmp_path / "bank"),
     )
     counts = outcome.summary["counts"]
     bank = spark.read.format("delta").load(str(tmp_path / "bank"))
@@ -50,7 +50,7 @@ def test_a_bank_given_as_it_is_keeps_its_faults_and_tells_them(captionlake, tmp_
     (tmp_path / "b.txt").write_text("cat\n\ncat\nu.s.\n")
     outcome = captionlake(
         *("curate", tmp_path / "captions.txt", "--bank", tmp_path / "b.txt"),
-        *("--output", tmp_path / "out"),
+        *("--output", tmp_path / "out", "--no-report"),
     )
     assert outcome.summary["counts"]["match-concepts"]["entries"] == 4
     assert "(1 duplicate, 1 empty, 1 never matches)" in caplog.text

@@ -118,6 +118,10 @@ class TestRealWebCaptions:
         after = {r["entry_id"]: r["kept_count"] for r in rows(spark, folder, "entry_probabilities")}
         assert {e: n for e, n in after.items() if n} == counted
 
+    def test_the_report_is_there(self, summary: Summary) -> None:
+        assert summary.report is not None
+        assert "4,99" in Path(summary.report).read_text(encoding="utf-8")
+
     def test_each_commit_and_the_runs_table_name_the_run(
         self, spark: SparkSession, folder: Path, summary: Summary
     ) -> None:
@@ -125,8 +129,8 @@ class TestRealWebCaptions:
         for table in OUTPUTS:
             history = spark.sql(f"DESCRIBE HISTORY delta.`{folder / table}`").collect()
             assert json.loads(history[0].userMetadata)["run_id"] in recorded
-        last = recorded[summary.run_id]
-        assert last["job"] == "balance-captions"
+        balance = next(s for s in summary.steps if s["job"] == "balance-captions")
+        last = recorded[balance["run_id"]]
         assert json.loads(last["inputs"])[str(folder / "matches")] == "delta:0"
 
 
@@ -135,6 +139,7 @@ def blip_captions(real_data: Path) -> list[str]:
     return [row["caption"] for file in files for row in json.loads(file.read_text())]
 
 
+@pytest.mark.slow
 def test_blip_captions_are_deduplicated_and_counted_as_by_hand(
     spark: SparkSession, real_data: Path, cases: Path, tmp_path: Path, run_curate: Curated
 ) -> None:

@@ -25,6 +25,7 @@ def curated(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Pa
         bank=str(folder / "bank.txt"),
         t=30,
         decisions=True,
+        report=False,
         output=str(folder / "out"),
     )
     execute(curate.JOB, settings, say=lambda line: None)

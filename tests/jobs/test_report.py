@@ -131,21 +131,6 @@ def test_a_report_of_a_run_of_a_workspace(captionlake, spark, curated: Path, tmp
     assert outcome.summary["counts"] == {"runs": 4}
 
 
-def test_an_empty_table_has_a_page_too(captionlake, tmp_path):
-    (tmp_path / "bank.txt").write_text("cat\n")
-    pq.write_table(pa.table({"caption": pa.array([], pa.string())}), tmp_path / "in.parquet")
-    outcome = captionlake(
-        *("curate", tmp_path / "in.parquet", "--bank", tmp_path / "bank.txt"),
-        *("--output", tmp_path / "out"),
-    )
-    assert outcome.exit_code == 0, outcome.stderr
-    told = Page(tmp_path / "out/report.html")
-    assert "read 0" in told.text
-    assert "No entry of the bank occurs in these captions" in told.text
-    assert "There are no captions" in told.text
-    assert "svg" not in told.tags
-
-
 def test_what_is_not_there_is_one_line(captionlake, curated: Path, tmp_path, spark):
     def error(*arguments: object) -> str:
         outcome = captionlake("report", *arguments)

@@ -159,7 +159,7 @@ class TestRecords:
         for row in found:
             assert row.keep_probability == pytest.approx(1 - missed[row.uid], abs=1e-12)
 
-    @pytest.mark.parametrize("form", ["json", "jsonl"])
+    @pytest.mark.parametrize("form", [pytest.param("json", marks=pytest.mark.slow), "jsonl"])
     def test_records_go_through_ingest_and_balance(
         self, captionlake, spark: SparkSession, case: Path, expected: dict, tmp_path, form
     ):
@@ -226,6 +226,7 @@ def test_ids_of_a_table_are_checked(captionlake, spark: SparkSession, tmp_path: 
     assert "'caption' is string, expected an array of whole numbers" in refused.error
 
 
+@pytest.mark.slow
 def test_records_without_ids_are_matched_per_text_and_balanced_as_one(
     captionlake, spark: SparkSession, tmp_path: Path
 ):

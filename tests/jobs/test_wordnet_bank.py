@@ -31,6 +31,7 @@ def synsets(files: dict[str, bytes]) -> list[Synset]:
     return wordnet_synsets(files, "wordnet")
 
 
+@pytest.mark.slow
 def test_wordnet_after_another_source_keeps_provenance_and_glosses(
     captionlake, spark: SparkSession, wordnet: Path, tmp_path: Path
 ):
