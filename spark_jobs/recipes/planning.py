@@ -185,7 +185,7 @@ def _in_order(recipe: Recipe, steps: list[PlannedStep]) -> list[PlannedStep]:
     writers = _writers(recipe, steps)
     needs = {step.name: _needs(step, writers) for step in steps}
     try:
-        TopologicalSorter(needs).prepare()
+        TopologicalSorter({name: sorted(of) for name, of in needs.items()}).prepare()
     except CycleError as fault:
         cycle = " -> ".join(fault.args[1])
         raise SettingsError(f"{recipe.file}: steps need each other: {cycle}") from None
