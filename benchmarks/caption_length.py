@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from benchmarks import inputs
 from benchmarks.measuring import interleaved, report
-from udfs.text.metaclip_match import match_captions
+from udfs.text.token_match import match_captions
 from udfs.text.token_trie import build_token_trie
 
 BYTES = 16 << 20

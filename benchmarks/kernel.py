@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from benchmarks import inputs, matchers
 from benchmarks.measuring import interleaved, median_ratio, report
-from udfs.text.metaclip_match import match_captions
+from udfs.text.token_match import match_captions
 from udfs.text.token_trie import build_token_trie
 
 ROWS = 50_000

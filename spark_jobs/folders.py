@@ -1,7 +1,7 @@
 """The one place that writes folders of plain files, for those who read no tables."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pyarrow.fs as pafs
 from pyspark.sql import DataFrame
@@ -65,6 +65,25 @@ def write_file(location: str, content: bytes) -> None:
             stream.write(content)
     except (OSError, ValueError) as fault:
         raise OutputTableError(f"output {location}: cannot be written ({fault})") from None
+
+
+def write_file_in_parts(location: str, parts: Iterator[tuple[str, int]]) -> int:
+    """Write a file of (text, its rows) as they come, in its place once it is whole.
+
+    Gives the number of rows.
+    """
+    rows = 0
+    try:
+        system, path = file_system(location)
+        system.create_dir(path.rpartition("/")[0], recursive=True)
+        with system.open_output_stream(f"{path}.writing") as stream:
+            for text, n in parts:
+                stream.write(text.encode("utf-8"))
+                rows += n
+        system.move(f"{path}.writing", path)
+    except (OSError, ValueError) as fault:
+        raise OutputTableError(f"output {location}: cannot be written ({fault})") from None
+    return rows
 
 
 def has_file(location: str) -> bool:

@@ -32,6 +32,10 @@ WNID = "wnid"
 LEMMA = "lemma"
 GLOSS = "gloss"
 CLASS_IDX = "class_idx"
+LEMMAS = "lemmas"
+CAPTION_COUNT = "caption_count"
+FILEPATH = "filepath"
+LABEL = "label"
 FAULT = "fault"
 
 ENTRY_IDS = "entry_ids"
@@ -129,6 +133,7 @@ CHECKS = {
     ENTRY_ID: "entry_id >= 0",  # a Delta check refuses null too
     ENTRY_COUNT: "entry_count >= 0",
     KEPT_COUNT: "kept_count >= 0",
+    CAPTION_COUNT: "caption_count >= 0",
     KEEP_PROBABILITY: "keep_probability > 0 AND keep_probability <= 1",
 }
 
@@ -169,6 +174,25 @@ DIFFERENCE = StructType(
         StructField(ENTRY_ID, IntegerType()),
         StructField(NAME, StringType()),
         *(StructField(name, LongType()) for name in (IN_A, IN_B, IN_BOTH)),
+    ]
+)
+
+# What label-synsets adds to a caption: its synset, that one's position in the list of classes, and
+# the lemmas that were found.
+LABELS = StructType(
+    [
+        StructField(WNID, StringType()),
+        StructField(CLASS_IDX, IntegerType()),
+        StructField(LEMMAS, ArrayType(StringType())),
+    ]
+)
+# Captions of each synset, lemma null, and of each of its lemmas.
+LABEL_COUNTS = StructType(
+    [
+        StructField(WNID, StringType()),
+        StructField(CLASS_IDX, IntegerType()),
+        StructField(LEMMA, StringType()),
+        StructField(CAPTION_COUNT, LongType()),
     ]
 )
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from udfs.text.metaclip_match import MARKS
+from udfs.text.token_match import MARKS
 
 DUPLICATE, EMPTY, NEVER_MATCHES = FAULTS = ("duplicate", "empty", "never_matches")
 

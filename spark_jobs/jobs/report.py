@@ -12,7 +12,7 @@ from spark_jobs.folders import write_file
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.recipes.planning import PlannedStep, plan_steps
 from spark_jobs.recipes.reading import read_recipe
-from spark_jobs.report.blocks import Block, Examples, Note, Section
+from spark_jobs.report.blocks import Block, Examples, Figure, Note, Section
 from spark_jobs.report.captions import matches_blocks
 from spark_jobs.report.entries import entry_pictures, entry_tables
 from spark_jobs.report.funnel import funnel_section, key_figures
@@ -32,7 +32,7 @@ from spark_jobs.run_records import RunRecord, runs_behind
 from spark_jobs.runs import recorded_runs
 from spark_jobs.settings import InputAddress, OutputFile, RoleName, Settings
 
-NO_COUNTS = "No run here counts the captions of entries, so there are no pictures of them."
+NO_COUNTS = "No run here counts the captions of entries, or none matched: there are no pictures."
 CHIPS = "Below a caption its entries, each with the number of captions that it occurs in."
 
 
@@ -101,7 +101,14 @@ def run(run: Run, settings: Report) -> Counts:
     subtitle = f"{place}: {last.job}, run {last.run_id}, {last.started:%Y-%m-%d %H:%M} UTC"
     content = render(Page(title, subtitle, key_figures(runs), sections))
     write_file(settings.addresses("file")["output"], content)
-    return {"runs": len(runs)}
+    pictures = [b for section in sections for b in section.blocks if isinstance(b, Figure)]
+    return {"runs": len(runs), "pictures": len(pictures)}
+
+
+def closing(spark: SparkSession, settings: Report, counts: Counts) -> list[str]:
+    """Where the page is; why it has no pictures."""
+    file = settings.addresses("file")["output"]
+    return [f"  {file}", *([] if counts["pictures"] else [f"  {NO_COUNTS}"])]
 
 
 def _runs_to_tell(spark: SparkSession, settings: Report, workspace: str) -> list[RunRecord]:
@@ -167,6 +174,7 @@ JOB = Job(
     "Show what the runs behind a table did, as one HTML page.",
     Report,
     run,
+    closing=closing,
 )
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from spark_jobs.schemas import CAPTION, COUNTED_IDS, ENTRY_COUNT, ENTRY_ID, ENTR
 from udfs.arrow import Batches, BatchFunction
 from udfs.balancing import count_in_task
 from udfs.compiled import one_compiles
-from udfs.text.metaclip_match import match_captions
+from udfs.text.token_match import match_captions
 from udfs.text.token_trie import TokenTrie
 
 

@@ -121,14 +121,15 @@ def test_a_report_of_a_run_of_a_workspace(captionlake, spark, curated: Path, tmp
     ingest = runs.where("job = 'ingest-captions'").first()["run_id"]
     file = tmp_path / "ingest.html"
     outcome = captionlake("report", "--run", curated, "--run-id", ingest, "--output", file)
-    assert outcome.summary["counts"] == {"runs": 1}
+    assert outcome.summary["counts"] == {"runs": 1, "pictures": 0}
     assert "No run here counts the captions of entries" in Page(file).text
+    assert "No run here counts the captions of entries" in outcome.stderr
     matching = runs.where("job = 'match-concepts'").first()["run_id"]
     outcome = captionlake("report", "--run", curated, "--run-id", matching, "--output", file)
-    assert outcome.summary["counts"] == {"runs": 3}
+    assert outcome.summary["counts"] == {"runs": 3, "pictures": 3}
     assert Page(file).tags.count("svg") == 3
     outcome = captionlake("report", "--run", curated, "--output", file)
-    assert outcome.summary["counts"] == {"runs": 4}
+    assert outcome.summary["counts"] == {"runs": 4, "pictures": 3}
 
 
 def test_what_is_not_there_is_one_line(captionlake, curated: Path, tmp_path, spark):

@@ -100,6 +100,14 @@ def test_a_failed_run_goes_on_and_then_only_what_changed_runs_again(
     assert "would run: setting t: 5 -> 8" in changed.stderr
     assert "would run: setting seed: 0 -> 3" in changed.stderr
 
+    file = tmp_path / "report.html"
+    variables = f"{{input: {tmp_path / 'in.parquet'}, output: {tmp_path / 'out'}}}"
+    report = ["report", "--recipe", tmp_path / "recipe.yml", "--output", file]
+    told = captionlake(*report, "--variables", variables)
+    assert told.exit_code == 0, told.stderr
+    assert all(f"Entries, t = {t}" in file.read_text() for t in (5, 50))
+    assert "variable 'input' has no value" in captionlake(*report).error
+
     one = captionlake(*given, "--set", "t=8", "--only", "few")
     assert statuses(one) == {"few": "done"}
     assert "few (balance-captions) ... setting t: 5 -> 8" in one.stderr

@@ -8,7 +8,7 @@ import ahocorasick
 import numpy as np
 import pyarrow as pa
 
-from udfs.text.metaclip_match import match_captions
+from udfs.text.token_match import match_captions
 from udfs.text.token_trie import build_token_trie
 
 ROWS, CONTROL_ROWS, ENTRIES = 100_000, 10_000, 20_000

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from udfs.text.metaclip_match import match_captions
+from udfs.text.token_match import match_captions
 from udfs.text.token_trie import build_token_trie
 
 # Few letters, so that entries really occur; marks, breaks, and what only looks like them.

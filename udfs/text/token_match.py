@@ -1,10 +1,12 @@
-"""MetaCLIP's matcher on Arrow batches: captions in, ascending entry ids out."""
+"""Entries of a bank in the captions of an Arrow batch: captions in, ascending entry ids out."""
 
 import numpy as np
 import pyarrow as pa
 
 from udfs.compiled import compiled, inlined
 from udfs.machine import byte_set, lowest_bit
+from udfs.text.code_points import CodePoints
+from udfs.text.rewriting import rewrite
 from udfs.text.token_search import NOT_A_TOKEN, collect, look_up, new_block
 from udfs.text.token_trie import TokenTrie, padded_text
 
@@ -14,25 +16,30 @@ MARKS = ",.;:?!`"  # each gets a space on both sides, so is a token of its own
 
 _where_tokens_end = byte_set(BREAKS + MARKS)
 _where_marks = byte_set(MARKS)
+_where_spaces = byte_set(" ")
 
 _BLOCK_ROWS = 32  # whose tokens stay in the first cache
 _BLOCK_BYTES = 1 << 13
 
 
-def match_captions(captions: pa.Array, trie: TokenTrie) -> pa.ListArray:
+def match_captions(
+    captions: pa.Array, trie: TokenTrie, table: CodePoints | None = None
+) -> pa.ListArray:
     """Ids of the entries that occur in each caption, ascending and unique.
 
-    captions: string or large_string, (n,). A null caption matches nothing.
+    captions: string or large_string, (n,). A null caption matches nothing. They are cut as MetaCLIP
+    cuts them, or with a `table` rewritten by it and cut at single spaces; the trie's entries must
+    have been rewritten likewise.
     """
-    offsets, text = padded_text(captions)
+    offsets, text = padded_text(captions) if table is None else rewrite(captions, table)
     is_valid = captions.is_valid().to_numpy(zero_copy_only=False)
-    list_offsets, entry_ids = _match(offsets, text, is_valid, trie)
+    list_offsets, entry_ids = _match(offsets, text, is_valid, trie, table is not None)
     return pa.ListArray.from_arrays(pa.array(list_offsets), pa.array(entry_ids))
 
 
 @compiled
-def _match(offsets, data, is_valid, trie):
-    """(list offsets (n + 1,), ids) of n captions."""
+def _match(offsets, data, is_valid, trie, is_spaced):
+    """(list offsets (n + 1,), ids) of n captions, which are cut at spaces only if `is_spaced`."""
     n_rows = offsets.size - 1
     list_offsets = np.zeros(n_rows + 1, np.int32)
     found = np.empty(max(64, 8 * n_rows), np.int32)
@@ -47,7 +54,9 @@ def _match(offsets, data, is_valid, trie):
         while (
             end < n_rows and end - row < _BLOCK_ROWS and offsets[end] - offsets[row] < _BLOCK_BYTES
         ):
-            n_tokens = _cut(data, offsets, is_valid, end, block.start, block.length, n_tokens)
+            n_tokens = _cut(
+                data, offsets, is_valid, end, is_spaced, block.start, block.length, n_tokens
+            )
             end += 1
             row_tokens[end - row] = n_tokens
         look_up(data, n_tokens, block, trie)
@@ -78,12 +87,12 @@ def _most_tokens(offsets):
 
 
 @inlined
-def _cut(data, offsets, is_valid, row, starts, lengths, n_tokens):
+def _cut(data, offsets, is_valid, row, is_spaced, starts, lengths, n_tokens):
     """Append start and length of a caption's tokens and of its end; give their new number."""
     start, end = offsets[row], offsets[row + 1]
     for at in range(start, end + 1 if is_valid[row] else start, 64):
-        breaks = _where_tokens_end(data, at)
-        marks = _where_marks(data, at)
+        breaks = _where_spaces(data, at) if is_spaced else _where_tokens_end(data, at)
+        marks = np.uint64(0) if is_spaced else _where_marks(data, at)
         if end - at < 64:
             inside = (np.uint64(1) << np.uint64(end - at)) - np.uint64(1)
             breaks = (breaks & inside) | (inside + np.uint64(1))  # the end breaks as well

@@ -1,0 +1,154 @@
+"""label-synsets: captions get the synsets whose lemmas they hold."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from spark_jobs import schemas
+from spark_jobs.addresses import absolute_address
+from spark_jobs.arrow_batches import batches_that_fit
+from spark_jobs.errors import InputDataError
+from spark_jobs.job import Counts, Job, Run
+from spark_jobs.label_files import write_class_frequencies, write_label_tsv
+from spark_jobs.labelling.labels import Several, count_labels, label_captions
+from spark_jobs.labelling.lemma_table import LemmaTable, lemma_table
+from spark_jobs.schemas import CAPTION_COUNT, CLASS_IDX, LEMMA, WNID
+from spark_jobs.settings import InputAddress, OutputAddress, OutputFile, RoleName, Settings
+from spark_jobs.synset_reading import NAMED_LISTS, read_synsets
+from spark_jobs.tables import read_table
+from udfs.text.lemma_match import LemmaMatcher, laionet_matcher, unpunctuated, yfcc_matcher
+
+
+class LabelSynsets(Settings):
+    """Settings of label-synsets."""
+
+    captions: InputAddress = Field(description="table of captions, with uid and caption")
+    synsets: str = Field(
+        "imagenet1k",
+        description=f"{', '.join(NAMED_LISTS)} (the published LAIONet's 999 classes), a .tsv file "
+        "of wnid and lemmas, or a table with wnid and lemma",
+    )
+    rule: Literal["laionet", "yfcc"] = Field(
+        "laionet",
+        description="laionet: lemmas of one synset alone, between spaces, ASCII punctuation being "
+        "a space; yfcc: every lemma, between word boundaries, ignoring case",
+    )
+    case_sensitive: bool = Field(True, description="whether rule laionet tells A from a")
+    punctuated: bool = Field(
+        False,
+        description="let lemmas with punctuation match, which the published code hardly does",
+    )
+    several: Several = Field(
+        "rows",
+        description="captions of several synsets: a row for each (rows), none (drop), or one "
+        "without wnid (keep)",
+    )
+    output: OutputAddress = Field(
+        description="the captions that hold a lemma, with wnid, class_idx and lemmas"
+    )
+    counts: OutputAddress | None = Field(
+        None, description="captions per synset and per lemma, before `several` is applied"
+    )
+    frequencies: OutputFile | None = Field(
+        None, description="class-frequency file: a line per class with its rows in output"
+    )
+    tsv: OutputFile | None = Field(
+        None, description="file of filepath, label and caption; label is class_idx"
+    )
+    tsv_columns: list[Literal["filepath", "label", "caption"]] = Field(
+        ["filepath", "label", "caption"], description="its columns, in this order"
+    )
+    filepath: str | None = Field(
+        None,
+        description="pattern of its filepath, such as images/{wnid}/{uid}.jpg; default: the column "
+        "filepath, or the uid",
+    )
+
+    @field_validator("synsets")
+    @classmethod
+    def _is_absolute(cls, value: str) -> str:
+        return value if value in NAMED_LISTS else absolute_address(value)
+
+    def addresses(self, role: RoleName) -> dict[str, str]:
+        """As for all settings; a file or table of synsets is an input too."""
+        named = super().addresses(role)
+        if role == "input" and self.synsets not in NAMED_LISTS:
+            named["synsets"] = self.synsets
+        return named
+
+
+def run(run: Run, settings: LabelSynsets) -> Counts:
+    """Label, then count, then write the files of what is stored."""
+    captions = run.read(settings.captions, schemas.CAPTIONS)
+    table, matcher = _matcher(run, settings)
+    labelled = label_captions(captions, matcher, table, several=settings.several)
+    outputs = {settings.output: labelled.schema, settings.counts: schemas.LABEL_COUNTS}
+    run.check_outputs({address: schema for address, schema in outputs.items() if address})
+    with batches_that_fit(captions):
+        rows = run.write(labelled, settings.output)
+        if settings.counts is not None:
+            every = label_captions(captions, matcher, table, several="rows")
+            run.write(count_labels(every, table), settings.counts)
+    stored = run.read(settings.output, schemas.LABELS)
+    if settings.tsv is not None:
+        write_label_tsv(
+            stored.where(F.col(CLASS_IDX).isNotNull()),
+            settings.tsv,
+            filepath=settings.filepath,
+            columns=settings.tsv_columns,
+        )
+    per_class = {row[WNID]: row["n"] for row in _rows_per_class(stored).collect()}
+    if settings.frequencies is not None:
+        named = [(s.lemmas[0], per_class.get(s.wnid, 0)) for s in table.synsets]
+        write_class_frequencies(named, settings.frequencies)
+    found = {"rows_in": captions.count(), "synsets": len(table.synsets)}
+    return found | {"lemmas": len(table.lemmas), "rows": rows, "synsets_found": len(per_class)}
+
+
+def _matcher(run: Run, settings: LabelSynsets) -> tuple[LemmaTable, LemmaMatcher]:
+    synsets = read_synsets(run, settings.synsets)
+    if settings.rule == "yfcc":
+        table = lemma_table(synsets)
+        try:
+            return table, yfcc_matcher(table.lemmas, is_literal=settings.punctuated)
+        except ValueError as fault:
+            raise InputDataError(f"{settings.synsets}: {fault}: --punctuated") from None
+
+    def same_text(lemma: str) -> str:
+        told = unpunctuated(lemma) if settings.punctuated else lemma
+        return told if settings.case_sensitive else told.lower()
+
+    table = lemma_table(synsets, unique_by=same_text)
+    matcher = laionet_matcher(
+        table.lemmas, is_case_sensitive=settings.case_sensitive, is_cleaned=settings.punctuated
+    )
+    return table, matcher
+
+
+def _rows_per_class(stored: DataFrame) -> DataFrame:
+    return stored.where(F.col(WNID).isNotNull()).groupBy(WNID).agg(F.count("*").alias("n"))
+
+
+def closing(spark: SparkSession, settings: LabelSynsets, counts: Counts) -> list[str]:
+    """The lemmas that were found most."""
+    if settings.counts is None:
+        return []
+    rows = read_table(spark, settings.counts, schemas.LABEL_COUNTS).where(F.col(LEMMA).isNotNull())
+    most = rows.where(F.col(CAPTION_COUNT) > 0).orderBy(F.desc(CAPTION_COUNT), LEMMA).limit(5)
+    return [f"  {row[LEMMA]:<34}{row[CAPTION_COUNT]:>12,}" for row in most.collect()]
+
+
+JOB = Job(
+    "label-synsets",
+    "Label captions with the synsets whose lemmas they hold (LAIONet, YFCC15M-Cls).",
+    LabelSynsets,
+    run,
+    closing=closing,
+)
+
+if __name__ == "__main__":
+    from spark_jobs.cli import run_alone
+
+    run_alone(JOB)

@@ -1,0 +1,69 @@
+"""The published files of labelled captions: filepath, label and caption; captions per class."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from spark_jobs.errors import MissingColumnError
+from spark_jobs.folders import write_file_in_parts
+from spark_jobs.schemas import CAPTION, CLASS_IDX, FILEPATH, LABEL, UID
+from spark_jobs.settings import nearest
+
+_PART_ROWS = 50_000
+
+
+def write_label_tsv(
+    labelled: DataFrame, file: str, *, filepath: str | None, columns: Sequence[str]
+) -> int:
+    """Write filepath, label and caption, tab-separated with a header; give the number of rows.
+
+    By label, then uid; CR, LF and tab of a caption become a space each, as in the published files.
+    `filepath`: a pattern such as `images/{wnid}/{uid}.jpg` over the columns; by default the column
+    filepath, or the uid where there is none. One file, written by the driver as the rows come in.
+    """
+    pattern = filepath or (f"{{{FILEPATH}}}" if FILEPATH in labelled.columns else f"{{{UID}}}")
+    ordered = labelled.orderBy(CLASS_IDX, UID)
+    told = ordered.select(
+        _filled(pattern, labelled).alias(FILEPATH),
+        F.col(CLASS_IDX).alias(LABEL),
+        F.translate(CAPTION, "\r\n\t", "   ").alias(CAPTION),
+    )
+    rows = told.select(*columns).toLocalIterator(prefetchPartitions=True)
+    return write_file_in_parts(file, _tsv(columns, rows))
+
+
+def write_class_frequencies(counts: Iterable[tuple[str, int]], file: str) -> None:
+    """Write `class name<TAB>captions`, a line a class, in the order of the classes."""
+    lines = [f"{name}\t{count}\n" for name, count in counts]
+    write_file_in_parts(file, iter([("".join(lines), len(lines))]))
+
+
+def _filled(pattern: str, rows: DataFrame) -> Column:
+    parts = re.split(r"\{(\w+)\}", pattern)
+    for name in parts[1::2]:
+        if name not in rows.columns:
+            raise MissingColumnError(
+                f"filepath {pattern!r}: there is no column {name!r}{nearest(name, rows.columns)}"
+            )
+    values = [F.col(p).cast("string") if i % 2 else F.lit(p) for i, p in enumerate(parts)]
+    return F.concat(*values)
+
+
+def _tsv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[tuple[str, int]]:
+    """Text and its number of rows, a part at a time."""
+    part, n = io.StringIO(newline=""), 0
+    writer = csv.writer(part, delimiter="\t", lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow(row)
+        n += 1
+        if n == _PART_ROWS:
+            yield part.getvalue(), n
+            part.seek(0)
+            part.truncate()
+            n = 0
+    yield part.getvalue(), n

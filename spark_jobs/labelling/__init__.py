@@ -1,0 +1,1 @@
+"""Captions get the synsets whose lemmas they hold."""

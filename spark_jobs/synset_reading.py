@@ -1,0 +1,53 @@
+"""Reading lists of synsets: a named one, a TSV file, or a table with wnid and lemma."""
+
+from typing import Literal, get_args
+
+from pyspark.sql.types import StringType, StructField, StructType
+
+from spark_jobs.concepts.synsets import imagenet_synsets
+from spark_jobs.job import Run
+from spark_jobs.labelling.lemma_table import (
+    Synset,
+    by_wnid,
+    synsets_from_tsv,
+)
+from spark_jobs.schemas import ENTRY_ID, LEMMA, WNID
+from spark_jobs.tables import read_text
+
+NamedList = Literal["imagenet1k", "imagenet22k", "laionet"]
+
+# LAIONet's table of ILSVRC lacks the crane that is a machine, so that "crane" names the bird
+# alone, and has the Siberian husky under an id that WordNet 3.0 does not know.
+_MISSING_CRANE = "n03126707"
+_HUSKY, _OLD_HUSKY = "n02110185", "n02112837"
+
+
+NAMED_LISTS: tuple[NamedList, ...] = get_args(NamedList)
+_NEEDED = StructType([StructField(WNID, StringType()), StructField(LEMMA, StringType())])
+
+
+def read_synsets(run: Run, name: str) -> list[Synset]:
+    """The synsets of a list, in the order of their classes."""
+    if name in NAMED_LISTS:
+        return named_synsets(name)
+    if name.endswith((".tsv", ".txt")):
+        return synsets_from_tsv(read_text(run.spark, name), name)
+    rows = run.read(name, _NEEDED).where(f"{WNID} IS NOT NULL AND {LEMMA} IS NOT NULL")
+    order = [ENTRY_ID] if ENTRY_ID in rows.columns else [LEMMA]
+    lemmas: dict[str, list[str]] = {}
+    for row in rows.orderBy(*order).select(WNID, LEMMA).collect():
+        lemmas.setdefault(row[WNID], []).append(row[LEMMA])
+    return by_wnid(lemmas.items(), name)
+
+
+def named_synsets(name: NamedList) -> list[Synset]:
+    """ImageNet's classes, or `laionet`: the 999 of the published LAIONet, with their quirks."""
+    source = imagenet_synsets("imagenet22k" if name == "imagenet22k" else "imagenet1k")
+    synsets = [Synset(s.wnid, i, s.lemmas) for i, s in enumerate(source)]
+    if name != "laionet":
+        return synsets
+    return [
+        Synset(_OLD_HUSKY if s.wnid == _HUSKY else s.wnid, s.class_idx, s.lemmas)
+        for s in synsets
+        if s.wnid != _MISSING_CRANE
+    ]
