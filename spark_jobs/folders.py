@@ -1,5 +1,6 @@
 """The one place that writes folders of plain files, for those who read no tables."""
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 
@@ -54,6 +55,17 @@ def write_json_folder(
     for file, content in {**others, **empty, _DONE: b""}.items():
         write_file(f"{folder}/{file}", content)
     return sum(row[ROWS] for row in written)
+
+
+def files_for(rows: int, rows_per_file: int) -> int:
+    """The files over which a hash spreads rows so that hardly one gets more than allowed.
+
+    Sizes vary by chance, so the mean stays six standard deviations below; one file needs no room.
+    """
+    if rows <= rows_per_file:
+        return 1
+    mean = (math.sqrt(9 + rows_per_file) - 3) ** 2  # mean + 6 sqrt(mean) = rows_per_file
+    return math.ceil(rows / max(mean, 1.0))
 
 
 def write_file(location: str, content: bytes) -> None:

@@ -141,11 +141,11 @@ def code_digest() -> str:
 
 
 def _modules(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:
-    """Name and content of every module and template below a package, also inside a wheel."""
+    """Name and content of every module, template and table below a package, also inside a wheel."""
     for item in folder.iterdir():
         if item.is_dir():
             yield from _modules(item, f"{name}/{item.name}")
-        elif item.name.endswith((".py", ".html")):
+        elif item.name.endswith((".py", ".html", ".tsv")):
             yield f"{name}/{item.name}", item.read_bytes()
 
 

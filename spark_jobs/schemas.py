@@ -35,6 +35,8 @@ CLASS_IDX = "class_idx"
 LEMMAS = "lemmas"
 CAPTION_COUNT = "caption_count"
 FILEPATH = "filepath"
+DATASET = "dataset"
+QUERY = "query"
 LABEL = "label"
 FAULT = "fault"
 
@@ -186,6 +188,8 @@ LABELS = StructType(
         StructField(LEMMAS, ArrayType(StringType())),
     ]
 )
+# What search-substrings adds to a caption: the data set and the class that it was found for.
+QUERIES = StructType([StructField(DATASET, StringType()), StructField(QUERY, StringType())])
 # Captions of each synset, lemma null, and of each of its lemmas.
 LABEL_COUNTS = StructType(
     [

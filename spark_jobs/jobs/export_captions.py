@@ -1,7 +1,6 @@
 """export-captions: captions as the JSON files of SynthCLIP, with entry_count.npy."""
 
 import io
-import math
 
 import numpy as np
 from pydantic import Field, PositiveInt
@@ -10,7 +9,7 @@ from pyspark.sql import functions as F
 from spark_jobs import schemas
 from spark_jobs.columns import keys
 from spark_jobs.entry_counts_reading import counted_entries, read_entry_counts
-from spark_jobs.folders import write_json_folder
+from spark_jobs.folders import files_for, write_json_folder
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.schemas import CAPTION, ENTRY_IDS
 from spark_jobs.settings import InputAddress, OutputAddress, Settings
@@ -60,17 +59,6 @@ def run(run: Run, settings: ExportCaptions) -> Counts:
         others=others,
     )
     return {"rows": written, "files": n_files}
-
-
-def files_for(rows: int, rows_per_file: int) -> int:
-    """The files over which a hash spreads rows so that hardly one gets more than allowed.
-
-    Sizes vary by chance, so the mean stays six standard deviations below; one file needs no room.
-    """
-    if rows <= rows_per_file:
-        return 1
-    mean = (math.sqrt(9 + rows_per_file) - 3) ** 2  # mean + 6 sqrt(mean) = rows_per_file
-    return math.ceil(rows / max(mean, 1.0))
 
 
 def npy(array: np.ndarray) -> bytes:  # type: ignore[type-arg]

@@ -1,0 +1,91 @@
+"""Class files: the classes of a data set, and the query of each."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from spark_jobs.conf_files import conf_file
+from spark_jobs.errors import SettingsError
+from spark_jobs.retrieval.query import Query, QueryError, class_expression, parse_query
+from spark_jobs.settings import fault_lines, nearest
+from spark_jobs.yaml_files import read_yaml_map
+
+
+class ClassFile(BaseModel):
+    """A data set's classes.
+
+    `templates`: prompts with one {} for the class. `class_map`: class -> boolean query, for those
+    whose name is not what to search for.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    templates: list[str] = Field(default_factory=list)
+    class_map: dict[str, str] = Field(default_factory=dict)
+    classes: list[str] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class ClassQuery:
+    """One class with what is searched for it."""
+
+    dataset: str
+    name: str
+    query: Query
+
+
+def read_class_file(name: str) -> ClassFile:
+    """Read a class file by its path, or by its name where it is one that comes with captionlake."""
+    content = read_yaml_map(_file(name))
+    try:
+        return ClassFile.model_validate(content)
+    except ValidationError as fault:
+        raise SettingsError(f"{name}: " + "; ".join(fault_lines(fault, ClassFile))) from None
+
+
+def class_queries(
+    file: ClassFile, name: str, tokens_of: Callable[[str], Sequence[str]]
+) -> tuple[list[ClassQuery], list[str]]:
+    """The queries that can be read, and a line for each class that is faulty."""
+    faults = [
+        f"{name}: class {known!r}: is there {n} times"
+        for known, n in Counter(file.classes).items()
+        if n > 1
+    ]
+    faults += [
+        f"{name}: class_map: there is no class {mapped!r}{nearest(mapped, file.classes)}"
+        for mapped in file.class_map
+        if mapped not in file.classes
+    ]
+    queries = []
+    for known in dict.fromkeys(file.classes):
+        text = class_expression(file.class_map.get(known, known))
+        try:
+            queries.append(ClassQuery(file.dataset, known, parse_query(text, tokens_of)))
+        except QueryError as fault:
+            faults.append(f"{name}: class {known!r}: {fault}: {text}")
+    return queries, faults
+
+
+def packaged_class_files() -> list[str]:
+    """The names of the class files that come with captionlake."""
+    files = conf_file("classes").iterdir()
+    return sorted(f.name.removesuffix(".yml") for f in files if f.name.endswith(".yml"))
+
+
+def _file(name: str) -> Path | Traversable:
+    if "/" in name or name.endswith((".yml", ".yaml")):
+        return Path(name)
+    file = conf_file("classes", f"{name}.yml")
+    if not file.is_file():
+        known = packaged_class_files()
+        raise SettingsError(
+            f"no class file {name!r}{nearest(name, known)}; there are {', '.join(known)}, "
+            "or give a file"
+        )
+    return file

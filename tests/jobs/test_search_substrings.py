@@ -1,0 +1,91 @@
+"""search-substrings: the published pairs and chunks; bad classes."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+
+def published(cases: Path, name: str) -> list[dict]:
+    return pq.read_table(cases / f"unmet_substring/{name}.parquet").to_pylist()
+
+
+def test_the_recipe_gives_the_published_pairs_and_chunks(
+    captionlake, spark: SparkSession, cases: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    outcome = captionlake(
+        *("run", "retrieval_substring", "--set", f"output={out}"),
+        *("--set", f"input={cases / 'unmet_substring/input_rows.parquet'}"),
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    # Rows with equal url and caption are one pair here; in the published table they are several.
+    kept = spark.read.format("delta").load(str(out / "captions")).select("url").collect()
+    urls = {row.url for row in kept}
+    rows = spark.read.format("delta").load(str(out / "retrieved")).collect()
+    datasets = ["ImageNet", "StanfordCars", "FGVCAircraft", "Flowers102", "DTD"]
+    for dataset in datasets:
+        pairs = {(row["query"], row["url"]) for row in rows if row["dataset"] == dataset}
+        expected = published(cases, f"expected_{dataset}")
+        assert pairs == {(r["QUERY"], r["URL"]) for r in expected if r["URL"] in urls}
+        assert pairs
+    chunks = [
+        item
+        for dataset in datasets
+        for item in json.loads((out / f"chunks/{dataset}/chunk_00000.json").read_text())
+    ]
+    assert len(chunks) == len(rows) == outcome.summary["counts"]["retrieved"]["rows"]
+    fields = ["SAMPLE_ID", "URL", "TEXT", "HEIGHT", "WIDTH", "LICENSE", "NSFW", "similarity"]
+    assert all([*item] == [*fields, "QUERY"] for item in chunks)
+    expected = {row["URL"]: row for row in published(cases, "expected_output_fields")}
+    for item in chunks:
+        row = expected[item["URL"]]
+        assert {name: item[name] for name in fields if name != "similarity"} == {
+            name: row[name] for name in fields if name != "similarity"
+        }
+        assert item["similarity"] == pytest.approx(row["similarity"], abs=1e-6)
+
+
+@pytest.fixture
+def captions(tmp_path: Path) -> str:
+    table = pa.table({"uid": ["u", "v"], "caption": ["a red rose", "blue"]})
+    pq.write_table(table, tmp_path / "captions.parquet")
+    return f"parquet:{tmp_path / 'captions.parquet'}"
+
+
+def test_a_bad_class_stops_no_other_unless_strict(captionlake, captions, tmp_path, spark, caplog):
+    file = tmp_path / "mine.yml"
+    file.write_text("dataset: Mine\nclasses: [rose, 'St. Bernard']\n")
+    arguments = ["search-substrings", "--captions", captions, "--queries", file]
+    outcome = captionlake(*arguments, "--output", tmp_path / "out")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.summary["counts"] == {
+        **{"rows_in": 2, "classes": 1, "faulty_classes": 1, "rows": 1, "classes_found": 1}
+    }
+    fault = f"{file}: class 'St. Bernard': '.' at character 3 must stand in a quoted phrase"
+    assert f"left out: {fault}" in caplog.text
+    strict = captionlake(*arguments, "--strict", "--output", tmp_path / "out")
+    assert strict.exit_code == 2
+    assert fault in strict.error
+    row = spark.read.format("delta").load(str(tmp_path / "out")).first()
+    assert (row["dataset"], row["query"], row["uid"]) == ("Mine", "rose", "u")
+
+
+@pytest.mark.parametrize(
+    ("queries", "message"),
+    [
+        ("imagnet", "no class file 'imagnet', did you mean 'imagenet'?"),
+        ("./none.yml", "none.yml: cannot be read"),
+        ("[]", "List should have at least 1 item"),
+    ],
+)
+def test_a_file_that_is_none_is_one_line(captionlake, captions, tmp_path, queries, message):
+    outcome = captionlake(
+        *("search-substrings", "--captions", captions, "--queries", queries),
+        *("--output", tmp_path / "out"),
+    )
+    assert outcome.exit_code == 2
+    assert message in outcome.error
