@@ -37,6 +37,7 @@ CAPTION_COUNT = "caption_count"
 FILEPATH = "filepath"
 DATASET = "dataset"
 QUERY = "query"
+CLASS_NAME = "class_name"
 LABEL = "label"
 FAULT = "fault"
 
@@ -190,6 +191,15 @@ LABELS = StructType(
 )
 # What search-substrings adds to a caption: the data set and the class that it was found for.
 QUERIES = StructType([StructField(DATASET, StringType()), StructField(QUERY, StringType())])
+# Captions of each class of each data set, those with none too.
+CLASS_COUNTS = StructType(
+    [
+        StructField(DATASET, StringType()),
+        StructField(CLASS_IDX, IntegerType()),
+        StructField(CLASS_NAME, StringType()),
+        StructField(CAPTION_COUNT, LongType()),
+    ]
+)
 # Captions of each synset, lemma null, and of each of its lemmas.
 LABEL_COUNTS = StructType(
     [

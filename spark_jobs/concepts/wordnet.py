@@ -9,6 +9,7 @@ from typing import Any
 
 from spark_jobs.concepts.synsets import Synset
 from spark_jobs.errors import InputDataError, SettingsError
+from udfs.text.word_match import Lemmatiser
 
 _PARTS = ("adj", "adv", "noun", "verb")
 FILES = tuple(f"{kind}.{part}" for kind in ("data", "index") for part in _PARTS)
@@ -81,3 +82,21 @@ def _reader(files: Mapping[str, bytes]) -> Iterator[Iterator[Any]]:
             raise ValueError(str(fault)) from None
         finally:
             nltk.data.path.remove(folder)
+
+
+def noun_lemmatiser(files: Mapping[str, bytes], name: str) -> Lemmatiser:
+    """WordNet's nouns and irregular plurals, from index.noun and noun.exc.
+
+    Raises InputDataError where a file is missing or is none of WordNet's.
+    """
+    absent = [file for file in ("index.noun", "noun.exc") if file not in files]
+    if absent:
+        raise InputDataError(f"{name}: is no WordNet folder, it lacks {', '.join(absent)}")
+    if _VERSION not in files["index.noun"][:4096]:
+        raise InputDataError(f"{name}: index.noun is not of WordNet 3.0")
+    index, irregular = (
+        files[file].decode("ascii", "replace") for file in ("index.noun", "noun.exc")
+    )
+    nouns = (line.partition(" ")[0] for line in index.split("\n") if line[:1] not in ("", " "))
+    forms = (line.split() for line in irregular.split("\n"))
+    return Lemmatiser(frozenset(nouns), {form: known for form, *known in filter(None, forms)})

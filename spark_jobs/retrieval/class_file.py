@@ -19,7 +19,8 @@ class ClassFile(BaseModel):
     """A data set's classes.
 
     `templates`: prompts with one {} for the class. `class_map`: class -> boolean query, for those
-    whose name is not what to search for.
+    whose name is not what to search for. `alternatives`: class -> what else it is called, in place
+    of the name's own parts; `negatives`: class -> what speaks against it; both for count-concepts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,6 +28,8 @@ class ClassFile(BaseModel):
     dataset: str
     templates: list[str] = Field(default_factory=list)
     class_map: dict[str, str] = Field(default_factory=dict)
+    alternatives: dict[str, list[str]] = Field(default_factory=dict)
+    negatives: dict[str, list[str]] = Field(default_factory=dict)
     classes: list[str] = Field(min_length=1)
 
 
@@ -52,16 +55,7 @@ def class_queries(
     file: ClassFile, name: str, tokens_of: Callable[[str], Sequence[str]]
 ) -> tuple[list[ClassQuery], list[str]]:
     """The queries that can be read, and a line for each class that is faulty."""
-    faults = [
-        f"{name}: class {known!r}: is there {n} times"
-        for known, n in Counter(file.classes).items()
-        if n > 1
-    ]
-    faults += [
-        f"{name}: class_map: there is no class {mapped!r}{nearest(mapped, file.classes)}"
-        for mapped in file.class_map
-        if mapped not in file.classes
-    ]
+    faults = faults_of_names(file, name)
     queries = []
     for known in dict.fromkeys(file.classes):
         text = class_expression(file.class_map.get(known, known))
@@ -70,6 +64,26 @@ def class_queries(
         except QueryError as fault:
             faults.append(f"{name}: class {known!r}: {fault}: {text}")
     return queries, faults
+
+
+def faults_of_names(file: ClassFile, name: str) -> list[str]:
+    """A line for each class that comes twice, and for each that is told of but is none."""
+    faults = [
+        f"{name}: class {known!r}: is there {n} times"
+        for known, n in Counter(file.classes).items()
+        if n > 1
+    ]
+    maps = {
+        "class_map": [*file.class_map],
+        "alternatives": [*file.alternatives],
+        "negatives": [*file.negatives],
+    }
+    return faults + [
+        f"{name}: {key}: there is no class {told!r}{nearest(told, file.classes)}"
+        for key, classes in maps.items()
+        for told in classes
+        if told not in file.classes
+    ]
 
 
 def packaged_class_files() -> list[str]:

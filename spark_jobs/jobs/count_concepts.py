@@ -1,0 +1,113 @@
+"""count-concepts: how many captions speak of each class of downstream data sets."""
+
+import logging
+
+from pydantic import Field, field_validator
+from pyspark.sql import functions as F
+
+from spark_jobs import schemas
+from spark_jobs.arrow_batches import batches_that_fit
+from spark_jobs.concepts.wordnet import noun_lemmatiser
+from spark_jobs.errors import MissingColumnError, SettingsError
+from spark_jobs.job import Counts, Job, Run
+from spark_jobs.label_files import write_class_frequencies
+from spark_jobs.retrieval.class_file import ClassQuery, read_class_file
+from spark_jobs.retrieval.count import count_classes
+from spark_jobs.retrieval.word_queries import too_short, word_queries
+from spark_jobs.schemas import CAPTION_COUNT, CLASS_IDX, CLASS_NAME, DATASET
+from spark_jobs.settings import InputAddress, OutputAddress, OutputFile, Settings, nearest
+from spark_jobs.tables import read_folder
+from udfs.text.word_match import Lemmatiser, words_of
+
+_log = logging.getLogger(__name__)
+
+
+class CountConcepts(Settings):
+    """Settings of count-concepts."""
+
+    captions: InputAddress = Field(description="table of captions, with uid and caption")
+    classes: list[str] = Field(
+        min_length=1,
+        description="class files: YAML files, or names of those that come along; with alternatives "
+        "and negatives where a class has them",
+    )
+    wordnet: InputAddress = Field(
+        description="folder of WordNet 3.0's database files, for the nouns and their plurals"
+    )
+    weight: str | None = Field(
+        None, description="column of the captions: how often each counts; default: once"
+    )
+    strict: bool = Field(False, description="stop at a faulty class; else it is told and left out")
+    output: OutputAddress = Field(description="captions per class, those with none too")
+    frequencies: OutputFile | None = Field(
+        None, description="class-frequency file: a line a class, data set after data set"
+    )
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _one_file_is_a_list(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
+
+def run(run: Run, settings: CountConcepts) -> Counts:
+    """Count in one pass over the captions for all classes of all data sets."""
+    captions = run.read(settings.captions, schemas.CAPTIONS)
+    if settings.weight is not None and settings.weight not in captions.columns:
+        raise MissingColumnError(
+            f"table {settings.captions} has no column {settings.weight!r}"
+            f"{nearest(settings.weight, captions.columns)}"
+        )
+    files = read_folder(run.spark, settings.wordnet, "{index.noun,noun.exc}")
+    lemmatiser = noun_lemmatiser(files, settings.wordnet)
+    queries, faults = _read_queries(settings, lemmatiser)
+    run.check_outputs({settings.output: schemas.CLASS_COUNTS})
+    with batches_that_fit(captions):
+        counted = count_classes(captions, queries, lemmatiser, weight=settings.weight)
+        run.write(counted.coalesce(1), settings.output)
+    stored = run.read(settings.output, schemas.CLASS_COUNTS)
+    if settings.frequencies is not None:
+        place = {query.dataset: i for i, query in reversed([*enumerate(queries)])}
+        rows = sorted(stored.collect(), key=lambda row: (place[row[DATASET]], row[CLASS_IDX]))
+        told = [(row[CLASS_NAME], row[CAPTION_COUNT]) for row in rows]
+        write_class_frequencies(told, settings.frequencies)
+    found = stored.where(F.col(CAPTION_COUNT) > 0).count()
+    counts = {"rows_in": captions.count(), "classes": len(queries)}
+    return counts | {"faulty_classes": len(faults), "classes_found": found}
+
+
+def _read_queries(
+    settings: CountConcepts, lemmatiser: Lemmatiser
+) -> tuple[list[ClassQuery], list[str]]:
+    """The queries of all classes; faulty ones are told, or stop the run if it is strict."""
+
+    def words(text: str) -> list[str]:
+        return words_of(text, lemmatiser)
+
+    queries: list[ClassQuery] = []
+    faults: list[str] = []
+    for name in settings.classes:
+        file = read_class_file(name)
+        sound, faulty = word_queries(file, name, words)
+        queries += sound
+        faults += faulty
+        if not faulty:
+            for line in too_short(file, name, words):
+                _log.warning("%s", line)
+    if faults and (settings.strict or not queries):
+        raise SettingsError("; ".join(faults))
+    for fault in faults:
+        _log.warning("left out: %s", fault)
+    return queries, faults
+
+
+JOB = Job(
+    "count-concepts",
+    "Count the captions that speak of each class of downstream data sets.",
+    CountConcepts,
+    run,
+)
+
+if __name__ == "__main__":
+    from spark_jobs.cli import run_alone
+
+    run_alone(JOB)
