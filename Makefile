@@ -1,6 +1,8 @@
 # `make demo` and `make test` set up everything; they need Python 3.11 and make alone.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+# A file's tests stay together: its fixtures are tables. Each of the two has a Spark of its own.
+PARALLEL := -n 2 --dist loadfile
 LOCK := uv pip compile --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	--no-emit-find-links
 
@@ -17,10 +19,10 @@ demo: env
 	$(BIN)/captionlake demo
 
 test: env
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL)
 
 slow: env
-	$(BIN)/pytest -m "slow or faults"
+	$(BIN)/pytest $(PARALLEL) -m "slow or faults"
 
 lint: env
 	$(BIN)/ruff check
