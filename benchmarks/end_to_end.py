@@ -27,6 +27,7 @@ from benchmarks.spark_inputs import (
     small_session,
 )
 from spark_jobs.matching.match import match_concepts
+from udfs.text.matchers import MetaclipMatcher
 from udfs.text.token_trie import build_token_trie
 
 ENTRIES = 20_000
@@ -97,12 +98,12 @@ def spark_matchers(spark: SparkSession, made: Path, captions: str) -> list[dict[
     every = spark.read.format("delta").load(captions)
     ours, some, few = (every.limit(n).cache() for n in (1_000_000, 100_000, 100))
     sides: dict[str, tuple[DataFrame, Callable[[DataFrame], DataFrame]]] = {
-        "ours": (ours, lambda rows: match_concepts(rows, trie)),
+        "ours": (ours, lambda rows: match_concepts(rows, MetaclipMatcher(trie))),
         "n-gram explode + hash join": (some, lambda rows: by_runs(rows, bank, entries)),
         "contains join": (few, lambda rows: by_contains(rows, bank)),
     }
     n_rows = {name: rows.count() for name, (rows, _) in sides.items()}
-    expected = id_lists(match_concepts(few, trie))
+    expected = id_lists(match_concepts(few, MetaclipMatcher(trie)))
     for name, (_, match) in sides.items():
         if id_lists(match(few)) != expected:
             sys.exit(f"{name} differs")

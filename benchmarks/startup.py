@@ -26,9 +26,10 @@ import pickle, sys, time
 begun = time.perf_counter()
 import pyarrow as pa
 from spark_jobs.matching.match import matching
+from udfs.text.matchers import MetaclipMatcher
 trie = pickle.load(open(sys.argv[1], "rb"))
 batch = pa.RecordBatch.from_arrays([pa.array(["u"]), pa.array(["a cat"])], ["uid", "caption"])
-next(matching(trie)([batch]))
+next(matching(MetaclipMatcher(trie), [])([batch]))
 print(time.perf_counter() - begun)
 """
 

@@ -2,12 +2,14 @@
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from spark_jobs import schemas
 from spark_jobs.concepts.faults import entry_faults
@@ -22,9 +24,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Bank:
-    """A bank on the driver: `entries` in the order of their ids, and as a frame for joins."""
+    """A bank on the driver: `entries` in the order of their ids, and as a frame for joins.
+
+    `langs`: the language of each, or None.
+    """
 
     entries: pa.StringArray
+    langs: Sequence[str | None]
     frame: DataFrame
 
 
@@ -47,11 +53,9 @@ def read_bank(run: Run, address: str) -> Bank:
 
 def _read(run: Run, address: str) -> Bank:
     if address.endswith(".json"):
-        entries = metaclip_json(read_text(run.spark, address), address)[ENTRY]
-        return _of_entries(run, entries.combine_chunks())
+        return _of_table(run, metaclip_json(read_text(run.spark, address), address))
     if address.endswith(".txt"):
-        entries = lines(read_text(run.spark, address), address)[ENTRY]
-        return _of_entries(run, entries.combine_chunks())
+        return _of_table(run, lines(read_text(run.spark, address), address))
     frame = run.read(address, schemas.ENTRIES)
     lang = F.col(LANG) if LANG in frame.columns else F.lit(None)
     frame = frame.select(ENTRY_ID, ENTRY, lang.cast("string").alias(LANG))
@@ -61,7 +65,8 @@ def _read(run: Run, address: str) -> Bank:
     check_ids(rows[ENTRY_ID].to_numpy(), f"bank {address}")
     if rows[ENTRY].isna().any():
         raise InputDataError(f"bank {address}: column 'entry' holds nulls")
-    return Bank(pa.array(rows[ENTRY], pa.string()), frame)
+    langs: list[str | None] = pa.array(rows[LANG], pa.string(), from_pandas=True).to_pylist()
+    return Bank(pa.array(rows[ENTRY], pa.string()), langs, frame)
 
 
 def check_ids(entry_ids: np.ndarray[tuple[int], np.dtype[np.int32]], table: str) -> None:
@@ -74,8 +79,9 @@ def check_ids(entry_ids: np.ndarray[tuple[int], np.dtype[np.int32]], table: str)
         )
 
 
-def _of_entries(run: Run, entries: pa.StringArray) -> Bank:
-    ids = pa.array(np.arange(len(entries), dtype=np.int32))
-    rows = pa.table({ENTRY_ID: ids, ENTRY: entries}).to_pandas()
-    frame = run.spark.createDataFrame(rows, schemas.ENTRIES)
-    return Bank(entries, frame.withColumn(LANG, F.lit(None).cast("string")))
+def _of_table(run: Run, read: pa.Table) -> Bank:
+    ids = pa.array(np.arange(read.num_rows, dtype=np.int32))
+    rows = read.select([ENTRY, LANG]).add_column(0, ENTRY_ID, ids).to_pandas()
+    schema = StructType([*schemas.ENTRIES, schemas.CONCEPT_BANK[LANG]])
+    frame = run.spark.createDataFrame(rows, schema)
+    return Bank(read[ENTRY].combine_chunks(), read[LANG].to_pylist(), frame)

@@ -94,6 +94,8 @@ CAPTION_COLUMNS = StructType(
 )
 CAPTIONS = StructType([StructField(UID, StringType()), StructField(CAPTION, StringType())])
 
+CAPTIONS_WITH_LANG = StructType([*CAPTIONS.fields, StructField(LANG, StringType())])
+
 EMPTY = StructType([])  # what a reader needs that takes any columns
 
 CONCEPT_BANK = StructType(

@@ -26,12 +26,26 @@ SOURCE_COLUMNS = pa.schema(
 def metaclip_json(text: str, name: str) -> pa.Table:
     """Entries of a MetaCLIP metadata.json: a JSON list of strings, index = entry id.
 
+    MetaCLIP 2's map of language -> list gives the lists one after the other, with their languages.
     Raises InputDataError that names the file and the first element that is no string.
     """
     try:
-        entries = json.loads(text)
+        content = json.loads(text)
     except ValueError as fault:
         raise InputDataError(f"bank {name}: is no JSON ({fault})") from None
+    if not isinstance(content, dict):
+        return _of_strings(_strings(content, name), name)
+    if not content:
+        raise InputDataError(f"bank {name}: has no entries")
+    tables = []
+    for lang, entries in content.items():
+        table = _of_strings(_strings(entries, f"{name}: language {lang!r}"), f"{name}: {lang}")
+        langs = pa.array([lang] * table.num_rows, pa.string())
+        tables.append(table.set_column(table.schema.get_field_index(LANG), LANG, langs))
+    return pa.concat_tables(tables)
+
+
+def _strings(entries: object, name: str) -> list[str]:
     if not isinstance(entries, list):
         raise InputDataError(
             f"bank {name}: expected a JSON list of strings, found {type(entries).__name__}"
@@ -43,7 +57,7 @@ def metaclip_json(text: str, name: str) -> pa.Table:
             )
         if any("\ud800" <= character <= "\udfff" for character in entry):
             raise InputDataError(f"bank {name}: element {position} holds a lone surrogate")
-    return _of_strings(entries, name)
+    return entries
 
 
 def lines(text: str, name: str) -> pa.Table:

@@ -9,11 +9,13 @@ from pyspark.sql import functions as F
 from spark_jobs import schemas
 from spark_jobs.arrow_batches import batches_that_fit
 from spark_jobs.balancing.entry_count import count_matches, name_entries
-from spark_jobs.bank_reading import read_bank
+from spark_jobs.bank_reading import Bank, read_bank
+from spark_jobs.errors import InputDataError
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.matching.match import count_concepts, match_concepts
 from spark_jobs.schemas import ENTRY_IDS
 from spark_jobs.settings import InputAddress, OutputAddress, Settings
+from udfs.text.matchers import ConceptMatcher, MetaclipMatcher, metaclip2_matcher
 from udfs.text.token_trie import build_token_trie
 
 
@@ -22,7 +24,15 @@ class MatchConcepts(Settings):
 
     captions: InputAddress = Field(description="table of captions, with uid and caption")
     bank: InputAddress = Field(description="concept bank: a table, metadata.json or .txt file")
-    rule: Literal["metaclip"] = Field("metaclip", description="when an entry matches")
+    rule: Literal["metaclip", "metaclip2"] = Field(
+        "metaclip",
+        description="metaclip: an entry between spaces; metaclip2: the entries of a caption's "
+        "language (column lang of captions and bank), whose ends in scripts without spaces or in "
+        "punctuation need none",
+    )
+    kana_and_hangul: bool = Field(
+        False, description="with metaclip2: count them among the scripts without spaces"
+    )
     duplicates: Literal["all", "last"] = Field(
         "all", description="ids reported for identical entries: all (MetaCLIP) or its automaton's"
     )
@@ -45,16 +55,17 @@ class MatchConcepts(Settings):
 
 def run(run: Run, settings: MatchConcepts) -> Counts:
     """Match, then count from the stored matches, where they are stored."""
-    captions = run.read(settings.captions, schemas.CAPTIONS)
+    needed = schemas.CAPTIONS if settings.rule == "metaclip" else schemas.CAPTIONS_WITH_LANG
+    captions = run.read(settings.captions, needed)
     bank = read_bank(run, settings.bank)
-    trie = build_token_trie(bank.entries, duplicates=settings.duplicates)
-    found = match_concepts(captions, trie, carry=settings.carry)
+    matcher = _matcher(settings, bank)
+    found = match_concepts(captions, matcher, carry=settings.carry)
     outputs = {settings.output: found.schema, settings.entry_counts: schemas.ENTRY_COUNTS}
     run.check_outputs({address: schema for address, schema in outputs.items() if address})
     counts = {"entries": len(bank.entries)}
     with batches_that_fit(captions):
         if settings.output is None:
-            counted = count_concepts(captions, trie)
+            counted = count_concepts(captions, matcher)
             counts |= {"rows_in": captions.count()}
         else:
             run.write(found, settings.output)
@@ -65,6 +76,19 @@ def run(run: Run, settings: MatchConcepts) -> Counts:
             named = name_entries(counted, bank.frame).select(*schemas.ENTRY_COUNTS.names)
             run.write(named, settings.entry_counts)
     return counts
+
+
+def _matcher(settings: MatchConcepts, bank: Bank) -> ConceptMatcher:
+    if settings.rule == "metaclip":
+        return MetaclipMatcher(build_token_trie(bank.entries, duplicates=settings.duplicates))
+    if all(lang is None for lang in bank.langs):
+        raise InputDataError(f"bank {settings.bank}: rule metaclip2 needs a column lang")
+    return metaclip2_matcher(
+        bank.entries.to_pylist(),
+        bank.langs,
+        duplicates=settings.duplicates,
+        is_mended=settings.kana_and_hangul,
+    )
 
 
 def _sums(matches: DataFrame) -> Counts:

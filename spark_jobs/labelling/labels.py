@@ -23,6 +23,7 @@ from spark_jobs.schemas import (
 from udfs.arrow import Batches, BatchFunction
 from udfs.compiled import one_compiles
 from udfs.text.lemma_match import LemmaMatcher
+from udfs.text.lists import rows_of
 
 Several = Literal["rows", "drop", "keep"]
 
@@ -80,7 +81,7 @@ def labelling(matcher: LemmaMatcher, table: LemmaTable, several: Several) -> Bat
         for batch in batches:
             found = matcher.match(batch.column(CAPTION))
             ids = found.values.to_numpy()
-            rows = np.repeat(np.arange(len(found)), np.diff(found.offsets.to_numpy()))
+            rows = rows_of(found)
             starts = _starts(rows, owner[ids])
             n_synsets = np.bincount(rows[starts], minlength=len(found))
             if several == "keep":

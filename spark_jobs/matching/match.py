@@ -1,6 +1,6 @@
 """Matches of a concept bank, a row per caption."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -8,36 +8,40 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from spark_jobs.columns import keys
-from spark_jobs.schemas import CAPTION, COUNTED_IDS, ENTRY_COUNT, ENTRY_ID, ENTRY_IDS, MATCHES
+from spark_jobs.schemas import COUNTED_IDS, ENTRY_COUNT, ENTRY_ID, ENTRY_IDS, MATCHES
 from udfs.arrow import Batches, BatchFunction
 from udfs.balancing import count_in_task
 from udfs.compiled import one_compiles
-from udfs.text.token_match import match_captions
-from udfs.text.token_trie import TokenTrie
+from udfs.text.matchers import ConceptMatcher
 
 
-def match_concepts(captions: DataFrame, trie: TokenTrie, *, carry: bool = False) -> DataFrame:
+def match_concepts(
+    captions: DataFrame, matcher: ConceptMatcher, *, carry: bool = False
+) -> DataFrame:
     """Find the entries of a bank in each caption (MetaCLIP, Xu et al. 2023, section 3.1).
 
-    `captions`: uid and caption, a row per uid, or per uid and caption_id. Gives schemas.MATCHES,
+    `captions`: uid, caption and what the matcher reads, a row per uid, or per uid and caption_id.
+    Gives schemas.MATCHES,
     with caption_id where there is one, and with `carry` all other columns: ids ascending and
     unique, an empty list where nothing matches.
     """
-    read = captions.drop(ENTRY_IDS) if carry else captions.select(*keys(captions), CAPTION)
-    kept = read if carry else read.drop(CAPTION)
+    named = dict.fromkeys([*keys(captions), *matcher.columns])
+    read = captions.drop(ENTRY_IDS) if carry else captions.select(*named)
+    kept = read if carry else read.select(*keys(captions))
     columns = StructType([*kept.schema, MATCHES[ENTRY_IDS]])
-    return read.mapInArrow(matching(trie, carry=carry), columns)
+    return read.mapInArrow(matching(matcher, kept.columns), columns)
 
 
-def count_concepts(captions: DataFrame, trie: TokenTrie) -> DataFrame:
+def count_concepts(captions: DataFrame, matcher: ConceptMatcher) -> DataFrame:
     """Captions that hold each entry id, as counted in their matches, which are not stored."""
-    counted = captions.select(CAPTION).mapInArrow(counting(trie), COUNTED_IDS)
+    read = captions.select(*matcher.columns)
+    counted = read.mapInArrow(counting(matcher), COUNTED_IDS)
     return counted.groupBy(ENTRY_ID).agg(F.sum(ENTRY_COUNT).alias(ENTRY_COUNT))
 
 
-def counting(trie: TokenTrie) -> BatchFunction:
+def counting(matcher: ConceptMatcher) -> BatchFunction:
     """The function of mapInArrow behind `count_concepts`."""
-    match = matching(trie)
+    match = matching(matcher, kept=())
 
     def count(batches: Batches) -> Iterator[pa.RecordBatch]:
         return count_in_task(match(batches))
@@ -45,19 +49,15 @@ def counting(trie: TokenTrie) -> BatchFunction:
     return count
 
 
-def matching(trie: TokenTrie, *, carry: bool = False) -> BatchFunction:
-    """The function of mapInArrow: adds entry_ids to a batch with a caption.
-
-    The caption itself stays only with `carry`.
-    """
+def matching(matcher: ConceptMatcher, kept: Sequence[str]) -> BatchFunction:
+    """The function of mapInArrow: entry_ids of each caption beside the columns that are kept."""
 
     def match(batches: Batches) -> Iterator[pa.RecordBatch]:
-        with one_compiles("match_captions"):
-            match_captions(pa.array([], pa.string()), trie)
+        with one_compiles(type(matcher).__name__):
+            matcher.match([pa.array([], pa.string()) for _ in matcher.columns])
         for batch in batches:
-            entry_ids = match_captions(batch.column(CAPTION), trie)
-            names = [name for name in batch.schema.names if carry or name != CAPTION]
-            columns = [*map(batch.column, names), entry_ids]
-            yield pa.RecordBatch.from_arrays(columns, [*names, ENTRY_IDS])
+            entry_ids = matcher.match([batch.column(name) for name in matcher.columns])
+            columns = [*(batch.column(name) for name in kept), entry_ids]
+            yield pa.RecordBatch.from_arrays(columns, [*kept, ENTRY_IDS])
 
     return match

@@ -13,6 +13,7 @@ from spark_jobs.schemas import CAPTION, CAPTION_COUNT, CLASS_COUNTS, COUNTED_IDS
 from udfs.arrow import Batches, BatchFunction
 from udfs.compiled import one_compiles
 from udfs.text.boolean_match import match_queries
+from udfs.text.lists import rows_of
 from udfs.text.word_match import Lemmatiser, word_matcher
 
 _WEIGHT = "_weight"
@@ -60,7 +61,7 @@ def counting(queries: Sequence[ClassQuery], lemmatiser: Lemmatiser) -> BatchFunc
         sums = np.zeros(len(trees), np.int64)
         for batch in batches:
             found = match_queries(matcher.match(batch.column(0)), codes)
-            rows = np.repeat(np.arange(len(found)), np.diff(found.offsets.to_numpy()))
+            rows = rows_of(found)
             np.add.at(sums, found.values.to_numpy(), batch.column(1).to_numpy()[rows])
         classes = np.flatnonzero(sums).astype(np.int32)
         columns = [pa.array(classes), pa.array(sums[classes])]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
@@ -14,6 +13,7 @@ from udfs.arrow import Batches, BatchFunction
 from udfs.compiled import one_compiles
 from udfs.text.boolean_match import match_queries
 from udfs.text.fts_match import phrase_trie, unicode61
+from udfs.text.lists import rows_of
 from udfs.text.token_match import match_captions
 
 
@@ -42,7 +42,7 @@ def searching(queries: Sequence[ClassQuery]) -> BatchFunction:
         for batch in batches:
             phrases = match_captions(batch.column(CAPTION), trie, table)
             found = match_queries(phrases, codes)
-            rows = np.repeat(np.arange(len(found)), np.diff(found.offsets.to_numpy()))
+            rows = rows_of(found)
             columns = [column.take(pa.array(rows)) for column in batch]
             named = [datasets.take(found.values), names.take(found.values)]
             yield pa.RecordBatch.from_arrays(

@@ -71,7 +71,7 @@ def test_table_with_a_column_of_another_type_is_named(captionlake, spark, tmp_pa
     [
         ("bank.json", "[]", "has no entries"),
         ("bank.txt", "", "no file with content lies there"),
-        ("bank.json", '{"a": 1}', "expected a JSON list of strings, found dict"),
+        ("bank.json", '{"a": 1}', "language 'a': expected a JSON list of strings, found int"),
         ("bank.json", '["a", 3]', "element 1 is 3, expected a string"),
         ("bank.json", '["a",', "is no JSON"),
     ],

@@ -21,6 +21,7 @@ from udfs.text.code_points import (
     themselves,
     word_characters,
 )
+from udfs.text.lists import with_more
 from udfs.text.rewriting import rewritten
 from udfs.text.token_match import match_captions
 from udfs.text.token_trie import TokenTrie, build_token_trie
@@ -58,7 +59,8 @@ class LemmaMatcher:
             for pattern in self.patterns
             for row in _rows_with(captions, pattern)
         ]
-        return _with_more(found, extra) if extra else found
+        rows = np.array([row for row, _ in extra], np.int64)
+        return with_more(found, rows, np.array([lemma_id for _, lemma_id in extra], np.int32))
 
 
 def unpunctuated(lemma: str) -> str:
@@ -166,14 +168,3 @@ def _rows_with(captions: pa.Array, pattern: Pattern) -> list[int]:
     return [
         row for row in likely.to_pylist() if pattern.exact.search(captions[row].as_py()) is not None
     ]
-
-
-def _with_more(found: pa.ListArray, extra: Sequence[tuple[int, int]]) -> pa.ListArray:
-    """The lists with further (row, id), ascending again."""
-    lengths = np.diff(found.offsets.to_numpy())
-    rows = np.concatenate([np.repeat(np.arange(len(found)), lengths), [r for r, _ in extra]])
-    ids = np.concatenate([found.values.to_numpy(), [i for _, i in extra]]).astype(np.int32)
-    rows = rows.astype(np.int64)
-    order = np.lexsort((ids, rows))
-    offsets = np.searchsorted(rows[order], np.arange(len(found) + 1)).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(ids[order]))

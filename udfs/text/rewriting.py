@@ -41,7 +41,7 @@ def _rewrite(offsets, data, pages, values):
         gap = False  # a space is due before the next token
         at = offsets[row]
         while at < offsets[row + 1]:
-            code, at = _decode(data, at)
+            code, at = decode(data, at)
             value = values[(np.int64(pages[code >> 8]) << 8) | (code & 255)]
             kind = value >> 24
             if kind in (PART, MARK):
@@ -60,7 +60,7 @@ def _rewrite(offsets, data, pages, values):
 
 
 @inlined
-def _decode(data, at):
+def decode(data, at):
     """(code point, where the next begins) of valid UTF-8."""
     first = np.int64(data[at])
     if first < 0x80:

@@ -1,0 +1,127 @@
+"""What match-concepts matches with: a rule and its bank, ready for batches of captions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from udfs.text.lists import rows_of, with_more
+from udfs.text.metaclip2_match import match_substrings, padded_entry
+from udfs.text.substring_trie import SubstringTrie, build_substring_trie
+from udfs.text.token_match import match_captions
+from udfs.text.token_trie import Duplicates, TokenTrie, build_token_trie
+
+# What Python's strip takes off, which MetaCLIP 2 applies to captions.
+_WHITE_SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
+
+
+class ConceptMatcher(Protocol):
+    """Finds the entries of a bank; `columns`: what of the captions it reads."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns that `match` takes, in order."""
+
+    def match(self, columns: Sequence[pa.Array]) -> pa.ListArray:
+        """Ids of the entries in each caption, ascending and unique."""
+
+
+@dataclass(frozen=True)
+class MetaclipMatcher:
+    """MetaCLIP's rule: an entry between spaces (Xu et al. 2023, section 3.1)."""
+
+    trie: TokenTrie
+    columns: Sequence[str] = ("caption",)
+
+    def match(self, columns: Sequence[pa.Array]) -> pa.ListArray:
+        """Ids of the entries in each caption, ascending and unique."""
+        return match_captions(columns[0], self.trie)
+
+
+@dataclass(frozen=True)
+class _Language:
+    """A language's entries: those with spaces at both ends as tokens, the others as substrings.
+
+    The ids are those of the whole bank.
+    """
+
+    trie: TokenTrie
+    token_ids: NDArray[np.int32]
+    substrings: SubstringTrie
+    substring_ids: NDArray[np.int32]
+
+    def match(self, captions: pa.Array) -> pa.ListArray:
+        found = match_captions(pc.utf8_trim(captions, _WHITE_SPACE), self.trie)
+        ids = self.token_ids[found.values.to_numpy()]
+        by_token = pa.ListArray.from_arrays(found.offsets, pa.array(ids))
+        if not self.substring_ids.size:
+            return by_token
+        inside = match_substrings(captions, self.substrings)
+        return with_more(by_token, rows_of(inside), self.substring_ids[inside.values.to_numpy()])
+
+
+@dataclass(frozen=True)
+class Metaclip2Matcher:
+    """MetaCLIP 2's rule: the entries of a caption's language, by their own ends."""
+
+    languages: dict[str, _Language]
+    columns: Sequence[str] = ("caption", "lang")
+
+    def match(self, columns: Sequence[pa.Array]) -> pa.ListArray:
+        """Ids of the entries in each caption; none where the bank has not its language."""
+        captions, langs = columns
+        rows, ids = [np.zeros(0, np.int64)], [np.zeros(0, np.int32)]
+        for lang in pc.unique(langs).to_pylist():
+            language = self.languages.get(lang)
+            if language is None:
+                continue
+            of_language = pc.indices_nonzero(pc.fill_null(pc.equal(langs, lang), False))
+            found = language.match(captions.take(of_language))
+            rows.append(of_language.to_numpy().astype(np.int64)[rows_of(found)])
+            ids.append(found.values.to_numpy())
+        nothing = pa.ListArray.from_arrays(
+            pa.array(np.zeros(len(captions) + 1, np.int32)), pa.array([], pa.int32())
+        )
+        return with_more(nothing, np.concatenate(rows), np.concatenate(ids))
+
+
+def metaclip2_matcher(
+    entries: Sequence[str],
+    langs: Sequence[str | None],
+    *,
+    duplicates: Duplicates = "all",
+    is_mended: bool = False,
+) -> Metaclip2Matcher:
+    """The matcher of a bank whose entries have languages; an id is the position in the bank.
+
+    `duplicates`: of entries of a language with the same padded form a match reports "all" ids, or
+    the "last" one, as published. `is_mended`: kana and hangul need no spaces. An empty entry, or
+    one without a language, matches nothing.
+    """
+    of_language: dict[str, list[int]] = {}
+    for entry_id, lang in enumerate(langs):
+        if lang is not None:
+            of_language.setdefault(lang, []).append(entry_id)
+    return Metaclip2Matcher(
+        {lang: _language(entries, ids, duplicates, is_mended) for lang, ids in of_language.items()}
+    )
+
+
+def _language(
+    entries: Sequence[str], ids: Sequence[int], duplicates: Duplicates, is_mended: bool
+) -> _Language:
+    padded = {i: padded_entry(entries[i], is_mended=is_mended) for i in ids if entries[i]}
+    between_spaces = [i for i, text in padded.items() if text == f" {entries[i]} "]
+    others = [i for i, text in padded.items() if text != f" {entries[i]} "]
+    tokens = pa.array([entries[i] for i in between_spaces], pa.string())
+    substrings = pa.array([padded[i] for i in others], pa.string())
+    return _Language(
+        build_token_trie(tokens, duplicates=duplicates),
+        np.array(between_spaces, np.int32),
+        build_substring_trie(substrings, duplicates=duplicates),
+        np.array(others, np.int32),
+    )

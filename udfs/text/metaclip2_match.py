@@ -1,0 +1,159 @@
+"""MetaCLIP 2's matcher: whether an entry needs spaces around it depends on its own ends."""
+
+import string
+from functools import cache
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from udfs.compiled import compiled
+from udfs.text.code_points import N_CODE_POINTS
+from udfs.text.rewriting import decode
+from udfs.text.substring_trie import SubstringTrie, follow
+from udfs.text.token_match import BREAKS, MARKS
+from udfs.text.token_trie import LAST, padded_text
+
+_ROOT, _SPACE = 1, 32
+# Scripts without spaces between words: Thai, Lao, Tibetan, Burmese, Khmer, and Han.
+_SCRIPTS = [
+    *((0x0E00, 0x0FFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x2E80, 0x2EFF), (0x2F00, 0x2FDF)),
+    *((0x2FF0, 0x2FFF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF)),
+    *((0x20000, 0x2A6DF), (0x2A700, 0x2EBEF)),
+]
+# What the published list leaves out: kana, its marks, hangul.
+_KANA_AND_HANGUL = [
+    *((0x3005, 0x3007), (0x3040, 0x30FF), (0x31F0, 0x31FF), (0x1100, 0x11FF), (0x3130, 0x318F)),
+    (0xAC00, 0xD7A3),
+]
+_PUNCTUATION = string.punctuation + "，。、；：？！“”‘’（）【】《》〈〉「」『』～—"
+
+
+@cache
+def without_padding(is_mended: bool = False) -> NDArray[np.bool_]:
+    """Code points at an entry's end that need no space beside them, (N_CODE_POINTS,).
+
+    `is_mended`: kana and hangul too, which the published list leaves out, so that entries in them
+    match only between spaces.
+    """
+    table = np.zeros(N_CODE_POINTS, np.bool_)
+    for first, last in _SCRIPTS + (_KANA_AND_HANGUL if is_mended else []):
+        table[first : last + 1] = True
+    table[[ord(sign) for sign in _PUNCTUATION]] = True
+    return table
+
+
+def padded_entry(entry: str, *, is_mended: bool = False) -> str:
+    """The entry with a space at each end that needs one; an empty entry stays empty."""
+    if not entry:
+        return entry
+    table = without_padding(is_mended)
+    before = "" if table[ord(entry[0])] else " "
+    return f"{before}{entry}" + ("" if table[ord(entry[-1])] else " ")
+
+
+def match_substrings(
+    captions: pa.Array, trie: SubstringTrie, *, is_stripped: bool = True
+) -> pa.ListArray:
+    """Ids of the padded entries that occur in each spaced caption, ascending and unique.
+
+    captions: string or large_string, (n,). A null caption matches nothing. `is_stripped`: white
+    space at both ends is taken off first, as MetaCLIP 2 does.
+    """
+    offsets, text = padded_text(captions)
+    is_valid = captions.is_valid().to_numpy(zero_copy_only=False)
+    list_offsets, ids = _match(offsets, text, is_valid, trie, is_stripped, _kinds())
+    return pa.ListArray.from_arrays(pa.array(list_offsets), pa.array(ids))
+
+
+_PLAIN, _BREAK, _MARK, _BLANK = range(4)
+
+
+@cache
+def _kinds() -> NDArray[np.uint8]:
+    """What spacing does to a code point, and whether stripping takes it off (+ _BLANK).
+
+    (0x3001,): beyond that nothing is done to any.
+    """
+    kinds = np.zeros(0x3001, np.uint8)
+    for code in range(kinds.size):
+        if chr(code).isspace():
+            kinds[code] = _BLANK
+    kinds[[ord(sign) for sign in BREAKS]] = _BLANK + _BREAK
+    kinds[[ord(sign) for sign in MARKS]] = _MARK
+    return kinds
+
+
+@compiled
+def _match(offsets, data, is_valid, trie, is_stripped, kinds):
+    n_rows = offsets.size - 1
+    firsts, slots = trie.firsts, trie.slots
+    entry_of, next_equal = trie.entry_of, trie.next_equal
+    longest = 0
+    for row in range(n_rows):
+        longest = max(longest, offsets[row + 1] - offsets[row])
+    codes = np.empty(3 * longest + 2, np.int64)
+    marked = np.zeros(next_equal.size // 64 + 1, np.uint64)
+    found = np.empty(max(64, 8 * n_rows), np.int32)
+    list_offsets = np.zeros(n_rows + 1, np.int32)
+    n_found = 0
+    for row in range(n_rows):
+        begin = n_found
+        n = _spaced(data, offsets[row], offsets[row + 1], is_stripped, kinds, codes)
+        for start in range(n if is_valid[row] else 0):
+            low = codes[start] & 0xFFFF
+            if firsts[low >> 3] >> (low & 7) & 1 == 0:
+                continue
+            node = _ROOT
+            at = start
+            while at < n:
+                node = follow(slots, node, codes[at])
+                if node == 0:
+                    break
+                at += 1
+                entry = entry_of[node]
+                while entry != LAST:
+                    bit = np.uint64(1) << np.uint64(entry & 63)
+                    if marked[entry >> 6] & bit == 0:
+                        marked[entry >> 6] |= bit
+                        if n_found == found.size:
+                            larger = np.empty(2 * found.size, np.int32)
+                            larger[:n_found] = found
+                            found = larger
+                        found[n_found] = entry
+                        n_found += 1
+                    entry = next_equal[entry]
+        for k in range(begin, n_found):
+            marked[found[k] >> 6] = 0
+        found[begin:n_found].sort()
+        list_offsets[row + 1] = n_found
+    return list_offsets, found[:n_found].copy()
+
+
+@compiled
+def _spaced(data, start, end, is_stripped, kinds, codes):
+    """Write the code points of a caption, spaced and padded as by MetaCLIP; give their number."""
+    codes[0] = _SPACE
+    n = 1
+    solid = 1  # the number up to the last that stripping leaves
+    at = start
+    while at < end:
+        code, at = decode(data, at)
+        kind = kinds[code] if code < kinds.size else _PLAIN
+        if kind >= _BLANK:
+            if is_stripped and solid == 1:
+                continue
+            codes[n] = _SPACE if kind == _BLANK + _BREAK else code
+            n += 1
+            continue
+        if kind == _MARK:
+            codes[n], codes[n + 1], codes[n + 2] = _SPACE, code, _SPACE
+            n += 3
+        else:
+            codes[n] = code
+            n += 1
+        solid = n
+    if is_stripped:
+        n = solid
+    codes[n] = _SPACE
+    return n + 1
