@@ -62,6 +62,7 @@ def test_kana_and_hangul_can_be_scripts_without_spaces() -> None:
     assert mended.match([captions, langs]).to_pylist() == [[0]]
 
 
+@pytest.mark.slow
 def test_the_recipe_counts_and_balances_by_language(
     captionlake, spark: SparkSession, published, bank, tmp_path: Path
 ) -> None:
