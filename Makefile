@@ -33,7 +33,7 @@ lint: env
 # Prints the tables of benchmarks/ and writes them, with their inputs, below bench/: half an hour.
 bench: env
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
-	set -e; for name in startup kernel caption_length end_to_end growth; do \
+	set -e; for name in startup kernel text_rules caption_length end_to_end growth; do \
 		$(BIN)/python -m benchmarks.$$name bench; done
 
 # Needs uv; writes hashes, but no address of an index.

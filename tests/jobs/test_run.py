@@ -174,7 +174,7 @@ def test_synthclip_writes_the_published_files(captionlake, spark, tmp_path) -> N
     assert sorted(pairs) == sorted([row["caption"], row["entry_ids"]] for row in kept)
     assert 0 < len(pairs) < 42
     assert outcome.summary["report"] == str(out / "report.html")
-    assert "curated_captions" in (out / "report.html").read_text()
+    assert "balanced_captions" in (out / "report.html").read_text()
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from udfs.text.lists import rows_of, with_more
+from udfs.text.lists import merged
 from udfs.text.metaclip2_match import match_substrings, padded_entry
 from udfs.text.substring_trie import SubstringTrie, build_substring_trie
 from udfs.text.token_match import match_captions
@@ -55,13 +55,20 @@ class _Language:
     substring_ids: NDArray[np.int32]
 
     def match(self, captions: pa.Array) -> pa.ListArray:
-        found = match_captions(pc.utf8_trim(captions, _WHITE_SPACE), self.trie)
-        ids = self.token_ids[found.values.to_numpy()]
-        by_token = pa.ListArray.from_arrays(found.offsets, pa.array(ids))
-        if not self.substring_ids.size:
-            return by_token
-        inside = match_substrings(captions, self.substrings)
-        return with_more(by_token, rows_of(inside), self.substring_ids[inside.values.to_numpy()])
+        by_token = by_substring = None
+        if self.token_ids.size:
+            found = match_captions(pc.utf8_trim(captions, _WHITE_SPACE), self.trie)
+            by_token = _renumbered(found, self.token_ids)
+        if self.substring_ids.size or by_token is None:
+            found = match_substrings(captions, self.substrings)
+            by_substring = _renumbered(found, self.substring_ids)
+        if by_token is None or by_substring is None:
+            return by_substring if by_token is None else by_token
+        return merged(by_token, by_substring)
+
+
+def _renumbered(found: pa.ListArray, ids: NDArray[np.int32]) -> pa.ListArray:
+    return pa.ListArray.from_arrays(found.offsets, pa.array(ids[found.values.to_numpy()]))
 
 
 @dataclass(frozen=True)
@@ -74,19 +81,24 @@ class Metaclip2Matcher:
     def match(self, columns: Sequence[pa.Array]) -> pa.ListArray:
         """Ids of the entries in each caption; none where the bank has not its language."""
         captions, langs = columns
-        rows, ids = [np.zeros(0, np.int64)], [np.zeros(0, np.int32)]
+        found, rows = [_nothing(0)], [np.zeros(0, np.int64)]
         for lang in pc.unique(langs).to_pylist():
+            same = pc.is_null(langs) if lang is None else pc.equal(langs, lang)
+            of_language = pc.indices_nonzero(pc.fill_null(same, False))
             language = self.languages.get(lang)
             if language is None:
-                continue
-            of_language = pc.indices_nonzero(pc.fill_null(pc.equal(langs, lang), False))
-            found = language.match(captions.take(of_language))
-            rows.append(of_language.to_numpy().astype(np.int64)[rows_of(found)])
-            ids.append(found.values.to_numpy())
-        nothing = pa.ListArray.from_arrays(
-            pa.array(np.zeros(len(captions) + 1, np.int32)), pa.array([], pa.int32())
-        )
-        return with_more(nothing, np.concatenate(rows), np.concatenate(ids))
+                found.append(_nothing(len(of_language)))
+            else:
+                found.append(language.match(captions.take(of_language)))
+            rows.append(of_language.to_numpy().astype(np.int64))
+        order = np.argsort(np.concatenate(rows), kind="stable")
+        return pa.concat_arrays(found).take(pa.array(order))
+
+
+def _nothing(n: int) -> pa.ListArray:
+    """N empty lists."""
+    offsets = pa.array(np.zeros(n + 1, np.int32))
+    return pa.ListArray.from_arrays(offsets, pa.array([], pa.int32()))
 
 
 def metaclip2_matcher(

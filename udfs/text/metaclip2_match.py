@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from udfs.compiled import compiled
+from udfs.compiled import compiled, inlined
 from udfs.text.code_points import N_CODE_POINTS
 from udfs.text.rewriting import decode
 from udfs.text.substring_trie import SubstringTrie, follow
@@ -97,37 +97,54 @@ def _match(offsets, data, is_valid, trie, is_stripped, kinds):
     found = np.empty(max(64, 8 * n_rows), np.int32)
     list_offsets = np.zeros(n_rows + 1, np.int32)
     n_found = 0
-    for row in range(n_rows):
-        begin = n_found
-        n = _spaced(data, offsets[row], offsets[row + 1], is_stripped, kinds, codes)
-        for start in range(n if is_valid[row] else 0):
-            low = codes[start] & 0xFFFF
-            if firsts[low >> 3] >> (low & 7) & 1 == 0:
-                continue
-            node = _ROOT
-            at = start
-            while at < n:
-                node = follow(slots, node, codes[at])
-                if node == 0:
-                    break
-                at += 1
-                entry = entry_of[node]
-                while entry != LAST:
-                    bit = np.uint64(1) << np.uint64(entry & 63)
-                    if marked[entry >> 6] & bit == 0:
-                        marked[entry >> 6] |= bit
-                        if n_found == found.size:
-                            larger = np.empty(2 * found.size, np.int32)
-                            larger[:n_found] = found
-                            found = larger
-                        found[n_found] = entry
-                        n_found += 1
-                    entry = next_equal[entry]
-        for k in range(begin, n_found):
+    row = 0
+    while row < n_rows:
+        n = 0
+        if is_valid[row]:
+            n = _spaced(data, offsets[row], offsets[row + 1], is_stripped, kinds, codes)
+        end = _collect(codes, n, firsts, slots, entry_of, next_equal, marked, found, n_found)
+        for k in range(n_found, min(end, found.size)):
             marked[found[k] >> 6] = 0
-        found[begin:n_found].sort()
-        list_offsets[row + 1] = n_found
+        if end > found.size:
+            larger = np.empty(2 * found.size, np.int32)
+            larger[:n_found] = found[:n_found]
+            found = larger
+            continue  # the same row again
+        found[n_found:end].sort()
+        n_found = end
+        row += 1
+        list_offsets[row] = n_found
     return list_offsets, found[:n_found].copy()
+
+
+@inlined
+def _collect(codes, n, firsts, slots, entry_of, next_equal, marked, found, n_found):
+    """Write the ids of a spaced caption, each once, and mark them; give where they end.
+
+    That is beyond `found` where it has no room for all of them.
+    """
+    for start in range(n):
+        low = codes[start] & 0xFFFF
+        if (firsts[low >> 3] >> (low & 7)) & 1 == 0:
+            continue
+        node = _ROOT
+        at = start
+        while at < n:
+            node = follow(slots, node, codes[at])
+            if node == 0:
+                break
+            at += 1
+            entry = entry_of[node]
+            while entry != LAST:
+                bit = np.uint64(1) << np.uint64(entry & 63)
+                if marked[entry >> 6] & bit == 0:
+                    if n_found == found.size:
+                        return found.size + 1
+                    marked[entry >> 6] |= bit
+                    found[n_found] = entry
+                    n_found += 1
+                entry = next_equal[entry]
+    return n_found
 
 
 @compiled
