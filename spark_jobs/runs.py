@@ -32,6 +32,7 @@ def new_run(spark: SparkSession, job: Job[S], settings: S) -> Run:
         address: tables.input_version(spark, address)
         for address in settings.addresses("input").values()
     }
+    inputs |= settings.own_files()
     sha = settings_digest(settings)
     identity = json.dumps([job.name, sha, inputs, code_digest()], sort_keys=True)
     run_id = hashlib.sha256(identity.encode()).hexdigest()[:16]

@@ -75,6 +75,10 @@ class Settings(BaseModel):
         fields = cls.model_fields.items()
         return [name for name, f in fields if _has_role(f.annotation, f.metadata, role)]
 
+    def own_files(self) -> dict[str, str]:
+        """Path -> digest of the files that the settings are read from: they are inputs as well."""
+        return {}
+
     def records(self) -> str:
         """Where `runs` and `rejected` of these settings live; by default by the first output."""
         if self.workspace is not None:

@@ -11,7 +11,7 @@ from spark_jobs.concepts.wordnet import noun_lemmatiser
 from spark_jobs.errors import MissingColumnError, SettingsError
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.label_files import write_class_frequencies
-from spark_jobs.retrieval.class_file import ClassQuery, read_class_file
+from spark_jobs.retrieval.class_file import ClassQuery, class_file_digests, read_class_file
 from spark_jobs.retrieval.count import count_classes
 from spark_jobs.retrieval.word_queries import too_short, word_queries
 from spark_jobs.schemas import CAPTION_COUNT, CLASS_IDX, CLASS_NAME, DATASET
@@ -47,6 +47,10 @@ class CountConcepts(Settings):
     @classmethod
     def _one_file_is_a_list(cls, value: object) -> object:
         return [value] if isinstance(value, str) else value
+
+    def own_files(self) -> dict[str, str]:
+        """The class files."""
+        return class_file_digests(self.classes)
 
 
 def run(run: Run, settings: CountConcepts) -> Counts:

@@ -13,7 +13,12 @@ from spark_jobs.arrow_batches import batches_that_fit
 from spark_jobs.errors import SettingsError
 from spark_jobs.folders import files_for, write_json_folder
 from spark_jobs.job import Counts, Job, Run
-from spark_jobs.retrieval.class_file import ClassQuery, class_queries, read_class_file
+from spark_jobs.retrieval.class_file import (
+    ClassQuery,
+    class_file_digests,
+    class_queries,
+    read_class_file,
+)
 from spark_jobs.retrieval.search import search_captions
 from spark_jobs.schemas import CAPTION, DATASET, HEIGHT, LICENSE, NSFW, QUERY, UID, URL, WIDTH
 from spark_jobs.settings import InputAddress, OutputAddress, Settings
@@ -66,6 +71,10 @@ class SearchSubstrings(Settings):
         if faults and self.strict:
             raise ValueError("; ".join(faults))
         return self
+
+    def own_files(self) -> dict[str, str]:
+        """The class files."""
+        return class_file_digests(self.queries)
 
     def read_queries(self) -> tuple[list[ClassQuery], list[str]]:
         """The queries of all classes, and a line for each faulty one."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
@@ -49,6 +50,15 @@ def read_class_file(name: str) -> ClassFile:
         return ClassFile.model_validate(content)
     except ValidationError as fault:
         raise SettingsError(f"{name}: " + "; ".join(fault_lines(fault, ClassFile))) from None
+
+
+def class_file_digests(names: Sequence[str]) -> dict[str, str]:
+    """Path -> digest of the content of each class file, by which a changed one is told."""
+    files = {name: _file(name) for name in names}
+    return {
+        name if "/" in name else f"conf/classes/{name}": sha256(file.read_bytes()).hexdigest()[:16]
+        for name, file in files.items()
+    }
 
 
 def class_queries(

@@ -72,6 +72,11 @@ def test_a_bad_class_stops_no_other_unless_strict(captionlake, captions, tmp_pat
     assert fault in strict.error
     row = spark.read.format("delta").load(str(tmp_path / "out")).first()
     assert (row["dataset"], row["query"], row["uid"]) == ("Mine", "rose", "u")
+    assert captionlake(*arguments, "--output", tmp_path / "out").summary["status"] == "up_to_date"
+    file.write_text("dataset: Mine\nclasses: [rose, blue]\n")
+    changed = captionlake(*arguments, "--output", tmp_path / "out")
+    assert changed.summary["status"] == "done"
+    assert changed.summary["counts"]["rows"] == 2
 
 
 @pytest.mark.parametrize(
