@@ -134,3 +134,40 @@ def test_bad_input_is_one_line(captionlake, tmp_path, arguments, code, message, 
     )
     assert outcome.exit_code == code
     assert message in outcome.error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["laionet_labels", "yfcc15m_cls"])
+def test_the_recipes_run(captionlake, spark: SparkSession, tmp_path: Path, recipe: str) -> None:
+    table = {
+        "URL": [f"https://example.org/{i}" for i in range(4)],
+        "TEXT": ["a tench", "Tench, and a goldfish", "nothing", "goldfish and tench"],
+    }
+    pq.write_table(pa.table(table), tmp_path / "in.parquet")
+    out = tmp_path / "out"
+    outcome = captionlake(
+        *("run", recipe, "--set", f"input={tmp_path / 'in.parquet'}", "--set", f"output={out}"),
+        *("--set", "captions.preset=laion400m"),
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    found = sorted((row["caption"], row["wnid"]) for row in read(spark, out / "labels"))
+    goldfish, tench = "n01443537", "n01440764"
+    counts = {row["lemma"]: row["caption_count"] for row in read(spark, out / "label_counts")}
+    if recipe == "laionet_labels":
+        assert found == [
+            ("Tench, and a goldfish", goldfish),
+            ("a tench", tench),
+            *(("goldfish and tench", tench), ("goldfish and tench", goldfish)),
+        ]
+        assert sorted(row["caption"] for row in read(spark, out / "single_labels")) == [
+            "Tench, and a goldfish",
+            "a tench",
+        ]
+        assert (counts["tench"], counts["goldfish"]) == (2, 2)
+    else:
+        assert len(found) == 5
+        assert (counts["tench"], counts["goldfish"]) == (3, 2)
+        lines = (out / "yfcc15m_cls.tsv").read_text().splitlines()
+        assert lines[0] == "filepath\tcaption\tlabel"
+        assert sorted(line.split("\t")[2] for line in lines[1:]) == ["0", "0", "0", "1", "1"]
+        assert len((out / "class_frequency.txt").read_text().splitlines()) == 1000
