@@ -1,7 +1,7 @@
 """search-substrings: captions for each class of downstream data sets, found by text queries."""
 
 import logging
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 from pyspark.sql import Column, DataFrame
@@ -19,10 +19,10 @@ from spark_jobs.retrieval.class_file import (
     class_queries,
     read_class_file,
 )
+from spark_jobs.retrieval.phrases import RULES, SearchRule
 from spark_jobs.retrieval.search import search_captions
 from spark_jobs.schemas import CAPTION, DATASET, HEIGHT, LICENSE, NSFW, QUERY, UID, URL, WIDTH
 from spark_jobs.settings import InputAddress, OutputAddress, Settings
-from udfs.text.fts_match import fts_tokens
 
 _log = logging.getLogger(__name__)
 
@@ -46,10 +46,11 @@ class SearchSubstrings(Settings):
         description="class files: YAML files, or names of those that come along (imagenet, "
         "stanford_cars, fgvc_aircraft, flowers102, dtd)",
     )
-    rule: Literal["fts"] = Field(
+    rule: SearchRule = Field(
         "fts",
         description="fts: words, phrases, AND, OR, NOT as SQLite's FTS5 takes them, accents and "
-        "case aside",
+        "case aside; substring: a name or phrase is found as it stands, also inside words, case "
+        "aside",
     )
     strict: bool = Field(False, description="stop at a faulty class; else it is told and left out")
     output: OutputAddress = Field(
@@ -78,7 +79,12 @@ class SearchSubstrings(Settings):
 
     def read_queries(self) -> tuple[list[ClassQuery], list[str]]:
         """The queries of all classes, and a line for each faulty one."""
-        read = [class_queries(read_class_file(f), f, fts_tokens) for f in self.queries]
+        rule = RULES[self.rule]
+        whole = rule.names_are_phrases
+        read = [
+            class_queries(read_class_file(f), f, rule.tokens_of, names_are_phrases=whole)
+            for f in self.queries
+        ]
         queries = [query for of_file, _ in read for query in of_file]
         return queries, [fault for _, faults in read for fault in faults]
 
@@ -91,7 +97,7 @@ def run(run: Run, settings: SearchSubstrings) -> Counts:
     if not queries:
         raise SettingsError("no class is left: " + "; ".join(faults))
     captions = run.read(settings.captions, schemas.CAPTIONS)
-    found = search_captions(captions, queries)
+    found = search_captions(captions, queries, settings.rule)
     run.check_outputs({settings.output: found.schema})
     with batches_that_fit(captions):
         rows = run.write(found, settings.output)

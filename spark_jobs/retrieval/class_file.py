@@ -62,13 +62,21 @@ def class_file_digests(names: Sequence[str]) -> dict[str, str]:
 
 
 def class_queries(
-    file: ClassFile, name: str, tokens_of: Callable[[str], Sequence[str]]
+    file: ClassFile,
+    name: str,
+    tokens_of: Callable[[str], Sequence[str]],
+    *,
+    names_are_phrases: bool = False,
 ) -> tuple[list[ClassQuery], list[str]]:
-    """The queries that can be read, and a line for each class that is faulty."""
+    """The queries that can be read, and a line for each class that is faulty.
+
+    `names_are_phrases`: a class that is not mapped is searched by its whole name, not its words.
+    """
     faults = faults_of_names(file, name)
     queries = []
     for known in dict.fromkeys(file.classes):
-        text = class_expression(file.class_map.get(known, known))
+        searched = '"' + known.replace('"', '""') + '"' if names_are_phrases else known
+        text = class_expression(file.class_map.get(known, searched))
         try:
             queries.append(ClassQuery(file.dataset, known, parse_query(text, tokens_of)))
         except QueryError as fault:

@@ -53,16 +53,18 @@ def padded_entry(entry: str, *, is_mended: bool = False) -> str:
 
 
 def match_substrings(
-    captions: pa.Array, trie: SubstringTrie, *, is_stripped: bool = True
+    captions: pa.Array, trie: SubstringTrie, *, is_stripped: bool = True, is_spaced: bool = True
 ) -> pa.ListArray:
     """Ids of the padded entries that occur in each spaced caption, ascending and unique.
 
     captions: string or large_string, (n,). A null caption matches nothing. `is_stripped`: white
-    space at both ends is taken off first, as MetaCLIP 2 does.
+    space at both ends is taken off first, as MetaCLIP 2 does. Without `is_spaced` the captions are
+    searched as they are, but for a space put at both ends.
     """
     offsets, text = padded_text(captions)
     is_valid = captions.is_valid().to_numpy(zero_copy_only=False)
-    list_offsets, ids = _match(offsets, text, is_valid, trie, is_stripped, _kinds())
+    kinds = _kinds() if is_spaced else np.zeros(0, np.uint8)
+    list_offsets, ids = _match(offsets, text, is_valid, trie, is_stripped, kinds)
     return pa.ListArray.from_arrays(pa.array(list_offsets), pa.array(ids))
 
 

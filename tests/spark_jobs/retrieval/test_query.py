@@ -1,5 +1,6 @@
 """Queries mean what they mean to SQLite's FTS5."""
 
+import json
 import sqlite3
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from spark_jobs.errors import SettingsError
 from spark_jobs.retrieval.class_file import class_queries, packaged_class_files, read_class_file
+from spark_jobs.retrieval.phrases import RULES
 from spark_jobs.retrieval.programs import numbered_phrases, programs
 from spark_jobs.retrieval.query import (
     And,
@@ -21,6 +23,7 @@ from spark_jobs.retrieval.query import (
     class_expression,
     parse_query,
 )
+from spark_jobs.retrieval.search import searching
 from udfs.text.boolean_match import match_queries
 from udfs.text.fts_match import fts_tokens, phrase_trie, unicode61
 from udfs.text.token_match import match_captions
@@ -176,6 +179,45 @@ def test_queries_that_share_an_anchor_and_captions_of_nothing() -> None:
     texts = ["a b", "a c b", "d", "b", "", None, "x"]
     assert found(queries, texts) == [[0, 2], [0, 1, 2], [2, 3], [4], [], [], []]
     assert found([], texts) == [[]] * 7
+
+
+class TestPlainText:
+    """Rule `substring`: a name or phrase as it stands, in lower case."""
+
+    def pairs(self, name: str, texts: list[str | None]) -> list[tuple[str, int]]:
+        rule = RULES["substring"]
+        queries, faults = class_queries(
+            read_class_file(name), name, rule.tokens_of, names_are_phrases=True
+        )
+        assert faults == []
+        uids = pa.array([str(k) for k in range(len(texts))])
+        batch = pa.RecordBatch.from_arrays([uids, pa.array(texts)], ["uid", "caption"])
+        found = pa.Table.from_batches(searching(queries, "substring")([batch])).to_pylist()
+        return sorted((row["query"], int(row["uid"])) for row in found)
+
+    def test_every_name_that_stands_in_a_caption_is_found(self, cases: Path) -> None:
+        rows = pq.read_table(cases / "unmet_substring/input_rows.parquet")["TEXT"].to_pylist()
+        stats = json.loads((cases / "unmet_substring/expected_stats.json").read_text())
+        found = self.pairs("fgvc_aircraft", rows)
+        names = read_class_file("fgvc_aircraft").classes
+        plain = [(n, k) for n in names for k, t in enumerate(rows) if t and n.lower() in t.lower()]
+        assert found == sorted(plain)
+        assert len(found) == stats["FGVCAircraft"]["pairs_of_naive_lowercase_substring"]
+
+    def test_phrases_may_lie_inside_words_and_be_joined(self, tmp_path: Path) -> None:
+        file = tmp_path / "c.yml"
+        file.write_text(
+            "dataset: D\nclasses: [St. Bernard, Ant, x]\n"
+            'class_map: {x: \'"red rose" AND NOT_ NOT "blue, "\'}\n'
+        )
+        texts = [
+            "st. bernard PLANTS",
+            "a red rose not_",
+            "Red Roses, not_ blue, ",
+            "St Bernard",
+            None,
+        ]
+        assert self.pairs(str(file), texts) == [("Ant", 0), ("St. Bernard", 0), ("x", 1)]
 
 
 class TestClassFiles:
