@@ -171,6 +171,8 @@ def _type_and_default(job: AnyJob, name: str, field: FieldInfo) -> str:
     default = base_settings(job.name).get(name, field.default)
     if default is PydanticUndefined:
         return f"[{kind}; required]"
+    if isinstance(default, bool):
+        return f"[default {'yes' if default else 'no'}]"
     return f"[{kind}]" if default is None else f"[{kind}; default {default}]"
 
 
