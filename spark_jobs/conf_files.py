@@ -10,3 +10,10 @@ def conf_file(*parts: str) -> Traversable:
     packaged = files("spark_jobs") / "conf"
     folder = packaged if packaged.is_dir() else Path(__file__).parent.parent / "conf"
     return folder.joinpath(*parts)
+
+
+def named_files(folder: str) -> list[str]:
+    """The names of the YAML files that come along in a folder of `conf/`."""
+    return sorted(
+        f.name.removesuffix(".yml") for f in conf_file(folder).iterdir() if f.name.endswith(".yml")
+    )

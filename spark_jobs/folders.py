@@ -79,23 +79,17 @@ def write_file(location: str, content: bytes) -> None:
         raise OutputTableError(f"output {location}: cannot be written ({fault})") from None
 
 
-def write_file_in_parts(location: str, parts: Iterator[tuple[str, int]]) -> int:
-    """Write a file of (text, its rows) as they come, in its place once it is whole.
-
-    Gives the number of rows.
-    """
-    rows = 0
+def write_file_in_parts(location: str, parts: Iterator[str]) -> None:
+    """Write a file of texts as they come, in its place once it is whole."""
     try:
         system, path = file_system(location)
         system.create_dir(path.rpartition("/")[0], recursive=True)
         with system.open_output_stream(f"{path}.writing") as stream:
-            for text, n in parts:
+            for text in parts:
                 stream.write(text.encode("utf-8"))
-                rows += n
         system.move(f"{path}.writing", path)
     except (OSError, ValueError) as fault:
         raise OutputTableError(f"output {location}: cannot be written ({fault})") from None
-    return rows
 
 
 def has_file(location: str) -> bool:

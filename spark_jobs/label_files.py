@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs.errors import MissingColumnError
-from spark_jobs.folders import write_file_in_parts
+from spark_jobs.folders import write_file, write_file_in_parts
 from spark_jobs.schemas import CAPTION, CLASS_IDX, FILEPATH, LABEL, UID
 from spark_jobs.settings import nearest
 
@@ -18,8 +18,8 @@ _PART_ROWS = 50_000
 
 def write_label_tsv(
     labelled: DataFrame, file: str, *, filepath: str | None, columns: Sequence[str]
-) -> int:
-    """Write filepath, label and caption, tab-separated with a header; give the number of rows.
+) -> None:
+    """Write filepath, label and caption, tab-separated with a header.
 
     By label, then uid; CR, LF and tab of a caption become a space each, as in the published files.
     `filepath`: a pattern such as `images/{wnid}/{uid}.jpg` over the columns; by default the column
@@ -33,13 +33,12 @@ def write_label_tsv(
         F.translate(CAPTION, "\r\n\t", "   ").alias(CAPTION),
     )
     rows = told.select(*columns).toLocalIterator(prefetchPartitions=True)
-    return write_file_in_parts(file, _tsv(columns, rows))
+    write_file_in_parts(file, _tsv(columns, rows))
 
 
 def write_class_frequencies(counts: Iterable[tuple[str, int]], file: str) -> None:
     """Write `class name<TAB>captions`, a line a class, in the order of the classes."""
-    lines = [f"{name}\t{count}\n" for name, count in counts]
-    write_file_in_parts(file, iter([("".join(lines), len(lines))]))
+    write_file(file, "".join(f"{name}\t{count}\n" for name, count in counts).encode())
 
 
 def _filled(pattern: str, rows: DataFrame) -> Column:
@@ -53,17 +52,15 @@ def _filled(pattern: str, rows: DataFrame) -> Column:
     return F.concat(*values)
 
 
-def _tsv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[tuple[str, int]]:
-    """Text and its number of rows, a part at a time."""
-    part, n = io.StringIO(newline=""), 0
+def _tsv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """The file's text, a part at a time."""
+    part = io.StringIO(newline="")
     writer = csv.writer(part, delimiter="\t", lineterminator="\n")
     writer.writerow(columns)
-    for row in rows:
+    for n, row in enumerate(rows, start=1):
         writer.writerow(row)
-        n += 1
-        if n == _PART_ROWS:
-            yield part.getvalue(), n
+        if n % _PART_ROWS == 0:
+            yield part.getvalue()
             part.seek(0)
             part.truncate()
-            n = 0
-    yield part.getvalue(), n
+    yield part.getvalue()

@@ -63,29 +63,20 @@ def execute(
         spark = open_session()
         if isinstance(job, Pipeline):
             return _execute_pipeline(spark, job, settings, force, say)
-        return execute_job(spark, job, settings, force=force, say=say)
+        return execute_step(spark, Step(job, settings), force=force, say=say)
     except (PySparkException, Py4JError) as fault:
         if "CAPTIONLAKE_DEBUG" in os.environ:
             raise
         raise in_one_line(fault) from fault
 
 
-def execute_job(
-    spark: SparkSession,
-    job: Job[S],
-    settings: S,
-    *,
-    force: bool = False,
-    say: Callable[[str], None] = _log.info,
-) -> Summary:
-    """Run one job in a session, or find that its outputs are already those of this very run."""
-    return execute_step(spark, Step(job, settings), force=force, say=say)
-
-
 def execute_step(
     spark: SparkSession, step: Step, *, force: bool, say: Callable[[str], None]
 ) -> Summary:
-    """As execute_job; a step with a name also tells why it runs, and faults name it."""
+    """Run one job in a session, or find that its outputs are already those of this very run.
+
+    A step with a name also tells why it runs, and faults name it.
+    """
     job, settings = step.job, step.settings
     begun, started = time.monotonic(), datetime.now(UTC)
     try:

@@ -88,10 +88,12 @@ def run(run: Run, settings: LabelSynsets) -> Counts:
     run.check_outputs({address: schema for address, schema in outputs.items() if address})
     with batches_that_fit(captions):
         rows = run.write(labelled, settings.output)
+        stored = run.read(settings.output, schemas.LABELS)
         if settings.counts is not None:
-            every = label_captions(captions, matcher, table, several="rows")
+            every = stored
+            if settings.several != "rows":
+                every = label_captions(captions, matcher, table, several="rows")
             run.write(count_labels(every, table), settings.counts)
-    stored = run.read(settings.output, schemas.LABELS)
     if settings.tsv is not None:
         write_label_tsv(
             stored.where(F.col(CLASS_IDX).isNotNull()),

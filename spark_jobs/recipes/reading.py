@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spark_jobs.conf_files import conf_file
+from spark_jobs.conf_files import conf_file, named_files
 from spark_jobs.errors import SettingsError
 from spark_jobs.settings import fault_lines, nearest
 from spark_jobs.yaml_files import read_yaml_map
@@ -56,5 +56,4 @@ def recipe_file(name: str) -> Path | Traversable:
 
 def packaged_recipes() -> list[str]:
     """The names of the recipes that come with captionlake."""
-    files = conf_file("recipes").iterdir()
-    return sorted(f.name.removesuffix(".yml") for f in files if f.name.endswith(".yml"))
+    return named_files("recipes")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spark_jobs.conf_files import conf_file
+from spark_jobs.conf_files import conf_file, named_files
 from spark_jobs.errors import SettingsError
 from spark_jobs.retrieval.query import Query, QueryError, class_expression, parse_query
 from spark_jobs.settings import fault_lines, nearest
@@ -106,8 +106,7 @@ def faults_of_names(file: ClassFile, name: str) -> list[str]:
 
 def packaged_class_files() -> list[str]:
     """The names of the class files that come with captionlake."""
-    files = conf_file("classes").iterdir()
-    return sorted(f.name.removesuffix(".yml") for f in files if f.name.endswith(".yml"))
+    return named_files("classes")
 
 
 def _file(name: str) -> Path | Traversable:
