@@ -1,6 +1,6 @@
 """What match-concepts matches with: a rule and its bank, ready for batches of captions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,9 +10,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from udfs.text.lists import merged
-from udfs.text.metaclip2_match import match_substrings, padded_entry
+from udfs.text.metaclip2_match import match_substrings, padded_entry, pads
+from udfs.text.spans import END, ENTRY_ID, ROW, START, Spans, no_spans
+from udfs.text.substring_spans import substring_spans
 from udfs.text.substring_trie import SubstringTrie, build_substring_trie
 from udfs.text.token_match import match_captions
+from udfs.text.token_spans import token_spans
 from udfs.text.token_trie import Duplicates, TokenTrie, build_token_trie
 
 # What Python's strip takes off, which MetaCLIP 2 applies to captions.
@@ -29,6 +32,9 @@ class ConceptMatcher(Protocol):
     def match(self, columns: Sequence[pa.Array]) -> pa.ListArray:
         """Ids of the entries in each caption, ascending and unique."""
 
+    def spans(self, columns: Sequence[pa.Array]) -> Spans:
+        """Where they stand: every occurrence, also those that overlap, as in udfs.text.spans."""
+
 
 @dataclass(frozen=True)
 class MetaclipMatcher:
@@ -40,6 +46,10 @@ class MetaclipMatcher:
     def match(self, columns: Sequence[pa.Array]) -> pa.ListArray:
         """Ids of the entries in each caption, ascending and unique."""
         return match_captions(columns[0], self.trie)
+
+    def spans(self, columns: Sequence[pa.Array]) -> Spans:
+        """Every occurrence of an entry."""
+        return token_spans(columns[0], self.trie)
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,7 @@ class _Language:
     token_ids: NDArray[np.int32]
     substrings: SubstringTrie
     substring_ids: NDArray[np.int32]
+    pads: NDArray[np.bool_]
 
     def match(self, captions: pa.Array) -> pa.ListArray:
         by_token = by_substring = None
@@ -65,6 +76,17 @@ class _Language:
         if by_token is None or by_substring is None:
             return by_substring if by_token is None else by_token
         return merged(by_token, by_substring)
+
+
+    def spans(self, captions: pa.Array) -> Spans:
+        trimmed = pc.utf8_ltrim(captions, _WHITE_SPACE)
+        n_trimmed = pc.subtract(pc.utf8_length(captions), pc.utf8_length(trimmed))
+        by_token = token_spans(pc.utf8_rtrim(trimmed, _WHITE_SPACE), self.trie)
+        by_token[:, [START, END]] += n_trimmed.to_numpy(False)[by_token[:, ROW], None].astype(int)
+        by_token[:, ENTRY_ID] = self.token_ids[by_token[:, ENTRY_ID]]
+        by_substring = substring_spans(captions, self.substrings, self.pads)
+        by_substring[:, ENTRY_ID] = self.substring_ids[by_substring[:, ENTRY_ID]]
+        return np.concatenate([by_token, by_substring])
 
 
 def _renumbered(found: pa.ListArray, ids: NDArray[np.int32]) -> pa.ListArray:
@@ -82,17 +104,33 @@ class Metaclip2Matcher:
         """Ids of the entries in each caption; none where the bank has not its language."""
         captions, langs = columns
         found, rows = [_nothing(0)], [np.zeros(0, np.int64)]
-        for lang in pc.unique(langs).to_pylist():
-            same = pc.is_null(langs) if lang is None else pc.equal(langs, lang)
-            of_language = pc.indices_nonzero(pc.fill_null(same, False))
-            language = self.languages.get(lang)
+        for lang, of_language in _rows_by_language(langs):
+            language = self.languages.get(lang) if lang is not None else None
             if language is None:
-                found.append(_nothing(len(of_language)))
+                found.append(_nothing(of_language.size))
             else:
-                found.append(language.match(captions.take(of_language)))
-            rows.append(of_language.to_numpy().astype(np.int64))
+                found.append(language.match(captions.take(pa.array(of_language))))
+            rows.append(of_language)
         order = np.argsort(np.concatenate(rows), kind="stable")
         return pa.concat_arrays(found).take(pa.array(order))
+
+    def spans(self, columns: Sequence[pa.Array]) -> Spans:
+        """Every occurrence of an entry of the caption's language."""
+        captions, langs = columns
+        found = [no_spans()]
+        for lang, of_language in _rows_by_language(langs):
+            if lang is not None and lang in self.languages:
+                inside = self.languages[lang].spans(captions.take(pa.array(of_language)))
+                inside[:, ROW] = of_language[inside[:, ROW]]
+                found.append(inside)
+        return np.concatenate(found)
+
+
+def _rows_by_language(langs: pa.Array) -> Iterator[tuple[str | None, NDArray[np.int64]]]:
+    """Each language and its rows, ascending."""
+    for lang in pc.unique(langs).to_pylist():
+        is_of = pc.is_null(langs) if lang is None else pc.fill_null(pc.equal(langs, lang), False)
+        yield lang, pc.indices_nonzero(is_of).to_numpy().astype(np.int64)
 
 
 def _nothing(n: int) -> pa.ListArray:
@@ -136,4 +174,6 @@ def _language(
         np.array(between_spaces, np.int32),
         build_substring_trie(substrings, duplicates=duplicates),
         np.array(others, np.int32),
+        np.array([pads(entries[i], is_mended=is_mended) for i in others], np.bool_).reshape(-1, 2),
     )
+

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from udfs.compiled import compiled, inlined
 from udfs.text.code_points import N_CODE_POINTS
 from udfs.text.rewriting import decode
-from udfs.text.substring_trie import SubstringTrie, follow
+from udfs.text.substring_trie import ROOT, SubstringTrie, follow
 from udfs.text.token_match import BREAKS, MARKS
 from udfs.text.token_trie import LAST, padded_text
 
-_ROOT, _SPACE = 1, 32
+_SPACE = 32
 # Scripts without spaces between words: Thai, Lao, Tibetan, Burmese, Khmer, and Han.
 _SCRIPTS = [
     *((0x0E00, 0x0FFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x2E80, 0x2EFF), (0x2F00, 0x2FDF)),
@@ -47,9 +47,14 @@ def padded_entry(entry: str, *, is_mended: bool = False) -> str:
     """The entry with a space at each end that needs one; an empty entry stays empty."""
     if not entry:
         return entry
+    before, behind = pads(entry, is_mended=is_mended)
+    return " " * before + entry + " " * behind
+
+
+def pads(entry: str, *, is_mended: bool = False) -> tuple[bool, bool]:
+    """Whether an entry, not empty, needs a space before it, and behind it."""
     table = without_padding(is_mended)
-    before = "" if table[ord(entry[0])] else " "
-    return f"{before}{entry}" + ("" if table[ord(entry[-1])] else " ")
+    return not table[ord(entry[0])], not table[ord(entry[-1])]
 
 
 def match_substrings(
@@ -63,26 +68,27 @@ def match_substrings(
     """
     offsets, text = padded_text(captions)
     is_valid = captions.is_valid().to_numpy(zero_copy_only=False)
-    kinds = _kinds() if is_spaced else np.zeros(0, np.uint8)
+    kinds = kinds_of_spacing() if is_spaced else np.zeros(0, np.uint8)
     list_offsets, ids = _match(offsets, text, is_valid, trie, is_stripped, kinds)
     return pa.ListArray.from_arrays(pa.array(list_offsets), pa.array(ids))
 
 
-_PLAIN, _BREAK, _MARK, _BLANK = range(4)
+# What spacing does to a code point; of BLANK and above, stripping takes it off.
+KIND_PLAIN, KIND_BREAK, KIND_MARK, BLANK = range(4)
 
 
 @cache
-def _kinds() -> NDArray[np.uint8]:
-    """What spacing does to a code point, and whether stripping takes it off (+ _BLANK).
+def kinds_of_spacing() -> NDArray[np.uint8]:
+    """What spacing does to a code point, and whether stripping takes it off (+ BLANK).
 
     (0x3001,): beyond that nothing is done to any.
     """
     kinds = np.zeros(0x3001, np.uint8)
     for code in range(kinds.size):
         if chr(code).isspace():
-            kinds[code] = _BLANK
-    kinds[[ord(sign) for sign in BREAKS]] = _BLANK + _BREAK
-    kinds[[ord(sign) for sign in MARKS]] = _MARK
+            kinds[code] = BLANK
+    kinds[[ord(sign) for sign in BREAKS]] = BLANK + KIND_BREAK
+    kinds[[ord(sign) for sign in MARKS]] = KIND_MARK
     return kinds
 
 
@@ -103,7 +109,7 @@ def _match(offsets, data, is_valid, trie, is_stripped, kinds):
     while row < n_rows:
         n = 0
         if is_valid[row]:
-            n = _spaced(data, offsets[row], offsets[row + 1], is_stripped, kinds, codes)
+            n = spaced(data, offsets[row], offsets[row + 1], is_stripped, kinds, codes)
         end = _collect(codes, n, firsts, slots, entry_of, next_equal, marked, found, n_found)
         for k in range(n_found, min(end, found.size)):
             marked[found[k] >> 6] = 0
@@ -129,7 +135,7 @@ def _collect(codes, n, firsts, slots, entry_of, next_equal, marked, found, n_fou
         low = codes[start] & 0xFFFF
         if (firsts[low >> 3] >> (low & 7)) & 1 == 0:
             continue
-        node = _ROOT
+        node = ROOT
         at = start
         while at < n:
             node = follow(slots, node, codes[at])
@@ -150,7 +156,7 @@ def _collect(codes, n, firsts, slots, entry_of, next_equal, marked, found, n_fou
 
 
 @compiled
-def _spaced(data, start, end, is_stripped, kinds, codes):
+def spaced(data, start, end, is_stripped, kinds, codes):
     """Write the code points of a caption, spaced and padded as by MetaCLIP; give their number."""
     codes[0] = _SPACE
     n = 1
@@ -158,14 +164,14 @@ def _spaced(data, start, end, is_stripped, kinds, codes):
     at = start
     while at < end:
         code, at = decode(data, at)
-        kind = kinds[code] if code < kinds.size else _PLAIN
-        if kind >= _BLANK:
+        kind = kinds[code] if code < kinds.size else KIND_PLAIN
+        if kind >= BLANK:
             if is_stripped and solid == 1:
                 continue
-            codes[n] = _SPACE if kind == _BLANK + _BREAK else code
+            codes[n] = _SPACE if kind == BLANK + KIND_BREAK else code
             n += 1
             continue
-        if kind == _MARK:
+        if kind == KIND_MARK:
             codes[n], codes[n + 1], codes[n + 2] = _SPACE, code, _SPACE
             n += 3
         else:

@@ -12,7 +12,7 @@ from udfs.text.token_trie import LAST, Duplicates, padded_text
 
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _CODE_BITS = 21
-_ROOT = 1
+ROOT = 1
 
 
 class SubstringTrie(NamedTuple):
@@ -40,7 +40,7 @@ def build_substring_trie(
     offsets, text = padded_text(entries)
     slots, entry_of, next_equal = _build(offsets, text, duplicates == "last")
     keys = slots[::2]
-    begin = keys[keys >> _CODE_BITS == _ROOT] & 0xFFFF
+    begin = keys[keys >> _CODE_BITS == ROOT] & 0xFFFF
     firsts = np.zeros(1 << 16, np.uint8)
     firsts[begin] = 1
     return SubstringTrie(np.packbits(firsts, bitorder="little"), slots, entry_of, next_equal)
@@ -68,9 +68,9 @@ def _build(offsets, text, last_only):
     slots = np.zeros(2 * 64, np.int64)
     entry_of = np.full(64, LAST, np.int32)
     end_of = np.zeros(n_entries, np.int64)
-    n_nodes = _ROOT + 1
+    n_nodes = ROOT + 1
     for entry in range(n_entries):
-        node = _ROOT
+        node = ROOT
         at = offsets[entry]
         while at < offsets[entry + 1]:
             code, at = decode(text, at)
@@ -90,7 +90,7 @@ def _build(offsets, text, last_only):
     next_equal = np.full(n_entries, LAST, np.int32)
     for entry in range(n_entries - 1, -1, -1):
         node = end_of[entry]
-        if node == _ROOT or (last_only and entry_of[node] != LAST):
+        if node == ROOT or (last_only and entry_of[node] != LAST):
             continue
         next_equal[entry] = entry_of[node]
         entry_of[node] = entry

@@ -44,7 +44,7 @@ def _match(offsets, data, is_valid, trie, is_spaced):
     list_offsets = np.zeros(n_rows + 1, np.int32)
     found = np.empty(max(64, 8 * n_rows), np.int32)
     marked = np.zeros(trie.n_entries // 64 + 1, np.uint64)
-    block = new_block(_most_tokens(offsets))
+    block = new_block(most_tokens(offsets))
     row_tokens = np.zeros(_BLOCK_ROWS + 1, np.int64)
     n_found = 0
     row = 0
@@ -54,7 +54,7 @@ def _match(offsets, data, is_valid, trie, is_spaced):
         while (
             end < n_rows and end - row < _BLOCK_ROWS and offsets[end] - offsets[row] < _BLOCK_BYTES
         ):
-            n_tokens = _cut(
+            n_tokens = cut(
                 data, offsets, is_valid, end, is_spaced, block.start, block.length, n_tokens
             )
             end += 1
@@ -78,7 +78,7 @@ def _match(offsets, data, is_valid, trie, is_spaced):
 
 
 @compiled
-def _most_tokens(offsets):
+def most_tokens(offsets):
     """Upper bound of the tokens in any block."""
     longest = 0
     for row in range(offsets.size - 1):
@@ -87,7 +87,7 @@ def _most_tokens(offsets):
 
 
 @inlined
-def _cut(data, offsets, is_valid, row, is_spaced, starts, lengths, n_tokens):
+def cut(data, offsets, is_valid, row, is_spaced, starts, lengths, n_tokens):
     """Append start and length of a caption's tokens and of its end; give their new number."""
     start, end = offsets[row], offsets[row + 1]
     for at in range(start, end + 1 if is_valid[row] else start, 64):
