@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from spark_jobs import schemas
-from spark_jobs.concepts.faults import entry_faults
+from spark_jobs.concepts.faults import Padding, between_spaces, entry_faults
 from spark_jobs.concepts.sources import lines, metaclip_json
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Run
@@ -34,13 +34,20 @@ class Bank:
     frame: DataFrame
 
 
-def read_bank(run: Run, address: str) -> Bank:
+def read_bank(
+    run: Run, address: str, *, by_language: bool = False, padded: Padding = between_spaces
+) -> Bank:
     """Read a bank and warn of its faulty entries; they stay, as ids are positions.
 
-    Raises InputDataError where it is empty or its ids are not 0..n-1.
+    `by_language`: entries of different languages are never duplicates. `padded`: what the rule
+    looks for in captions. Raises InputDataError where the bank is empty, its ids are not 0..n-1, or
+    a language is wanted and none given.
     """
     bank = _read(run, address)
-    faults = Counter(filter(None, entry_faults(bank.entries.to_pylist())))
+    if by_language and all(lang is None for lang in bank.langs):
+        raise InputDataError(f"bank {address}: rule metaclip2 needs a column lang")
+    langs = bank.langs if by_language else None
+    faults = Counter(filter(None, entry_faults(bank.entries.to_pylist(), langs, padded=padded)))
     if faults:
         told = ", ".join(f"{n:,} {fault.replace('_', ' ')}" for fault, n in sorted(faults.items()))
         _log.warning(

@@ -42,6 +42,7 @@ LABEL = "label"
 FAULT = "fault"
 
 ENTRY_IDS = "entry_ids"
+SPANS = "spans"
 ENTRY_COUNT = "entry_count"
 KEEP_PROBABILITY = "keep_probability"
 KEPT_COUNT = "kept_count"
@@ -115,6 +116,14 @@ ENTRIES = StructType([StructField(ENTRY_ID, IntegerType()), StructField(ENTRY, S
 
 MATCHES = StructType(
     [StructField(UID, StringType()), StructField(ENTRY_IDS, ArrayType(IntegerType()))]
+)
+# Where each match stands in the caption: its first code point, and the one behind its last.
+_FROM_TO = [StructField("start", IntegerType()), StructField("end", IntegerType())]
+MATCH_SPANS = StructType(
+    [StructField(SPANS, ArrayType(StructType([StructField(ENTRY_ID, IntegerType()), *_FROM_TO])))]
+)
+LEMMA_SPANS = StructType(
+    [StructField(SPANS, ArrayType(StructType([StructField(LEMMA, StringType()), *_FROM_TO])))]
 )
 WEIGHED_MATCHES = StructType([*MATCHES.fields, StructField(KEEP_PROBABILITY, DoubleType())])
 ENTRY_COUNTS = StructType(

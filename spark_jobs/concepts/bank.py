@@ -9,7 +9,9 @@ import pyarrow.compute as pc
 from spark_jobs.concepts.faults import entry_faults
 from spark_jobs.concepts.sources import SOURCE_COLUMNS
 from spark_jobs.errors import InputDataError
-from spark_jobs.schemas import ENTRY, ENTRY_ID, FAULT
+from spark_jobs.schemas import ENTRY, ENTRY_ID, FAULT, LANG
+
+_ENGLISH = "en"  # that of sources which tell none, where duplicates are looked for
 
 
 def concept_bank(sources: Sequence[pa.Table], *, parity: bool) -> tuple[pa.Table, pa.Table]:
@@ -20,7 +22,8 @@ def concept_bank(sources: Sequence[pa.Table], *, parity: bool) -> tuple[pa.Table
     Raises InputDataError where no entry is left.
     """
     rows = pa.concat_tables([table.select(SOURCE_COLUMNS.names) for table in sources])
-    faults = pa.array(entry_faults(rows[ENTRY].to_pylist()), pa.string())
+    langs = pc.fill_null(rows[LANG], _ENGLISH).to_pylist()
+    faults = pa.array(entry_faults(rows[ENTRY].to_pylist(), langs), pa.string())
     whole = _with_ids(rows).append_column(FAULT, faults)
     if parity:
         return whole, whole.slice(0, 0)

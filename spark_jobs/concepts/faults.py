@@ -1,39 +1,54 @@
 """Entries that a matcher cannot use: duplicates, the empty one, those that can never match."""
 
-from collections.abc import Sequence
-from itertools import pairwise
+import re
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from udfs.text.token_match import MARKS
 
+Padding: TypeAlias = Callable[[str], str]
+
 DUPLICATE, EMPTY, NEVER_MATCHES = FAULTS = ("duplicate", "empty", "never_matches")
 
+# In no spaced caption: a mark without a space beside it, marks with one space between, what spacing
+# makes a space.
+_NEVER = re.compile(rf"[^ ][{MARKS}]|[{MARKS}][^ ]|[{MARKS}] [{MARKS}]|[\t\n\r]")
 
-def entry_faults(entries: Sequence[str]) -> list[str | None]:
-    """The fault of each entry, or None; of identical entries the first has none of its own."""
-    seen: set[str] = set()
+
+def between_spaces(entry: str) -> str:
+    """What MetaCLIP looks for."""
+    return f" {entry} "
+
+
+def entry_faults(
+    entries: Sequence[str],
+    langs: Sequence[str | None] | None = None,
+    *,
+    padded: Padding = between_spaces,
+) -> list[str | None]:
+    """The fault of each entry, or None; of identical entries the first has none of its own.
+
+    `langs`: entries of different languages are never duplicates. `padded`: what the rule looks for.
+    """
+    seen: set[tuple[str, str | None]] = set()
     faults: list[str | None] = []
-    for entry in entries:
-        faults.append(DUPLICATE if entry in seen else _own_fault(entry))
-        seen.add(entry)
+    for position, entry in enumerate(entries):
+        key = (entry, langs[position] if langs is not None else None)
+        faults.append(DUPLICATE if key in seen else _own_fault(entry, padded))
+        seen.add(key)
     return faults
 
 
-def _own_fault(entry: str) -> str | None:
+def _own_fault(entry: str, padded: Padding) -> str | None:
     if not entry:
         return EMPTY  # it matches every caption with two adjacent spaces
-    return NEVER_MATCHES if never_matches(entry) else None
+    return NEVER_MATCHES if never_matches(padded(entry)) else None
 
 
-def never_matches(entry: str) -> bool:
-    """Whether no caption can hold the entry under MetaCLIP's rule.
+def never_matches(padded: str) -> bool:
+    """Whether no spaced and padded caption can hold what a rule looks for.
 
     Only captions are spaced, so `St. Bernard` finds no `St.` in any; tabs and line ends are gone
     from them; and between two marks there is always an empty token.
     """
-    if any(break_ in entry for break_ in "\t\n\r"):
-        return True
-    tokens = entry.split(" ")
-    if any(len(token) > 1 and any(mark in token for mark in MARKS) for token in tokens):
-        return True
-    is_mark = [len(token) == 1 and token in MARKS for token in tokens]
-    return any(one and other for one, other in pairwise(is_mark))
+    return _NEVER.search(padded) is not None

@@ -45,6 +45,11 @@ class LabelSynsets(Settings):
         description="captions of several synsets: a row for each (rows), none (drop), or one "
         "without wnid (keep)",
     )
+    spans: bool = Field(
+        False,
+        description="with a column of where each lemma stands in the caption, from its first code "
+        "point to the one behind its last",
+    )
     output: OutputAddress = Field(
         description="the captions that hold a lemma, with wnid, class_idx and lemmas"
     )
@@ -83,7 +88,9 @@ def run(run: Run, settings: LabelSynsets) -> Counts:
     """Label, then count, then write the files of what is stored."""
     captions = run.read(settings.captions, schemas.CAPTIONS)
     table, matcher = _matcher(run, settings)
-    labelled = label_captions(captions, matcher, table, several=settings.several)
+    labelled = label_captions(
+        captions, matcher, table, several=settings.several, spans=settings.spans
+    )
     outputs = {settings.output: labelled.schema, settings.counts: schemas.LABEL_COUNTS}
     run.check_outputs({address: schema for address, schema in outputs.items() if address})
     with batches_that_fit(captions):

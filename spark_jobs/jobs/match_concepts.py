@@ -1,5 +1,8 @@
 """match-concepts: which entries of a concept bank occur in each caption."""
 
+import logging
+from collections.abc import Collection
+from functools import partial
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -10,13 +13,21 @@ from spark_jobs import schemas
 from spark_jobs.arrow_batches import batches_that_fit
 from spark_jobs.balancing.entry_count import count_matches, name_entries
 from spark_jobs.bank_reading import Bank, read_bank
-from spark_jobs.errors import InputDataError
 from spark_jobs.job import Counts, Job, Run
+from spark_jobs.matching.language import with_language
 from spark_jobs.matching.match import count_concepts, match_concepts
 from spark_jobs.schemas import ENTRY_IDS
 from spark_jobs.settings import InputAddress, OutputAddress, Settings
-from udfs.text.matchers import ConceptMatcher, MetaclipMatcher, metaclip2_matcher
+from udfs.text.matchers import (
+    ConceptMatcher,
+    Metaclip2Matcher,
+    MetaclipMatcher,
+    metaclip2_matcher,
+)
+from udfs.text.metaclip2_match import padded_entry
 from udfs.text.token_trie import build_token_trie
+
+_log = logging.getLogger(__name__)
 
 
 class MatchConcepts(Settings):
@@ -33,6 +44,11 @@ class MatchConcepts(Settings):
     kana_and_hangul: bool = Field(
         False, description="with metaclip2: count them among the scripts without spaces"
     )
+    lang_model: InputAddress | None = Field(
+        None,
+        description="with metaclip2: fastText model file, such as lid.176.ftz, in a folder that "
+        "every worker can read; it tells each caption's lang, in place of a column",
+    )
     duplicates: Literal["all", "last"] = Field(
         "all", description="ids reported for identical entries: all (MetaCLIP) or its automaton's"
     )
@@ -40,6 +56,11 @@ class MatchConcepts(Settings):
         False,
         description="keep the captions' columns in output, so that balance-captions can take it as "
         "captions and matches in one, which saves it a join",
+    )
+    spans: bool = Field(
+        False,
+        description="with output: where each match stands in the caption, from its first code "
+        "point to the one behind its last",
     )
     output: OutputAddress | None = Field(
         None, description="matches, a row per caption; default: not stored, only counted"
@@ -50,45 +71,57 @@ class MatchConcepts(Settings):
     def _gives_something(self) -> Self:
         if self.output is None and self.entry_counts is None:
             raise ValueError("give output, entry_counts, or both")
+        if self.lang_model is not None and self.rule != "metaclip2":
+            raise ValueError("lang_model is of the rule metaclip2")
+        if self.output is None and (self.spans or self.carry):
+            raise ValueError(f"{'spans' if self.spans else 'carry'} is of the output: give output")
         return self
 
 
 def run(run: Run, settings: MatchConcepts) -> Counts:
     """Match, then count from the stored matches, where they are stored."""
-    needed = schemas.CAPTIONS if settings.rule == "metaclip" else schemas.CAPTIONS_WITH_LANG
-    captions = run.read(settings.captions, needed)
-    bank = read_bank(run, settings.bank)
-    matcher = _matcher(settings, bank)
-    found = match_concepts(captions, matcher, carry=settings.carry)
+    needs_lang = settings.rule == "metaclip2" and settings.lang_model is None
+    needed = schemas.CAPTIONS_WITH_LANG if needs_lang else schemas.CAPTIONS
+    table = captions = run.read(settings.captions, needed)
+    if settings.lang_model is not None:
+        captions = with_language(table, settings.lang_model)
+    bank, matcher = _matcher(run, settings)
+    found = match_concepts(captions, matcher, carry=settings.carry, spans=settings.spans)
     outputs = {settings.output: found.schema, settings.entry_counts: schemas.ENTRY_COUNTS}
     run.check_outputs({address: schema for address, schema in outputs.items() if address})
     counts = {"entries": len(bank.entries)}
-    with batches_that_fit(captions):
+    with batches_that_fit(table):
         if settings.output is None:
             counted = count_concepts(captions, matcher)
-            counts |= {"rows_in": captions.count()}
+            counts |= {"rows_in": table.count()}
         else:
             run.write(found, settings.output)
             matches = run.read(settings.output, schemas.MATCHES)
             counted = count_matches(matches)
             counts |= _sums(matches)
+            if not counts["matches"] and isinstance(matcher, Metaclip2Matcher):
+                _log.warning("nothing matched: bank has languages %s", _some(matcher.languages))
         if settings.entry_counts is not None:
             named = name_entries(counted, bank.frame).select(*schemas.ENTRY_COUNTS.names)
             run.write(named, settings.entry_counts)
     return counts
 
 
-def _matcher(settings: MatchConcepts, bank: Bank) -> ConceptMatcher:
+def _matcher(run: Run, settings: MatchConcepts) -> tuple[Bank, ConceptMatcher]:
     if settings.rule == "metaclip":
-        return MetaclipMatcher(build_token_trie(bank.entries, duplicates=settings.duplicates))
-    if all(lang is None for lang in bank.langs):
-        raise InputDataError(f"bank {settings.bank}: rule metaclip2 needs a column lang")
-    return metaclip2_matcher(
-        bank.entries.to_pylist(),
-        bank.langs,
-        duplicates=settings.duplicates,
-        is_mended=settings.kana_and_hangul,
+        bank = read_bank(run, settings.bank)
+        trie = build_token_trie(bank.entries, duplicates=settings.duplicates)
+        return bank, MetaclipMatcher(trie)
+    is_mended = settings.kana_and_hangul
+    padded = partial(padded_entry, is_mended=is_mended)
+    bank = read_bank(run, settings.bank, by_language=True, padded=padded)
+    return bank, metaclip2_matcher(
+        bank.entries.to_pylist(), bank.langs, duplicates=settings.duplicates, is_mended=is_mended
     )
+
+
+def _some(names: Collection[str]) -> str:
+    return ", ".join(sorted(names)[:9]) + (", ..." if len(names) > 9 else "")
 
 
 def _sums(matches: DataFrame) -> Counts:

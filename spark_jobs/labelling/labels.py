@@ -1,7 +1,7 @@
 """Labelled captions: the synsets whose lemmas were found, a row per synset or per caption."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,7 @@ from spark_jobs.schemas import (
     LABEL_COUNTS,
     LABELS,
     LEMMA,
+    LEMMA_SPANS,
     LEMMAS,
     WNID,
 )
@@ -24,22 +25,30 @@ from udfs.arrow import Batches, BatchFunction
 from udfs.compiled import one_compiles
 from udfs.text.lemma_match import LemmaMatcher
 from udfs.text.lists import rows_of
+from udfs.text.spans import ENTRY_ID, ROW, Spans, span_lists
 
 Several = Literal["rows", "drop", "keep"]
+Rows: TypeAlias = NDArray[np.int64]
 
 
 def label_captions(
-    captions: DataFrame, matcher: LemmaMatcher, table: LemmaTable, *, several: Several
+    captions: DataFrame,
+    matcher: LemmaMatcher,
+    table: LemmaTable,
+    *,
+    several: Several,
+    spans: bool = False,
 ) -> DataFrame:
     """The captions that hold a lemma, with schemas.LABELS.
 
     `several`: captions of several synsets have a row for each ("rows"), none ("drop"), or one
     ("keep") whose wnid and class_idx are null. Lemmas are in the order of the table. Order: that of
-    the captions, then of the synsets.
+    the captions, then of the synsets. `spans`: with schemas.LEMMA_SPANS.
     """
-    kept = captions.drop(*LABELS.names)
-    columns = StructType([*kept.schema, *LABELS])
-    return kept.mapInArrow(labelling(matcher, table, several), columns)
+    added = [*LABELS, *(LEMMA_SPANS if spans else [])]
+    kept = captions.drop(*LABELS.names, *LEMMA_SPANS.names)
+    columns = StructType([*kept.schema, *added])
+    return kept.mapInArrow(labelling(matcher, table, several, spans=spans), columns)
 
 
 def count_labels(labelled: DataFrame, table: LemmaTable) -> DataFrame:
@@ -68,12 +77,19 @@ def count_labels(labelled: DataFrame, table: LemmaTable) -> DataFrame:
     return left.join(F.broadcast(right), on=same, how="left").select("k.*", count)
 
 
-def labelling(matcher: LemmaMatcher, table: LemmaTable, several: Several) -> BatchFunction:
+def labelling(
+    matcher: LemmaMatcher, table: LemmaTable, several: Several, *, spans: bool = False
+) -> BatchFunction:
     """The function of mapInArrow behind `label_captions`."""
     owner = np.array(table.owner, np.int64)
     lemmas = pa.array(table.lemmas, pa.string())
     wnids = pa.array([s.wnid for s in table.synsets], pa.string())
     class_idx = pa.array([s.class_idx for s in table.synsets], pa.int32())
+    names = [*LABELS.names, *(LEMMA_SPANS.names if spans else [])]
+
+    def group(rows: Rows, ids: NDArray[np.int32]) -> Rows:
+        """What a labelled row stands for: a caption, or a caption's synset."""
+        return rows if several == "keep" else rows * len(wnids) + owner[ids]
 
     def label(batches: Batches) -> Iterator[pa.RecordBatch]:
         with one_compiles("match_lemmas"):
@@ -82,41 +98,45 @@ def labelling(matcher: LemmaMatcher, table: LemmaTable, several: Several) -> Bat
             found = matcher.match(batch.column(CAPTION))
             ids = found.values.to_numpy()
             rows = rows_of(found)
-            starts = _starts(rows, owner[ids])
-            n_synsets = np.bincount(rows[starts], minlength=len(found))
-            if several == "keep":
-                starts = _starts(rows, rows)
+            is_alone = np.bincount(rows[_starts(rows * len(wnids) + owner[ids])])[rows] == 1
+            groups = group(rows, ids)
+            starts = _starts(groups)
             ends = np.append(starts[1:], rows.size)
-            is_single = n_synsets[rows[starts]] == 1
             if several == "drop":
-                starts, ends = starts[is_single], ends[is_single]
-            taken = rows[starts]
-            unclear = ~is_single if several == "keep" else None
+                starts, ends = starts[is_alone[starts]], ends[is_alone[starts]]
+            unclear = ~is_alone[starts] if several == "keep" else None
             synsets = pa.array(owner[ids[starts]], mask=unclear)
-            yield pa.RecordBatch.from_arrays(
-                [
-                    *(column.take(pa.array(taken)) for column in batch),
-                    wnids.take(synsets),
-                    class_idx.take(synsets),
-                    _lists(starts, ends, lemmas.take(pa.array(ids))),
-                ],
-                [*batch.schema.names, *LABELS.names],
-            )
+            columns = [column.take(pa.array(rows[starts])) for column in batch]
+            columns += [wnids.take(synsets), class_idx.take(synsets)]
+            columns += [_lists(starts, ends, lemmas.take(pa.array(ids)))]
+            if spans:
+                where = matcher.spans(batch.column(CAPTION))
+                of_span = group(where[:, ROW].astype(np.int64), where[:, ENTRY_ID])
+                columns += [_lemma_spans(where, of_span, groups[starts], lemmas)]
+            yield pa.RecordBatch.from_arrays(columns, [*batch.schema.names, *names])
 
     return label
 
 
-def _starts(rows: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where a new row or group begins."""
-    if not rows.size:
-        return np.zeros(0, np.int64)
-    is_new = (np.diff(rows) != 0) | (np.diff(groups) != 0)
-    return np.append(0, np.flatnonzero(is_new) + 1)
+def _lemma_spans(spans: Spans, of_span: Rows, groups: Rows, lemmas: pa.StringArray) -> pa.ListArray:
+    """LEMMA_SPANS of the rows that stand for `groups`, ascending; `of_span`: that of each span."""
+    is_kept = np.isin(of_span, groups)
+    kept = spans[is_kept]
+    kept[:, ROW] = np.searchsorted(groups, of_span[is_kept])
+    lists = span_lists(kept, groups.size)
+    entry_ids, start, end = lists.values.flatten()
+    named = pa.StructArray.from_arrays(
+        [lemmas.take(entry_ids), start, end], [LEMMA, "start", "end"]
+    )
+    return pa.ListArray.from_arrays(lists.offsets, named)
 
 
-def _lists(
-    starts: NDArray[np.int64], ends: NDArray[np.int64], values: pa.StringArray
-) -> pa.ListArray:
+def _starts(groups: Rows) -> Rows:
+    """Where a new group begins."""
+    return np.flatnonzero(np.append(True, np.diff(groups) != 0)[: groups.size])
+
+
+def _lists(starts: Rows, ends: Rows, values: pa.StringArray) -> pa.ListArray:
     """The lists values[start:end]."""
     lengths = ends - starts
     offsets = np.append(0, np.cumsum(lengths)).astype(np.int32)

@@ -8,28 +8,38 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from spark_jobs.columns import keys
-from spark_jobs.schemas import COUNTED_IDS, ENTRY_COUNT, ENTRY_ID, ENTRY_IDS, MATCHES
+from spark_jobs.schemas import (
+    COUNTED_IDS,
+    ENTRY_COUNT,
+    ENTRY_ID,
+    ENTRY_IDS,
+    MATCH_SPANS,
+    MATCHES,
+    SPANS,
+)
 from udfs.arrow import Batches, BatchFunction
 from udfs.balancing import count_in_task
 from udfs.compiled import one_compiles
 from udfs.text.matchers import ConceptMatcher
+from udfs.text.spans import span_lists
 
 
 def match_concepts(
-    captions: DataFrame, matcher: ConceptMatcher, *, carry: bool = False
+    captions: DataFrame, matcher: ConceptMatcher, *, carry: bool = False, spans: bool = False
 ) -> DataFrame:
     """Find the entries of a bank in each caption (MetaCLIP, Xu et al. 2023, section 3.1).
 
     `captions`: uid, caption and what the matcher reads, a row per uid, or per uid and caption_id.
-    Gives schemas.MATCHES,
-    with caption_id where there is one, and with `carry` all other columns: ids ascending and
-    unique, an empty list where nothing matches.
+    Gives schemas.MATCHES, with caption_id where there is one, and with `carry` all other columns:
+    ids ascending and unique, an empty list where nothing matches. `spans`: with
+    schemas.MATCH_SPANS, every occurrence of every entry by start, end, id.
     """
     named = dict.fromkeys([*keys(captions), *matcher.columns])
-    read = captions.drop(ENTRY_IDS) if carry else captions.select(*named)
+    read = captions.drop(ENTRY_IDS, SPANS) if carry else captions.select(*named)
     kept = read if carry else read.select(*keys(captions))
-    columns = StructType([*kept.schema, MATCHES[ENTRY_IDS]])
-    return read.mapInArrow(matching(matcher, kept.columns), columns)
+    added = [MATCHES[ENTRY_IDS], *(MATCH_SPANS if spans else [])]
+    columns = StructType([*kept.schema, *added])
+    return read.mapInArrow(matching(matcher, kept.columns, spans=spans), columns)
 
 
 def count_concepts(captions: DataFrame, matcher: ConceptMatcher) -> DataFrame:
@@ -49,15 +59,18 @@ def counting(matcher: ConceptMatcher) -> BatchFunction:
     return count
 
 
-def matching(matcher: ConceptMatcher, kept: Sequence[str]) -> BatchFunction:
+def matching(matcher: ConceptMatcher, kept: Sequence[str], *, spans: bool = False) -> BatchFunction:
     """The function of mapInArrow: entry_ids of each caption beside the columns that are kept."""
+    names = [*kept, ENTRY_IDS, *(MATCH_SPANS.names if spans else [])]
 
     def match(batches: Batches) -> Iterator[pa.RecordBatch]:
         with one_compiles(type(matcher).__name__):
             matcher.match([pa.array([], pa.string()) for _ in matcher.columns])
         for batch in batches:
-            entry_ids = matcher.match([batch.column(name) for name in matcher.columns])
-            columns = [*(batch.column(name) for name in kept), entry_ids]
-            yield pa.RecordBatch.from_arrays(columns, [*kept, ENTRY_IDS])
+            read = [batch.column(name) for name in matcher.columns]
+            columns = [*(batch.column(name) for name in kept), matcher.match(read)]
+            if spans:
+                columns.append(span_lists(matcher.spans(read), batch.num_rows))
+            yield pa.RecordBatch.from_arrays(columns, names)
 
     return match

@@ -44,6 +44,19 @@ def test_counts_alone_are_those_of_the_stored_matches(
     assert "give output, entry_counts, or both" in nothing.error
 
 
+def test_spans_stand_beside_the_ids(
+    captionlake, spark: SparkSession, inputs: list[object], tmp_path: Path
+):
+    outcome = captionlake("match-concepts", *inputs, "--spans", "--output", tmp_path / "spans")
+    assert outcome.exit_code == 0, outcome.stderr
+    row = read(spark, tmp_path / "spans").where("uid = 'u3'").first()  # a cat dog 3
+    assert row.entry_ids == [0, 1, 2]
+    assert [tuple(span) for span in row.spans] == [(0, 2, 5), (2, 2, 9), (1, 6, 9)]
+    counted = captionlake("match-concepts", *inputs, "--spans", "--entry-counts", tmp_path / "c")
+    assert counted.exit_code == 2
+    assert "spans is of the output: give output" in counted.error
+
+
 def test_matches_with_captions_are_balanced_as_by_a_join(
     captionlake, spark: SparkSession, inputs: list[object], tmp_path: Path
 ):

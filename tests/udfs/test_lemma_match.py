@@ -120,6 +120,38 @@ def test_ten_thousand_captions_match_as_by_the_plain_definition(name: str) -> No
     assert len(matched) > len(LEMMAS) // 2
 
 
+@pytest.mark.parametrize("name", RULES)
+def test_spans_are_all_occurrences(name: str) -> None:
+    build, _ = RULES[name]
+    captions = made_up(10_000, seed=7)
+    expected = [
+        (row, k, start, end)
+        for row, text in enumerate(captions)
+        if text is not None
+        for k, lemma in enumerate(LEMMAS)
+        for start, end in (yfcc_spans if name.startswith("yfcc") else laionet_spans)(
+            lemma, text, name
+        )
+    ]
+    found = build(LEMMAS).spans(pa.array(captions))
+    assert sorted(map(tuple, found.tolist())) == sorted(expected)
+    assert len(expected) > 1_000
+
+
+def laionet_spans(lemma: str, text: str, name: str) -> list[tuple[int, int]]:
+    spaced = "".join(" " if c in string.punctuation else c for c in f" {text} ")
+    told = unpunctuated(lemma) if "clean" in name else lemma
+    if "any case" in name:
+        spaced, told = one_to_one_lower(spaced), one_to_one_lower(told)
+    starts = [k for k in range(len(text)) if spaced.startswith(f" {told} ", k)]
+    return [(k, k + len(told)) for k in starts]
+
+
+def yfcc_spans(lemma: str, text: str, name: str) -> list[tuple[int, int]]:
+    exact = rf"(?<!\w)({re.escape(lemma)})(?!\w)" if "literal" in name else rf"\b({lemma})\b"
+    return [m.span(1) for m in re.finditer(f"(?={exact})", text, re.IGNORECASE)]
+
+
 def test_slices_large_strings_and_nothing_at_all() -> None:
     matcher = yfcc_matcher(["ant", "R.V."])
     captions = pa.array(["x", "an ant", "RxV5", None], pa.large_string())

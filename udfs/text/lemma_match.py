@@ -2,9 +2,10 @@
 
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +24,9 @@ from udfs.text.code_points import (
 )
 from udfs.text.lists import with_more
 from udfs.text.rewriting import rewritten
+from udfs.text.spans import Spans
 from udfs.text.token_match import match_captions
+from udfs.text.token_spans import token_spans
 from udfs.text.token_trie import TokenTrie, build_token_trie
 
 # What a regular expression reads as more than itself, but for the dot.
@@ -45,11 +48,15 @@ class Pattern:
 
 @dataclass(frozen=True)
 class LemmaMatcher:
-    """Lemmas to be found as tokens, after the text was rewritten, and some as patterns."""
+    """Lemmas to be found as tokens, after the text was rewritten, and some as patterns.
+
+    `spaces`: whether those of the rewritten text stand for code points, as for `token_spans`.
+    """
 
     table: CodePoints
     trie: TokenTrie
     patterns: Sequence[Pattern] = ()
+    spaces: Literal["given", "added"] = "given"
 
     def match(self, captions: pa.Array) -> pa.ListArray:
         """Ids of the lemmas that occur in each caption, ascending and unique."""
@@ -61,6 +68,17 @@ class LemmaMatcher:
         ]
         rows = np.array([row for row, _ in extra], np.int64)
         return with_more(found, rows, np.array([lemma_id for _, lemma_id in extra], np.int32))
+
+    def spans(self, captions: pa.Array) -> Spans:
+        """Every occurrence of a lemma, also those that overlap, as in udfs.text.spans."""
+        found = token_spans(captions, self.trie, self.table, spaces=self.spaces)
+        extra = [
+            (row, pattern.lemma_id, start, end)
+            for pattern in self.patterns
+            for row in _rows_with(captions, pattern)
+            for start, end in _occurrences(pattern.exact, captions[row].as_py())
+        ]
+        return np.concatenate([found, np.array(extra, np.int32).reshape(-1, 4)])
 
 
 def unpunctuated(lemma: str) -> str:
@@ -108,7 +126,8 @@ def yfcc_matcher(lemmas: Sequence[str], *, is_literal: bool = False) -> LemmaMat
         for lemma_id, lemma in enumerate(lemmas)
         if not as_tokens[lemma_id]
     ]
-    return LemmaMatcher(table, build_token_trie(pa.array(entries, pa.string())), patterns)
+    trie = build_token_trie(pa.array(entries, pa.string()))
+    return LemmaMatcher(table, trie, patterns, spaces="added")
 
 
 def _yfcc_table(letters: Sequence[str]) -> CodePoints:
@@ -168,3 +187,10 @@ def _rows_with(captions: pa.Array, pattern: Pattern) -> list[int]:
     return [
         row for row in likely.to_pylist() if pattern.exact.search(captions[row].as_py()) is not None
     ]
+
+
+def _occurrences(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
+    found = pattern.search(text)
+    while found is not None:
+        yield found.span()
+        found = pattern.search(text, found.start() + 1)

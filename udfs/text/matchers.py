@@ -77,7 +77,6 @@ class _Language:
             return by_substring if by_token is None else by_token
         return merged(by_token, by_substring)
 
-
     def spans(self, captions: pa.Array) -> Spans:
         trimmed = pc.utf8_ltrim(captions, _WHITE_SPACE)
         n_trimmed = pc.subtract(pc.utf8_length(captions), pc.utf8_length(trimmed))
@@ -176,4 +175,3 @@ def _language(
         np.array(others, np.int32),
         np.array([pads(entries[i], is_mended=is_mended) for i in others], np.bool_).reshape(-1, 2),
     )
-

@@ -18,7 +18,9 @@ def no_spans() -> Spans:
 
 def in_order(spans: Spans) -> Spans:
     """Spans by row, start, end, entry."""
-    return spans[np.lexsort(spans.T[[ENTRY_ID, END, START, ROW]])]
+    order = np.lexsort((spans[:, ENTRY_ID], spans[:, END], spans[:, START], spans[:, ROW]))
+    ordered: Spans = spans[order]
+    return ordered
 
 
 def span_lists(spans: Spans, n_rows: int) -> pa.ListArray:

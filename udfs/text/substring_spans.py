@@ -23,12 +23,13 @@ def substring_spans(
     """
     offsets, text = padded_text(captions)
     is_valid = captions.is_valid().to_numpy(zero_copy_only=False)
-    return _find(offsets, text, is_valid, trie, pads, is_stripped, kinds_of_spacing())
+    found: Spans = _find(offsets, text, is_valid, trie, pads, is_stripped, kinds_of_spacing())
+    return found
 
 
 @compiled
 def _find(offsets, data, is_valid, trie, pads, is_stripped, kinds):
-    firsts, slots, entry_of, next_equal = trie
+    slots, entry_of, next_equal = trie.slots, trie.entry_of, trie.next_equal
     longest = 0
     for row in range(is_valid.size):
         longest = max(longest, offsets[row + 1] - offsets[row])

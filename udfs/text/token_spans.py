@@ -39,7 +39,8 @@ def token_spans(
     """
     offsets, text = padded_text(captions) if table is None else rewrite(captions, table)
     is_valid = captions.is_valid().to_numpy(zero_copy_only=False)
-    return _find(offsets, text, is_valid, trie, table is not None, spaces == "added")
+    found: Spans = _find(offsets, text, is_valid, trie, table is not None, spaces == "added")
+    return found
 
 
 @compiled
@@ -72,7 +73,8 @@ def _number(data, start, end, skips_spaces, code_at):
     for at in range(start, end):
         code_at[at - start] = n
         is_first = data[at] & 0xC0 != 0x80
-        n += np.int64(is_first and not (skips_spaces and data[at] == 32))
+        if is_first and not (skips_spaces and data[at] == 32):
+            n += 1
     code_at[end - start] = n
 
 
@@ -92,7 +94,7 @@ def _collect(row, n_tokens, block, trie, code_at, origin, spans, n):
                 start = code_at[block.start[first] - origin]
                 end = code_at[block.start[last] + block.length[last] - origin]
                 n = write_span(spans, n, row, entry, start, end)
-                entry = np.int64(trie.next_equal[entry]) if is_more else LAST
+                entry = np.int64(trie.next_equal[entry] if is_more else LAST)
             node = leads_to >> SHIFT_32
             last += 1
             token = np.uint64(block.token[last])  # 0 behind the caption's last

@@ -13,6 +13,7 @@ from spark_jobs.concepts.faults import entry_faults, never_matches
 from spark_jobs.concepts.sources import imagenet, lines, metaclip_json
 from spark_jobs.concepts.synsets import imagenet_synsets
 from spark_jobs.errors import InputDataError
+from udfs.text.metaclip2_match import padded_entry
 
 ALPHABET = ["a", " ", ",", ".", "\t"]
 
@@ -40,14 +41,16 @@ def test_an_entry_never_matches_just_when_no_caption_holds_it() -> None:
         for letters in itertools.product(ALPHABET, repeat=n):
             entry = "".join(letters)
             is_found = f" {entry} " in padded
-            assert never_matches(entry) == (not is_found), repr(entry)
+            assert never_matches(f" {entry} ") == (not is_found), repr(entry)
+            half = entry in padded
+            assert never_matches(entry) == (not half), repr(entry)
 
 
 def test_a_longer_entry_that_can_match_has_a_witness() -> None:
     rng = np.random.default_rng(1)
     pieces = ["cat", "a", " ", " ", ",", ".", " , ", "é"]
     entries = ["".join(rng.choice(pieces, 8)) for _ in range(3_000)]
-    alive = [entry for entry in entries if not never_matches(entry)]
+    alive = [entry for entry in entries if not never_matches(f" {entry} ")]
     assert len(alive) > 200
     for entry in alive:
         found = f" {entry} " in spaced_and_padded(witness(entry))
@@ -107,7 +110,7 @@ def test_lemmas_of_imagenet22k_are_those_of_the_published_run(cases: Path) -> No
     distinct = list(dict.fromkeys(table["entry"].to_pylist()))
     assert distinct == published
     bank, _ = concept_bank([table], parity=False)
-    assert bank["entry"].to_pylist() == [e for e in published if not never_matches(e)]
+    assert bank["entry"].to_pylist() == [e for e in published if not never_matches(f" {e} ")]
 
 
 def test_imagenet1k_has_its_classes_in_order_with_lemmas_and_glosses() -> None:
@@ -120,3 +123,12 @@ def test_imagenet1k_has_its_classes_in_order_with_lemmas_and_glosses() -> None:
     table = imagenet("imagenet1k")
     assert table.schema.field("class_idx").type == pa.int32()
     assert table.num_rows == sum(len(s.lemmas) for s in synsets)
+
+
+def test_languages_have_duplicates_and_dead_entries_of_their_own() -> None:
+    table = metaclip_json(json.dumps({"en": ["pie", "St."], "fr": ["pie", "pie"]}), "m.json")
+    bank, _ = concept_bank([table], parity=True)
+    assert bank["fault"].to_pylist() == [None, "never_matches", None, "duplicate"]
+    entries = ["C++", ".net", "cat!", "! ?", "猫"]
+    faults = entry_faults(entries, ["en"] * 5, padded=padded_entry)
+    assert faults == [None, "never_matches", "never_matches", "never_matches", None]

@@ -16,6 +16,23 @@ SYNSETS = [
 CAPTIONS = ["a house cat", "hoist and cat", "no", None, "crane hoist"]
 
 
+def spans(several: Several) -> list[tuple]:
+    table = lemma_table(SYNSETS)
+    batch = pa.RecordBatch.from_arrays([pa.array(["cat crane cat", "hoist", "no"])], ["caption"])
+    label = labelling(laionet_matcher(table.lemmas), table, several, spans=True)
+    rows = pa.Table.from_batches(label([batch])).to_pylist()
+    return [(r["wnid"], [tuple(span.values()) for span in r["spans"]]) for r in rows]
+
+
+def test_spans_are_those_of_the_row() -> None:
+    cats = [("cat", 0, 3), ("cat", 10, 13)]
+    crane = ("crane", 4, 9)
+    hoist = ("n3", [("hoist", 0, 5)])
+    assert spans("rows") == [("n1", cats), ("n2", [crane]), ("n3", [crane]), hoist]
+    assert spans("drop") == [hoist]
+    assert spans("keep") == [(None, [cats[0], crane, crane, cats[1]]), hoist]
+
+
 def labelled(several: Several, captions: list[str | None] = CAPTIONS) -> list[tuple]:
     table = lemma_table(SYNSETS)
     uids = [f"u{i}" for i in range(len(captions))]
