@@ -3,11 +3,16 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.schemas import CAPTION_ID, UID
+from spark_jobs.schemas import CAPTION_ID, QUERY_ID, UID
 
 
 def keys(rows: DataFrame) -> list[str]:
-    """What identifies a row: uid, and caption_id where an image has several captions."""
+    """What identifies a row: uid, and caption_id where an image has several captions, or query_id.
+
+    The last of a table without uid.
+    """
+    if UID not in rows.columns and QUERY_ID in rows.columns:
+        return [QUERY_ID]
     return [UID, CAPTION_ID] if CAPTION_ID in rows.columns else [UID]
 
 

@@ -42,6 +42,17 @@ class Run:
         """Replace a table and give its number of rows."""
         return tables.write_table(frame, address, self.commit())
 
+    def extend(self, frame: DataFrame, address: str, *, is_last: bool) -> None:
+        """Add rows to a table; only the last of a run's commits tells that the run is done."""
+        tables.extend_table(frame, address, self.commit() if is_last else self._part())
+
+    def replace_part(self, frame: DataFrame, address: str) -> None:
+        """Replace a table by what the run is going to extend."""
+        tables.write_table(frame, address, self._part())
+
+    def _part(self) -> dict[str, str]:
+        return self.commit() | {"run_id": f"{self.run_id}.part"}
+
     def reject(self, frame: DataFrame) -> None:
         """Add rows to the workspace's `rejected`; once, however often the run is repeated."""
         tables.append_table(frame, self.rejected_address, self.commit())

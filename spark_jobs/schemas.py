@@ -48,7 +48,13 @@ KEEP_PROBABILITY = "keep_probability"
 KEPT_COUNT = "kept_count"
 
 CAPTION_ID = "caption_id"
+QUERY_ID = "query_id"
 CAPTION_SOURCE = "caption_source"
+
+ITEM_HASH = "item_hash"
+EMBEDDING = "embedding"
+MODEL = "model"
+WEIGHTS = "weights"
 
 T = "t"
 EXPECTED_ROWS = "expected_rows"
@@ -220,6 +226,19 @@ LABEL_COUNTS = StructType(
         StructField(CAPTION_COUNT, LongType()),
     ]
 )
+
+# One vector of unit length a row, or the reason why there is none. item_hash: what was embedded;
+# weights: a digest of the model's files. Beside the key: uid, with caption_id, or query_id.
+EMBEDDINGS = StructType(
+    [
+        StructField(ITEM_HASH, LongType()),
+        StructField(EMBEDDING, ArrayType(FloatType())),
+        StructField(MODEL, StringType()),
+        StructField(WEIGHTS, StringType()),
+        StructField(FAULT, StringType()),
+    ]
+)
+VECTORS = StructType([EMBEDDINGS[name] for name in (EMBEDDING, MODEL, WEIGHTS)])
 
 # Why a row stayed or went; caption_id is null where a uid has one caption.
 DECISIONS = StructType(

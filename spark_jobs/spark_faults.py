@@ -26,6 +26,10 @@ _PATTERNS: list[tuple[str, Callable[[re.Match[str]], CurationError]]] = [
         lambda m: InputDataError(m[1]),
     ),
     (
+        r"udfs\.models\.spec\.ModelError: (.*)\n",
+        lambda m: InputDataError(m[1]),
+    ),
+    (
         r"Unable to infer schema for (\w+)",
         lambda m: InputDataError(f"the input holds no {m[1].lower()} file with columns"),
     ),

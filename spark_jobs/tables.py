@@ -117,6 +117,16 @@ def append_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> N
     _save(writer, table)
 
 
+def extend_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> None:
+    """Add rows to a Delta table, which is made where it is not there."""
+    table = parse_address(address)
+    if check_output(frame.sparkSession, address, frame.schema):
+        writer = frame.write.format("delta").mode("append")
+        _save(writer.option("userMetadata", _json(commit)), table)
+    else:
+        _create(frame, table, commit)
+
+
 def last_run_id(spark: SparkSession, address: str) -> str | None:
     """The run that wrote the newest version of a table; None where there is none to tell."""
     table = parse_address(address)

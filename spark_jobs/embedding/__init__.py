@@ -1,0 +1,1 @@
+"""Unit vectors of texts and images."""

@@ -1,0 +1,75 @@
+"""Embeddings of the rows of a table, computed on executors."""
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from spark_jobs.schemas import EMBEDDINGS, ITEM_HASH
+from udfs.arrow import Batches, BatchFunction
+from udfs.models.embedding import embedded
+from udfs.models.encoder import Vectors
+from udfs.models.loading import Modality, encoder_of_task
+from udfs.models.spec import ModelSpec
+
+_WINDOW_BATCHES = {"text": 32, "image": 2}  # model batches that are cut out of one window
+
+
+def with_hash(rows: DataFrame, keys: Sequence[str], item: str) -> DataFrame:
+    """The keys, the item, and a hash of it by which a later run knows it again."""
+    return rows.select(*keys, item, F.xxhash64(item).alias(ITEM_HASH))
+
+
+def embed(
+    rows: DataFrame,
+    item: str,
+    spec: ModelSpec,
+    modality: Modality,
+    *,
+    weights: str,
+    n_tasks: int,
+) -> DataFrame:
+    """schemas.EMBEDDINGS beside the keys of the rows of `with_hash`.
+
+    Texts are brought together by their hash and sorted by length, so that each distinct one is
+    embedded once, in batches of equal length; images stay in their partitions. A row without a
+    vector has the reason in `fault`. `weights`: the digest of the model's files.
+    """
+    if modality == "text":
+        rows = rows.repartition(n_tasks, ITEM_HASH)
+        rows = rows.sortWithinPartitions(F.length(item), ITEM_HASH, item)
+    kept = rows.drop(item)
+    columns = StructType([*kept.schema, *EMBEDDINGS.fields[1:]])
+    return rows.mapInArrow(_embedding(kept.columns, item, spec, modality, weights), columns)
+
+
+def _embedding(
+    kept: Sequence[str], item: str, spec: ModelSpec, modality: Modality, weights: str
+) -> BatchFunction:
+    window_rows = _WINDOW_BATCHES[modality] * spec.batch_size
+
+    def embed_batches(batches: Batches) -> Iterator[pa.RecordBatch]:
+        encoder = encoder_of_task(spec, modality)
+        for rows, vectors, faults in embedded(batches, item, encoder, window_rows):
+            n = rows.num_rows
+            columns = [
+                *(rows[name].combine_chunks() for name in kept),
+                vector_lists(vectors, faults.is_null()),
+                pa.array([spec.name] * n, pa.string()),
+                pa.array([weights] * n, pa.string()),
+                faults,
+            ]
+            yield pa.RecordBatch.from_arrays(columns, [*kept, *EMBEDDINGS.names[1:]])
+
+    return embed_batches
+
+
+def vector_lists(vectors: Vectors, is_sound: pa.BooleanArray) -> pa.ListArray:
+    """Vectors (n, dimension) as list<float>, null where a row has none."""
+    n, dimension = vectors.shape
+    offsets = pa.array(range(0, n * dimension + 1, dimension), pa.int32())
+    lists = pa.ListArray.from_arrays(offsets, pa.array(vectors.reshape(-1)))
+    return pc.if_else(is_sound, lists, pa.scalar(None, lists.type))

@@ -1,0 +1,68 @@
+"""Embedding a table in several commits, of which a later run takes up what is there."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from spark_jobs import schemas
+from spark_jobs.arrow_batches import batches_that_fit
+from spark_jobs.columns import keys
+from spark_jobs.embedding.embed import embed, with_hash
+from spark_jobs.job import Counts, Run
+from spark_jobs.model_settings import ModelSettings
+from spark_jobs.schemas import FAULT, ITEM_HASH, MODEL, WEIGHTS
+from spark_jobs.tables import has_table, read_table
+from udfs.models.loading import Modality
+
+_ROWS_PER_TASK = 50_000  # at most, of texts: minutes on a processor, seconds on a GPU
+_ROWS_WORTH_A_TASK = 2_000
+_ROWS_WORTH_A_COMMIT = 10_000
+
+
+def embed_table(
+    run: Run,
+    table: DataFrame,
+    item: str,
+    settings: ModelSettings,
+    modality: Modality,
+    *,
+    output: str,
+    commits: int,
+) -> Counts:
+    """Bring `output` up to the table: embed what is missing, drop what is no longer of it.
+
+    A row is kept where key, item, model and weights are as they were.
+    """
+    spec, weights = settings.spec, settings.weights_digest()
+    wanted = with_hash(table, keys(table), item)
+    n_wanted = wanted.count()
+    missing, n_kept = wanted, 0
+    if has_table(run.spark, output):
+        there = read_table(run.spark, output, schemas.EMBEDDINGS)
+        by = [*keys(table), ITEM_HASH]
+        is_of_model = (F.col(MODEL) == spec.name) & (F.col(WEIGHTS) == weights)
+        still = there.where(is_of_model).join(wanted.select(*by), on=by, how="left_semi")
+        n_kept = still.count()
+        if n_kept < there.count():
+            run.replace_part(still.select(*there.columns), output)
+        if n_kept:
+            there = read_table(run.spark, output, schemas.EMBEDDINGS)
+            missing = wanted.join(there.select(*by), on=by, how="left_anti")
+    n_missing = n_wanted - n_kept
+    n_parts = max(1, min(commits, n_missing // _ROWS_WORTH_A_COMMIT))
+    n_tasks = _tasks(run, n_missing // n_parts)
+    with batches_that_fit(table):
+        for part in range(n_parts):
+            is_of_part = F.pmod(F.xxhash64(ITEM_HASH), F.lit(n_parts)) == part
+            vectors = embed(
+                missing.where(is_of_part), item, spec, modality, weights=weights, n_tasks=n_tasks
+            )
+            run.extend(vectors, output, is_last=part == n_parts - 1)
+    stored = read_table(run.spark, output, schemas.EMBEDDINGS)
+    faulty = stored.where(F.col(FAULT).isNotNull()).count()
+    return {"rows_in": n_wanted, "embedded": n_missing, "kept": n_kept, "faulty": faulty}
+
+
+def _tasks(run: Run, n_rows: int) -> int:
+    """Enough for every core, each worth the loading of a model."""
+    usual = int(run.spark.conf.get("spark.sql.shuffle.partitions", "200") or 200)
+    return max(1, min(usual, n_rows // _ROWS_WORTH_A_TASK), n_rows // _ROWS_PER_TASK)

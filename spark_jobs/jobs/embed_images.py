@@ -1,0 +1,50 @@
+"""embed-images: a unit vector for each image."""
+
+from pydantic import Field, PositiveInt
+from pyspark.sql.types import BinaryType, StringType, StructField, StructType
+
+from spark_jobs.embedding_runs import embed_table
+from spark_jobs.job import Counts, Job, Run
+from spark_jobs.model_settings import ModelSettings
+from spark_jobs.schemas import EMPTY
+from spark_jobs.settings import InputAddress, OutputAddress
+
+
+class EmbedImages(ModelSettings):
+    """Settings of embed-images."""
+
+    input: InputAddress = Field(description="table of images, with uid")
+    column: str = Field(
+        "image", description="its column of encoded images, or of paths that every worker can read"
+    )
+    output: OutputAddress = Field(
+        description="embeddings, a row per image; what is there already is not embedded again"
+    )
+    commits: PositiveInt = Field(
+        1, description="parts of at least 10,000 rows, each of which reads the input once"
+    )
+
+
+def run(run: Run, settings: EmbedImages) -> Counts:
+    """Embed the images that the output has not."""
+    images = run.read(settings.input, EMPTY)
+    there = {field.name: field.dataType for field in images.schema}
+    if not isinstance(there.get(settings.column), StringType):
+        images = run.read(settings.input, StructType([StructField(settings.column, BinaryType())]))
+    return embed_table(
+        run,
+        images,
+        settings.column,
+        settings,
+        "image",
+        output=settings.output,
+        commits=settings.commits,
+    )
+
+
+JOB = Job("embed-images", "Embed images as unit vectors (open_clip).", EmbedImages, run)
+
+if __name__ == "__main__":
+    from spark_jobs.cli import run_alone
+
+    run_alone(JOB)

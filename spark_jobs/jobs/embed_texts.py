@@ -1,0 +1,51 @@
+"""embed-texts: a unit vector for each caption, query or other text."""
+
+from pydantic import Field, PositiveInt
+from pyspark.sql.types import StringType, StructField, StructType
+
+from spark_jobs.embedding_runs import embed_table
+from spark_jobs.job import Counts, Job, Run
+from spark_jobs.model_settings import ModelSettings
+from spark_jobs.schemas import CAPTION
+from spark_jobs.settings import InputAddress, OutputAddress
+
+
+class EmbedTexts(ModelSettings):
+    """Settings of embed-texts."""
+
+    input: InputAddress = Field(description="table of texts, with uid or query_id")
+    column: str = Field(CAPTION, description="its column of texts")
+    output: OutputAddress = Field(
+        description="embeddings, a row per text; what is there already is not embedded again"
+    )
+    commits: PositiveInt = Field(
+        16, description="parts of at least 10,000 rows; an interrupted run goes on after the last"
+    )
+
+
+def run(run: Run, settings: EmbedTexts) -> Counts:
+    """Embed the texts that the output has not."""
+    needed = StructType([StructField(settings.column, StringType())])
+    texts = run.read(settings.input, needed)
+    return embed_table(
+        run,
+        texts,
+        settings.column,
+        settings,
+        "text",
+        output=settings.output,
+        commits=settings.commits,
+    )
+
+
+JOB = Job(
+    "embed-texts",
+    "Embed texts as unit vectors (open_clip, sentence-transformers).",
+    EmbedTexts,
+    run,
+)
+
+if __name__ == "__main__":
+    from spark_jobs.cli import run_alone
+
+    run_alone(JOB)

@@ -1,0 +1,1 @@
+"""Models in Python workers: texts and images in, unit vectors out."""

@@ -1,0 +1,157 @@
+"""CLIP's towers by open_clip (Radford et al. 2021; Ilharco et al. 2021)."""
+
+import io
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from udfs.models.encoder import Batch, Inputs, Prepared
+from udfs.models.quiet import quiet
+from udfs.models.spec import ModelError, ModelSpec, model_path
+
+Image = bytes | str  # encoded, or the path of a file that the worker can read
+
+
+def load_clip(spec: ModelSpec, device: str) -> Any:
+    """An open_clip model with its weights; ModelError where the file does not fit or is unsafe."""
+    import open_clip
+
+    path = model_path(spec)
+    file = sorted(path.glob("*.safetensors"))[0] if spec.is_folder else path
+    try:
+        # With its text tower as a module of its own, whatever the architecture's default.
+        with quiet():
+            model = open_clip.create_model(
+                open_clip_name(spec),
+                load_weights=False,
+                pretrained_text=False,
+                force_custom_text=True,
+            )
+        open_clip.load_checkpoint(model, str(file), weights_only=True)
+    except Exception as fault:  # of torch, safetensors and pickle, by what is wrong with the file
+        told = " ".join(str(fault).split())[:200]
+        raise ModelError(f"weights {file}: cannot be loaded into {spec.name}: {told}") from None
+    return model.to(device).eval()
+
+
+def open_clip_name(spec: ModelSpec) -> str:
+    """What open_clip calls the model."""
+    return f"local-dir:{spec.architecture}" if spec.is_folder else spec.architecture
+
+
+class ClipTextEncoder:
+    """A text tower.
+
+    A causal tower pooled at its end token gives the same vector whatever stands behind that token,
+    so its batches end at their longest text instead of at 77 tokens. Other towers get all of them.
+    """
+
+    def __init__(self, spec: ModelSpec, device: str) -> None:
+        import open_clip
+
+        self._model = load_clip(spec, device)
+        self._model.visual = None
+        self._tokenize = open_clip.get_tokenizer(open_clip_name(spec))
+        self._end_of = _end_of(getattr(self._model, "text", None))
+        self.device, self.precision, self._batch_size = device, spec.precision, spec.batch_size
+        self.dimension = _dimension(self.forward, {"tokens": self._tokenize(["a"]).to(device)})
+
+    def prepare(self, items: Sequence[str]) -> Prepared:
+        """Tokens, in batches of texts of like length."""
+        tokens = self._tokenize(list(items))
+        lengths = np.full(len(items), tokens.shape[1])
+        if self._end_of is not None:
+            lengths = self._end_of(tokens).numpy() + 1
+        order = np.argsort(-lengths, kind="stable")
+        batches = []
+        for start in range(0, len(items), self._batch_size):
+            positions = order[start : start + self._batch_size]
+            cut = tokens[positions, : lengths[positions[0]]]
+            batches.append(Batch(positions, {"tokens": cut}))
+        return Prepared(len(items), batches)
+
+    def forward(self, inputs: Inputs) -> Any:
+        """The projected vectors at the end token, (batch, dimension)."""
+        import torch
+
+        tokens = inputs["tokens"]
+        if self._end_of is None:
+            return self._model.encode_text(tokens)
+        tower, n = self._model.text, tokens.shape[1]
+        shorter = {
+            "positional_embedding": tower.positional_embedding[:n],
+            "attn_mask": tower.attn_mask[:n, :n],
+        }
+        return torch.func.functional_call(tower, shorter, (tokens,))
+
+
+class ClipImageEncoder:
+    """An image tower, with the resizing and cropping that its model was trained with."""
+
+    def __init__(self, spec: ModelSpec, device: str) -> None:
+        import torch
+        from open_clip.transform import PreprocessCfg, image_transform_v2
+
+        self._model = load_clip(spec, device)
+        self._model.text = None
+        config = PreprocessCfg(**self._model.visual.preprocess_cfg)
+        self._transform = image_transform_v2(config, is_train=False)
+        self.device, self.precision, self._batch_size = device, spec.precision, spec.batch_size
+        size = config.size if isinstance(config.size, tuple) else (config.size, config.size)
+        self.dimension = _dimension(self.forward, {"images": torch.zeros(1, 3, *size).to(device)})
+
+    def prepare(self, items: Sequence[Image]) -> Prepared:
+        """Decoded, resized and cropped images, in batches; a reason for each that is none."""
+        import torch
+
+        faults: dict[int, str] = {}
+        decoded = {}
+        for position, item in enumerate(items):
+            try:
+                decoded[position] = self._transform(_decoded(item))
+            except FileNotFoundError:
+                faults[position] = "no_such_file"
+            except Exception:  # Pillow raises of many kinds, by format and by what is broken
+                faults[position] = "not_an_image"
+        sound = np.array(sorted(decoded), np.int64)
+        batches = []
+        for start in range(0, sound.size, self._batch_size):
+            positions = sound[start : start + self._batch_size]
+            images = torch.stack([decoded[k] for k in positions.tolist()])
+            batches.append(Batch(positions, {"images": images}))
+        return Prepared(len(items), batches, faults)
+
+    def forward(self, inputs: Inputs) -> Any:
+        """The projected vectors, (batch, dimension)."""
+        return self._model.encode_image(inputs["images"])
+
+
+def _decoded(item: Image) -> Any:
+    from PIL import Image as Pillow
+
+    opened = Pillow.open(io.BytesIO(item) if isinstance(item, bytes) else item)
+    opened.load()  # all of it, so a file that was cut off is told
+    return opened
+
+
+def _dimension(forward: Callable[[Inputs], Any], inputs: Inputs) -> int:
+    import torch
+
+    with torch.inference_mode():
+        return int(forward(inputs).shape[1])
+
+
+def _end_of(tower: Any) -> Callable[[Any], Any] | None:
+    """What finds the end token of each row, where nothing behind it counts; else None."""
+    from open_clip.transformer import TextTransformer
+
+    if not isinstance(tower, TextTransformer) or tower.attn_mask is None:
+        return None
+    if tower.cls_emb is not None or tower.use_pad_mask or tower.output_tokens:
+        return None
+    ends = {
+        "argmax": lambda tokens: tokens.argmax(dim=-1),
+        "eos": lambda tokens: (tokens == tower.eos_id).int().argmax(dim=-1),
+    }
+    return ends.get(tower.pool_type)
