@@ -49,7 +49,7 @@ def embed_table(
             missing = wanted.join(there.select(*by), on=by, how="left_anti")
     n_missing = n_wanted - n_kept
     n_parts = max(1, min(commits, n_missing // _ROWS_WORTH_A_COMMIT))
-    n_tasks = _tasks(run, n_missing // n_parts)
+    n_tasks = tasks_for(run, n_missing // n_parts)
     with batches_that_fit(table):
         for part in range(n_parts):
             is_of_part = F.pmod(F.xxhash64(ITEM_HASH), F.lit(n_parts)) == part
@@ -62,7 +62,7 @@ def embed_table(
     return {"rows_in": n_wanted, "embedded": n_missing, "kept": n_kept, "faulty": faulty}
 
 
-def _tasks(run: Run, n_rows: int) -> int:
+def tasks_for(run: Run, n_rows: int) -> int:
     """Enough for every core, each worth the loading of a model."""
     usual = int(run.spark.conf.get("spark.sql.shuffle.partitions", "200") or 200)
     return max(1, min(usual, n_rows // _ROWS_WORTH_A_TASK), n_rows // _ROWS_PER_TASK)

@@ -56,6 +56,10 @@ EMBEDDING = "embedding"
 MODEL = "model"
 WEIGHTS = "weights"
 
+QUERY_TYPE = "query_type"
+QUERY_KEY = "query_key"
+SCORE = "score"
+
 T = "t"
 EXPECTED_ROWS = "expected_rows"
 EXPECTED_MATCHES = "expected_matches"
@@ -155,6 +159,7 @@ CHECKS = {
     KEPT_COUNT: "kept_count >= 0",
     CAPTION_COUNT: "caption_count >= 0",
     KEEP_PROBABILITY: "keep_probability > 0 AND keep_probability <= 1",
+    SCORE: "score IS NULL OR score BETWEEN -1.001 AND 1.001",  # a NaN is above all numbers
 }
 
 REJECTED = StructType(
@@ -206,6 +211,9 @@ LABELS = StructType(
         StructField(LEMMAS, ArrayType(StringType())),
     ]
 )
+CAPTIONS_WITH_WNID = StructType([*CAPTIONS.fields, LABELS[WNID]])
+LABELLED = StructType([*CAPTIONS_WITH_WNID.fields, LABELS[LEMMAS]])
+
 # What search-substrings adds to a caption: the data set and the class that it was found for.
 QUERIES = StructType([StructField(DATASET, StringType()), StructField(QUERY, StringType())])
 # Captions of each class of each data set, those with none too.
@@ -236,6 +244,18 @@ EMBEDDINGS = StructType(
         StructField(MODEL, StringType()),
         StructField(WEIGHTS, StringType()),
         StructField(FAULT, StringType()),
+    ]
+)
+# A row per caption and query; wnid is null where an image is what a caption is compared with.
+SCORES = StructType(
+    [
+        StructField(UID, StringType()),
+        StructField(WNID, StringType()),
+        StructField(MODEL, StringType()),
+        StructField(WEIGHTS, StringType()),
+        StructField(QUERY_TYPE, StringType()),
+        StructField(QUERY_KEY, StringType()),
+        StructField(SCORE, FloatType()),
     ]
 )
 VECTORS = StructType([EMBEDDINGS[name] for name in (EMBEDDING, MODEL, WEIGHTS)])

@@ -2,16 +2,19 @@
 
 from typing import Literal, get_args
 
+from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from spark_jobs.concepts.synsets import imagenet_synsets
+from spark_jobs.errors import InputDataError
 from spark_jobs.job import Run
 from spark_jobs.labelling.lemma_table import (
     Synset,
     by_wnid,
     synsets_from_tsv,
 )
-from spark_jobs.schemas import ENTRY_ID, LEMMA, WNID
+from spark_jobs.schemas import ENTRY_ID, GLOSS, LEMMA, WNID
+from spark_jobs.scoring.definitions import Definition
 from spark_jobs.tables import read_text
 
 NamedList = Literal["imagenet1k", "imagenet22k", "laionet"]
@@ -50,4 +53,24 @@ def named_synsets(name: NamedList) -> list[Synset]:
         Synset(_OLD_HUSKY if s.wnid == _HUSKY else s.wnid, s.class_idx, s.lemmas)
         for s in synsets
         if s.wnid != _MISSING_CRANE
+    ]
+
+
+def read_definitions(run: Run, name: str) -> list[Definition]:
+    """The synsets of a list with their glosses, in the order of their classes.
+
+    Raises InputDataError or MissingColumnError where a table or file gives no glosses.
+    """
+    if name in NAMED_LISTS:
+        of_list = imagenet_synsets("imagenet22k" if name == "imagenet22k" else "imagenet1k")
+        gloss = {s.wnid: s.gloss for s in of_list}
+        gloss[_OLD_HUSKY] = gloss[_HUSKY]
+        return [Definition(s.wnid, s.lemmas, gloss[s.wnid]) for s in named_synsets(name)]
+    if name.endswith((".tsv", ".txt")):
+        raise InputDataError(f"{name}: lists no definitions; give a table with wnid, lemma, gloss")
+    rows = run.read(name, StructType([*_NEEDED, StructField(GLOSS, StringType())]))
+    told = rows.where(f"{GLOSS} IS NOT NULL").groupBy(WNID).agg(F.min(GLOSS).alias(GLOSS))
+    of = {row[WNID]: row[GLOSS] for row in told.collect()}
+    return [
+        Definition(s.wnid, s.lemmas, of[s.wnid]) for s in read_synsets(run, name) if s.wnid in of
     ]

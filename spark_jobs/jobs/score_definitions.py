@@ -1,0 +1,158 @@
+"""score-definitions: how near each caption is to the definition of its synset."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, field_validator
+from pyspark.sql import functions as F
+
+from spark_jobs import schemas
+from spark_jobs.addresses import absolute_address
+from spark_jobs.columns import keys
+from spark_jobs.embedding.embed import embed, with_hash
+from spark_jobs.embedding_runs import tasks_for
+from spark_jobs.errors import InputDataError
+from spark_jobs.job import Counts, Job, Run
+from spark_jobs.model_settings import ModelSettings
+from spark_jobs.schemas import CAPTION, EMBEDDING, LEMMAS, MODEL, QUERY_ID, WEIGHTS, WNID
+from spark_jobs.scoring.definitions import (
+    Definition,
+    QueryKey,
+    QueryType,
+    query_text,
+    similarity_column,
+)
+from spark_jobs.scoring.to_definitions import (
+    narrow,
+    of_one_synset,
+    score_captions,
+    with_query,
+)
+from spark_jobs.settings import InputAddress, OutputAddress, RoleName
+from spark_jobs.synset_reading import NAMED_LISTS, read_definitions
+from udfs.models.encoder import Vectors
+
+_TAB = "\t"
+
+
+class ScoreDefinitions(ModelSettings):
+    """Settings of score-definitions."""
+
+    labels: InputAddress = Field(
+        description="labelled captions of label-synsets; those of one synset are scored"
+    )
+    synsets: str = Field(
+        "imagenet1k",
+        description=f"{', '.join(NAMED_LISTS)}, or a table with wnid, lemma and gloss",
+    )
+    query_types: list[QueryType] = Field(
+        ["name_def"], min_length=1, description="forms of the query, each with a score"
+    )
+    query_key: QueryKey = Field(
+        "wnid",
+        description="wnid: the query names the synset; lemma: it has the caption's lemma for the "
+        "name, and captions of two lemmas are left out",
+    )
+    carry: bool = Field(
+        False,
+        description="keep the captions' columns, with a column text_to_TYPE_KEY_similarity for "
+        "each query type, in place of a row for each",
+    )
+    output: OutputAddress = Field(description="scores, cosines in [-1, 1]")
+
+    @field_validator("synsets")
+    @classmethod
+    def _is_absolute(cls, value: str) -> str:
+        return value if value in NAMED_LISTS else absolute_address(value)
+
+    def addresses(self, role: RoleName) -> dict[str, str]:
+        """As for all settings; a table of synsets is an input too."""
+        named = super().addresses(role)
+        if role == "input" and self.synsets not in NAMED_LISTS:
+            named["synsets"] = self.synsets
+        return named
+
+
+def run(run: Run, settings: ScoreDefinitions) -> Counts:
+    """Embed the queries, then score each caption against its own."""
+    by_lemma = settings.query_key == "lemma"
+    needed = schemas.LABELLED if by_lemma else schemas.CAPTIONS_WITH_WNID
+    labels = run.read(settings.labels, needed)
+    definitions = read_definitions(run, settings.synsets)
+    columns = {similarity_column(kind, settings.query_key): kind for kind in settings.query_types}
+    if not settings.carry:
+        labels = labels.select(*keys(labels), *needed.names[1:])
+    single = of_one_synset(labels.drop(*columns))
+    key = F.col(WNID)
+    if by_lemma:
+        single = single.where(F.size(LEMMAS) == 1)
+        key = F.concat_ws(_TAB, WNID, F.col(LEMMAS)[0])
+    queries = _queries(definitions, by_lemma)
+    rows = with_query(single, key, list(queries))
+    texts = {
+        column: [query_text(kind, definition, lemma) for definition, lemma in queries.values()]
+        for column, kind in columns.items()
+    }
+    digest = settings.weights_digest()
+    vectors = _embedded(run, settings, texts, digest)
+    n_rows = rows.count()
+    scored = score_captions(rows, vectors, settings.spec, n_tasks=tasks_for(run, n_rows))
+    if not settings.carry:
+        kinds = {column: (str(kind), str(settings.query_key)) for column, kind in columns.items()}
+        scored = narrow(scored, kinds, {MODEL: settings.model, WEIGHTS: digest})
+    written = run.write(scored, settings.output)
+    n_captions = labels.select(*keys(labels)).distinct().count()
+    return {
+        "captions": n_captions,
+        "scored": n_rows,
+        "left_out": n_captions - n_rows,
+        "rows": written,
+    }
+
+
+def _queries(
+    definitions: Sequence[Definition], by_lemma: bool
+) -> dict[str, tuple[Definition, str | None]]:
+    """The definition, and the lemma if it is to stand for the name, of each key."""
+    if not by_lemma:
+        return {definition.wnid: (definition, None) for definition in definitions}
+    return {f"{d.wnid}{_TAB}{lemma}": (d, lemma) for d in definitions for lemma in d.lemmas}
+
+
+def _embedded(
+    run: Run, settings: ScoreDefinitions, texts: Mapping[str, Sequence[str]], digest: str
+) -> dict[str, Vectors]:
+    """The unit vectors of the queries, each distinct text embedded once, on executors."""
+    distinct = list(dict.fromkeys(text for of in texts.values() for text in of))
+    rows = pd.DataFrame({QUERY_ID: range(len(distinct)), CAPTION: distinct})
+    table = with_hash(run.spark.createDataFrame(rows), [QUERY_ID], CAPTION)
+    found = embed(
+        table,
+        CAPTION,
+        settings.spec,
+        "text",
+        weights=digest,
+        n_tasks=tasks_for(run, len(distinct)),
+    )
+    read = found.select(QUERY_ID, EMBEDDING).toPandas().sort_values(QUERY_ID)
+    if read[EMBEDDING].isna().any():
+        raise InputDataError(f"model {settings.model} gives no vector for a definition")
+    vectors = dict(zip(distinct, np.stack(read[EMBEDDING].to_list()), strict=True))
+    return {
+        column: np.stack([vectors[text] for text in of]).astype(np.float32)
+        for column, of in texts.items()
+    }
+
+
+JOB = Job(
+    "score-definitions",
+    "Compare captions with the definitions of their synsets (LAIONet).",
+    ScoreDefinitions,
+    run,
+)
+
+if __name__ == "__main__":
+    from spark_jobs.cli import run_alone
+
+    run_alone(JOB)

@@ -1,0 +1,1 @@
+"""Similarities of captions, to definitions of their synsets and to images."""
