@@ -129,7 +129,8 @@ def test_the_right_sense_of_a_shared_lemma_wins_on_real_weights() -> None:
     wrong = []
     for lemma, senses in shared.items():
         captions = [f"photo of a {lemma}, {sense.gloss.split(';')[0]}" for sense in senses]
-        queries = [query_text("name_def", sense) for sense in senses]
+        # By lemma: the name of a class would favour the class that is called by the lemma.
+        queries = [query_text("name_def", sense, lemma) for sense in senses]
         a, b = (encode(encoder, encoder.prepare(texts))[0] for texts in (captions, queries))
         if (a @ b.T).argmax(axis=1).tolist() != list(range(len(senses))):
             wrong.append(lemma)
