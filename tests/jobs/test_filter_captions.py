@@ -1,0 +1,125 @@
+"""filter-captions: LAIONet's published filter, decisions, and rules that cannot be read."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+
+def read(spark: SparkSession, path: Path) -> DataFrame:
+    return spark.read.format("delta").load(str(path))
+
+
+SIMILARITY = "text_to_name_def_wnid_similarity"
+SAFE = "{rule: nsfw, column: NSFW, op: ==, value: UNLIKELY}"
+LABELLED = "{rule: labelled, column: wnid, op: is_null, value: false}"
+
+
+@pytest.mark.parametrize("threshold", [0.7, 0.82])
+@pytest.mark.parametrize("remove_nsfw", [False, True])
+def test_laionets_filter(
+    captionlake, spark: SparkSession, cases: Path, tmp_path: Path, threshold, remove_nsfw
+) -> None:
+    folder = cases / "laionet_filter_subsets"
+    rows = pq.read_table(folder / "input_rows.parquet").to_pandas()
+    labels = pq.read_table(folder / "input_labels.parquet").to_pandas()
+    labelled = rows.merge(labels, on="row_id", how="left")
+    labelled["uid"] = labelled["row_id"].astype(str)
+    labelled.to_parquet(tmp_path / "in.parquet")
+    rules = [
+        f"{{rule: similarity, column: {SIMILARITY}, op: '>', value: {threshold}}}",
+        LABELLED,
+        *([SAFE] if remove_nsfw else []),
+    ]
+    outcome = captionlake(
+        *("filter-captions", "--captions", tmp_path / "in.parquet", "--output", tmp_path / "out"),
+        *("--set", f"rules=[{', '.join(rules)}]"),
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    expected = pq.read_table(folder / "expected_filter.parquet").to_pandas()
+    of_run = (expected["threshold"] == threshold) & (expected["remove_nsfw"] == remove_nsfw)
+    published = sorted(map(tuple, expected[of_run][["row_id", "wnid"]].to_numpy().tolist()))
+    found = read(spark, tmp_path / "out").select("row_id", "wnid").collect()
+    assert sorted(map(tuple, found)) == published
+    assert len(published) > 100
+
+
+@pytest.fixture
+def captions(tmp_path: Path) -> Path:
+    columns = {
+        "uid": [f"u{k}" for k in range(10)],
+        "caption": ["x"] * 10,
+        "similarity": pa.array([k / 10 for k in range(9)] + [None], pa.float32()),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "captions.parquet")
+    pq.write_table(pa.table({"uid": ["u8", "u7", "u7", "v"]}), tmp_path / "known.parquet")
+    return tmp_path / "captions.parquet"
+
+
+def test_every_row_has_its_reason(captionlake, spark, captions: Path, tmp_path: Path) -> None:
+    rules = (
+        "[{rule: clip, top_fraction: 0.5, column: similarity}, "
+        f"{{rule: known, in_table: {tmp_path / 'known.parquet'}}}]"
+    )
+    command = ["filter-captions", "--captions", captions, "--output", tmp_path / "out"]
+    outcome = captionlake(*command, "--decisions", "--set", f"rules={rules}")
+    assert outcome.exit_code == 0, outcome.stderr
+    counts = {"rows_in": 10, "kept": 2, "dropped_clip": 5, "dropped_known": 3}
+    assert outcome.summary["counts"] == counts
+    rows = read(spark, tmp_path / "out")
+    assert {row.uid for row in rows.collect()} == {"u7", "u8"}
+    assert rows.columns == ["uid", "caption", "similarity"]
+    told = {row.uid: row for row in read(spark, tmp_path / "decisions").collect()}
+    assert len(told) == 10
+    assert (told["u3"].kept, told["u3"].rule) == (False, "clip")
+    assert (round(told["u3"].value, 6), round(told["u3"].threshold, 6)) == (0.3, 0.4)
+    assert (told["u9"].rule, told["u9"].value) == ("clip", None)
+    assert (told["u5"].kept, told["u5"].rule, told["u5"].value) == (False, "known", None)
+    assert (told["u7"].kept, told["u7"].rule) == (True, "passed")
+    # A table of a rule is an input: when it changes, the run is not up to date any more.
+    assert captionlake(*command, "--set", f"rules={rules}", "--decisions").summary["status"] == (
+        "up_to_date"
+    )
+    pq.write_table(pa.table({"uid": ["u8"]}), tmp_path / "known.parquet")
+    again = captionlake(*command, "--set", f"rules={rules}", "--decisions")
+    assert again.summary["counts"]["kept"] == 1
+
+
+def test_scores_of_another_table(captionlake, spark, captions: Path, tmp_path: Path) -> None:
+    scores = {"uid": ["u1", "u2", "u3"], "score": pa.array([0.2, 0.9, 0.8], pa.float32())}
+    pq.write_table(pa.table(scores), tmp_path / "scores.parquet")
+    command = ["filter-captions", "--captions", captions, "--output", tmp_path / "out"]
+    command += ["--set", "rules=[{rule: clip, column: score, op: '>=', value: 0.5}]"]
+    outcome = captionlake(*command, "--scores", tmp_path / "scores.parquet")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert {row.uid for row in read(spark, tmp_path / "out").collect()} == {"u2", "u3"}
+    scores["uid"][0] = "u2"
+    pq.write_table(pa.table(scores), tmp_path / "scores.parquet")
+    outcome = captionlake(*command, "--scores", tmp_path / "scores.parquet")
+    assert outcome.exit_code == 3
+    assert "'u2' has 2 scores" in outcome.error
+
+
+@pytest.mark.parametrize(
+    ("rules", "exit_code", "message"),
+    [
+        ("[]", 2, "at least 1 item"),
+        ("[{rule: a, column: c, op: '=', value: 1}]", 2, "Input should be '>'"),
+        ("[{rule: a, column: similarty, op: '>', value: 1}]", 3, "did you mean 'similarity'?"),
+        ("[{rule: a, in_table: /gone}]", 3, "/gone"),
+        (
+            "[{rule: a, column: uid, op: ==, value: x}, {rule: a, column: uid, op: ==, value: y}]",
+            2,
+            "two rules are called 'a'",
+        ),
+    ],
+)
+def test_rules_that_cannot_be_held(
+    captionlake, captions: Path, tmp_path: Path, rules: str, exit_code: int, message: str
+) -> None:
+    command = ["filter-captions", "--captions", captions, "--output", tmp_path / "out"]
+    outcome = captionlake(*command, "--set", f"rules={rules}")
+    assert outcome.exit_code == exit_code, outcome.stderr
+    assert message in outcome.error
