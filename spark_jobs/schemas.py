@@ -59,6 +59,7 @@ WEIGHTS = "weights"
 QUERY_TYPE = "query_type"
 QUERY_KEY = "query_key"
 SCORE = "score"
+RANK = "rank"
 
 T = "t"
 EXPECTED_ROWS = "expected_rows"
@@ -259,6 +260,16 @@ SCORES = StructType(
     ]
 )
 VECTORS = StructType([EMBEDDINGS[name] for name in (EMBEDDING, MODEL, WEIGHTS)])
+
+# rank 0 is the nearest.
+NEIGHBOURS = StructType(
+    [
+        StructField(QUERY_ID, StringType()),
+        StructField(UID, StringType()),
+        StructField(RANK, IntegerType()),
+        StructField(SIMILARITY, FloatType()),
+    ]
+)
 
 # Why a row stayed or went; caption_id is null where a uid has one caption.
 DECISIONS = StructType(

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -11,9 +10,9 @@ from pyspark.sql.types import StructType
 from spark_jobs.schemas import EMBEDDINGS, ITEM_HASH
 from udfs.arrow import Batches, BatchFunction
 from udfs.models.embedding import embedded
-from udfs.models.encoder import Vectors
 from udfs.models.loading import Modality, encoder_of_task
 from udfs.models.spec import ModelSpec
+from udfs.vectors import vector_lists
 
 _WINDOW_BATCHES = {"text": 32, "image": 2}  # model batches that are cut out of one window
 
@@ -65,11 +64,3 @@ def _embedding(
             yield pa.RecordBatch.from_arrays(columns, [*kept, *EMBEDDINGS.names[1:]])
 
     return embed_batches
-
-
-def vector_lists(vectors: Vectors, is_sound: pa.BooleanArray) -> pa.ListArray:
-    """Vectors (n, dimension) as list<float>, null where a row has none."""
-    n, dimension = vectors.shape
-    offsets = pa.array(range(0, n * dimension + 1, dimension), pa.int32())
-    lists = pa.ListArray.from_arrays(offsets, pa.array(vectors.reshape(-1)))
-    return pc.if_else(is_sound, lists, pa.scalar(None, lists.type))

@@ -31,7 +31,7 @@ from spark_jobs.scoring.to_definitions import (
 )
 from spark_jobs.settings import InputAddress, OutputAddress, RoleName
 from spark_jobs.synset_reading import NAMED_LISTS, read_definitions
-from udfs.models.encoder import Vectors
+from udfs.vectors import Vectors
 
 _TAB = "\t"
 

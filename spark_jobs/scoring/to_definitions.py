@@ -12,9 +12,9 @@ from spark_jobs.columns import keys
 from spark_jobs.schemas import CAPTION, QUERY_KEY, QUERY_TYPE, SCORE, WNID
 from udfs.arrow import Batches
 from udfs.models.embedding import embedded
-from udfs.models.encoder import Vectors
 from udfs.models.loading import encoder_of_task
 from udfs.models.spec import ModelSpec
+from udfs.vectors import Vectors
 
 QUERY = "query"  # position of a row's query, the same in the vectors of every kind
 _NULL_TEXT = "None"  # what the published code makes of a caption that is null

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from udfs.arrow import Batches
-from udfs.models.encoder import Encoder, Vectors, encode, one_ahead
+from udfs.models.encoder import Encoder, encode, one_ahead
+from udfs.vectors import Vectors
 
 _WINDOW_BYTES = 64 << 20
 NULL = "null"  # the fault of an item that is none

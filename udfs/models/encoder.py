@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from udfs.models.device import inference, is_out_of_memory
 from udfs.models.spec import Precision
+from udfs.vectors import Vectors
 
-Vectors: TypeAlias = NDArray[np.float32]
 Inputs: TypeAlias = Mapping[str, Any]  # name -> tensor, whose first axis is the batch
 
 
