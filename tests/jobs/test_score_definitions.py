@@ -113,6 +113,32 @@ def test_glosses_of_ones_own(
 
 
 @pytest.mark.slow
+def test_the_recipe_leaves_pairs_ready_for_download(
+    captionlake, spark: SparkSession, cases: Path, tiny_clip: Path, tmp_path: Path
+) -> None:
+    model = [f"scored_captions.model=open_clip:{tiny_clip}", "scored_captions.weights=null"]
+    rows = pq.read_table(cases / "laion_real/input.parquet")
+    nsfw = pa.array(["UNLIKELY", "UNLIKELY", "UNSURE", None] * (rows.num_rows // 4))
+    pq.write_table(rows.append_column("NSFW", nsfw), tmp_path / "in.parquet")
+    given = [f"input={tmp_path / 'in.parquet'}", f"output={tmp_path}", "threshold=0.1"]
+    command = ["run", "laionet", *(part for s in given + model for part in ("--set", s))]
+    outcome = captionlake(*command)
+    assert outcome.exit_code == 0, outcome.stderr
+    labels, pairs = read(spark, tmp_path / "labels"), read(spark, tmp_path / "pairs")
+    single = labels.groupBy("uid").count().where("count = 1").select("uid")
+    assert 0 < pairs.count() < single.count()
+    assert pairs.join(single, on="uid", how="left_anti").isEmpty()
+    column = "text_to_name_def_wnid_similarity"
+    kept = pairs.selectExpr(f"min({column}) AS low", "collect_set(nsfw) AS nsfw").first()
+    assert kept.low > 0.1
+    assert kept.nsfw == ["UNLIKELY"]
+    assert {"uid", "caption", "url", "wnid", "class_idx", column} <= set(pairs.columns)
+    assert (tmp_path / "report.html").is_file()
+    again = captionlake(*command)
+    assert {step["status"] for step in again.summary["steps"]} == {"up_to_date"}
+
+
+@pytest.mark.slow
 def test_the_right_sense_of_a_shared_lemma_wins_on_real_weights() -> None:
     """Captions made from glosses, compared by MiniLM with every synset that has the lemma."""
     of_lemma: dict[str, list[Definition]] = {}
