@@ -64,5 +64,9 @@ def embed_table(
 
 def tasks_for(run: Run, n_rows: int) -> int:
     """Enough for every core, each worth the loading of a model."""
-    usual = int(run.spark.conf.get("spark.sql.shuffle.partitions", "200") or 200)
-    return max(1, min(usual, n_rows // _ROWS_WORTH_A_TASK), n_rows // _ROWS_PER_TASK)
+    return max(1, min(usual_tasks(run), n_rows // _ROWS_WORTH_A_TASK), n_rows // _ROWS_PER_TASK)
+
+
+def usual_tasks(run: Run) -> int:
+    """How many tasks a shuffle of this session has."""
+    return int(run.spark.conf.get("spark.sql.shuffle.partitions", "200") or 200)
