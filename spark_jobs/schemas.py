@@ -217,6 +217,10 @@ LABELLED = StructType([*CAPTIONS_WITH_WNID.fields, LABELS[LEMMAS]])
 
 # What search-substrings adds to a caption: the data set and the class that it was found for.
 QUERIES = StructType([StructField(DATASET, StringType()), StructField(QUERY, StringType())])
+# The prompts of classes; embed-texts takes them by their column caption.
+QUERY_TEXTS = StructType(
+    [StructField(QUERY_ID, StringType()), StructField(CAPTION, StringType()), *QUERIES.fields]
+)
 # Captions of each class of each data set, those with none too.
 CLASS_COUNTS = StructType(
     [

@@ -11,6 +11,7 @@ import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -39,6 +40,10 @@ class Role:
 InputAddress = Annotated[str, AfterValidator(absolute_address), Role("input")]
 OutputAddress = Annotated[str, AfterValidator(absolute_address), Role("output")]
 OutputFile = Annotated[str, AfterValidator(absolute_file), Role("file")]
+# A list of which one item may stand alone.
+OneOrMore = Annotated[
+    list[str], Field(min_length=1), BeforeValidator(lambda v: [v] if isinstance(v, str) else v)
+]
 Workspace = Annotated[str, AfterValidator(parse_parent), Role("workspace")]
 
 

@@ -9,6 +9,8 @@ import yaml
 
 from spark_jobs.errors import SettingsError
 
+_MERGE = "tag:yaml.org,2002:merge"
+
 
 class _Loader(yaml.SafeLoader):
     """SafeLoader that refuses a key that stands twice, of which YAML would take the last."""
@@ -16,6 +18,8 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key_node, _ in node.value:
+            if key_node.tag == _MERGE:  # `<<: *base`, whose keys one's own may replace
+                continue
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, Hashable) and key in seen:
                 line = key_node.start_mark.line + 1
@@ -27,7 +31,7 @@ class _Loader(yaml.SafeLoader):
 def read_yaml_map(path: Path | Traversable) -> dict[str, Any]:
     """Read a YAML file of settings; SettingsError where it is missing or no map."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 a SafeLoader
+        content = _Loader(path.read_text(encoding="utf-8")).get_single_data()
     except OSError as fault:
         raise SettingsError(f"{path}: cannot be read ({fault.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as fault:

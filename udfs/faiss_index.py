@@ -36,7 +36,7 @@ def index_bytes(factory: str, dimension: int, n_rows: int) -> int:
     import faiss
 
     index = empty_index(factory, dimension)
-    inner = faiss.downcast_index(index.index) if hasattr(index, "index") else index
+    inner: Any = faiss.downcast_index(index.index) if hasattr(index, "index") else index
     links, coded = 0, index
     if hasattr(inner, "hnsw"):
         links = 4 * 2 * int(inner.hnsw.nb_neighbors(1)) + _ID_BYTES

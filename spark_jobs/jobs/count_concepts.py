@@ -2,7 +2,7 @@
 
 import logging
 
-from pydantic import Field, field_validator
+from pydantic import Field
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
@@ -15,7 +15,14 @@ from spark_jobs.retrieval.class_file import ClassQuery, class_file_digests, read
 from spark_jobs.retrieval.count import count_classes
 from spark_jobs.retrieval.word_queries import too_short, word_queries
 from spark_jobs.schemas import CAPTION_COUNT, CLASS_IDX, CLASS_NAME, DATASET
-from spark_jobs.settings import InputAddress, OutputAddress, OutputFile, Settings, nearest
+from spark_jobs.settings import (
+    InputAddress,
+    OneOrMore,
+    OutputAddress,
+    OutputFile,
+    Settings,
+    nearest,
+)
 from spark_jobs.tables import read_folder
 from udfs.text.word_match import Lemmatiser, words_of
 
@@ -26,8 +33,7 @@ class CountConcepts(Settings):
     """Settings of count-concepts."""
 
     captions: InputAddress = Field(description="table of captions, with uid and caption")
-    classes: list[str] = Field(
-        min_length=1,
+    classes: OneOrMore = Field(
         description="class files: YAML files, or names of those that come along; with alternatives "
         "and negatives where a class has them",
     )
@@ -42,11 +48,6 @@ class CountConcepts(Settings):
     frequencies: OutputFile | None = Field(
         None, description="class-frequency file: a line a class, data set after data set"
     )
-
-    @field_validator("classes", mode="before")
-    @classmethod
-    def _one_file_is_a_list(cls, value: object) -> object:
-        return [value] if isinstance(value, str) else value
 
     def own_files(self) -> dict[str, str]:
         """The class files."""

@@ -3,16 +3,13 @@
 import logging
 from typing import Self
 
-from pydantic import Field, field_validator, model_validator
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from pydantic import Field, model_validator
 
 from spark_jobs import schemas
-from spark_jobs.addresses import join_address
 from spark_jobs.arrow_batches import batches_that_fit
 from spark_jobs.errors import SettingsError
-from spark_jobs.folders import files_for, write_json_folder
 from spark_jobs.job import Counts, Job, Run
+from spark_jobs.published_chunks import TEXT_FIELDS, write_chunks
 from spark_jobs.retrieval.class_file import (
     ClassQuery,
     class_file_digests,
@@ -21,28 +18,17 @@ from spark_jobs.retrieval.class_file import (
 )
 from spark_jobs.retrieval.phrases import RULES, SearchRule
 from spark_jobs.retrieval.search import search_captions
-from spark_jobs.schemas import CAPTION, DATASET, HEIGHT, LICENSE, NSFW, QUERY, UID, URL, WIDTH
-from spark_jobs.settings import InputAddress, OutputAddress, Settings
+from spark_jobs.schemas import DATASET, QUERY
+from spark_jobs.settings import InputAddress, OneOrMore, OutputAddress, Settings
 
 _log = logging.getLogger(__name__)
-
-_CHUNK_ROWS = 500_000
-_ITEM = "item"
-# The fields of a published chunk, and what they are called here.
-_FIELDS = {
-    "SAMPLE_ID": "SAMPLE_ID",
-    **{"URL": URL, "TEXT": CAPTION, "HEIGHT": HEIGHT, "WIDTH": WIDTH, "LICENSE": LICENSE},
-    **{"NSFW": NSFW, "similarity": schemas.SIMILARITY, "QUERY": QUERY},
-}
-_WHOLE = {"SAMPLE_ID", "HEIGHT", "WIDTH"}
 
 
 class SearchSubstrings(Settings):
     """Settings of search-substrings."""
 
     captions: InputAddress = Field(description="table of captions, with uid and caption")
-    queries: list[str] = Field(
-        min_length=1,
+    queries: OneOrMore = Field(
         description="class files: YAML files, or names of those that come along (imagenet, "
         "stanford_cars, fgvc_aircraft, flowers102, dtd)",
     )
@@ -59,11 +45,6 @@ class SearchSubstrings(Settings):
     chunks: OutputAddress | None = Field(
         None, description="folder for the published JSON chunks, a folder in it for each data set"
     )
-
-    @field_validator("queries", mode="before")
-    @classmethod
-    def _one_file_is_a_list(cls, value: object) -> object:
-        return [value] if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _can_be_read(self) -> Self:
@@ -102,45 +83,17 @@ def run(run: Run, settings: SearchSubstrings) -> Counts:
     with batches_that_fit(captions):
         rows = run.write(found, settings.output)
     stored = run.read(settings.output, schemas.QUERIES)
-    counted = stored.groupBy(DATASET).agg(
-        F.count("*").alias("n"), F.countDistinct(QUERY).alias("classes")
-    )
-    per_dataset = {row[DATASET]: row for row in counted.collect()}
+    n_found = stored.select(DATASET, QUERY).distinct().count()
     if settings.chunks is not None:
-        for dataset in dict.fromkeys(query.dataset for query in queries):
-            of_dataset = stored.where(F.col(DATASET) == dataset)
-            n = per_dataset[dataset]["n"] if dataset in per_dataset else 0
-            _write_chunks(of_dataset, join_address(settings.chunks, dataset), n)
+        datasets = list(dict.fromkeys(query.dataset for query in queries))
+        write_chunks(stored, settings.chunks, TEXT_FIELDS, datasets)
     return {
         "rows_in": captions.count(),
         "classes": len(queries),
         "faulty_classes": len(faults),
         "rows": rows,
-        "classes_found": sum(row["classes"] for row in per_dataset.values()),
+        "classes_found": n_found,
     }
-
-
-def _write_chunks(found: DataFrame, folder: str, rows: int) -> None:
-    items = found.withColumn(_ITEM, _published(found))
-    write_json_folder(
-        items,
-        folder,
-        name="chunk",
-        items=[_ITEM],
-        order=[QUERY, UID],
-        n_files=files_for(rows, _CHUNK_ROWS),
-        others={},
-    )
-
-
-def _published(found: DataFrame) -> Column:
-    """A row as the object of a chunk: numbers whole where they were, empty and 0 as null."""
-    fields = []
-    for name, column in _FIELDS.items():
-        value = F.col(column) if column in found.columns else F.lit(None)
-        value = value.cast("double").cast("long") if name in _WHOLE else value
-        fields.append(F.when(value.cast("string").isin("", "0", "0.0"), None).otherwise(value))
-    return F.struct(*(f.alias(name) for f, name in zip(fields, _FIELDS, strict=True)))
 
 
 JOB = Job(

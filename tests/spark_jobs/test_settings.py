@@ -10,6 +10,7 @@ from spark_jobs.jobs.balance_captions import BalanceCaptions
 from spark_jobs.jobs.build_concept_bank import BuildConceptBank
 from spark_jobs.jobs.explain import Explain
 from spark_jobs.settings import load_settings
+from spark_jobs.yaml_files import read_yaml_map
 
 GIVEN = {"captions": "/c", "matches": "/m", "output": "/o"}
 
@@ -112,3 +113,12 @@ def test_a_way_to_t_takes_the_place_of_the_one_in_the_base_file() -> None:
     assert load_settings(Curate, "curate", None, [], given).t == 20_000
     settings = load_settings(Curate, "curate", None, ["tail_fraction=0.2"], given)
     assert (settings.t, settings.tail_fraction) == (None, 0.2)
+
+
+def test_yaml_may_take_up_another_map_and_replace_its_keys(tmp_path: Path) -> None:
+    file = tmp_path / "a.yml"
+    file.write_text("a: &base {x: 1, y: 2}\nb:\n  <<: *base\n  y: 3\n")
+    assert read_yaml_map(file)["b"] == {"x": 1, "y": 3}
+    file.write_text("a: &base {x: 1}\nb:\n  <<: *base\n  y: 3\n  y: 4\n")
+    with pytest.raises(SettingsError, match="line 5: 'y' stands there twice"):
+        read_yaml_map(file)

@@ -1,0 +1,55 @@
+"""make-queries: the prompts of downstream classes, to be embedded and searched with."""
+
+from typing import Literal
+
+from pydantic import Field
+from pyspark.sql.types import StructType
+
+from spark_jobs.imagenet_templates import imagenet_templates
+from spark_jobs.job import Counts, Job, Run
+from spark_jobs.retrieval.class_file import class_file_digests, read_class_file
+from spark_jobs.retrieval.prompts import prompts
+from spark_jobs.schemas import QUERY_TEXTS
+from spark_jobs.settings import OneOrMore, OutputAddress, Settings
+
+
+class MakeQueries(Settings):
+    """Settings of make-queries."""
+
+    classes: OneOrMore = Field(
+        description="class files: YAML files, or names of those that come along (imagenet, "
+        "stanford_cars, fgvc_aircraft, flowers102, dtd)",
+    )
+    templates: Literal["own", "openai80"] = Field(
+        "own", description="own: those of each class file; openai80: OpenAI's for ImageNet"
+    )
+    output: OutputAddress = Field(
+        description="query_id, caption (the prompt), dataset and query (the class)"
+    )
+
+    def own_files(self) -> dict[str, str]:
+        """The class files."""
+        return class_file_digests(self.classes)
+
+
+def run(run: Run, settings: MakeQueries) -> Counts:
+    """Put every class into every template."""
+    templates = imagenet_templates() if settings.templates == "openai80" else None
+    files = [read_class_file(name) for name in settings.classes]
+    rows = [
+        (query_id, text, file.dataset, name)
+        for file in files
+        for query_id, name, text in prompts(file, templates)
+    ]
+    schema = StructType(QUERY_TEXTS.fields)
+    written = run.write(run.spark.createDataFrame(rows, schema).coalesce(1), settings.output)
+    classes = {(dataset, name) for _, _, dataset, name in rows}
+    return {"datasets": len(files), "classes": len(classes), "queries": written}
+
+
+JOB = Job("make-queries", "Make prompts of downstream classes to search with.", MakeQueries, run)
+
+if __name__ == "__main__":
+    from spark_jobs.cli import run_alone
+
+    run_alone(JOB)
