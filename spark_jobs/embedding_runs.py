@@ -14,7 +14,7 @@ from spark_jobs.tables import has_table, read_table
 from udfs.models.loading import Modality
 
 _ROWS_PER_TASK = 50_000  # at most, of texts: minutes on a processor, seconds on a GPU
-_ROWS_WORTH_A_TASK = 2_000
+_ROWS_WORTH_A_TASK = 200
 _ROWS_WORTH_A_COMMIT = 10_000
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from udfs.models.encoder import Batch, Inputs, Prepared
+from udfs.models.encoder import Batch, Inputs, Prepared, cut_by_length
 from udfs.models.quiet import quiet
 from udfs.models.spec import ModelError, ModelSpec, model_path
 
@@ -63,13 +63,13 @@ class ClipTextEncoder:
         lengths = np.full(len(items), tokens.shape[1])
         if self._end_of is not None:
             lengths = self._end_of(tokens).numpy() + 1
-        order = np.argsort(-lengths, kind="stable")
-        batches = []
-        for start in range(0, len(items), self._batch_size):
-            positions = order[start : start + self._batch_size]
-            cut = tokens[positions, : lengths[positions[0]]]
-            batches.append(Batch(positions, {"tokens": cut}))
-        return Prepared(len(items), batches)
+        return Prepared(
+            len(items),
+            [
+                Batch(positions, {"tokens": tokens[positions, : lengths[positions[0]]]})
+                for positions in cut_by_length(lengths, self._batch_size)
+            ],
+        )
 
     def forward(self, inputs: Inputs) -> Any:
         """The projected vectors at the end token, (batch, dimension)."""

@@ -46,6 +46,21 @@ class Encoder(Protocol):
         """A tensor (batch, dimension) of inputs that lie on the device."""
 
 
+def cut_by_length(lengths: NDArray[np.int64], batch_size: int) -> Iterator[NDArray[np.int64]]:
+    """Positions of items, longest first, in batches whose items are of like length.
+
+    A batch ends early where going on would pad items by a third, once it has an eighth of its size.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < order.size:
+        of_batch = lengths[order[start : start + batch_size]]
+        alike = int(np.count_nonzero(4 * of_batch >= 3 * of_batch[0]))
+        end = start + max(alike, batch_size // 8, 1)
+        yield order[start:end]
+        start = end
+
+
 def encode(encoder: Encoder, prepared: Prepared) -> tuple[Vectors, dict[int, str]]:
     """(unit vectors (n_items, dimension), faults); the vector of a faulty item is of zeros."""
     vectors = np.zeros((prepared.n_items, encoder.dimension), np.float32)

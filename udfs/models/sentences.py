@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from udfs.models.encoder import Batch, Inputs, Prepared
+from udfs.models.encoder import Batch, Inputs, Prepared, cut_by_length
 from udfs.models.quiet import quiet
 from udfs.models.spec import ModelSpec, model_path
 
@@ -25,10 +25,9 @@ class SentenceEncoder:
 
     def prepare(self, items: Sequence[str]) -> Prepared:
         """Tokens, in batches of texts of like length, each padded to its longest."""
-        order = np.argsort([-len(text) for text in items], kind="stable")
+        lengths = np.array([len(text) for text in items], np.int64)
         batches = []
-        for start in range(0, len(items), self._batch_size):
-            positions = order[start : start + self._batch_size]
+        for positions in cut_by_length(lengths, self._batch_size):
             tokens = self._model.preprocess([items[k] for k in positions])
             batches.append(Batch(positions, _tensors(tokens)))
         return Prepared(len(items), batches)

@@ -14,7 +14,14 @@ import torch
 from PIL import Image
 
 from udfs.models.embedding import embedded, windows_of
-from udfs.models.encoder import Batch, Inputs, Prepared, encode, run_in_halves
+from udfs.models.encoder import (
+    Batch,
+    Inputs,
+    Prepared,
+    cut_by_length,
+    encode,
+    run_in_halves,
+)
 from udfs.models.loading import encoder_of_task
 from udfs.models.spec import ModelError, ModelSpec, model_path, weights_digest
 
@@ -94,6 +101,19 @@ def test_images_give_what_open_clip_gives_and_a_reason_where_they_are_none(
     assert np.abs(vectors[[0, 2, 6, 7]] - expected).max() < 1e-5
     assert np.allclose(vectors[8], vectors[2], atol=1e-6)
     assert not vectors[[1, 3, 4, 5]].any()
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 16, 256])
+def test_batches_hold_every_item_once_and_pad_little(batch_size: int) -> None:
+    lengths = np.random.default_rng(0).integers(0, 80, 500)
+    batches = list(cut_by_length(lengths, batch_size))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(500))
+    for positions in batches:
+        of_batch = lengths[positions]
+        assert len(positions) <= batch_size
+        assert of_batch[0] == of_batch.max()
+        assert len(positions) <= max(1, batch_size // 8) or of_batch[-1] >= 0.75 * of_batch[0]
+    assert list(cut_by_length(lengths[:0], batch_size)) == []
 
 
 class Counting:
