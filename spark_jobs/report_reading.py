@@ -17,9 +17,11 @@ from spark_jobs.entry_counts_reading import read_entry_counts
 from spark_jobs.report.blocks import Example, visible
 from spark_jobs.report.captions import MOST_MATCHES
 from spark_jobs.report.entries import EntryCounts, EntryRow
+from spark_jobs.report.similarities import SimilarityPlan
 from spark_jobs.run_records import RunRecord
 from spark_jobs.schemas import (
     CAPTION,
+    CLASS_SIMILARITY,
     DRAW,
     ENTRY,
     ENTRY_COUNT,
@@ -27,10 +29,13 @@ from spark_jobs.schemas import (
     ENTRY_IDS,
     KEPT_COUNT,
     REASON,
+    ROWS,
     RUN_ID,
+    THRESHOLD,
     UID,
     T,
 )
+from spark_jobs.scoring.thresholds import histogram
 from spark_jobs.tables import has_table, read_table
 
 _SEED = -2  # of no balancing, so that a sample's draws say nothing of who is kept
@@ -156,6 +161,14 @@ def rejected_examples(spark: SparkSession, run: RunRecord, workspace: str) -> li
         Example(visible(row["row"] or ""), False, row[REASON].replace("_", " "))
         for row in some.collect()
     ]
+
+
+def similarity_plan(spark: SparkSession, run: RunRecord, used: float | None) -> SimilarityPlan:
+    """What a run of plan-threshold told, with the histogram of the scores that it looked at."""
+    rows = read_table(spark, run.outputs["output"], schemas.SIMILARITY_PLAN).orderBy(THRESHOLD)
+    bars = histogram(_input(spark, run, "scores"), run.settings["column"])
+    told = [(row[THRESHOLD], row[ROWS], row[CLASS_SIMILARITY]) for row in rows.collect()]
+    return SimilarityPlan(told, bars, used)
 
 
 def _named(rows: DataFrame) -> list[EntryRow]:

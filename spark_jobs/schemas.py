@@ -60,6 +60,9 @@ QUERY_TYPE = "query_type"
 QUERY_KEY = "query_key"
 SCORE = "score"
 RANK = "rank"
+ROWS = "rows"
+CLASSES = "classes"
+CLASS_SIMILARITY = "class_similarity"
 
 T = "t"
 EXPECTED_ROWS = "expected_rows"
@@ -265,6 +268,15 @@ SCORES = StructType(
 )
 VECTORS = StructType([EMBEDDINGS[name] for name in (EMBEDDING, MODEL, WEIGHTS)])
 
+# What is above a threshold: rows, their classes, and the mean over classes of their mean score.
+SIMILARITY_PLAN = StructType(
+    [
+        StructField(THRESHOLD, DoubleType()),
+        StructField(ROWS, LongType()),
+        StructField(CLASSES, LongType()),
+        StructField(CLASS_SIMILARITY, DoubleType()),
+    ]
+)
 # rank 0 is the nearest.
 NEIGHBOURS = StructType(
     [

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from udfs.arrow import Batches
 from udfs.vectors import Vectors, matrix
 
-_BLOCK_ROWS = 1 << 16
+BLOCK_ROWS = 1 << 16
 _OUTPUT_ROWS = 100_000
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
@@ -45,7 +45,7 @@ class Nearest:
         refs = np.where(members < 0, -1, members + len(self._uids))
         self._uids = pa.chunked_array([*self._uids.chunks, uids.cast(pa.string())])
         self._merge(similarity, np.where(members < 0, 0, ties[members]), refs)
-        if len(self._uids) > 4 * self._refs.size + _BLOCK_ROWS:
+        if len(self._uids) > 4 * self._refs.size + BLOCK_ROWS:
             self._forget_uids()
 
     def _merge(self, similarity: Vectors, ties: NDArray[np.int64], refs: NDArray[np.int64]) -> None:
@@ -141,7 +141,7 @@ def nearest_in_task(
     The queries are numbered from `first` on.
     """
     nearest = Nearest(queries, k)
-    for table in blocks(batches, _BLOCK_ROWS):
+    for table in blocks(batches, BLOCK_ROWS):
         vectors = matrix(table["embedding"])
         nearest.add(vectors, table["uid"].combine_chunks(), table["tie"].to_numpy())
     found = nearest.found()

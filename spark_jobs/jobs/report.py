@@ -18,6 +18,7 @@ from spark_jobs.report.entries import entry_pictures, entry_tables
 from spark_jobs.report.funnel import funnel_section, key_figures
 from spark_jobs.report.page import Page, render
 from spark_jobs.report.run_tables import runs_section
+from spark_jobs.report.similarities import similarity_pictures
 from spark_jobs.report_reading import (
     balanced_examples,
     duplicate_examples,
@@ -27,12 +28,14 @@ from spark_jobs.report_reading import (
     matches_per_caption,
     matches_written,
     rejected_examples,
+    similarity_plan,
 )
 from spark_jobs.run_records import RunRecord, runs_behind
 from spark_jobs.runs import recorded_runs
 from spark_jobs.settings import InputAddress, OutputFile, RoleName, Settings
 
 NO_COUNTS = "No run here counts the captions of entries, or none matched: there are no pictures."
+_PLANS = "plan-threshold"
 CHIPS = "Below a caption its entries, each with the number of captions that it occurs in."
 
 
@@ -92,6 +95,7 @@ def run(run: Run, settings: Report) -> Counts:
     sections = [
         funnel_section(runs),
         *_entries_sections(run.spark, runs),
+        *_similarity_sections(run.spark, runs),
         *_examples_section(run.spark, runs, run.workspace),
         runs_section(runs),
     ]
@@ -120,12 +124,23 @@ def _runs_to_tell(spark: SparkSession, settings: Report, workspace: str) -> list
         if not named:
             wanted = f" with run_id {settings.run_id}" if settings.run_id else ""
             raise InputDataError(f"{place}: there is no run{wanted}")
-        return runs_behind(records, named[-1].outputs.values())
+        return _with_plans(runs_behind(records, named[-1].outputs.values()), records)
     tables = settings.addresses("input").values()
     runs = runs_behind(records, tables)
     if not runs:
         raise InputDataError(f"{place}: no run there wrote {', '.join(tables)}")
-    return runs
+    return _with_plans(runs, records)
+
+
+def _with_plans(runs: Sequence[RunRecord], records: Sequence[RunRecord]) -> list[RunRecord]:
+    """The runs, and the newest plan of a threshold on each table that they left."""
+    left = {address for run in runs for address in run.outputs.values()}
+    plans = {
+        (run.settings["scores"], run.settings["column"]): run
+        for run in records
+        if run.job == _PLANS and run.settings["scores"] in left and run not in runs
+    }
+    return sorted([*runs, *plans.values()], key=lambda run: run.started)
 
 
 def _entries_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
@@ -133,6 +148,8 @@ def _entries_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterato
     balanced = [run for run in runs if run.job == "balance-captions"]
     counted = [run for run in runs if "entry_counts" in run.outputs]
     told = balanced or counted[-1:]
+    if not told and any(run.job == _PLANS for run in runs):
+        return  # there are other pictures
     if not told:
         yield Section("Entries", [Note(NO_COUNTS)])
     for run in told:
@@ -149,6 +166,22 @@ def _matches_blocks(spark: SparkSession, run: RunRecord) -> list[Block]:
         return matches_blocks(before, matches_per_caption(matches_after(spark, run)))
     written = matches_written(spark, run)
     return [] if written is None else matches_blocks(matches_per_caption(written), None)
+
+
+def _similarity_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
+    """A section for each plan of a threshold, which marks the one that was then used."""
+    for run in runs:
+        if run.job == _PLANS:
+            column = run.settings["column"]
+            used = [
+                rule["value"]
+                for later in runs
+                if later.job == "filter-captions"
+                for rule in later.settings["rules"]
+                if rule.get("column") == column and rule.get("op") in (">", ">=")
+            ]
+            plan = similarity_plan(spark, run, used[0] if used else None)
+            yield Section(f"Similarity: {column}", similarity_pictures(plan))
 
 
 def _examples_section(

@@ -1,0 +1,129 @@
+"""search-neighbours beside faiss' knn over the same blocks.
+
+    python -m benchmarks.neighbours [FOLDER [ROWS]]
+
+The bare side: two processes of one thread, which read the vectors from the same parquet files in
+the same blocks and give each to faiss, nothing more. Ours: the whole job, beyond that on one row.
+Median of the ratios of 5 rounds, by CPU and by wall.
+"""
+
+import multiprocessing as mp
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.measuring import ROUNDS, report, tree_cpu_s
+from benchmarks.spark_inputs import run_job, small_session
+from udfs.neighbours import BLOCK_ROWS, blocks
+from udfs.vectors import matrix, vector_lists
+
+DIMENSION, QUERIES, FILES, PROCESSES = 512, 2_048, 2, 2
+
+
+def main(folder: Path, rows: int) -> None:
+    spark = small_session(**{"spark.master": f"local[{PROCESSES}]"})
+    spark.conf.set("spark.sql.shuffle.partitions", str(PROCESSES))
+    spark.conf.set("spark.sql.files.maxPartitionBytes", "4g")
+    vectors, queries = folder / f"vectors_{rows}", folder / "queries"
+    write_vectors(vectors, "uid", rows, 0)
+    write_vectors(queries, "query_id", QUERIES, 1)
+    write_vectors(folder / "vectors_1", "uid", 1, 2)
+    report("neighbours", [compared(folder, vectors, queries, rows, k) for k in (50, 500)], folder)
+    spark.stop()
+
+
+def write_vectors(path: Path, key: str, n: int, seed: int) -> None:
+    """Unit vectors drawn evenly, as a table of embeddings, in files of equal size."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    draws = np.random.default_rng(seed)
+    files = FILES if n > FILES else 1
+    for part in range(files):
+        size = n // files
+        drawn = draws.normal(size=(size, DIMENSION)).astype(np.float32)
+        drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+        columns = {
+            key: [f"{part}_{k}" for k in range(size)],
+            "embedding": vector_lists(drawn, pa.array([True] * size)),
+            "model": ["m"] * size,
+            "weights": ["w"] * size,
+        }
+        table = pa.table(columns)
+        # Plain, as nothing can be gained: each number stands alone.
+        pq.write_table(table, path / f"{part}.parquet", use_dictionary=["model", "weights"])
+
+
+def compared(folder: Path, vectors: Path, queries: Path, rows: int, k: int) -> dict[str, Any]:
+    """A row of the table."""
+    files = sorted(vectors.iterdir())
+    work: dict[str, Callable[[], object]]
+    with mp.get_context("spawn").Pool(PROCESSES, one_thread) as pool:
+        work = {
+            "bare": lambda: pool.map(partial(bare, queries, k), files),
+            "one": partial(ours, folder, folder / "vectors_1", queries, k),
+            "ours": partial(ours, folder, vectors, queries, k),
+        }
+        taken: dict[str, list[tuple[float, float]]] = {name: [] for name in work}
+        for turn in range(ROUNDS + 1):
+            for name, side in work.items():
+                cpu, wall = tree_cpu_s(), time.monotonic()
+                side()
+                if turn:
+                    taken[name].append((tree_cpu_s() - cpu, time.monotonic() - wall))
+    start_up = np.median(np.array(taken["one"]), axis=0)
+    bare_s, ours_s = np.array(taken["bare"]), np.array(taken["ours"]) - start_up
+    ratios = np.median(bare_s / ours_s, axis=0)
+    megabytes = rows * DIMENSION * 4 / 1e6
+    return {
+        "k": k,
+        "vectors": rows,
+        "queries": QUERIES,
+        "faiss MB/s": float(megabytes / np.median(bare_s[:, 1])),
+        "ours MB/s": float(megabytes / np.median(ours_s[:, 1])),
+        "ours / faiss by CPU": float(ratios[0]),
+        "ours / faiss by wall": float(ratios[1]),
+        "start-up s": float(start_up[1]),
+    }
+
+
+def ours(folder: Path, vectors: Path, queries: Path, k: int) -> None:
+    run_job(
+        "search_neighbours", queries=str(queries), embeddings=str(vectors), k=k,
+        output=str(folder / "found"),
+    )  # fmt: skip
+
+
+def one_thread() -> None:
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+
+
+def bare(queries: Path, k: int, file: Path) -> int:
+    """Faiss alone over the blocks of a file."""
+    import faiss
+
+    wanted = matrix(pq.read_table(queries, columns=["embedding"])["embedding"])
+    batches = pq.ParquetFile(file).iter_batches(batch_size=10_000, columns=["embedding"])
+    found = 0
+    for block in blocks(batches, BLOCK_ROWS):
+        vectors = np.ascontiguousarray(matrix(block["embedding"]))
+        metric = faiss.METRIC_INNER_PRODUCT
+        similarity, _ = faiss.knn(wanted, vectors, min(k, len(vectors)), metric=metric)
+        found += similarity.size
+    return found
+
+
+if __name__ == "__main__":
+    main(
+        Path(sys.argv[1] if len(sys.argv) > 1 else "bench"),
+        int(sys.argv[2]) if len(sys.argv) > 2 else 400_000,
+    )

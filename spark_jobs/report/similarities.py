@@ -1,0 +1,74 @@
+"""Similarities and what each threshold keeps of them (LAIONet, Shirali & Hardt 2023)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+from matplotlib.axes import Axes
+
+from spark_jobs.report.blocks import Block, Figure, Note
+from spark_jobs.report.charts import AFTER, BEFORE, MARK, chart
+
+
+@dataclass(frozen=True)
+class SimilarityPlan:
+    """The plan of a threshold: (threshold, rows, mean inside a class) and the scores' histogram.
+
+    `used`: the threshold that the rows were filtered by, where they were.
+    """
+
+    rows: Sequence[tuple[float, int, float | None]]
+    bars: Mapping[float, int]
+    used: float | None = None
+
+
+def similarity_pictures(plan: SimilarityPlan) -> list[Block]:
+    """The histogram, the rows above each threshold, and how alike the rows of a class are."""
+    if not plan.bars:
+        return [Note("No row has a score: there is nothing to draw.")]
+    kept = [row for row in plan.rows if row[1] > 0]
+    return [
+        Figure("Scores", _histogram(plan), _told(plan)),
+        Figure("Rows above a threshold", _rows(kept, plan.used)),
+        Figure("Mean similarity inside a class", _means(kept, plan.used)),
+    ]
+
+
+def _histogram(plan: SimilarityPlan) -> Markup:
+    def draw(axes: Axes) -> None:
+        bars = plan.bars
+        axes.bar(list(bars), list(bars.values()), width=0.02, align="edge", color=BEFORE)
+        axes.set(xlabel="score", ylabel="rows")
+        _mark(axes, plan.used)
+
+    return chart(draw, "Histogram of the scores")
+
+
+def _rows(kept: Sequence[tuple[float, int, float | None]], used: float | None) -> Markup:
+    def draw(axes: Axes) -> None:
+        axes.plot([row[0] for row in kept], [row[1] for row in kept], "o-", color=AFTER, ms=4)
+        axes.set(xlabel="threshold", ylabel="rows above it", yscale="log")
+        _mark(axes, used)
+
+    return chart(draw, "Rows above each threshold, on a log axis")
+
+
+def _means(kept: Sequence[tuple[float, int, float | None]], used: float | None) -> Markup:
+    def draw(axes: Axes) -> None:
+        told = [(row[0], row[2]) for row in kept if row[2] is not None]
+        axes.plot([x for x, _ in told], [y for _, y in told], "o-", color=AFTER, ms=4)
+        axes.set(xlabel="threshold", ylabel="mean of the classes' means")
+        _mark(axes, used)
+
+    return chart(draw, "Mean similarity inside a class, of the rows above each threshold")
+
+
+def _mark(axes: Axes, used: float | None) -> None:
+    if used is not None:
+        axes.axvline(used, color=MARK, linewidth=1.2, linestyle="--")
+
+
+def _told(plan: SimilarityPlan) -> str:
+    n = sum(plan.bars.values())
+    told = f"{n:,} rows have a score."
+    return told if plan.used is None else f"{told} The dashed line is the threshold, {plan.used}."

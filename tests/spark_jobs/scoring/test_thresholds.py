@@ -1,0 +1,58 @@
+"""What each threshold keeps, against counting row by row."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from pyspark.sql import SparkSession
+
+from spark_jobs.scoring.threshold_picture import threshold_picture
+from spark_jobs.scoring.thresholds import (
+    histogram,
+    kept_by_threshold,
+    plan_lines,
+    round_thresholds,
+)
+
+
+def made_up(n: int) -> list[tuple[str | None, float | None]]:
+    draws = np.random.default_rng(0)
+    scores = [round(float(x), 2) for x in draws.normal(0.3, 0.2, n)]
+    odd = [None, math.nan, 0.7, -0.5]
+    return [
+        (f"n{draws.integers(0, 9)}" if k % 13 else None, odd[k % 4] if k % 11 == 0 else scores[k])
+        for k in range(n)
+    ]
+
+
+@pytest.mark.parametrize("by_class", ["wnid", None])
+def test_rows_classes_and_their_means(spark: SparkSession, by_class: str | None) -> None:
+    rows = made_up(3_000)
+    frame = spark.createDataFrame(rows, "wnid string, similarity double")
+    grid = [0.7, 0.25, -0.5, 2.0]
+    found = kept_by_threshold(frame, "similarity", by_class, grid)
+    sound = [(c if by_class else 0, x) for c, x in rows if x is not None and not math.isnan(x)]
+    for threshold, n, classes, mean in found.itertuples(index=False):
+        kept = pd.DataFrame([r for r in sound if r[1] > threshold], columns=["c", "x"])
+        means = kept.groupby("c", dropna=False)["x"].mean()
+        assert (n, classes) == (len(kept), len(means))
+        assert (
+            (mean is None or math.isnan(mean)) if kept.empty else math.isclose(mean, means.mean())
+        )
+    assert found["threshold"].tolist() == sorted(grid)
+    bars = histogram(frame, "similarity")
+    assert sum(bars.values()) == len(sound)
+    assert bars[0.7] == sum(1 for _, x in sound if 0.7 <= x < 0.72)
+    text = threshold_picture(found, bars).decode()
+    assert "mean inside a class" in text
+    assert len(plan_lines(found)) == 5
+
+
+def test_no_scores_at_all(spark: SparkSession) -> None:
+    frame = spark.createDataFrame([("n1", None)], "wnid string, score double")
+    found = kept_by_threshold(frame, "score", "wnid", round_thresholds())
+    assert set(found["rows"]) == {0}
+    assert histogram(frame, "score") == {}
+    assert threshold_picture(found, {})
+    assert plan_lines(found)[1].endswith("-")
