@@ -88,6 +88,14 @@ def parse_parent(text: str) -> str:
     return parent.location
 
 
+def local_folder(address: str) -> str:
+    """The path of a folder that programs without Spark open; SettingsError where it is none."""
+    path = address.removeprefix("file://").removeprefix("file:")
+    if not path.startswith("/"):
+        raise SettingsError(f"{address}: must be a folder that every worker can open as a path")
+    return path
+
+
 def join_address(parent: str, name: str) -> str:
     """The address of a table `name` in a folder or schema."""
     is_path = "/" in parent or parent == "."

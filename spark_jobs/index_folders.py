@@ -8,7 +8,8 @@ from typing import Literal
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_jobs.errors import InputDataError, SettingsError
+from spark_jobs.addresses import local_folder
+from spark_jobs.errors import InputDataError
 from spark_jobs.neighbours.index import POSITION, positions
 
 Modality = Literal["text", "image"]
@@ -23,10 +24,7 @@ class IndexFolder:
     @classmethod
     def at(cls, address: str) -> "IndexFolder":
         """The folder of an address; SettingsError where that is no path that all can open."""
-        path = address.removeprefix("file://").removeprefix("file:")
-        if not path.startswith("/"):
-            raise SettingsError(f"{address}: faiss needs a folder that every worker can open")
-        return cls(Path(path))
+        return cls(Path(local_folder(address)))
 
     def index(self, modality: Modality) -> Path:
         """The file of the index."""

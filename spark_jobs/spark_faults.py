@@ -26,6 +26,10 @@ _PATTERNS: list[tuple[str, Callable[[re.Match[str]], CurationError]]] = [
         lambda m: InputDataError(m[1]),
     ),
     (
+        r"ValueError: (\S+: has \d+ vectors, but .*|\S+: has no array .*)\n",
+        lambda m: InputDataError(m[1]),
+    ),
+    (
         r"udfs\.models\.spec\.ModelError: (.*)\n",
         lambda m: InputDataError(m[1]),
     ),

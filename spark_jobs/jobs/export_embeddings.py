@@ -1,0 +1,76 @@
+"""export-embeddings: a table of embeddings as files of clip-retrieval or DataComp."""
+
+from pathlib import Path
+
+from pydantic import Field, PositiveInt, field_validator
+
+from spark_jobs.addresses import local_folder
+from spark_jobs.arrow_batches import batches_that_fit
+from spark_jobs.embedding import files
+from spark_jobs.embedding_folders import EmbeddingFolder, Form
+from spark_jobs.embedding_reading import read_embeddings
+from spark_jobs.errors import InputDataError, OutputTableError
+from spark_jobs.index_folders import Modality
+from spark_jobs.job import Counts, Job, Run
+from spark_jobs.schemas import CAPTIONS, EMBEDDING, UID
+from spark_jobs.settings import InputAddress, OutputAddress, Settings
+
+
+class ExportEmbeddings(Settings):
+    """Settings of export-embeddings."""
+
+    embeddings: InputAddress = Field(description="embeddings, with uid")
+    captions: InputAddress | None = Field(
+        None, description="captions whose columns are to stand in the metadata beside uid"
+    )
+    form: Form = Field(
+        description="clip_retrieval: img_emb/*.npy or text_emb/*.npy beside metadata/*.parquet; "
+        "datacomp: *.npz beside *.parquet"
+    )
+    modality: Modality = Field("image", description="of clip_retrieval: text_emb or img_emb")
+    array: str = Field("l14_img", description="of datacomp: l14_img, l14_txt, b32_img or b32_txt")
+    rows_per_file: PositiveInt = Field(100_000, description="vectors of a file, about")
+    output: OutputAddress = Field(description="folder, seen by every worker, that is not there yet")
+
+    @field_validator("output")
+    @classmethod
+    def _is_a_folder(cls, value: str) -> str:
+        local_folder(value)
+        return value
+
+
+def run(run: Run, settings: ExportEmbeddings) -> Counts:
+    """Write a pair of files in each task."""
+    embeddings = read_embeddings(run, settings.embeddings)
+    if embeddings.key != [UID]:
+        raise InputDataError(f"table {settings.embeddings}: the files take one vector a uid")
+    path = Path(local_folder(settings.output))
+    if path.is_dir() and any(path.iterdir()):
+        raise OutputTableError(f"output {path} holds files already; give another or remove them")
+    rows = embeddings.rows.select(UID, EMBEDDING)
+    if settings.captions is not None:
+        captions = run.read(settings.captions, CAPTIONS)
+        rows = rows.join(captions.drop(EMBEDDING), on=UID, how="left")
+    n_files = max(1, -(-rows.count() // settings.rows_per_file))
+    folder = EmbeddingFolder(path, settings.form, settings.modality)
+    with batches_that_fit(embeddings.rows):
+        written = files.write(
+            rows,
+            folder.namer(n_files),
+            array=settings.array if settings.form == "datacomp" else None,
+            n_files=n_files,
+        )
+    return {"files": len(written), "rows": sum(written.values())}
+
+
+JOB = Job(
+    "export-embeddings",
+    "Write embeddings as clip-retrieval's folders or DataComp's npz.",
+    ExportEmbeddings,
+    run,
+)
+
+if __name__ == "__main__":
+    from spark_jobs.cli import run_alone
+
+    run_alone(JOB)

@@ -1,0 +1,62 @@
+"""import-embeddings: vectors of clip-retrieval or DataComp as a table of embeddings."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pyspark.sql import functions as F
+
+from spark_jobs import schemas
+from spark_jobs.addresses import local_folder
+from spark_jobs.embedding import files
+from spark_jobs.embedding_folders import EmbeddingFolder, Form
+from spark_jobs.index_folders import Modality
+from spark_jobs.job import Counts, Job, Run
+from spark_jobs.schemas import FAULT, UID
+from spark_jobs.settings import InputAddress, OutputAddress, Settings
+
+
+class ImportEmbeddings(Settings):
+    """Settings of import-embeddings."""
+
+    input: InputAddress = Field(description="folder of vectors, seen by every worker")
+    form: Form = Field(
+        description="clip_retrieval: img_emb/*.npy or text_emb/*.npy beside metadata/*.parquet; "
+        "datacomp: *.npz beside *.parquet"
+    )
+    modality: Modality = Field("image", description="of clip_retrieval: text_emb or img_emb")
+    array: str = Field("l14_img", description="of datacomp: l14_img, l14_txt, b32_img or b32_txt")
+    uid_column: str = Field(UID, description="column of the metadata that becomes uid")
+    model: str = Field(description="the model that made them, such as open_clip:ViT-L-14")
+    weights: str = Field("imported", description="told of them; what is compared must be the same")
+    output: OutputAddress = Field(description="embeddings, of unit length")
+
+
+def run(run: Run, settings: ImportEmbeddings) -> Counts:
+    """Read a pair of files in each task."""
+    folder = EmbeddingFolder(Path(local_folder(settings.input)), settings.form, settings.modality)
+    pairs = folder.pairs()
+    rows = files.read(
+        run.spark,
+        pairs,
+        array=settings.array if settings.form == "datacomp" else None,
+        uid_column=settings.uid_column,
+        model=settings.model,
+        weights=settings.weights,
+    )
+    written = run.write(rows, settings.output)
+    stored = run.read(settings.output, schemas.EMBEDDINGS)
+    faulty = stored.where(F.col(FAULT).isNotNull()).count()
+    return {"files": len(pairs), "rows": written, "faulty": faulty}
+
+
+JOB = Job(
+    "import-embeddings",
+    "Read vectors of clip-retrieval's folders or DataComp's npz.",
+    ImportEmbeddings,
+    run,
+)
+
+if __name__ == "__main__":
+    from spark_jobs.cli import run_alone
+
+    run_alone(JOB)
