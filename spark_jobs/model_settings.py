@@ -52,4 +52,4 @@ class ModelSettings(Settings):
 
     def own_files(self) -> dict[str, str]:
         """The model's files are an input, as any other."""
-        return super().own_files() | {f"model {self.model}": self.weights_digest()}
+        return super().own_files() | {f"models/{self.model}": self.weights_digest()}

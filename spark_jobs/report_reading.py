@@ -35,7 +35,7 @@ from spark_jobs.schemas import (
     UID,
     T,
 )
-from spark_jobs.scoring.thresholds import histogram
+from spark_jobs.scoring.thresholds import histogram, telling
 from spark_jobs.tables import has_table, read_table
 
 _SEED = -2  # of no balancing, so that a sample's draws say nothing of who is kept
@@ -167,8 +167,8 @@ def similarity_plan(spark: SparkSession, run: RunRecord, used: float | None) -> 
     """What a run of plan-threshold told, with the histogram of the scores that it looked at."""
     rows = read_table(spark, run.outputs["output"], schemas.SIMILARITY_PLAN).orderBy(THRESHOLD)
     bars = histogram(_input(spark, run, "scores"), run.settings["column"])
-    told = [(row[THRESHOLD], row[ROWS], row[CLASS_SIMILARITY]) for row in rows.collect()]
-    return SimilarityPlan(told, bars, used)
+    kept = telling(rows.toPandas())[[THRESHOLD, ROWS, CLASS_SIMILARITY]]
+    return SimilarityPlan(list(kept.itertuples(index=False, name=None)), bars, used)
 
 
 def _named(rows: DataFrame) -> list[EntryRow]:

@@ -1,6 +1,5 @@
 """plan-threshold: what each threshold on a similarity would keep."""
 
-import pandas as pd
 from pydantic import Field
 from pyspark.sql import SparkSession
 
@@ -15,6 +14,7 @@ from spark_jobs.scoring.thresholds import (
     kept_by_threshold,
     plan_lines,
     round_thresholds,
+    telling,
 )
 from spark_jobs.settings import InputAddress, OutputAddress, OutputFile, Settings, nearest
 from spark_jobs.tables import read_table
@@ -59,9 +59,7 @@ def run(run: Run, settings: PlanThreshold) -> Counts:
 def closing(spark: SparkSession, settings: PlanThreshold, _counts: Counts) -> list[str]:
     """The plan as a table, without thresholds that keep everything or nothing."""
     rows = read_table(spark, settings.output, schemas.SIMILARITY_PLAN).orderBy(THRESHOLD)
-    told: pd.DataFrame = rows.toPandas()
-    is_telling = (told["rows"] > 0) & (told["rows"] < told["rows"].max())
-    return plan_lines(told[is_telling])
+    return plan_lines(telling(rows.toPandas()))
 
 
 JOB = Job(

@@ -17,7 +17,7 @@ class SimilarityPlan:
     `used`: the threshold that the rows were filtered by, where they were.
     """
 
-    rows: Sequence[tuple[float, int, float | None]]
+    rows: Sequence[tuple[float, int, float]]
     bars: Mapping[float, int]
     used: float | None = None
 
@@ -26,11 +26,10 @@ def similarity_pictures(plan: SimilarityPlan) -> list[Block]:
     """The histogram, the rows above each threshold, and how alike the rows of a class are."""
     if not plan.bars:
         return [Note("No row has a score: there is nothing to draw.")]
-    kept = [row for row in plan.rows if row[1] > 0]
     return [
         Figure("Scores", _histogram(plan), _told(plan)),
-        Figure("Rows above a threshold", _rows(kept, plan.used)),
-        Figure("Mean similarity inside a class", _means(kept, plan.used)),
+        Figure("Rows above a threshold", _rows(plan)),
+        Figure("Mean similarity inside a class", _means(plan)),
     ]
 
 
@@ -44,21 +43,20 @@ def _histogram(plan: SimilarityPlan) -> Markup:
     return chart(draw, "Histogram of the scores")
 
 
-def _rows(kept: Sequence[tuple[float, int, float | None]], used: float | None) -> Markup:
+def _rows(plan: SimilarityPlan) -> Markup:
     def draw(axes: Axes) -> None:
-        axes.plot([row[0] for row in kept], [row[1] for row in kept], "o-", color=AFTER, ms=4)
-        axes.set(xlabel="threshold", ylabel="rows above it", yscale="log")
-        _mark(axes, used)
+        axes.plot([r[0] for r in plan.rows], [r[1] for r in plan.rows], "o-", color=AFTER, ms=4)
+        axes.set(xlabel="threshold", ylabel="rows above it", ylim=(0, None))
+        _mark(axes, plan.used)
 
-    return chart(draw, "Rows above each threshold, on a log axis")
+    return chart(draw, "Rows above each threshold")
 
 
-def _means(kept: Sequence[tuple[float, int, float | None]], used: float | None) -> Markup:
+def _means(plan: SimilarityPlan) -> Markup:
     def draw(axes: Axes) -> None:
-        told = [(row[0], row[2]) for row in kept if row[2] is not None]
-        axes.plot([x for x, _ in told], [y for _, y in told], "o-", color=AFTER, ms=4)
+        axes.plot([r[0] for r in plan.rows], [r[2] for r in plan.rows], "o-", color=AFTER, ms=4)
         axes.set(xlabel="threshold", ylabel="mean of the classes' means")
-        _mark(axes, used)
+        _mark(axes, plan.used)
 
     return chart(draw, "Mean similarity inside a class, of the rows above each threshold")
 

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from spark_jobs.pictures import svg
+from spark_jobs.scoring.thresholds import telling
 
 _BARS, _ROWS, _MEAN = "#8a8a8a", "#1f5fa8", "#b3541e"
 
@@ -20,9 +21,9 @@ def threshold_picture(rows: pd.DataFrame, bars: Mapping[float, int]) -> bytes:
         above, middle, below = axes
         above.bar(list(bars), list(bars.values()), width=0.02, align="edge", color=_BARS)
         above.set_ylabel("rows with this score")
-        kept = rows[rows["rows"] > 0]
+        kept = telling(rows)
         middle.plot(kept["threshold"], kept["rows"], "o-", color=_ROWS, ms=4)
-        middle.set(ylabel="rows above it", yscale="log")
+        middle.set(ylabel="rows above it", ylim=(0, None))
         below.plot(kept["threshold"], kept["class_similarity"], "o-", color=_MEAN, ms=4)
         below.set(xlabel="threshold", ylabel="mean inside a class")
         for each in axes:

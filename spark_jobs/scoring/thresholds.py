@@ -50,6 +50,14 @@ def kept_by_threshold(
     return pd.DataFrame(rows, columns=[THRESHOLD, ROWS, CLASSES, CLASS_SIMILARITY])
 
 
+def telling(rows: pd.DataFrame) -> pd.DataFrame:
+    """The thresholds that keep something, from the last on that keeps everything."""
+    keeps_all = rows[ROWS] == rows[ROWS].max()
+    first = rows[THRESHOLD][keeps_all].max()
+    told: pd.DataFrame = rows[(rows[ROWS] > 0) & (rows[THRESHOLD] >= first)]
+    return told
+
+
 def histogram(scored: DataFrame, score: str) -> dict[float, int]:
     """The lower end of each bar, 0.02 wide, and its rows; bars without rows are left out."""
     lower = F.floor(F.col(_SCORE) / _BIN).alias("bin")
