@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from spark_jobs import schemas
 from spark_jobs.addresses import absolute_address
 from spark_jobs.arrow_batches import batches_that_fit
+from spark_jobs.columns import keys
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.label_files import write_class_frequencies, write_label_tsv
@@ -113,7 +114,9 @@ def run(run: Run, settings: LabelSynsets) -> Counts:
         named = [(s.lemmas[0], per_class.get(s.wnid, 0)) for s in table.synsets]
         write_class_frequencies(named, settings.frequencies)
     found = {"rows_in": captions.count(), "synsets": len(table.synsets)}
-    return found | {"lemmas": len(table.lemmas), "rows": rows, "synsets_found": len(per_class)}
+    labelled_captions = stored.select(*keys(stored)).distinct().count()
+    found |= {"captions": labelled_captions, "lemmas": len(table.lemmas)}
+    return found | {"rows": rows, "synsets_found": len(per_class)}
 
 
 def _matcher(run: Run, settings: LabelSynsets) -> tuple[LemmaTable, LemmaMatcher]:

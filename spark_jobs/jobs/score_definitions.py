@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from spark_jobs import schemas
 from spark_jobs.addresses import absolute_address
+from spark_jobs.arrow_batches import batches_that_fit
 from spark_jobs.columns import keys
 from spark_jobs.embedding.embed import embed, with_hash
 from spark_jobs.embedding_runs import tasks_for
@@ -78,11 +79,11 @@ def run(run: Run, settings: ScoreDefinitions) -> Counts:
     """Embed the queries, then score each caption against its own."""
     by_lemma = settings.query_key == "lemma"
     needed = schemas.LABELLED if by_lemma else schemas.CAPTIONS_WITH_WNID
-    labels = run.read(settings.labels, needed)
+    table = labels = run.read(settings.labels, needed)
     definitions = read_definitions(run, settings.synsets)
     columns = {similarity_column(kind, settings.query_key): kind for kind in settings.query_types}
     if not settings.carry:
-        labels = labels.select(*keys(labels), *needed.names[1:])
+        labels = table.select(*keys(table), *needed.names[1:])
     single = of_one_synset(labels.drop(*columns))
     key = F.col(WNID)
     if by_lemma:
@@ -101,10 +102,11 @@ def run(run: Run, settings: ScoreDefinitions) -> Counts:
     if not settings.carry:
         kinds = {column: (str(kind), str(settings.query_key)) for column, kind in columns.items()}
         scored = narrow(scored, kinds, {MODEL: settings.model, WEIGHTS: digest})
-    written = run.write(scored, settings.output)
+    with batches_that_fit(table):
+        written = run.write(scored, settings.output)
     n_captions = labels.select(*keys(labels)).distinct().count()
     return {
-        "captions": n_captions,
+        "rows_in": n_captions,
         "scored": n_rows,
         "left_out": n_captions - n_rows,
         "rows": written,

@@ -11,8 +11,14 @@ _LEFT = {
     "dedup-captions": ("unique", "kept"),
     "match-concepts": ("matched", "matched"),
     "balance-captions": ("kept", "kept"),
+    "label-synsets": ("labelled", "captions"),
+    "score-definitions": ("of one synset", "scored"),
+    "filter-captions": ("passed", "kept"),
 }
-_NO_REASONS = {"rows_in", "kept", "matched", "matches", "entries", "t", "dropped", "rejected"}
+_NO_REASONS = {
+    *("rows_in", "kept", "matched", "matches", "entries", "t", "dropped", "rejected", "captions"),
+    *("rows", "scored", "left_out", "synsets", "synsets_found", "lemmas"),
+}
 
 
 def funnel_section(runs: Sequence[RunRecord]) -> Section:

@@ -41,7 +41,7 @@ def test_laionet_gives_the_published_labels(
     )
     assert outcome.exit_code == 0, outcome.stderr
     assert outcome.summary["counts"] == {
-        **{"rows_in": 500, "synsets": 999, "lemmas": 1825},
+        **{"rows_in": 500, "captions": 265, "synsets": 999, "lemmas": 1825},
         **{"rows": 373, "synsets_found": outcome.summary["counts"]["synsets_found"]},
     }
     labels = read(spark, tmp_path / "labels")

@@ -61,7 +61,7 @@ def test_captions_of_one_synset_get_the_similarity_of_every_query_type(
         *("--model", f"open_clip:{tiny_clip}", "--set", f"query_types=[{', '.join(QUERY_TYPES)}]"),
     )
     assert outcome.exit_code == 0, outcome.stderr
-    counts = {"captions": 7, "scored": 4, "left_out": 3, "rows": 28}
+    counts = {"rows_in": 7, "scored": 4, "left_out": 3, "rows": 28}
     assert outcome.summary["counts"] == counts
     rows = read(spark, tmp_path / "scores").collect()
     texts = {"u0": "a tench", "u2": "None", "u3": "Carassius auratus goldfish", "u6": "a tench"}
