@@ -155,15 +155,16 @@ ENTRY_PROBABILITIES = StructType(
     ]
 )
 
-# What holds for these columns in every table that has them: Delta refuses a write that breaks it.
+# What holds in every table that has these columns, of which the first is meant: Delta refuses a
+# write that breaks it. A table may carry a `score` of somebody else's; ours has its query beside it.
 CHECKS = {
-    UID: "uid IS NOT NULL",
-    ENTRY_ID: "entry_id >= 0",  # a Delta check refuses null too
-    ENTRY_COUNT: "entry_count >= 0",
-    KEPT_COUNT: "kept_count >= 0",
-    CAPTION_COUNT: "caption_count >= 0",
-    KEEP_PROBABILITY: "keep_probability > 0 AND keep_probability <= 1",
-    SCORE: "score IS NULL OR score BETWEEN -1.001 AND 1.001",  # a NaN is above all numbers
+    (UID,): "uid IS NOT NULL",
+    (ENTRY_ID,): "entry_id >= 0",  # a Delta check refuses null too
+    (ENTRY_COUNT,): "entry_count >= 0",
+    (KEPT_COUNT,): "kept_count >= 0",
+    (CAPTION_COUNT,): "caption_count >= 0",
+    (KEEP_PROBABILITY,): "keep_probability > 0 AND keep_probability <= 1",
+    (SCORE, QUERY_TYPE): "score IS NULL OR score BETWEEN -1.001 AND 1.001",  # NaN is above all
 }
 
 REJECTED = StructType(

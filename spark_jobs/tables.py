@@ -240,9 +240,9 @@ def _files(spark: SparkSession, table: Address) -> list[str]:
 def _create(frame: DataFrame, table: Address, commit: Mapping[str, Any]) -> None:
     """Write a new table with its constraints, in one commit."""
     writer = frame.writeTo(table.sql_name).using("delta").option("userMetadata", _json(commit))
-    for name, check in schemas.CHECKS.items():
-        if name in frame.columns:
-            writer = writer.tableProperty(f"delta.constraints.{name}_is_valid", check)
+    for columns, check in schemas.CHECKS.items():
+        if set(columns) <= set(frame.columns):
+            writer = writer.tableProperty(f"delta.constraints.{columns[0]}_is_valid", check)
     writer.createOrReplace()  # "replace" takes the place of a first write that died
 
 

@@ -45,7 +45,13 @@ def search(captionlake, tmp_path: Path, *more: object):
 
 
 @pytest.mark.parametrize(
-    ("factory", "n_shards"), [("Flat", 3), ("IVF8,Flat", 3), ("IVF8,PQ8", 3), ("HNSW16", 1)]
+    ("factory", "n_shards"),
+    [
+        pytest.param("Flat", 3, marks=pytest.mark.slow),
+        ("IVF8,Flat", 3),
+        pytest.param("IVF8,PQ8", 3, marks=pytest.mark.slow),
+        pytest.param("HNSW16", 1, marks=pytest.mark.slow),
+    ],
 )
 def test_shards_become_one_index_with_its_metadata(
     captionlake, spark: SparkSession, inputs, tmp_path: Path, monkeypatch, factory, n_shards

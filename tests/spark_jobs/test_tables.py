@@ -49,6 +49,7 @@ def test_a_catalog_name_does_the_same(spark: SparkSession):
     [
         ("cast(null as string) uid", "uid : null breaks the constraint uid IS NOT NULL"),
         ("-1 entry_id", "entry_id : -1 breaks the constraint entry_id >= 0"),
+        ("cast('NaN' as float) score, 'name' query_type", "score : NaN breaks the constraint"),
         ("cast(null as int) entry_id", "entry_id : null breaks the constraint entry_id >= 0"),
         ("-1L entry_count", "entry_count : -1 breaks"),
         ("-1L kept_count", "kept_count : -1 breaks"),
