@@ -156,7 +156,7 @@ ENTRY_PROBABILITIES = StructType(
 )
 
 # What holds in every table that has these columns, of which the first is meant: Delta refuses a
-# write that breaks it. A table may carry a `score` of somebody else's; ours has its query beside it.
+# write that breaks it. A `score` may be somebody else's; ours has its query beside it.
 CHECKS = {
     (UID,): "uid IS NOT NULL",
     (ENTRY_ID,): "entry_id >= 0",  # a Delta check refuses null too
