@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from udfs.arrow import Batches
+from udfs.compiled import compiled
 from udfs.vectors import Vectors, matrix
 
 BLOCK_ROWS = 1 << 16
@@ -37,7 +38,7 @@ class Nearest:
         if not len(vectors):
             return
         groups = _equal_vectors(vectors, ties)
-        distinct = np.ascontiguousarray(vectors[groups.first])
+        distinct = np.ascontiguousarray(vectors if groups.are_single else vectors[groups.first])
         k = min(self._k, len(distinct))
         metric = faiss.METRIC_INNER_PRODUCT
         similarity, group = faiss.knn(self._queries, distinct, k, metric=metric)
@@ -92,12 +93,13 @@ class _Groups:
         self._order, self._starts = order, starts
         self._sizes = np.diff(np.append(starts, order.size))
         self.first = order[starts]
+        self.are_single = order.size == starts.size
 
     def members(
         self, similarity: Vectors, group: NDArray[np.int64], k: int
     ) -> tuple[Vectors, NDArray[np.int64]]:
         """Rows in place of groups, to at most k for each query: (similarity, rows), -1 for none."""
-        if self._order.size == self._starts.size:
+        if self.are_single:
             return similarity, self.first[group]
         sizes = self._sizes[group]
         before = np.cumsum(sizes, axis=1) - sizes
@@ -114,12 +116,29 @@ class _Groups:
 
 
 def _equal_vectors(vectors: Vectors, ties: NDArray[np.int64]) -> _Groups:
-    words = np.ascontiguousarray(vectors, np.float32).view(np.uint32).astype(np.uint64)
-    factors = _MULTIPLIER * np.arange(1, 2 * words.shape[1], 2, dtype=np.uint64)
-    hashed = (words * factors).sum(axis=1, dtype=np.uint64)
+    hashed = _hashes(np.ascontiguousarray(vectors, np.float32).view(np.uint32))
+    if np.unique(hashed).size == hashed.size:
+        every = np.arange(hashed.size)
+        return _Groups(every, every)
     order = np.lexsort((ties, hashed))
     is_new = np.append(True, np.diff(hashed[order]) != 0)
+    alike = np.flatnonzero(~is_new)  # by their hash; equal where the vectors are
+    is_new[alike] = (vectors[order[alike]] != vectors[order[alike - 1]]).any(axis=1)
     return _Groups(order, np.flatnonzero(is_new))
+
+
+@compiled
+def _hashes(words: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """A hash of each row of words, (n,): the sum of the words, each times a number of its place."""
+    hashed = np.empty(words.shape[0], np.uint64)
+    for row in range(words.shape[0]):
+        total = np.uint64(0)
+        factor = _MULTIPLIER
+        for k in range(words.shape[1]):
+            total += np.uint64(words[row, k]) * (factor | np.uint64(1))
+            factor += _MULTIPLIER
+        hashed[row] = total
+    return hashed
 
 
 def _largest(similarity: Vectors, ties: NDArray[np.int64], k: int) -> NDArray[np.int64]:
