@@ -1,11 +1,16 @@
 """The settings by which a user names a model and where it runs."""
 
-from pydantic import Field, PositiveInt, model_validator
+from typing import Self
 
+from pydantic import Field, PositiveInt, field_validator, model_validator
+
+from spark_jobs.addresses import absolute_file
 from spark_jobs.errors import InputDataError
 from spark_jobs.settings import Settings
 from udfs.models.spec import MINILM, Device, ModelError, ModelSpec, Precision, model_path
 from udfs.models.spec import weights_digest as digest_of
+
+_CHECKPOINTS = (".safetensors", ".pt", ".pth", ".bin")  # of which no pretrained tag is called
 
 
 class ModelSettings(Settings):
@@ -28,8 +33,20 @@ class ModelSettings(Settings):
     precision: Precision = Field("auto", description="auto: bf16 or fp16 on a GPU, fp32 on a CPU")
     batch_size: PositiveInt = Field(256, description="items a batch; halved where memory ends")
 
+    @field_validator("model")
+    @classmethod
+    def _folder_is_absolute(cls, value: str) -> str:
+        framework, _, rest = value.partition(":")
+        return f"{framework}:{absolute_file(rest)}" if rest.startswith((".", "~")) else value
+
+    @field_validator("weights")
+    @classmethod
+    def _file_is_absolute(cls, value: str | None) -> str | None:
+        is_file = value is not None and ("/" in value or value.endswith(_CHECKPOINTS))
+        return absolute_file(value) if is_file and value is not None else value
+
     @model_validator(mode="after")
-    def _is_a_model(self) -> "ModelSettings":
+    def _is_a_model(self) -> Self:
         try:
             _ = self.spec.framework
         except ModelError as fault:

@@ -9,12 +9,10 @@ from pyspark.sql.types import StructType
 
 from spark_jobs.schemas import EMBEDDINGS, ITEM_HASH
 from udfs.arrow import Batches, BatchFunction
-from udfs.models.embedding import embedded
-from udfs.models.loading import Modality, encoder_of_task
+from udfs.models.embedding import embedded_by
+from udfs.models.loading import Modality
 from udfs.models.spec import ModelSpec
 from udfs.vectors import vector_lists
-
-_WINDOW_BATCHES = {"text": 32, "image": 2}  # model batches that are cut out of one window
 
 
 def with_hash(rows: DataFrame, keys: Sequence[str], item: str) -> DataFrame:
@@ -48,11 +46,8 @@ def embed(
 def _embedding(
     kept: Sequence[str], item: str, spec: ModelSpec, modality: Modality, weights: str
 ) -> BatchFunction:
-    window_rows = _WINDOW_BATCHES[modality] * spec.batch_size
-
     def embed_batches(batches: Batches) -> Iterator[pa.RecordBatch]:
-        encoder = encoder_of_task(spec, modality)
-        for rows, vectors, faults in embedded(batches, item, encoder, window_rows):
+        for rows, vectors, faults in embedded_by(spec, modality, batches, item):
             n = rows.num_rows
             columns = [
                 *(rows[name].combine_chunks() for name in kept),

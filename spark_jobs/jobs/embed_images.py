@@ -1,6 +1,8 @@
 """embed-images: a unit vector for each image."""
 
-from pydantic import Field, PositiveInt
+from typing import Self
+
+from pydantic import Field, PositiveInt, model_validator
 from pyspark.sql.types import BinaryType, StringType, StructField, StructType
 
 from spark_jobs.embedding_runs import embed_table
@@ -23,6 +25,12 @@ class EmbedImages(ModelSettings):
     commits: PositiveInt = Field(
         1, description="parts of at least 10,000 rows, each of which reads the input once"
     )
+
+    @model_validator(mode="after")
+    def _has_an_image_tower(self) -> Self:
+        if self.spec.framework == "sentence_transformers":
+            raise ValueError(f"model {self.model} has no image tower: --model open_clip:NAME")
+        return self
 
 
 def run(run: Run, settings: EmbedImages) -> Counts:

@@ -11,12 +11,12 @@ from pyspark.sql.types import FloatType, StructField, StructType
 from spark_jobs.columns import keys
 from spark_jobs.schemas import CAPTION, QUERY_KEY, QUERY_TYPE, SCORE, WNID
 from udfs.arrow import Batches
-from udfs.models.embedding import embedded
-from udfs.models.loading import encoder_of_task
+from udfs.models.embedding import embedded_by
 from udfs.models.spec import ModelSpec
 from udfs.vectors import Vectors
 
-QUERY = "query"  # position of a row's query, the same in the vectors of every kind
+QUERY = "_query"  # position of a row's query, the same in the vectors of every kind
+_TEXT = "_text"
 _NULL_TEXT = "None"  # what the published code makes of a caption that is null
 
 
@@ -47,17 +47,15 @@ def score_captions(
     A null caption becomes the word None, as published.
     """
     text = F.coalesce(F.col(CAPTION), F.lit(_NULL_TEXT))
-    rows = rows.withColumn("_text", text)
-    rows = rows.repartition(n_tasks, F.xxhash64("_text"))
-    rows = rows.sortWithinPartitions(F.length("_text"), "_text")
-    kept = [name for name in rows.columns if name not in ("_text", QUERY)]
+    rows = rows.withColumn(_TEXT, text)
+    rows = rows.repartition(n_tasks, F.xxhash64(_TEXT))
+    rows = rows.sortWithinPartitions(F.length(_TEXT), _TEXT)
+    kept = [name for name in rows.columns if name not in (_TEXT, QUERY)]
     added = [StructField(name, FloatType()) for name in vectors]
     columns = StructType([*rows.select(*kept).schema, *added])
-    window_rows = 32 * spec.batch_size
 
     def score(batches: Batches) -> Iterator[pa.RecordBatch]:
-        encoder = encoder_of_task(spec, "text")
-        for window, found, faults in embedded(batches, "_text", encoder, window_rows):
+        for window, found, faults in embedded_by(spec, "text", batches, _TEXT):
             query = window[QUERY].to_numpy()
             of_row = {
                 name: _similarities(found, of_queries[query], faults)

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs import embedding_runs
 from spark_jobs.errors import InputDataError
+from spark_jobs.jobs.embed_texts import EmbedTexts
 
 
 def read(spark: SparkSession, path: Path) -> DataFrame:
@@ -194,5 +195,15 @@ class TestBadInput:
         write_texts(tmp_path / "in.parquet", ["a"])
         files = ["--input", tmp_path / "in.parquet", "--output", tmp_path / "out"]
         outcome = captionlake("embed-images", *files, "--column", "caption")
-        assert outcome.exit_code == 3
-        assert "model minilm has no image tower" in outcome.error
+        assert outcome.exit_code == 2
+        assert "model minilm has no image tower: --model open_clip:NAME" in outcome.error
+
+
+def test_files_of_a_model_are_told_from_anywhere(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = {"input": "./in", "output": "./out"}
+    told = EmbedTexts(model="open_clip:./clip", **files)
+    assert told.model == f"open_clip:{tmp_path}/clip"
+    told = EmbedTexts(model="open_clip:ViT-B-32", weights="b32.safetensors", **files)
+    assert told.weights == f"{tmp_path}/b32.safetensors"
+    assert EmbedTexts(model="open_clip:ViT-B-32", weights="openai", **files).weights == "openai"

@@ -9,8 +9,11 @@ import pyarrow.compute as pc
 
 from udfs.arrow import Batches
 from udfs.models.encoder import Encoder, encode, one_ahead
+from udfs.models.loading import Modality, encoder_of_task
+from udfs.models.spec import ModelSpec
 from udfs.vectors import Vectors
 
+_WINDOW_BATCHES = {"text": 32, "image": 2}  # model batches that are cut out of one window
 _WINDOW_BYTES = 64 << 20
 NULL = "null"  # the fault of an item that is none
 
@@ -27,6 +30,14 @@ class _Window(NamedTuple):
     rows: pa.Table
     fresh: list[str | bytes]
     is_carried: bool  # its first item is the last of the window before
+
+
+def embedded_by(
+    spec: ModelSpec, modality: Modality, batches: Batches, item: str
+) -> Iterator[Embedded]:
+    """`embedded` with a model, which is loaded at a worker's first call."""
+    window_rows = _WINDOW_BATCHES[modality] * spec.batch_size
+    yield from embedded(batches, item, encoder_of_task(spec, modality), window_rows)
 
 
 def embedded(batches: Batches, item: str, encoder: Encoder, window_rows: int) -> Iterator[Embedded]:
