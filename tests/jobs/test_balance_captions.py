@@ -58,6 +58,7 @@ def test_more_rows_than_match_are_refused(captionlake, tables, tmp_path):
     assert not (tmp_path / "balanced").exists()
 
 
+@pytest.mark.slow
 def test_a_floor_takes_the_lowest_draws_of_each_entry_that_is_short(
     captionlake, spark, tables, tmp_path
 ):

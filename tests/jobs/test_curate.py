@@ -41,6 +41,7 @@ def digest(spark: SparkSession, folder: Path, *tables: str) -> str:
 OUTPUTS = ("captions", "matches", "entry_counts", "entry_probabilities", "balanced_captions")
 
 
+@pytest.mark.slow
 class TestRealWebCaptions:
     """5,000 captions of LAION-400M, 37,006 lemmas; matches exactly as published."""
 
@@ -266,6 +267,7 @@ def test_pairs_with_urls_are_not_made_unique_by_caption(
     assert not (out / "unique_captions").exists()
 
 
+@pytest.mark.slow
 def test_two_banks_in_one_session_do_not_mix(spark: SparkSession, tmp_path: Path) -> None:
     pairs = [("u1", "a cat"), ("u2", "a dog"), ("u3", "a newt")]
     captions = spark.createDataFrame(pairs, "uid string, caption string")

@@ -36,6 +36,7 @@ def marked_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(copy.glob("*.whl"))
 
 
+@pytest.mark.slow
 def test_the_wheels_job_runs_by_spark_submit(
     spark: SparkSession, marked_wheel: Path, tmp_path: Path
 ) -> None:

@@ -27,6 +27,7 @@ def items_of(folder: Path) -> list:
     return [item for file in folder.glob("*.json") for item in json.loads(file.read_text())]
 
 
+@pytest.mark.slow
 def test_published_matches_can_be_taken_over_balanced_and_handed_back(
     captionlake, spark: SparkSession, case: Path, tmp_path: Path
 ):
