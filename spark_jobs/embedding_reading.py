@@ -26,6 +26,7 @@ class Embeddings:
     rows: DataFrame
     model: tuple[str, str]
     dimension: int
+    n_rows: int
 
     @property
     def key(self) -> list[str]:
@@ -41,15 +42,15 @@ def read_embeddings(run: Run, address: str) -> Embeddings:
     rows = run.read(address, schemas.VECTORS)
     run.read(address, StructType([StructField(name, StringType()) for name in keys(rows)[:1]]))
     rows = rows.where(F.col(EMBEDDING).isNotNull())
-    kinds = rows.select(MODEL, WEIGHTS, F.size(EMBEDDING).alias("length")).distinct().limit(9)
+    kinds = rows.groupBy(MODEL, WEIGHTS, F.size(EMBEDDING).alias("length")).count().limit(9)
     found = [tuple(kind) for kind in kinds.collect()]
     if not found:
         raise InputDataError(f"table {address} holds no vector")
     if len(found) > 1:
-        told = "; ".join(f"{model} ({weights}, {n} long)" for model, weights, n in sorted(found))
+        told = "; ".join(f"{model} ({weights}, {n} long)" for model, weights, n, _ in sorted(found))
         raise InputDataError(f"table {address} holds vectors of several models: {told}")
-    [(model, weights, dimension)] = found
-    return Embeddings(address, rows, (model, weights), dimension)
+    [(model, weights, dimension, n_rows)] = found
+    return Embeddings(address, rows, (model, weights), dimension, n_rows)
 
 
 def refuse_other_model(some: Embeddings, others: Embeddings) -> None:

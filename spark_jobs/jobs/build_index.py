@@ -66,7 +66,7 @@ def run(run: Run, settings: BuildIndex) -> Counts:
     embeddings = read_embeddings(run, settings.embeddings)
     if embeddings.key != [UID]:
         raise InputDataError(f"table {settings.embeddings}: an index needs one vector a uid")
-    n = embeddings.rows.count()
+    n = embeddings.n_rows
     try:
         kind = empty_index(settings.factory, embeddings.dimension)
     except ValueError as fault:

@@ -51,7 +51,7 @@ def run(run: Run, settings: ExportEmbeddings) -> Counts:
     if settings.captions is not None:
         captions = run.read(settings.captions, CAPTIONS)
         rows = rows.join(captions.drop(EMBEDDING), on=UID, how="left")
-    n_files = max(1, -(-rows.count() // settings.rows_per_file))
+    n_files = max(1, -(-embeddings.n_rows // settings.rows_per_file))
     folder = EmbeddingFolder(path, settings.form, settings.modality)
     with batches_that_fit(embeddings.rows):
         written = files.write(

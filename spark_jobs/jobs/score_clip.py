@@ -36,7 +36,7 @@ def run(run: Run, settings: ScoreClip) -> Counts:
         for field in schemas.SCORES.fields[1:-1]
     ]
     rows = run.write(scored.select(*keys(scored), *others, SCORE), settings.output)
-    n_captions = captions.rows.count()
+    n_captions = captions.n_rows
     return {"captions": n_captions, "scored": rows, "without_image": n_captions - rows}
 
 

@@ -63,7 +63,7 @@ def run(run: Run, settings: SearchNeighbours) -> Counts:
     if settings.embeddings is not None:
         embeddings = read_embeddings(run, settings.embeddings)
         refuse_other_model(queries, embeddings)
-        counts["searched"] = embeddings.rows.count()
+        counts["searched"] = embeddings.n_rows
         exact = nearest(embeddings.rows, query_ids, vectors, k=settings.k, n_tasks=usual_tasks(run))
     if settings.index is None and exact is not None:
         with batches_that_fit(embeddings.rows):
