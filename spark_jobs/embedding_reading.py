@@ -11,7 +11,7 @@ from spark_jobs import schemas
 from spark_jobs.columns import keys
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Run
-from spark_jobs.schemas import EMBEDDING, MODEL, WEIGHTS
+from spark_jobs.schemas import EMBEDDING, MODEL, UID, WEIGHTS
 from udfs.vectors import Vectors, matrix
 
 
@@ -51,6 +51,20 @@ def read_embeddings(run: Run, address: str) -> Embeddings:
         raise InputDataError(f"table {address} holds vectors of several models: {told}")
     [(model, weights, dimension, n_rows)] = found
     return Embeddings(address, rows, (model, weights), dimension, n_rows)
+
+
+def with_metadata(run: Run, embeddings: Embeddings, captions: str | None) -> DataFrame:
+    """Uid and embedding, with the columns of a table of captions where one is given.
+
+    Raises InputDataError where a uid has several vectors.
+    """
+    if embeddings.key != [UID]:
+        raise InputDataError(f"table {embeddings.address}: there must be one vector a uid")
+    rows = embeddings.rows.select(UID, EMBEDDING)
+    if captions is None:
+        return rows
+    told = run.read(captions, schemas.CAPTIONS).drop(EMBEDDING)
+    return rows.join(told, on=UID, how="left")
 
 
 def refuse_other_model(some: Embeddings, others: Embeddings) -> None:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from udfs.arrow import Batches, BatchFunction
 from udfs.faiss_index import in_place
+from udfs.tasks import task_number
 from udfs.vectors import Vectors, matrix, vector_lists
 
 _ROWS = 10_000  # of a batch
@@ -65,9 +66,7 @@ def _batch(uids: pa.Array, vectors: Vectors) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([uids, lists, faults], ["uid", "embedding", "fault"])
 
 
-def write_files(
-    name_of: Callable[[int], tuple[str, str]], array: str | None, task: Callable[[], int]
-) -> BatchFunction:
+def write_files(name_of: Callable[[int], tuple[str, str]], array: str | None) -> BatchFunction:
     """The function of mapInArrow: uid, embedding and metadata in, a pair of files a task out.
 
     `name_of`: number of the task -> its files of vectors and of metadata. Vectors are stored as
@@ -79,7 +78,7 @@ def write_files(
         table = pa.Table.from_batches(parts) if parts else None
         if table is None or not table.num_rows:
             return
-        vectors_file, metadata_file = name_of(task())
+        vectors_file, metadata_file = name_of(task_number())
         vectors = matrix(table["embedding"]).astype(np.float16)
         in_place(Path(vectors_file), lambda path: _save(path, vectors, array))
         metadata = table.drop_columns(["embedding"])

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from udfs.arrow import Batches, BatchFunction
 from udfs.neighbours import blocks
+from udfs.tasks import task_number
 from udfs.vectors import Vectors, matrix
 
 _ADD_ROWS = 1 << 16
@@ -71,9 +72,7 @@ def trained_index(factory: str, sample: Vectors) -> bytes:
     return bytes(faiss.serialize_index(index))
 
 
-def fill_shards(
-    trained: bytes, folder: str, n_digits: int, shard_of_task: Callable[[], int]
-) -> BatchFunction:
+def fill_shards(trained: bytes, folder: str, n_digits: int) -> BatchFunction:
     """The function of mapInArrow: embedding and metadata columns in, a shard's files out.
 
     `<folder>/shard_<n>.index`, and metadata_<n>.parquet with a row for each of its vectors, in
@@ -83,7 +82,7 @@ def fill_shards(
     def fill(batches: Batches) -> Iterator[pa.RecordBatch]:
         import faiss
 
-        shard = shard_of_task()
+        shard = task_number()
         index = faiss.deserialize_index(np.frombuffer(trained, np.uint8))
         metadata = []
         for table in blocks(batches, _ADD_ROWS):

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-from pyspark import TaskContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
@@ -40,11 +39,5 @@ def write(
 ) -> dict[str, int]:
     """Write uid, embedding and metadata as pairs of files in the order of uid: file -> rows."""
     ordered = rows.repartitionByRange(n_files, UID).sortWithinPartitions(UID)
-    function = write_files(name_of, array, _task)
+    function = write_files(name_of, array)
     return {row[FILE]: row[ROWS] for row in ordered.mapInArrow(function, _WRITTEN).collect()}
-
-
-def _task() -> int:
-    context = TaskContext.get()
-    assert context is not None  # it is called in a task
-    return context.partitionId()

@@ -4,15 +4,13 @@ import os
 import shutil
 
 from pydantic import Field, PositiveInt, field_validator
-from pyspark.sql import DataFrame
 
 from spark_jobs.arrow_batches import batches_that_fit
-from spark_jobs.embedding_reading import Embeddings, read_embeddings
+from spark_jobs.embedding_reading import Embeddings, read_embeddings, with_metadata
 from spark_jobs.errors import InputDataError, OutputTableError, SettingsError
 from spark_jobs.index_folders import IndexFolder, Modality
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.neighbours.index import sample, write_shards
-from spark_jobs.schemas import CAPTIONS, EMBEDDING, UID
 from spark_jobs.settings import InputAddress, OutputAddress, Settings
 from udfs.faiss_index import (
     empty_index,
@@ -64,15 +62,13 @@ def run(run: Run, settings: BuildIndex) -> Counts:
     """Estimate, train on the driver, fill shards in tasks, merge."""
     folder = IndexFolder.at(settings.output)
     embeddings = read_embeddings(run, settings.embeddings)
-    if embeddings.key != [UID]:
-        raise InputDataError(f"table {settings.embeddings}: an index needs one vector a uid")
+    rows = with_metadata(run, embeddings, settings.captions)
     n = embeddings.n_rows
     try:
         kind = empty_index(settings.factory, embeddings.dimension)
     except ValueError as fault:
         raise SettingsError(str(fault)) from None
     _refuse_too_large(settings, embeddings, n)
-    rows = _rows(run, settings, embeddings)
     _clear(folder)
     n_train = settings.train_rows or max(_LEAST_TRAINED, _VECTORS_PER_LIST * n_lists(kind))
     vectors = sample(embeddings.rows, n_train, settings.seed)
@@ -90,14 +86,6 @@ def run(run: Run, settings: BuildIndex) -> Counts:
     folder.write_names(settings.name, embeddings.model[0], settings.modality)
     size = folder.index(settings.modality).stat().st_size
     return {"vectors": merged, "trained_on": len(vectors), "shards": len(shards), "bytes": size}
-
-
-def _rows(run: Run, settings: BuildIndex, embeddings: Embeddings) -> DataFrame:
-    rows = embeddings.rows.select(UID, EMBEDDING)
-    if settings.captions is None:
-        return rows
-    captions = run.read(settings.captions, CAPTIONS)
-    return rows.join(captions.drop(EMBEDDING), on=UID, how="left")
 
 
 def _refuse_too_large(settings: BuildIndex, embeddings: Embeddings, n: int) -> None:

@@ -8,11 +8,10 @@ from spark_jobs.addresses import local_folder
 from spark_jobs.arrow_batches import batches_that_fit
 from spark_jobs.embedding import files
 from spark_jobs.embedding_folders import EmbeddingFolder, Form
-from spark_jobs.embedding_reading import read_embeddings
-from spark_jobs.errors import InputDataError, OutputTableError
+from spark_jobs.embedding_reading import read_embeddings, with_metadata
+from spark_jobs.errors import OutputTableError
 from spark_jobs.index_folders import Modality
 from spark_jobs.job import Counts, Job, Run
-from spark_jobs.schemas import CAPTIONS, EMBEDDING, UID
 from spark_jobs.settings import InputAddress, OutputAddress, Settings
 
 
@@ -42,15 +41,10 @@ class ExportEmbeddings(Settings):
 def run(run: Run, settings: ExportEmbeddings) -> Counts:
     """Write a pair of files in each task."""
     embeddings = read_embeddings(run, settings.embeddings)
-    if embeddings.key != [UID]:
-        raise InputDataError(f"table {settings.embeddings}: the files take one vector a uid")
+    rows = with_metadata(run, embeddings, settings.captions)
     path = Path(local_folder(settings.output))
     if path.is_dir() and any(path.iterdir()):
         raise OutputTableError(f"output {path} holds files already; give another or remove them")
-    rows = embeddings.rows.select(UID, EMBEDDING)
-    if settings.captions is not None:
-        captions = run.read(settings.captions, CAPTIONS)
-        rows = rows.join(captions.drop(EMBEDDING), on=UID, how="left")
     n_files = max(1, -(-embeddings.n_rows // settings.rows_per_file))
     folder = EmbeddingFolder(path, settings.form, settings.modality)
     with batches_that_fit(embeddings.rows):

@@ -2,12 +2,11 @@
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
-from spark_jobs.addresses import absolute_address
 from spark_jobs.arrow_batches import batches_that_fit
 from spark_jobs.columns import keys
 from spark_jobs.errors import InputDataError
@@ -16,13 +15,14 @@ from spark_jobs.label_files import write_class_frequencies, write_label_tsv
 from spark_jobs.labelling.labels import Several, count_labels, label_captions
 from spark_jobs.labelling.lemma_table import LemmaTable, lemma_table
 from spark_jobs.schemas import CAPTION_COUNT, CLASS_IDX, LEMMA, WNID
-from spark_jobs.settings import InputAddress, OutputAddress, OutputFile, RoleName, Settings
+from spark_jobs.settings import InputAddress, OutputAddress, OutputFile
 from spark_jobs.synset_reading import NAMED_LISTS, read_synsets
+from spark_jobs.synset_settings import SynsetSettings
 from spark_jobs.tables import read_table
 from udfs.text.lemma_match import LemmaMatcher, laionet_matcher, unpunctuated, yfcc_matcher
 
 
-class LabelSynsets(Settings):
+class LabelSynsets(SynsetSettings):
     """Settings of label-synsets."""
 
     captions: InputAddress = Field(description="table of captions, with uid and caption")
@@ -71,18 +71,6 @@ class LabelSynsets(Settings):
         description="pattern of its filepath, such as images/{wnid}/{uid}.jpg; default: the column "
         "filepath, or the uid",
     )
-
-    @field_validator("synsets")
-    @classmethod
-    def _is_absolute(cls, value: str) -> str:
-        return value if value in NAMED_LISTS else absolute_address(value)
-
-    def addresses(self, role: RoleName) -> dict[str, str]:
-        """As for all settings; a file or table of synsets is an input too."""
-        named = super().addresses(role)
-        if role == "input" and self.synsets not in NAMED_LISTS:
-            named["synsets"] = self.synsets
-        return named
 
 
 def run(run: Run, settings: LabelSynsets) -> Counts:

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, field_validator
+from pydantic import Field
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
-from spark_jobs.addresses import absolute_address
 from spark_jobs.arrow_batches import batches_that_fit
 from spark_jobs.columns import keys
 from spark_jobs.embedding.embed import embed, with_hash
@@ -30,14 +29,15 @@ from spark_jobs.scoring.to_definitions import (
     score_captions,
     with_query,
 )
-from spark_jobs.settings import InputAddress, OutputAddress, RoleName
+from spark_jobs.settings import InputAddress, OutputAddress
 from spark_jobs.synset_reading import NAMED_LISTS, read_definitions
+from spark_jobs.synset_settings import SynsetSettings
 from udfs.vectors import Vectors
 
 _TAB = "\t"
 
 
-class ScoreDefinitions(ModelSettings):
+class ScoreDefinitions(ModelSettings, SynsetSettings):
     """Settings of score-definitions."""
 
     labels: InputAddress = Field(
@@ -61,18 +61,6 @@ class ScoreDefinitions(ModelSettings):
         "each query type, in place of a row for each",
     )
     output: OutputAddress = Field(description="scores, cosines in [-1, 1]")
-
-    @field_validator("synsets")
-    @classmethod
-    def _is_absolute(cls, value: str) -> str:
-        return value if value in NAMED_LISTS else absolute_address(value)
-
-    def addresses(self, role: RoleName) -> dict[str, str]:
-        """As for all settings; a table of synsets is an input too."""
-        named = super().addresses(role)
-        if role == "input" and self.synsets not in NAMED_LISTS:
-            named["synsets"] = self.synsets
-        return named
 
 
 def run(run: Run, settings: ScoreDefinitions) -> Counts:

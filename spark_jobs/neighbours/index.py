@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
-from pyspark import TaskContext
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
@@ -47,15 +46,9 @@ def write_shards(rows: DataFrame, trained: bytes, folder: str, n_shards: int) ->
     rows: uid, embedding and what is to stand in the metadata.
     """
     sorted_rows = rows.repartitionByRange(n_shards, UID).sortWithinPartitions(UID)
-    fill = fill_shards(trained, folder, len(str(n_shards)), _task)
+    fill = fill_shards(trained, folder, len(str(n_shards)))
     written = sorted_rows.mapInArrow(fill, _SHARDS).collect()
     return {row[SHARD]: row[ROWS] for row in written}
-
-
-def _task() -> int:
-    context = TaskContext.get()
-    assert context is not None  # it is called in a task
-    return context.partitionId()
 
 
 def search(

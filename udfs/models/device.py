@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from udfs.models.spec import Device, ModelError, Precision
+from udfs.tasks import task_number
 
 
 def device_of_task(wanted: Device) -> str:
@@ -27,10 +28,8 @@ def _gpu_number() -> int:
     from pyspark import TaskContext
 
     context = TaskContext.get()
-    if context is None:
-        return 0
-    given = context.resources().get("gpu")
-    return int(given.addresses[0]) if given is not None else context.partitionId()
+    given = None if context is None else context.resources().get("gpu")
+    return task_number() if given is None else int(given.addresses[0])
 
 
 @contextlib.contextmanager
