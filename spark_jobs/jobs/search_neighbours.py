@@ -64,7 +64,14 @@ def run(run: Run, settings: SearchNeighbours) -> Counts:
         embeddings = read_embeddings(run, settings.embeddings)
         refuse_other_model(queries, embeddings)
         counts["searched"] = embeddings.n_rows
-        exact = nearest(embeddings.rows, query_ids, vectors, k=settings.k, n_tasks=usual_tasks(run))
+        exact = nearest(
+            embeddings.rows,
+            query_ids,
+            vectors,
+            k=settings.k,
+            n_rows=embeddings.n_rows,
+            n_tasks=usual_tasks(run),
+        )
     if settings.index is None and exact is not None:
         with batches_that_fit(embeddings.rows):
             return counts | {"rows": run.write(exact, settings.output)}

@@ -34,11 +34,17 @@ _FOUND = StructType(
 
 
 def nearest(
-    embeddings: DataFrame, query_ids: Sequence[str], queries: Vectors, *, k: int, n_tasks: int
+    embeddings: DataFrame,
+    query_ids: Sequence[str],
+    queries: Vectors,
+    *,
+    k: int,
+    n_rows: int,
+    n_tasks: int,
 ) -> DataFrame:
     """schemas.NEIGHBOURS: the k vectors of largest inner product with each query.
 
-    embeddings: uid and embedding, unit vectors. queries: (n, dimension), in the order of
+    embeddings: n_rows of uid and embedding, unit vectors. queries: (n, dimension), in the order of
     `query_ids`. Equally near ones are ordered by a hash of their uid. Each block of queries that a
     task can hold is a pass over the embeddings.
     """
@@ -47,7 +53,9 @@ def nearest(
     rows = rows.coalesce(n_tasks)
     block = max(1, min(_MOST_CANDIDATES // k, _MOST_QUERY_BYTES // (4 * queries.shape[1])))
     passes = [
-        rows.mapInArrow(_searching(queries[start : start + block], k, start), _FOUND)
+        rows.mapInArrow(
+            _searching(queries[start : start + block], k, start, n_rows // n_tasks), _FOUND
+        )
         for start in range(0, len(queries), block)
     ]
     nearest_first = Window.partitionBy(_QUERY).orderBy(F.desc(SIMILARITY), _TIE, UID)
@@ -60,8 +68,8 @@ def nearest(
     return few.join(F.broadcast(names), on=_QUERY).select(*NEIGHBOURS.names)
 
 
-def _searching(queries: Vectors, k: int, first: int) -> BatchFunction:
+def _searching(queries: Vectors, k: int, first: int, n_rows: int) -> BatchFunction:
     def search(batches: Batches) -> Iterator[pa.RecordBatch]:
-        return nearest_in_task(batches, queries, k, first)
+        return nearest_in_task(batches, queries, k, first=first, n_rows=n_rows)
 
     return search

@@ -1,16 +1,17 @@
 """Exact search against sorting all similarities."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from udfs.neighbours import Nearest, nearest_in_task
+from udfs.products import HalfProducts, Products, SingleProducts, halved, has_bfloat16
 from udfs.vectors import matrix, vector_lists
 
 
-def unit(draws: np.random.Generator, n: int, dimension: int = 24) -> np.ndarray:
+def unit(draws: np.random.Generator, n: int, dimension: int = 96) -> np.ndarray:
     vectors = draws.normal(size=(n, dimension)).astype(np.float32)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
@@ -21,24 +22,36 @@ def plain(queries: np.ndarray, vectors: np.ndarray, ties: np.ndarray, k: int) ->
     return [[f"u{n}" for n in np.lexsort((ties, -row))[:k]] for row in rounded]
 
 
+WAYS = [
+    SingleProducts,
+    pytest.param(
+        HalfProducts,
+        marks=pytest.mark.skipif(not has_bfloat16(), reason="this processor has no bfloat16"),
+    ),
+]
+
+
 def uids_of(found: Iterable[pa.RecordBatch], n_queries: int) -> list[list[str]]:
-    """The uids of each query, in the order in which they were found."""
+    """The uids of each query, the nearest first."""
     of: list[list[str]] = [[] for _ in range(n_queries)]
-    for batch in found:
-        for row in batch.to_pylist():
-            of[row["query"]].append(row["uid"])
+    rows = [row for batch in found for row in batch.to_pylist()]
+    for row in sorted(rows, key=lambda row: (-row["similarity"], row["tie"])):
+        of[row["query"]].append(row["uid"])
     return of
 
 
+@pytest.mark.parametrize("products", WAYS)
 @pytest.mark.parametrize("k", [1, 5, 40, 1_000])
 @pytest.mark.parametrize("copies", [1, 3, 60])
 @pytest.mark.parametrize("n_blocks", [1, 7])
-def test_the_k_nearest_whatever_the_blocks(k: int, copies: int, n_blocks: int) -> None:
+def test_the_k_nearest_whatever_the_blocks(
+    products: type[Products], k: int, copies: int, n_blocks: int
+) -> None:
     draws = np.random.default_rng(k + copies)
     queries = unit(draws, 33)
     vectors = np.repeat(unit(draws, 600 // copies), copies, axis=0)
     ties = draws.permutation(len(vectors)).astype(np.int64)
-    nearest = Nearest(queries, k)
+    nearest = Nearest(queries, k, products(queries))
     order = draws.permutation(len(vectors))
     for part in np.array_split(order, n_blocks):
         nearest.add(vectors[part], pa.array([f"u{n}" for n in part]), ties[part])
@@ -50,11 +63,71 @@ def test_the_k_nearest_whatever_the_blocks(k: int, copies: int, n_blocks: int) -
     assert found["tie"].to_pylist() == ties[rows].tolist()
 
 
+@pytest.mark.parametrize("products", WAYS)
+def test_many_tiles_give_what_one_pair_gives(products: type[Products]) -> None:
+    """Near misses everywhere, numbers far from 1, and a similarity that hangs on the pair alone."""
+    draws = np.random.default_rng(3)
+    around = unit(draws, 1)
+    queries = (around + 0.05 * unit(draws, 1_100)) * draws.uniform(1e-3, 1e3, (1_100, 1))
+    vectors = np.append(around + 0.05 * unit(draws, 3_000), np.full((1, 96), np.nan), axis=0)
+    vectors *= np.append(draws.choice([1.0, -1.0], 3_000), 1)[:, None]
+    queries, vectors = queries.astype(np.float32), vectors.astype(np.float32)
+    ties = draws.permutation(3_001)
+    nearest = Nearest(queries, 7, products(queries))
+    for part in np.array_split(np.arange(3_001), 2):
+        nearest.add(vectors[part], pa.array([f"u{n}" for n in part]), ties[part])
+    exact = (queries.astype(float) @ vectors[:-1].astype(float).T).astype(np.float32)
+    expected = np.sort(exact, axis=1)[:, -7:]
+    found = nearest.found()
+    similarity = np.sort(found["similarity"].to_numpy().reshape(1_100, 7), axis=1)
+    assert np.allclose(similarity, expected, rtol=1e-7, atol=0)
+    rows = [int(uid[1:]) for uid in found["uid"].to_pylist()]
+    of_pair = exact[found["query"].to_numpy(), rows]
+    assert np.allclose(found["similarity"].to_numpy(), of_pair, rtol=1e-7, atol=0)
+
+
+def alike(draws: np.random.Generator, n: int) -> np.ndarray:
+    """Vectors whose numbers are all rounded in the same direction: none is off by more."""
+    return np.repeat(draws.uniform(0.05, 0.2, (n, 1)), 96, axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize("products", WAYS)
+@pytest.mark.parametrize("made", [unit, alike])
+def test_no_product_is_off_by_more_than_told(
+    products: type[Products], made: Callable[..., np.ndarray]
+) -> None:
+    draws = np.random.default_rng(1)
+    queries, vectors = made(draws, 600), 40 * made(draws, 1_500)
+    n = 0
+    for tile in products(queries).tiles(vectors):
+        kind = np.float32 if tile.products.itemsize == 4 else np.int32
+        bits = tile.products if kind is np.float32 else tile.products.astype(np.int32) << 16
+        told = bits.view(np.float32).astype(float)
+        true = queries[tile.queries].astype(float) @ vectors[tile.rows].astype(float).T
+        rounding = 2.0**-8 * np.abs(told) if kind is np.int32 else 0
+        assert (np.abs(told - true) <= tile.slack[:, None] + rounding).all()
+        n += told.size
+    assert n == 600 * 1_500
+
+
+def test_halved_as_torch_does() -> None:
+    import torch
+
+    vectors = unit(np.random.default_rng(2), 500, 40)
+    vectors[0] = 0
+    half, errors, norms = halved(vectors)
+    expected = torch.from_numpy(vectors).bfloat16()
+    assert np.array_equal(half, expected.view(torch.int16).numpy())
+    off = np.linalg.norm(vectors - expected.float().numpy(), axis=1)
+    assert np.allclose(errors, off, rtol=1e-5, atol=0)
+    assert np.allclose(norms, np.linalg.norm(vectors, axis=1), rtol=1e-5, atol=0)
+
+
 def test_uids_are_forgotten_where_their_rows_were() -> None:
     draws = np.random.default_rng(0)
     queries, vectors = unit(draws, 2, 4), unit(draws, 300_000, 4)
     ties = np.arange(300_000)
-    nearest = Nearest(queries, 3)
+    nearest = Nearest(queries, 3, SingleProducts(queries))
     for start in range(0, 300_000, 50_000):
         part = slice(start, start + 50_000)
         nearest.add(vectors[part], pa.array([f"u{n}" for n in ties[part]]), ties[part])
@@ -66,14 +139,14 @@ def test_uids_are_forgotten_where_their_rows_were() -> None:
 def test_nothing_and_fewer_than_k() -> None:
     draws = np.random.default_rng(0)
     queries = unit(draws, 2)
-    assert uids_of(nearest_in_task([], queries, 5, 0), 2) == [[], []]
+    assert uids_of(nearest_in_task([], queries, 5, first=0, n_rows=1), 2) == [[], []]
     lists = vector_lists(unit(draws, 1), pa.array([True]))
     batch = pa.RecordBatch.from_arrays(
         [pa.array(["u"]), lists, pa.array([0])], ["uid", "embedding", "tie"]
     )
-    found = list(nearest_in_task([batch], queries, 5, 7))
+    found = list(nearest_in_task([batch], queries, 5, first=7, n_rows=1))
     assert pa.Table.from_batches(found)["query"].to_pylist() == [7, 8]
-    assert uids_of(nearest_in_task([batch], queries, 5, 0), 2) == [["u"], ["u"]]
+    assert uids_of(nearest_in_task([batch], queries, 5, first=0, n_rows=1), 2) == [["u"], ["u"]]
 
 
 def test_lists_and_matrices() -> None:

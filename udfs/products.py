@@ -1,0 +1,164 @@
+"""Inner products of queries with many vectors, in tiles, with how far off each can be at most.
+
+A product that is surely too small need not be known exactly. So a block is multiplied in bfloat16
+where the processor has instructions for it, several times as fast as in single precision, and only
+the few that could be large are looked at again.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from udfs.compiled import compiled, inlined_sum
+from udfs.vectors import Vectors
+
+_TILE_QUERIES, _TILE_ROWS = 512, 1024  # whose products stay in the second cache
+_WORTH_TORCH = 5e11  # multiplications, which take as long as torch's import
+_SINGLE_ROUNDING = 2.0**-22  # of a sum's terms, with a margin
+_MARGIN = 1.001  # for lengths that are themselves rounded
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Products of some queries with some rows of a block.
+
+    products: (queries, rows), the bits of bfloat16 or float32 numbers as signed integers.
+    slack: (queries,), at least the difference between a product and the true one.
+    """
+
+    queries: slice
+    rows: slice
+    products: NDArray[np.signedinteger[Any]]
+    slack: Vectors
+
+
+class Products(Protocol):
+    """Multiplies queries with blocks of vectors."""
+
+    def tiles(self, vectors: Vectors) -> Iterator[Tile]:
+        """All products with vectors (n, dimension); a tile is overwritten by the next."""
+
+
+def products_with(queries: Vectors, n_rows: int) -> Products:
+    """The quickest way of this machine to multiply queries (n, dimension) with so many vectors."""
+    if queries.size * n_rows >= _WORTH_TORCH and has_bfloat16():
+        return HalfProducts(queries)
+    return SingleProducts(queries)
+
+
+def has_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 numbers and adds them in single precision."""
+    import torch
+
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+class SingleProducts:
+    """Products in single precision."""
+
+    def __init__(self, queries: Vectors) -> None:
+        self._queries = queries
+        self._norms = np.linalg.norm(queries, axis=1)
+        self._buffer = np.empty(_TILE_QUERIES * _TILE_ROWS, np.float32)
+
+    def tiles(self, vectors: Vectors) -> Iterator[Tile]:
+        """See Products."""
+        longest = _largest(np.linalg.norm(vectors, axis=1))
+        slack = self._norms * (longest * vectors.shape[1] * _SINGLE_ROUNDING)
+        for queries, rows, products in _tiles(len(self._queries), len(vectors), self._buffer):
+            np.matmul(self._queries[queries], vectors[rows].T, out=products)
+            yield Tile(queries, rows, products.view(np.int32), slack[queries])
+
+
+class HalfProducts:
+    """Products of bfloat16 numbers, whose errors are bounded by Cauchy and Schwarz.
+
+    With q' = q + e and x' = x + f, |q'x' - qx| <= |e||x| + |q'||f|.
+    """
+
+    def __init__(self, queries: Vectors) -> None:
+        import torch
+
+        self._half, self._errors, self._norms = halved(queries)
+        self._queries = torch.from_numpy(self._half).view(torch.bfloat16)
+        self._buffer = np.empty(_TILE_QUERIES * _TILE_ROWS, np.int16)
+
+    def tiles(self, vectors: Vectors) -> Iterator[Tile]:
+        """See Products."""
+        import torch
+
+        half, errors, norms = halved(vectors)
+        error = _largest(errors)
+        longest = _largest(norms) + error
+        slack = self._errors * longest + (self._norms + self._errors) * (
+            error + longest * vectors.shape[1] * _SINGLE_ROUNDING
+        )
+        slack *= _MARGIN
+        block = torch.from_numpy(half).view(torch.bfloat16)
+        for queries, rows, products in _tiles(len(self._half), len(vectors), self._buffer):
+            out = torch.from_numpy(products).view(torch.bfloat16)
+            torch.mm(self._queries[queries], block[rows].T, out=out)
+            yield Tile(queries, rows, products, slack[queries])
+
+
+def _tiles(
+    n_queries: int, n_rows: int, buffer: NDArray[Any]
+) -> Iterator[tuple[slice, slice, NDArray[Any]]]:
+    """(queries, rows, a part of the buffer for their products)."""
+    for rows in _slices(n_rows, _TILE_ROWS):
+        for queries in _slices(n_queries, _TILE_QUERIES):
+            shape = (queries.stop - queries.start, rows.stop - rows.start)
+            yield queries, rows, buffer[: shape[0] * shape[1]].reshape(shape)
+
+
+def _slices(n: int, size: int) -> Iterator[slice]:
+    for start in range(0, n, size):
+        yield slice(start, min(n, start + size))
+
+
+def _largest(lengths: Vectors) -> float:
+    """But for those of vectors that hold NaN, which are near to nothing."""
+    return float(np.fmax.reduce(lengths, initial=0))
+
+
+def halved(vectors: Vectors) -> tuple[NDArray[np.int16], Vectors, Vectors]:
+    """(the bits of the nearest bfloat16 numbers, length of what that changes, length) of each."""
+    half = np.empty(vectors.shape, np.int16)
+    errors = np.empty(len(vectors), np.float32)
+    norms = np.empty(len(vectors), np.float32)
+    back = np.empty(vectors.shape[1], np.int32)
+    _halve(vectors, vectors.view(np.int32), half, back, back.view(np.float32), errors, norms)
+    return half, errors, norms
+
+
+@compiled
+def _halve(vectors, words, half, back_words, back, errors, norms):
+    """Ties to even, as the processor does; `back` holds a vector's rounded numbers."""
+    for row in range(vectors.shape[0]):
+        for k in range(vectors.shape[1]):
+            word = words[row, k]
+            word += np.int32(0x7FFF) + ((word >> np.int32(16)) & np.int32(1))
+            half[row, k] = np.int16(word >> np.int32(16))
+            back_words[k] = word & np.int32(-0x10000)
+        errors[row] = np.sqrt(_squared_distance(vectors, row, back))
+        norms[row] = np.sqrt(_squared_length(vectors, row))
+
+
+@inlined_sum
+def _squared_distance(vectors, row, other):
+    total = np.float32(0)
+    for k in range(other.size):
+        difference = vectors[row, k] - other[k]
+        total += difference * difference
+    return total
+
+
+@inlined_sum
+def _squared_length(vectors, row):
+    total = np.float32(0)
+    for k in range(vectors.shape[1]):
+        total += vectors[row, k] * vectors[row, k]
+    return total
