@@ -79,14 +79,14 @@ def write_file(location: str, content: bytes) -> None:
         raise OutputTableError(f"output {location}: cannot be written ({fault})") from None
 
 
-def write_file_in_parts(location: str, parts: Iterator[str]) -> None:
-    """Write a file of texts as they come, in its place once it is whole."""
+def write_file_in_parts(location: str, parts: Iterator[bytes]) -> None:
+    """Write a file as its parts come, in its place once it is whole."""
     try:
         system, path = file_system(location)
         system.create_dir(path.rpartition("/")[0], recursive=True)
         with system.open_output_stream(f"{path}.writing") as stream:
-            for text in parts:
-                stream.write(text.encode("utf-8"))
+            for part in parts:
+                stream.write(part)
         system.move(f"{path}.writing", path)
     except (OSError, ValueError) as fault:
         raise OutputTableError(f"output {location}: cannot be written ({fault})") from None

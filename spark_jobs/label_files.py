@@ -17,16 +17,26 @@ _PART_ROWS = 50_000
 
 
 def write_label_tsv(
-    labelled: DataFrame, file: str, *, filepath: str | None, columns: Sequence[str]
+    labelled: DataFrame,
+    file: str,
+    *,
+    filepath: str | None,
+    columns: Sequence[str],
+    order: Sequence[str],
 ) -> None:
     """Write filepath, label and caption, tab-separated with a header.
 
-    By label, then uid; CR, LF and tab of a caption become a space each, as in the published files.
+    Sorted by `order`; CR, LF and tab of a caption become a space each, as in the published files.
     `filepath`: a pattern such as `images/{wnid}/{uid}.jpg` over the columns; by default the column
     filepath, or the uid where there is none. One file, written by the driver as the rows come in.
     """
     pattern = filepath or (f"{{{FILEPATH}}}" if FILEPATH in labelled.columns else f"{{{UID}}}")
-    ordered = labelled.orderBy(CLASS_IDX, UID)
+    for name in order:
+        if name not in labelled.columns:
+            raise MissingColumnError(
+                f"tsv_order: there is no column {name!r}{nearest(name, labelled.columns)}"
+            )
+    ordered = labelled.orderBy(*order)
     told = ordered.select(
         _filled(pattern, labelled).alias(FILEPATH),
         F.col(CLASS_IDX).alias(LABEL),
@@ -52,7 +62,7 @@ def _filled(pattern: str, rows: DataFrame) -> Column:
     return F.concat(*values)
 
 
-def _tsv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+def _tsv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
     """The file's text, a part at a time."""
     part = io.StringIO(newline="")
     writer = csv.writer(part, delimiter="\t", lineterminator="\n")
@@ -60,7 +70,7 @@ def _tsv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[s
     for n, row in enumerate(rows, start=1):
         writer.writerow(row)
         if n % _PART_ROWS == 0:
-            yield part.getvalue()
+            yield part.getvalue().encode()
             part.seek(0)
             part.truncate()
-    yield part.getvalue()
+    yield part.getvalue().encode()

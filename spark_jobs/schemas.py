@@ -63,6 +63,13 @@ RANK = "rank"
 ROWS = "rows"
 CLASSES = "classes"
 CLASS_SIMILARITY = "class_similarity"
+CLASS = "class"
+TARGET = "target"
+AVAILABLE = "available"
+TAKEN = "taken"
+SHORT = "short"
+TAKEN_FROM = "taken_from"
+LABEL_ORI = "label_ori"
 
 T = "t"
 EXPECTED_ROWS = "expected_rows"
@@ -241,6 +248,20 @@ LABEL_COUNTS = StructType(
         StructField(CLASS_IDX, IntegerType()),
         StructField(LEMMA, StringType()),
         StructField(CAPTION_COUNT, LongType()),
+    ]
+)
+
+# Rows of each class of a subset: wanted, there and taken in each source, taken in all, missing.
+CLASS_FREQUENCIES = StructType(
+    [
+        StructField(CLASS, StringType()),
+        StructField(CLASS_IDX, IntegerType()),
+        StructField(CLASS_NAME, StringType()),
+        StructField(TARGET, LongType()),  # null where nothing was to be matched
+        StructField(AVAILABLE, ArrayType(LongType())),
+        StructField(TAKEN, ArrayType(LongType())),
+        StructField(ROWS, LongType()),
+        StructField(SHORT, LongType()),
     ]
 )
 

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
 from spark_jobs.concepts.synsets import Synset, imagenet_synsets
-from spark_jobs.imagenet_templates import imagenet_templates
+from spark_jobs.imagenet_prompts import imagenet_templates
 from spark_jobs.schemas import CAPTION, CAPTION_COLUMNS, URL
 from udfs.arrow import Batches, BatchFunction
 

@@ -11,18 +11,19 @@ from spark_jobs.arrow_batches import batches_that_fit
 from spark_jobs.columns import keys
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Counts, Job, Run
-from spark_jobs.label_files import write_class_frequencies, write_label_tsv
+from spark_jobs.label_file_settings import LabelFileSettings
+from spark_jobs.label_files import write_class_frequencies
 from spark_jobs.labelling.labels import Several, count_labels, label_captions
 from spark_jobs.labelling.lemma_table import LemmaTable, lemma_table
 from spark_jobs.schemas import CAPTION_COUNT, CLASS_IDX, LEMMA, WNID
-from spark_jobs.settings import InputAddress, OutputAddress, OutputFile
+from spark_jobs.settings import InputAddress, OutputAddress
 from spark_jobs.synset_reading import NAMED_LISTS, read_synsets
 from spark_jobs.synset_settings import SynsetSettings
 from spark_jobs.tables import read_table
 from udfs.text.lemma_match import LemmaMatcher, laionet_matcher, unpunctuated, yfcc_matcher
 
 
-class LabelSynsets(SynsetSettings):
+class LabelSynsets(SynsetSettings, LabelFileSettings):
     """Settings of label-synsets."""
 
     captions: InputAddress = Field(description="table of captions, with uid and caption")
@@ -57,20 +58,6 @@ class LabelSynsets(SynsetSettings):
     counts: OutputAddress | None = Field(
         None, description="captions per synset and per lemma, before `several` is applied"
     )
-    frequencies: OutputFile | None = Field(
-        None, description="class-frequency file: a line per class with its rows in output"
-    )
-    tsv: OutputFile | None = Field(
-        None, description="file of filepath, label and caption; label is class_idx"
-    )
-    tsv_columns: list[Literal["filepath", "label", "caption"]] = Field(
-        ["filepath", "label", "caption"], description="its columns, in this order"
-    )
-    filepath: str | None = Field(
-        None,
-        description="pattern of its filepath, such as images/{wnid}/{uid}.jpg; default: the column "
-        "filepath, or the uid",
-    )
 
 
 def run(run: Run, settings: LabelSynsets) -> Counts:
@@ -90,13 +77,7 @@ def run(run: Run, settings: LabelSynsets) -> Counts:
             if settings.several != "rows":
                 every = label_captions(captions, matcher, table, several="rows")
             run.write(count_labels(every, table), settings.counts)
-    if settings.tsv is not None:
-        write_label_tsv(
-            stored.where(F.col(CLASS_IDX).isNotNull()),
-            settings.tsv,
-            filepath=settings.filepath,
-            columns=settings.tsv_columns,
-        )
+    settings.write_tsv(stored.where(F.col(CLASS_IDX).isNotNull()))
     per_class = {row[WNID]: row["n"] for row in _rows_per_class(stored).collect()}
     if settings.frequencies is not None:
         named = [(s.lemmas[0], per_class.get(s.wnid, 0)) for s in table.synsets]

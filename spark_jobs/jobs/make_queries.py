@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 from pyspark.sql.types import StructType
 
-from spark_jobs.imagenet_templates import imagenet_templates
+from spark_jobs.imagenet_prompts import imagenet_templates
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.retrieval.class_file import class_file_digests, read_class_file
 from spark_jobs.retrieval.prompts import prompts

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from spark_jobs.demo.corpus import making, n_batches
 from spark_jobs.demo.summary import head_and_tail, summary_lines
-from spark_jobs.imagenet_templates import imagenet_templates
+from spark_jobs.imagenet_prompts import imagenet_templates
 
 
 def test_there_are_the_80_templates() -> None:

@@ -1,0 +1,210 @@
+"""sample-subset: draw a subset of labelled rows, by threshold, class or number."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import IntegralType, StringType, StructField, StructType
+
+from spark_jobs.class_lists import imagenet1k, imagenet100
+from spark_jobs.columns import uniform
+from spark_jobs.decisions import decisions
+from spark_jobs.errors import InputDataError
+from spark_jobs.job import Counts, Job, Run
+from spark_jobs.schemas import RULE, THRESHOLD, UID, VALUE
+from spark_jobs.settings import InputAddress, OutputAddress, RoleName
+from spark_jobs.subset_settings import SubsetSettings
+from spark_jobs.subsets.class_list import Class, ClassList, UnknownClassError
+from spark_jobs.subsets.draw import class_table, count_classes
+from spark_jobs.subsets.frequencies import frequency_rows
+from spark_jobs.subsets.relabel import relabelled, with_labels
+from spark_jobs.subsets.sample import RESTORED, Sample, Sampling, sample
+from spark_jobs.tables import read_text
+
+_IMAGENET100 = "imagenet100"
+
+
+def _texts(value: Any) -> Any:
+    """Of one class or several, by name or number, as texts."""
+    items = value if isinstance(value, list) else [value]
+    return [str(item) if isinstance(item, int) else item for item in items]
+
+
+class SampleSubset(SubsetSettings):
+    """Settings of sample-subset."""
+
+    input: InputAddress = Field(description="table of labelled captions, with uid and classes")
+    threshold: float | None = Field(
+        None, description="rows whose `column` is at least this, and those of `keep_every_class`"
+    )
+    column: str | None = Field(None, description="column of similarities for the threshold")
+    classes: Annotated[list[str], Field(min_length=1), BeforeValidator(_texts)] | None = Field(
+        None,
+        description="the classes to keep, by value, name or ImageNet index; imagenet100; or a .txt "
+        "file with one a line. Their labels become 0..k-1, label_ori holds the old ones",
+    )
+    random_classes: PositiveInt | None = Field(
+        None, description="how many classes to draw and keep, relabelled likewise"
+    )
+    tail_classes: NonNegativeInt = Field(
+        0, description="how many of the rarest classes are cut to tail_rows"
+    )
+    tail_rows: NonNegativeInt = Field(0, description="rows of such a class; 0: zero-shot")
+    max_per_class: PositiveInt | None = Field(None, description="rows of a class at most")
+    min_per_class: NonNegativeInt = Field(
+        0, description="classes with fewer rows are left out; with max_per_class: balanced"
+    )
+    n: PositiveInt | None = Field(None, description="rows to draw")
+    fraction: float | None = Field(None, gt=0, le=1, description="share of the rows to draw (0-1)")
+    stratified: bool = Field(
+        False, description="draw n or fraction from each class in proportion, not of all rows"
+    )
+    keep_every_class: bool = Field(
+        True,
+        description="give a class that threshold, n or fraction emptied one row back: of a "
+        "fraction on top, of n in place of rows of the largest classes",
+    )
+    restore_by: str | None = Field(
+        None,
+        description="column whose smallest value tells which row that is (published: the row's "
+        "number); default: the most similar row, else the first drawn",
+    )
+    output: OutputAddress = Field(description="the subset, as it was, with labels")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.threshold is None) != (self.column is None):
+            raise ValueError("threshold and column go together")
+        if self.n is not None and self.fraction is not None:
+            raise ValueError("give n or fraction, not both")
+        if self.classes is not None and self.random_classes is not None:
+            raise ValueError("give classes or random_classes, not both")
+        if self.stratified and self.n is None and self.fraction is None:
+            raise ValueError("stratified needs n or fraction")
+        kept = (self.threshold, self.classes, self.random_classes, self.max_per_class, self.n)
+        if (*kept, self.fraction) == (None,) * 6 and not self.tail_classes + self.min_per_class:
+            raise ValueError(
+                "nothing tells what to keep: give threshold, classes, random_classes, "
+                "tail_classes, max_per_class, min_per_class, n or fraction"
+            )
+        return self
+
+    @property
+    def class_file(self) -> str | None:
+        """The file of classes, where `classes` names one."""
+        one = self.classes[0] if self.classes and len(self.classes) == 1 else ""
+        return one if one.endswith(".txt") else None
+
+    def addresses(self, role: RoleName) -> dict[str, str]:
+        """As for all settings; a file of classes is an input too."""
+        named = super().addresses(role)
+        if role == "input" and self.class_file is not None:
+            named["classes"] = self.class_file
+        return named
+
+
+def run(run: Run, settings: SampleSubset) -> Counts:
+    """Choose the classes, decide on their rows, and write what stays."""
+    rows = run.read(settings.input, StructType([StructField(UID, StringType())]))
+    named = (settings.class_column, settings.column, settings.restore_by)
+    settings.check_columns(rows, settings.input, filter(None, named))
+    column = settings.class_column
+    held = count_classes(rows, column)
+    if not held:
+        raise InputDataError(f"table {settings.input}: no row has a class in {column!r}")
+    classes = settings.class_list(rows, held, settings.input)
+    kept_classes = _chosen(run, rows, classes, settings)
+    drawn = sample(rows, kept_classes, _sampling(settings))
+    is_relabelled = kept_classes is not classes
+    subset = (
+        relabelled(drawn.subset, column, classes, kept_classes)
+        if is_relabelled
+        else with_labels(drawn.subset, column, classes)
+    )
+    n_rows = run.write(subset, settings.output)
+    _refuse_repeated_keys(n_rows, drawn, settings)
+    stored = run.read(settings.output, subset.schema)
+    frequencies = frequency_rows(kept_classes, None, [drawn.available], [drawn.kept])
+    settings.write_files(run, stored, frequencies)
+    if settings.decisions:
+        _decide(run, drawn.rows)
+    n_in = rows.count()
+    told = {"rows_in": n_in, "kept": n_rows, "dropped": n_in - n_rows}
+    n_classes = sum(n > 0 for n in drawn.kept.values())
+    return told | {"restored": drawn.n_restored, "classes": n_classes}
+
+
+def _chosen(run: Run, rows: DataFrame, classes: ClassList, settings: SampleSubset) -> ClassList:
+    """The classes to keep; the list itself where all are."""
+    if settings.random_classes is not None:
+        return classes.only(_drawn_classes(rows, classes, settings))
+    if settings.classes is None:
+        return classes
+    given = settings.classes
+    if settings.class_file is not None:
+        given = read_text(run.spark, settings.class_file).split("\n")
+        given = [line.strip() for line in given if line.strip()]
+    elif given == [_IMAGENET100]:
+        is_index = isinstance(rows.schema[settings.class_column].dataType, IntegralType)
+        given = [str(value) for value in imagenet1k(by_index=is_index).find(imagenet100())]
+    try:
+        return classes.only(classes.find(given))
+    except UnknownClassError as fault:
+        raise InputDataError(f"classes: {fault}") from None
+
+
+def _drawn_classes(rows: DataFrame, classes: ClassList, settings: SampleSubset) -> list[Class]:
+    k = settings.random_classes or 0
+    if k > len(classes):
+        raise InputDataError(f"random_classes = {k}, but there are only {len(classes)} classes")
+    column = settings.class_column
+    every = class_table(rows, column, dict.fromkeys(classes, ()), [])
+    first = every.orderBy(uniform(column, seed=settings.seed), column).limit(k)
+    return [row[0] for row in first.collect()]
+
+
+def _sampling(settings: SampleSubset) -> Sampling:
+    return Sampling(
+        column=settings.class_column,
+        seed=settings.seed,
+        similarity=settings.column,
+        threshold=settings.threshold,
+        tail_classes=settings.tail_classes,
+        tail_rows=settings.tail_rows,
+        most_per_class=settings.max_per_class,
+        least_per_class=settings.min_per_class,
+        n=settings.n,
+        fraction=settings.fraction,
+        is_stratified=settings.stratified,
+        keeps_every_class=settings.keep_every_class,
+        restore_by=settings.restore_by,
+    )
+
+
+def _refuse_repeated_keys(n_rows: int, drawn: Sample, settings: SampleSubset) -> None:
+    expected = sum(drawn.kept.values())
+    if n_rows != expected:
+        raise InputDataError(
+            f"table {settings.input}: {n_rows:,} rows came where {expected:,} were meant, since "
+            "some uid is there twice in a class; dedup it first"
+        )
+
+
+def _decide(run: Run, rows: DataFrame) -> None:
+    kept = F.col(RULE).isin("drawn", RESTORED)
+    value, threshold = F.col(VALUE), F.col(THRESHOLD)
+    run.decide(decisions(rows, kept=kept, rule=F.col(RULE), value=value, threshold=threshold))
+
+
+JOB = Job(
+    "sample-subset",
+    "Draw a subset by similarity, class or number (LAIONet, ImageNet-Captions).",
+    SampleSubset,
+    run,
+)
+
+if __name__ == "__main__":
+    from spark_jobs.cli import run_alone
+
+    run_alone(JOB)

@@ -1,0 +1,95 @@
+"""Settings and outputs of the jobs that draw subsets by class."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+from pydantic import Field
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import IntegralType, StringType
+
+from spark_jobs import schemas
+from spark_jobs.class_lists import imagenet1k
+from spark_jobs.errors import InputDataError, MissingColumnError
+from spark_jobs.job import Run
+from spark_jobs.label_file_settings import LabelFileSettings
+from spark_jobs.label_files import write_class_frequencies
+from spark_jobs.schemas import CLASS_IDX, CLASS_NAME, ROWS, WNID
+from spark_jobs.settings import OutputAddress, OutputFile, nearest
+from spark_jobs.subsets.class_list import Class, ClassList, classes_of_column
+from spark_jobs.subsets.relabel import label_column
+from spark_jobs.uid_files import uid_map, write_uids
+
+
+class SubsetSettings(LabelFileSettings):
+    """How classes are named, the seed, and what is written beside the subset."""
+
+    class_column: str = Field(WNID, description="column of classes: of texts or whole numbers")
+    class_names: Literal["imagenet1k"] | None = Field(
+        None,
+        description="imagenet1k: the column holds wnids or indices of ImageNet's 1,000 classes, "
+        "which then count without rows too; null: the classes are those that the column holds",
+    )
+    seed: int = Field(0, description="of the draws; the same seed draws the same rows again")
+    decisions: bool = Field(
+        False, description="add a row per input row to decisions in the workspace"
+    )
+    counts: OutputAddress | None = Field(
+        None, description="rows of each class: wanted, available, taken, missing"
+    )
+    uids: OutputFile | None = Field(
+        None, description="file of the sorted uids in DataComp's form (npy, u8,u8)"
+    )
+
+    def check_columns(self, rows: DataFrame, address: str, columns: Iterable[str]) -> None:
+        """Raise MissingColumnError or InputDataError where a column cannot serve."""
+        for column in columns:
+            if column not in rows.columns:
+                raise MissingColumnError(
+                    f"table {address} has no column {column!r}{nearest(column, rows.columns)}; "
+                    f"it has {', '.join(rows.columns)}"
+                )
+        kind = rows.schema[self.class_column].dataType
+        if not isinstance(kind, StringType | IntegralType):
+            raise InputDataError(
+                f"table {address}: column {self.class_column!r} is {kind.simpleString()}, expected "
+                "texts or whole numbers for classes"
+            )
+
+    def class_list(self, rows: DataFrame, held: Iterable[Class], address: str) -> ClassList:
+        """The list that `class_names` tells, or the classes that are held.
+
+        Raises InputDataError where one is held that is not in the list.
+        """
+        if self.class_names is None:
+            return classes_of_column(held)
+        kind = rows.schema[self.class_column].dataType
+        listed = imagenet1k(by_index=isinstance(kind, IntegralType))
+        unknown = sorted(set(held) - set(listed))
+        if unknown:
+            known = [str(value) for value in listed]
+            raise InputDataError(
+                f"table {address}: column {self.class_column!r} holds {unknown[0]!r}, which is "
+                f"no class of {self.class_names}{nearest(str(unknown[0]), known)}; leave out "
+                "--class-names to take the classes as they are"
+            )
+        return listed
+
+    def write_files(
+        self, run: Run, stored: DataFrame, frequencies: Sequence[dict[str, Any]]
+    ) -> None:
+        """The table of counts and the files, as far as they are asked for."""
+        if self.counts is not None:
+            columns = schemas.CLASS_FREQUENCIES
+            told = [tuple(row[name] for name in columns.names) for row in frequencies]
+            run.write(run.spark.createDataFrame(told, columns).coalesce(1), self.counts)
+        if self.frequencies is not None:
+            named = [(row[CLASS_NAME], row[ROWS]) for row in frequencies]
+            write_class_frequencies(named, self.frequencies)
+        label = label_column(self.class_column)
+        self.write_tsv(stored.withColumn(CLASS_IDX, F.col(label)))
+        if self.uids is not None:
+            write_uids(stored, self.uids)
+            hashed = uid_map(stored)
+            if hashed is not None:
+                run.write(hashed, f"parquet:{self.uids.removesuffix('.npy')}_map.parquet")

@@ -1,0 +1,1 @@
+"""Subsets by class: how many rows of each, and which."""
