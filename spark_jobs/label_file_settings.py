@@ -1,5 +1,6 @@
 """Settings of the published files that a job of labelled captions can write beside its table."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -30,13 +31,13 @@ class LabelFileSettings(Settings):
         "filepath, or the uid",
     )
 
-    def write_tsv(self, labelled: DataFrame) -> None:
-        """Write the TSV of rows with class_idx, where it is asked for."""
+    def write_tsv(self, labelled: DataFrame, order: Sequence[str] | None = None) -> None:
+        """Write the TSV of rows with class_idx, where it is asked for, by tsv_order or `order`."""
         if self.tsv is not None:
             write_label_tsv(
                 labelled,
                 self.tsv,
                 filepath=self.filepath,
                 columns=self.tsv_columns,
-                order=self.tsv_order,
+                order=order or self.tsv_order,
             )

@@ -70,6 +70,7 @@ TAKEN = "taken"
 SHORT = "short"
 TAKEN_FROM = "taken_from"
 LABEL_ORI = "label_ori"
+IC_INDEX = "ic_index"
 
 T = "t"
 EXPECTED_ROWS = "expected_rows"

@@ -40,10 +40,10 @@ class Role:
 InputAddress = Annotated[str, AfterValidator(absolute_address), Role("input")]
 OutputAddress = Annotated[str, AfterValidator(absolute_address), Role("output")]
 OutputFile = Annotated[str, AfterValidator(absolute_file), Role("file")]
+_one_is_a_list = BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
 # A list of which one item may stand alone.
-OneOrMore = Annotated[
-    list[str], Field(min_length=1), BeforeValidator(lambda v: [v] if isinstance(v, str) else v)
-]
+OneOrMore = Annotated[list[str], Field(min_length=1), _one_is_a_list]
+InputAddresses = Annotated[list[InputAddress], Field(min_length=1), _one_is_a_list, Role("input")]
 Workspace = Annotated[str, AfterValidator(parse_parent), Role("workspace")]
 
 
@@ -70,9 +70,18 @@ class Settings(BaseModel):
         return self
 
     def addresses(self, role: RoleName) -> dict[str, str]:
-        """Setting -> address of every filled setting with this role, in the order of the fields."""
-        found = {name: getattr(self, name) for name in self.names(role)}
-        return {name: address for name, address in found.items() if address is not None}
+        """Setting -> address of every filled setting with this role, in the order of the fields.
+
+        Those of a list are numbered: `sources.0`.
+        """
+        found: dict[str, str] = {}
+        for name in self.names(role):
+            value = getattr(self, name)
+            if isinstance(value, list):
+                found |= {f"{name}.{number}": address for number, address in enumerate(value)}
+            elif value is not None:
+                found[name] = value
+        return found
 
     @classmethod
     def names(cls, role: RoleName) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from spark_jobs.errors import MissingColumnError, SettingsError
+from spark_jobs.record_texts import TEXTS, Text
 from spark_jobs.schemas import (
     CAPTION,
     CAPTION_COLUMNS,
@@ -33,13 +34,14 @@ class Preset:
 
     `columns` maps our names to the input's, in order of preference, matched in any case. `header`
     names the columns of files that have no header of their own, `items` what the items of JSON
-    files are beside objects and captions.
+    files are beside objects and captions. `texts`: columns of which the caption is joined.
     """
 
     format: InputFormat
     columns: Mapping[str, tuple[str, ...]]
     header: tuple[str, ...] = ()
     items: ItemForm = "plain"
+    texts: tuple[Text, ...] = ()
 
 
 _LAION = {
@@ -81,6 +83,8 @@ PRESETS: dict[str, Preset] = {
         | {name: (name,) for name in (URL, CAPTION, CAPTION_ID, CAPTION_SOURCE, ENTRY_IDS)},
         items="records",
     ),
+    # Its file names are the ids by which other data refer to its records.
+    "imagenet_captions": Preset("json", {UID: ("filename",), CAPTION: (CAPTION,)}, texts=TEXTS),
     "lines": Preset("lines", {CAPTION: (CAPTION,)}),
 }
 

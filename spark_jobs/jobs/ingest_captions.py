@@ -12,6 +12,7 @@ from spark_jobs.decisions import decisions
 from spark_jobs.errors import CurationError, InputDataError
 from spark_jobs.ingest.normalise import accepted, caption_rows, rejected, repeated_keys
 from spark_jobs.ingest.presets import PRESETS, InputFormat, Preset, column_map
+from spark_jobs.ingest.records import with_caption
 from spark_jobs.input_files import Source, input_format, read_source
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.schemas import REASON
@@ -63,6 +64,8 @@ def run(run: Run, settings: IngestCaptions) -> Counts:
     """Rows in are always rows out plus rejected; a run that cannot show it fails."""
     preset = PRESETS[settings.preset] if settings.preset else None
     source = _read_input(run, settings, preset)
+    if preset is not None and preset.texts:
+        source = Source(with_caption(source.rows, preset.texts), source.counted)
     mapping = column_map(preset, settings.columns, source.columns)
     rows = caption_rows(
         source.rows,

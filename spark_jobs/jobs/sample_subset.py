@@ -19,7 +19,7 @@ from spark_jobs.subsets.class_list import Class, ClassList, UnknownClassError
 from spark_jobs.subsets.draw import class_table, count_classes
 from spark_jobs.subsets.frequencies import frequency_rows
 from spark_jobs.subsets.relabel import relabelled, with_labels
-from spark_jobs.subsets.sample import RESTORED, Sample, Sampling, sample
+from spark_jobs.subsets.sample import RESTORED, Sampling, refuse_repeated_keys, sample
 from spark_jobs.tables import read_text
 
 _IMAGENET100 = "imagenet100"
@@ -123,7 +123,7 @@ def run(run: Run, settings: SampleSubset) -> Counts:
         else with_labels(drawn.subset, column, classes)
     )
     n_rows = run.write(subset, settings.output)
-    _refuse_repeated_keys(n_rows, drawn, settings)
+    refuse_repeated_keys(n_rows, sum(drawn.kept.values()))
     stored = run.read(settings.output, subset.schema)
     frequencies = frequency_rows(kept_classes, None, [drawn.available], [drawn.kept])
     settings.write_files(run, stored, frequencies)
@@ -180,15 +180,6 @@ def _sampling(settings: SampleSubset) -> Sampling:
         keeps_every_class=settings.keep_every_class,
         restore_by=settings.restore_by,
     )
-
-
-def _refuse_repeated_keys(n_rows: int, drawn: Sample, settings: SampleSubset) -> None:
-    expected = sum(drawn.kept.values())
-    if n_rows != expected:
-        raise InputDataError(
-            f"table {settings.input}: {n_rows:,} rows came where {expected:,} were meant, since "
-            "some uid is there twice in a class; dedup it first"
-        )
 
 
 def _decide(run: Run, rows: DataFrame) -> None:

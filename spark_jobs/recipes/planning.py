@@ -152,6 +152,8 @@ def _placed(draft: _Draft, model: type[Settings], key: str, value: Any, tables: 
     """A bare word as the address of a table of the recipe, or of a file beside the tables."""
     roles: tuple[RoleName, ...] = ("input", "output", "file")
     role = next((role for role in roles if key in model.names(role)), None)
+    if role == "input" and isinstance(value, list):
+        return [_placed(draft, model, key, item, tables) for item in value]
     pattern = _FILE_NAME if role == "file" else _TABLE_NAME
     if role is None or not isinstance(value, str) or not pattern.fullmatch(value):
         return value

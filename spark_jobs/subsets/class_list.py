@@ -1,9 +1,11 @@
 """A list of classes: how a table's column names them, and how people do."""
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
+
+from spark_jobs.settings import nearest
 
 Class: TypeAlias = str | int
 
@@ -42,18 +44,21 @@ class ClassList:
 
         Raises UnknownClassError with the nearest known name.
         """
-        by_name = {str(alias): value for alias, value in self.aliases.items()}
-        by_name |= {name: value for value, name in self.names.items()}
-        by_name |= {str(value): value for value in self.values}
-        found = {self._find(str(name), by_name) for name in given}
+        found = {self.value_of(name) for name in given}
         return [value for value in self.values if value in found]
 
-    def _find(self, name: str, by_name: Mapping[str, Class]) -> Class:
-        if name in by_name:
-            return by_name[name]
-        near = difflib.get_close_matches(name, by_name, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise UnknownClassError(f"there is no class {name!r}{hint}")
+    def value_of(self, given: Class) -> Class:
+        """The value of one class; UnknownClassError as for `find`."""
+        name = str(given)
+        if name in self._by_name:
+            return self._by_name[name]
+        raise UnknownClassError(f"there is no class {name!r}{nearest(name, self._by_name)}")
+
+    @cached_property
+    def _by_name(self) -> dict[str, Class]:
+        """A value goes before a name, and that before an alias."""
+        by_name = {name: value for value, name in self.names.items()}
+        return dict(self.aliases) | by_name | {str(value): value for value in self.values}
 
 
 def classes_of_column(values: Iterable[Class]) -> ClassList:

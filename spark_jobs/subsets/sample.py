@@ -127,6 +127,15 @@ def sample(rows: DataFrame, classes: ClassList, sampling: Sampling) -> Sample:
     return Sample(decided, available, {**kept, **dict.fromkeys(back, 1)}, len(back))
 
 
+def refuse_repeated_keys(n_rows: int, expected: int) -> None:
+    """Raise InputDataError where a draw gave more rows than it was to give."""
+    if n_rows != expected:
+        raise InputDataError(
+            f"{n_rows:,} rows were drawn where {expected:,} were meant, since some uid is there "
+            "twice in a class: dedup the input first"
+        )
+
+
 def _of_classes(rows: DataFrame, column: str, classes: ClassList) -> DataFrame:
     listed = class_table(rows, column, dict.fromkeys(classes, ()), [])
     return rows.join(F.broadcast(listed), on=column, how="left_semi")
@@ -188,6 +197,7 @@ def _drawn_of_all(
     [place] = places(everything, _ALL, {"": n}, {"": total}, seed=seed).values()
     found = count_classes(_before(rows, place, seed), column)
     drawn = {key: found.get(key, 0) for key in counts}
+    refuse_repeated_keys(sum(drawn.values()), n)
     emptied = [key for key in counts if key in must_stay and not drawn[key]]
     kept = without_surplus(drawn, len(emptied)) if sampling.n is not None else drawn
     cut = {key: kept[key] for key in kept if kept[key] < drawn[key]}

@@ -1,0 +1,184 @@
+"""match-frequencies: as many rows of each class as another data set has, or as a shape wants."""
+
+from collections.abc import Mapping
+from functools import reduce
+from typing import Self
+
+from pydantic import Field, PositiveInt, model_validator
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from spark_jobs import schemas
+from spark_jobs.addresses import parse_address
+from spark_jobs.columns import keys
+from spark_jobs.decisions import decisions
+from spark_jobs.errors import InputDataError
+from spark_jobs.job import Counts, Job, Run
+from spark_jobs.schemas import CAPTION, CLASS_NAME, ROWS, SHORT, TAKEN, TAKEN_FROM, TARGET, UID
+from spark_jobs.settings import InputAddress, InputAddresses, OutputAddress
+from spark_jobs.subset_settings import SubsetSettings
+from spark_jobs.subsets.class_list import Class, ClassList
+from spark_jobs.subsets.draw import count_classes
+from spark_jobs.subsets.frequencies import frequency_rows
+from spark_jobs.subsets.match import match_frequencies
+from spark_jobs.subsets.relabel import with_labels
+from spark_jobs.subsets.shapes import Shape, as_large_as_possible, at_n_rows, shape_weights
+from spark_jobs.tables import read_table
+from spark_jobs.target_reading import read_targets
+
+_SHOWN = 5
+
+
+class MatchFrequencies(SubsetSettings):
+    """Settings of match-frequencies."""
+
+    one_of = ("target_counts", "shape")
+
+    sources: InputAddresses = Field(
+        description="tables of labelled captions, in order of preference; no uid is taken twice"
+    )
+    target_counts: InputAddress | None = Field(
+        None,
+        description="how many rows of each class: a class-frequency file (.txt), a table of "
+        "counts, or another labelled data set, whose rows are counted",
+    )
+    target_column: str | None = Field(
+        None, description="its column of counts; default: rows, caption_count or count, if there"
+    )
+    shape: Shape | None = Field(
+        None, description="in place of target_counts, the most frequent class being the head"
+    )
+    exponent: float = Field(
+        1.0,
+        ge=0,
+        description="zipf: rank ** -exponent; exponential: exp(exponent) times as many rows in the "
+        "head as in the tail",
+    )
+    rows: PositiveInt | None = Field(
+        None,
+        description="the same shape at so many rows; default: the target's own, or of a shape as "
+        "many as leave no class short",
+    )
+    captions: InputAddress | None = Field(
+        None, description="table of captions, for sources that hold uid and class alone"
+    )
+    output: OutputAddress = Field(description="the rows taken, with taken_from")
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [source_name(address) for address in self.sources]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"sources: two are called {twice[0]!r}")
+        return self
+
+
+def source_name(address: str) -> str:
+    """What taken_from says of rows of this source: the table's own name."""
+    return parse_address(address).location.rstrip("/").split("/")[-1].removesuffix(".parquet")
+
+
+def run(run: Run, settings: MatchFrequencies) -> Counts:
+    """Read the sources and the target, take from each what is missing, and write it."""
+    sources = {source_name(a): _source(run, a, settings) for a in settings.sources}
+    by = [keys(rows) for rows in sources.values()]
+    if any(key != by[0] for key in by):
+        raise InputDataError("sources: some have a caption_id and some have not")
+    column = settings.class_column
+    every = [count_classes(rows, column) for rows in sources.values()]
+    if not any(every):
+        raise InputDataError(f"no row of {', '.join(settings.sources)} has a class in {column!r}")
+    first, held = next(iter(sources.values())), {key for counts in every for key in counts}
+    classes = settings.class_list(first, held, settings.sources[0])
+    target = _target(run, settings, classes, sources)
+    taken = match_frequencies(sources, column, target, seed=settings.seed)
+    rows = with_labels(taken.rows, column, classes)
+    n_rows = run.write(rows, settings.output)
+    frequencies = frequency_rows(classes, target, taken.available, taken.taken)
+    if n_rows != sum(row[ROWS] for row in frequencies):
+        raise InputDataError(f"{n_rows:,} rows came: the sources changed meanwhile, run again")
+    settings.write_files(run, run.read(settings.output, rows.schema), frequencies)
+    if settings.decisions:
+        run.decide(_decisions(run, sources, settings))
+    short = [row[SHORT] for row in frequencies]
+    counts = {"target": sum(target.values()), "rows": n_rows, "short": sum(short)}
+    counts["classes_short"] = sum(n > 0 for n in short)
+    of = [sum(got.values()) for got in taken.taken]
+    return counts | {f"from_{name}": n for name, n in zip(sources, of, strict=True)}
+
+
+def _source(run: Run, address: str, settings: MatchFrequencies) -> DataFrame:
+    rows = run.read(address, StructType([schemas.CAPTIONS[UID]]))
+    settings.check_columns(rows, address, [settings.class_column])
+    if CAPTION in rows.columns or settings.captions is None:
+        return rows
+    captions = run.read(settings.captions, schemas.CAPTIONS)
+    others = [name for name in captions.columns if name not in rows.columns]
+    return rows.join(captions.select(*keys(captions), *others), on=keys(captions))
+
+
+def _target(
+    run: Run, settings: MatchFrequencies, classes: ClassList, sources: Mapping[str, DataFrame]
+) -> dict[Class, int]:
+    """Rows wanted of each class."""
+    if settings.target_counts is not None:
+        target = read_targets(
+            run, settings.target_counts, settings.class_column, settings.target_column, classes
+        )
+        return target if settings.rows is None else at_n_rows(target, settings.rows)
+    assert settings.shape is not None  # one of the two is given
+    available = _available(sources, settings.class_column)
+    in_order = {key: available.get(key, 0) for key in classes}
+    weights = shape_weights(settings.shape, in_order, settings.exponent)
+    if settings.rows is not None:
+        return at_n_rows(weights, settings.rows)
+    return as_large_as_possible(weights, in_order)
+
+
+def _available(sources: Mapping[str, DataFrame], column: str) -> dict[Class, int]:
+    """Rows of each class in all sources, those that several have counted once."""
+    tables = [rows.select(*keys(rows), column) for rows in sources.values()]
+    if len(tables) == 1:
+        return count_classes(tables[0], column)
+    return count_classes(reduce(DataFrame.unionAll, tables).distinct(), column)
+
+
+def _decisions(run: Run, sources: Mapping[str, DataFrame], settings: MatchFrequencies) -> DataFrame:
+    stored = read_table(run.spark, settings.output, schemas.EMPTY)
+    parts = []
+    for name, source in sources.items():
+        by = [*keys(source), settings.class_column]
+        taken = stored.where(F.col(TAKEN_FROM) == name).select(*by, F.lit(True).alias("_taken"))
+        told = source.select(*by).join(taken, on=by, how="left")
+        is_taken = F.coalesce(F.col("_taken"), F.lit(False))
+        rule = F.when(is_taken, f"taken_from_{name}").otherwise(f"left_in_{name}")
+        parts.append(decisions(told, kept=is_taken, rule=rule))
+    return reduce(DataFrame.unionAll, parts)
+
+
+def closing(spark: SparkSession, settings: MatchFrequencies, counts: Counts) -> list[str]:
+    """The classes that lack most."""
+    if settings.counts is None or not counts["short"]:
+        return []
+    rows = read_table(spark, settings.counts, schemas.CLASS_FREQUENCIES).where(F.col(SHORT) > 0)
+    most = rows.orderBy(F.desc(SHORT), CLASS_NAME).limit(_SHOWN).collect()
+    lines = [f"  {counts['classes_short']:,} classes are short of {counts['short']:,} rows:"]
+    for row in most:
+        got = " + ".join(f"{n:,}" for n in row[TAKEN])
+        lines.append(f"  {row[CLASS_NAME]:<34}{got} of {row[TARGET]:,}")
+    return lines
+
+
+JOB = Job(
+    "match-frequencies",
+    "Take as many rows of each class as another data set has, or as a shape wants.",
+    MatchFrequencies,
+    run,
+    closing=closing,
+)
+
+if __name__ == "__main__":
+    from spark_jobs.cli import run_alone
+
+    run_alone(JOB)

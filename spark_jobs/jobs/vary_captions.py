@@ -1,0 +1,99 @@
+"""vary-captions: captions of ImageNet-Captions records from title, tags, description and class."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, StringType, StructField, StructType
+
+from spark_jobs import schemas
+from spark_jobs.class_lists import imagenet_class_names
+from spark_jobs.columns import keys, uniform
+from spark_jobs.concepts.synsets import imagenet_synsets
+from spark_jobs.imagenet_prompts import imagenet_templates
+from spark_jobs.job import Counts, Job, Run
+from spark_jobs.label_file_settings import LabelFileSettings
+from spark_jobs.label_files import write_class_frequencies
+from spark_jobs.record_texts import DESCRIPTION, TAGS, TEXTS, TITLE, Text
+from spark_jobs.schemas import CLASS_IDX, UID, WNID
+from spark_jobs.settings import InputAddress, OutputAddress
+from spark_jobs.subsets.draw import count_classes
+from spark_jobs.subsets.vary import NamedClass, Template, templates_of, vary
+
+_KINDS = {TITLE: StringType(), TAGS: ArrayType(StringType()), DESCRIPTION: StringType()}
+_ORDER = "_order"
+
+
+class VaryCaptions(LabelFileSettings):
+    """Settings of vary-captions."""
+
+    imagenet_captions: InputAddress = Field(
+        description="table of ingest-captions --preset imagenet_captions: uid, wnid and the texts"
+    )
+    texts: list[Text] = Field(
+        [*TEXTS], description="of which texts the caption is made, a space between; [] for none"
+    )
+    append_class_name: bool = Field(False, description="put the class's name in front")
+    template: Template = Field(
+        "cname",
+        description="how: cname {}, a+cname a {}, photo a photo of a {}, openai80 one of OpenAI's "
+        "80 templates for each record",
+    )
+    use_synset: bool = Field(
+        False, description="in place of the class's name one of its lemmas for each record"
+    )
+    seed: int = Field(0, description="of the draws of templates and lemmas, and of shuffle")
+    shuffle: bool = Field(False, description="order the tsv by a draw, not by tsv_order")
+    output: OutputAddress = Field(
+        description="the records whose caption is not blank, with caption and class_idx"
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.texts and not self.append_class_name:
+            raise ValueError("give texts, append_class_name, or both")
+        return self
+
+
+def run(run: Run, settings: VaryCaptions) -> Counts:
+    """Make the captions, then write the files of what is stored."""
+    needed = [StructField(text, _KINDS[text]) for text in settings.texts]
+    names = [StructField(name, StringType()) for name in (UID, WNID)]
+    records = run.read(settings.imagenet_captions, StructType([*names, *needed]))
+    front = None
+    if settings.append_class_name:
+        front = templates_of(settings.template, imagenet_templates())
+    name_of = imagenet_class_names()
+    classes = [
+        NamedClass(s.wnid, k, s.lemmas if settings.use_synset else [name_of[s.wnid]])
+        for k, s in enumerate(imagenet_synsets("imagenet1k"))
+    ]
+    varied = vary(records, classes, settings.texts, front=front, seed=settings.seed)
+    rows = run.write(varied, settings.output)
+    stored = run.read(settings.output, schemas.CAPTIONS)
+    if settings.frequencies is not None:
+        counts = count_classes(stored, CLASS_IDX)
+        named = [(name_of[c.wnid], counts.get(c.class_idx, 0)) for c in classes]
+        write_class_frequencies(named, settings.frequencies)
+    if settings.shuffle:
+        draw = uniform(*keys(stored), seed=settings.seed)
+        settings.write_tsv(stored.withColumn(_ORDER, draw), order=[_ORDER])
+    else:
+        settings.write_tsv(stored)
+    rows_in = records.count()
+    known = records.where(F.col(WNID).isin([c.wnid for c in classes])).count()
+    told = {"rows_in": rows_in, "kept": rows, "unknown_class": rows_in - known}
+    return told | {"blank": known - rows}
+
+
+JOB = Job(
+    "vary-captions",
+    "Make captions of ImageNet-Captions records from texts and class names (clip-beyond-tail).",
+    VaryCaptions,
+    run,
+)
+
+if __name__ == "__main__":
+    from spark_jobs.cli import run_alone
+
+    run_alone(JOB)

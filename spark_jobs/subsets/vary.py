@@ -1,0 +1,65 @@
+"""The caption variants of clip-beyond-tail: which texts, and what goes in front of them."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from spark_jobs.columns import keys, uniform
+from spark_jobs.record_texts import Text, joined_texts, on_one_line
+from spark_jobs.schemas import CAPTION, CLASS_IDX, WNID
+
+Template = Literal["cname", "a+cname", "photo", "openai80"]
+_TEMPLATES: dict[Template, str] = {"cname": "{}", "a+cname": "a {}", "photo": "a photo of a {}"}
+
+_SECOND = 1 << 32  # added to the seed, so that template and lemma are drawn apart
+_NAMES = "_names"
+
+
+@dataclass(frozen=True)
+class NamedClass:
+    """A class with the names by which captions may call it."""
+
+    wnid: str
+    class_idx: int
+    names: Sequence[str]
+
+
+def vary(
+    records: DataFrame,
+    classes: Sequence[NamedClass],
+    texts: Collection[Text],
+    *,
+    front: Sequence[str] | None,
+    seed: int,
+) -> DataFrame:
+    """The records of these classes with class_idx and a caption of the texts.
+
+    front: templates with `{}` for one of the class's names, of which each record draws one, to go
+    before the texts; None for the texts alone. A record whose caption is blank is left out.
+    """
+    known = [(c.wnid, c.class_idx, list(c.names)) for c in classes]
+    schema = f"{WNID} string, {CLASS_IDX} int, {_NAMES} array<string>"
+    table = records.sparkSession.createDataFrame(known, schema)
+    joined = records.drop(CLASS_IDX).join(F.broadcast(table), on=WNID)
+    text = joined_texts(texts)
+    if front is not None:
+        by = keys(records)
+        template = _drawn(F.array(*map(F.lit, front)), uniform(*by, seed=seed))
+        name = _drawn(F.col(_NAMES), uniform(*by, seed=seed + _SECOND))
+        text = F.concat(F.replace(template, F.lit("{}"), name), F.lit(" "), text)
+    varied = joined.withColumn(CAPTION, on_one_line(text)).drop(_NAMES)
+    is_blank = F.replace(CAPTION, F.lit(" "), F.lit("")) == ""
+    names = [name for name in records.columns if name != CLASS_IDX]
+    return varied.where(~is_blank).select(*names, CLASS_IDX)
+
+
+def templates_of(template: Template, openai80: Sequence[str]) -> Sequence[str]:
+    """The templates of a mode: one, or OpenAI's 80."""
+    return openai80 if template == "openai80" else [_TEMPLATES[template]]
+
+
+def _drawn(items: Column, draw: Column) -> Column:
+    return F.element_at(items, (F.floor(draw * F.size(items)) + 1).cast("int"))

@@ -1,0 +1,222 @@
+"""sample-subset: published files, labels, lists of uids, and what cannot be drawn."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+SIMILARITY = "text_to_name_def_wnid_similarity"
+
+
+def read(spark: SparkSession, path: Path) -> DataFrame:
+    return spark.read.format("delta").load(str(path))
+
+
+@pytest.fixture
+def laionet(cases: Path, tmp_path: Path) -> Path:
+    table = pd.read_parquet(cases / "laionet_filter_subsets" / "subset_input.parquet")
+    table = table.rename(columns={"TEXT": "caption"}).assign(uid=table["row_id"].astype(str))
+    table.to_parquet(tmp_path / "laionet.parquet")
+    return tmp_path / "laionet.parquet"
+
+
+def test_published_files_byte_for_byte(
+    captionlake, spark: SparkSession, cases: Path, laionet: Path, tmp_path: Path
+) -> None:
+    outcome = captionlake(
+        *("sample-subset", "--input", laionet, "--output", tmp_path / "out"),
+        *("--threshold", 0.82, "--column", SIMILARITY, "--restore-by", "row_id"),
+        *("--class-names", "imagenet1k", "--frequencies", tmp_path / "frequencies.txt"),
+        *("--tsv", tmp_path / "out.tsv", "--tsv-order", "[row_id]"),
+        *("--filepath", "../datasets/laionet/{wnid}/{uid}.jpg"),
+        *("--counts", tmp_path / "counts", "--decisions", "--uids", tmp_path / "uids.npy"),
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    counts = {"rows_in": 596, "kept": 224, "dropped": 372, "restored": 9, "classes": 40}
+    assert outcome.summary["counts"] == counts
+    published = cases / "laionet_filter_subsets"
+    tsv, frequencies = "expected_file_thresh0.82.tsv", "expected_frequency_thresh0.82.txt"
+    assert (tmp_path / "out.tsv").read_bytes() == (published / tsv).read_bytes()
+    assert (tmp_path / "frequencies.txt").read_bytes() == (published / frequencies).read_bytes()
+    told = read(spark, tmp_path / "decisions").groupBy("kept", "rule").count().collect()
+    assert {tuple(row) for row in told} == {
+        (True, "drawn", 215), (True, "restored", 9), (False, "threshold", 372),
+    }  # fmt: skip
+    rows = read(spark, tmp_path / "counts").collect()
+    assert len(rows) == 1000
+    assert sum(row.rows for row in rows) == 224
+    assert sum(row.available[0] for row in rows) == 596
+    check_uids(spark, tmp_path, read(spark, tmp_path / "out"))
+
+
+def check_uids(spark: SparkSession, folder: Path, rows: DataFrame) -> None:
+    """The ids are row numbers, so the file holds their MD5, and a map tells which is whose."""
+    array = np.load(folder / "uids.npy")
+    assert array.dtype == np.dtype("u8,u8")
+    assert (np.sort(array) == array).all()
+    known = spark.read.parquet(str(folder / "uids_map.parquet")).collect()
+    assert {row.uid for row in known} == {row.uid for row in rows.collect()}
+    halves = {(int(row.uid_hashed[:16], 16), int(row.uid_hashed[16:], 16)) for row in known}
+    assert {(int(high), int(low)) for high, low in array} == halves
+    assert len(array) == len(halves) == 224
+
+
+@pytest.fixture
+def incaps(cases: Path, tmp_path: Path) -> Path:
+    table = pd.read_parquet(cases / "incaps_subsets" / "input.parquet")
+    table.assign(uid=table["filepath"]).to_parquet(tmp_path / "incaps.parquet")
+    return tmp_path / "incaps.parquet"
+
+
+@pytest.mark.slow
+def test_imagenet100_as_published(
+    captionlake, spark: SparkSession, cases: Path, incaps: Path, tmp_path: Path
+) -> None:
+    command = [
+        *("sample-subset", "--input", incaps, "--output", tmp_path / "out"),
+        *("--class-column", "label", "--class-names", "imagenet1k"),
+        *("--frequencies", tmp_path / "frequencies.txt"),
+    ]
+    outcome = captionlake(*command, "--classes", "imagenet100")
+    assert outcome.exit_code == 0, outcome.stderr
+    expected = pd.read_parquet(cases / "incaps_subsets" / "expected_class_subsets.parquet")
+    expected = expected[expected["run"] == 0]
+    rows = read(spark, tmp_path / "out").toPandas()
+    columns = ["filepath", "label", "label_ori", "caption"]
+    assert sorted(map(tuple, rows[columns].to_numpy().tolist())) == sorted(
+        map(tuple, expected[columns].to_numpy().tolist())
+    )
+    lines = (tmp_path / "frequencies.txt").read_text().splitlines()
+    assert len(lines) == 100
+    assert sum(int(line.split("\t")[1]) for line in lines) == len(expected) == 234
+    runs = json.loads((cases / "incaps_subsets" / "expected_runs.json").read_text())
+    listed = "\n".join(str(k) for k in runs[1]["kept_classes_sorted"])
+    (tmp_path / "classes.txt").write_text(listed)
+    outcome = captionlake(*command, "--classes", tmp_path / "classes.txt", "--n", 5)
+    assert outcome.exit_code == 0, outcome.stderr
+    rows = read(spark, tmp_path / "out").toPandas()
+    assert len(rows) == 5
+    assert set(zip(rows["label"], rows["label_ori"], strict=True)) == {(0, 521), (1, 737)}
+
+
+@pytest.mark.slow
+def test_random_classes(captionlake, spark, cases: Path, incaps: Path, tmp_path: Path) -> None:
+    table = pd.read_parquet(incaps)
+    chosen = {}
+    for k, seed in ((2, 0), (100, 0), (100, 1), (1000, 0)):
+        outcome = captionlake(
+            *("sample-subset", "--input", incaps, "--output", tmp_path / "out"),
+            *("--class-column", "label", "--class-names", "imagenet1k", "--seed", seed),
+            *("--random-classes", k, "--frequencies", tmp_path / "frequencies.txt"),
+        )
+        assert outcome.exit_code == 0, outcome.stderr
+        rows = read(spark, tmp_path / "out").toPandas()
+        lines = (tmp_path / "frequencies.txt").read_text().splitlines()
+        assert len(lines) == k
+        assert sum(int(line.split("\t")[1]) for line in lines) == len(rows)
+        of = dict(zip(rows["label"], rows["label_ori"], strict=True))
+        assert all(0 <= label < k for label in of)
+        assert sorted(of.values()) == [of[label] for label in sorted(of)]
+        kept = table[table["label"].isin(of.values())]
+        assert sorted(rows["uid"]) == sorted(kept["uid"])
+        chosen[k, seed] = set(of.values())
+    assert chosen[100, 0] != chosen[100, 1]
+    assert len(chosen[1000, 0]) == 804
+
+
+def test_by_any_column_of_texts(captionlake, spark: SparkSession, tmp_path: Path) -> None:
+    """Balanced to four of each language; labels are the languages' places in the alphabet."""
+    langs = ["de"] * 9 + ["en"] * 30 + ["fr"] * 3 + [None] * 4
+    table = {"uid": [f"{k:032x}" for k in range(46)], "caption": "x", "lang": langs}
+    pd.DataFrame(table).to_parquet(tmp_path / "in.parquet")
+    outcome = captionlake(
+        *("sample-subset", "--input", tmp_path / "in.parquet", "--output", tmp_path / "out"),
+        *("--class-column", "lang", "--max-per-class", 4, "--min-per-class", 4),
+        *("--uids", tmp_path / "uids.npy"),
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    rows = read(spark, tmp_path / "out").toPandas()
+    assert rows.groupby("lang")["class_idx"].agg(["count", "max"]).to_numpy().tolist() == [
+        [4, 0],
+        [4, 1],
+    ]
+    array = np.load(tmp_path / "uids.npy")
+    assert [f"{high:016x}{low:016x}" for high, low in array] == sorted(rows["uid"])
+    assert not (tmp_path / "uids_map.parquet").exists()
+
+
+class TestBadInput:
+    @pytest.fixture
+    def command(self, tmp_path: Path) -> list[object]:
+        wnids = ["n01440764"] * 6 + ["n01443537"] * 3 + ["n02007558"]
+        table = {"uid": [f"u{k}" for k in range(10)], "caption": "x", "wnid": wnids}
+        pd.DataFrame(table).to_parquet(tmp_path / "in.parquet")
+        return [
+            *("sample-subset", "--input", tmp_path / "in.parquet", "--output", tmp_path / "out")
+        ]
+
+    @pytest.mark.parametrize(
+        ("said", "message"),
+        [
+            ([], "nothing tells what to keep"),
+            (["--threshold", 0.5], "threshold and column go together"),
+            (["--n", 3, "--fraction", 0.5], "give n or fraction, not both"),
+            (["--fraction", 1.5], "fraction"),
+            (["--n", -1], "n"),
+            (["--stratified", "--max-per-class", 3], "stratified needs n or fraction"),
+            (["--classes", "[1]", "--random-classes", 2], "give classes or random_classes"),
+        ],
+    )
+    def test_settings(self, captionlake, command, said, message: str) -> None:
+        outcome = captionlake(*command, *said)
+        assert outcome.exit_code == 2
+        assert message in outcome.error
+
+    @pytest.mark.parametrize(
+        ("said", "message"),
+        [
+            (["--n", 11], "n = 11, but there are only 10 rows to draw from"),
+            (["--n", 2], "n = 2 is less than the 3 classes that have rows"),
+            (["--classes", "[n01440763]"], "no class 'n01440763', did you mean 'n01440764'?"),
+            (["--random-classes", 4], "random_classes = 4, but there are only 3 classes"),
+            (["--n", 5, "--class-column", "wind"], "no column 'wind', did you mean 'wnid'?"),
+            (
+                ["--n", 5, "--class-names", "imagenet1k", "--class-column", "caption"],
+                "column 'caption' holds 'x', which is no class of imagenet1k",
+            ),
+            (
+                ["--class-names", "imagenet1k", "--classes", "[gold fish]"],
+                "no class 'gold fish', did you mean 'goldfish'?",
+            ),
+        ],
+    )
+    def test_rows(self, captionlake, command, said, message: str) -> None:
+        outcome = captionlake(*command, *said)
+        assert outcome.exit_code == 3
+        assert message in outcome.error
+
+    def test_a_uid_twice_in_a_class(self, captionlake, tmp_path: Path) -> None:
+        table = pd.DataFrame({"uid": ["a", "a", "b"], "caption": "x", "wnid": "n"})
+        table.to_parquet(tmp_path / "in.parquet")
+        command = ["sample-subset", "--output", tmp_path / "out", "--input"]
+        outcomes = [captionlake(*command, tmp_path / "in.parquet", "--n", n) for n in (1, 2)]
+        failed = [outcome for outcome in outcomes if outcome.exit_code]
+        assert len(failed) == 1  # where the cut falls between the two
+        assert failed[0].exit_code == 3
+        assert "some uid is there twice in a class" in failed[0].error
+
+    def test_no_rows(self, captionlake, tmp_path: Path) -> None:
+        names = ["uid", "caption", "wnid"]
+        table = pa.table({name: pa.array([], pa.string()) for name in names})
+        pq.write_table(table, tmp_path / "in.parquet")
+        outcome = captionlake(
+            *("sample-subset", "--output", tmp_path / "out", "--n", 1),
+            *("--input", tmp_path / "in.parquet"),
+        )
+        assert outcome.exit_code == 3
+        assert "no row has a class in 'wnid'" in outcome.error
