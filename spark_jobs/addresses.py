@@ -70,6 +70,14 @@ def absolute_address(text: str) -> str:
     return f"{address.format}:{address.location}" if address.format else address.location
 
 
+def table_name(address: str) -> str:
+    """The last part of an address: what a table is called."""
+    table = parse_address(address)
+    if not table.is_path:
+        return table.location.rpartition(".")[2]
+    return table.location.rstrip("/").rpartition("/")[2].removesuffix(".parquet")
+
+
 def absolute_file(text: str) -> str:
     """The path of a file, made absolute; a name without a folder lies where one stands."""
     if not text.strip():

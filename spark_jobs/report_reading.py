@@ -9,18 +9,22 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from spark_jobs import schemas
-from spark_jobs.addresses import join_address
+from spark_jobs.addresses import join_address, table_name
 from spark_jobs.balancing.explanation import Explanation, MatchedEntry
 from spark_jobs.balancing.keep import matches_by_uid
 from spark_jobs.columns import uniform
 from spark_jobs.entry_counts_reading import read_entry_counts
 from spark_jobs.report.blocks import Example, visible
 from spark_jobs.report.captions import MOST_MATCHES
+from spark_jobs.report.classes import ClassCount
 from spark_jobs.report.entries import EntryCounts, EntryRow
 from spark_jobs.report.similarities import SimilarityPlan
 from spark_jobs.run_records import RunRecord
 from spark_jobs.schemas import (
+    AVAILABLE,
     CAPTION,
+    CLASS_IDX,
+    CLASS_NAME,
     CLASS_SIMILARITY,
     DRAW,
     ENTRY,
@@ -31,6 +35,8 @@ from spark_jobs.schemas import (
     REASON,
     ROWS,
     RUN_ID,
+    TAKEN,
+    TARGET,
     THRESHOLD,
     UID,
     T,
@@ -169,6 +175,15 @@ def similarity_plan(spark: SparkSession, run: RunRecord, used: float | None) -> 
     bars = histogram(_input(spark, run, "scores"), run.settings["column"])
     kept = telling(rows.toPandas())[[THRESHOLD, ROWS, CLASS_SIMILARITY]]
     return SimilarityPlan(list(kept.itertuples(index=False, name=None)), bars, used)
+
+
+def class_counts(spark: SparkSession, run: RunRecord) -> tuple[list[ClassCount], list[str]]:
+    """(the classes of a subset, the names of its sources), from the table of counts."""
+    rows = read_table(spark, run.outputs["counts"], schemas.CLASS_FREQUENCIES)
+    names = (CLASS_NAME, TARGET, AVAILABLE, TAKEN)
+    told = rows.orderBy(CLASS_IDX).select(*names).collect()
+    sources = run.settings.get("sources") or [run.settings["input"]]
+    return [ClassCount(*row) for row in told], [table_name(address) for address in sources]
 
 
 def _named(rows: DataFrame) -> list[EntryRow]:

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from spark_jobs import schemas
-from spark_jobs.addresses import parse_address
+from spark_jobs.addresses import table_name
 from spark_jobs.columns import keys
 from spark_jobs.decisions import decisions
 from spark_jobs.errors import InputDataError
@@ -67,21 +67,16 @@ class MatchFrequencies(SubsetSettings):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        names = [source_name(address) for address in self.sources]
+        names = [table_name(address) for address in self.sources]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise ValueError(f"sources: two are called {twice[0]!r}")
         return self
 
 
-def source_name(address: str) -> str:
-    """What taken_from says of rows of this source: the table's own name."""
-    return parse_address(address).location.rstrip("/").split("/")[-1].removesuffix(".parquet")
-
-
 def run(run: Run, settings: MatchFrequencies) -> Counts:
     """Read the sources and the target, take from each what is missing, and write it."""
-    sources = {source_name(a): _source(run, a, settings) for a in settings.sources}
+    sources = {table_name(a): _source(run, a, settings) for a in settings.sources}
     by = [keys(rows) for rows in sources.values()]
     if any(key != by[0] for key in by):
         raise InputDataError("sources: some have a caption_id and some have not")
@@ -102,7 +97,9 @@ def run(run: Run, settings: MatchFrequencies) -> Counts:
     if settings.decisions:
         run.decide(_decisions(run, sources, settings))
     short = [row[SHORT] for row in frequencies]
-    counts = {"target": sum(target.values()), "rows": n_rows, "short": sum(short)}
+    rows_in = sum(n for counts in every for n in counts.values())
+    counts = {"rows_in": rows_in, "rows": n_rows}
+    counts |= {"target": sum(target.values()), "short": sum(short)}
     counts["classes_short"] = sum(n > 0 for n in short)
     of = [sum(got.values()) for got in taken.taken]
     return counts | {f"from_{name}": n for name, n in zip(sources, of, strict=True)}

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, model_validator
 from pyspark.sql import SparkSession
 
-from spark_jobs.addresses import join_address, parse_address, parse_parent
+from spark_jobs.addresses import join_address, parse_address, parse_parent, table_name
 from spark_jobs.errors import InputDataError
 from spark_jobs.folders import write_file
 from spark_jobs.job import Counts, Job, Run
@@ -14,6 +14,7 @@ from spark_jobs.recipes.planning import PlannedStep, plan_steps
 from spark_jobs.recipes.reading import read_recipe
 from spark_jobs.report.blocks import Block, Examples, Figure, Note, Section
 from spark_jobs.report.captions import matches_blocks
+from spark_jobs.report.classes import class_blocks
 from spark_jobs.report.entries import entry_pictures, entry_tables
 from spark_jobs.report.funnel import funnel_section, key_figures
 from spark_jobs.report.page import Page, render
@@ -21,6 +22,7 @@ from spark_jobs.report.run_tables import runs_section
 from spark_jobs.report.similarities import similarity_pictures
 from spark_jobs.report_reading import (
     balanced_examples,
+    class_counts,
     duplicate_examples,
     entry_counts,
     matches_after,
@@ -36,6 +38,7 @@ from spark_jobs.settings import InputAddress, OutputFile, RoleName, Settings
 
 NO_COUNTS = "No run here counts the captions of entries, or none matched: there are no pictures."
 _PLANS = "plan-threshold"
+_SUBSETS = ("sample-subset", "match-frequencies")
 CHIPS = "Below a caption its entries, each with the number of captions that it occurs in."
 
 
@@ -96,6 +99,7 @@ def run(run: Run, settings: Report) -> Counts:
         funnel_section(runs),
         *_entries_sections(run.spark, runs),
         *_similarity_sections(run.spark, runs),
+        *_class_sections(run.spark, runs),
         *_examples_section(run.spark, runs, run.workspace),
         runs_section(runs),
     ]
@@ -148,7 +152,7 @@ def _entries_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterato
     balanced = [run for run in runs if run.job == "balance-captions"]
     counted = [run for run in runs if "entry_counts" in run.outputs]
     told = balanced or counted[-1:]
-    if not told and any(run.job == _PLANS for run in runs):
+    if not told and any(run.job == _PLANS or _has_class_counts(run) for run in runs):
         return  # there are other pictures
     if not told:
         yield Section("Entries", [Note(NO_COUNTS)])
@@ -182,6 +186,18 @@ def _similarity_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iter
             ]
             plan = similarity_plan(spark, run, used[0] if used else None)
             yield Section(f"Similarity: {column}", similarity_pictures(plan))
+
+
+def _class_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
+    """A section for each subset drawn by class whose counts were kept."""
+    for run in runs:
+        if _has_class_counts(run):
+            title = f"Classes: {table_name(run.outputs['output'])}"
+            yield Section(title, class_blocks(*class_counts(spark, run)))
+
+
+def _has_class_counts(run: RunRecord) -> bool:
+    return run.job in _SUBSETS and "counts" in run.outputs
 
 
 def _examples_section(

@@ -16,7 +16,7 @@ from spark_jobs.settings import RoleName, Settings, merge, nearest, over_base, v
 
 OUTPUT = "output"  # the variable, and the setting, that say where tables go
 _TABLE_NAME = re.compile(r"(?:(?:delta|parquet):)?[A-Za-z_]\w*")
-_FILE_NAME = re.compile(r"[\w.-]+")
+_FILE_NAME = re.compile(r"[\w.+-]+")
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,14 @@ _LEFT = {
     "label-synsets": ("labelled", "captions"),
     "score-definitions": ("of one synset", "scored"),
     "filter-captions": ("passed", "kept"),
+    "vary-captions": ("with a caption", "kept"),
+    "sample-subset": ("drawn", "kept"),
+    "match-frequencies": ("taken", "rows"),
 }
 _NO_REASONS = {
     *("rows_in", "kept", "matched", "matches", "entries", "t", "dropped", "rejected", "captions"),
     *("rows", "scored", "left_out", "synsets", "synsets_found", "lemmas"),
+    *("restored", "classes", "target", "short", "classes_short"),
 }
 
 
@@ -55,7 +59,7 @@ def _lost(counts: dict[str, int], lost: int) -> str:
     reasons = [
         f"{name.replace('_', ' ')} {n:,}"
         for name, n in counts.items()
-        if name not in _NO_REASONS and n and n < lost
+        if name not in _NO_REASONS and not name.startswith("from_") and n and n < lost
     ]
     told = f" ({', '.join(reasons)})" if reasons else ""
     return f"{lost:,} fewer{told}" if lost else ""

@@ -1,0 +1,90 @@
+"""Rows of each class before and after a subset was drawn."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+from matplotlib.axes import Axes
+
+from spark_jobs.frequency_curves import Curve, draw_curves
+from spark_jobs.report.blocks import Block, Figure, Note, Table
+from spark_jobs.report.charts import AFTER, BEFORE, MARK, chart
+
+_SHOWN = 10
+_LINES = ("-", "--", ":", "-.")
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """A class: rows wanted (None: nothing was to be matched), there and taken in each source."""
+
+    name: str
+    target: int | None
+    available: Sequence[int]
+    taken: Sequence[int]
+
+    @property
+    def rows(self) -> int:
+        """Rows taken in all."""
+        return sum(self.taken)
+
+    @property
+    def short(self) -> int:
+        """Rows that are missing."""
+        return 0 if self.target is None else self.target - self.rows
+
+
+def class_blocks(counts: Sequence[ClassCount], sources: Sequence[str]) -> list[Block]:
+    """The curves before and after, those of each source, and the classes that lack rows."""
+    if not any(sum(count.available) for count in counts):
+        return [Note("No class has rows: there is nothing to draw.")]
+    blocks: list[Block] = [Figure("Rows of each class", _before_and_after(counts), _told(counts))]
+    if len(sources) > 1:
+        blocks.append(Figure("Taken from each source", _by_source(counts, sources)))
+    short = sorted((count for count in counts if count.short), key=lambda count: -count.short)
+    if short:
+        rows = [
+            (count.name, f"{count.target:,}", *(f"{n:,}" for n in count.taken), f"{count.short:,}")
+            for count in short[:_SHOWN]
+        ]
+        names = [f"from {name}" for name in sources]
+        blocks.append(Table("Classes that lack most", ["class", "wanted", *names, "missing"], rows))
+    return blocks
+
+
+def _before_and_after(counts: Sequence[ClassCount]) -> Markup:
+    curves = [
+        Curve("before", [sum(count.available) for count in counts], BEFORE),
+        Curve("after", [count.rows for count in counts], AFTER),
+    ]
+    targets = [count.target for count in counts if count.target is not None]
+    if targets:
+        curves.append(Curve("wanted", targets, MARK, "--"))
+
+    def draw(axes: Axes) -> None:
+        draw_curves(axes, curves)
+
+    return chart(draw, "Rows of each class by rank, before and after")
+
+
+def _by_source(counts: Sequence[ClassCount], sources: Sequence[str]) -> Markup:
+    curves = [
+        Curve(name, [count.taken[number] for count in counts], AFTER, _LINES[number % len(_LINES)])
+        for number, name in enumerate(sources)
+    ]
+
+    def draw(axes: Axes) -> None:
+        draw_curves(axes, curves)
+
+    return chart(draw, "Rows taken of each class by rank, from each source")
+
+
+def _told(counts: Sequence[ClassCount]) -> str:
+    before = sum(any(count.available) for count in counts)
+    after = sum(count.rows > 0 for count in counts)
+    told = f"{before:,} classes had rows, {after:,} have some after it"
+    missing = sum(count.short for count in counts)
+    n_short = sum(count.short > 0 for count in counts)
+    if missing:
+        return f"{told}; {n_short:,} lack {missing:,} rows of what was wanted."
+    return f"{told}."

@@ -1,0 +1,191 @@
+"""match-frequencies: the published files, targets of every kind, and targets that cannot be."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+WNIDS = ["n01440764", "n01443537", "n01484850"]
+NAMES = ["tench", "goldfish", "great white shark"]
+
+
+def read(spark: SparkSession, path: Path) -> DataFrame:
+    return spark.read.format("delta").load(str(path))
+
+
+@pytest.mark.slow
+def test_laionet_matched_to_imagenet_captions(
+    captionlake, spark: SparkSession, cases: Path, tmp_path: Path
+) -> None:
+    folder = cases / "match_freq"
+    for name, new in (("main", "laionet"), ("t2t", "laionet-t2t")):
+        table = pd.read_parquet(folder / f"input_{name}.parquet")
+        table = table.rename(columns={"TEXT": "caption"}).assign(uid=table["row_id"].astype(str))
+        table.to_parquet(tmp_path / f"{new}.parquet")
+    target = pd.read_parquet(folder / "input_target.parquet")
+    wnid = target["ic_index"].str.partition("_")[0]
+    target.assign(uid=target["ic_index"], wnid=wnid).to_parquet(tmp_path / "incaps.parquet")
+    command = [
+        *("match-frequencies", "--class-names", "imagenet1k", "--output", tmp_path / "out"),
+        *("--sources", f"[{tmp_path / 'laionet.parquet'}, {tmp_path / 'laionet-t2t.parquet'}]"),
+        *("--target-counts", tmp_path / "incaps.parquet", "--counts", tmp_path / "counts"),
+        *("--tsv", tmp_path / "out.tsv", "--tsv-order", "[row_id]"),
+        *("--filepath", "../datasets/{taken_from}/{wnid}/{uid}.jpg", "--decisions"),
+        *("--frequencies", tmp_path / "frequencies.txt"),
+    ]
+    outcome = captionlake(*command)
+    assert outcome.exit_code == 0, outcome.stderr
+    expected = pd.read_parquet(folder / "expected_counts.parquet")
+    rows = read(spark, tmp_path / "counts").toPandas().sort_values("class_idx")
+    assert rows["target"].tolist() == expected["target"].tolist()
+    assert [taken[0] for taken in rows["taken"]] == expected["take_main"].tolist()
+    assert [there[0] for there in rows["available"]] == expected.where(
+        expected["target"] > 0, rows["available"].str[0], axis=0
+    )["available_main"].tolist()
+    counts = outcome.summary["counts"]
+    assert counts["target"] == 383
+    assert counts["from_laionet"] == expected["take_main"].sum()
+    assert counts["rows"] == counts["from_laionet"] + counts["from_laionet-t2t"]
+    assert counts["rows"] + counts["short"] == 383
+    assert counts["classes_short"] == (rows["short"] > 0).sum() >= 17
+    assert (rows["short"] > 0).tolist() >= expected["short"].tolist()
+    out = read(spark, tmp_path / "out").toPandas()
+    assert out["uid"].is_unique
+    sample = pd.read_parquet(folder / "reference_sample.parquet")
+    tsv = pd.read_csv(tmp_path / "out.tsv", sep="\t", keep_default_na=False)
+    assert list(tsv) == ["filepath", "label", "caption"]
+    label_of = dict(zip(sample["filepath"], sample["label"], strict=True))
+    caption_of = dict(zip(sample["filepath"], sample["caption"], strict=True))
+    both = tsv[tsv["filepath"].isin(label_of)]
+    assert len(both) > 100
+    assert both["label"].tolist() == [label_of[path] for path in both["filepath"]]
+    assert both["caption"].tolist() == [caption_of[path] for path in both["filepath"]]
+    told = read(spark, tmp_path / "decisions").groupBy("kept").count().collect()
+    assert dict(map(tuple, told)) == {True: len(out), False: 686 + 215 - len(out)}
+    lines = (tmp_path / "frequencies.txt").read_text().splitlines()
+    assert sum(int(line.split("\t")[1]) for line in lines) == len(out)
+    assert f"{counts['classes_short']} classes are short of" in outcome.stderr
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> list[object]:
+    """Two sources, of which the second has half of the first and as many again."""
+    one = [(f"u{k}", "x", WNIDS[0 if k < 50 else 1 if k < 70 else 2]) for k in range(75)]
+    two = [(f"u{k}", "x", WNIDS[0]) for k in range(25, 75) if k < 50]
+    two += [(f"v{k}", "x", WNIDS[k % 3]) for k in range(30)]
+    for name, rows in (("one", one), ("two", two)):
+        table = pd.DataFrame(rows, columns=["uid", "caption", "wnid"])
+        table.to_parquet(tmp_path / f"{name}.parquet")
+    sources = f"[{tmp_path / 'one.parquet'}, {tmp_path / 'two.parquet'}]"
+    return ["match-frequencies", "--sources", sources, "--output", tmp_path / "out"]
+
+
+def counts_of(spark: SparkSession, path: Path) -> list[int]:
+    counted = read(spark, path).groupBy("wnid").count().collect()
+    of = {row["wnid"]: row["count"] for row in counted}
+    return [of.get(wnid, 0) for wnid in WNIDS]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (["--shape", "flat"], [15, 15, 15]),
+        (["--shape", "flat", "--rows", 36], [12, 12, 12]),
+        (["--shape", "zipf"], [48, 24, 15]),
+        (["--shape", "exponential", "--exponent", 2, "--rows", 60], [40, 15, 5]),
+    ],
+)
+def test_shapes(captionlake, spark, command, tmp_path: Path, said, expected) -> None:
+    outcome = captionlake(*command, *said)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert counts_of(spark, tmp_path / "out") == expected
+    assert outcome.summary["counts"]["short"] == 0
+    assert read(spark, tmp_path / "out").select("uid").distinct().count() == sum(expected)
+
+
+@pytest.mark.slow
+def test_targets_of_every_kind(captionlake, spark, command, tmp_path: Path) -> None:
+    """By a file of names, a table of counts, label counts, and the rows of a data set."""
+    (tmp_path / "target.txt").write_text("goldfish\t7\ntench\t60\ngreat white shark\t0\n")
+    wanted = {"wnid": WNIDS[:2], "caption_count": [60, 7]}
+    pd.DataFrame(wanted).to_parquet(tmp_path / "counts.parquet")
+    labels = pd.DataFrame({"wnid": [WNIDS[0]] * 60 + [WNIDS[1]] * 7}).assign(uid="x")
+    labels.to_parquet(tmp_path / "labels.parquet")
+    of_lemma = pd.DataFrame({"wnid": [*WNIDS[:2], WNIDS[1]], "caption_count": [60, 7, 3]})
+    of_lemma["lemma"] = [None, None, "goldfish"]
+    of_lemma.to_parquet(tmp_path / "lemmas.parquet")
+    uids = []
+    for name in ("target.txt", "counts.parquet", "labels.parquet", "lemmas.parquet"):
+        outcome = captionlake(
+            *command, "--target-counts", tmp_path / name, "--class-names", "imagenet1k"
+        )
+        assert outcome.exit_code == 0, outcome.stderr
+        assert counts_of(spark, tmp_path / "out") == [60, 7, 0]
+        assert outcome.summary["counts"]["from_one"] == 57
+        uids.append({row.uid for row in read(spark, tmp_path / "out").collect()})
+    assert uids[0] == uids[1] == uids[2] == uids[3]
+    outcome = captionlake(
+        *command, "--target-counts", tmp_path / "target.txt", "--class-names", "imagenet1k",
+        "--rows", 134, "--seed", 5,
+    )  # fmt: skip
+    assert outcome.exit_code == 0, outcome.stderr
+    assert counts_of(spark, tmp_path / "out") == [60, 14, 0]
+    assert outcome.summary["counts"]["short"] == 60
+    assert {row.uid for row in read(spark, tmp_path / "out").collect()} != uids[0]
+
+
+@pytest.mark.slow
+def test_sources_without_captions(captionlake, spark, command, tmp_path: Path) -> None:
+    bare = pd.read_parquet(tmp_path / "two.parquet").drop(columns="caption")
+    bare.to_parquet(tmp_path / "two.parquet")
+    uids = [f"u{k}" for k in range(75)] + [f"v{k}" for k in range(30)]
+    texts = pd.DataFrame({"uid": uids, "caption": [f"of {uid}" for uid in uids]})
+    texts.assign(url="http://e").to_parquet(tmp_path / "captions.parquet")
+    outcome = captionlake(*command, "--shape", "flat", "--captions", tmp_path / "captions.parquet")
+    assert outcome.exit_code == 0, outcome.stderr
+    rows = read(spark, tmp_path / "out").toPandas()
+    joined = rows[rows["taken_from"] == "two"]
+    assert len(joined)
+    assert (joined["caption"] == "of " + joined["uid"]).all()
+    assert (joined["url"] == "http://e").all()
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "message"),
+    [
+        ([], 2, "expected exactly one of target_counts and shape"),
+        (["--shape", "flat", "--exponent", -1], 2, "exponent"),
+        (["--shape", "zip"], 2, "shape"),
+        (["--target-counts", "goldfish\t-3"], 3, "class 'goldfish' has the count -3, expected"),
+        (["--target-counts", "tench\t1.5"], 3, "class 'tench' has the count 1.5, expected"),
+        (["--target-counts", "tench\tmany"], 3, "class 'tench' has the count many, expected"),
+        (["--target-counts", "tensh\t1"], 3, "no class 'tensh', did you mean 'tench'?"),
+        (["--target-counts", "tench 1"], 3, "line 1: expected a class, a tab and a count"),
+        (["--target-counts", "tench\t1\ntinca tinca\t2\ntench\t2"], 3, "no class 'tinca tinca'"),
+        (["--target-counts", "tench\t1\nn01440764\t2"], 3, "'n01440764' stands there twice"),
+    ],
+)
+def test_targets_that_cannot_be(
+    captionlake, command, tmp_path: Path, said, code: int, message: str
+) -> None:
+    if "--target-counts" in said:
+        (tmp_path / "target.txt").write_text(f"{said[1]}\n")
+        said = ["--target-counts", tmp_path / "target.txt", "--class-names", "imagenet1k"]
+    outcome = captionlake(*command, *said)
+    assert outcome.exit_code == code
+    assert message in outcome.error
+
+
+def test_a_class_that_no_source_has(captionlake, command, tmp_path: Path) -> None:
+    """Where no list tells which classes there are."""
+    wanted = {"wnid": [WNIDS[0], "n01440765"], "count": [3, 3]}
+    pd.DataFrame(wanted).to_parquet(tmp_path / "counts.parquet")
+    outcome = captionlake(*command, "--target-counts", tmp_path / "counts.parquet")
+    assert outcome.exit_code == 3
+    assert "there is no class 'n01440765', did you mean 'n01440764'?" in outcome.error
+    twice = f"[{tmp_path / 'one.parquet'}, {tmp_path / 'a' / 'one.parquet'}]"
+    outcome = captionlake("match-frequencies", "--sources", twice, *command[3:], "--shape", "flat")
+    assert outcome.exit_code == 2
+    assert "two are called 'one'" in outcome.error
