@@ -7,13 +7,10 @@ resident memory of a Python worker, with 500,000 entries; the longest task of a 
 median one, where a share of all matches is of one entry. A driver heap of 1.5 GB.
 """
 
-import json
 import math
-import shutil
 import statistics
 import sys
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -27,22 +24,14 @@ from pyspark.sql import functions as F
 from benchmarks import inputs
 from benchmarks.measuring import cpu_s, report
 from benchmarks.spark_inputs import caption_table, raw_captions, run_job, small_session
+from benchmarks.task_times import log_sizes, logged, longest_over_median
 
 ROWS = (1, 1_000_000, 3_000_000, 10_000_000)
-SHORTEST_STAGE_S = 2.0  # of all its tasks together; below that a task's time is chance
 
 
 def main(folder: Path) -> None:
     events = folder / "events"
-    shutil.rmtree(events, ignore_errors=True)
-    events.mkdir(parents=True)
-    spark = small_session(
-        **{
-            "spark.eventLog.enabled": "true",
-            "spark.eventLog.dir": events.absolute().as_uri(),
-            "spark.sql.files.maxPartitionBytes": "16m",  # so that a stage has a dozen tasks
-        }
-    )
+    spark = small_session(**logged(events))
     made = inputs.corpus(folder, 1_000_000)
     report("growth", growth(spark, folder, made), folder)
     report("skew", skew(spark, folder, made, events), folder)
@@ -135,7 +124,7 @@ def skew(spark: SparkSession, folder: Path, made: Path, events: Path) -> list[di
         address = str(folder / "skewed")
         even = skewed.repartition(16)  # files of one row group each, so that tasks read alike
         even.write.format("delta").mode("overwrite").save(address)
-        before = {file.name: file.stat().st_size for file in events.iterdir()}
+        before = log_sizes(events)
         out = str(folder / "out_skewed")
         run_job(
             "match_concepts",
@@ -192,22 +181,6 @@ def long_captions(spark: SparkSession, folder: Path) -> list[dict[str, Any]]:
             "worker MB": max(memory) // 2**20,
         }
     ]
-
-
-def longest_over_median(events: Path, before: dict[str, int]) -> Iterator[tuple[float, int]]:
-    """Longest task over median task, and number of tasks, of each stage that took its time."""
-    tasks = defaultdict(list)
-    for file in events.iterdir():
-        with file.open() as lines:
-            lines.seek(before.get(file.name, 0))
-            for line in lines:
-                event = json.loads(line) if '"SparkListenerTaskEnd"' in line else None
-                if event:
-                    run_time = event["Task Metrics"]["Executor Run Time"] / 1_000
-                    tasks[event["Stage ID"]].append(run_time)
-    for times in tasks.values():
-        if len(times) >= 4 and sum(times) > SHORTEST_STAGE_S:
-            yield max(times) / statistics.median(times), len(times)
 
 
 if __name__ == "__main__":

@@ -21,10 +21,11 @@ def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs(path: Path) -> None:
+def test_a_notebook_runs(path: Path, real_data: Path, monkeypatch) -> None:
     import nbformat
     from nbclient import NotebookClient
 
+    monkeypatch.setenv("CAPTIONLAKE_FREQUENCIES", str(real_data / "imagenet_frequencies"))
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]

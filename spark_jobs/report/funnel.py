@@ -25,9 +25,13 @@ _NO_REASONS = {
 }
 
 
+# Reads tables of its own, so that what came before is not what it draws from.
+_BEGINS_ANEW = "match-frequencies"
+
+
 def funnel_section(runs: Sequence[RunRecord]) -> Section:
     """From the rows read to the rows kept, with the losses of each step."""
-    stages = [run for run in runs if run.job in _LEFT and _LEFT[run.job][1] in run.counts]
+    stages = _stages(runs)
     if not stages:
         return Section("Rows", [Note("No step of these runs counts captions.")])
     read = stages[0].counts["rows_in"]
@@ -45,7 +49,7 @@ def funnel_section(runs: Sequence[RunRecord]) -> Section:
 
 def key_figures(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
     """The numbers that one looks for first: (number, what it counts)."""
-    stages = [run for run in runs if run.job in _LEFT and _LEFT[run.job][1] in run.counts]
+    stages = _stages(runs)
     if not stages:
         return []
     label, name = _LEFT[stages[-1].job]
@@ -53,6 +57,12 @@ def key_figures(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
     share = [(f"{left / read:.1%}", "of those read")] if read else []
     ts = [(f"{run.counts['t']:,}", "t") for run in runs if "t" in run.counts][-1:]
     return [(f"{read:,}", "captions read"), (f"{left:,}", f"captions {label}"), *share, *ts]
+
+
+def _stages(runs: Sequence[RunRecord]) -> list[RunRecord]:
+    stages = [run for run in runs if run.job in _LEFT and _LEFT[run.job][1] in run.counts]
+    begins = [place for place, run in enumerate(stages) if run.job == _BEGINS_ANEW]
+    return stages[begins[-1] :] if begins else stages
 
 
 def _lost(counts: dict[str, int], lost: int) -> str:
