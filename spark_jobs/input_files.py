@@ -76,20 +76,19 @@ def read_source(
     spark: SparkSession,
     path: str,
     format_: InputFormat,
-    header: Sequence[str],
-    items: ItemForm = "plain",
+    preset: Preset | None,
 ) -> Source:
-    """Read a file, folder or glob; `header` names the columns of tab-separated files without one.
-
-    `items`: what the items of JSON files are beside objects and captions.
+    """Read a file, folder or glob, in the form that the preset tells.
 
     Files that end in .gz are unpacked while they are read.
     """
+    header = preset.header if preset else ()
+    items: ItemForm = preset.items if preset else "plain"
     match format_:
         case "parquet":
             return _counted_as_read(spark.read.parquet(path))
         case "csv":
-            return _read_csv(spark, path)
+            return _read_csv(spark, path, preset.separator if preset else ",")
         case "json":
             return _read_json_lists(spark, path, items)
         case "jsonl" if items != "plain":
@@ -109,8 +108,8 @@ def _counted_as_read(rows: DataFrame) -> Source:
     return Source(rows, rows)
 
 
-def _read_csv(spark: SparkSession, path: str) -> Source:
-    reader = spark.read.options(**csv.OPTIONS)
+def _read_csv(spark: SparkSession, path: str, separator: str) -> Source:
+    reader = spark.read.options(**csv.OPTIONS).option("sep", separator)
     read = reader.schema(csv.with_corrupt_record(reader.csv(path).schema)).csv(path)
     return _counted_as_read(csv.rows_from_csv(read))
 

@@ -12,7 +12,9 @@ from spark_jobs.schemas import (
     CAPTION_ID,
     CAPTION_SOURCE,
     ENTRY_IDS,
+    FILEPATH,
     HEIGHT,
+    LABEL,
     LANG,
     LICENSE,
     NSFW,
@@ -34,7 +36,8 @@ class Preset:
 
     `columns` maps our names to the input's, in order of preference, matched in any case. `header`
     names the columns of files that have no header of their own, `items` what the items of JSON
-    files are beside objects and captions. `texts`: columns of which the caption is joined.
+    files are beside objects and captions. `texts`: columns of which the caption is joined;
+    `numbers`: those of files of text that are whole numbers; `separator` of CSV files.
     """
 
     format: InputFormat
@@ -42,6 +45,8 @@ class Preset:
     header: tuple[str, ...] = ()
     items: ItemForm = "plain"
     texts: tuple[Text, ...] = ()
+    numbers: tuple[str, ...] = ()
+    separator: str = ","
 
 
 _LAION = {
@@ -85,6 +90,10 @@ PRESETS: dict[str, Preset] = {
     ),
     # Its file names are the ids by which other data refer to its records.
     "imagenet_captions": Preset("json", {UID: ("filename",), CAPTION: (CAPTION,)}, texts=TEXTS),
+    # clip-beyond-tail's files, which `--tsv` of other jobs writes; quoted as CSV is.
+    "labels": Preset(
+        "csv", {UID: (FILEPATH,), CAPTION: (CAPTION,)}, numbers=(LABEL,), separator="\t"
+    ),
     "lines": Preset("lines", {CAPTION: (CAPTION,)}),
 }
 

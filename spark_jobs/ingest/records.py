@@ -1,4 +1,4 @@
-"""Records of several texts (ImageNet-Captions) as rows with one caption."""
+"""Rows of published forms with what their columns stand for."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs.errors import MissingColumnError
+from spark_jobs.ingest.presets import Preset
 from spark_jobs.record_texts import Text, joined_texts
 from spark_jobs.schemas import CAPTION, IC_INDEX
 from spark_jobs.settings import nearest
@@ -13,11 +14,19 @@ from spark_jobs.settings import nearest
 _FILENAME = "filename"
 
 
-def with_caption(rows: DataFrame, texts: Sequence[Text]) -> DataFrame:
-    """The rows with their texts joined as caption, and their file name kept as ic_index.
+def as_told(rows: DataFrame, preset: Preset) -> DataFrame:
+    """The rows with a preset's numbers as such, and its texts joined as caption.
 
-    Raises MissingColumnError where a text or the file name is absent.
+    Raises MissingColumnError where one is absent.
     """
+    if preset.texts:
+        rows = _with_caption(rows, preset.texts)
+    numbers = {name: F.col(name).cast("int") for name in preset.numbers if name in rows.columns}
+    return rows.withColumns(numbers) if numbers else rows
+
+
+def _with_caption(rows: DataFrame, texts: Sequence[Text]) -> DataFrame:
+    """ImageNet-Captions' records; their file name stays as ic_index."""
     for name in (_FILENAME, *texts):
         if name not in rows.columns:
             raise MissingColumnError(

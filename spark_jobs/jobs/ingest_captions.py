@@ -12,7 +12,7 @@ from spark_jobs.decisions import decisions
 from spark_jobs.errors import CurationError, InputDataError
 from spark_jobs.ingest.normalise import accepted, caption_rows, rejected, repeated_keys
 from spark_jobs.ingest.presets import PRESETS, InputFormat, Preset, column_map
-from spark_jobs.ingest.records import with_caption
+from spark_jobs.ingest.records import as_told
 from spark_jobs.input_files import Source, input_format, read_source
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.schemas import REASON
@@ -64,8 +64,8 @@ def run(run: Run, settings: IngestCaptions) -> Counts:
     """Rows in are always rows out plus rejected; a run that cannot show it fails."""
     preset = PRESETS[settings.preset] if settings.preset else None
     source = _read_input(run, settings, preset)
-    if preset is not None and preset.texts:
-        source = Source(with_caption(source.rows, preset.texts), source.counted)
+    if preset is not None:
+        source = Source(as_told(source.rows, preset), source.counted)
     mapping = column_map(preset, settings.columns, source.columns)
     rows = caption_rows(
         source.rows,
@@ -102,8 +102,7 @@ def _read_input(run: Run, settings: IngestCaptions, preset: Preset | None) -> So
         run.spark,
         address.location,
         input_format(run.spark, address.location, settings.format, preset),
-        preset.header if preset else (),
-        preset.items if preset else "plain",
+        preset,
     )
 
 

@@ -105,6 +105,31 @@ def test_imagenet100_as_published(
 
 
 @pytest.mark.slow
+def test_published_files_in_and_out(
+    captionlake, spark: SparkSession, cases: Path, tmp_path: Path
+) -> None:
+    """Captions with quotes, or such as NA and null, stay as they are however often they pass."""
+    given = cases / "incaps_subsets" / "input_file.tsv"
+    table = pd.read_parquet(cases / "incaps_subsets" / "input.parquet")
+    for turn in range(2):
+        ingest = ["ingest-captions", "--preset", "labels", "--input", given]
+        outcome = captionlake(*ingest, "--output", tmp_path / f"in{turn}")
+        assert outcome.exit_code == 0, outcome.stderr
+        assert outcome.summary["counts"] == {"rows_in": 3000, "kept": 3000, "rejected": 0}
+        rows = read(spark, tmp_path / f"in{turn}").toPandas()
+        found = rows[["uid", "label", "caption"]].sort_values("uid").to_numpy().tolist()
+        expected = table[["filepath", "label", "caption"]].sort_values("filepath")
+        assert found == expected.to_numpy().tolist()
+        given = tmp_path / f"out{turn}.tsv"
+        outcome = captionlake(
+            *("sample-subset", "--input", tmp_path / f"in{turn}", "--output", tmp_path / "out"),
+            *("--class-column", "label", "--class-names", "imagenet1k", "--fraction", 1),
+            *("--tsv", given),
+        )
+        assert outcome.exit_code == 0, outcome.stderr
+
+
+@pytest.mark.slow
 def test_random_classes(captionlake, spark, cases: Path, incaps: Path, tmp_path: Path) -> None:
     table = pd.read_parquet(incaps)
     chosen = {}
