@@ -14,9 +14,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, DoubleType, StructField, StructType
 
 from spark_jobs.columns import keys, uniform
+from spark_jobs.errors import InputDataError
 from spark_jobs.schemas import DRAW
 from spark_jobs.subsets.class_list import Class
 
+MOST_CLASSES = 2_000_000  # which the driver holds
 _DEVIATIONS = 7  # standard deviations around the n-th draw: missed once in 4e11 classes
 _LOW, _HIGH, _PLACE, _BEFORE, _SO_FAR, _WANTED = "_low", "_high", "_place", "_n", "_so_far", "_want"
 _ALL_DRAWS = 2.0  # above every draw
@@ -26,9 +28,18 @@ Place = tuple[Any, ...]
 
 
 def count_classes(rows: DataFrame, column: str) -> dict[Class, int]:
-    """Rows of each class, sorted by class; those without a class are not counted."""
+    """Rows of each class, sorted by class; those without a class are not counted.
+
+    Raises InputDataError where there are so many that the column can hold no classes.
+    """
     known = rows.where(F.col(column).isNotNull()).groupBy(column).count()
-    return dict(sorted((row[column], row["count"]) for row in known.collect()))
+    counts = known.limit(MOST_CLASSES + 1).collect()
+    if len(counts) > MOST_CLASSES:
+        raise InputDataError(
+            f"column {column!r} holds more than {MOST_CLASSES:,} different values: these are no "
+            "classes"
+        )
+    return dict(sorted((row[column], row["count"]) for row in counts))
 
 
 def places(

@@ -102,28 +102,21 @@ def sample(rows: DataFrame, classes: ClassList, sampling: Sampling) -> Sample:
     available = _counts(of_classes, column, classes)
     over = available if sampling.threshold is None else _counts(over_rows, column, classes)
     removed = _removed(over, sampling)
-    must_stay = {
+    stays = {
         key for key in classes
         if sampling.keeps_every_class and available[key] and key not in removed
     }  # fmt: skip
-    quotas = with_short_tail(over, sampling.tail_classes, sampling.tail_rows)
-    if sampling.most_per_class is not None:
-        quotas = capped(quotas, sampling.most_per_class)
-    quotas |= dict.fromkeys(removed, 0)
-    n = _wanted(sum(quotas.values()), sampling)
-    _refuse_too_few(n, must_stay, sampling)
-    if n is not None and sampling.is_stratified:
-        quotas = _stratified(quotas, n, must_stay, sampling)
+    quotas, n = _quotas(over, removed, stays, sampling)
     of_class = places(over_rows, column, quotas, over, seed=seed)
-    kept, of_all = quotas, None
-    if n is not None and not sampling.is_stratified:
+    kept, of_all = quotas, dict[Class, Place]()
+    if n is not None:
         drawable = over_rows
         if quotas != over:
             drawable = first_rows(over_rows, column, quotas, over, seed=seed)
-        kept, of_all = _drawn_of_all(drawable, quotas, n, must_stay, sampling)
-    back = _brought_back(of_classes, {key for key in must_stay if not kept[key]}, sampling)
-    table = {key: (of_class.get(key), (of_all or {}).get(key), back.get(key)) for key in classes}
-    decided = _decided(rows, table, sampling, has_second=of_all is not None)
+        kept, of_all = _drawn_of_all(drawable, quotas, n, stays, sampling)
+    back = _brought_back(of_classes, {key for key in stays if not kept[key]}, sampling)
+    table = {key: (of_class.get(key), of_all.get(key), back.get(key)) for key in classes}
+    decided = _decided(rows, table, sampling, has_second=n is not None)
     return Sample(decided, available, {**kept, **dict.fromkeys(back, 1)}, len(back))
 
 
@@ -153,38 +146,43 @@ def _removed(over: Mapping[Class, int], sampling: Sampling) -> set[Class]:
     return few | zero_shot
 
 
-def _wanted(total: int, sampling: Sampling) -> int | None:
+def _quotas(
+    over: Mapping[Class, int], removed: set[Class], stays: set[Class], sampling: Sampling
+) -> tuple[dict[Class, int], int | None]:
+    """(rows of each class, how many of all these are to be drawn: None for all of them)."""
+    quotas = with_short_tail(over, sampling.tail_classes, sampling.tail_rows)
+    if sampling.most_per_class is not None:
+        quotas = capped(quotas, sampling.most_per_class)
+    quotas |= dict.fromkeys(removed, 0)
+    total, n = sum(quotas.values()), sampling.n
     if sampling.fraction is not None:
-        return round(sampling.fraction * total)  # half to even, as published
-    if sampling.n is not None and sampling.n > total:
-        raise InputDataError(f"n = {sampling.n:,}, but there are only {total:,} rows to draw from")
-    return sampling.n
-
-
-def _refuse_too_few(n: int | None, must_stay: set[Class], sampling: Sampling) -> None:
-    if n is not None and sampling.n is not None and n < len(must_stay):
-        raise InputDataError(
-            f"n = {n:,} is less than the {len(must_stay):,} classes that have rows, each of which "
-            "keeps one: give a larger n, or --keep-every-class false"
-        )
-
-
-def _stratified(
-    quotas: Mapping[Class, int], n: int, must_stay: set[Class], sampling: Sampling
-) -> dict[Class, int]:
-    """N given rows count those that emptied classes get back; those of a fraction do not."""
-    n_emptied = sum(quotas[key] == 0 for key in must_stay)
-    if sampling.n is not None:
+        n = round(sampling.fraction * total)  # half to even, as published
+    elif n is not None:
+        _refuse_impossible(n, total, len(stays))
+    if n is None or not sampling.is_stratified:
+        return quotas, n
+    n_emptied = sum(quotas[key] == 0 for key in stays)
+    if sampling.n is not None:  # they count what emptied classes get back, a fraction does not
         n -= n_emptied
-    n = max(n, len(must_stay) - n_emptied)
-    return stratified(quotas, n, least=int(sampling.keeps_every_class))
+    n = max(n, len(stays) - n_emptied)
+    return stratified(quotas, n, least=int(sampling.keeps_every_class)), None
+
+
+def _refuse_impossible(n: int, total: int, n_classes: int) -> None:
+    if n > total:
+        raise InputDataError(f"n = {n:,}, but there are only {total:,} rows to draw from")
+    if n < n_classes:
+        raise InputDataError(
+            f"n = {n:,} is less than the {n_classes:,} classes that have rows, each of which "
+            "keeps one: give a larger n, or --no-keep-every-class"
+        )
 
 
 def _drawn_of_all(
     rows: DataFrame,
     counts: Mapping[Class, int],
     n: int,
-    must_stay: set[Class],
+    stays: set[Class],
     sampling: Sampling,
 ) -> tuple[dict[Class, int], dict[Class, Place]]:
     """(rows of each class, where each is cut) when n of all these rows are drawn.
@@ -198,7 +196,7 @@ def _drawn_of_all(
     found = count_classes(_before(rows, place, seed), column)
     drawn = {key: found.get(key, 0) for key in counts}
     refuse_repeated_keys(sum(drawn.values()), n)
-    emptied = [key for key in counts if key in must_stay and not drawn[key]]
+    emptied = [key for key in counts if key in stays and not drawn[key]]
     kept = without_surplus(drawn, len(emptied)) if sampling.n is not None else drawn
     cut = {key: kept[key] for key in kept if kept[key] < drawn[key]}
     return kept, dict.fromkeys(kept, place) | places(rows, column, cut, counts, seed=seed)

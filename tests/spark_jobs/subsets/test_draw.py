@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructField
 
 from spark_jobs.columns import keys, uniform
+from spark_jobs.errors import InputDataError
 from spark_jobs.subsets import draw
 from spark_jobs.subsets.draw import class_table, count_classes, first_rows, is_drawn, places
 
@@ -92,3 +93,9 @@ def test_a_class_without_a_place_has_no_rows(spark: SparkSession) -> None:
     table = class_table(rows, "wnid", {"a": (None,)}, [kind])
     joined = rows.join(table, on="wnid")
     assert joined.where(is_drawn(joined, "place", seed=0)).count() == 0
+
+
+def test_a_column_that_holds_no_classes(rows: DataFrame, monkeypatch) -> None:
+    monkeypatch.setattr(draw, "MOST_CLASSES", 100)
+    with pytest.raises(InputDataError, match="column 'uid' holds more than 100 different values"):
+        count_classes(rows, "uid")
