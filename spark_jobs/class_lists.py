@@ -1,7 +1,9 @@
 """Named lists of classes for tables whose class column holds wnids or class indices."""
 
 from collections import Counter
-from typing import Literal
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from spark_jobs.concepts.synsets import imagenet_synsets
 from spark_jobs.conf_files import conf_file
@@ -9,7 +11,8 @@ from spark_jobs.imagenet_prompts import imagenet_names
 from spark_jobs.subsets.class_list import Class, ClassList
 from spark_jobs.yaml_files import read_yaml_map
 
-NamedClasses = Literal["imagenet1k"]
+# The Siberian husky, and the id that LAIONet's table has for it, which WordNet 3.0 does not know.
+HUSKY, OLD_HUSKY = "n02110185", "n02112837"
 
 # Four of open_clip's names were mended after the published files of clip-beyond-tail were
 # written; theirs are the first lemmas of the synsets.
@@ -29,9 +32,16 @@ def imagenet1k(*, by_index: bool) -> ClassList:
     for index, (value, synset) in enumerate(zip(values, synsets, strict=True)):
         aliases |= {lemma: value for lemma in synset.lemmas if of_lemma[lemma] == 1}
         aliases |= {synset.wnid: value, str(index): value}
+    aliases[OLD_HUSKY] = aliases[HUSKY]
     return ClassList(
         values, {v: names[s.wnid] for v, s in zip(values, synsets, strict=True)}, aliases
     )
+
+
+def with_current_wnids(rows: DataFrame, column: str) -> DataFrame:
+    """The rows with ids of WordNet 3.0 where LAIONet has another."""
+    is_old = F.col(column) == OLD_HUSKY
+    return rows.withColumn(column, F.when(is_old, HUSKY).otherwise(F.col(column)))
 
 
 def imagenet_class_names() -> dict[str, str]:

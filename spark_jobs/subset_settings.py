@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import IntegralType, StringType
 
 from spark_jobs import schemas
-from spark_jobs.class_lists import imagenet1k
+from spark_jobs.class_lists import imagenet1k, with_current_wnids
 from spark_jobs.errors import InputDataError, MissingColumnError
 from spark_jobs.job import Run
 from spark_jobs.label_file_settings import LabelFileSettings
@@ -55,6 +55,13 @@ class SubsetSettings(LabelFileSettings):
                 f"table {address}: column {self.class_column!r} is {kind.simpleString()}, expected "
                 "texts or whole numbers for classes"
             )
+
+    def with_current_classes(self, rows: DataFrame) -> DataFrame:
+        """The rows with their classes as `class_names` has them."""
+        kind = rows.schema[self.class_column].dataType
+        if self.class_names is None or isinstance(kind, IntegralType):
+            return rows
+        return with_current_wnids(rows, self.class_column)
 
     def class_list(self, rows: DataFrame, held: Iterable[Class], address: str) -> ClassList:
         """The list that `class_names` tells, or the classes that are held.

@@ -5,6 +5,7 @@ from typing import Literal, get_args
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
+from spark_jobs.class_lists import HUSKY, OLD_HUSKY
 from spark_jobs.concepts.synsets import imagenet_synsets
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Run
@@ -19,11 +20,8 @@ from spark_jobs.tables import read_text
 
 NamedList = Literal["imagenet1k", "imagenet22k", "laionet"]
 
-# LAIONet's table of ILSVRC lacks the crane that is a machine, so that "crane" names the bird
-# alone, and has the Siberian husky under an id that WordNet 3.0 does not know.
+# LAIONet's table of ILSVRC lacks the crane that is a machine, so that "crane" names the bird alone.
 _MISSING_CRANE = "n03126707"
-_HUSKY, _OLD_HUSKY = "n02110185", "n02112837"
-
 
 NAMED_LISTS: tuple[NamedList, ...] = get_args(NamedList)
 _NEEDED = StructType([StructField(WNID, StringType()), StructField(LEMMA, StringType())])
@@ -50,7 +48,7 @@ def named_synsets(name: NamedList) -> list[Synset]:
     if name != "laionet":
         return synsets
     return [
-        Synset(_OLD_HUSKY if s.wnid == _HUSKY else s.wnid, s.class_idx, s.lemmas)
+        Synset(OLD_HUSKY if s.wnid == HUSKY else s.wnid, s.class_idx, s.lemmas)
         for s in synsets
         if s.wnid != _MISSING_CRANE
     ]
@@ -64,7 +62,7 @@ def read_definitions(run: Run, name: str) -> list[Definition]:
     if name in NAMED_LISTS:
         of_list = imagenet_synsets("imagenet22k" if name == "imagenet22k" else "imagenet1k")
         gloss = {s.wnid: s.gloss for s in of_list}
-        gloss[_OLD_HUSKY] = gloss[_HUSKY]
+        gloss[OLD_HUSKY] = gloss[HUSKY]
         return [Definition(s.wnid, s.lemmas, gloss[s.wnid]) for s in named_synsets(name)]
     if name.endswith((".tsv", ".txt")):
         raise InputDataError(f"{name}: lists no definitions; give a table with wnid, lemma, gloss")

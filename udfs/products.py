@@ -5,6 +5,7 @@ where the processor has instructions for it, several times as fast as in single 
 the few that could be large are looked at again.
 """
 
+import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -50,7 +51,9 @@ def products_with(queries: Vectors, n_rows: int) -> Products:
 
 
 def has_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 numbers and adds them in single precision."""
+    """Whether torch is here, and multiplies bfloat16 numbers by instructions for them."""
+    if importlib.util.find_spec("torch") is None:
+        return False
     import torch
 
     return bool(torch.cpu._is_avx512_bf16_supported())

@@ -108,6 +108,7 @@ def run(run: Run, settings: MatchFrequencies) -> Counts:
 def _source(run: Run, address: str, settings: MatchFrequencies) -> DataFrame:
     rows = run.read(address, StructType([schemas.CAPTIONS[UID]]))
     settings.check_columns(rows, address, [settings.class_column])
+    rows = settings.with_current_classes(rows)
     if CAPTION in rows.columns or settings.captions is None:
         return rows
     captions = run.read(settings.captions, schemas.CAPTIONS)

@@ -19,7 +19,7 @@ from spark_jobs.subsets.class_list import Class, ClassList, UnknownClassError
 from spark_jobs.subsets.draw import class_table, count_classes
 from spark_jobs.subsets.frequencies import frequency_rows
 from spark_jobs.subsets.relabel import relabelled, with_labels
-from spark_jobs.subsets.sample import RESTORED, Sampling, refuse_repeated_keys, sample
+from spark_jobs.subsets.sample import DRAWN, RESTORED, Sampling, refuse_repeated_keys, sample
 from spark_jobs.tables import read_text
 
 _IMAGENET100 = "imagenet100"
@@ -109,6 +109,7 @@ def run(run: Run, settings: SampleSubset) -> Counts:
     rows = run.read(settings.input, StructType([StructField(UID, StringType())]))
     named = (settings.class_column, settings.column, settings.restore_by)
     settings.check_columns(rows, settings.input, filter(None, named))
+    rows = settings.with_current_classes(rows)
     column = settings.class_column
     held = count_classes(rows, column)
     if not held:
@@ -147,7 +148,8 @@ def _chosen(run: Run, rows: DataFrame, classes: ClassList, settings: SampleSubse
         given = [line.strip() for line in given if line.strip()]
     elif given == [_IMAGENET100]:
         is_index = isinstance(rows.schema[settings.class_column].dataType, IntegralType)
-        given = [str(value) for value in imagenet1k(by_index=is_index).find(imagenet100())]
+        every = imagenet1k(by_index=is_index).find(imagenet100())
+        return classes.only(every)
     try:
         return classes.only(classes.find(given))
     except UnknownClassError as fault:
@@ -183,7 +185,7 @@ def _sampling(settings: SampleSubset) -> Sampling:
 
 
 def _decide(run: Run, rows: DataFrame) -> None:
-    kept = F.col(RULE).isin("drawn", RESTORED)
+    kept = F.col(RULE).isin(DRAWN, RESTORED)
     value, threshold = F.col(VALUE), F.col(THRESHOLD)
     run.decide(decisions(rows, kept=kept, rule=F.col(RULE), value=value, threshold=threshold))
 

@@ -152,6 +152,30 @@ def test_sources_without_captions(captionlake, spark, command, tmp_path: Path) -
     assert (joined["url"] == "http://e").all()
 
 
+@pytest.mark.slow
+def test_laionets_id_of_the_husky(captionlake, spark, tmp_path: Path) -> None:
+    """Rows and targets by the old id are of the class as it is called now."""
+    rows = [(f"u{k}", "x", "n02112837" if k < 6 else WNIDS[0]) for k in range(9)]
+    table = pd.DataFrame(rows, columns=["uid", "caption", "wnid"])
+    table.to_parquet(tmp_path / "in.parquet")
+    (tmp_path / "target.txt").write_text("Siberian Husky\t4\ntench\t1\n")
+    listed = ("--class-names", "imagenet1k")
+    outcome = captionlake(
+        *("match-frequencies", "--sources", tmp_path / "in.parquet", "--output", tmp_path / "a"),
+        *("--target-counts", tmp_path / "target.txt", *listed),
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    counts = read(spark, tmp_path / "a").groupBy("wnid", "class_idx").count().collect()
+    assert set(map(tuple, counts)) == {("n02110185", 250, 4), (WNIDS[0], 0, 1)}
+    outcome = captionlake(
+        *("sample-subset", "--input", tmp_path / "in.parquet", "--output", tmp_path / "b"),
+        *("--classes", "[n02112837]", *listed),
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    found = read(spark, tmp_path / "b").select("wnid", "class_idx", "label_ori").distinct()
+    assert [tuple(row) for row in found.collect()] == [("n02110185", 0, 250)]
+
+
 @pytest.mark.parametrize(
     ("said", "code", "message"),
     [
