@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from udfs.arrow import Batches
+from udfs.compiled import one_compiles
 from udfs.nearest_kernel import keep_k, keep_nearest
 from udfs.products import Products, products_with
 from udfs.vectors import Vectors, matrix
@@ -90,7 +91,12 @@ def nearest_in_task(
 
     The queries are numbered from `first` on.
     """
-    nearest = Nearest(queries, k, products_with(queries, n_rows))
+    products = products_with(queries, n_rows)
+    with one_compiles(f"nearest_{type(products).__name__}"):
+        rehearsal = Nearest(queries, k, products)
+        rehearsal.add(queries[:1], pa.array([""]), np.zeros(1, np.int64))
+        rehearsal.found()
+    nearest = Nearest(queries, k, products)
     for table in blocks(batches, BLOCK_ROWS):
         vectors = matrix(table["embedding"])
         nearest.add(vectors, table["uid"].combine_chunks(), table["tie"].to_numpy())
