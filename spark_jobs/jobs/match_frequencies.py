@@ -1,6 +1,6 @@
 """match-frequencies: as many rows of each class as another data set has, or as a shape wants."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Self
 
@@ -21,8 +21,8 @@ from spark_jobs.subset_settings import SubsetSettings
 from spark_jobs.subsets.class_list import Class, ClassList
 from spark_jobs.subsets.draw import count_classes
 from spark_jobs.subsets.frequencies import frequency_rows
-from spark_jobs.subsets.match import match_frequencies
-from spark_jobs.subsets.relabel import with_labels
+from spark_jobs.subsets.match import match_frequencies, united
+from spark_jobs.subsets.relabel import label_column, with_labels
 from spark_jobs.subsets.shapes import Shape, as_large_as_possible, at_n_rows, shape_weights
 from spark_jobs.tables import read_table
 from spark_jobs.target_reading import read_targets
@@ -88,9 +88,13 @@ def run(run: Run, settings: MatchFrequencies) -> Counts:
     classes = settings.class_list(first, held, settings.sources[0])
     target = _target(run, settings, classes, sources)
     taken = match_frequencies(sources, column, target, seed=settings.seed)
-    rows = with_labels(taken.rows, column, classes)
+    rows = _labelled(run, taken.parts, classes, settings)
     n_rows = run.write(rows, settings.output)
-    frequencies = frequency_rows(classes, target, taken.available, taken.taken)
+    available = [
+        {key: (there if key in target else counts).get(key, 0) for key in classes}
+        for counts, there in zip(every, taken.available, strict=True)
+    ]
+    frequencies = frequency_rows(classes, target, available, taken.taken)
     if n_rows != sum(row[ROWS] for row in frequencies):
         raise InputDataError(f"{n_rows:,} rows came: the sources changed meanwhile, run again")
     settings.write_files(run, run.read(settings.output, rows.schema), frequencies)
@@ -108,12 +112,31 @@ def run(run: Run, settings: MatchFrequencies) -> Counts:
 def _source(run: Run, address: str, settings: MatchFrequencies) -> DataFrame:
     rows = run.read(address, StructType([schemas.CAPTIONS[UID]]))
     settings.check_columns(rows, address, [settings.class_column])
-    rows = settings.with_current_classes(rows)
+    return settings.with_current_classes(rows)
+
+
+def _labelled(
+    run: Run, parts: Sequence[DataFrame], classes: ClassList, settings: MatchFrequencies
+) -> DataFrame:
+    """The rows of all sources with captions and labels: their own, where every source has some."""
+    label = label_column(settings.class_column)
+    if not all(label in part.columns for part in parts):
+        parts = [part.drop(label) for part in parts]
+    rows = united(_with_captions(run, part, settings) for part in parts)
+    return with_labels(rows, settings.class_column, classes)
+
+
+def _with_captions(run: Run, rows: DataFrame, settings: MatchFrequencies) -> DataFrame:
+    """The rows taken, with their captions where the source holds none."""
     if CAPTION in rows.columns or settings.captions is None:
         return rows
     captions = run.read(settings.captions, schemas.CAPTIONS)
+    by = keys(captions)
+    lost = rows.join(captions.select(*by), on=by, how="left_anti").first()
+    if lost is not None:
+        raise InputDataError(f"table {settings.captions}: has no caption of {lost[UID]!r}")
     others = [name for name in captions.columns if name not in rows.columns]
-    return rows.join(captions.select(*keys(captions), *others), on=keys(captions))
+    return rows.join(captions.select(*by, *others), on=by)
 
 
 def _target(
@@ -143,7 +166,7 @@ def _available(sources: Mapping[str, DataFrame], column: str) -> dict[Class, int
 
 
 def _decisions(run: Run, sources: Mapping[str, DataFrame], settings: MatchFrequencies) -> DataFrame:
-    stored = read_table(run.spark, settings.output, schemas.EMPTY)
+    stored = run.read(settings.output, schemas.EMPTY)
     parts = []
     for name, source in sources.items():
         by = [*keys(source), settings.class_column]

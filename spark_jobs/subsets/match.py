@@ -1,7 +1,8 @@
 """Rows from several sources so that each class has as many as a target says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
@@ -16,11 +17,16 @@ _HASH, _N, _NTH = "_hash", "_n", "_nth"
 
 @dataclass(frozen=True)
 class Taken:
-    """`rows` of all sources, with taken_from; available and taken: rows of each class by source."""
+    """The rows of each source, with taken_from; available and taken: their numbers by class."""
 
-    rows: DataFrame
+    parts: Sequence[DataFrame]
     available: Sequence[Mapping[Class, int]]
     taken: Sequence[Mapping[Class, int]]
+
+
+def united(parts: Iterable[DataFrame]) -> DataFrame:
+    """The rows of all parts; a column that a part lacks is null there."""
+    return reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), parts)
 
 
 def match_frequencies(
@@ -51,10 +57,7 @@ def match_frequencies(
         parts.append(drawn.withColumn(TAKEN_FROM, F.lit(name)))
         available.append(counts)
         taken.append(got)
-    rows = parts[0]
-    for part in parts[1:]:
-        rows = rows.unionByName(part, allowMissingColumns=True)
-    return Taken(rows, available, taken)
+    return Taken(parts, available, taken)
 
 
 def _of_classes(rows: DataFrame, column: str, target: Mapping[Class, int]) -> DataFrame:

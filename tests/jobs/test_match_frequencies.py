@@ -138,6 +138,9 @@ def test_targets_of_every_kind(captionlake, spark, command, tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_sources_without_captions(captionlake, spark, command, tmp_path: Path) -> None:
+    """They have no labels either: then all rows get the classes' places."""
+    one = pd.read_parquet(tmp_path / "one.parquet")
+    one.assign(class_idx=7).to_parquet(tmp_path / "one.parquet")
     bare = pd.read_parquet(tmp_path / "two.parquet").drop(columns="caption")
     bare.to_parquet(tmp_path / "two.parquet")
     uids = [f"u{k}" for k in range(75)] + [f"v{k}" for k in range(30)]
@@ -150,6 +153,11 @@ def test_sources_without_captions(captionlake, spark, command, tmp_path: Path) -
     assert len(joined)
     assert (joined["caption"] == "of " + joined["uid"]).all()
     assert (joined["url"] == "http://e").all()
+    assert rows["class_idx"].tolist() == [WNIDS.index(wnid) for wnid in rows["wnid"]]
+    texts[texts["uid"] != joined["uid"].iloc[0]].to_parquet(tmp_path / "captions.parquet")
+    outcome = captionlake(*command, "--shape", "flat", "--captions", tmp_path / "captions.parquet")
+    assert outcome.exit_code == 3
+    assert f"has no caption of '{joined['uid'].iloc[0]}'" in outcome.error
 
 
 @pytest.mark.slow

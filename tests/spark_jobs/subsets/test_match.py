@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.columns import uniform
-from spark_jobs.subsets.match import match_frequencies
+from spark_jobs.subsets.match import match_frequencies, united
 
 
 @pytest.mark.slow
@@ -26,7 +26,7 @@ def test_published_counts(spark: SparkSession, cases: Path) -> None:
     target = Counter(index.str.partition("_")[0])
     assert target == expected[expected["target"] > 0]["target"].to_dict()
     found = match_frequencies(sources, "wnid", dict(target), seed=0)
-    rows = found.rows.toPandas()
+    rows = united(found.parts).toPandas()
     assert rows["uid"].is_unique
     main = rows[rows["taken_from"] == "laionet"]
     assert main["wnid"].value_counts().to_dict() == {
@@ -85,7 +85,7 @@ def test_against_the_slow_way(spark: SparkSession, seed: int) -> None:
     sources = {f"s{k}": spark.createDataFrame(table) for k, table in enumerate(made)}
     target = {f"c{k}": int(draws.integers(0, 250)) for k in range(10)}
     found = match_frequencies(sources, "wnid", target, seed=seed)
-    rows = found.rows.collect()
+    rows = united(found.parts).collect()
     told = {(int(row.taken_from[1:]), row.uid, row.wnid) for row in rows}
     assert len(rows) == len(told) == len({row.uid for row in rows})
     tables = [
@@ -101,7 +101,8 @@ def test_against_the_slow_way(spark: SparkSession, seed: int) -> None:
 def test_columns_of_one_source_alone(spark: SparkSession) -> None:
     one: DataFrame = spark.createDataFrame([("u", "a", 1)], "uid string, wnid string, n int")
     two = spark.createDataFrame([("v", "a", "x")], "uid string, wnid string, url string")
-    rows = match_frequencies({"one": one, "two": two}, "wnid", {"a": 5, "b": 1}, seed=0).rows
+    found = match_frequencies({"one": one, "two": two}, "wnid", {"a": 5, "b": 1}, seed=0)
+    rows = united(found.parts)
     assert {tuple(row) for row in rows.select("uid", "n", "url", "taken_from").collect()} == {
         ("u", 1, None, "one"),
         ("v", None, "x", "two"),
