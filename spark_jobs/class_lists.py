@@ -53,6 +53,12 @@ def imagenet_class_names() -> dict[str, str]:
     }
 
 
+def published_names() -> dict[str, str]:
+    """The same, also by the id that LAIONet has for the husky."""
+    names = imagenet_class_names()
+    return names | {OLD_HUSKY: names[HUSKY]}
+
+
 def imagenet100() -> list[str]:
     """The wnids of ImageNet-100 (Tian et al. 2020, contrastive multiview coding)."""
     return [str(wnid) for wnid in read_yaml_map(conf_file("subsets", "imagenet100.yml"))["classes"]]

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from spark_jobs import schemas
 from spark_jobs.arrow_batches import batches_that_fit
+from spark_jobs.class_lists import published_names
 from spark_jobs.columns import keys
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Counts, Job, Run
@@ -80,7 +81,10 @@ def run(run: Run, settings: LabelSynsets) -> Counts:
     settings.write_tsv(stored.where(F.col(CLASS_IDX).isNotNull()))
     per_class = {row[WNID]: row["n"] for row in _rows_per_class(stored).collect()}
     if settings.frequencies is not None:
-        named = [(s.lemmas[0], per_class.get(s.wnid, 0)) for s in table.synsets]
+        name_of = published_names() if settings.synsets in ("imagenet1k", "laionet") else {}
+        named = [
+            (name_of.get(s.wnid, s.lemmas[0]), per_class.get(s.wnid, 0)) for s in table.synsets
+        ]
         write_class_frequencies(named, settings.frequencies)
     found = {"rows_in": captions.count(), "synsets": len(table.synsets)}
     labelled_captions = stored.select(*keys(stored)).distinct().count()

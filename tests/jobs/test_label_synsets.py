@@ -63,6 +63,7 @@ def test_laionet_gives_the_published_labels(
     lines = (tmp_path / "frequencies.txt").read_text().splitlines()
     assert len(lines) == 999
     assert lines[0] == f"tench\t{of_wnid['n01440764']}"
+    assert f"Siberian Husky\t{of_wnid['n02112837']}" in lines
 
     single = captionlake(*arguments, "--several", "drop", "--output", tmp_path / "single")
     assert single.exit_code == 0, single.stderr
