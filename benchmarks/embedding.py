@@ -4,8 +4,9 @@
 
 The bare side: two processes of one thread, a model each, half the items each; ours: two tasks of
 one thread. Wall seconds, beyond those of the job on one item; median of 5 rounds, workers warm (not
-CPU seconds: Python workers that end while the bare side works would be taken off its time). The captions are real, each once; open_clip's weights are random, which costs the
-same. SECONDS: work of each side in a round. On a GPU the same, with one process.
+CPU seconds: Python workers that end while the bare side works would be taken off its time). The
+captions are real, each once; open_clip's weights are random, which costs the same. SECONDS: work of
+each side in a round. On a GPU the same, with one process.
 """
 
 import io
