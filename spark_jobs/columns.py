@@ -1,9 +1,23 @@
 """Column expressions that several jobs share."""
 
+from collections.abc import Iterable
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from spark_jobs.errors import MissingColumnError
 from spark_jobs.schemas import CAPTION_ID, QUERY_ID, UID
+from spark_jobs.settings import nearest
+
+
+def require(rows: DataFrame, called: str, columns: Iterable[str]) -> None:
+    """Raise MissingColumnError where the rows, so called, lack one of the columns."""
+    for column in columns:
+        if column not in rows.columns:
+            raise MissingColumnError(
+                f"{called} has no column {column!r}{nearest(column, rows.columns)}; it has "
+                f"{', '.join(rows.columns)}"
+            )
 
 
 def keys(rows: DataFrame) -> list[str]:

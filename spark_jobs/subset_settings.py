@@ -10,7 +10,8 @@ from pyspark.sql.types import IntegralType, StringType
 
 from spark_jobs import schemas
 from spark_jobs.class_lists import imagenet1k, with_current_wnids
-from spark_jobs.errors import InputDataError, MissingColumnError
+from spark_jobs.columns import require
+from spark_jobs.errors import InputDataError
 from spark_jobs.job import Run
 from spark_jobs.label_file_settings import LabelFileSettings
 from spark_jobs.label_files import write_class_frequencies
@@ -43,12 +44,7 @@ class SubsetSettings(LabelFileSettings):
 
     def check_columns(self, rows: DataFrame, address: str, columns: Iterable[str]) -> None:
         """Raise MissingColumnError or InputDataError where a column cannot serve."""
-        for column in columns:
-            if column not in rows.columns:
-                raise MissingColumnError(
-                    f"table {address} has no column {column!r}{nearest(column, rows.columns)}; "
-                    f"it has {', '.join(rows.columns)}"
-                )
+        require(rows, f"table {address}", columns)
         kind = rows.schema[self.class_column].dataType
         if not isinstance(kind, StringType | IntegralType):
             raise InputDataError(

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.errors import MissingColumnError
+from spark_jobs.columns import require
 from spark_jobs.ingest.presets import Preset
 from spark_jobs.record_texts import Text, joined_texts
 from spark_jobs.schemas import CAPTION, IC_INDEX
-from spark_jobs.settings import nearest
 
 _FILENAME = "filename"
 
@@ -27,10 +26,5 @@ def as_told(rows: DataFrame, preset: Preset) -> DataFrame:
 
 def _with_caption(rows: DataFrame, texts: Sequence[Text]) -> DataFrame:
     """ImageNet-Captions' records; their file name stays as ic_index."""
-    for name in (_FILENAME, *texts):
-        if name not in rows.columns:
-            raise MissingColumnError(
-                f"input has no column {name!r}{nearest(name, rows.columns)}; it has "
-                f"{', '.join(rows.columns)}"
-            )
+    require(rows, "input", (_FILENAME, *texts))
     return rows.withColumns({CAPTION: joined_texts(texts), IC_INDEX: F.col(_FILENAME)})

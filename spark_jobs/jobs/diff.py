@@ -9,12 +9,13 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from spark_jobs import schemas
+from spark_jobs.columns import require
 from spark_jobs.comparing.difference import BOTH, ONLY_A, ONLY_B, SIDE, by_column, by_concept, sides
 from spark_jobs.entry_counts_reading import read_entry_counts
-from spark_jobs.errors import MissingColumnError, SettingsError
+from spark_jobs.errors import SettingsError
 from spark_jobs.job import Counts, Job, Pipeline, Run, Step
 from spark_jobs.schemas import ENTRY, ENTRY_ID, IN_A, IN_B, IN_BOTH, NAME, UID, WNID
-from spark_jobs.settings import InputAddress, OutputAddress, Settings, nearest
+from spark_jobs.settings import InputAddress, OutputAddress, Settings
 from spark_jobs.tables import input_version, read_table
 
 _WIDEST_NAME = 28
@@ -100,11 +101,7 @@ def difference(spark: SparkSession, settings: Diff, a: DataFrame, b: DataFrame) 
     if column is None:
         return None
     for frame, address in ((a, settings.a), (b, settings.b)):
-        if column not in frame.columns:
-            raise MissingColumnError(
-                f"table {address} has no column {column!r}{nearest(column, frame.columns)}; "
-                f"it has {', '.join(frame.columns)}"
-            )
+        require(frame, f"table {address}", [column])
     return by_column(a, b, column=column)
 
 

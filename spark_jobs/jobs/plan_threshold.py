@@ -4,7 +4,7 @@ from pydantic import Field
 from pyspark.sql import SparkSession
 
 from spark_jobs import schemas
-from spark_jobs.errors import MissingColumnError
+from spark_jobs.columns import require
 from spark_jobs.folders import write_file
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.schemas import SCORE, THRESHOLD, WNID
@@ -16,7 +16,7 @@ from spark_jobs.scoring.thresholds import (
     round_thresholds,
     telling,
 )
-from spark_jobs.settings import InputAddress, OutputAddress, OutputFile, Settings, nearest
+from spark_jobs.settings import InputAddress, OutputAddress, OutputFile, Settings
 from spark_jobs.tables import read_table
 
 
@@ -38,12 +38,8 @@ class PlanThreshold(Settings):
 def run(run: Run, settings: PlanThreshold) -> Counts:
     """Count what is above each threshold."""
     scored = run.read(settings.scores, schemas.EMPTY)
-    for column in filter(None, (settings.column, settings.class_column)):
-        if column not in scored.columns:
-            raise MissingColumnError(
-                f"table {settings.scores} has no column {column!r}"
-                f"{nearest(column, scored.columns)}; it has {', '.join(scored.columns)}"
-            )
+    named = filter(None, (settings.column, settings.class_column))
+    require(scored, f"table {settings.scores}", named)
     grid = settings.thresholds or round_thresholds()
     rows = kept_by_threshold(scored, settings.column, settings.class_column, grid)
     bars = histogram(scored, settings.column)

@@ -6,7 +6,7 @@ at: no class is sorted or sent to one task, and the rows themselves are filtered
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, Window
@@ -40,6 +40,12 @@ def count_classes(rows: DataFrame, column: str) -> dict[Class, int]:
             "classes"
         )
     return dict(sorted((row[column], row["count"]) for row in counts))
+
+
+def of_classes(rows: DataFrame, column: str, classes: Iterable[Class]) -> DataFrame:
+    """The rows of these classes."""
+    listed = class_table(rows, column, dict.fromkeys(classes, ()), [])
+    return rows.join(F.broadcast(listed), on=column, how="left_semi")
 
 
 def places(

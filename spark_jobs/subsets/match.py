@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from spark_jobs.columns import keys
 from spark_jobs.schemas import TAKEN_FROM
 from spark_jobs.subsets.class_list import Class
-from spark_jobs.subsets.draw import class_table, count_classes, first_rows
+from spark_jobs.subsets.draw import count_classes, first_rows, of_classes
 
 _HASH, _N, _NTH = "_hash", "_n", "_nth"
 
@@ -45,10 +45,10 @@ def match_frequencies(
     available: list[dict[Class, int]] = []
     taken: list[dict[Class, int]] = []
     for name, rows in sources.items():
-        known = _of_classes(rows, column, target)
-        free = known
+        free = of_classes(rows, column, target)
+        by = keys(free)
         for part in parts:
-            free = free.join(part.select(*keys(known)), on=keys(known), how="left_anti")
+            free = free.join(part.select(*by), on=by, how="left_anti")
         free = _once_each(free, column)
         counts = count_classes(free, column)
         missing = {key: n - sum(got.get(key, 0) for got in taken) for key, n in target.items()}
@@ -58,11 +58,6 @@ def match_frequencies(
         available.append(counts)
         taken.append(got)
     return Taken(parts, available, taken)
-
-
-def _of_classes(rows: DataFrame, column: str, target: Mapping[Class, int]) -> DataFrame:
-    wanted = class_table(rows, column, dict.fromkeys(target, ()), [])
-    return rows.join(F.broadcast(wanted), on=column, how="left_semi")
 
 
 def _once_each(rows: DataFrame, column: str) -> DataFrame:

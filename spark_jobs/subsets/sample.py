@@ -18,6 +18,7 @@ from spark_jobs.subsets.draw import (
     count_classes,
     first_rows,
     is_drawn,
+    of_classes,
     place_kind,
     places,
 )
@@ -97,9 +98,9 @@ def sample(rows: DataFrame, classes: ClassList, sampling: Sampling) -> Sample:
     Raises InputDataError where n rows cannot be had.
     """
     column, seed = sampling.column, sampling.seed
-    of_classes = _of_classes(rows, column, classes)
-    over_rows = of_classes.where(sampling.is_over)
-    available = _counts(of_classes, column, classes)
+    listed = of_classes(rows, column, classes)
+    over_rows = listed.where(sampling.is_over)
+    available = _counts(listed, column, classes)
     over = available if sampling.threshold is None else _counts(over_rows, column, classes)
     removed = _removed(over, sampling)
     stays = {
@@ -114,7 +115,7 @@ def sample(rows: DataFrame, classes: ClassList, sampling: Sampling) -> Sample:
         if quotas != over:
             drawable = first_rows(over_rows, column, quotas, over, seed=seed)
         kept, of_all = _drawn_of_all(drawable, quotas, n, stays, sampling)
-    back = _brought_back(of_classes, {key for key in stays if not kept[key]}, sampling)
+    back = _brought_back(listed, {key for key in stays if not kept[key]}, sampling)
     table = {key: (of_class.get(key), of_all.get(key), back.get(key)) for key in classes}
     decided = _decided(rows, table, sampling, has_second=n is not None)
     return Sample(decided, available, {**kept, **dict.fromkeys(back, 1)}, len(back))
@@ -127,11 +128,6 @@ def refuse_repeated_keys(n_rows: int, expected: int) -> None:
             f"{n_rows:,} rows were drawn where {expected:,} were meant, since some uid is there "
             "twice in a class: dedup the input first"
         )
-
-
-def _of_classes(rows: DataFrame, column: str, classes: ClassList) -> DataFrame:
-    listed = class_table(rows, column, dict.fromkeys(classes, ()), [])
-    return rows.join(F.broadcast(listed), on=column, how="left_semi")
 
 
 def _counts(rows: DataFrame, column: str, classes: ClassList) -> dict[Class, int]:
