@@ -67,10 +67,11 @@ class Sampling:
 
     @property
     def is_over(self) -> Column:
-        """Whether a row is over the threshold."""
+        """Whether a row is over the threshold, which null and NaN are not."""
         if self.similarity is None or self.threshold is None:
             return F.lit(True)
-        return F.coalesce(F.col(self.similarity) >= self.threshold, F.lit(False))
+        value = F.col(self.similarity)  # to Spark NaN is above all numbers
+        return F.coalesce((value >= self.threshold) & ~F.isnan(value), F.lit(False))
 
 
 @dataclass(frozen=True)

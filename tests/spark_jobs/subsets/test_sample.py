@@ -216,6 +216,7 @@ def test_reasons(spark: SparkSession) -> None:
     table = [(f"u{k}", "ab"[k % 2], k / 10) for k in range(10)] + [
         ("v", "c", 0.9),
         ("w", None, 1.0),
+        ("x", "a", float("nan")),
     ]
     rows = spark.createDataFrame(table, "uid string, wnid string, similarity double")
     asked = Sampling(
@@ -224,9 +225,10 @@ def test_reasons(spark: SparkSession) -> None:
     found = sample(rows, ClassList(["a", "b"], {"a": "a", "b": "b"}), asked)
     told = {row.uid: row for row in found.rows.collect()}
     assert told["v"].rule == told["w"].rule == "class"
+    assert told["x"].rule == "threshold"
     assert (told["u9"].rule, told["u8"].rule) == (DRAWN, RESTORED)
     assert (told["u8"].value, told["u8"].threshold) == (0.8, 0.85)
     assert (told["u3"].rule, told["u3"].value, told["u3"].threshold) == ("threshold", 0.3, 0.85)
     asked = replace(asked, threshold=0.1)
     rules = [row.rule for row in sample(rows, ClassList(["b"], {"b": "b"}), asked).rows.collect()]
-    assert sorted(rules) == ["class"] * 7 + [DRAWN] + ["per_class"] * 4
+    assert sorted(rules) == ["class"] * 8 + [DRAWN] + ["per_class"] * 4
