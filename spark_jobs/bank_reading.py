@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -32,6 +34,13 @@ class Bank:
     entries: pa.StringArray
     langs: Sequence[str | None]
     frame: DataFrame
+
+    def with_counts(self, counts: NDArray[np.int64]) -> DataFrame:
+        """schemas.ENTRY_COUNTS, by entry_id; counts: of shape (n_entries,)."""
+        ids = np.arange(counts.size, dtype=np.int32)
+        columns = [ids, self.entries.to_pandas(), list(self.langs), counts]
+        rows = pd.DataFrame(dict(zip(schemas.ENTRY_COUNTS.names, columns, strict=True)))
+        return self.frame.sparkSession.createDataFrame(rows, schemas.ENTRY_COUNTS)
 
 
 def read_bank(
@@ -76,7 +85,7 @@ def _read(run: Run, address: str) -> Bank:
     return Bank(pa.array(rows[ENTRY], pa.string()), langs, frame)
 
 
-def check_ids(entry_ids: np.ndarray[tuple[int], np.dtype[np.int32]], table: str) -> None:
+def check_ids(entry_ids: NDArray[np.int32], table: str) -> None:
     """Raise InputDataError unless the sorted ids are 0..n-1."""
     wrong = np.flatnonzero(entry_ids != np.arange(entry_ids.size))
     if wrong.size:

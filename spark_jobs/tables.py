@@ -239,11 +239,12 @@ def _files(spark: SparkSession, table: Address) -> list[str]:
 
 def _create(frame: DataFrame, table: Address, commit: Mapping[str, Any]) -> None:
     """Write a new table with its constraints, in one commit."""
-    writer = frame.writeTo(table.sql_name).using("delta").option("userMetadata", _json(commit))
+    # To overwrite takes the place of a first write that died.
+    writer = frame.write.format("delta").mode("overwrite").option("userMetadata", _json(commit))
     for columns, check in schemas.CHECKS.items():
         if set(columns) <= set(frame.columns):
-            writer = writer.tableProperty(f"delta.constraints.{columns[0]}_is_valid", check)
-    writer.createOrReplace()  # "replace" takes the place of a first write that died
+            writer = writer.option(f"delta.constraints.{columns[0]}_is_valid", check)
+    _save(writer, table)
 
 
 def _broken_constraint(fault: Exception, table: Address) -> OutputTableError | None:

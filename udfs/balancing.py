@@ -8,6 +8,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from udfs.arrow import Batches
+from udfs.id_counts import as_text, packed
+from udfs.tasks import task_number
+
+ENTRY_IDS = "entry_ids"  # the column
+TOO_MUCH = "-"  # no base64
+_SPARSE = 4  # ids up to so many times those of a batch are counted one by one, not as a vector
 
 
 def keep_probability(
@@ -33,24 +39,45 @@ class EntryCounter:
 
     def add(self, entry_ids: pa.ListArray) -> None:
         """Count the ids of a batch of lists."""
-        counted = np.bincount(np.asarray(entry_ids.flatten()))
-        if counted.size > self._counts.size:
-            self._counts.resize(max(counted.size, 2 * self._counts.size), refcheck=False)
-        self._counts[: counted.size] += counted
+        ids = np.asarray(entry_ids.flatten())
+        size = int(ids.max(initial=-1)) + 1
+        if size > self._counts.size:
+            self._counts.resize(max(size, 2 * self._counts.size), refcheck=False)
+        if size > _SPARSE * ids.size:
+            np.add.at(self._counts, ids, 1)
+        else:
+            self._counts[:size] += np.bincount(ids, minlength=size)
 
-    def counts(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    def counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The ids seen, ascending, and how often."""
         seen = np.flatnonzero(self._counts)
-        return seen.astype(np.int32), self._counts[seen]
+        return seen, self._counts[seen]
 
 
 def count_in_task(batches: Batches) -> Iterator[pa.RecordBatch]:
-    """Entry_id, entry_count of all lists in the column entry_ids, for mapInArrow: one batch."""
+    """The packed counts of all ids in the lists of the column entry_ids, for mapInArrow."""
     counter = EntryCounter()
     for batch in batches:
-        counter.add(batch.column("entry_ids"))
-    ids, counts = counter.counts()
-    yield pa.RecordBatch.from_arrays([pa.array(ids), pa.array(counts)], ["entry_id", "entry_count"])
+        counter.add(batch.column(ENTRY_IDS))
+    yield packed(*counter.counts())
+
+
+def count_along(batches: Batches, *, key: str, most_bytes: int) -> Iterator[pa.RecordBatch]:
+    """The batches, and at the end a row without entry_ids, which no other row is.
+
+    In its string column `key` it has the counts of all ids in entry_ids as text, or TOO_MUCH where
+    the texts of so many tasks could be more than `most_bytes`.
+    """
+    counter, schema = EntryCounter(), None
+    for batch in batches:
+        counter.add(batch.column(ENTRY_IDS))
+        schema = batch.schema
+        yield batch
+    if schema is not None:
+        text = as_text(*counter.counts())
+        told = text if (task_number() + 1) * len(text) <= most_bytes else TOO_MUCH
+        row = [pa.array([told] if f.name == key else [None], f.type) for f in schema]
+        yield pa.RecordBatch.from_arrays(row, schema.names)
 
 
 class SmallestDraws:

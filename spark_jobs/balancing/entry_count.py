@@ -1,20 +1,30 @@
 """Entry counts: how many captions match each entry."""
 
+import numpy as np
+from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.schemas import COUNTED_IDS, ENTRY_COUNT, ENTRY_ID, ENTRY_IDS
+from spark_jobs.id_counts import counted_entries
+from spark_jobs.schemas import ENTRY_COUNT, ENTRY_ID, ENTRY_IDS
 from udfs.balancing import count_in_task
 
 
 def count_matches(matches: DataFrame) -> DataFrame:
     """Rows of `matches` that hold each entry id: entry_id, entry_count, only ids that occur.
 
-    Each task counts into one vector and gives one sparse result, so that the ids are never
+    Each task counts into one vector and gives one packed result, so that the ids are never
     exploded into rows.
     """
-    counted = matches.select(ENTRY_IDS).mapInArrow(count_in_task, COUNTED_IDS)
-    return counted.groupBy(ENTRY_ID).agg(F.sum(ENTRY_COUNT).alias(ENTRY_COUNT))
+    return counted_entries(matches.select(ENTRY_IDS), count_in_task)
+
+
+def count_vector(counts: DataFrame, n_entries: int) -> NDArray[np.int64]:
+    """Counts by entry_id on the driver, shape (n_entries,); 0 where none was counted."""
+    rows = counts.toPandas()
+    found = np.zeros(n_entries, np.int64)
+    found[rows[ENTRY_ID].to_numpy()] = rows[ENTRY_COUNT].to_numpy()
+    return found
 
 
 def name_entries(counts: DataFrame, bank: DataFrame, *, column: str = ENTRY_COUNT) -> DataFrame:

@@ -8,6 +8,7 @@ from pyspark.sql.types import ArrayType, BinaryType, IntegralType, StringType
 
 from spark_jobs.columns import keys
 from spark_jobs.errors import InputDataError
+from spark_jobs.id_counts import repeated
 from spark_jobs.ingest.text_lines import FAULT, LINE
 from spark_jobs.ingest.text_rules import INVALID_UTF8, FrontEnd, caption_fault, cleaned
 from spark_jobs.ingest.uid import given_or_content_uid
@@ -24,6 +25,7 @@ from spark_jobs.schemas import (
     UID,
 )
 from spark_jobs.schemas import URL as URL_COLUMN
+from udfs.id_counts import ID
 
 ROW, RAW, RANK, KEY = "_row", "_raw", "_rank", "_key"  # working columns
 DUPLICATE_UID = "duplicate_uid"
@@ -70,12 +72,11 @@ def caption_rows(
 
 
 def repeated_keys(rows: DataFrame) -> DataFrame:
-    """Hashes of the keys that more than one row without fault has, in the column `_key`.
+    """Hashes of the keys that more than one row has, in the column `_key`.
 
-    Only hashes are shuffled, 8 bytes a row.
+    Rows with a fault count too, since to find faults would need the captions.
     """
-    hashed = rows.where(F.col(FAULT).isNull()).select(_key(rows).alias(KEY))
-    return hashed.groupBy(KEY).agg(F.count("*").alias("n")).where("n > 1").select(KEY)
+    return repeated(rows, _key(rows)).select(F.col(ID).alias(KEY))
 
 
 def accepted(rows: DataFrame, repeated: Sequence[int] | None = None) -> DataFrame:

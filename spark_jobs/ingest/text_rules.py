@@ -20,8 +20,7 @@ FrontEnd = Literal["none", "synthclip"]
 
 def is_valid_utf8(text: Column) -> Column:
     """Whether a string or binary column holds valid UTF-8; null where it is null."""
-    raw = text.cast("binary")
-    return F.encode(F.decode(raw, "UTF-8"), "UTF-8") == raw
+    return F.decode(text.cast("binary"), "UTF-8") == text.cast("string")  # bytes are compared
 
 
 def cleaned(caption: Column, *, front_end: FrontEnd) -> Column:

@@ -5,17 +5,20 @@ from collections.abc import Collection
 from functools import partial
 from typing import Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
 from spark_jobs.arrow_batches import batches_that_fit
-from spark_jobs.balancing.entry_count import count_matches, name_entries
+from spark_jobs.balancing.entry_count import count_matches, count_vector
 from spark_jobs.bank_reading import Bank, read_bank
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.matching.language import with_language
 from spark_jobs.matching.match import count_concepts, match_concepts
+from spark_jobs.observed_counts import ObservedCounts
 from spark_jobs.schemas import ENTRY_IDS
 from spark_jobs.settings import InputAddress, OutputAddress, Settings
 from udfs.text.matchers import (
@@ -79,32 +82,35 @@ class MatchConcepts(Settings):
 
 
 def run(run: Run, settings: MatchConcepts) -> Counts:
-    """Match, then count from the stored matches, where they are stored."""
+    """Match, and count the matches in the pass that stores them."""
     needs_lang = settings.rule == "metaclip2" and settings.lang_model is None
     needed = schemas.CAPTIONS_WITH_LANG if needs_lang else schemas.CAPTIONS
     table = captions = run.read(settings.captions, needed)
     if settings.lang_model is not None:
         captions = with_language(table, settings.lang_model)
     bank, matcher = _matcher(run, settings)
-    found = match_concepts(captions, matcher, carry=settings.carry, spans=settings.spans)
+    observed = ObservedCounts()
+    found = match_concepts(
+        captions, matcher, carry=settings.carry, spans=settings.spans, observed=observed
+    )
     outputs = {settings.output: found.schema, settings.entry_counts: schemas.ENTRY_COUNTS}
     run.check_outputs({address: schema for address, schema in outputs.items() if address})
-    counts = {"entries": len(bank.entries)}
+    told = {"entries": len(bank.entries)}
     with batches_that_fit(table):
         if settings.output is None:
-            counted = count_concepts(captions, matcher)
-            counts |= {"rows_in": table.count()}
+            counts = count_vector(count_concepts(captions, matcher), len(bank.entries))
+            told |= {"rows_in": table.count()}
         else:
-            run.write(found, settings.output)
+            rows = run.write(found, settings.output)
+            seen = observed.get(rows, len(bank.entries))
             matches = run.read(settings.output, schemas.MATCHES)
-            counted = count_matches(matches)
-            counts |= _sums(matches)
-            if not counts["matches"] and isinstance(matcher, Metaclip2Matcher):
+            matched, counts = seen or _counted_again(matches, len(bank.entries))
+            told |= {"rows_in": rows, "matched": matched, "matches": int(counts.sum())}
+            if not matched and isinstance(matcher, Metaclip2Matcher):
                 _log.warning("nothing matched: bank has languages %s", _some(matcher.languages))
-        if settings.entry_counts is not None:
-            named = name_entries(counted, bank.frame).select(*schemas.ENTRY_COUNTS.names)
-            run.write(named, settings.entry_counts)
-    return counts
+    if settings.entry_counts is not None:
+        run.write(bank.with_counts(counts), settings.entry_counts)
+    return told
 
 
 def _matcher(run: Run, settings: MatchConcepts) -> tuple[Bank, ConceptMatcher]:
@@ -124,15 +130,10 @@ def _some(names: Collection[str]) -> str:
     return ", ".join(sorted(names)[:9]) + (", ..." if len(names) > 9 else "")
 
 
-def _sums(matches: DataFrame) -> Counts:
-    n_ids = F.size(ENTRY_IDS)
-    sums = matches.select(
-        F.count("*").alias("rows_in"),
-        F.count_if(n_ids > 0).alias("matched"),
-        F.coalesce(F.sum(n_ids), F.lit(0)).alias("matches"),
-    ).first()
-    assert sums is not None  # an aggregate without groups has one row
-    return sums.asDict()
+def _counted_again(matches: DataFrame, n_entries: int) -> tuple[int, NDArray[np.int64]]:
+    """Rows with a match, and the count of each entry, from the stored matches."""
+    counts = count_vector(count_matches(matches), n_entries)
+    return matches.where(F.size(ENTRY_IDS) > 0).count(), counts
 
 
 JOB = Job("match-concepts", "Find the entries of a concept bank in captions.", MatchConcepts, run)

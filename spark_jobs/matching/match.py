@@ -4,19 +4,12 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from spark_jobs.columns import keys
-from spark_jobs.schemas import (
-    COUNTED_IDS,
-    ENTRY_COUNT,
-    ENTRY_ID,
-    ENTRY_IDS,
-    MATCH_SPANS,
-    MATCHES,
-    SPANS,
-)
+from spark_jobs.id_counts import counted_entries
+from spark_jobs.observed_counts import ObservedCounts
+from spark_jobs.schemas import ENTRY_IDS, MATCH_SPANS, MATCHES, SPANS
 from udfs.arrow import Batches, BatchFunction
 from udfs.balancing import count_in_task
 from udfs.compiled import one_compiles
@@ -25,28 +18,35 @@ from udfs.text.spans import span_lists
 
 
 def match_concepts(
-    captions: DataFrame, matcher: ConceptMatcher, *, carry: bool = False, spans: bool = False
+    captions: DataFrame,
+    matcher: ConceptMatcher,
+    *,
+    carry: bool = False,
+    spans: bool = False,
+    observed: ObservedCounts | None = None,
 ) -> DataFrame:
     """Find the entries of a bank in each caption (MetaCLIP, Xu et al. 2023, section 3.1).
 
     `captions`: uid, caption and what the matcher reads, a row per uid, or per uid and caption_id.
     Gives schemas.MATCHES, with caption_id where there is one, and with `carry` all other columns:
     ids ascending and unique, an empty list where nothing matches. `spans`: with
-    schemas.MATCH_SPANS, every occurrence of every entry by start, end, id.
+    schemas.MATCH_SPANS, every occurrence of every entry by start, end, id. `observed` counts what
+    the frame's first action finds.
     """
     named = dict.fromkeys([*keys(captions), *matcher.columns])
     read = captions.drop(ENTRY_IDS, SPANS) if carry else captions.select(*named)
     kept = read if carry else read.select(*keys(captions))
     added = [MATCHES[ENTRY_IDS], *(MATCH_SPANS if spans else [])]
     columns = StructType([*kept.schema, *added])
-    return read.mapInArrow(matching(matcher, kept.columns, spans=spans), columns)
+    match = matching(matcher, kept.columns, spans=spans)
+    if observed is not None:
+        return observed.counted(read, match, columns)
+    return read.mapInArrow(match, columns)
 
 
 def count_concepts(captions: DataFrame, matcher: ConceptMatcher) -> DataFrame:
     """Captions that hold each entry id, as counted in their matches, which are not stored."""
-    read = captions.select(*matcher.columns)
-    counted = read.mapInArrow(counting(matcher), COUNTED_IDS)
-    return counted.groupBy(ENTRY_ID).agg(F.sum(ENTRY_COUNT).alias(ENTRY_COUNT))
+    return counted_entries(captions.select(*matcher.columns), counting(matcher))
 
 
 def counting(matcher: ConceptMatcher) -> BatchFunction:

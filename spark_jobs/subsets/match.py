@@ -8,9 +8,11 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from spark_jobs.columns import keys
+from spark_jobs.id_counts import repeated
 from spark_jobs.schemas import TAKEN_FROM
 from spark_jobs.subsets.class_list import Class
 from spark_jobs.subsets.draw import count_classes, first_rows, of_classes
+from udfs.id_counts import ID
 
 _HASH, _N, _NTH = "_hash", "_n", "_nth"
 
@@ -66,14 +68,13 @@ def _once_each(rows: DataFrame, column: str) -> DataFrame:
     Only hashes of keys are shuffled to find those.
     """
     by = keys(rows)
-    hashed = rows.select(F.xxhash64(*by).alias(_HASH)).groupBy(_HASH).agg(F.count("*").alias(_N))
-    several = hashed.where(F.col(_N) > 1).select(_HASH)
+    several = repeated(rows, F.xxhash64(*by)).select(F.col(ID).alias(_HASH))
     if several.first() is None:
         return rows
     told = rows.withColumn(_HASH, F.xxhash64(*by))
     sizes = rows.groupBy(column).agg(F.count("*").alias(_N))
-    repeated = told.join(several, on=_HASH, how="left_semi").join(F.broadcast(sizes), on=column)
+    copies = told.join(several, on=_HASH, how="left_semi").join(F.broadcast(sizes), on=column)
     rarest_first = Window.partitionBy(*by).orderBy(_N, column)
-    once = repeated.withColumn(_NTH, F.row_number().over(rarest_first)).where(F.col(_NTH) == 1)
+    once = copies.withColumn(_NTH, F.row_number().over(rarest_first)).where(F.col(_NTH) == 1)
     single = told.join(several, on=_HASH, how="left_anti")
     return single.select(*rows.columns).unionByName(once.select(*rows.columns))

@@ -1,0 +1,40 @@
+"""Counts by id over a whole table, with arrays in the shuffle in place of rows."""
+
+from functools import partial
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import BinaryType, IntegerType, LongType, StructField, StructType
+
+from spark_jobs.schemas import ENTRY_COUNT, ENTRY_ID
+from udfs.arrow import BatchFunction
+from udfs.id_counts import COUNT, COUNTS, ID, IDS, PART, pack_ids, sum_packed
+
+PACKED = StructType(
+    [
+        StructField(PART, IntegerType()),
+        StructField(IDS, BinaryType()),
+        StructField(COUNTS, BinaryType()),
+    ]
+)
+ID_COUNTS = StructType([StructField(ID, LongType()), StructField(COUNT, LongType())])
+
+
+def counted_ids(rows: DataFrame, pack: BatchFunction, *, at_least: int = 1) -> DataFrame:
+    """id, count: the sums of what `pack`, given to mapInArrow, counted in each task.
+
+    Only ids counted `at_least` so often. Order: undefined.
+    """
+    by_part = rows.mapInArrow(pack, PACKED).repartition(PART).sortWithinPartitions(PART)
+    return by_part.mapInArrow(partial(sum_packed, at_least=at_least), ID_COUNTS)
+
+
+def counted_entries(rows: DataFrame, pack: BatchFunction) -> DataFrame:
+    """schemas.COUNTED_IDS: what `pack` counted of each entry id, only ids that occur."""
+    ids = counted_ids(rows, pack)
+    return ids.select(F.col(ID).cast("int").alias(ENTRY_ID), F.col(COUNT).alias(ENTRY_COUNT))
+
+
+def repeated(rows: DataFrame, hashed: Column) -> DataFrame:
+    """The 64-bit hashes that more than one row has, in the column id."""
+    return counted_ids(rows.select(hashed), pack_ids, at_least=2).select(F.col(ID))
