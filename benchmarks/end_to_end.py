@@ -76,6 +76,7 @@ def jobs(
             run_job, "match_concepts", **counted, output=f"{out}/matches"
         ),
         "curate without dedup": partial(run_job, "curate", **curated),
+        "lean": partial(run_job, "curate", **curated | {"intermediate": False, "output": f"{out}/lean"}),
     }
 
 

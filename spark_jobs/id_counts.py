@@ -1,5 +1,6 @@
 """Counts by id over a whole table, with arrays in the shuffle in place of rows."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from pyspark.sql import Column, DataFrame
@@ -8,7 +9,7 @@ from pyspark.sql.types import BinaryType, IntegerType, LongType, StructField, St
 
 from spark_jobs.schemas import ENTRY_COUNT, ENTRY_ID
 from udfs.arrow import BatchFunction
-from udfs.id_counts import COUNT, COUNTS, ID, IDS, PART, pack_ids, sum_packed
+from udfs.id_counts import COUNT, COUNTS, ID, IDS, KIND, PART, Kind, pack_ids, sum_packed
 
 PACKED = StructType(
     [
@@ -17,16 +18,20 @@ PACKED = StructType(
         StructField(COUNTS, BinaryType()),
     ]
 )
-ID_COUNTS = StructType([StructField(ID, LongType()), StructField(COUNT, LongType())])
+ID_COUNTS = StructType(
+    [StructField(KIND, IntegerType()), StructField(ID, LongType()), StructField(COUNT, LongType())]
+)
 
 
-def counted_ids(rows: DataFrame, pack: BatchFunction, *, at_least: int = 1) -> DataFrame:
-    """id, count: the sums of what `pack`, given to mapInArrow, counted in each task.
+def counted_ids(
+    rows: DataFrame, pack: BatchFunction, kinds: Sequence[Kind] = (Kind(),)
+) -> DataFrame:
+    """kind, id, count: the sums of what `pack`, given to mapInArrow, counted in each task.
 
-    Only ids counted `at_least` so often. Order: undefined.
+    `kinds`: what is wanted of each kind of ids. Order: undefined.
     """
     by_part = rows.mapInArrow(pack, PACKED).repartition(PART).sortWithinPartitions(PART)
-    return by_part.mapInArrow(partial(sum_packed, at_least=at_least), ID_COUNTS)
+    return by_part.mapInArrow(partial(sum_packed, kinds=kinds), ID_COUNTS)
 
 
 def counted_entries(rows: DataFrame, pack: BatchFunction) -> DataFrame:
@@ -37,4 +42,4 @@ def counted_entries(rows: DataFrame, pack: BatchFunction) -> DataFrame:
 
 def repeated(rows: DataFrame, hashed: Column) -> DataFrame:
     """The 64-bit hashes that more than one row has, in the column id."""
-    return counted_ids(rows.select(hashed), pack_ids, at_least=2).select(F.col(ID))
+    return counted_ids(rows.select(hashed), pack_ids, [Kind(at_least=2)]).select(ID)

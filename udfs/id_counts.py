@@ -6,8 +6,9 @@ is given a part sums its blobs. Or all that a task counted goes to the driver as
 
 import base64
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,28 +16,54 @@ from numpy.typing import NDArray
 
 from udfs.arrow import Batches
 
-PART, IDS, COUNTS, ID, COUNT = "part", "ids", "counts", "id", "count"  # the columns
+PART, IDS, COUNTS, KIND, ID, COUNT = "part", "ids", "counts", "kind", "id", "count"  # the columns
 _PART_BITS = 10
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: neighbours go to different parts
 _BUFFERED = 1 << 18  # ids that a task holds before it packs them: blobs of 2 KB
 
 
+class Kind(NamedTuple):
+    """Which ids of a kind are wanted: those counted so often, of each part at `most` so many."""
+
+    at_least: int = 1
+    most: int | None = None
+
+
+class IdPacker:
+    """Packs the ids of a task's batches, each of which counts once."""
+
+    def __init__(self, kind: int = 0) -> None:
+        self._kind = kind
+        self._held: list[NDArray[np.int64]] = []
+
+    def add(self, ids: pa.Int64Array) -> Iterator[pa.RecordBatch]:
+        """What is to be handed on by now."""
+        self._held.append(ids.to_numpy())
+        if sum(map(len, self._held)) >= _BUFFERED:
+            yield from self.rest()
+
+    def rest(self) -> Iterator[pa.RecordBatch]:
+        """What is left at the end."""
+        if self._held:
+            yield packed(np.concatenate(self._held), kind=self._kind)
+            self._held.clear()
+
+
 def pack_ids(batches: Batches) -> Iterator[pa.RecordBatch]:
-    """part, ids of the int64 ids in the first column, for mapInArrow; each counts once."""
-    held: list[NDArray[np.int64]] = []
+    """part, ids, counts of the int64 ids in the first column, for mapInArrow."""
+    packer = IdPacker()
     for batch in batches:
-        held.append(batch.column(0).to_numpy())
-        if sum(map(len, held)) >= _BUFFERED:
-            yield packed(np.concatenate(held))
-            held.clear()
-    if held:
-        yield packed(np.concatenate(held))
+        yield from packer.add(batch.column(0))
+    yield from packer.rest()
 
 
-def packed(ids: NDArray[np.int64], counts: NDArray[np.int64] | None = None) -> pa.RecordBatch:
+def packed(
+    ids: NDArray[np.int64], counts: NDArray[np.int64] | None = None, *, kind: int = 0
+) -> pa.RecordBatch:
     """A row for each part that has ids: part, its ids and their counts as bytes.
 
-    Without `counts` an id counts as often as it stands there.
+    Without `counts` an id counts as often as it stands there. Ids of one `kind` have all counts or
+    none; those of different kinds are summed apart.
     """
     part = ((ids.view(np.uint64) * _SPREAD) >> np.uint64(64 - _PART_BITS)).astype(np.uint16)
     order = np.argsort(part, kind="stable")  # a radix sort, for 16 bits
@@ -48,16 +75,19 @@ def packed(ids: NDArray[np.int64], counts: NDArray[np.int64] | None = None) -> p
         blobs.append(pa.nulls(filled.size, pa.binary()))
     else:
         blobs.append(_blobs(counts[order], offsets))
-    return pa.RecordBatch.from_arrays([pa.array(filled), *blobs], [PART, IDS, COUNTS])
+    parts = pa.array(filled + np.int32(kind << _PART_BITS))
+    return pa.RecordBatch.from_arrays([parts, *blobs], [PART, IDS, COUNTS])
 
 
-def sum_packed(batches: Batches, *, at_least: int) -> Iterator[pa.RecordBatch]:
-    """id, count of each id that was counted so often, for mapInArrow; rows come ordered by part."""
+def sum_packed(batches: Batches, *, kinds: Sequence[Kind]) -> Iterator[pa.RecordBatch]:
+    """kind, id, count of the ids that are wanted, for mapInArrow; rows come ordered by part."""
     for blobs in _by_part(batches):
+        number = blobs[PART][0].as_py() >> _PART_BITS
+        kind = kinds[number]
         ids, counts = _summed(blobs)
-        enough = counts >= at_least
-        columns = [pa.array(ids[enough]), pa.array(counts[enough])]
-        yield pa.RecordBatch.from_arrays(columns, [ID, COUNT])
+        wanted = np.flatnonzero(counts >= kind.at_least)[: kind.most]
+        columns = [np.full(wanted.size, number, np.int32), ids[wanted], counts[wanted]]
+        yield pa.RecordBatch.from_arrays(list(map(pa.array, columns)), [KIND, ID, COUNT])
 
 
 def as_text(ids: NDArray[np.int64], counts: NDArray[np.int64]) -> str:

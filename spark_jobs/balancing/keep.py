@@ -86,12 +86,12 @@ def weighing(
 
 
 def keeping(match_probability: NDArray[np.float64]) -> BatchFunction:
-    """The function of mapInArrow behind `keep_balanced`; it takes the draws as the last column."""
+    """The function of mapInArrow behind `keep_balanced`; it takes the draws as a column."""
 
     def keep(batches: Batches) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             probability = keep_probability(batch.column(ENTRY_IDS), match_probability)
             kept = batch.filter(pa.array(batch.column(DRAW).to_numpy() < probability))
-            yield kept.select(kept.schema.names[:-1])
+            yield kept.select([name for name in kept.schema.names if name != DRAW])
 
     return keep

@@ -87,7 +87,7 @@ def run(run: Run, settings: BalanceCaptions) -> Counts:
         if ENTRY_IDS in output.columns:
             kept_matches = run.read(settings.output, schemas.MATCHES)
         told = with_probability(
-            entries, count_matches(kept_matches), t=_t_column(t, settings, counted)
+            entries, count_matches(kept_matches), t=t_column(t, settings, counted)
         )
         run.write(told, settings.probabilities)
     if settings.decisions:
@@ -152,7 +152,7 @@ def unnamed_entries(counts: DataFrame) -> DataFrame:
     return name_entries(counts, ids.withColumns(nulls)).select(*schemas.ENTRY_COUNTS.names)
 
 
-def _t_column(t: int, settings: ThresholdSettings, counted: CountedEntries) -> Column:
+def t_column(t: int, settings: ThresholdSettings, counted: CountedEntries) -> Column:
     """Each entry's t as a column of the entries."""
     if not settings.by_language:
         return F.lit(t).cast("long")

@@ -1,14 +1,15 @@
 """curate: captions and a concept bank in, deduplicated and balanced captions out."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
 from spark_jobs.addresses import join_address, parse_parent
+from spark_jobs.caption_input import CaptionInput, read_captions
 from spark_jobs.ingest.presets import InputFormat
 from spark_jobs.ingest.text_rules import FrontEnd
 from spark_jobs.job import Pipeline, Step
@@ -16,9 +17,11 @@ from spark_jobs.jobs import (
     balance_captions,
     dedup_captions,
     ingest_captions,
+    match_and_balance,
     match_concepts,
     report,
 )
+from spark_jobs.runs import new_run
 from spark_jobs.schemas import URL
 from spark_jobs.settings import Settings
 from spark_jobs.tables import input_version, read_table
@@ -38,6 +41,11 @@ class Curate(ThresholdSettings):
         "auto", description="auto: by caption where no row has a url, else none"
     )
     front_end: FrontEnd = Field("none", description="front end of ingest-captions")
+    intermediate: bool = Field(
+        True,
+        description="store captions and matches too, for explain, plan-balance and another t; "
+        "without them a run takes half the time and a third of the space",
+    )
     decisions: bool = Field(
         False, description="add a row per caption and step to the table decisions: why it stayed"
     )
@@ -45,84 +53,115 @@ class Curate(ThresholdSettings):
         True, description="write report.html beside the tables, where these lie in a folder"
     )
 
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        if not self.intermediate and (self.decisions or self.floor):
+            told = "decisions" if self.decisions else "a floor"
+            raise ValueError(f"{told} needs the stored matches: leave intermediate on")
+        return self
 
-_BALANCING = set(ThresholdSettings.model_fields) - set(Settings.model_fields)
+
+def _own(settings: type[Settings]) -> set[str]:
+    return set(settings.model_fields) - set(Settings.model_fields)
+
+
+_BALANCING = _own(ThresholdSettings)
+_INPUT = _own(CaptionInput) & _own(Curate)
 
 
 def steps(spark: SparkSession, settings: Curate) -> Iterator[Step]:
-    """Ingest -> dedup -> match -> balance -> report."""
+    """Ingest -> dedup -> match -> balance -> report; without intermediate tables two in one."""
     parent = parse_parent(settings.output)
-
-    def table(name: str) -> str:
-        return join_address(parent, name)
-
     workspace = settings.workspace or parent
     input_version(spark, settings.bank)  # a bank that is not there is told before the ingest
-    yield Step(
-        ingest_captions.JOB,
-        ingest_captions.IngestCaptions(
-            input=settings.input,
-            preset=settings.preset,
-            format=settings.format,
-            columns=settings.columns,
-            front_end=settings.front_end,
-            output=table("captions"),
-            decisions=settings.decisions,
-            workspace=workspace,
-        ),
+    ingest = ingest_captions.IngestCaptions(
+        **_given(settings, _INPUT),
+        output=join_address(parent, "captions"),
+        decisions=settings.decisions,
+        workspace=workspace,
     )
-    captions = table("captions")
-    by = _dedup_by(spark, settings, captions)
+    is_stored = settings.intermediate or settings.dedup not in {"auto", "none"}
+    if is_stored:
+        yield Step(ingest_captions.JOB, ingest)
+    by = _dedup_by(spark, settings, ingest, is_stored=is_stored)
+    unique = join_address(parent, "unique_captions")
     if by != "none":
-        yield Step(
-            dedup_captions.JOB,
-            dedup_captions.DedupCaptions(
-                captions=captions,
-                by=by,
-                output=table("unique_captions"),
-                decisions=settings.decisions,
-                workspace=workspace,
-            ),
-        )
-        captions = table("unique_captions")
-    yield Step(
-        match_concepts.JOB,
-        match_concepts.MatchConcepts(
-            captions=captions,
-            bank=settings.bank,
-            carry=True,
-            output=table("matches"),
-            entry_counts=table("entry_counts"),
-            workspace=workspace,
-        ),
-    )
-    yield Step(
-        balance_captions.JOB,
-        balance_captions.BalanceCaptions(
-            captions=table("matches"),
-            matches=table("matches"),
-            entry_counts=table("entry_counts"),
-            **{name: getattr(settings, name) for name in _BALANCING},
-            output=table("balanced_captions"),
-            probabilities=table("entry_probabilities"),
+        if not is_stored:
+            yield Step(ingest_captions.JOB, ingest)
+        dedup = dedup_captions.DedupCaptions(
+            captions=ingest.output,
+            by=by,
+            output=unique,
             decisions=settings.decisions,
             workspace=workspace,
-        ),
-    )
+        )
+        yield Step(dedup_captions.JOB, dedup)
+    if settings.intermediate:
+        yield from _match_then_balance(settings, ingest.output if by == "none" else unique)
+    else:
+        given = _given(settings, _INPUT) if by == "none" else {"input": unique}
+        both = match_and_balance.MatchAndBalance(
+            **given, **_balancing(settings), bank=settings.bank
+        )
+        yield Step(match_and_balance.JOB, both)
     if settings.report and "/" in parent:
-        file = f"{parent}/report.html"
-        told = report.Report(table=table("balanced_captions"), output=file, workspace=workspace)
+        told = report.Report(
+            table=join_address(parent, "balanced_captions"),
+            output=f"{parent}/report.html",
+            workspace=workspace,
+        )
         yield Step(report.JOB, told)
 
 
+def _match_then_balance(settings: Curate, captions: str) -> Iterator[Step]:
+    parent = parse_parent(settings.output)
+    matching = match_concepts.MatchConcepts(
+        captions=captions,
+        bank=settings.bank,
+        carry=True,
+        output=join_address(parent, "matches"),
+        entry_counts=join_address(parent, "entry_counts"),
+        workspace=settings.workspace or parent,
+    )
+    yield Step(match_concepts.JOB, matching)
+    balance = balance_captions.BalanceCaptions(
+        captions=join_address(parent, "matches"),
+        matches=join_address(parent, "matches"),
+        entry_counts=join_address(parent, "entry_counts"),
+        decisions=settings.decisions,
+        **_balancing(settings),
+    )
+    yield Step(balance_captions.JOB, balance)
+
+
+def _given(settings: Curate, names: set[str]) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in names}
+
+
+def _balancing(settings: Curate) -> dict[str, Any]:
+    parent = parse_parent(settings.output)
+    return _given(settings, _BALANCING) | {
+        "output": join_address(parent, "balanced_captions"),
+        "probabilities": join_address(parent, "entry_probabilities"),
+        "workspace": settings.workspace or parent,
+    }
+
+
 def _dedup_by(
-    spark: SparkSession, settings: Curate, captions: str
+    spark: SparkSession,
+    settings: Curate,
+    ingest: ingest_captions.IngestCaptions,
+    *,
+    is_stored: bool,
 ) -> Literal["caption", "url", "caption+url", "none"]:
     """Captions alone are made unique; pairs with a url are left as they were sampled."""
     if settings.dedup != "auto":
         return settings.dedup
-    rows = read_table(spark, captions, schemas.CAPTIONS)
-    has_url = URL in rows.columns and rows.where(F.col(URL).isNotNull()).limit(1).count() > 0
+    if is_stored:
+        captions = read_table(spark, ingest.output, schemas.CAPTIONS)
+    else:
+        captions = read_captions(new_run(spark, ingest_captions.JOB, ingest), ingest).rows
+    has_url = URL in captions.columns and bool(captions.where(F.col(URL).isNotNull()).take(1))
     return "none" if has_url else "caption"
 
 

@@ -2,19 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql.types import StructType
 
 from spark_jobs.columns import keys
-from spark_jobs.id_counts import counted_entries
+from spark_jobs.id_counts import counted_entries, counted_ids
 from spark_jobs.observed_counts import ObservedCounts
 from spark_jobs.schemas import ENTRY_IDS, MATCH_SPANS, MATCHES, SPANS
 from udfs.arrow import Batches, BatchFunction
-from udfs.balancing import count_in_task
+from udfs.balancing import EntryCounter, count_in_task
 from udfs.compiled import one_compiles
+from udfs.id_counts import IdPacker, Kind, packed
 from udfs.text.matchers import ConceptMatcher
 from udfs.text.spans import span_lists
+
+ENTRIES, KEYS, ROWS = range(3)  # kinds of what `count_with_keys` counts
+_KEY = "_key"
 
 
 def match_concepts(
@@ -47,6 +52,36 @@ def match_concepts(
 def count_concepts(captions: DataFrame, matcher: ConceptMatcher) -> DataFrame:
     """Captions that hold each entry id, as counted in their matches, which are not stored."""
     return counted_entries(captions.select(*matcher.columns), counting(matcher))
+
+
+def count_with_keys(captions: DataFrame, matcher: ConceptMatcher, key: Column) -> DataFrame:
+    """All that balancing must know beforehand, in one pass: kind, id, count.
+
+    Of the kind ENTRIES the captions that hold each entry id; of KEYS some 64-bit values of `key`
+    that several rows have, if there are any; of ROWS the number of rows (id 0) and of those with an
+    entry (id 1).
+    """
+    read = captions.select(key.alias(_KEY), *matcher.columns)
+    kinds = {ENTRIES: Kind(), KEYS: Kind(at_least=2, most=1), ROWS: Kind(at_least=0)}
+    return counted_ids(read, counting_with_keys(matcher), [kinds[k] for k in sorted(kinds)])
+
+
+def counting_with_keys(matcher: ConceptMatcher) -> BatchFunction:
+    """The function of mapInArrow behind `count_with_keys`."""
+    match = matching(matcher, kept=(_KEY,))
+
+    def count(batches: Batches) -> Iterator[pa.RecordBatch]:
+        entries, keys_, rows = EntryCounter(), IdPacker(KEYS), np.zeros(2, np.int64)
+        for batch in match(batches):
+            ids = batch.column(ENTRY_IDS)
+            entries.add(ids)
+            rows += [len(ids), np.count_nonzero(np.diff(np.asarray(ids.offsets)))]
+            yield from keys_.add(batch.column(_KEY))
+        yield from keys_.rest()
+        yield packed(*entries.counts(), kind=ENTRIES)
+        yield packed(np.arange(2), rows, kind=ROWS)
+
+    return count
 
 
 def counting(matcher: ConceptMatcher) -> BatchFunction:

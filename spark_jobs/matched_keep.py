@@ -1,0 +1,41 @@
+"""Matching and balancing as one function of mapInArrow, so that matches stay in the worker."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame
+from pyspark.sql.types import StructType
+
+from spark_jobs.balancing.keep import keeping
+from spark_jobs.columns import uniform
+from spark_jobs.matching.match import matching
+from spark_jobs.observed_counts import ObservedCounts
+from spark_jobs.schemas import DRAW, ENTRY_IDS, MATCHES, UID
+from udfs.arrow import Batches
+from udfs.text.matchers import ConceptMatcher
+
+
+def keep_matched(
+    captions: DataFrame,
+    matcher: ConceptMatcher,
+    match_probability: NDArray[np.float64],
+    *,
+    seed: int,
+    observed: ObservedCounts,
+) -> DataFrame:
+    """The captions that `keep_balanced` keeps of their matches, with entry_ids.
+
+    `observed` counts the entries of those that the frame's first action keeps.
+    """
+    kept = captions.drop(ENTRY_IDS)
+    columns = StructType([*kept.schema, MATCHES[ENTRY_IDS]])
+    match = matching(matcher, kept=[*kept.columns, DRAW])
+    keep = keeping(match_probability)
+
+    def match_and_keep(batches: Batches) -> Iterator[pa.RecordBatch]:
+        return keep(match(batches))
+
+    drawn = kept.withColumn(DRAW, uniform(UID, seed=seed))
+    return observed.counted(drawn, match_and_keep, columns)
