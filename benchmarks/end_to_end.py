@@ -69,14 +69,15 @@ def jobs(
     counted = {"captions": captions, "bank": bank, "entry_counts": f"{out}/entry_counts"}
     curated = {"input": raw, "bank": bank, "t": 200, "dedup": "none", "report": False}
     curated |= {"output": f"{out}/curated"}
+    alone = {"intermediate": False, "output": f"{out}/curated_alone"}
     return {
         "read": partial(reading_pass, spark, captions),
         "counts only": partial(run_job, "match_concepts", **counted),
         "matches and counts": partial(
             run_job, "match_concepts", **counted, output=f"{out}/matches"
         ),
-        "curate without dedup": partial(run_job, "curate", **curated),
-        "lean": partial(run_job, "curate", **curated | {"intermediate": False, "output": f"{out}/lean"}),
+        "curate without dedup, five tables": partial(run_job, "curate", **curated),
+        "curate without dedup, the result alone": partial(run_job, "curate", **curated | alone),
     }
 
 

@@ -48,16 +48,11 @@ def growth(spark: SparkSession, folder: Path, made: Path) -> list[dict[str, Any]
             output=f"{out}/matches",
             entry_counts=f"{out}/entry_counts",
         ),
-        "curate without dedup, 20,000": lambda rows: run_job(
-            "curate",
-            input=raw_captions(spark, folder, rows),
-            bank=str(made / "bank_20000.json"),
-            t=200,
-            dedup="none",
-            report=False,
-            output=f"{out}/curated",
-        ),
     }
+    for name, intermediate in (("five tables", True), ("the result alone", False)):
+        jobs[f"curate without dedup, 20,000: {name}"] = partial(
+            curate, spark, folder, made, intermediate=intermediate
+        )
     for rows in ROWS:
         caption_table(spark, folder, rows)
     found = []
@@ -85,6 +80,19 @@ def growth(spark: SparkSession, folder: Path, made: Path) -> list[dict[str, Any]
             )
             last = (rows, beyond)
     return found
+
+
+def curate(spark: SparkSession, folder: Path, made: Path, rows: int, *, intermediate: bool) -> None:
+    run_job(
+        "curate",
+        input=raw_captions(spark, folder, rows),
+        bank=str(made / "bank_20000.json"),
+        t=200,
+        dedup="none",
+        report=False,
+        intermediate=intermediate,
+        output=str(folder / ("curated" if intermediate else "curated_alone")),
+    )
 
 
 @contextmanager

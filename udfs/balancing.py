@@ -77,7 +77,7 @@ def count_along(batches: Batches, *, key: str, most_bytes: int) -> Iterator[pa.R
         text = as_text(*counter.counts())
         told = text if (task_number() + 1) * len(text) <= most_bytes else TOO_MUCH
         row = [pa.array([told] if f.name == key else [None], f.type) for f in schema]
-        yield pa.RecordBatch.from_arrays(row, schema.names)
+        yield pa.RecordBatch.from_arrays(row, schema=schema)
 
 
 class SmallestDraws:

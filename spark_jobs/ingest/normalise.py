@@ -79,13 +79,16 @@ def repeated_keys(rows: DataFrame) -> DataFrame:
     return repeated(rows, _key(rows)).select(F.col(ID).alias(KEY))
 
 
-def accepted(rows: DataFrame, repeated: Sequence[int] | None = None) -> DataFrame:
+def accepted(
+    rows: DataFrame, repeated: Sequence[int] | None = None, *, are_sound: bool = False
+) -> DataFrame:
     """The rows without fault, one per uid (and caption_id, where there is one).
 
     Which of the copies stays is fixed by its content. `repeated`: all of `repeated_keys`, so that
-    only those rows are shuffled; None where they are not known.
+    only those rows are shuffled; None where they are not known. `are_sound`: no row has a fault,
+    so that none need be looked for.
     """
-    sound = rows.where(F.col(FAULT).isNull())
+    sound = rows if are_sound else rows.where(F.col(FAULT).isNull())
     if repeated is None:
         return _first_copies(sound)
     if not repeated:

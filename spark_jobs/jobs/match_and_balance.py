@@ -84,7 +84,7 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
     matcher = MetaclipMatcher(build_token_trie(bank.entries))
     rows_in = source.counted.count()
     with batches_that_fit(source.counted):
-        captions, repeated, look = _first_pass(source.rows, matcher, len(bank.entries))
+        captions, repeated, look = _first_pass(source.rows, rows_in, matcher, len(bank.entries))
         reasons = reject_others(
             run, settings, source.rows, repeated, rows_in=rows_in, kept=look.rows
         )
@@ -115,12 +115,13 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
         "matches": int(look.counts.sum()),
         "t": t,
         "kept": kept,
+        "rejected": rows_in - look.rows,
         **reasons,
     }
 
 
 def _first_pass(
-    rows: DataFrame, matcher: ConceptMatcher, n_entries: int
+    rows: DataFrame, rows_in: int, matcher: ConceptMatcher, n_entries: int
 ) -> tuple[DataFrame, list[int] | None, _Look]:
     """The accepted captions, the repeated keys as `accepted` takes them, and what was found.
 
@@ -128,7 +129,7 @@ def _first_pass(
     """
     look = _look(rows.where(F.col(FAULT).isNull()), matcher, n_entries)
     if not look.uids_repeat:
-        return accepted(rows, []), [], look
+        return accepted(rows, [], are_sound=look.rows == rows_in), [], look
     repeated = few_repeated_keys(rows)
     once = accepted(rows, repeated)
     return once, repeated, _look(once, matcher, n_entries)

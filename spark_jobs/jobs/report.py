@@ -38,6 +38,8 @@ from spark_jobs.settings import InputAddress, OutputFile, RoleName, Settings
 
 NO_COUNTS = "No run here counts the captions of entries, or none matched: there are no pictures."
 _PLANS = "plan-threshold"
+_AT_ONCE = "match-and-balance"
+_BALANCED = ("balance-captions", _AT_ONCE)
 _SUBSETS = ("sample-subset", "match-frequencies")
 CHIPS = "Below a caption its entries, each with the number of captions that it occurs in."
 
@@ -149,7 +151,7 @@ def _with_plans(runs: Sequence[RunRecord], records: Sequence[RunRecord]) -> list
 
 def _entries_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
     """A section for each balancing, else for the last run that counted entries."""
-    balanced = [run for run in runs if run.job == "balance-captions"]
+    balanced = [run for run in runs if run.job in _BALANCED]
     counted = [run for run in runs if "entry_counts" in run.outputs]
     told = balanced or counted[-1:]
     if not told and any(run.job == _PLANS or _has_class_counts(run) for run in runs):
@@ -168,6 +170,8 @@ def _matches_blocks(spark: SparkSession, run: RunRecord) -> list[Block]:
     if run.job == "balance-captions":
         before = matches_per_caption(matches_before(spark, run))
         return matches_blocks(before, matches_per_caption(matches_after(spark, run)))
+    if run.job == _AT_ONCE:
+        return matches_blocks(None, matches_per_caption(matches_after(spark, run)))
     written = matches_written(spark, run)
     return [] if written is None else matches_blocks(matches_per_caption(written), None)
 
@@ -211,7 +215,7 @@ def _examples_section(
             blocks.append(Examples("Dropped by balancing", dropped))
         elif run.job == "dedup-captions":
             blocks.append(Examples("Dropped as copies", duplicate_examples(spark, run)))
-        elif run.job == "ingest-captions":
+        elif run.job in ("ingest-captions", _AT_ONCE):
             blocks.append(Examples("Rejected", rejected_examples(spark, run, workspace)))
     filled = [block for block in blocks if block.examples]
     if filled:

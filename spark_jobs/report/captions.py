@@ -12,13 +12,17 @@ from spark_jobs.report.charts import AFTER, BEFORE, chart
 MOST_MATCHES = 10  # captions with more are counted together
 
 
-def matches_blocks(before: Mapping[int, int], after: Mapping[int, int] | None) -> list[Block]:
-    """Captions by their number of matches; number -> captions, above MOST_MATCHES together."""
-    if not any(before.values()):
+def matches_blocks(
+    before: Mapping[int, int] | None, after: Mapping[int, int] | None
+) -> list[Block]:
+    """Captions by their number of matches; number -> captions, above MOST_MATCHES together.
+
+    None where that is not known.
+    """
+    given = [("before", BEFORE, before or {}), ("after", AFTER, after or {})]
+    drawn = [(name, colour, counts) for name, colour, counts in given if any(counts.values())]
+    if not drawn:
         return [Note("There are no captions: there is nothing to draw.")]
-    drawn: list[tuple[str, str, Mapping[int, int]]] = [("before", BEFORE, before)]
-    if after is not None and any(after.values()):
-        drawn.append(("after", AFTER, after))
     highest = min(MOST_MATCHES + 1, max(n for _, _, counts in drawn for n in counts))
     numbers = np.arange(highest + 1)
 

@@ -7,20 +7,21 @@ from spark_jobs.run_records import RunRecord
 
 # What the rows that a job leaves are called, and under which name they are counted.
 _LEFT = {
-    "ingest-captions": ("accepted", "kept"),
-    "dedup-captions": ("unique", "kept"),
-    "match-concepts": ("matched", "matched"),
-    "balance-captions": ("kept", "kept"),
-    "label-synsets": ("labelled", "captions"),
-    "score-definitions": ("of one synset", "scored"),
-    "filter-captions": ("passed", "kept"),
-    "vary-captions": ("with a caption", "kept"),
-    "sample-subset": ("drawn", "kept"),
-    "match-frequencies": ("taken", "rows"),
+    "ingest-captions": [("accepted", "kept")],
+    "dedup-captions": [("unique", "kept")],
+    "match-concepts": [("matched", "matched")],
+    "balance-captions": [("kept", "kept")],
+    "match-and-balance": [("accepted", "accepted"), ("matched", "matched"), ("kept", "kept")],
+    "label-synsets": [("labelled", "captions")],
+    "score-definitions": [("of one synset", "scored")],
+    "filter-captions": [("passed", "kept")],
+    "vary-captions": [("with a caption", "kept")],
+    "sample-subset": [("drawn", "kept")],
+    "match-frequencies": [("taken", "rows")],
 }
 _NO_REASONS = {
     *("rows_in", "kept", "matched", "matches", "entries", "t", "dropped", "rejected", "captions"),
-    *("rows", "scored", "left_out", "synsets", "synsets_found", "lemmas"),
+    *("accepted", "rows", "scored", "left_out", "synsets", "synsets_found", "lemmas"),
     *("restored", "classes", "target", "short", "classes_short"),
 }
 
@@ -38,12 +39,14 @@ def funnel_section(runs: Sequence[RunRecord]) -> Section:
     bars = [Bar("read", f"{read:,}", 1.0 if read else 0.0)]
     matched: dict[int, int] = {}  # rows in -> those of them that match, which balancing takes on
     for run in stages:
-        label, name = _LEFT[run.job]
-        left, rows_in = run.counts[name], run.counts["rows_in"]
-        lost = _lost(run.counts, matched.get(rows_in, rows_in) - left)
-        bars.append(Bar(label, f"{left:,}", left / read if read else 0.0, lost))
-        if label == "matched":
-            matched[rows_in] = left
+        rows_in, reasons = run.counts["rows_in"], run.counts
+        for label, name in _LEFT[run.job]:
+            left = run.counts[name]
+            lost = _lost(reasons, matched.get(rows_in, rows_in) - left)
+            bars.append(Bar(label, f"{left:,}", left / read if read else 0.0, lost))
+            if label == "matched":
+                matched[rows_in] = left
+            rows_in, reasons = left, {}  # what a job rejects, it rejects first
     return Section("Rows", [Bars("Captions after each step", bars)])
 
 
@@ -52,7 +55,7 @@ def key_figures(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
     stages = _stages(runs)
     if not stages:
         return []
-    label, name = _LEFT[stages[-1].job]
+    label, name = _LEFT[stages[-1].job][-1]
     read, left = stages[0].counts["rows_in"], stages[-1].counts[name]
     share = [(f"{left / read:.1%}", "of those read")] if read else []
     ts = [(f"{run.counts['t']:,}", "t") for run in runs if "t" in run.counts][-1:]
@@ -60,7 +63,7 @@ def key_figures(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
 
 
 def _stages(runs: Sequence[RunRecord]) -> list[RunRecord]:
-    stages = [run for run in runs if run.job in _LEFT and _LEFT[run.job][1] in run.counts]
+    stages = [run for run in runs if run.job in _LEFT and _LEFT[run.job][-1][1] in run.counts]
     begins = [place for place, run in enumerate(stages) if run.job == _BEGINS_ANEW]
     return stages[begins[-1] :] if begins else stages
 
