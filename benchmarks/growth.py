@@ -2,12 +2,11 @@
 
     python -m benchmarks.growth [FOLDER]
 
-CPU time beyond that of a table of one row, its log-log slope from 1e6 to 1e7 rows; the largest
+CPU time beyond that of a table of one row, sizes in turn, its log-log slope; the largest
 resident memory of a Python worker, with 500,000 entries; the longest task of a stage over the
 median one, where a share of all matches is of one entry. A driver heap of 1.5 GB.
 """
 
-import math
 import statistics
 import sys
 import threading
@@ -22,7 +21,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from benchmarks import inputs
-from benchmarks.measuring import cpu_s, report
+from benchmarks.measuring import grown, interleaved, report
 from benchmarks.spark_inputs import caption_table, raw_captions, run_job, small_session
 from benchmarks.task_times import log_sizes, logged, longest_over_median
 
@@ -57,28 +56,17 @@ def growth(spark: SparkSession, folder: Path, made: Path) -> list[dict[str, Any]
         caption_table(spark, folder, rows)
     found = []
     for name, job in jobs.items():
-        taken, memory = {}, {}
-        job(ROWS[1])  # workers and code warm
-        for rows in ROWS:
+        memory: dict[int, int] = dict.fromkeys(ROWS, 0)
+
+        def watched(rows: int, job: Callable[[int], object], memory: dict[int, int]) -> None:
             with watched_workers() as seen:
-                taken[rows] = statistics.median(cpu_s(partial(job, rows)) for _ in range(3))
-            memory[rows] = max(seen) // 2**20
-        start_up = taken.pop(ROWS[0])
-        last = None
-        for rows, seconds in taken.items():
-            beyond = seconds - start_up
-            slope = None if last is None else math.log(beyond / last[1]) / math.log(rows / last[0])
-            found.append(
-                {
-                    "job": name,
-                    "rows": rows,
-                    "start-up s": start_up,
-                    "cpu s beyond": beyond,
-                    "slope": slope if slope is not None else "",
-                    "worker MB": memory[rows],
-                }
-            )
-            last = (rows, beyond)
+                job(rows)
+            memory[rows] = max(memory[rows], max(seen) // 2**20)
+
+        sides = {str(rows): partial(watched, rows, job, memory) for rows in ROWS}
+        taken = interleaved(sides, rounds=3)
+        medians = {int(rows): statistics.median(seconds) for rows, seconds in taken.items()}
+        found += [{"job": name, **row, "worker MB": memory[row["rows"]]} for row in grown(medians)]
     return found
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 
 ROUNDS = 5
@@ -57,6 +58,29 @@ def interleaved(
 def median_ratio(numerator: list[float], denominator: list[float]) -> float:
     """Median of the ratios of each round."""
     return statistics.median(n / d for n, d in zip(numerator, denominator, strict=True))
+
+
+def grown(taken: Mapping[int, float]) -> list[dict[str, Any]]:
+    """From rows -> seconds, one of them of a single row: what a size costs beyond that.
+
+    With the log-log slope from size to size, and the one that fits all by least squares.
+    """
+    start_up = taken[1]
+    beyond = {rows: seconds - start_up for rows, seconds in sorted(taken.items()) if rows > 1}
+    logs = np.log(np.array(list(beyond.items())))
+    overall = float(np.polyfit(logs[:, 0], logs[:, 1], 1)[0])
+    steps = ["", *(np.diff(logs[:, 1]) / np.diff(logs[:, 0])).tolist()]
+    return [
+        {
+            "rows": rows,
+            "start-up s": start_up,
+            "cpu s beyond": seconds,
+            "us a row": seconds / rows * 1e6,
+            "slope": step,
+            "slope of all": overall,
+        }
+        for (rows, seconds), step in zip(beyond.items(), steps, strict=True)
+    ]
 
 
 def machine() -> dict[str, Any]:

@@ -7,7 +7,6 @@ ratios of the rounds. Driver and executor have 2 GB together. The published way:
 class over a pandas frame, which is read once.
 """
 
-import math
 import statistics
 import sys
 import time
@@ -19,7 +18,7 @@ import pandas as pd
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from benchmarks.measuring import ROUNDS, cpu_s, interleaved, report
+from benchmarks.measuring import ROUNDS, cpu_s, grown, interleaved, report
 from benchmarks.spark_inputs import run_job, small_session
 from benchmarks.task_times import log_sizes, logged, longest_over_median
 
@@ -116,16 +115,7 @@ def growth(spark: SparkSession, folder: Path) -> list[dict[str, Any]]:
         work = partial(job, folder, labelled(spark, folder, rows))
         work()
         taken[rows] = statistics.median(cpu_s(work) for _ in range(3))
-    start_up = taken.pop(ROWS[0])
-    found: list[dict[str, Any]] = []
-    last = None
-    for rows, seconds in taken.items():
-        beyond = seconds - start_up
-        slope = "" if last is None else math.log(beyond / last[1]) / math.log(rows / last[0])
-        found.append({"rows": rows, "cpu s beyond": beyond, "us a row": beyond / rows * 1e6,
-                      "slope": slope, "start-up s": start_up})  # fmt: skip
-        last = (rows, beyond)
-    return found
+    return grown(taken)
 
 
 def beside_pandas(spark: SparkSession, folder: Path, rounds: int) -> list[dict[str, Any]]:

@@ -30,7 +30,6 @@ def keep_matched(
     `observed` counts the entries of those that the frame's first action keeps.
     """
     kept = captions.drop(ENTRY_IDS)
-    columns = StructType([*kept.schema, MATCHES[ENTRY_IDS]])
     match = matching(matcher, kept=[*kept.columns, DRAW])
     keep = keeping(match_probability)
 
@@ -38,4 +37,9 @@ def keep_matched(
         return keep(match(batches))
 
     drawn = kept.withColumn(DRAW, uniform(UID, seed=seed))
-    return observed.counted(drawn, match_and_keep, columns)
+    return observed.counted(drawn, match_and_keep, matched_columns(captions))
+
+
+def matched_columns(captions: DataFrame) -> StructType:
+    """The captions' columns, with entry_ids as the last."""
+    return StructType([*captions.drop(ENTRY_IDS).schema, MATCHES[ENTRY_IDS]])

@@ -28,7 +28,7 @@ from spark_jobs.ingest.normalise import accepted
 from spark_jobs.ingest.text_lines import FAULT
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.jobs.balance_captions import t_column, with_probability
-from spark_jobs.matched_keep import keep_matched
+from spark_jobs.matched_keep import keep_matched, matched_columns
 from spark_jobs.matching.match import (
     ENTRIES,
     KEYS,
@@ -75,14 +75,10 @@ class _Look:
 def run(run: Run, settings: MatchAndBalance) -> Counts:
     """Match once for the counts, and once more for the captions that are kept."""
     source = read_captions(run, settings)
-    if CAPTION_ID in source.rows.columns:
-        raise InputDataError(
-            f"{settings.input}: records of several captions are balanced as one: use "
-            "ingest-captions, match-concepts and balance-captions"
-        )
+    _check(run, settings, source.rows)
     bank = read_bank(run, settings.bank)
     matcher = MetaclipMatcher(build_token_trie(bank.entries))
-    rows_in = source.counted.count()
+    rows_in, observed = source.counted.count(), ObservedCounts()
     with batches_that_fit(source.counted):
         captions, repeated, look = _first_pass(source.rows, rows_in, matcher, len(bank.entries))
         reasons = reject_others(
@@ -92,13 +88,10 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
         counted = CountedEntries(look.counts, np.array(bank.langs, object))
         t, thresholds = find_thresholds(settings, match_concepts(captions, matcher), counted)
         probability = match_probability(look.counts, t=thresholds)
-        observed = ObservedCounts()
-        output = keep_matched(captions, matcher, probability, seed=settings.seed, observed=observed)
-        outputs = {settings.output: output.schema}
-        if settings.probabilities is not None:
-            outputs[settings.probabilities] = schemas.ENTRY_PROBABILITIES
-        run.check_outputs(outputs)
-        kept = run.write(output, settings.output)
+        balanced = keep_matched(
+            captions, matcher, probability, seed=settings.seed, observed=observed
+        )
+        kept = run.write(balanced, settings.output)
     if settings.probabilities is not None:
         seen = observed.get(kept, len(bank.entries))
         kept_counts = seen[1] if seen else _stored_counts(run, settings.output, len(bank.entries))
@@ -118,6 +111,19 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
         "rejected": rows_in - look.rows,
         **reasons,
     }
+
+
+def _check(run: Run, settings: MatchAndBalance, rows: DataFrame) -> None:
+    """Refuse before the first pass what would fail after it."""
+    if CAPTION_ID in rows.columns:
+        raise InputDataError(
+            f"{settings.input}: records of several captions are balanced as one: use "
+            "ingest-captions, match-concepts and balance-captions"
+        )
+    outputs = {settings.output: matched_columns(accepted(rows, []))}
+    if settings.probabilities is not None:
+        outputs[settings.probabilities] = schemas.ENTRY_PROBABILITIES
+    run.check_outputs(outputs)
 
 
 def _first_pass(
