@@ -20,7 +20,7 @@ from udfs.balancing import TOO_MUCH, count_along
 from udfs.id_counts import from_text
 
 _MOST_BYTES = 32 << 20  # of all tasks' counts in the driver's JVM, compressed
-_PATIENCE_S = 60.0  # between the end of a write and what was observed
+_PATIENCE_S = 20.0  # between the end of a write and what was observed
 _ROWS, _MATCHED, _TEXTS = "rows", "matched", "texts"
 
 

@@ -39,6 +39,11 @@ def lines(spark: SparkSession, settings: Explain) -> list[str]:
     """Follow the uid from the balancing back to the ingest; say where it went."""
     parent = parse_parent(settings.run)
     balance = last_run(spark, parent, "balance-captions", settings.run_id)
+    if balance is None and last_run(spark, parent, "match-and-balance", settings.run_id):
+        raise InputDataError(
+            f"{parent}: match-and-balance stores no matches to explain by; curate without "
+            "--no-intermediate does"
+        )
     if balance is None:
         wanted = f" with run_id {settings.run_id}" if settings.run_id else ""
         raise InputDataError(f"{parent}: runs has no run of balance-captions{wanted}")

@@ -19,7 +19,9 @@ def read(spark: SparkSession, path: Path) -> DataFrame:
     return spark.read.format("delta").load(str(path))
 
 
-def odd_captions(folder: Path, *, copies: bool = True, faults: bool = True) -> Path:
+def odd_captions(
+    folder: Path, *, copies: bool = True, faults: bool = True, urls: bool = True
+) -> Path:
     """2,000 captions in three files: some null, some no UTF-8, some uids twice."""
     folder.mkdir()
     texts = [f"a {'cat' if i % 5 else 'dog'} number {i % 150}".encode() for i in range(1_990)]
@@ -30,7 +32,7 @@ def odd_captions(folder: Path, *, copies: bool = True, faults: bool = True) -> P
     columns = {
         "uid": pa.array(uids),
         "caption": pa.array(captions, pa.binary()).view(pa.string()),
-        "url": pa.array([f"http://x/{i}" for i in range(2_000)]),
+        "url": pa.array([f"http://x/{i}" if urls else None for i in range(2_000)]),
         "extra": pa.array(range(2_000)),
     }
     table = pa.table(columns)
@@ -57,6 +59,9 @@ def curate(source: Path, bank: Path, out: Path, *more: object) -> list[object]:
         pytest.param({"copies": False, "faults": False}, ["--t", 30], marks=pytest.mark.slow),
         pytest.param(
             {"copies": False, "faults": True}, ["--tail-fraction", 0.3], marks=pytest.mark.slow
+        ),
+        pytest.param(
+            {"copies": False, "faults": False, "urls": False}, ["--t", 9], marks=pytest.mark.slow
         ),
         pytest.param(
             {"copies": True, "faults": False},
@@ -121,6 +126,9 @@ def test_a_second_run_writes_nothing_and_one_that_died_goes_on(
     assert (first.summary["status"], second.summary["status"]) == ("done", "up_to_date")
     assert second.summary["counts"] == first.summary["counts"]
     assert read(spark, out / "rejected").count() == n_rejected
+    explained = captionlake("explain", "--uid", "u1", "--run", out)
+    assert explained.exit_code == 3
+    assert "match-and-balance stores no matches to explain by" in explained.error
     kept = read(spark, out / "balanced_captions")
     assert kept.count() == first.summary["counts"]["match-and-balance"]["kept"]
     after = read(spark, out / "entry_probabilities")
