@@ -8,7 +8,7 @@ CPU time of driver, JVM and workers beyond that of a table of one row; the media
 
 import statistics
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from benchmarks.spark_inputs import (
     caption_table,
     do_nothing_with,
     raw_captions,
+    reading_pass,
     run_job,
     small_session,
 )
@@ -79,17 +80,6 @@ def jobs(
         "curate without dedup, five tables": partial(run_job, "curate", **curated),
         "curate without dedup, the result alone": partial(run_job, "curate", **curated | alone),
     }
-
-
-def reading_pass(spark: SparkSession, captions: str) -> None:
-    """The caption column through mapInArrow, a row a batch back."""
-
-    def count(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            yield pa.RecordBatch.from_arrays([pa.array([batch.num_rows])], ["n"])
-
-    frame = spark.read.format("delta").load(captions).select("caption")
-    do_nothing_with(frame.mapInArrow(count, "n long"))
 
 
 def spark_matchers(spark: SparkSession, made: Path, captions: str) -> list[dict[str, Any]]:

@@ -22,7 +22,13 @@ from pyspark.sql import functions as F
 
 from benchmarks import inputs
 from benchmarks.measuring import grown, interleaved, report
-from benchmarks.spark_inputs import caption_table, raw_captions, run_job, small_session
+from benchmarks.spark_inputs import (
+    caption_table,
+    raw_captions,
+    reading_pass,
+    run_job,
+    small_session,
+)
 from benchmarks.task_times import log_sizes, logged, longest_over_median
 
 ROWS = (1, 1_000_000, 3_000_000, 10_000_000)
@@ -38,15 +44,10 @@ def main(folder: Path) -> None:
 
 
 def growth(spark: SparkSession, folder: Path, made: Path) -> list[dict[str, Any]]:
-    out = str(folder / "out")
     jobs: dict[str, Callable[[int], object]] = {
-        "match, 500,000 entries": lambda rows: run_job(
-            "match_concepts",
-            captions=caption_table(spark, folder, rows),
-            bank=str(made / "bank_500000.json"),
-            output=f"{out}/matches",
-            entry_counts=f"{out}/entry_counts",
-        ),
+        "read": lambda rows: reading_pass(spark, caption_table(spark, folder, rows)),
+        "match, 20,000 entries": partial(match, spark, folder, made / "bank_20000.json"),
+        "match, 500,000 entries": partial(match, spark, folder, made / "bank_500000.json"),
     }
     for name, intermediate in (("five tables", True), ("the result alone", False)):
         jobs[f"curate without dedup, 20,000: {name}"] = partial(
@@ -68,6 +69,16 @@ def growth(spark: SparkSession, folder: Path, made: Path) -> list[dict[str, Any]
         medians = {int(rows): statistics.median(seconds) for rows, seconds in taken.items()}
         found += [{"job": name, **row, "worker MB": memory[row["rows"]]} for row in grown(medians)]
     return found
+
+
+def match(spark: SparkSession, folder: Path, bank: Path, rows: int) -> None:
+    run_job(
+        "match_concepts",
+        captions=caption_table(spark, folder, rows),
+        bank=str(bank),
+        output=str(folder / "out/matches"),
+        entry_counts=str(folder / "out/entry_counts"),
+    )
 
 
 def curate(spark: SparkSession, folder: Path, made: Path, rows: int, *, intermediate: bool) -> None:

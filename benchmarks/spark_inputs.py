@@ -2,9 +2,11 @@
 
 import importlib
 import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -49,3 +51,14 @@ def run_job(name: str, **settings: Any) -> Summary:
 def do_nothing_with(frame: DataFrame) -> None:
     """Compute all rows and drop them."""
     frame.write.format("noop").mode("overwrite").save()
+
+
+def reading_pass(spark: SparkSession, captions: str) -> None:
+    """The caption column through mapInArrow, a row a batch back."""
+
+    def count(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield pa.RecordBatch.from_arrays([pa.array([batch.num_rows])], ["n"])
+
+    frame = spark.read.format("delta").load(captions).select("caption")
+    do_nothing_with(frame.mapInArrow(count, "n long"))
