@@ -84,5 +84,9 @@ def _count_by_side(batches: Batches) -> Iterator[pa.RecordBatch]:
             counter.add(batch.column(ENTRY_IDS).filter(pc.equal(batch.column(SIDE), side)))
     for side, counter in counters.items():
         ids, counts = counter.counts()
-        columns = [pa.array([side] * len(ids), pa.string()), pa.array(ids), pa.array(counts)]
+        columns = [
+            pa.array([side] * len(ids), pa.string()),
+            pa.array(ids, pa.int32()),
+            pa.array(counts),
+        ]
         yield pa.RecordBatch.from_arrays(columns, _COUNTED.names)

@@ -100,6 +100,7 @@ def test_the_tables_are_those_of_the_stored_steps(
         assertDataFrameEqual(*left_out)
 
 
+@pytest.mark.slow
 def test_a_second_run_writes_nothing_and_one_that_died_goes_on(
     captionlake, spark: SparkSession, bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

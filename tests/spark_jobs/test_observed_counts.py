@@ -20,10 +20,9 @@ SCHEMA = StructType(
 )
 
 
-@pytest.fixture(params=[1, 3])
-def rows(spark: SparkSession, request: pytest.FixtureRequest) -> DataFrame:
-    frame = spark.createDataFrame([(uid, 1, ids) for uid, ids in ROWS], SCHEMA)
-    return frame.repartition(request.param)
+@pytest.fixture
+def rows(spark: SparkSession) -> DataFrame:
+    return spark.createDataFrame([(uid, 1, ids) for uid, ids in ROWS], SCHEMA).repartition(3)
 
 
 def same(batches: Batches) -> Batches:
