@@ -32,7 +32,7 @@ def odd_captions(
     columns = {
         "uid": pa.array(uids),
         "caption": pa.array(captions, pa.binary()).view(pa.string()),
-        "url": pa.array([f"http://x/{i}" if urls else None for i in range(2_000)]),
+        "url": pa.array([f"http://x/{i}" if urls else None for i in range(2_000)], pa.string()),
         "extra": pa.array(range(2_000)),
     }
     table = pa.table(columns)
