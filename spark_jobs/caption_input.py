@@ -1,7 +1,5 @@
 """Reading captions of any form for a job: its settings, the rows, and what is rejected."""
 
-from typing import Literal
-
 from pydantic import Field, PositiveInt, field_validator
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -12,6 +10,7 @@ from spark_jobs.errors import CurationError, InputDataError
 from spark_jobs.ingest.normalise import caption_rows, rejected, repeated_keys
 from spark_jobs.ingest.presets import PRESETS, InputFormat, Preset, column_map
 from spark_jobs.ingest.records import as_told
+from spark_jobs.ingest.text_rules import FrontEnd
 from spark_jobs.input_files import Source, input_format, read_source
 from spark_jobs.job import Counts, Run
 from spark_jobs.schemas import REASON
@@ -37,7 +36,7 @@ class CaptionInput(Settings):
     )
     carry: bool = Field(True, description="keep the input's other columns")
     source: str | None = Field(None, description="value of the column source")
-    front_end: Literal["none", "synthclip"] = Field(
+    front_end: FrontEnd = Field(
         "none",
         description="synthclip: captions with a line feed are rejected, double quotes removed, "
         "spaces at both ends stripped",

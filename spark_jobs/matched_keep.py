@@ -1,9 +1,6 @@
 """Matching and balancing as one function of mapInArrow, so that matches stay in the worker."""
 
-from collections.abc import Iterator
-
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
@@ -13,7 +10,7 @@ from spark_jobs.columns import uniform
 from spark_jobs.matching.match import matching
 from spark_jobs.observed_counts import ObservedCounts
 from spark_jobs.schemas import DRAW, ENTRY_IDS, MATCHES, UID
-from udfs.arrow import Batches
+from udfs.arrow import chained
 from udfs.text.matchers import ConceptMatcher
 
 
@@ -31,11 +28,7 @@ def keep_matched(
     """
     kept = captions.drop(ENTRY_IDS)
     match = matching(matcher, kept=[*kept.columns, DRAW])
-    keep = keeping(match_probability)
-
-    def match_and_keep(batches: Batches) -> Iterator[pa.RecordBatch]:
-        return keep(match(batches))
-
+    match_and_keep = chained(match, keeping(match_probability))
     drawn = kept.withColumn(DRAW, uniform(UID, seed=seed))
     return observed.counted(drawn, match_and_keep, matched_columns(captions))
 

@@ -1,12 +1,10 @@
 """Counts of entry ids gathered by the pass that writes the rows, so that none is read again."""
 
 import threading
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
@@ -15,7 +13,7 @@ from pyspark.sql.utils import is_remote
 
 from spark_jobs.columns import keys
 from spark_jobs.schemas import ENTRY_IDS
-from udfs.arrow import Batches, BatchFunction
+from udfs.arrow import BatchFunction, chained
 from udfs.balancing import TOO_MUCH, count_along
 from udfs.id_counts import from_text
 
@@ -41,7 +39,7 @@ class ObservedCounts:
             return rows.mapInArrow(match, columns)
         key = keys(rows)[0]
         along = rows.mapInArrow(
-            _then(match, partial(count_along, key=key, most_bytes=_MOST_BYTES)),
+            chained(match, partial(count_along, key=key, most_bytes=_MOST_BYTES)),
             StructType([StructField(field.name, field.dataType) for field in columns]),
         )
         is_row = F.col(ENTRY_IDS).isNotNull()
@@ -80,10 +78,3 @@ class ObservedCounts:
         asking.start()
         asking.join(_PATIENCE_S)
         return found[0] if found else {}
-
-
-def _then(first: BatchFunction, second: BatchFunction) -> BatchFunction:
-    def both(batches: Batches) -> Iterator[pa.RecordBatch]:
-        return second(first(batches))
-
-    return both

@@ -11,7 +11,7 @@ from spark_jobs.columns import keys
 from spark_jobs.id_counts import counted_entries, counted_ids
 from spark_jobs.observed_counts import ObservedCounts
 from spark_jobs.schemas import ENTRY_IDS, MATCH_SPANS, MATCHES, SPANS
-from udfs.arrow import Batches, BatchFunction
+from udfs.arrow import Batches, BatchFunction, chained
 from udfs.balancing import EntryCounter, count_in_task
 from udfs.compiled import one_compiles
 from udfs.id_counts import IdPacker, Kind, packed
@@ -86,12 +86,7 @@ def counting_with_keys(matcher: ConceptMatcher) -> BatchFunction:
 
 def counting(matcher: ConceptMatcher) -> BatchFunction:
     """The function of mapInArrow behind `count_concepts`."""
-    match = matching(matcher, kept=())
-
-    def count(batches: Batches) -> Iterator[pa.RecordBatch]:
-        return count_in_task(match(batches))
-
-    return count
+    return chained(matching(matcher, kept=()), count_in_task)
 
 
 def matching(matcher: ConceptMatcher, kept: Sequence[str], *, spans: bool = False) -> BatchFunction:
