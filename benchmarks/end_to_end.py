@@ -3,7 +3,7 @@
     python -m benchmarks.end_to_end [FOLDER [ROWS]]
 
 CPU time of driver, JVM and workers beyond that of a table of one row; the median of the ratios of
-5 rounds, workers warm.
+5 rounds after 3 to warm up the workers and the JVM.
 """
 
 import statistics
@@ -38,8 +38,8 @@ def main(folder: Path, rows: int) -> None:
     spark = small_session()
     made = inputs.corpus(folder, 1_000_000)
     captions = caption_table(spark, folder, rows)
-    of_rows = interleaved(jobs(spark, folder, made, rows))
-    of_one = interleaved(jobs(spark, folder, made, 1))
+    of_rows = interleaved(jobs(spark, folder, made, rows), warm_up=3)
+    of_one = interleaved(jobs(spark, folder, made, 1), warm_up=3)
     start_up = {name: statistics.median(seconds) for name, seconds in of_one.items()}
     beyond = {n: [s - start_up[n] for s in seconds] for n, seconds in of_rows.items()}
     report(

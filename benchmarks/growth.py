@@ -65,7 +65,7 @@ def growth(spark: SparkSession, folder: Path, made: Path) -> list[dict[str, Any]
             memory[rows] = max(memory[rows], max(seen) // 2**20)
 
         sides = {str(rows): partial(watched, rows, job, memory) for rows in ROWS}
-        taken = interleaved(sides, rounds=3)
+        taken = interleaved(sides, rounds=3, warm_up=2)
         medians = {int(rows): statistics.median(seconds) for rows, seconds in taken.items()}
         found += [{"job": name, **row, "worker MB": memory[row["rows"]]} for row in grown(medians)]
     return found

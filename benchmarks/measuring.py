@@ -39,18 +39,19 @@ def interleaved(
     sides: Mapping[str, Callable[[], object]],
     *,
     rounds: int = ROUNDS,
+    warm_up: int = 1,
     clock: Callable[[], float] = tree_cpu_s,
 ) -> dict[str, list[float]]:
-    """CPU seconds of each side in each round, one after the other, after one round to warm up.
+    """CPU seconds of each side in each round, one after the other, after `warm_up` rounds.
 
     `clock`: time.process_time where all work is in this process, since the system counts others'
     only by hundredths of a second.
     """
     taken: dict[str, list[float]] = {name: [] for name in sides}
-    for turn in range(rounds + 1):
+    for turn in range(warm_up + rounds):
         for name, work in sides.items():
             seconds = cpu_s(work, clock)
-            if turn:
+            if turn >= warm_up:
                 taken[name].append(seconds)
     return taken
 

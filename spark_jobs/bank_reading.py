@@ -60,7 +60,7 @@ def read_bank(
     if faults:
         told = ", ".join(f"{n:,} {fault.replace('_', ' ')}" for fault, n in sorted(faults.items()))
         _log.warning(
-            "bank %s keeps faulty entries (%s); build-concept-bank --parity false leaves them out",
+            "bank %s keeps faulty entries (%s); build-concept-bank --no-parity leaves them out",
             address,
             told,
         )

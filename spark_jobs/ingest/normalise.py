@@ -169,7 +169,7 @@ def _carried(rows: DataFrame, mapping: Mapping[str, str], known: list[str]) -> d
         if name.lower() in taken:
             raise InputDataError(
                 f"input column {theirs!r} would be named as {taken[name.lower()]!r}; "
-                "map it with --columns, or leave such columns out with --carry false"
+                "map it with --columns, or leave such columns out with --no-carry"
             )
         taken[name.lower()] = theirs
         carried[name] = theirs
