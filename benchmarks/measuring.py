@@ -28,6 +28,32 @@ def tree_cpu_s() -> float:
     return total
 
 
+def tree_cpu_s_without_compilers() -> float:
+    """The same less the compiler threads of the JVMs, which lag behind and cease as it gets warm.
+
+    The JVM must keep these threads: -XX:-UseDynamicNumberOfCompilerThreads.
+    """
+    total = tree_cpu_s()
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if process.name() == "java":
+                total -= sum(_cpu_s_of(task) for task in _compilers(process.pid))
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+def _compilers(pid: int) -> list[str]:
+    """The lines of /proc of the compiler threads of a JVM."""
+    lines = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return [line for line in lines if "CompilerThre" in line]
+
+
+def _cpu_s_of(line: str) -> float:
+    user, system = line.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def cpu_s(work: Callable[[], object], clock: Callable[[], float] = tree_cpu_s) -> float:
     """CPU seconds that `work` takes."""
     begun = clock()
@@ -62,12 +88,12 @@ def median_ratio(numerator: list[float], denominator: list[float]) -> float:
 
 
 def grown(taken: Mapping[int, float]) -> list[dict[str, Any]]:
-    """From rows -> seconds, one of them of a single row: what a size costs beyond that.
+    """From rows -> seconds: what a size costs beyond the smallest, which is taken as start-up.
 
     With the log-log slope from size to size, and the one that fits all by least squares.
     """
-    start_up = taken[1]
-    beyond = {rows: seconds - start_up for rows, seconds in sorted(taken.items()) if rows > 1}
+    (_, start_up), *larger = sorted(taken.items())
+    beyond = {rows: seconds - start_up for rows, seconds in larger}
     logs = np.log(np.array(list(beyond.items())))
     overall = float(np.polyfit(logs[:, 0], logs[:, 1], 1)[0])
     steps = ["", *(np.diff(logs[:, 1]) / np.diff(logs[:, 0])).tolist()]

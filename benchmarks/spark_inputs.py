@@ -29,6 +29,8 @@ def raw_captions(spark: SparkSession, folder: Path, rows: int) -> str:
         captions = spark.read.parquet(str(made)).crossJoin(copies).limit(rows)
         uid = F.md5(F.concat("uid", "copy")).alias("uid")
         shutil.rmtree(address, ignore_errors=True)
+        if rows <= 2:
+            captions = captions.repartition(rows)  # a file each
         captions.select(uid, "caption").write.parquet(str(address))
     return str(address)
 

@@ -32,9 +32,7 @@ PER_CLASS = 500
 
 def main(folder: Path, rounds: int) -> None:
     events = folder / "events"
-    # A task for each file, which is one row group: halves of it would be a whole and a nothing.
-    conf = logged(events) | {"spark.sql.files.maxPartitionBytes": "128m"}
-    spark = small_session(**conf | {"spark.driver.memory": "2g"})
+    spark = small_session(**logged(events) | {"spark.driver.memory": "2g"})
     report("subset_skew", skew(spark, folder, rounds, events), folder)
     report("subset_growth", growth(spark, folder), folder)
     report("subset_pandas", beside_pandas(spark, folder, rounds), folder)

@@ -17,7 +17,6 @@ def logged(events: Path) -> dict[str, str]:
     return {
         "spark.eventLog.enabled": "true",
         "spark.eventLog.dir": events.absolute().as_uri(),
-        "spark.sql.files.maxPartitionBytes": "16m",  # so that a stage has a dozen tasks
     }
 
 
