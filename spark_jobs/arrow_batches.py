@@ -12,7 +12,9 @@ _LIMITS = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": 10_000,
     "spark.sql.parquet.columnarReaderBatchSize": 4_096,
 }
-_BATCH_BYTES = 64 << 20  # a buffer that grows holds three times that, in each task
+# In each task Spark's parquet reader holds four times that, six while its buffer grows, beside a
+# page of the file, which is a hundred rows at least.
+_BATCH_BYTES = 32 << 20
 _MOST_COMPRESSION = 20  # times that snappy, Spark's own choice for parquet, makes text smaller
 
 
@@ -22,7 +24,7 @@ def batches_that_fit(frame: DataFrame) -> Iterator[None]:
 
     Spark 3.5 limits batches by their rows alone, and where the JVM's direct memory does not hold
     one, its task waits for ever. The session's limits stay unless the rows of some file are long on
-    average: above 335 bytes as they are stored.
+    average: above 167 bytes as they are stored.
     """
     conf = frame.sparkSession.conf
     usual = {name: conf.get(name, str(rows)) for name, rows in _LIMITS.items()}

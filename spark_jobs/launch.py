@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from spark_jobs.errors import CurationError
@@ -17,7 +15,7 @@ from spark_jobs.job import Counts, Job, Pipeline, Run, Step
 from spark_jobs.runs import is_up_to_date, new_run, record_run, why_not_up_to_date
 from spark_jobs.session import open_session
 from spark_jobs.settings import S, Settings
-from spark_jobs.spark_faults import in_one_line
+from spark_jobs.spark_faults import SPARK_FAULTS, in_one_line
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +62,7 @@ def execute(
         if isinstance(job, Pipeline):
             return _execute_pipeline(spark, job, settings, force, say)
         return execute_step(spark, Step(job, settings), force=force, say=say)
-    except (PySparkException, Py4JError) as fault:
+    except SPARK_FAULTS as fault:
         if "CAPTIONLAKE_DEBUG" in os.environ:
             raise
         raise in_one_line(fault) from fault
@@ -89,7 +87,7 @@ def execute_step(
             _log.info("%s: run %s starts: %s", job.name, run.run_id, settings.model_dump_json())
             counts = job.run(run, settings)
             record_run(run, settings, counts, started)
-    except (CurationError, PySparkException, Py4JError) as fault:
+    except (CurationError, *SPARK_FAULTS) as fault:
         if step.name is None:
             raise
         raise _of_step(step, fault) from fault

@@ -30,7 +30,10 @@ def open_session(conf: Mapping[str, str] | None = None) -> SparkSession:
         return SparkSession.builder.getOrCreate()
     settings = _read_conf("session")
     if "PYSPARK_GATEWAY_PORT" not in os.environ:  # not started by spark-submit
-        settings |= _read_conf("local") | dict(conf or {})
+        settings |= _read_conf("local")
+        if "SPARK_DRIVER_MEMORY" in os.environ:  # Spark's own variable, which a setting overrules
+            del settings["spark.driver.memory"]
+        settings |= conf or {}
         _prepare_local_mode(settings)
     builder = SparkSession.builder.appName("captionlake")
     for key, value in settings.items():
@@ -47,7 +50,8 @@ def _prepare_local_mode(settings: dict[str, str]) -> None:
     """Everything that must stand before the JVM starts: Java, jars, the workers' Python."""
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    options = java_options()
+    # Else a thread of Spark's that runs out of memory dies alone, and its task waits for ever.
+    options = f"-XX:+ExitOnOutOfMemoryError {java_options()}".strip()
     quiet = conf_file("spark", "log4j2.properties")
     if isinstance(quiet, Path) and "CAPTIONLAKE_DEBUG" not in os.environ:
         options += f" -Dlog4j2.configurationFile={quiet.as_uri()}"

@@ -3,7 +3,13 @@
 import re
 from collections.abc import Callable
 
+from py4j.protocol import Py4JError, Py4JNetworkError
+from pyspark.errors import PySparkException
+
 from spark_jobs.errors import CurationError, InputDataError
+
+# ConnectionError: what py4j raises once the JVM is gone.
+SPARK_FAULTS = (PySparkException, Py4JError, ConnectionError)
 
 # What stands in a message -> the error, made from the match; the first that fits.
 _PATTERNS: list[tuple[str, Callable[[re.Match[str]], CurationError]]] = [
@@ -54,6 +60,11 @@ _PATTERNS: list[tuple[str, Callable[[re.Match[str]], CurationError]]] = [
 
 def in_one_line(fault: BaseException) -> CurationError:
     """The CurationError that says what `fault` means for a user; the fault stays its cause."""
+    if isinstance(fault, Py4JNetworkError | ConnectionError):
+        return CurationError(
+            "Spark's Java process ended; where it says OutOfMemoryError above, give it more: "
+            "SPARK_DRIVER_MEMORY=8g in local mode (4g is usual), --driver-memory of spark-submit"
+        )
     message = f"{fault}\n"
     for pattern, error in _PATTERNS:
         found = re.search(pattern, message)
