@@ -76,14 +76,18 @@ def test_table_with_a_column_of_another_type_is_named(captionlake, spark, tmp_pa
         ("bank.json", '["a",', "is no JSON"),
     ],
 )
-def test_bank_that_is_none(captionlake, captions_file, tmp_path, name, content, message):
-    bank = tmp_path / name
+def test_bank_that_is_none(captionlake, tmp_path, name, content, message):
+    captions, bank = tmp_path / "captions.parquet", tmp_path / name
+    pq.write_table(pa.table({"uid": ["u1"], "caption": ["a cat"]}), captions)
     bank.write_text(content)
-    outcome = captionlake(*curate_arguments(captions_file, bank, tmp_path / "out"))
+    outcome = captionlake(
+        *("match-concepts", "--captions", captions, "--bank", bank),
+        *("--output", tmp_path / "matches"),
+    )
     assert outcome.exit_code == 3
     assert message in outcome.error
     assert str(bank) in outcome.error
-    assert not (tmp_path / "out/matches").exists()
+    assert not (tmp_path / "matches").exists()
 
 
 def test_bank_table_with_holes_in_its_ids(captionlake, spark, captions_file, tmp_path):
