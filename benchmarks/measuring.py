@@ -6,6 +6,7 @@ import platform
 import statistics
 import subprocess
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,10 @@ def tree_cpu_s_without_compilers() -> float:
 
 def _compilers(pid: int) -> list[str]:
     """The lines of /proc of the compiler threads of a JVM."""
-    lines = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    lines = []
+    for path in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):  # the thread has ended since
+            lines.append(path.read_text())
     return [line for line in lines if "CompilerThre" in line]
 
 
