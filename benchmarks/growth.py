@@ -136,7 +136,7 @@ def skew(spark: SparkSession, folder: Path, made: Path, events: Path) -> list[di
         worst = []
         for turn in range(4):
             before = log_sizes(events)
-            match_and_balance(made, address, out)
+            match_then_balance(made, address, out)
             if turn:  # workers and code are warm only now
                 worst.append(max(longest_over_median(events, before), default=(1.0, 0)))
         counts = spark.read.format("delta").load(f"{out}/entry_counts")
@@ -152,7 +152,7 @@ def skew(spark: SparkSession, folder: Path, made: Path, events: Path) -> list[di
     return found
 
 
-def match_and_balance(made: Path, captions: str, out: str) -> None:
+def match_then_balance(made: Path, captions: str, out: str) -> None:
     counted = {"entry_counts": f"{out}/entry_counts"}
     matches = f"{out}/matches"
     bank = str(made / "bank_20000.json")

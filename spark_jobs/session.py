@@ -31,7 +31,7 @@ def open_session(conf: Mapping[str, str] | None = None) -> SparkSession:
     settings = _read_conf("session")
     if "PYSPARK_GATEWAY_PORT" not in os.environ:  # not started by spark-submit
         settings |= _read_conf("local")
-        if "SPARK_DRIVER_MEMORY" in os.environ:  # Spark's own variable, which a setting overrules
+        if os.environ.get("SPARK_DRIVER_MEMORY"):  # Spark's own variable, which a setting overrules
             del settings["spark.driver.memory"]
         settings |= conf or {}
         _prepare_local_mode(settings)

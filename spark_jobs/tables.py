@@ -8,8 +8,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from py4j.protocol import Py4JError
-from pyspark.errors import AnalysisException, PySparkException
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 from pyspark.sql.types import StructType
 
@@ -17,6 +16,7 @@ from spark_jobs import schemas
 from spark_jobs.addresses import Address, parse_address
 from spark_jobs.errors import InputDataError, MissingColumnError, OutputTableError
 from spark_jobs.settings import nearest
+from spark_jobs.spark_faults import SPARK_FAULTS
 
 _HISTORY_DEPTH = 20  # commits looked through for the one that a run wrote
 
@@ -101,7 +101,7 @@ def write_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> in
             _save(writer.option("userMetadata", _json(commit)), table)
         else:
             _create(frame, table, commit)
-    except (PySparkException, Py4JError) as fault:
+    except SPARK_FAULTS as fault:
         broken = _broken_constraint(fault, table)
         if broken is None:
             raise
