@@ -30,7 +30,9 @@ def keys(rows: DataFrame) -> list[str]:
     return [UID, CAPTION_ID] if CAPTION_ID in rows.columns else [UID]
 
 
-def uniform(*keys: str, seed: int) -> Column:
-    """Draw in [0, 1) fixed by the key columns and the seed, whatever the partitioning."""
-    hashed = F.xxhash64(*keys, F.lit(seed).cast("long"))
-    return F.shiftrightunsigned(hashed, 11) / F.lit(2.0**53)
+def named(column: str) -> Column:
+    """A column by its exact name, which may hold dots, spaces and backticks.
+
+    To be used for each name that comes from a user or from the input.
+    """
+    return F.col(f"`{column.replace('`', '``')}`")

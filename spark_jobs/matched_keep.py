@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
 from spark_jobs.balancing.keep import keeping
-from spark_jobs.columns import uniform
+from spark_jobs.draws import Draw
 from spark_jobs.matching.match import matching
 from spark_jobs.observed_counts import ObservedCounts
 from spark_jobs.schemas import DRAW, ENTRY_IDS, MATCHES, UID
@@ -19,7 +19,7 @@ def keep_matched(
     matcher: ConceptMatcher,
     match_probability: NDArray[np.float64],
     *,
-    seed: int,
+    draw: Draw,
     observed: ObservedCounts,
 ) -> DataFrame:
     """The captions that `keep_balanced` keeps of their matches, with entry_ids.
@@ -29,7 +29,7 @@ def keep_matched(
     kept = captions.drop(ENTRY_IDS)
     match = matching(matcher, kept=[*kept.columns, DRAW])
     match_and_keep = chained(match, keeping(match_probability))
-    drawn = kept.withColumn(DRAW, uniform(UID, seed=seed))
+    drawn = kept.withColumn(DRAW, draw.of(UID))
     return observed.counted(drawn, match_and_keep, matched_columns(captions))
 
 

@@ -11,8 +11,8 @@ from pyspark.sql.window import Window
 from spark_jobs import schemas
 from spark_jobs.addresses import join_address, table_name
 from spark_jobs.balancing.explanation import Explanation, MatchedEntry
-from spark_jobs.balancing.keep import matches_by_uid
-from spark_jobs.columns import uniform
+from spark_jobs.balancing.keep import balancing_draw, matches_by_uid
+from spark_jobs.draws import Draw
 from spark_jobs.entry_counts_reading import read_entry_counts
 from spark_jobs.report.blocks import Example, visible
 from spark_jobs.report.captions import MOST_MATCHES
@@ -44,7 +44,7 @@ from spark_jobs.schemas import (
 from spark_jobs.scoring.thresholds import histogram, telling
 from spark_jobs.tables import has_table, read_table
 
-_SEED = -2  # of no balancing, so that a sample's draws say nothing of who is kept
+_EXAMPLES = Draw("report/examples", seed=0)
 _SAMPLE = 400
 _SHOWN = 5
 _ENDS = 10
@@ -117,7 +117,7 @@ def balanced_examples(spark: SparkSession, run: RunRecord) -> tuple[list[Example
     is_sampled = _is_sampled(run.counts["rows_in"])
     matches = matches_before(spark, run).where(is_sampled)
     seed = run.settings["seed"]
-    drawn = matches.withColumn(DRAW, uniform(UID, seed=seed)).orderBy(_order()).collect()
+    drawn = matches.withColumn(DRAW, balancing_draw(seed).of(UID)).orderBy(_order()).collect()
     caption_of = _captions(_input(spark, run, "captions").where(is_sampled))
     output = read_table(spark, run.outputs["output"], schemas.EMPTY).where(is_sampled)
     kept_uids = {row[UID] for row in output.select(UID).distinct().collect()}
@@ -220,11 +220,11 @@ def _input(spark: SparkSession, run: RunRecord, setting: str) -> DataFrame:
 
 
 def _is_sampled(rows: int) -> Column:
-    return uniform(UID, seed=_SEED) < min(1.0, _SAMPLE / max(rows, 1))
+    return _EXAMPLES.of(UID) < min(1.0, _SAMPLE / max(rows, 1))
 
 
 def _order() -> Column:
-    return uniform(UID, seed=_SEED)
+    return _EXAMPLES.of(UID)
 
 
 def _first(rows: Iterable[X], n: int = _SHOWN) -> list[X]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.columns import uniform
+from spark_jobs.draws import Draw
 from spark_jobs.schemas import (
     CAPTION_ID,
     DRAW,
@@ -20,6 +20,11 @@ from spark_jobs.schemas import (
 )
 from udfs.arrow import Batches, BatchFunction
 from udfs.balancing import keep_probability
+
+
+def balancing_draw(seed: int) -> Draw:
+    """The draw of balancing, one for all jobs that balance."""
+    return Draw("balance", seed)
 
 
 def match_probability(
@@ -41,22 +46,22 @@ def weigh_matches(matches: DataFrame, match_probability: NDArray[np.float64]) ->
 
 
 def draw_matches(
-    matches: DataFrame, match_probability: NDArray[np.float64], *, seed: int
+    matches: DataFrame, match_probability: NDArray[np.float64], *, draw: Draw
 ) -> DataFrame:
     """Add keep_probability, the caption's draw, and kept: whether the draw is below it.
 
     The same law as one draw per match, in one draw; a caption without entries is not kept.
     Order: undefined.
     """
-    weighed = weigh_matches(matches, match_probability).withColumn(DRAW, uniform(UID, seed=seed))
+    weighed = weigh_matches(matches, match_probability).withColumn(DRAW, draw.of(UID))
     return weighed.withColumn(KEPT, F.col(DRAW) < F.col(KEEP_PROBABILITY))
 
 
 def keep_balanced(
-    matches: DataFrame, match_probability: NDArray[np.float64], *, seed: int
+    matches: DataFrame, match_probability: NDArray[np.float64], *, draw: Draw
 ) -> DataFrame:
     """The rows that `draw_matches` keeps, with all their columns; the others stay in the worker."""
-    drawn = matches.withColumn(DRAW, uniform(UID, seed=seed))
+    drawn = matches.withColumn(DRAW, draw.of(UID))
     return drawn.mapInArrow(keeping(match_probability), matches.schema)
 
 

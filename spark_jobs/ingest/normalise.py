@@ -6,7 +6,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BinaryType, IntegralType, StringType
 
-from spark_jobs.columns import keys
+from spark_jobs.columns import keys, named
 from spark_jobs.errors import InputDataError
 from spark_jobs.id_counts import repeated
 from spark_jobs.ingest.text_lines import FAULT, LINE
@@ -52,19 +52,17 @@ def caption_rows(
     known = _known_columns(mapping, source, front_end)
     others = _carried(rows, mapping, list(known)) if carry else {}
     line = F.col(LINE) if LINE in rows.columns else F.lit(None)
-    raw = F.coalesce(line.cast("binary"), _column(mapping[CAPTION]).cast("binary"))
-    fault = caption_fault(
-        _column(mapping[CAPTION]), max_bytes=max_caption_bytes, front_end=front_end
-    )
+    raw = F.coalesce(line.cast("binary"), named(mapping[CAPTION]).cast("binary"))
+    fault = caption_fault(named(mapping[CAPTION]), max_bytes=max_caption_bytes, front_end=front_end)
     if ENTRY_IDS in mapping:
-        fault = F.coalesce(fault, _ids_fault(_column(mapping[ENTRY_IDS])))
+        fault = F.coalesce(fault, _ids_fault(named(mapping[ENTRY_IDS])))
     if FAULT in rows.columns:
         fault = F.coalesce(F.col(FAULT), fault)
     names = [name for name in rows.columns if name not in {LINE, FAULT}]
-    as_json = F.to_json(F.struct(*map(_column, names)), {"ignoreNullFields": "false"})
+    as_json = F.to_json(F.struct(*map(named, names)), {"ignoreNullFields": "false"})
     return rows.select(
         *(column.alias(name) for name, column in known.items()),
-        *(_column(theirs).alias(name) for name, theirs in others.items()),
+        *(named(theirs).alias(name) for name, theirs in others.items()),
         fault.alias(FAULT),
         F.coalesce(line, as_json).alias(ROW),
         F.when(fault == INVALID_UTF8, raw).alias(RAW),
@@ -146,7 +144,7 @@ def _known_columns(
 ) -> dict[str, Column]:
     """Our columns in the order of schemas.CAPTION_COLUMNS, those that there are."""
     types = {field.name: field.dataType for field in CAPTION_COLUMNS}
-    found = {name: _column(theirs).cast(types[name]) for name, theirs in mapping.items()}
+    found = {name: named(theirs).cast(types[name]) for name, theirs in mapping.items()}
     found[CAPTION] = cleaned(found[CAPTION], front_end=front_end)
     if CAPTION_ID in found:
         found[CAPTION_ID] = F.coalesce(found[CAPTION_ID], F.lit(0))
@@ -200,7 +198,3 @@ def _check_types(rows: DataFrame, mapping: Mapping[str, str]) -> None:
                 f"input column {mapping[name]!r} is {found.simpleString()}, expected string "
                 f"for {name}"
             )
-
-
-def _column(name: str) -> Column:
-    return F.col(f"`{name.replace('`', '``')}`")

@@ -11,8 +11,15 @@ from spark_jobs.arrow_batches import batches_that_fit
 from spark_jobs.balancing.counted_entries import CountedEntries
 from spark_jobs.balancing.entry_count import count_matches, name_entries
 from spark_jobs.balancing.floor import captions_for_floor, missing_captions
-from spark_jobs.balancing.keep import draw_matches, keep_balanced, match_probability, matches_by_uid
+from spark_jobs.balancing.keep import (
+    balancing_draw,
+    draw_matches,
+    keep_balanced,
+    match_probability,
+    matches_by_uid,
+)
 from spark_jobs.decisions import decisions
+from spark_jobs.draws import Draw
 from spark_jobs.entry_counts_reading import counted_entries, read_entry_counts
 from spark_jobs.finding_t import Thresholds, find_thresholds, thresholds_of
 from spark_jobs.job import Counts, Job, Run
@@ -65,14 +72,15 @@ def run(run: Run, settings: BalanceCaptions) -> Counts:
     entries = _entries(run, settings, matches)
     counted = counted_entries(entries, settings.entry_counts or settings.matches)
     t, thresholds = find_thresholds(settings, matches, counted)
-    drawn = balance(matches, counted.counts, thresholds, floor=settings.floor, seed=settings.seed)
+    draw = balancing_draw(settings.seed)
+    drawn = balance(matches, counted.counts, thresholds, floor=settings.floor, draw=draw)
     if (
         settings.captions == settings.matches
         and CAPTION_ID not in stored.columns
         and not settings.floor
     ):
         probability = match_probability(counted.counts, t=thresholds)
-        output = keep_balanced(stored, probability, seed=settings.seed)
+        output = keep_balanced(stored, probability, draw=draw)
     else:
         output = captions.join(drawn.where(KEPT).select(UID), on=UID, how="left_semi")
     outputs = {settings.output: output.schema}
@@ -101,13 +109,13 @@ def balance(
     thresholds: Thresholds,
     *,
     floor: int,
-    seed: int,
+    draw: Draw,
 ) -> DataFrame:
     """Draw every caption, then lift the entries that are left below their floor to it.
 
     Gives the matches with keep_probability, draw, kept and rule.
     """
-    drawn = draw_matches(matches, match_probability(entry_counts, t=thresholds), seed=seed)
+    drawn = draw_matches(matches, match_probability(entry_counts, t=thresholds), draw=draw)
     ruled = drawn.withColumn(
         schemas.RULE, F.when(F.size(ENTRY_IDS) > 0, BALANCE).otherwise(NO_ENTRY)
     )

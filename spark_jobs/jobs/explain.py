@@ -13,8 +13,7 @@ from spark_jobs import schemas
 from spark_jobs.addresses import join_address, parse_parent
 from spark_jobs.balancing.entry_count import count_matches
 from spark_jobs.balancing.explanation import Explanation, MatchedEntry
-from spark_jobs.balancing.keep import matches_by_uid
-from spark_jobs.columns import uniform
+from spark_jobs.balancing.keep import balancing_draw, matches_by_uid
 from spark_jobs.entry_counts_reading import counted_entries, read_entry_counts
 from spark_jobs.errors import InputDataError
 from spark_jobs.finding_t import thresholds_of
@@ -72,7 +71,7 @@ def explain_balance(spark: SparkSession, uid: str, run: Row) -> list[str]:
     matches = matches_by_uid(_read(spark, run, settings.matches))
     row = (
         matches.where(F.col(UID) == uid)
-        .select(ENTRY_IDS, uniform(UID, seed=settings.seed).alias("draw"))
+        .select(ENTRY_IDS, balancing_draw(settings.seed).of(UID).alias("draw"))
         .first()
     )
     if row is None:

@@ -13,6 +13,7 @@ from spark_jobs import schemas
 from spark_jobs.addresses import table_name
 from spark_jobs.columns import keys
 from spark_jobs.decisions import decisions
+from spark_jobs.draws import Draw
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.schemas import CAPTION, CLASS_NAME, ROWS, SHORT, TAKEN, TAKEN_FROM, TARGET, UID
@@ -87,7 +88,8 @@ def run(run: Run, settings: MatchFrequencies) -> Counts:
     first, held = next(iter(sources.values())), {key for counts in every for key in counts}
     classes = settings.class_list(first, held, settings.sources[0])
     target = _target(run, settings, classes, sources)
-    taken = match_frequencies(sources, column, target, seed=settings.seed)
+    draw = Draw("match-frequencies", settings.seed)
+    taken = match_frequencies(sources, column, target, draw=draw)
     rows = _labelled(run, taken.parts, classes, settings)
     n_rows = run.write(rows, settings.output)
     available = [

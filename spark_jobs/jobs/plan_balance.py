@@ -11,7 +11,7 @@ from spark_jobs.balancing.keep import matches_by_uid
 from spark_jobs.balancing.plan import plan, plan_lines, round_ts, whole_of_sample
 from spark_jobs.balancing.plan_picture import plan_picture
 from spark_jobs.balancing.thresholds import expected_rows
-from spark_jobs.columns import uniform
+from spark_jobs.draws import Draw
 from spark_jobs.entry_counts_reading import counted_entries, read_entry_counts
 from spark_jobs.finding_t import t_for_target, thresholds_of
 from spark_jobs.folders import write_file
@@ -22,7 +22,7 @@ from spark_jobs.settings import InputAddress, OutputAddress, OutputFile
 from spark_jobs.tables import read_table
 from spark_jobs.threshold_settings import LanguageSettings
 
-_SAMPLE_SEED = -1  # of no balancing, so that the sample and its draws have nothing in common
+_SAMPLE = Draw("plan-balance/sample", seed=0)
 
 
 class PlanBalance(LanguageSettings):
@@ -95,7 +95,7 @@ def _sample(run: Run, settings: PlanBalance, matches: DataFrame, rows: int) -> D
     """At least `sample_rows` of the matches, or all; with caption_bytes if captions are given."""
     # The room above is more than six standard deviations of a sample's size.
     fraction = min(1.0, 1.05 * settings.sample_rows / rows) if rows else 1.0
-    drawn = matches.where(uniform(UID, seed=_SAMPLE_SEED) < fraction)
+    drawn = matches.where(_SAMPLE.of(UID) < fraction)
     by_uid = matches_by_uid(drawn)
     if settings.captions is None:
         return by_uid

@@ -8,8 +8,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import IntegralType, StringType, StructField, StructType
 
 from spark_jobs.class_lists import imagenet1k, imagenet100
-from spark_jobs.columns import uniform
 from spark_jobs.decisions import decisions
+from spark_jobs.draws import Draw
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.schemas import RULE, THRESHOLD, UID, VALUE
@@ -162,14 +162,15 @@ def _drawn_classes(rows: DataFrame, classes: ClassList, settings: SampleSubset) 
         raise InputDataError(f"random_classes = {k}, but there are only {len(classes)} classes")
     column = settings.class_column
     every = class_table(rows, column, dict.fromkeys(classes, ()), [])
-    first = every.orderBy(uniform(column, seed=settings.seed), column).limit(k)
+    draw = Draw("sample-subset", settings.seed).step("classes")
+    first = every.orderBy(draw.of(column), column).limit(k)
     return [row[0] for row in first.collect()]
 
 
 def _sampling(settings: SampleSubset) -> Sampling:
     return Sampling(
         column=settings.class_column,
-        seed=settings.seed,
+        draw=Draw("sample-subset", settings.seed),
         similarity=settings.column,
         threshold=settings.threshold,
         tail_classes=settings.tail_classes,

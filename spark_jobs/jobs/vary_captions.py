@@ -8,8 +8,9 @@ from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
 from spark_jobs import schemas
 from spark_jobs.class_lists import imagenet_class_names
-from spark_jobs.columns import keys, uniform
+from spark_jobs.columns import keys
 from spark_jobs.concepts.synsets import imagenet_synsets
+from spark_jobs.draws import Draw
 from spark_jobs.imagenet_prompts import imagenet_templates
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.label_file_settings import LabelFileSettings
@@ -68,7 +69,8 @@ def run(run: Run, settings: VaryCaptions) -> Counts:
         NamedClass(s.wnid, k, s.lemmas if settings.use_synset else [name_of[s.wnid]])
         for k, s in enumerate(imagenet_synsets("imagenet1k"))
     ]
-    varied = vary(records, classes, settings.texts, front=front, seed=settings.seed)
+    draw = Draw("vary-captions", settings.seed)
+    varied = vary(records, classes, settings.texts, front=front, draw=draw)
     rows = run.write(varied, settings.output)
     stored = run.read(settings.output, schemas.CAPTIONS)
     if settings.frequencies is not None:
@@ -76,8 +78,8 @@ def run(run: Run, settings: VaryCaptions) -> Counts:
         named = [(name_of[c.wnid], counts.get(c.class_idx, 0)) for c in classes]
         write_class_frequencies(named, settings.frequencies)
     if settings.shuffle:
-        draw = uniform(*keys(stored), seed=settings.seed)
-        settings.write_tsv(stored.withColumn(_ORDER, draw), order=[_ORDER])
+        order = draw.step("order").of(*keys(stored))
+        settings.write_tsv(stored.withColumn(_ORDER, order), order=[_ORDER])
     else:
         settings.write_tsv(stored)
     rows_in = records.count()

@@ -15,7 +15,7 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from spark_jobs.columns import uniform
+from spark_jobs.draws import Draw
 from spark_jobs.schemas import EMBEDDING, QUERY_ID, RANK, SIMILARITY, UID
 from udfs.arrow import Batches
 from udfs.faiss_index import ROWS, SHARD, fill_shards, search_index
@@ -35,7 +35,7 @@ _POSITIONS = StructType(
 
 def sample(embeddings: DataFrame, n_rows: int, seed: int) -> Vectors:
     """So many vectors, or all there are, those with the smallest draws, (n, dimension)."""
-    drawn = embeddings.select(EMBEDDING, uniform(UID, seed=seed).alias("draw"), UID)
+    drawn = embeddings.select(EMBEDDING, Draw("build-index/train", seed).of(UID).alias("draw"), UID)
     rows = drawn.orderBy("draw", UID).limit(n_rows).select(EMBEDDING).toPandas()
     return matrix(pa.array(rows[EMBEDDING], pa.list_(pa.float32())))
 

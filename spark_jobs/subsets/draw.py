@@ -1,6 +1,6 @@
 """Draw exactly so many rows of each class, however large one of them is.
 
-A row's draw is `uniform(key, seed)`; a class's n rows are those with its n smallest draws. Where
+A row's draw is that of its key; a class's n rows are those with its n smallest draws. Where
 the n-th stands follows from the counts but for chance, so that only the draws near it are looked
 at: no class is sorted or sent to one task, and the rows themselves are filtered where they are.
 """
@@ -13,7 +13,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, DoubleType, StructField, StructType
 
-from spark_jobs.columns import keys, uniform
+from spark_jobs.columns import keys
+from spark_jobs.draws import Draw
 from spark_jobs.errors import InputDataError
 from spark_jobs.schemas import DRAW
 from spark_jobs.subsets.class_list import Class
@@ -54,7 +55,7 @@ def places(
     wanted: Mapping[Class, int],
     counts: Mapping[Class, int],
     *,
-    seed: int,
+    draw: Draw,
     deviations: float = _DEVIATIONS,
 ) -> dict[Class, Place]:
     """Where each class is cut so that it keeps `wanted` rows of its `counts`.
@@ -68,16 +69,16 @@ def places(
     partly = {key: n for key, n in wanted.items() if 0 < n < counts.get(key, 0)}
     while partly:
         bounds = {key: _bounds(n, counts[key], deviations) for key, n in partly.items()}
-        cut = _places_between(rows, column, partly, bounds, seed)
+        cut = _places_between(rows, column, partly, bounds, draw)
         found |= cut
         partly = {key: n for key, n in partly.items() if key not in cut}
         deviations = math.inf  # all draws of those that chance has put outside
     return found
 
 
-def is_drawn(rows: DataFrame, place: str, *, seed: int) -> Column:
+def is_drawn(rows: DataFrame, place: str, *, draw: Draw) -> Column:
     """Whether a row is at or before its class's place, a struct column; not where it has none."""
-    return F.coalesce(_place_of(rows, seed) <= F.col(place), F.lit(False))
+    return F.coalesce(_place_of(rows, draw) <= F.col(place), F.lit(False))
 
 
 def place_kind(rows: DataFrame) -> StructType:
@@ -104,14 +105,14 @@ def first_rows(
     wanted: Mapping[Class, int],
     counts: Mapping[Class, int],
     *,
-    seed: int,
+    draw: Draw,
 ) -> DataFrame:
     """Of each class the `wanted` rows with the smallest draws, all where it has no more."""
-    found = places(rows, column, wanted, counts, seed=seed)
+    found = places(rows, column, wanted, counts, draw=draw)
     told = {key: (place,) for key, place in found.items()}
     table = class_table(rows, column, told, [StructField(_PLACE, place_kind(rows))])
     joined = rows.join(F.broadcast(table), on=column)
-    return joined.where(is_drawn(joined, _PLACE, seed=seed)).select(*rows.columns)
+    return joined.where(is_drawn(joined, _PLACE, draw=draw)).select(*rows.columns)
 
 
 def _bounds(n: int, count: int, deviations: float) -> tuple[float, float]:
@@ -128,7 +129,7 @@ def _places_between(
     column: str,
     wanted: Mapping[Class, int],
     bounds: Mapping[Class, tuple[float, float]],
-    seed: int,
+    draw: Draw,
 ) -> dict[Class, Place]:
     """The places of those classes that are cut between their bounds.
 
@@ -138,7 +139,7 @@ def _places_between(
     columns = [StructField(name, DoubleType()) for name in (_WANTED, _LOW, _HIGH)]
     table = class_table(rows, column, known, columns)
     near = rows.select(column, *keys(rows)).join(F.broadcast(table), on=column)
-    place = _place_of(near, seed)
+    place = _place_of(near, draw)
     between = F.when(place[DRAW] >= F.col(_LOW), place).alias(_PLACE)
     counted = (
         near.where(place[DRAW] < F.col(_HIGH))
@@ -154,9 +155,9 @@ def _places_between(
     return {row[column]: tuple(row[_PLACE]) for row in cut}
 
 
-def _place_of(rows: DataFrame, seed: int) -> Column:
+def _place_of(rows: DataFrame, draw: Draw) -> Column:
     by = keys(rows)
-    return F.struct(uniform(*by, seed=seed).alias(DRAW), *by)
+    return F.struct(draw.of(*by).alias(DRAW), *by)
 
 
 def _nullable(schema: StructType) -> StructType:

@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from spark_jobs.columns import keys
+from spark_jobs.draws import Draw
 from spark_jobs.id_counts import repeated
 from spark_jobs.schemas import TAKEN_FROM
 from spark_jobs.subsets.class_list import Class
@@ -36,7 +37,7 @@ def match_frequencies(
     column: str,
     target: Mapping[Class, int],
     *,
-    seed: int,
+    draw: Draw,
 ) -> Taken:
     """Of each class as many rows as its target, from the first source that has them.
 
@@ -55,7 +56,7 @@ def match_frequencies(
         counts = count_classes(free, column)
         missing = {key: n - sum(got.get(key, 0) for got in taken) for key, n in target.items()}
         got = {key: min(n, counts.get(key, 0)) for key, n in missing.items()}
-        drawn = first_rows(free, column, got, counts, seed=seed)
+        drawn = first_rows(free, column, got, counts, draw=draw)
         parts.append(drawn.withColumn(TAKEN_FROM, F.lit(name)))
         available.append(counts)
         taken.append(got)

@@ -8,7 +8,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
-from spark_jobs.columns import keys, uniform
+from spark_jobs.columns import keys
+from spark_jobs.draws import Draw
 from spark_jobs.errors import InputDataError
 from spark_jobs.schemas import RULE, THRESHOLD, VALUE
 from spark_jobs.subsets.class_list import Class, ClassList
@@ -34,7 +35,6 @@ from spark_jobs.subsets.quotas import (
 DRAWN, RESTORED = "drawn", "restored"
 _CLASS, _THRESHOLD, _PER_CLASS, _DRAW = "class", "threshold", "per_class", "draw"
 
-_SECOND = 1 << 32  # added to the seed, so that the draw of all rows is not that inside classes
 _OF_CLASS, _OF_ALL, _BACK = "_of_class", "_of_all", "_back"
 _ALL = "_all"
 
@@ -52,7 +52,7 @@ class Sampling:
     """
 
     column: str
-    seed: int
+    draw: Draw
     similarity: str | None = None
     threshold: float | None = None
     tail_classes: int = 0
@@ -64,6 +64,16 @@ class Sampling:
     is_stratified: bool = False
     keeps_every_class: bool = True
     restore_by: str | None = None
+
+    @property
+    def draw_of_class(self) -> Draw:
+        """By which a class's rows are ordered."""
+        return self.draw.step("class")
+
+    @property
+    def draw_of_all(self) -> Draw:
+        """By which rows are drawn whatever their class."""
+        return self.draw.step("all")
 
     @property
     def is_over(self) -> Column:
@@ -98,7 +108,7 @@ def sample(rows: DataFrame, classes: ClassList, sampling: Sampling) -> Sample:
 
     Raises InputDataError where n rows cannot be had.
     """
-    column, seed = sampling.column, sampling.seed
+    column, draw = sampling.column, sampling.draw_of_class
     listed = of_classes(rows, column, classes)
     over_rows = listed.where(sampling.is_over)
     available = _counts(listed, column, classes)
@@ -109,12 +119,12 @@ def sample(rows: DataFrame, classes: ClassList, sampling: Sampling) -> Sample:
         if sampling.keeps_every_class and available[key] and key not in removed
     }  # fmt: skip
     quotas, n = _quotas(over, removed, stays, sampling)
-    of_class = places(over_rows, column, quotas, over, seed=seed)
+    of_class = places(over_rows, column, quotas, over, draw=draw)
     kept, of_all = quotas, dict[Class, Place]()
     if n is not None:
         drawable = over_rows
         if quotas != over:
-            drawable = first_rows(over_rows, column, quotas, over, seed=seed)
+            drawable = first_rows(over_rows, column, quotas, over, draw=draw)
         kept, of_all = _drawn_of_all(drawable, quotas, n, stays, sampling)
     back = _brought_back(listed, {key for key in stays if not kept[key]}, sampling)
     table = {key: (of_class.get(key), of_all.get(key), back.get(key)) for key in classes}
@@ -186,20 +196,20 @@ def _drawn_of_all(
 
     Where classes that must stay are emptied, and n was given, as many rows of the largest go.
     """
-    column, seed = sampling.column, sampling.seed + _SECOND
+    column, draw = sampling.column, sampling.draw_of_all
     everything = rows.withColumn(_ALL, F.lit(""))
     total = sum(counts.values())
-    [place] = places(everything, _ALL, {"": n}, {"": total}, seed=seed).values()
-    found = count_classes(_before(rows, place, seed), column)
+    [place] = places(everything, _ALL, {"": n}, {"": total}, draw=draw).values()
+    found = count_classes(_before(rows, place, draw), column)
     drawn = {key: found.get(key, 0) for key in counts}
     refuse_repeated_keys(sum(drawn.values()), n)
     emptied = [key for key in counts if key in stays and not drawn[key]]
     kept = without_surplus(drawn, len(emptied)) if sampling.n is not None else drawn
     cut = {key: kept[key] for key in kept if kept[key] < drawn[key]}
-    return kept, dict.fromkeys(kept, place) | places(rows, column, cut, counts, seed=seed)
+    return kept, dict.fromkeys(kept, place) | places(rows, column, cut, counts, draw=draw)
 
 
-def _before(rows: DataFrame, place: Place, seed: int) -> DataFrame:
+def _before(rows: DataFrame, place: Place, draw: Draw) -> DataFrame:
     name = "_place"
     at = F.struct(
         *(
@@ -208,7 +218,7 @@ def _before(rows: DataFrame, place: Place, seed: int) -> DataFrame:
         )
     )
     placed = rows.withColumn(name, at.cast(place_kind(rows)))
-    return placed.where(is_drawn(placed, name, seed=seed))
+    return placed.where(is_drawn(placed, name, draw=draw))
 
 
 def _brought_back(
@@ -236,7 +246,7 @@ def _preference(rows: DataFrame, sampling: Sampling) -> list[Column]:
     elif sampling.similarity is not None:
         value = -F.col(sampling.similarity)
     else:
-        value = uniform(*keys(rows), seed=sampling.seed)
+        value = sampling.draw_of_class.of(*keys(rows))
     return [value.isNull().alias("_is_absent"), value.alias("_value")]
 
 
@@ -257,13 +267,14 @@ def _decided(
     known = class_table(rows, sampling.column, table, columns).withColumn("_is_listed", F.lit(True))
     joined = rows.join(F.broadcast(known), on=sampling.column, how="left")
     is_back = F.coalesce(F.struct(*by) == F.col(_BACK), F.lit(False))
-    second = sampling.seed + _SECOND
-    drawn_of_all = is_drawn(joined, _OF_ALL, seed=second) if has_second else F.lit(True)
+    drawn_of_all = (
+        is_drawn(joined, _OF_ALL, draw=sampling.draw_of_all) if has_second else F.lit(True)
+    )
     rule = (
         F.when(F.col("_is_listed").isNull(), _CLASS)
         .when(is_back, RESTORED)
         .when(~sampling.is_over, _THRESHOLD)
-        .when(~is_drawn(joined, _OF_CLASS, seed=sampling.seed), _PER_CLASS)
+        .when(~is_drawn(joined, _OF_CLASS, draw=sampling.draw_of_class), _PER_CLASS)
         .when(~drawn_of_all, _DRAW)
         .otherwise(DRAWN)
     )
@@ -272,8 +283,8 @@ def _decided(
         *rows.columns,
         rule.alias(RULE),
         F.when(rule.isin(_THRESHOLD, RESTORED), similarity)
-        .when(rule == _PER_CLASS, uniform(*by, seed=sampling.seed))
-        .when(rule == _DRAW, uniform(*by, seed=second))
+        .when(rule == _PER_CLASS, sampling.draw_of_class.of(*by))
+        .when(rule == _DRAW, sampling.draw_of_all.of(*by))
         .cast("double")
         .alias(VALUE),
         F.when(rule.isin(_THRESHOLD, RESTORED), F.lit(sampling.threshold))

@@ -7,14 +7,14 @@ from typing import Literal
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.columns import keys, uniform
+from spark_jobs.columns import keys
+from spark_jobs.draws import Draw
 from spark_jobs.record_texts import Text, joined_texts, on_one_line
 from spark_jobs.schemas import CAPTION, CLASS_IDX, WNID
 
 Template = Literal["cname", "a+cname", "photo", "openai80"]
 _TEMPLATES: dict[Template, str] = {"cname": "{}", "a+cname": "a {}", "photo": "a photo of a {}"}
 
-_SECOND = 1 << 32  # added to the seed, so that template and lemma are drawn apart
 _NAMES = "_names"
 
 
@@ -33,7 +33,7 @@ def vary(
     texts: Collection[Text],
     *,
     front: Sequence[str] | None,
-    seed: int,
+    draw: Draw,
 ) -> DataFrame:
     """The records of these classes with class_idx and a caption of the texts.
 
@@ -47,8 +47,8 @@ def vary(
     text = joined_texts(texts)
     if front is not None:
         by = keys(records)
-        template = _drawn(F.array(*map(F.lit, front)), uniform(*by, seed=seed))
-        name = _drawn(F.col(_NAMES), uniform(*by, seed=seed + _SECOND))
+        template = _drawn(F.array(*map(F.lit, front)), draw.step("template").of(*by))
+        name = _drawn(F.col(_NAMES), draw.step("lemma").of(*by))
         text = F.concat(F.replace(template, F.lit("{}"), name), F.lit(" "), text)
     varied = joined.withColumn(CAPTION, on_one_line(text)).drop(_NAMES)
     is_blank = F.replace(CAPTION, F.lit(" "), F.lit("")) == ""
