@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.errors import MissingColumnError
+from spark_jobs.column_values import Value, value_literal
+from spark_jobs.errors import InputDataError, MissingColumnError
 from spark_jobs.schemas import CAPTION_ID, QUERY_ID, UID
 from spark_jobs.settings import nearest
 
@@ -36,3 +37,18 @@ def named(column: str) -> Column:
     To be used for each name that comes from a user or from the input.
     """
     return F.col(f"`{column.replace('`', '``')}`")
+
+
+def literal_of(frame: DataFrame, column: str, value: Value) -> Column:
+    """A value as a literal in the type of its column, so that it equals what the column stores.
+
+    On a float32 column 0.7 is the float32 nearest to it; whole numbers and decimals compare
+    exactly, doubles as they are. Raises InputDataError where the column cannot hold such a value.
+    """
+    of = frame.schema[column].dataType
+    try:
+        return value_literal(of, value)
+    except ValueError as fault:
+        raise InputDataError(
+            f"column {column!r} is {of.simpleString()}, compared with {value!r}: {fault}"
+        ) from None
