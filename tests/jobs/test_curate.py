@@ -94,12 +94,12 @@ class TestRealWebCaptions:
     def test_what_balancing_kept_follows_from_the_stored_draws(
         self, spark: SparkSession, folder: Path, summary: Summary
     ) -> None:
-        from spark_jobs.columns import uniform
+        from spark_jobs.balancing.keep import balancing_draw
 
         counts = {r["entry_id"]: r["entry_count"] for r in rows(spark, folder, "entry_counts")}
         matches = spark.read.format("delta").load(str(folder / "matches"))
         kept = set()
-        for row in matches.withColumn("draw", uniform("uid", seed=0)).collect():
+        for row in matches.withColumn("draw", balancing_draw(0).of("uid")).collect():
             missed = 1.0
             for entry_id in row.entry_ids:
                 missed *= 1 - 20 / max(counts[entry_id], 20)

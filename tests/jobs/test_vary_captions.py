@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.class_lists import imagenet_class_names
 from spark_jobs.concepts.synsets import imagenet_synsets
+from spark_jobs.draws import Draw
 from spark_jobs.imagenet_prompts import imagenet_templates
 from spark_jobs.subsets.vary import NamedClass, templates_of, vary
 
@@ -47,7 +48,9 @@ def varied(records: DataFrame, flags: dict, seed: int = 0) -> list[tuple[str, in
         NamedClass(wnid, k, LEMMAS[wnid] if flags["lemmas"] else [NAMES[wnid]])
         for k, wnid in enumerate(WNIDS)
     ]
-    rows = vary(records, classes, flags["texts"], front=flags["front"], seed=seed)
+    rows = vary(
+        records, classes, flags["texts"], front=flags["front"], draw=Draw("vary-captions", seed)
+    )
     return [tuple(row) for row in rows.select("uid", "class_idx", "caption").collect()]
 
 

@@ -11,9 +11,14 @@ from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
 from spark_jobs.balancing.entry_count import count_matches, name_entries
-from spark_jobs.balancing.keep import keep_balanced, match_probability, weigh_matches
-from spark_jobs.columns import uniform
+from spark_jobs.balancing.keep import (
+    balancing_draw,
+    keep_balanced,
+    match_probability,
+    weigh_matches,
+)
 from spark_jobs.dedup.exact import keep_smallest_uid
+from spark_jobs.draws import Draw
 from spark_jobs.schemas import MATCHES
 
 
@@ -24,23 +29,28 @@ def dogs(spark: SparkSession) -> DataFrame:
 
 
 def test_thins_a_head_entry_to_about_t_captions(dogs: DataFrame) -> None:
-    kept = keep_balanced(dogs, np.array([100 / 2000]), seed=0)
+    kept = keep_balanced(dogs, np.array([100 / 2000]), draw=balancing_draw(0))
     assert kept.count() == pytest.approx(100, abs=40)  # 4 standard deviations
 
 
 def test_draws_alike_under_any_partitioning(dogs: DataFrame) -> None:
-    one, seven = (keep_balanced(dogs.repartition(n), np.array([0.05]), seed=0) for n in (1, 7))
+    one, seven = (
+        keep_balanced(dogs.repartition(n), np.array([0.05]), draw=balancing_draw(0)) for n in (1, 7)
+    )
     assertDataFrameEqual(one, seven)
 
 
 def test_another_seed_draws_other_captions(dogs: DataFrame) -> None:
-    kept = [{r.uid for r in keep_balanced(dogs, np.array([0.1]), seed=s).collect()} for s in (0, 1)]
+    kept = [
+        {r.uid for r in keep_balanced(dogs, np.array([0.1]), draw=balancing_draw(s)).collect()}
+        for s in (0, 1)
+    ]
     assert kept[0] != kept[1]
     assert len(kept[0] & kept[1]) < 60  # 20 expected of two independent draws
 
 
 def test_uniform_fills_the_unit_interval_evenly(spark: SparkSession) -> None:
-    draws = spark.range(20_000).select(uniform("id", seed=3).alias("u")).toPandas()["u"]
+    draws = spark.range(20_000).select(Draw("test", 3).of("id").alias("u")).toPandas()["u"]
     assert draws.between(0, 1, inclusive="left").all()
     shares = np.histogram(draws, bins=20, range=(0, 1))[0] / len(draws)
     assert shares == pytest.approx(np.full(20, 0.05), abs=0.0077)  # 5 standard deviations
@@ -48,7 +58,7 @@ def test_uniform_fills_the_unit_interval_evenly(spark: SparkSession) -> None:
 
 def test_caption_without_entries_goes_at_any_t(spark: SparkSession) -> None:
     matches = spark.createDataFrame([("a", []), ("b", [0])], MATCHES)
-    kept = keep_balanced(matches, match_probability(np.array([1]), t=1_000), seed=0)
+    kept = keep_balanced(matches, match_probability(np.array([1]), t=1_000), draw=balancing_draw(0))
     assert [row.uid for row in kept.collect()] == ["b"]
 
 
@@ -112,7 +122,7 @@ class TestPublishedRun:
             weighed = weigh_matches(distinct, probability).toPandas()["keep_probability"]
             assert (weighed == 1.0).sum() == per_t["always_kept"]
             assert (weighed == 0.0).sum() == per_t["never_kept"]
-            kept = keep_balanced(distinct, probability, seed=0).count()
+            kept = keep_balanced(distinct, probability, draw=balancing_draw(0)).count()
             assert kept == pytest.approx(per_t["kept_mean"], abs=5 * per_t["kept_sd"] + 1e-9)
 
 

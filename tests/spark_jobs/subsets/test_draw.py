@@ -6,7 +6,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructField
 
-from spark_jobs.columns import keys, uniform
+from spark_jobs.columns import keys
+from spark_jobs.draws import Draw
 from spark_jobs.errors import InputDataError
 from spark_jobs.subsets import draw
 from spark_jobs.subsets.draw import class_table, count_classes, first_rows, is_drawn, places
@@ -28,9 +29,9 @@ def rows(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> DataF
     return spark.read.parquet(str(path)).repartition(3)
 
 
-def plain(rows: DataFrame, wanted: dict[str, int], seed: int) -> set[str]:
+def plain(rows: DataFrame, wanted: dict[str, int], draw: Draw) -> set[str]:
     """The uids of each class's first rows, by sorting all."""
-    drawn = rows.withColumn("draw", uniform("uid", seed=seed)).toPandas()
+    drawn = rows.withColumn("draw", draw.of("uid")).toPandas()
     drawn = drawn[drawn["wnid"].notna()].sort_values(["draw", "uid"])
     nth = drawn.groupby("wnid").cumcount()
     return set(drawn[nth < drawn["wnid"].map(wanted).fillna(0)]["uid"])
@@ -43,11 +44,11 @@ def test_the_first_of_each_class(rows: DataFrame, seed: int) -> None:
     known = rows.where("wnid IS NOT NULL")
     assert sum(counts.values()) == known.count()
     wanted = {key: int(draws.integers(0, count * 1.2 + 1)) for key, count in counts.items()}
-    found = first_rows(rows, "wnid", wanted, counts, seed=seed)
+    found = first_rows(rows, "wnid", wanted, counts, draw=Draw("test", seed))
     assert found.columns == rows.columns
     uids = [row.uid for row in found.select("uid").collect()]
     assert len(uids) == sum(min(wanted[key], counts[key]) for key in counts)
-    assert set(uids) == plain(rows, wanted, seed)
+    assert set(uids) == plain(rows, wanted, Draw("test", seed))
 
 
 @pytest.mark.parametrize("deviations", [0.0, 0.3])
@@ -55,8 +56,8 @@ def test_what_chance_puts_elsewhere_is_found(rows: DataFrame, deviations: float)
     """Bounds so narrow that they miss many a place, for which all draws are looked at then."""
     counts = count_classes(rows, "wnid")
     wanted = {key: count // 2 for key, count in counts.items()}
-    narrow = places(rows, "wnid", wanted, counts, seed=3, deviations=deviations)
-    assert narrow == places(rows, "wnid", wanted, counts, seed=3)
+    narrow = places(rows, "wnid", wanted, counts, draw=Draw("test", 3), deviations=deviations)
+    assert narrow == places(rows, "wnid", wanted, counts, draw=Draw("test", 3))
 
 
 def test_only_draws_near_the_place_are_looked_at() -> None:
@@ -72,9 +73,9 @@ def test_only_draws_near_the_place_are_looked_at() -> None:
 def test_equal_draws_go_by_key(spark: SparkSession, monkeypatch) -> None:
     from pyspark.sql import functions as F
 
-    monkeypatch.setattr(draw, "uniform", lambda *_keys, seed: F.lit(0.25))
+    monkeypatch.setattr(Draw, "of", lambda *_keys: F.lit(0.25))
     rows = spark.createDataFrame([(f"u{k:03}", 1) for k in range(500)], "uid string, wnid int")
-    found = first_rows(rows, "wnid", {1: 123}, {1: 500}, seed=0)
+    found = first_rows(rows, "wnid", {1: 123}, {1: 500}, draw=Draw("test", 0))
     assert sorted(row.uid for row in found.collect()) == [f"u{k:03}" for k in range(123)]
 
 
@@ -83,7 +84,9 @@ def test_keys_of_several_captions(spark: SparkSession) -> None:
         [(f"u{k // 3}", k % 3, "a") for k in range(600)], "uid string, caption_id int, wnid string"
     )
     assert keys(rows) == ["uid", "caption_id"]
-    found = first_rows(rows, "wnid", {"a": 200, "gone": 5}, {"a": 600}, seed=0).collect()
+    found = first_rows(
+        rows, "wnid", {"a": 200, "gone": 5}, {"a": 600}, draw=Draw("test", 0)
+    ).collect()
     assert len(found) == len({(row.uid, row.caption_id) for row in found}) == 200
 
 
@@ -92,7 +95,7 @@ def test_a_class_without_a_place_has_no_rows(spark: SparkSession) -> None:
     kind = StructField("place", draw.place_kind(rows))
     table = class_table(rows, "wnid", {"a": (None,)}, [kind])
     joined = rows.join(table, on="wnid")
-    assert joined.where(is_drawn(joined, "place", seed=0)).count() == 0
+    assert joined.where(is_drawn(joined, "place", draw=Draw("test", 0))).count() == 0
 
 
 def test_a_column_that_holds_no_classes(rows: DataFrame, monkeypatch) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_jobs.columns import uniform
+from spark_jobs.draws import Draw
 from spark_jobs.subsets.match import match_frequencies, united
 
 
@@ -25,7 +25,7 @@ def test_published_counts(spark: SparkSession, cases: Path) -> None:
     index = pd.read_parquet(folder / "input_target.parquet")["ic_index"]
     target = Counter(index.str.partition("_")[0])
     assert target == expected[expected["target"] > 0]["target"].to_dict()
-    found = match_frequencies(sources, "wnid", dict(target), seed=0)
+    found = match_frequencies(sources, "wnid", dict(target), draw=Draw("test", 0))
     rows = united(found.parts).toPandas()
     assert rows["uid"].is_unique
     main = rows[rows["taken_from"] == "laionet"]
@@ -84,12 +84,12 @@ def test_against_the_slow_way(spark: SparkSession, seed: int) -> None:
     made = [made_up(draws, 0, 1_500), made_up(draws, 1_200, 700), made_up(draws, 100, 300)]
     sources = {f"s{k}": spark.createDataFrame(table) for k, table in enumerate(made)}
     target = {f"c{k}": int(draws.integers(0, 250)) for k in range(10)}
-    found = match_frequencies(sources, "wnid", target, seed=seed)
+    found = match_frequencies(sources, "wnid", target, draw=Draw("test", seed))
     rows = united(found.parts).collect()
     told = {(int(row.taken_from[1:]), row.uid, row.wnid) for row in rows}
     assert len(rows) == len(told) == len({row.uid for row in rows})
     tables = [
-        source.withColumn("draw", uniform("uid", seed=seed)).toPandas()
+        source.withColumn("draw", Draw("test", seed).of("uid")).toPandas()
         for source in sources.values()
     ]
     assert told == plain(tables, target)
@@ -101,7 +101,9 @@ def test_against_the_slow_way(spark: SparkSession, seed: int) -> None:
 def test_columns_of_one_source_alone(spark: SparkSession) -> None:
     one: DataFrame = spark.createDataFrame([("u", "a", 1)], "uid string, wnid string, n int")
     two = spark.createDataFrame([("v", "a", "x")], "uid string, wnid string, url string")
-    found = match_frequencies({"one": one, "two": two}, "wnid", {"a": 5, "b": 1}, seed=0)
+    found = match_frequencies(
+        {"one": one, "two": two}, "wnid", {"a": 5, "b": 1}, draw=Draw("test", 0)
+    )
     rows = united(found.parts)
     assert {tuple(row) for row in rows.select("uid", "n", "url", "taken_from").collect()} == {
         ("u", 1, None, "one"),

@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.class_lists import imagenet1k
-from spark_jobs.columns import uniform
+from spark_jobs.draws import Draw
 from spark_jobs.errors import InputDataError
 from spark_jobs.schemas import RULE
 from spark_jobs.subsets.class_list import ClassList, classes_of_column
@@ -33,7 +33,7 @@ class TestPublished:
 
     def of(self, rows: DataFrame, **said: Any) -> Sample:
         sampling = Sampling(
-            column="wnid", seed=42, similarity=SIMILARITY, restore_by="row_id", **said
+            column="wnid", draw=Draw("test", 42), similarity=SIMILARITY, restore_by="row_id", **said
         )
         return sample(rows, imagenet1k(by_index=False), sampling)
 
@@ -97,7 +97,10 @@ class TestPublished:
         rows = read.withColumnRenamed("filepath", "uid").cache()
         for run in json.loads((folder / "expected_trim_tail.json").read_text()):
             sampling = Sampling(
-                column="label", seed=0, tail_classes=run["lastk"], tail_rows=run["ceil"]
+                column="label",
+                draw=Draw("test", 0),
+                tail_classes=run["lastk"],
+                tail_rows=run["ceil"],
             )
             found = sample(rows, imagenet1k(by_index=True), sampling)
             assert found.subset.count() == run["rows"] == sum(found.kept.values())
@@ -175,7 +178,7 @@ ASKED = [
     {"fraction": 0.25},
     {"fraction": 0.01},
     {"n": 100},
-    {"n": 41, "seed": 3},
+    {"n": 41, "draw": Draw("test", 3)},
     {"n": 30, "keeps_every_class": False},
     OVER | {"n": 60},
     OVER | {"n": 1_100, "restore_by": "row"},
@@ -190,10 +193,9 @@ ASKED = [
 @pytest.mark.slow
 @pytest.mark.parametrize("said", ASKED, ids=str)
 def test_against_the_slow_way(rows: DataFrame, said: dict[str, Any]) -> None:
-    asked = Sampling(**{"column": "wnid", "seed": 1} | said)
-    second = uniform("uid", seed=asked.seed + (1 << 32))
-    table = rows.withColumns({"draw": uniform("uid", seed=asked.seed), "second": second})
-    table = table.toPandas()
+    asked = Sampling(**{"column": "wnid", "draw": Draw("test", 1)} | said)
+    draws = {"draw": asked.draw_of_class.of("uid"), "second": asked.draw_of_all.of("uid")}
+    table = rows.withColumns(draws).toPandas()
     classes = classes_of_column(table["wnid"].unique())
     found = sample(rows, classes, asked)
     assert {row.uid for row in found.subset.select("uid").collect()} == plain(table, asked)
@@ -203,7 +205,7 @@ def test_against_the_slow_way(rows: DataFrame, said: dict[str, Any]) -> None:
 @pytest.mark.slow
 def test_strata(rows: DataFrame) -> None:
     classes = classes_of_column(row.wnid for row in rows.select("wnid").distinct().collect())
-    asked = Sampling(column="wnid", seed=1, n=300, is_stratified=True)
+    asked = Sampling(column="wnid", draw=Draw("test", 1), n=300, is_stratified=True)
     found = sample(rows, classes, asked)
     for key, count in found.available.items():
         assert max(1, count * 300 / N - 1) <= found.kept[key] <= max(1, count * 300 / N + 1)
@@ -220,7 +222,11 @@ def test_reasons(spark: SparkSession) -> None:
     ]
     rows = spark.createDataFrame(table, "uid string, wnid string, similarity double")
     asked = Sampling(
-        column="wnid", seed=0, similarity="similarity", threshold=0.85, most_per_class=1
+        column="wnid",
+        draw=Draw("test", 0),
+        similarity="similarity",
+        threshold=0.85,
+        most_per_class=1,
     )
     found = sample(rows, ClassList(["a", "b"], {"a": "a", "b": "b"}), asked)
     told = {row.uid: row for row in found.rows.collect()}
