@@ -52,3 +52,10 @@ def literal_of(frame: DataFrame, column: str, value: Value) -> Column:
         raise InputDataError(
             f"column {column!r} is {of.simpleString()}, compared with {value!r}: {fault}"
         ) from None
+
+
+def with_plain_key(rows: DataFrame) -> DataFrame:
+    """The rows with -1 for a null caption_id, so that a join by `keys` finds such rows too."""
+    if CAPTION_ID not in rows.columns:
+        return rows
+    return rows.withColumn(CAPTION_ID, F.coalesce(CAPTION_ID, F.lit(-1)))

@@ -1,8 +1,12 @@
 """The one place that writes folders of plain files, for those who read no tables."""
 
+import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import pyarrow.fs as pafs
 from pyspark.sql import DataFrame
@@ -11,38 +15,71 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from spark_jobs.addresses import parse_address
 from spark_jobs.errors import OutputTableError, SettingsError
+from spark_jobs.folder_marks import (
+    files_in,
+    read_json,
+    read_mark,
+    remove_file,
+    remove_mark,
+    write_mark,
+)
 from udfs.json_files import FILE, ROWS, file_system, write_json_lists
 
 _WRITTEN = StructType([StructField(FILE, StringType()), StructField(ROWS, LongType())])
-_DONE = "_SUCCESS"  # as Spark has it: there once the folder is whole
 _CHUNK = "_chunk"
+_STAGING = ".writing-"
+_JOURNAL = ".captionlake.json"  # there while files are moved into place: all that may be ours
+_NO_NAME = re.compile(r"(?!)")
 
 
-def write_json_folder(
-    frame: DataFrame,
-    address: str,
-    *,
-    name: str,
-    items: Sequence[str],
-    order: Sequence[str],
-    n_files: int,
-    others: dict[str, bytes],
-) -> int:
-    """Write rows as `<name>_00000.json` ..., each a JSON list, and give their number.
+class WrittenFiles(NamedTuple):
+    """How much was written."""
 
-    An item is the value of one column of `items`, or the list of several. Which file a row is in
-    follows from the `order` columns alone, by which each file is sorted. `others`: further files,
-    name -> content. What an earlier export left is replaced; a folder that holds anything else is
-    refused with OutputTableError.
+    files: int
+    rows: int
+
+
+@contextmanager
+def replaced_folder(
+    address: str, commit: Mapping[str, Any], *, ours: re.Pattern[str] = _NO_NAME
+) -> Iterator[str]:
+    """Give a hidden folder inside the output; what is written there replaces the output's files.
+
+    The old files stay until all new ones are written. Then the mark is taken away, the new files
+    are moved into place, old ones are removed, and a new mark with `commit` comes last: a folder
+    with a mark is whole. Raises OutputTableError, with nothing changed, where the output holds
+    files that are neither in its mark nor named as `ours` (paths below the folder).
     """
     folder = parse_address(address).location
     system, path = _open_folder(address, folder)
     try:
         system.create_dir(path, recursive=True)
-        there = system.get_file_info(pafs.FileSelector(path))
+        before = _own_files(folder, ours)
+        staging = f"{_STAGING}{uuid.uuid4().hex}"
+        system.create_dir(f"{path}/{staging}")
+        try:
+            yield f"{folder}/{staging}"
+            _move_into_place(folder, staging, before, commit)
+        finally:
+            system.delete_dir(f"{path}/{staging}")
     except OSError as fault:
         raise OutputTableError(f"output {folder}: cannot be written ({fault})") from None
-    _clear(system, there, re.compile(rf"{re.escape(name)}_\d+\.json|{_DONE}|{'|'.join(others)}"))
+
+
+def write_json_files(
+    frame: DataFrame,
+    folder: str,
+    *,
+    name: str,
+    items: Sequence[str],
+    order: Sequence[str],
+    n_files: int,
+) -> WrittenFiles:
+    """Write rows as `<name>_00000.json` ..., each a JSON list; an empty list if there are none.
+
+    An item is the value of one column of `items`, or the list of several. Which file a row is in
+    follows from the `order` columns alone, by which each file is sorted.
+    """
     chunk = F.pmod(F.xxhash64(*order), F.lit(n_files)).cast("int")
     sorted_rows = (
         frame.withColumn(_CHUNK, chunk)
@@ -51,10 +88,9 @@ def write_json_folder(
         .select(_CHUNK, *items)
     )
     written = sorted_rows.mapInArrow(write_json_lists(folder, name), _WRITTEN).collect()
-    empty = {} if written else {f"{name}_00000.json": b"[]"}
-    for file, content in {**others, **empty, _DONE: b""}.items():
-        write_file(f"{folder}/{file}", content)
-    return sum(row[ROWS] for row in written)
+    if not written:
+        write_file(f"{folder}/{name}_00000.json", b"[]")
+    return WrittenFiles(max(1, len(written)), sum(row[ROWS] for row in written))
 
 
 def files_for(rows: int, rows_per_file: int) -> int:
@@ -110,16 +146,53 @@ def _open_folder(address: str, folder: str) -> tuple[pafs.FileSystem, str]:
         raise SettingsError(f"output {fault}") from None
 
 
-def _clear(system: pafs.FileSystem, there: list[pafs.FileInfo], ours: re.Pattern[str]) -> None:
-    foreign = sorted(
-        file.base_name
-        for file in there
-        if not ours.fullmatch(file.base_name) and not file.base_name.startswith(".")
-    )
+def _own_files(folder: str, ours: re.Pattern[str]) -> list[str]:
+    """The files of an earlier run, whole or not; OutputTableError where there are others."""
+    there = list(files_in(folder))
+    marked = [read_mark(folder), read_json(folder, _JOURNAL)]
+    owned = {name for mark in marked if mark is not None for name in mark.get("files", ())}
+    foreign = [name for name in there if name not in owned and not ours.fullmatch(name)]
     if foreign:
         raise OutputTableError(
-            f"output {there[0].path.rpartition('/')[0]} holds other files, such as {foreign[0]}; "
+            f"output {folder} holds other files, such as {foreign[0]}; "
             "give another output or remove them"
         )
-    for file in sorted(there, key=lambda file: file.base_name != _DONE):  # that one first
-        system.delete_file(file.path)
+    return there
+
+
+def _move_into_place(
+    folder: str, staging: str, before: Sequence[str], commit: Mapping[str, Any]
+) -> None:
+    """Replace the files of `before` by the staged ones.
+
+    Where this is cut off there is no mark, and the journal says whose files lie there.
+    """
+    system, path = file_system(folder)
+    staged = list(files_in(f"{folder}/{staging}"))
+    journal = {"files": sorted({*before, *staged})}
+    write_file(f"{folder}/{_JOURNAL}", json.dumps(journal).encode())
+    remove_mark(folder)
+    for name in staged:
+        system.create_dir(f"{path}/{name}".rpartition("/")[0], recursive=True)
+        system.move(f"{path}/{staging}/{name}", f"{path}/{name}")
+    for name in sorted({*before} - {*staged}):
+        system.delete_file(f"{path}/{name}")
+        _remove_empty_folders(system, path, name)
+    write_mark(folder, commit)
+    remove_file(folder, _JOURNAL)
+    _remove_stale(system, path, staging)
+
+
+def _remove_stale(system: pafs.FileSystem, path: str, staging: str) -> None:
+    """Remove what killed runs have left."""
+    for left in system.get_file_info(pafs.FileSelector(path)):
+        if left.base_name.startswith(_STAGING) and left.base_name != staging:
+            system.delete_dir(left.path)
+
+
+def _remove_empty_folders(system: pafs.FileSystem, path: str, name: str) -> None:
+    """Remove the folders of a removed file in which nothing is left."""
+    below = name.rpartition("/")[0]
+    while below and not system.get_file_info(pafs.FileSelector(f"{path}/{below}")):
+        system.delete_dir(f"{path}/{below}")
+        below = below.rpartition("/")[0]

@@ -1,12 +1,14 @@
 """The JSON chunks in which unmet-promise keeps what was retrieved (Geigle et al. 2024)."""
 
+import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.addresses import join_address
-from spark_jobs.folders import files_for, write_json_folder
+from spark_jobs.errors import InputDataError
+from spark_jobs.folders import files_for, replaced_folder, write_json_files
 from spark_jobs.schemas import (
     CAPTION,
     DATASET,
@@ -31,28 +33,45 @@ TEXT_FIELDS = {
 SEMANTIC_FIELDS = {
     **{"QUERY": QUERY, "URL": URL, "TEXT": CAPTION, "NSFW": NSFW, "similarity": SIMILARITY}
 }
+_FOLDER_NAME = re.compile(r"[^./\\][^/\\]*")
+_CHUNKS = re.compile(r"[^/]+/chunk_\d+\.json")
 _WHOLE = {"SAMPLE_ID", "HEIGHT", "WIDTH"}
 
 
 def write_chunks(
-    found: DataFrame, address: str, fields: Mapping[str, str], datasets: Sequence[str]
-) -> None:
+    found: DataFrame,
+    address: str,
+    fields: Mapping[str, str],
+    datasets: Sequence[str],
+    *,
+    commit: Mapping[str, Any],
+) -> int:
     """Write `chunk_x.json`, at most 500,000 rows each, in a folder for each data set.
 
-    found: dataset, query, uid and what the fields read.
+    found: dataset, query, uid and what the fields read. `commit` goes into the folder's mark.
+    Gives the rows written; InputDataError where a data set's name cannot be that of a folder.
     """
-    rows = {row[DATASET]: row["count"] for row in found.groupBy(DATASET).count().collect()}
-    for dataset in datasets:
-        of_dataset = found.where(F.col(DATASET) == dataset)
-        write_json_folder(
-            of_dataset.withColumn(_ITEM, _published(found, fields)),
-            join_address(address, dataset),
-            name="chunk",
-            items=[_ITEM],
-            order=[QUERY, UID],
-            n_files=files_for(rows.get(dataset, 0), _ROWS),
-            others={},
+    unfit = [name for name in datasets if not _FOLDER_NAME.fullmatch(name)]
+    if unfit:
+        raise InputDataError(
+            f"dataset {unfit[0]!r}: its chunks need a folder of that name; expected a name without "
+            "/ that does not begin with a dot"
         )
+    rows = {row[DATASET]: row["count"] for row in found.groupBy(DATASET).count().collect()}
+    items = found.withColumn(_ITEM, _published(found, fields))
+    n_written = 0
+    with replaced_folder(address, commit, ours=_CHUNKS) as folder:
+        for dataset in datasets:
+            written = write_json_files(
+                items.where(F.col(DATASET) == dataset),
+                f"{folder}/{dataset}",
+                name="chunk",
+                items=[_ITEM],
+                order=[QUERY, UID],
+                n_files=files_for(rows.get(dataset, 0), _ROWS),
+            )
+            n_written += written.rows
+    return n_written
 
 
 def _published(found: DataFrame, fields: Mapping[str, str]) -> Column:

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from spark_jobs import __version__, schemas, tables
 from spark_jobs.addresses import join_address, parse_address
 from spark_jobs.errors import InputDataError, SettingsError
+from spark_jobs.folder_marks import has_files, marked_run_id
 from spark_jobs.folders import has_file
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.run_records import RunRecord
@@ -42,7 +43,7 @@ def new_run(spark: SparkSession, job: Job[S], settings: S) -> Run:
 def is_up_to_date(run: Run, settings: Settings) -> Counts | None:
     """The counts of this very run if its outputs are all still what it wrote, else None."""
     outputs = settings.addresses("output").values()
-    if not all(tables.last_run_id(run.spark, address) == run.run_id for address in outputs):
+    if not all(_last_run_id(run.spark, address) == run.run_id for address in outputs):
         return None
     if not all(has_file(file) for file in settings.addresses("file").values()):
         return None
@@ -53,9 +54,9 @@ def is_up_to_date(run: Run, settings: Settings) -> Counts | None:
 
 def why_not_up_to_date(run: Run, settings: Settings) -> str:
     """What has changed since the last run that wrote the same outputs, in a few words."""
-    absent = [
-        a for a in settings.addresses("output").values() if not tables.has_table(run.spark, a)
-    ]
+    outputs = settings.addresses("output").values()
+    folders = [a for a in outputs if not tables.has_table(run.spark, a)]
+    absent = [a for a in folders if not has_files(parse_address(a).location)]
     absent += [file for file in settings.addresses("file").values() if not has_file(file)]
     rows = read_runs(run.spark, run.workspace)
     same_place = F.col("outputs") == _outputs(settings)
@@ -70,7 +71,15 @@ def why_not_up_to_date(run: Run, settings: Settings) -> str:
         *_changes("input", json.loads(last["inputs"]), run.inputs),
         *(["the code changed"] if last["code"] != code_digest() else []),
     ]
+    altered = [a for a in folders if marked_run_id(parse_address(a).location) is None]
+    if altered and not changed:
+        return f"the files in {altered[0]} are not those that a run wrote"
     return ", ".join(changed) or "another run wrote its outputs"
+
+
+def _last_run_id(spark: SparkSession, address: str) -> str | None:
+    """The run that wrote what stands at an output's address: a table, or a folder of files."""
+    return tables.last_run_id(spark, address) or marked_run_id(parse_address(address).location)
 
 
 def read_runs(spark: SparkSession, workspace: str) -> DataFrame | None:

@@ -1,18 +1,25 @@
 """export-captions: captions as the JSON files of SynthCLIP, with entry_count.npy."""
 
 import io
+import re
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
-from spark_jobs.columns import keys
+from spark_jobs.columns import keys, require, with_plain_key
 from spark_jobs.entry_counts_reading import counted_entries, read_entry_counts
-from spark_jobs.folders import files_for, write_json_folder
+from spark_jobs.errors import InputDataError
+from spark_jobs.folders import files_for, replaced_folder, write_file, write_json_files
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.schemas import CAPTION, ENTRY_IDS
 from spark_jobs.settings import InputAddress, OutputAddress, Settings
+
+_COUNTS = "entry_count.npy"
+_IS_MATCHED = "_is_matched"
 
 
 class ExportCaptions(Settings):
@@ -24,7 +31,10 @@ class ExportCaptions(Settings):
     )
     entry_counts: InputAddress | None = Field(None, description="write these as entry_count.npy")
     name: str = Field(
-        "captions", pattern=r"^\w+$", description="files are called <name>_00000.json"
+        "captions",
+        pattern=r"^[^\W_]\w*$",
+        description="files are called <name>_00000.json; it begins with a letter or digit, since "
+        "readers pass over names with _",
     )
     rows_per_file: PositiveInt = Field(
         500_000, description="rows that a file holds at most, but for rare chance"
@@ -35,30 +45,45 @@ class ExportCaptions(Settings):
 def run(run: Run, settings: ExportCaptions) -> Counts:
     """Write the files; each is a JSON list, sorted by uid."""
     captions = run.read(settings.captions, schemas.CAPTIONS)
-    key, items = keys(captions), [CAPTION]
+    key, items, rows_in = keys(captions), [CAPTION], captions.count()
     rows = captions.select(*key, CAPTION)
+    told: Counts = {}
     if settings.matches is not None:
         matches = run.read(settings.matches, schemas.MATCHES)
-        rows = rows.join(matches.select(*key, ENTRY_IDS), on=key, how="left")
-        rows = rows.withColumn(ENTRY_IDS, F.coalesce(ENTRY_IDS, F.array().cast("array<int>")))
-        items = [CAPTION, ENTRY_IDS]
-    others = {}
-    if settings.entry_counts is not None:
-        version = run.inputs[settings.entry_counts]
-        entries = read_entry_counts(run.spark, settings.entry_counts, version)
-        counts = counted_entries(entries, settings.entry_counts).counts
-        others["entry_count.npy"] = npy(counts.astype(np.uint64))
-    n_files = files_for(captions.count(), settings.rows_per_file)
-    written = write_json_folder(
-        rows,
-        settings.output,
-        name=settings.name,
-        items=items,
-        order=key,
-        n_files=n_files,
-        others=others,
-    )
-    return {"rows": written, "files": n_files}
+        require(matches, f"table {settings.matches}", key)
+        rows, items = _with_entries(rows, matches, key), [CAPTION, ENTRY_IDS]
+        told["without_matches"] = rows_in - rows.where(F.col(_IS_MATCHED)).count()
+    ours = re.compile(rf"{settings.name}_\d+\.json|{re.escape(_COUNTS)}")
+    with replaced_folder(settings.output, run.commit(), ours=ours) as folder:
+        if settings.entry_counts is not None:
+            write_file(f"{folder}/{_COUNTS}", npy(_counts(run, settings.entry_counts)))
+        written = write_json_files(
+            rows,
+            folder,
+            name=settings.name,
+            items=items,
+            order=key,
+            n_files=files_for(rows_in, settings.rows_per_file),
+        )
+        if written.rows != rows_in:
+            raise InputDataError(
+                f"table {settings.captions} has {rows_in} rows, but {written.rows} came with "
+                f"their matches: a {' and '.join(key)} stands in several rows of "
+                f"{settings.matches}; nothing was written"
+            )
+    return {"rows_in": rows_in, "rows": written.rows, "files": written.files, **told}
+
+
+def _with_entries(rows: DataFrame, matches: DataFrame, key: list[str]) -> DataFrame:
+    """The rows with their entry_ids, an empty list where they have no row in the matches."""
+    entries = with_plain_key(matches.select(*key, ENTRY_IDS)).withColumn(_IS_MATCHED, F.lit(True))
+    joined = with_plain_key(rows).join(entries, on=key, how="left")
+    return joined.withColumn(ENTRY_IDS, F.coalesce(ENTRY_IDS, F.array().cast("array<int>")))
+
+
+def _counts(run: Run, address: str) -> NDArray[np.uint64]:
+    entries = read_entry_counts(run.spark, address, run.inputs[address])
+    return counted_entries(entries, address).counts.astype(np.uint64)
 
 
 def npy(array: np.ndarray) -> bytes:  # type: ignore[type-arg]

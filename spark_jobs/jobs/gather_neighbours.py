@@ -64,7 +64,7 @@ def run(run: Run, settings: GatherNeighbours) -> Counts:
     stored = run.read(settings.output, QUERIES)
     if settings.chunks is not None:
         datasets = sorted(row[DATASET] for row in queries.select(DATASET).distinct().collect())
-        write_chunks(stored, settings.chunks, SEMANTIC_FIELDS, datasets)
+        write_chunks(stored, settings.chunks, SEMANTIC_FIELDS, datasets, commit=run.commit())
     classes = queries.select(*QUERIES.names).distinct().count()
     return {
         "classes": classes,
