@@ -1,7 +1,7 @@
 """What a job is: a name, its settings, and a function from tables to tables."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias
 
 from pyspark.sql import DataFrame, SparkSession
@@ -9,7 +9,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from spark_jobs import schemas, tables
-from spark_jobs.addresses import join_address
+from spark_jobs.addresses import join_address, table_name
+from spark_jobs.draws import Draw
+from spark_jobs.made_of import MadeOf, Matching, TableState, all_draws, unused_purpose
 from spark_jobs.settings import S, Settings
 
 Counts: TypeAlias = dict[str, int]
@@ -19,7 +21,8 @@ Counts: TypeAlias = dict[str, int]
 class Run:
     """One run of a job: who it is, and its reads and writes.
 
-    `inputs` maps each input address to the version that this run reads.
+    `inputs` maps each input address to the version that this run reads, and the files that
+    settings come from to their digests. `states`: what stands at the input addresses.
     """
 
     spark: SparkSession
@@ -28,30 +31,75 @@ class Run:
     settings_sha: str
     workspace: str
     inputs: dict[str, str]
+    states: dict[str, TableState]
+    _draws: list[str] = field(default_factory=list)
+    _written: dict[str, str] = field(default_factory=dict)
 
     def read(self, address: str, needed: StructType) -> DataFrame:
-        """Read an input at this run's version, or an output that this run has written."""
-        return tables.read_table(self.spark, address, needed, version=self.inputs.get(address))
+        """Read an input at this run's version, or an output as this run has written it."""
+        version = self._written.get(address) or self.inputs.get(address)
+        return tables.read_table(self.spark, address, needed, version=version)
+
+    def draw(self, purpose: str, seed: int) -> Draw:
+        """The draw of this run's rows, independent of all draws that chose them before.
+
+        Where the rows of an input have been through a draw of the same purpose, this is another
+        one, `balance#2`: to take those again that were kept for their small draws would be no draw
+        at all. The outputs say that their rows have been through it.
+        """
+        used = all_draws(state.made_of for state in self.states.values())
+        name = unused_purpose(purpose, used)
+        if name not in self._draws:
+            self._draws.append(name)
+        return Draw(name, seed)
+
+    @property
+    def draws(self) -> list[str]:
+        """The purposes of the draws that this run has made, in order."""
+        return [*self._draws]
 
     def check_outputs(self, columns: Mapping[str, StructType]) -> None:
         """Refuse outputs that hold something else, all of them before the first is written."""
         for address, schema in columns.items():
             tables.check_output(self.spark, address, schema)
 
-    def write(self, frame: DataFrame, address: str) -> int:
-        """Replace a table and give its number of rows."""
-        return tables.write_table(frame, address, self.commit())
+    def write(
+        self,
+        frame: DataFrame,
+        address: str,
+        *,
+        matching: Matching | None = None,
+        has_unique_keys: bool = False,
+    ) -> int:
+        """Replace a table and give its number of rows.
+
+        It says what it was made of: the draws of all inputs and of this run, and `matching`, which
+        matches and entry counts tell; `has_unique_keys`: each key is of one row, as was checked.
+        """
+        said = self._said(address, matching=matching, has_unique_keys=has_unique_keys)
+        written = tables.write_table(frame, address, self.commit() | said)
+        self._written[address] = written.version
+        return written.rows
 
     def extend(self, frame: DataFrame, address: str, *, is_last: bool) -> None:
         """Add rows to a table; only the last of a run's commits tells that the run is done."""
-        tables.extend_table(frame, address, self.commit() if is_last else self._part())
+        self._written.pop(address, None)
+        commit = self.commit() if is_last else self._part()
+        tables.extend_table(frame, address, commit | self._said(address))
 
     def replace_part(self, frame: DataFrame, address: str) -> None:
         """Replace a table by what the run is going to extend."""
-        tables.write_table(frame, address, self._part())
+        tables.write_table(frame, address, self._part() | self._said(address))
 
-    def _part(self) -> dict[str, str]:
+    def _part(self) -> dict[str, Any]:
         return self.commit() | {"run_id": f"{self.run_id}.part"}
+
+    def _said(self, address: str, **known: Any) -> dict[str, Any]:
+        """What a commit says of the table it writes."""
+        behind = all_draws(state.made_of for state in self.states.values())
+        draws = tuple(dict.fromkeys([*behind, *self._draws]))
+        made_of = MadeOf(draws=draws, **known)
+        return {"table": table_name(address), "made_of": made_of.as_json()}
 
     def reject(self, frame: DataFrame) -> None:
         """Add rows to the workspace's `rejected`; once, however often the run is repeated."""
@@ -75,7 +123,7 @@ class Run:
         """The table of rows left out, of all runs of the workspace."""
         return join_address(self.workspace, "rejected")
 
-    def commit(self) -> dict[str, str]:
+    def commit(self) -> dict[str, Any]:
         """What a commit's userMetadata says of its run."""
         return {"run_id": self.run_id, "job": self.job, "settings_sha": self.settings_sha}
 

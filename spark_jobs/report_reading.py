@@ -11,7 +11,7 @@ from pyspark.sql.window import Window
 from spark_jobs import schemas
 from spark_jobs.addresses import join_address, table_name
 from spark_jobs.balancing.explanation import Explanation, MatchedEntry
-from spark_jobs.balancing.keep import balancing_draw, matches_by_uid
+from spark_jobs.balancing.keep import matches_by_uid
 from spark_jobs.draws import Draw
 from spark_jobs.entry_counts_reading import read_entry_counts
 from spark_jobs.report.blocks import Example, visible
@@ -117,7 +117,7 @@ def balanced_examples(spark: SparkSession, run: RunRecord) -> tuple[list[Example
     is_sampled = _is_sampled(run.counts["rows_in"])
     matches = matches_before(spark, run).where(is_sampled)
     seed = run.settings["seed"]
-    drawn = matches.withColumn(DRAW, balancing_draw(seed).of(UID)).orderBy(_order()).collect()
+    drawn = matches.withColumn(DRAW, Draw(run.draws[0], seed).of(UID)).orderBy(_order()).collect()
     caption_of = _captions(_input(spark, run, "captions").where(is_sampled))
     output = read_table(spark, run.outputs["output"], schemas.EMPTY).where(is_sampled)
     kept_uids = {row[UID] for row in output.select(UID).distinct().collect()}

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -15,7 +15,8 @@ from spark_jobs.addresses import parse_address
 class RunRecord:
     """A row of the table `runs`, with its JSON read.
 
-    `inputs`: address -> version. `outputs`: setting -> address. `started` is in UTC.
+    `inputs`: address -> version. `outputs`: setting -> address. `draws`: the purposes of the draws
+    that it made. `started` is in UTC.
     """
 
     run_id: str
@@ -27,11 +28,13 @@ class RunRecord:
     code: str
     started: datetime
     seconds: float
+    draws: list[str] = field(default_factory=list)
 
     @classmethod
     def of_row(cls, row: Row) -> Self:
         """Read a row of schemas.RUNS."""
-        read = {name: json.loads(row[name]) for name in ("settings", "inputs", "outputs", "counts")}
+        parts = ("settings", "inputs", "outputs", "counts", "draws")
+        read = {name: json.loads(row[name]) for name in parts}
         plain = {name: row[name] for name in ("run_id", "job", "code", "seconds")}
         return cls(**read, **plain, started=row["started"].astimezone(UTC))
 

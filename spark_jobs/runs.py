@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
@@ -25,19 +26,22 @@ from spark_jobs.settings import S, Settings
 def new_run(spark: SparkSession, job: Job[S], settings: S) -> Run:
     """Look at the inputs and name the run.
 
-    The id is a digest of job, settings, input versions and code: the same work again has the
-    same id, whenever it runs. Raises InputDataError where an input is not there.
+    The id is a digest of job, settings, the rows of the inputs and code: the same work again has
+    the same id, whenever it runs, also where a table was compacted meanwhile. Raises
+    InputDataError where an input is not there.
     """
     _refuse_shared_addresses(job.name, settings)
-    inputs = {
-        address: tables.input_version(spark, address)
+    states = {
+        address: tables.table_state(spark, address)
         for address in settings.addresses("input").values()
     }
-    inputs |= settings.own_files()
+    inputs = {address: state.version for address, state in states.items()}
+    own_files = settings.own_files()
     sha = settings_digest(settings)
-    identity = json.dumps([job.name, sha, inputs, code_digest()], sort_keys=True)
+    marks = {address: state.mark for address, state in states.items()} | own_files
+    identity = json.dumps([job.name, sha, marks, code_digest()], sort_keys=True)
     run_id = hashlib.sha256(identity.encode()).hexdigest()[:16]
-    return Run(spark, job.name, run_id, sha, settings.records(), inputs)
+    return Run(spark, job.name, run_id, sha, settings.records(), inputs | own_files, states)
 
 
 def is_up_to_date(run: Run, settings: Settings) -> Counts | None:
@@ -68,7 +72,7 @@ def why_not_up_to_date(run: Run, settings: Settings) -> str:
         return f"{absent[0]} is not there"
     changed = [
         *_changes("setting", json.loads(last["settings"]), json.loads(settings.model_dump_json())),
-        *_changes("input", json.loads(last["inputs"]), run.inputs),
+        *_changes("input", json.loads(last["inputs"]), run.inputs, same=tables.same_rows),
         *(["the code changed"] if last["code"] != code_digest() else []),
     ]
     altered = [a for a in folders if marked_run_id(parse_address(a).location) is None]
@@ -114,6 +118,7 @@ def record_run(run: Run, settings: Settings, counts: Counts, started: datetime) 
         json.dumps(run.inputs, sort_keys=True),
         _outputs(settings),
         json.dumps(counts, sort_keys=True),
+        json.dumps(run.draws),
         started,
         (datetime.now(UTC) - started).total_seconds(),
     )
@@ -129,9 +134,14 @@ def _outputs(settings: Settings) -> str:
     return json.dumps(written, sort_keys=True)
 
 
-def _changes(kind: str, before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def _changes(
+    kind: str,
+    before: dict[str, Any],
+    now: dict[str, Any],
+    same: Callable[[Any, Any], bool] = operator.eq,
+) -> list[str]:
     """`setting t: 20 -> 30` for every difference."""
-    names = sorted(name for name in {**before, **now} if before.get(name) != now.get(name))
+    names = sorted(n for n in {**before, **now} if not same(before.get(n), now.get(n)))
     return [f"{kind} {name}: {before.get(name)} -> {now.get(name)}" for name in names]
 
 

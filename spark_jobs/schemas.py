@@ -333,6 +333,7 @@ RUNS = StructType(
         StructField("inputs", StringType()),  # JSON: address -> version
         StructField("outputs", StringType()),  # JSON: setting -> address
         StructField("counts", StringType()),  # JSON: rows in, kept, dropped by reason
+        StructField("draws", StringType()),  # JSON: purposes of the draws that the run made
         StructField("started", TimestampType()),
         StructField("seconds", DoubleType()),
     ]

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pyspark.errors import AnalysisException
@@ -15,27 +17,66 @@ from pyspark.sql.types import StructType
 from spark_jobs import schemas
 from spark_jobs.addresses import Address, parse_address
 from spark_jobs.errors import InputDataError, MissingColumnError, OutputTableError
+from spark_jobs.folder_marks import files_in, read_mark, write_mark
+from spark_jobs.history import commits_of, delta_state, mark_of
+from spark_jobs.made_of import MadeOf, TableState
 from spark_jobs.settings import nearest
 from spark_jobs.spark_faults import SPARK_FAULTS
 
-_HISTORY_DEPTH = 20  # commits looked through for the one that a run wrote
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a write has put into a table: how many rows, and the version to read them by."""
+
+    rows: int
+    version: str
 
 
 def input_version(spark: SparkSession, address: str) -> str:
-    """What stands at an address now: `delta:7`, or `files:3:<digest of names, sizes and times>`.
+    """The `version` of `table_state`."""
+    return table_state(spark, address).version
 
-    Raises InputDataError where nothing stands there.
+
+def same_rows(version: str | None, other: str | None) -> bool:
+    """Whether two versions of one table hold the same rows, though it was compacted between."""
+    delta = (v.split(":", 2) if v and v.startswith("delta:") else [] for v in (version, other))
+    marks = [parts[2:] for parts in delta]
+    return version == other or (marks[0] == marks[1] != [])
+
+
+def table_state(spark: SparkSession, address: str) -> TableState:
+    """What stands at an address now, by one look at its history or listing of its files.
+
+    The version is `delta:7:<mark>`, or `files:3:<digest of names, sizes and times>`. Raises
+    InputDataError where nothing stands there.
     """
     table = parse_address(address)
-    commits = _history(spark, table, limit=1)
-    if commits:
-        return f"delta:{commits[0]['version']}"
+    state = delta_state(spark, table)
+    if state is not None:
+        return state
     if not table.is_path:
-        return f"files:{_digest(sorted(_catalog_table(spark, table).inputFiles()))}"
+        version = f"files:{_digest(sorted(_catalog_table(spark, table).inputFiles()))}"
+        return TableState(version, version)
     if _is_unfinished(spark, table):
         raise InputDataError(f"{table}: its first write never ended; run what writes it again")
     listed = _files(spark, table)
-    return f"files:{len(listed)}:{_digest(listed)}"
+    return _folder_state(table, f"files:{len(listed)}:{_digest(listed)}")
+
+
+def _folder_state(table: Address, version: str) -> TableState:
+    """What stands in a folder of files; one that a run wrote as parquet says what it holds.
+
+    Where its files are others now, nothing is known but the draws.
+    """
+    said = read_mark(table.location)
+    if said is None:
+        return TableState(version, version)
+    made_of = MadeOf.of_json(said.get("made_of"))
+    if said.get("files") != files_in(table.location):
+        return TableState(version, version, MadeOf(draws=made_of.draws))
+    return TableState(version, mark_of(said) or version, made_of)
 
 
 def read_table(
@@ -49,10 +90,10 @@ def read_table(
     table = parse_address(address)
     reader = spark.read
     if version is not None and version.startswith("delta:"):
-        reader = reader.option("versionAsOf", version.removeprefix("delta:"))
+        reader = reader.option("versionAsOf", version.split(":")[1])
     if not table.is_path:
         frame = _catalog_table(spark, table, reader)
-    elif version is not None and version.startswith("files:"):
+    elif table.format == "parquet" or (version or "").startswith("files:"):
         frame = reader.parquet(table.location)
     else:
         frame = reader.format("delta").load(table.location)
@@ -68,7 +109,7 @@ def check_output(spark: SparkSession, address: str, columns: StructType) -> bool
     table = parse_address(address)
     if table.format == "parquet":
         return False
-    if not _history(spark, table, limit=1):
+    if not commits_of(spark, table, limit=1):
         _refuse_foreign_output(spark, table)
         return False
     there = {field.name: field.dataType.simpleString() for field in _open(spark, table).schema}
@@ -83,18 +124,18 @@ def check_output(spark: SparkSession, address: str, columns: StructType) -> bool
     return True
 
 
-def write_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> int:
-    """Replace a table by `frame` in one step and give the rows written.
+def write_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> Written:
+    """Replace a table by `frame` in one step.
 
-    `commit` goes into the Delta commit's userMetadata. A new Delta table gets the constraints of
-    its columns (schemas.CHECKS). A parquet folder on a local disk is written beside and then moved
-    into place; on an object store Spark overwrites it. Raises OutputTableError, with the table as
-    it was, where a row breaks a constraint.
+    `commit` goes into the Delta commit's userMetadata, of parquet into a hidden file. A new Delta
+    table gets the constraints of its columns (schemas.CHECKS). A parquet folder on a local disk is
+    written beside and then moved into place; on an object store Spark overwrites it. Raises
+    OutputTableError, with the table as it was, where a row breaks a constraint.
     """
     table = parse_address(address)
     is_there = check_output(frame.sparkSession, address, frame.schema)
     if table.format == "parquet":
-        return _write_parquet(frame, table)
+        return _write_parquet(frame, table, commit)
     try:
         if is_there:
             writer = frame.write.format("delta").mode("overwrite")
@@ -106,7 +147,7 @@ def write_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> in
         if broken is None:
             raise
         raise broken from None
-    return int(_commit_of(frame.sparkSession, table, str(commit["run_id"]))["numOutputRows"])
+    return _written(frame, address, str(commit["run_id"]))
 
 
 def append_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> None:
@@ -128,10 +169,9 @@ def extend_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> N
 
 
 def last_run_id(spark: SparkSession, address: str) -> str | None:
-    """The run that wrote the newest version of a table; None where there is none to tell."""
-    table = parse_address(address)
-    commits = [] if table.format == "parquet" else _history(spark, table, limit=1)
-    return _run_id(commits[0]) if commits else None
+    """The run that last changed the rows of a table; None where there is none to tell."""
+    commits = commits_of(spark, parse_address(address))
+    return next((commit.run_id for commit in commits if commit.changes_rows), None)
 
 
 def list_files(spark: SparkSession, address: str) -> list[str]:
@@ -169,41 +209,21 @@ def read_folder(spark: SparkSession, address: str, pattern: str = "*") -> dict[s
 
 def has_table(spark: SparkSession, address: str) -> bool:
     """Whether a Delta table stands at the address."""
-    return bool(_history(spark, parse_address(address), limit=1))
+    return bool(commits_of(spark, parse_address(address), limit=1))
 
 
-def _history(spark: SparkSession, table: Address, limit: int) -> list[dict[str, Any]]:
-    """Newest commits first; empty where the address holds no Delta table."""
-    if table.format == "parquet":
-        return []
-    try:
-        rows = spark.sql(f"DESCRIBE HISTORY {table.sql_name} LIMIT {limit}").collect()
-    except AnalysisException as fault:
-        if _means_no_delta(fault):
-            return []
-        raise
-    return [row.asDict() for row in rows]
-
-
-def _means_no_delta(fault: AnalysisException) -> bool:
-    named = fault.getErrorClass() or ""
-    return named.startswith("DELTA_") or named in {"TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND"}
-
-
-def _commit_of(spark: SparkSession, table: Address, run_id: str) -> dict[str, Any]:
-    commits = _history(spark, table, limit=_HISTORY_DEPTH)
-    mine = next((commit for commit in commits if _run_id(commit) == run_id), None)
+def _written(frame: DataFrame, address: str, run_id: str) -> Written:
+    """The rows and version of what a run has just written into a Delta table."""
+    spark, table = frame.sparkSession, parse_address(address)
+    commits = commits_of(spark, table)
+    mine = next((commit for commit in commits if commit.run_id == run_id), None)
     if mine is None:
         raise OutputTableError(f"output {table}: other runs write there at the same time")
-    return dict(mine["operationMetrics"])
-
-
-def _run_id(commit: Mapping[str, Any]) -> str | None:
-    try:
-        written = json.loads(commit["userMetadata"] or "null")
-    except ValueError:
-        return None
-    return written.get("run_id") if isinstance(written, dict) else None
+    version = f"delta:{mine.version}:{mark_of(mine.said)}"
+    counted = mine.metrics.get("numOutputRows")  # a session may leave metrics out
+    if counted is None:
+        return Written(read_table(spark, address, StructType(), version=version).count(), version)
+    return Written(int(counted), version)
 
 
 def _open(spark: SparkSession, table: Address) -> DataFrame:
@@ -308,17 +328,28 @@ def _refuse_foreign_output(spark: SparkSession, table: Address) -> None:
         )
 
 
-def _write_parquet(frame: DataFrame, table: Address) -> int:
+def _write_parquet(frame: DataFrame, table: Address, commit: Mapping[str, Any]) -> Written:
     local = table.location.removeprefix("file:")
     if not local.startswith("/"):
         frame.write.mode("overwrite").parquet(table.location)
+        _mark_folder(table.location, commit)
     else:
         fresh = f"{local}.writing"
         frame.write.mode("overwrite").parquet(f"file:{fresh}")
+        _mark_folder(fresh, commit)
         shutil.rmtree(local, ignore_errors=True)
         os.replace(fresh, local)
-    written = frame.sparkSession.read.schema(frame.schema).parquet(table.location)
-    return written.count()
+    spark = frame.sparkSession
+    rows = spark.read.schema(frame.schema).parquet(table.location).count()
+    return Written(rows, table_state(spark, f"parquet:{table.location}").version)
+
+
+def _mark_folder(folder: str, commit: Mapping[str, Any]) -> None:
+    """Say in a hidden file what a folder holds, where its file system can be written to."""
+    try:
+        write_mark(folder, commit)
+    except (OSError, ValueError) as fault:
+        _log.warning("%s: it does not say what it was made of (%s)", folder, fault)
 
 
 def _digest(parts: list[str]) -> str:

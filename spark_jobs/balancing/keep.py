@@ -22,6 +22,9 @@ from udfs.arrow import Batches, BatchFunction
 from udfs.balancing import keep_probability
 
 
+BALANCING = "balance"  # the purpose of the draw, one for all jobs that balance
+
+
 def balancing_draw(seed: int) -> Draw:
     """The draw of balancing, one for all jobs that balance."""
     return Draw("balance", seed)

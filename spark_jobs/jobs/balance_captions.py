@@ -12,7 +12,7 @@ from spark_jobs.balancing.counted_entries import CountedEntries
 from spark_jobs.balancing.entry_count import count_matches, name_entries
 from spark_jobs.balancing.floor import captions_for_floor, missing_captions
 from spark_jobs.balancing.keep import (
-    balancing_draw,
+    BALANCING,
     draw_matches,
     keep_balanced,
     match_probability,
@@ -72,7 +72,7 @@ def run(run: Run, settings: BalanceCaptions) -> Counts:
     entries = _entries(run, settings, matches)
     counted = counted_entries(entries, settings.entry_counts or settings.matches)
     t, thresholds = find_thresholds(settings, matches, counted)
-    draw = balancing_draw(settings.seed)
+    draw = run.draw(BALANCING, settings.seed)
     drawn = balance(matches, counted.counts, thresholds, floor=settings.floor, draw=draw)
     if (
         settings.captions == settings.matches

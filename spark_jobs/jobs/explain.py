@@ -13,7 +13,8 @@ from spark_jobs import schemas
 from spark_jobs.addresses import join_address, parse_parent
 from spark_jobs.balancing.entry_count import count_matches
 from spark_jobs.balancing.explanation import Explanation, MatchedEntry
-from spark_jobs.balancing.keep import balancing_draw, matches_by_uid
+from spark_jobs.balancing.keep import matches_by_uid
+from spark_jobs.draws import Draw
 from spark_jobs.entry_counts_reading import counted_entries, read_entry_counts
 from spark_jobs.errors import InputDataError
 from spark_jobs.finding_t import thresholds_of
@@ -68,12 +69,9 @@ def last_run(spark: SparkSession, parent: str, job: str, run_id: str | None) -> 
 def explain_balance(spark: SparkSession, uid: str, run: Row) -> list[str]:
     """The draw and what it was held against; empty where the uid was not balanced."""
     settings = BalanceCaptions.model_validate_json(run["settings"])
+    draw = Draw(json.loads(run["draws"])[0], settings.seed)
     matches = matches_by_uid(_read(spark, run, settings.matches))
-    row = (
-        matches.where(F.col(UID) == uid)
-        .select(ENTRY_IDS, balancing_draw(settings.seed).of(UID).alias("draw"))
-        .first()
-    )
+    row = matches.where(F.col(UID) == uid).select(ENTRY_IDS, draw.of(UID).alias("draw")).first()
     if row is None:
         return []
     entries = [] if not row[ENTRY_IDS] else _entries(spark, run, settings, matches, row[ENTRY_IDS])

@@ -12,7 +12,7 @@ from spark_jobs import schemas
 from spark_jobs.arrow_batches import batches_that_fit
 from spark_jobs.balancing.counted_entries import CountedEntries
 from spark_jobs.balancing.entry_count import count_matches, count_vector
-from spark_jobs.balancing.keep import balancing_draw, match_probability
+from spark_jobs.balancing.keep import BALANCING, match_probability
 from spark_jobs.bank_reading import read_bank
 from spark_jobs.caption_input import (
     CaptionInput,
@@ -89,7 +89,11 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
         t, thresholds = find_thresholds(settings, match_concepts(captions, matcher), counted)
         probability = match_probability(look.counts, t=thresholds)
         balanced = keep_matched(
-            captions, matcher, probability, draw=balancing_draw(settings.seed), observed=observed
+            captions,
+            matcher,
+            probability,
+            draw=run.draw(BALANCING, settings.seed),
+            observed=observed,
         )
         kept = run.write(balanced, settings.output)
     if settings.probabilities is not None:
