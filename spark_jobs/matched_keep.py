@@ -5,11 +5,11 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
-from spark_jobs.balancing.keep import keeping
+from spark_jobs.balancing.keep import PASSING_DRAW, keeping
 from spark_jobs.draws import Draw
 from spark_jobs.matching.match import matching
 from spark_jobs.observed_counts import ObservedCounts
-from spark_jobs.schemas import DRAW, ENTRY_IDS, MATCHES, UID
+from spark_jobs.schemas import ENTRY_IDS, MATCHES, UID
 from udfs.arrow import chained
 from udfs.text.matchers import ConceptMatcher
 
@@ -27,9 +27,9 @@ def keep_matched(
     `observed` counts the entries of those that the frame's first action keeps.
     """
     kept = captions.drop(ENTRY_IDS)
-    match = matching(matcher, kept=[*kept.columns, DRAW])
+    match = matching(matcher, kept=[*kept.columns, PASSING_DRAW])
     match_and_keep = chained(match, keeping(match_probability))
-    drawn = kept.withColumn(DRAW, draw.of(UID))
+    drawn = kept.withColumn(PASSING_DRAW, draw.of(UID))
     return observed.counted(drawn, match_and_keep, matched_columns(captions))
 
 

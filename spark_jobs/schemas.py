@@ -78,6 +78,7 @@ EXPECTED_MATCHES = "expected_matches"
 EXPECTED_BYTES = "expected_bytes"
 DRAWS_WON = "draws_won"
 CAPTION_BYTES = "caption_bytes"
+CAPTION_ROWS = "caption_rows"
 TAIL_FRACTION = "tail_fraction"
 KEPT_TAIL_FRACTION = "kept_tail_fraction"
 HEAD_ENTRIES = "head_entries"
@@ -185,8 +186,8 @@ REJECTED = StructType(
         StructField("raw", BinaryType()),  # the bytes that are no valid UTF-8, where that is it
     ]
 )
-# What balancing is expected to keep at t: rows, their matches and caption bytes, and how many of
-# the matches would keep their caption alone.
+# What balancing is expected to keep at t: rows of captions, their matches and caption bytes, and
+# how many of the matches would keep their caption alone.
 EXPECTED = StructType(
     [
         StructField(T, LongType()),

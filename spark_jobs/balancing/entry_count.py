@@ -1,10 +1,11 @@
-"""Entry counts: how many captions match each entry."""
+"""Entry counts: how many captions, which are rows of the matches, match each entry."""
 
 import numpy as np
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from spark_jobs.errors import InputDataError
 from spark_jobs.id_counts import counted_entries
 from spark_jobs.schemas import ENTRY_COUNT, ENTRY_ID, ENTRY_IDS
 from udfs.balancing import count_in_task
@@ -20,11 +21,21 @@ def count_matches(matches: DataFrame) -> DataFrame:
 
 
 def count_vector(counts: DataFrame, n_entries: int) -> NDArray[np.int64]:
-    """Counts by entry_id on the driver, shape (n_entries,); 0 where none was counted."""
+    """Counts by entry_id on the driver, shape (n_entries,); 0 where none was counted.
+
+    Raises InputDataError where an id is that of no entry.
+    """
     rows = counts.toPandas()
-    found = np.zeros(n_entries, np.int64)
-    found[rows[ENTRY_ID].to_numpy()] = rows[ENTRY_COUNT].to_numpy()
-    return found
+    ids = rows[ENTRY_ID].to_numpy()
+    outside = ids[(ids < 0) | (ids >= n_entries)]
+    if outside.size:
+        raise InputDataError(
+            f"entry_id {outside[0]} occurs in matches, but there are {n_entries} entries: expected "
+            "the matches and the entries of one bank"
+        )
+    vector = np.zeros(n_entries, np.int64)
+    vector[ids] = rows[ENTRY_COUNT].to_numpy()
+    return vector
 
 
 def name_entries(counts: DataFrame, bank: DataFrame, *, column: str = ENTRY_COUNT) -> DataFrame:

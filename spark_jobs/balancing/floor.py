@@ -27,19 +27,20 @@ _CANDIDATES = StructType(
 def missing_captions(
     entry_counts: NDArray[np.int64], kept_counts: NDArray[np.int64], *, floor: int
 ) -> NDArray[np.int64]:
-    """How many captions each entry is short of min(floor, count), shape (n_entries,)."""
+    """How many matches each entry is short of min(floor, count), shape (n_entries,)."""
     return np.maximum(np.minimum(entry_counts, floor) - kept_counts, 0)
 
 
 def captions_for_floor(left_out: DataFrame, missing: NDArray[np.int64]) -> DataFrame:
     """The uids that lift every entry to its floor: of its left-out captions those drawn lowest.
 
-    `left_out`: uid, entry_ids, draw of the captions that balancing drops. `missing`: captions each
-    entry is short of, (n_entries,). A caption may serve several entries. Each task hands on only
-    the lowest draws of each entry, so that a head entry never meets one task whole.
+    `left_out`: uid, entry_ids, draw of the captions, or records, that balancing drops. `missing`:
+    captions each entry is short of, (n_entries,). A caption may serve several entries, and a record
+    an entry by several texts, each of which is an id in entry_ids. Each task hands on only the
+    lowest draws of each entry, so that a head entry never meets one task whole.
     """
-    distinct = left_out.select(UID, F.array_distinct(ENTRY_IDS).alias(ENTRY_IDS), DRAW)
-    candidates = distinct.mapInArrow(_lowest_draws(missing), _CANDIDATES)
+    rows = left_out.select(UID, ENTRY_IDS, DRAW)
+    candidates = rows.mapInArrow(_lowest_draws(missing), _CANDIDATES)
     by_draw = Window.partitionBy(ENTRY_ID).orderBy(DRAW, UID)
     ranked = candidates.withColumn("rank", F.row_number().over(by_draw))
     return ranked.where(F.col("rank") <= F.col(_MISSING)).select(UID).distinct()

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from spark_jobs.arrow_mapping import map_in_arrow
 from spark_jobs.draws import Draw
 from spark_jobs.schemas import (
     CAPTION_ID,
+    CAPTION_ROWS,
     DRAW,
     ENTRY_IDS,
     KEEP_PROBABILITY,
@@ -20,6 +22,8 @@ from spark_jobs.schemas import (
 )
 from udfs.arrow import Batches, BatchFunction
 from udfs.balancing import keep_probability
+
+PASSING_DRAW = "_balancing_draw"  # that `keeping` takes and drops; the rows may have a draw of their own
 
 
 BALANCING = "balance"  # the purpose of the draw, one for all jobs that balance
@@ -64,20 +68,28 @@ def keep_balanced(
     matches: DataFrame, match_probability: NDArray[np.float64], *, draw: Draw
 ) -> DataFrame:
     """The rows that `draw_matches` keeps, with all their columns; the others stay in the worker."""
-    drawn = matches.withColumn(DRAW, draw.of(UID))
-    return drawn.mapInArrow(keeping(match_probability), matches.schema)
+    drawn = matches.withColumn(PASSING_DRAW, draw.of(UID))
+    return map_in_arrow(drawn, keeping(match_probability), matches.schema)
 
 
 def matches_by_uid(matches: DataFrame) -> DataFrame:
-    """One row per uid: the texts of a record are balanced as one, so it is kept or goes as a whole.
+    """uid, entry_ids, caption_rows: the texts of a record are kept or go together, as one row.
 
     Where `matches` has caption_id, a record's entry_ids are those of all its texts, repeats
-    included: the law of MetaCLIP's balancer, where any text's draw keeps the record.
+    included: the law of MetaCLIP's balancer, where any text's draw keeps the record. caption_rows
+    is the number of its texts, else 1.
     """
     if CAPTION_ID not in matches.columns:
-        return matches.select(UID, ENTRY_IDS)
+        return matches.select(UID, ENTRY_IDS, F.lit(1).cast("long").alias(CAPTION_ROWS))
     texts = F.array_sort(F.flatten(F.collect_list(ENTRY_IDS)))
-    return matches.groupBy(UID).agg(texts.alias(ENTRY_IDS))
+    return matches.groupBy(UID).agg(texts.alias(ENTRY_IDS), F.count(F.lit(1)).alias(CAPTION_ROWS))
+
+
+def with_caption_rows(matches: DataFrame, captions: DataFrame) -> DataFrame:
+    """`matches_by_uid` with caption_rows counted in the captions; 0 where they lack the uid."""
+    rows = captions.groupBy(UID).agg(F.count(F.lit(1)).alias(CAPTION_ROWS))
+    joined = matches.drop(CAPTION_ROWS).join(rows, on=UID, how="left")
+    return joined.withColumn(CAPTION_ROWS, F.coalesce(CAPTION_ROWS, F.lit(0).cast("long")))
 
 
 def weighing(
@@ -99,7 +111,7 @@ def keeping(match_probability: NDArray[np.float64]) -> BatchFunction:
     def keep(batches: Batches) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             probability = keep_probability(batch.column(ENTRY_IDS), match_probability)
-            kept = batch.filter(pa.array(batch.column(DRAW).to_numpy() < probability))
-            yield kept.select([name for name in kept.schema.names if name != DRAW])
+            kept = batch.filter(pa.array(batch.column(PASSING_DRAW).to_numpy() < probability))
+            yield kept.select([name for name in kept.schema.names if name != PASSING_DRAW])
 
     return keep

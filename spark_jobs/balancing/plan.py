@@ -29,18 +29,20 @@ def round_ts(most: int) -> list[int]:
 def whole_of_sample(
     sums: pd.DataFrame,
     entry_counts: NDArray[np.int64],
+    own_counts: NDArray[np.int64],
     thresholds: Mapping[int, int | NDArray[np.int64]],
 ) -> pd.DataFrame:
     """schemas.EXPECTED of a sample scaled up to all matches, a row per t.
 
-    All matches that would keep their caption alone are known from the counts: sum(min(count, t)).
-    The sample only tells how many rows come with them (a ratio estimator), so that the rare
+    `own_counts`: (n_entries,), those of the matches themselves, where `entry_counts` may be of more
+    captions. All matches that would keep their caption alone follow from them: the sum of
+    own_count * t / max(entry_count, t). The sample only tells how many rows come with them (a ratio estimator), so that the rare
     captions that tail entries keep for sure do not make the estimate vary. Exact where the sample
     is everything.
     """
     scaled = sums.copy()
     for row, t in enumerate(sums[T]):
-        all_won = float((match_probability(entry_counts, t=thresholds[t]) * entry_counts).sum())
+        all_won = float((match_probability(entry_counts, t=thresholds[t]) * own_counts).sum())
         won = sums[DRAWS_WON].iloc[row]
         scale = all_won / won if won else 0.0
         for name in (EXPECTED_ROWS, EXPECTED_MATCHES, EXPECTED_BYTES, DRAWS_WON):
@@ -51,16 +53,21 @@ def whole_of_sample(
 def plan(
     expected: pd.DataFrame,
     entry_counts: NDArray[np.int64],
+    own_counts: NDArray[np.int64],
     thresholds: Mapping[int, int | NDArray[np.int64]],
     *,
     has_bytes: bool,
 ) -> pd.DataFrame:
-    """schemas.PLAN, by t: `expected` with the tail's share before and after, and the head."""
+    """schemas.PLAN, by t: `expected` with the tail's share before and after, and the head.
+
+    The shares are of the matches themselves (`own_counts`); which entries are in the tail is said
+    by `entry_counts`. Both of shape (n_entries,).
+    """
     rows: list[Sequence[object]] = []
     found: Any
     for found in expected.sort_values(T).itertuples():
         limits = thresholds[found.t]
-        in_tail, in_all = int(entry_counts[entry_counts < limits].sum()), int(entry_counts.sum())
+        in_tail, in_all = int(own_counts[entry_counts < limits].sum()), int(own_counts.sum())
         rows.append(
             (
                 found.t,

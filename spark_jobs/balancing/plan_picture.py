@@ -17,7 +17,7 @@ def plan_picture(rows: pd.DataFrame, wanted: int | None) -> bytes:
     def draw(axes: list[Axes]) -> None:
         above, below = axes
         above.plot(rows["t"], rows["expected_rows"].clip(lower=1), "o-", color=_ROWS_COLOUR, ms=4)
-        above.set(xscale="log", yscale="log", ylabel="captions kept (expected)")
+        above.set(xscale="log", yscale="log", ylabel="rows kept (expected)")
         below.plot(rows["t"], 100 * rows["tail_fraction"], "s--", color=_BEFORE_COLOUR, ms=4)
         below.plot(rows["t"], 100 * rows["kept_tail_fraction"], "o-", color=_TAIL_COLOUR, ms=4)
         below.legend(["of all matches", "of what is kept"], title="matches in the tail")

@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs.balancing.keep import match_probability
-from spark_jobs.schemas import CAPTION_BYTES, ENTRY_IDS, EXPECTED, T
+from spark_jobs.schemas import CAPTION_BYTES, CAPTION_ROWS, ENTRY_IDS, EXPECTED, T
 from udfs.arrow import Batches, BatchFunction
 from udfs.balancing import keep_probability
 
@@ -72,11 +72,13 @@ def expected_rows(
     """What balancing is expected to keep of `matches` at each t: schemas.EXPECTED.
 
     `entry_counts`: (n_entries,), index = entry_id. `thresholds`: t -> itself, or what t means for
-    each entry, (n_entries,). Expected bytes are those of a column caption_bytes, else 0.
+    each entry, (n_entries,). A row of the matches stands for as many rows of the captions as its
+    column caption_rows says, for one where it has none; expected bytes are those of its column
+    caption_bytes, else 0.
     """
     probabilities = {t: match_probability(entry_counts, t=own) for t, own in thresholds.items()}
-    has_bytes = CAPTION_BYTES in matches.columns
-    rows = matches.select(ENTRY_IDS, *([CAPTION_BYTES] if has_bytes else []))
+    weights = [name for name in (CAPTION_ROWS, CAPTION_BYTES) if name in matches.columns]
+    rows = matches.select(ENTRY_IDS, *weights)
     summed = rows.mapInArrow(_summing(probabilities), EXPECTED)
     sums = [F.sum(name).alias(name) for name in EXPECTED.names if name != T]
     return summed.groupBy(T).agg(*sums)
@@ -86,10 +88,11 @@ def _summing(probabilities: Mapping[int, NDArray[np.float64]]) -> BatchFunction:
     def sum_in_task(batches: Batches) -> Iterator[pa.RecordBatch]:
         sums = np.zeros((len(probabilities), 4))
         for batch in batches:
-            entry_ids, *others = batch.columns
+            entry_ids = batch.column(ENTRY_IDS)
             ids, n_ids = np.asarray(entry_ids.flatten()), pc.list_value_length(entry_ids)
-            weights = [np.ones(len(entry_ids)), n_ids.fill_null(0).to_numpy()]
-            weights += [others[0].to_numpy() if others else np.zeros(len(entry_ids))]
+            n_rows = _weight(batch, CAPTION_ROWS, default=1.0)
+            n_matches = n_ids.fill_null(0).to_numpy() * (n_rows > 0)
+            weights = [n_rows, n_matches, _weight(batch, CAPTION_BYTES, default=0.0)]
             for k, probability in enumerate(probabilities.values()):
                 kept = keep_probability(entry_ids, probability)
                 sums[k] += [*(kept @ weight for weight in weights), probability[ids].sum()]
@@ -99,8 +102,16 @@ def _summing(probabilities: Mapping[int, NDArray[np.float64]]) -> BatchFunction:
     return sum_in_task
 
 
-def t_for_rows(expected: Callable[[list[int]], dict[int, float]], *, rows: int, t_max: int) -> int:
-    """The t whose expected rows are closest to `rows`, or within a thousandth of them.
+def _weight(batch: pa.RecordBatch, name: str, *, default: float) -> NDArray[np.float64]:
+    if name not in batch.schema.names:
+        return np.full(batch.num_rows, default)
+    return np.asarray(batch.column(name), np.float64)
+
+
+def t_for_rows(
+    expected: Callable[[list[int]], dict[int, float]], *, rows: int, t_max: int
+) -> tuple[int, float]:
+    """The t whose expected rows are closest to `rows`, or within a thousandth of them; and they.
 
     `expected` gives the rows expected at each t, which grow with t; it is asked for 17 values at a
     time, so a handful of passes finds one among millions. `t_max`: the largest count.
@@ -113,7 +124,7 @@ def t_for_rows(expected: Callable[[list[int]], dict[int, float]], *, rows: int, 
         above = min((t for t in at if at[t] >= rows), default=high)
         narrowed = (below, above)
         if abs(at[best] - rows) <= _CLOSE_ENOUGH * rows or above - below <= 1:
-            return best
+            return best, at[best]
         if narrowed == (low, high):
-            return best
+            return best, at[best]
         low, high = narrowed

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
@@ -17,14 +17,17 @@ from spark_jobs.balancing.keep import (
     keep_balanced,
     match_probability,
     matches_by_uid,
+    with_caption_rows,
 )
+from spark_jobs.columns import keys, with_plain_key
 from spark_jobs.decisions import decisions
 from spark_jobs.draws import Draw
 from spark_jobs.entry_counts_reading import counted_entries, read_entry_counts
-from spark_jobs.finding_t import Thresholds, find_thresholds, thresholds_of
+from spark_jobs.finding_t import Thresholds, find_thresholds, target_lines, thresholds_of
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.schemas import (
     CAPTION_ID,
+    CAPTION_ROWS,
     DRAW,
     ENTRY,
     ENTRY_COUNT,
@@ -60,7 +63,9 @@ class BalanceCaptions(ThresholdSettings):
         None, description="entry_counts with t, keep_probability and the count kept"
     )
     decisions: bool = Field(
-        False, description="add a row per caption to decisions in the workspace: draw, probability"
+        False,
+        description="add a row per caption to decisions in the workspace: its draw, and the keep "
+        "probability that it was held against; the texts of a record have the same",
     )
 
 
@@ -68,18 +73,14 @@ def run(run: Run, settings: BalanceCaptions) -> Counts:
     """Keep each caption with the probability that its entries give it."""
     captions = run.read(settings.captions, schemas.CAPTIONS)
     stored = run.read(settings.matches, schemas.MATCHES)
-    matches = matches_by_uid(stored)
-    entries = _entries(run, settings, matches)
+    matches = _matches_by_uid(settings, captions, stored)
+    entries = _entries(run, settings, stored)
     counted = counted_entries(entries, settings.entry_counts or settings.matches)
-    t, thresholds = find_thresholds(settings, matches, counted)
+    chosen = find_thresholds(settings, matches, counted)
     draw = run.draw(BALANCING, settings.seed)
-    drawn = balance(matches, counted.counts, thresholds, floor=settings.floor, draw=draw)
-    if (
-        settings.captions == settings.matches
-        and CAPTION_ID not in stored.columns
-        and not settings.floor
-    ):
-        probability = match_probability(counted.counts, t=thresholds)
+    drawn = balance(matches, counted.counts, chosen.thresholds, floor=settings.floor, draw=draw)
+    if _is_a_row_each(settings, stored) and not settings.floor:
+        probability = match_probability(counted.counts, t=chosen.thresholds)
         output = keep_balanced(stored, probability, draw=draw)
     else:
         output = captions.join(drawn.where(KEPT).select(UID), on=UID, how="left_semi")
@@ -91,16 +92,41 @@ def run(run: Run, settings: BalanceCaptions) -> Counts:
     with batches_that_fit(captions):
         kept = run.write(output, settings.output)
     if settings.probabilities is not None:
-        kept_matches = drawn.where(KEPT)
-        if ENTRY_IDS in output.columns:
-            kept_matches = run.read(settings.output, schemas.MATCHES)
-        told = with_probability(
-            entries, count_matches(kept_matches), t=t_column(t, settings, counted)
-        )
+        kept_counts = count_matches(_kept_matches(run, settings, stored))
+        told = with_probability(entries, kept_counts, t=t_column(chosen.t, settings, counted))
         run.write(told, settings.probabilities)
     if settings.decisions:
-        run.decide(_decisions(captions, drawn))
-    return {"t": t, "rows_in": rows_in, "kept": kept, "dropped": rows_in - kept}
+        run.decide(_decisions(settings, captions, stored, drawn, draw))
+    counts = chosen.counts() | {"rows_in": rows_in, "kept": kept, "dropped": rows_in - kept}
+    if settings.floor:
+        lifted = drawn.where(F.col(schemas.RULE) == FLOOR).select(UID)
+        counts["kept_for_floor"] = captions.join(lifted, on=UID, how="left_semi").count()
+    return counts
+
+
+def _is_a_row_each(settings: BalanceCaptions, stored: DataFrame) -> bool:
+    """Whether each row of the matches is a caption with its columns, rather than one to look up."""
+    return settings.captions == settings.matches and CAPTION_ID not in stored.columns
+
+
+def _matches_by_uid(settings: BalanceCaptions, captions: DataFrame, stored: DataFrame) -> DataFrame:
+    """What is drawn for: with the rows of the captions that each stands for, where these matter."""
+    matches = matches_by_uid(stored)
+    if settings.captions == settings.matches:
+        return matches
+    if settings.floor or settings.target_rows is not None:
+        matches = with_caption_rows(matches, captions)
+    return matches.where(F.col(CAPTION_ROWS) > 0) if settings.floor else matches
+
+
+def _kept_matches(run: Run, settings: BalanceCaptions, stored: DataFrame) -> DataFrame:
+    """The matches of the rows that are in the output."""
+    output = run.read(settings.output, schemas.EMPTY)
+    if settings.captions == settings.matches:
+        return output
+    by = [name for name in keys(stored) if name in keys(output)]
+    kept = with_plain_key(output.select(*by))
+    return with_plain_key(stored).join(kept, on=by, how="left_semi")
 
 
 def balance(
@@ -134,15 +160,37 @@ def balance(
     return every.drop(FLOOR)
 
 
-def _decisions(captions: DataFrame, drawn: DataFrame) -> DataFrame:
-    every = captions.select(UID).distinct().join(drawn, on=UID, how="left")
+def _decisions(
+    settings: BalanceCaptions,
+    captions: DataFrame,
+    stored: DataFrame,
+    drawn: DataFrame,
+    draw: Draw,
+) -> DataFrame:
+    """A row per caption; one without a row in the matches has its draw, and probability 0."""
+    rows = drawn
+    if not _is_a_row_each(settings, stored):
+        ruled = drawn.select(UID, KEEP_PROBABILITY, KEPT, schemas.RULE)
+        own = captions.select(*keys(captions)).withColumn(DRAW, draw.of(UID))
+        rows = own.join(ruled, on=UID, how="left")
     return decisions(
-        every,
+        rows,
         kept=F.coalesce(KEPT, F.lit(False)),
         rule=F.coalesce(schemas.RULE, F.lit(NOT_MATCHED)),
         value=F.col(DRAW),
-        threshold=F.col(KEEP_PROBABILITY),
+        threshold=F.coalesce(KEEP_PROBABILITY, F.lit(0.0)),
     )
+
+
+def closing(_spark: SparkSession, settings: BalanceCaptions, counts: Counts) -> list[str]:
+    """Where the number of rows is another than was wished."""
+    lines = target_lines(settings.target_rows, counts)
+    if settings.target_rows is not None and counts.get("kept_for_floor"):
+        lines.append(
+            f"  the floor adds {counts['kept_for_floor']:,} rows to those of target_rows = "
+            f"{settings.target_rows:,}"
+        )
+    return lines
 
 
 def _entries(run: Run, settings: BalanceCaptions, matches: DataFrame) -> DataFrame:
@@ -188,6 +236,7 @@ JOB = Job(
     "Thin out the captions of head entries to about t each.",
     BalanceCaptions,
     run,
+    closing=closing,
 )
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
@@ -23,7 +23,7 @@ from spark_jobs.caption_input import (
 )
 from spark_jobs.columns import keys
 from spark_jobs.errors import InputDataError
-from spark_jobs.finding_t import find_thresholds
+from spark_jobs.finding_t import find_thresholds, target_lines
 from spark_jobs.ingest.normalise import accepted
 from spark_jobs.ingest.text_lines import FAULT
 from spark_jobs.job import Counts, Job, Run
@@ -86,8 +86,8 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
         )
         refuse_too_many(settings, rows_in, rows_in - look.rows)
         counted = CountedEntries(look.counts, np.array(bank.langs, object))
-        t, thresholds = find_thresholds(settings, match_concepts(captions, matcher), counted)
-        probability = match_probability(look.counts, t=thresholds)
+        chosen = find_thresholds(settings, match_concepts(captions, matcher), counted)
+        probability = match_probability(look.counts, t=chosen.thresholds)
         balanced = keep_matched(
             captions,
             matcher,
@@ -102,7 +102,7 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
         told = with_probability(
             bank.with_counts(look.counts),
             bank.with_counts(kept_counts).drop(ENTRY, LANG),
-            t=t_column(t, settings, counted),
+            t=t_column(chosen.t, settings, counted),
         )
         run.write(told, settings.probabilities)
     return {
@@ -110,8 +110,9 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
         "accepted": look.rows,
         "matched": look.matched,
         "matches": int(look.counts.sum()),
-        "t": t,
+        **chosen.counts(),
         "kept": kept,
+        "dropped": look.rows - kept,
         "rejected": rows_in - look.rows,
         **reasons,
     }
@@ -158,11 +159,17 @@ def _stored_counts(run: Run, output: str, n_entries: int) -> NDArray[np.int64]:
     return count_vector(count_matches(run.read(output, schemas.MATCHES)), n_entries)
 
 
+def closing(_spark: SparkSession, settings: MatchAndBalance, counts: Counts) -> list[str]:
+    """Where the number of rows is another than was wished."""
+    return target_lines(settings.target_rows, counts)
+
+
 JOB = Job(
     "match-and-balance",
     "Balance captions by concept straight from their files, storing nothing between.",
     MatchAndBalance,
     run,
+    closing=closing,
     arguments=("input",),
 )
 

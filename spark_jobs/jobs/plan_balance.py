@@ -1,19 +1,22 @@
 """plan-balance: what each t would keep, before any is kept."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pandas as pd
 from pydantic import Field, PositiveInt
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
-from spark_jobs.balancing.entry_count import count_matches
-from spark_jobs.balancing.keep import matches_by_uid
+from spark_jobs.balancing.entry_count import count_matches, count_vector
+from spark_jobs.balancing.keep import matches_by_uid, with_caption_rows
 from spark_jobs.balancing.plan import plan, plan_lines, round_ts, whole_of_sample
 from spark_jobs.balancing.plan_picture import plan_picture
 from spark_jobs.balancing.thresholds import expected_rows
 from spark_jobs.draws import Draw
 from spark_jobs.entry_counts_reading import counted_entries, read_entry_counts
-from spark_jobs.finding_t import t_for_target, thresholds_of
+from spark_jobs.finding_t import largest_t, t_for_target, target_lines, thresholds_of
 from spark_jobs.folders import write_file
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.jobs.balance_captions import unnamed_entries
@@ -35,13 +38,17 @@ class PlanBalance(LanguageSettings):
         "matches",
     )
     captions: InputAddress | None = Field(
-        None, description="the captions, for the bytes that their text would take"
+        None,
+        description="the captions, whose rows are then counted, with the bytes of their text; "
+        "default: the rows of the matches",
     )
     ts: list[PositiveInt] | None = Field(
         None, description="the grid of t; default: 1, 2, 5, 10 ... up to the largest count"
     )
     target_rows: PositiveInt | None = Field(
-        None, description="also find the t that is expected to keep this many rows"
+        None,
+        description="also find the t that is expected to keep this many rows, a record of several "
+        "texts being as many rows",
     )
     sample_rows: int = Field(
         1_000_000, ge=100_000, description="rows of the matches to estimate from, at least"
@@ -53,55 +60,75 @@ class PlanBalance(LanguageSettings):
 def run(run: Run, settings: PlanBalance) -> Counts:
     """Sum over a sample what each t would keep, and scale it by the counts."""
     matches = run.read(settings.matches, schemas.MATCHES)
-    rows_in = matches.select(UID).count()
+    rows_in = matches.count()
+    own = count_matches(matches)
     if settings.entry_counts is None:
-        entries = unnamed_entries(count_matches(matches))
+        entries = unnamed_entries(own)
     else:
         version = run.inputs[settings.entry_counts]
         entries = read_entry_counts(run.spark, settings.entry_counts, version)
     counted = counted_entries(entries, settings.entry_counts or settings.matches)
-    sample = _sample(run, settings, matches, rows_in).cache()
+    own_counts = count_vector(own, counted.counts.size)
     of_t = thresholds_of(settings, counted)
-    most = int(counted.counts.max(initial=1))
+    drawn = _drawn(settings, matches, rows_in)
+    counts = {"rows_in": rows_in, "sample_rows": drawn.count()}
+    with _cached(_sample(run, settings, drawn)) as sample:
 
-    def expected(ts: list[int]) -> pd.DataFrame:
-        limits = {t: of_t(t) for t in ts}
-        sums = expected_rows(sample, counted.counts, limits).toPandas().set_index(T)
-        every = sums.reindex(ts, fill_value=0.0).reset_index()  # an empty table sums up nothing
-        return whole_of_sample(every, counted.counts, limits)
+        def expected(ts: list[int]) -> pd.DataFrame:
+            limits = {t: of_t(t) for t in ts}
+            sums = expected_rows(sample, counted.counts, limits).toPandas().set_index(T)
+            every = sums.reindex(ts, fill_value=0.0).reset_index()  # of an empty table: no sums
+            return whole_of_sample(every, counted.counts, own_counts, limits)
 
-    def rows_at(ts: list[int]) -> dict[int, float]:
-        found = expected(ts)
-        return dict(zip(found[T].tolist(), found[EXPECTED_ROWS].tolist(), strict=True))
+        def rows_at(ts: list[int]) -> dict[int, float]:
+            at = expected(ts)
+            return dict(zip(at[T].tolist(), at[EXPECTED_ROWS].tolist(), strict=True))
 
-    ts = set(settings.ts or round_ts(most))
-    counts = {"rows_in": rows_in, "sample_rows": sample.count()}
-    if settings.target_rows is not None:
-        counts["t"] = t_for_target(rows_at, settings.target_rows, most)
-        ts.add(counts["t"])
-    grid = sorted(ts)
-    limits = {t: of_t(t) for t in grid}
-    has_bytes = settings.captions is not None
-    rows = plan(expected(grid), counted.counts, limits, has_bytes=has_bytes)
+        ts = set(settings.ts or round_ts(int(counted.counts.max(initial=1))))
+        if settings.target_rows is not None:
+            t_max = largest_t(settings, counted)
+            t, counts[EXPECTED_ROWS] = t_for_target(rows_at, settings.target_rows, t_max)
+            counts[T] = t
+            ts.add(t)
+        limits = {t: of_t(t) for t in sorted(ts)}
+        rows = plan(
+            expected(sorted(ts)),
+            counted.counts,
+            own_counts,
+            limits,
+            has_bytes=settings.captions is not None,
+        )
     _write(run, settings, rows)
     if settings.picture is not None:
-        picture = plan_picture(rows, counts.get("t"))
-        write_file(settings.picture, picture)
-    sample.unpersist()
+        write_file(settings.picture, plan_picture(rows, counts.get(T)))
     return counts
 
 
-def _sample(run: Run, settings: PlanBalance, matches: DataFrame, rows: int) -> DataFrame:
-    """At least `sample_rows` of the matches, or all; with caption_bytes if captions are given."""
+@contextmanager
+def _cached(rows: DataFrame) -> Iterator[DataFrame]:
+    """Keep the rows where they were computed for as long as they are read."""
+    cached = rows.cache()
+    try:
+        yield cached
+    finally:
+        cached.unpersist()
+
+
+def _drawn(settings: PlanBalance, matches: DataFrame, rows: int) -> DataFrame:
+    """At least `sample_rows` of the matches, records as a whole, or all."""
     # The room above is more than six standard deviations of a sample's size.
-    fraction = min(1.0, 1.05 * settings.sample_rows / rows) if rows else 1.0
-    drawn = matches.where(_SAMPLE.of(UID) < fraction)
+    fraction = 1.05 * settings.sample_rows / max(rows, 1)
+    return matches if fraction >= 1 else matches.where(_SAMPLE.of(UID) < fraction)
+
+
+def _sample(run: Run, settings: PlanBalance, drawn: DataFrame) -> DataFrame:
+    """What is drawn for as one, with the rows and the bytes of its captions if these are given."""
     by_uid = matches_by_uid(drawn)
     if settings.captions is None:
         return by_uid
     captions = run.read(settings.captions, schemas.CAPTIONS)
     sizes = captions.groupBy(UID).agg(F.sum(F.octet_length(CAPTION)).alias(CAPTION_BYTES))
-    sized = by_uid.join(sizes, on=UID, how="left")
+    sized = with_caption_rows(by_uid, captions).join(sizes, on=UID, how="left")
     return sized.withColumn(CAPTION_BYTES, F.coalesce(CAPTION_BYTES, F.lit(0)).cast("double"))
 
 
@@ -114,7 +141,7 @@ def _write(run: Run, settings: PlanBalance, rows: pd.DataFrame) -> None:
 def closing(spark: SparkSession, settings: PlanBalance, counts: Counts) -> list[str]:
     """The plan as a table."""
     rows = read_table(spark, settings.output, schemas.PLAN).orderBy(T).toPandas()
-    return plan_lines(rows, counts.get("t"))
+    return plan_lines(rows, counts.get(T)) + target_lines(settings.target_rows, counts)
 
 
 JOB = Job(
