@@ -59,21 +59,25 @@ def typed_value(of: DataType, value: Value) -> TypedValue:
     raise ValueError("rows of this type cannot be compared with a value")
 
 
-def value_literal(of: DataType, value: Value) -> Column:
-    """`typed_value` as a column; comparing it with a column of the type loses no digit."""
-    typed = typed_value(of, value)
+def is_never_equal(of: DataType, typed: TypedValue) -> bool:
+    """Whether no row of the type can equal it: it has digits that the type has no place for."""
+    if isinstance(of, DecimalType) and isinstance(typed, Decimal):
+        return _scale(typed) > of.scale
+    return isinstance(of, WHOLE_TYPES) and isinstance(typed, float)
+
+
+def typed_literal(of: DataType, typed: TypedValue) -> Column:
+    """A typed value as a column; comparing it with a column of the type loses no digit."""
     if isinstance(typed, Decimal):
-        # A whole number or one of the column's own scale needs no wider type, which might not fit.
-        scale = max(0, -int(typed.normalize().as_tuple().exponent))
+        # A number of the column's own scale needs no wider type, which might not fit.
+        scale = _scale(typed)
         fits = isinstance(of, DecimalType) and scale <= of.scale
         wider = f"decimal({_MOST_DIGITS},{scale})"
         return F.lit(format(typed, "f")).cast(of if fits else wider)
     if isinstance(typed, datetime | date):
         return F.lit(str(typed)).cast(of)
     if isinstance(of, WHOLE_TYPES) and isinstance(typed, float):
-        return F.lit(
-            typed
-        )  # it has a fraction, so it is below 2^52 and no cast to double crosses it
+        return F.lit(typed)  # with a fraction it is below 2^52: a cast to double cannot cross it
     return F.lit(typed).cast(of)
 
 
@@ -88,13 +92,11 @@ def _number(of: DataType, value: Value) -> TypedValue:
         raise ValueError(f"is beyond every {of.simpleString()}")
     if isinstance(of, DecimalType):
         return _decimal(of, Decimal(repr(value)))
-    if value != int(value):
-        return float(value)
     bits = _BITS[of.simpleString()]
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     if not low <= value <= high:
         raise ValueError(f"is beyond {of.simpleString()}: {low} to {high}")
-    return int(value)
+    return int(value) if value == int(value) else value
 
 
 def _how_to_write(text: str) -> str:
@@ -128,10 +130,15 @@ def _decimal(of: DecimalType, value: Decimal) -> Decimal:
     name = of.simpleString()
     if abs(value) >= Decimal(10) ** (of.precision - of.scale):
         raise ValueError(f"is beyond {name}")
-    scale = max(0, -int(value.normalize().as_tuple().exponent))
+    scale = _scale(value)
     if scale > of.scale and of.precision - of.scale + scale > _MOST_DIGITS:
         raise ValueError(f"has too many digits to be compared with {name}")
     return value
+
+
+def _scale(value: Decimal) -> int:
+    """Digits behind the point, without zeros at the end."""
+    return len(format(value, "f").partition(".")[2].rstrip("0"))
 
 
 def _time(of: DataType, value: Value) -> date | datetime:

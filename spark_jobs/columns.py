@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.column_values import Value, value_literal
+from spark_jobs.column_values import Value, typed_literal, typed_value
 from spark_jobs.errors import InputDataError, MissingColumnError
 from spark_jobs.schemas import CAPTION_ID, QUERY_ID, UID
 from spark_jobs.settings import nearest
@@ -39,6 +39,14 @@ def named(column: str) -> Column:
     return F.col(f"`{column.replace('`', '``')}`")
 
 
+def free_name(rows: DataFrame, name: str) -> str:
+    """The name, with as many underscores before it as keep it apart from the rows' own columns."""
+    taken = {column.lower() for column in rows.columns}
+    while name.lower() in taken:
+        name = f"_{name}"
+    return name
+
+
 def literal_of(frame: DataFrame, column: str, value: Value) -> Column:
     """A value as a literal in the type of its column, so that it equals what the column stores.
 
@@ -47,7 +55,7 @@ def literal_of(frame: DataFrame, column: str, value: Value) -> Column:
     """
     of = frame.schema[column].dataType
     try:
-        return value_literal(of, value)
+        return typed_literal(of, typed_value(of, value))
     except ValueError as fault:
         raise InputDataError(
             f"column {column!r} is {of.simpleString()}, compared with {value!r}: {fault}"

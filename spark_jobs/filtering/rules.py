@@ -1,13 +1,44 @@
-"""Filter rules as data: what a row must hold, by the name that is its reason where it does not."""
+"""Filter rules as data: what a row must hold, by the name that is its reason where it does not.
 
+What equal means: a rule's value takes the type of its column, and is then compared in that type.
+So 0.7 on a float32 column is the float32 nearest to 0.7, and `>=`, `==`, `in` and `between` pass a
+row that was stored as 0.7; doubles, decimals and whole numbers are compared digit for digit; -0.0
+equals 0.0; texts are equal where their bytes are, and ordered by them; `between` takes both bounds
+in. A value that the column could not hold is refused before anything runs (`checks.py`).
+
+A null passes `is_null: true` alone, and NaN, which is no null, `is_null: false` alone: neither
+passes any comparison, `not_in` included, nor a share, nor a table's keys.
+"""
+
+from datetime import date, datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
+
+from spark_jobs.column_values import Value
 
 Op = Literal[">", ">=", "<", "<=", "==", "in", "not_in", "between", "is_null"]
-Value: TypeAlias = str | bool | int | float
 
 _LIST_OPS = ("in", "not_in", "between")
+
+
+def _as_text(value: Any) -> Any:
+    """YAML's dates as ISO text; of a time YAML forgets how it was written."""
+    if isinstance(value, datetime):
+        raise ValueError(f"put the time in quotes: '{value.isoformat()}'")
+    return value.isoformat() if isinstance(value, date) else value
+
+
+# None is let through to be refused together with all that does not fit its column.
+_Value = Annotated[Value | None, BeforeValidator(_as_text)]
 
 
 class _Rule(BaseModel):
@@ -15,18 +46,13 @@ class _Rule(BaseModel):
 
     rule: str = Field(min_length=1)
 
-    @property
-    def columns(self) -> list[str]:
-        """The columns that it reads."""
-        return []
-
 
 class Comparison(_Rule):
-    """A column compared with a value; a null passes `is_null: true` alone."""
+    """A column compared with a value, or a list of values."""
 
     column: str
     op: Op
-    value: Value | list[Value]
+    value: _Value | list[_Value]
 
     @model_validator(mode="after")
     def _fits(self) -> "Comparison":
@@ -34,16 +60,16 @@ class Comparison(_Rule):
         if is_list != (self.op in _LIST_OPS):
             wanted = "a list" if self.op in _LIST_OPS else "one value"
             raise ValueError(f"op {self.op!r} takes {wanted}, not {self.value!r}")
-        if self.op == "between" and (not isinstance(self.value, list) or len(self.value) != 2):
+        if self.op == "between" and len(self.values) != 2:
             raise ValueError(f"op 'between' takes two values, not {self.value!r}")
         if self.op == "is_null" and not isinstance(self.value, bool):
             raise ValueError(f"op 'is_null' takes true or false, not {self.value!r}")
         return self
 
     @property
-    def columns(self) -> list[str]:
-        """The columns that it reads."""
-        return [self.column]
+    def values(self) -> list[Value | None]:
+        """The value or values, as a list."""
+        return self.value if isinstance(self.value, list) else [self.value]
 
 
 class TopFraction(_Rule):
@@ -55,11 +81,6 @@ class TopFraction(_Rule):
     top_fraction: float = Field(gt=0, le=1)
     column: str
 
-    @property
-    def columns(self) -> list[str]:
-        """The columns that it reads."""
-        return [self.column]
-
 
 class InTable(_Rule):
     """Rows whose key stands in a table."""
@@ -67,21 +88,11 @@ class InTable(_Rule):
     in_table: str
     key: str = "uid"
 
-    @property
-    def columns(self) -> list[str]:
-        """The columns that it reads."""
-        return [self.key]
-
 
 class AllOf(_Rule):
     """Rows that pass every one of several rules."""
 
     all_of: list["Rule"] = Field(min_length=1)
-
-    @property
-    def columns(self) -> list[str]:
-        """The columns that it reads."""
-        return [name for part in self.all_of for name in part.columns]
 
 
 class AnyOf(_Rule):
@@ -89,19 +100,14 @@ class AnyOf(_Rule):
 
     any_of: list["Rule"] = Field(min_length=1)
 
-    @property
-    def columns(self) -> list[str]:
-        """The columns that it reads."""
-        return [name for part in self.any_of for name in part.columns]
-
 
 _KINDS = ("top_fraction", "in_table", "all_of", "any_of")
 
 
 def _kind(rule: Any) -> str:
-    """Which kind of rule, told by the key that it alone has."""
-    there = rule if isinstance(rule, dict) else dict(rule)
-    return next((kind for kind in _KINDS if kind in there), "op")
+    """Which kind of rule, by the key that only this kind has."""
+    keys = rule if isinstance(rule, dict) else dict(rule)
+    return next((kind for kind in _KINDS if kind in keys), "op")
 
 
 Rule: TypeAlias = Annotated[
@@ -112,9 +118,12 @@ Rule: TypeAlias = Annotated[
     | Annotated[AnyOf, Tag("any_of")],
     Discriminator(_kind),
 ]
+SimpleRule: TypeAlias = Comparison | TopFraction | InTable
 
 
-def parts(rule: _Rule) -> list[_Rule]:
-    """The rule and all rules inside it."""
-    inside = getattr(rule, "all_of", None) or getattr(rule, "any_of", None) or []
-    return [rule, *(part for one in inside for part in parts(one))]
+def simple_parts(rule: Rule) -> list[SimpleRule]:
+    """The rules without rules in them: the rule itself, or those inside it, however deep."""
+    if isinstance(rule, AllOf | AnyOf):
+        inside = rule.all_of if isinstance(rule, AllOf) else rule.any_of
+        return [part for one in inside for part in simple_parts(one)]
+    return [rule]

@@ -1,45 +1,64 @@
 """The value that bounds the largest values of a column, exactly, in a few passes."""
 
 import math
+from fractions import Fraction
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+
+from spark_jobs.column_values import TypedValue
+from spark_jobs.columns import named
 
 _BINS = 4_096
 _FEW = 100_000  # values that the driver looks through itself
 
 
-def bound_of_top(rows: DataFrame, column: str, fraction: float) -> float | None:
+def bound_of_top(rows: DataFrame, column: str, fraction: float) -> TypedValue | None:
     """The k-th largest value, k = ceil(fraction * n) of the n values; None where there is none.
 
-    Nulls and NaN are no values. Each pass counts the values of one interval in 4,096 bins and goes
-    on with the bin that holds the k-th, until few are left.
+    In the column's own type. The share is the decimal as written: 0.3 of 10 are 3, though the
+    float 0.3 is a little more. Nulls and NaN are no values. Each pass counts the values of one
+    interval in 4,096 bins and goes on with the bin that holds the k-th, until few are left.
     """
-    values = rows.select(F.col(column).cast("double").alias("v"))
-    values = values.where(F.col("v").isNotNull() & ~F.isnan("v"))
-    found = values.agg(
-        F.count("*").alias("n"), F.min("v").alias("low"), F.max("v").alias("high")
+    values = rows.select(named(column).alias("v"), named(column).cast("double").alias("x"))
+    values = values.where(F.col("x").isNotNull() & ~F.isnan("x"))
+    counts = values.agg(
+        F.count("*").alias("n"),
+        F.count_if(F.col("x") == math.inf).alias("top"),
+        F.count_if(F.col("x") == -math.inf).alias("bottom"),
+        F.min(F.when(F.abs("x") != math.inf, F.col("x"))).alias("low"),
+        F.max(F.when(F.abs("x") != math.inf, F.col("x"))).alias("high"),
     ).first()
-    assert found is not None  # an aggregate without groups has one row
-    n, low, high = found
+    assert counts is not None  # an aggregate without groups has one row
+    n, top, bottom, low, high = counts
     if not n:
         return None
-    # As a decimal: 0.3 of 10 are 3, though the float 0.3 is a little more.
-    left = math.ceil(round(fraction * n, 6))
-    while n > _FEW and low < high and math.isfinite(high - low):
-        scaled = (F.col("v") - low) / (high - low) * _BINS
+    k = math.ceil(Fraction(repr(fraction)) * n)
+    if k <= top:
+        return math.inf
+    if k > n - bottom:
+        return -math.inf
+    finite = values.where(F.col("x").between(low, high))
+    return _kth_largest(finite, k - top, n - top - bottom, low, high)
+
+
+def _kth_largest(values: DataFrame, k: int, n: int, low: float, high: float) -> TypedValue:
+    """The k-th of n values v from low to high; x holds them as doubles, in the same order."""
+    ends = F.min("x").alias("low"), F.max("x").alias("high")
+    # Halves, since the whole width may be beyond the largest double.
+    while n > _FEW and low / 2 < high / 2:
+        scaled = (F.col("x") / 2 - low / 2) / (high / 2 - low / 2) * _BINS
         bins = values.withColumn("bin", F.least(F.floor(scaled), F.lit(_BINS - 1)))
-        counted = bins.groupBy("bin").agg(
-            F.count("*").alias("n"), F.min("v").alias("low"), F.max("v").alias("high")
-        )
+        counted = bins.groupBy("bin").agg(F.count("*").alias("n"), *ends)
         for row in sorted(counted.collect(), key=lambda row: -row["bin"]):
-            if left <= row["n"]:
+            if k <= row["n"]:
                 n, low, high = row["n"], row["low"], row["high"]
                 break
-            left -= row["n"]
-        values = values.where(F.col("v").between(low, high))
+            k -= row["n"]
+        values = values.where(F.col("x").between(low, high))
     for row in values.groupBy("v").count().orderBy(F.desc("v")).collect():
-        left -= row["count"]
-        if left <= 0:
-            return float(row["v"])
+        k -= row["count"]
+        if k <= 0:
+            value: TypedValue = row["v"]
+            return value
     raise AssertionError("the k-th of n values is one of them")

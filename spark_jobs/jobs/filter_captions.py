@@ -1,23 +1,26 @@
 """filter-captions: the rows that pass every rule, and why the others do not."""
 
 from collections import Counter
+from functools import reduce
+from operator import and_
 
 from pydantic import Field, field_validator
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from spark_jobs import schemas
 from spark_jobs.addresses import absolute_address
-from spark_jobs.columns import keys
+from spark_jobs.columns import free_name, keys, require
 from spark_jobs.decisions import decisions
-from spark_jobs.errors import InputDataError, MissingColumnError
-from spark_jobs.filtering.filter import first_failed, lookups, shares
-from spark_jobs.filtering.rules import InTable, Rule
+from spark_jobs.errors import InputDataError
+from spark_jobs.filtering.checks import rule_faults
+from spark_jobs.filtering.filter import Judged, judge, lookups, shares
+from spark_jobs.filtering.rules import Rule
 from spark_jobs.filtering.top_fraction import bound_of_top
 from spark_jobs.job import Counts, Job, Run
-from spark_jobs.schemas import KEPT, RULE, SCORE, THRESHOLD, UID, VALUE
-from spark_jobs.settings import InputAddress, OutputAddress, RoleName, Settings, nearest
+from spark_jobs.schemas import RULE, SCORE, UID
+from spark_jobs.settings import InputAddress, OutputAddress, RoleName, Settings
 
 
 class FilterCaptions(Settings):
@@ -46,8 +49,8 @@ class FilterCaptions(Settings):
     @field_validator("rules")
     @classmethod
     def _have_names_of_their_own(cls, rules: list[Rule]) -> list[Rule]:
-        named = Counter(rule.rule for rule in rules)
-        twice = [name for name, n in named.items() if n > 1]
+        names = Counter(rule.rule for rule in rules)
+        twice = [name for name, n in names.items() if n > 1]
         if twice:
             raise ValueError(f"two rules are called {twice[0]!r}")
         return rules
@@ -62,64 +65,102 @@ class FilterCaptions(Settings):
 
 
 def run(run: Run, settings: FilterCaptions) -> Counts:
-    """Hold the rows against the rules, then keep and tell."""
+    """Check the rules, judge the rows by them, write those that pass, count the others by rule."""
     captions = run.read(settings.captions, StructType([StructField(UID, StringType())]))
     rows = captions
     if settings.scores is not None:
         rows = _with_scores(run, captions, settings.scores)
-    _check_columns(rows, settings)
-    failed = first_failed(
-        rows,
-        settings.rules,
-        thresholds={
-            share: bound_of_top(rows, share.column, share.top_fraction)
-            for share in dict.fromkeys(shares(settings.rules))
-        },
-        tables={rule: _table(run, rule) for rule in lookups(settings.rules)},
-    )
-    kept = failed.where(F.col(RULE).isNull()).drop(RULE, VALUE, THRESHOLD)
-    written = run.write(kept, settings.output)
+    judged = _judge(run, rows, settings)
+    kept = run.write(judged.kept(), settings.output)
     if settings.decisions:
-        told = failed.withColumn(KEPT, F.col(RULE).isNull())
-        rule = F.coalesce(RULE, F.lit("passed"))
-        value, threshold = F.col(VALUE), F.col(THRESHOLD)
-        run.decide(decisions(told, kept=F.col(KEPT), rule=rule, value=value, threshold=threshold))
-    by_reason = failed.groupBy(RULE).count().collect()
-    dropped = {row[RULE]: row["count"] for row in by_reason if row[RULE] is not None}
-    told_counts = {f"dropped_{rule.rule}": dropped.get(rule.rule, 0) for rule in settings.rules}
-    return {"rows_in": written + sum(dropped.values()), "kept": written} | told_counts
+        run.decide(
+            decisions(
+                judged.rows,
+                kept=judged.rule.isNull(),
+                rule=F.coalesce(judged.rule, F.lit("passed")),
+                value=judged.value,
+                threshold=judged.threshold,
+            )
+        )
+    rows_in, dropped = captions.count(), _dropped(judged, settings)
+    if kept + sum(dropped.values()) != rows_in:
+        raise InputDataError(
+            f"table {settings.captions}: {rows_in} rows in, but {kept} kept and dropped by rule "
+            f"{dropped}: an input has changed while it was read; run it again"
+        )
+    counts = {"rows_in": rows_in, "kept": kept} | dropped
+    if settings.scores is not None:
+        counts["without_score"] = rows.where(F.col(SCORE).isNull()).count()
+    return counts
+
+
+def _judge(run: Run, rows: DataFrame, settings: FilterCaptions) -> Judged:
+    """The rows with the first rule that each fails; InputDataError lists the rules' faults."""
+    tables = {
+        lookup: run.read(absolute_address(lookup.in_table), schemas.EMPTY)
+        for lookup in lookups(settings.rules)
+    }
+    of_tables = {lookup: table.schema for lookup, table in tables.items()}
+    faults = rule_faults(settings.rules, rows.schema, of_tables)
+    if faults:
+        raise InputDataError(f"table {settings.captions}: {'; '.join(faults)}")
+    bounds = {
+        share: bound_of_top(rows, share.column, share.top_fraction)
+        for share in shares(settings.rules)
+    }
+    return judge(rows, settings.rules, bounds=bounds, tables=tables)
+
+
+def _dropped(judged: Judged, settings: FilterCaptions) -> Counts:
+    """How many rows each rule drops, in the order of the rules."""
+    by_rule = judged.rows.groupBy(judged.rule.alias(RULE)).count().collect()
+    rows = {row[RULE]: row["count"] for row in by_rule}
+    return {_count_of(rule): rows.get(rule.rule, 0) for rule in settings.rules}
+
+
+def _count_of(rule: Rule) -> str:
+    return f"dropped_{rule.rule}"
 
 
 def _with_scores(run: Run, captions: DataFrame, address: str) -> DataFrame:
+    """The captions with their score; InputDataError where one has several."""
     if SCORE in captions.columns:
         raise InputDataError("the captions have a column score already; leave out `scores`")
     scores = run.read(address, StructType([schemas.SCORES[UID], schemas.SCORES[SCORE]]))
     by = keys(captions)
+    require(scores, f"table {address}", by)
     several = scores.groupBy(*by).count().where("count > 1").first()
     if several is not None:
         raise InputDataError(
             f"table {address}: {several[UID]!r} has {several['count']} scores; "
             "filter it to one model and query type first"
         )
-    return captions.join(scores.select(*by, SCORE), on=by, how="left")
+    own = {key: free_name(captions, f"_{key}") for key in by}
+    scores = scores.select(*(F.col(key).alias(name) for key, name in own.items()), SCORE)
+    same = (F.col(key).eqNullSafe(F.col(name)) for key, name in own.items())
+    return captions.join(scores, on=reduce(and_, same), how="left").drop(*own.values())
 
 
-def _check_columns(rows: DataFrame, settings: FilterCaptions) -> None:
+def closing(spark: SparkSession, settings: FilterCaptions, counts: Counts) -> list[str]:
+    """What might be a mistake: rules that drop all rows, and captions without a score."""
+    lines = []
+    without = counts.get("without_score", 0)
+    if without:
+        lines.append(
+            f"{without:,} of {counts['rows_in']:,} captions have no score in {settings.scores}"
+        )
+    reached = counts["rows_in"]
     for rule in settings.rules:
-        for column in rule.columns:
-            if column not in rows.columns:
-                raise MissingColumnError(
-                    f"rule {rule.rule!r}: table {settings.captions} has no column {column!r}"
-                    f"{nearest(column, rows.columns)}; it has {', '.join(rows.columns)}"
-                )
+        dropped = counts[_count_of(rule)]
+        if dropped and dropped == reached:
+            lines.append(f"rule {rule.rule!r} dropped all {reached:,} rows that reached it")
+        reached -= dropped
+    return lines
 
 
-def _table(run: Run, rule: InTable) -> DataFrame:
-    needed = StructType([StructField(rule.key, StringType())])
-    return run.read(absolute_address(rule.in_table), needed)
-
-
-JOB = Job("filter-captions", "Keep the captions that pass rules.", FilterCaptions, run)
+JOB = Job(
+    "filter-captions", "Keep the captions that pass rules.", FilterCaptions, run, closing=closing
+)
 
 if __name__ == "__main__":
     from spark_jobs.cli import run_alone
