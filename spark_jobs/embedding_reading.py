@@ -1,5 +1,6 @@
 """Reading embeddings: of one model, of one length, as rows or as a matrix on the driver."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -8,18 +9,21 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from spark_jobs import schemas
-from spark_jobs.columns import keys
+from spark_jobs.columns import keys, named
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Run
 from spark_jobs.schemas import EMBEDDING, MODEL, UID, WEIGHTS
-from udfs.vectors import Vectors, matrix
+from udfs.models.spec import name_of_label
+from udfs.task_errors import TaskInputError
+from udfs.vectors import Vectors, unit_matrix
 
 
 @dataclass(frozen=True)
 class Embeddings:
     """A table of unit vectors, all of `dimension` numbers and of one model.
 
-    `key`: uid or query_id, with caption_id where there is one. Rows without a vector are left out.
+    `model`: its label and the digest of its weights. `rows`: the n_rows rows that have a vector;
+    n_without more have none.
     """
 
     address: str
@@ -27,49 +31,75 @@ class Embeddings:
     model: tuple[str, str]
     dimension: int
     n_rows: int
+    n_without: int
 
     @property
     def key(self) -> list[str]:
-        """The columns that tell its rows apart."""
+        """The columns that tell its rows apart: uid or query_id, with caption_id if it has one."""
         return keys(self.rows)
 
 
 def read_embeddings(run: Run, address: str) -> Embeddings:
-    """A table of embed-texts or embed-images.
+    """A table of embed-texts, embed-images or import-embeddings.
 
     Raises InputDataError where it holds no vector, or those of several models or lengths.
     """
     rows = run.read(address, schemas.VECTORS)
     run.read(address, StructType([StructField(name, StringType()) for name in keys(rows)[:1]]))
-    rows = rows.where(F.col(EMBEDDING).isNotNull())
-    kinds = rows.groupBy(MODEL, WEIGHTS, F.size(EMBEDDING).alias("length")).count().limit(9)
-    found = [tuple(kind) for kind in kinds.collect()]
-    if not found:
+    has_vector = F.col(EMBEDDING).isNotNull()
+    length = F.when(has_vector, F.size(EMBEDDING)).alias("length")
+    model = [F.when(has_vector, F.col(name)).alias(name) for name in (MODEL, WEIGHTS)]
+    kinds = [tuple(kind) for kind in rows.groupBy(*model, length).count().limit(9).collect()]
+    n_without = sum(n for *_, dimension, n in kinds if dimension is None)
+    kinds = [kind for kind in kinds if kind[2] is not None]
+    if not kinds:
         raise InputDataError(f"table {address} holds no vector")
-    if len(found) > 1:
-        told = "; ".join(f"{model} ({weights}, {n} long)" for model, weights, n, _ in sorted(found))
-        raise InputDataError(f"table {address} holds vectors of several models: {told}")
-    [(model, weights, dimension, n_rows)] = found
-    return Embeddings(address, rows, (model, weights), dimension, n_rows)
+    if len(kinds) > 1:
+        shown = "; ".join(sorted(f"{name} ({digest}, {n} long)" for name, digest, n, _ in kinds))
+        raise InputDataError(f"table {address} holds vectors of several models: {shown}")
+    [(name, digest, dimension, n_rows)] = kinds
+    return Embeddings(address, rows.where(has_vector), (name, digest), dimension, n_rows, n_without)
+
+
+def refuse_repeated(rows: DataFrame, by: Sequence[str], table: str, remedy: str) -> None:
+    """Raise InputDataError, naming one, where rows share their key columns `by` or have none."""
+    columns = [named(name) for name in by]
+    is_null = columns[0].isNull()
+    counted = (
+        rows.groupBy(*columns).agg(F.count("*").alias("_n")).where((F.col("_n") > 1) | is_null)
+    )
+    row = counted.orderBy(*columns).first()
+    if row is None:
+        return
+    if row[by[0]] is None:
+        raise InputDataError(f"table {table}: {by[0]} is null in {row['_n']} rows")
+    key = ", ".join(f"{name} {row[name]!r}" for name in by)
+    raise InputDataError(f"table {table}: {key} is there {row['_n']} times; {remedy}")
 
 
 def with_metadata(run: Run, embeddings: Embeddings, captions: str | None) -> DataFrame:
     """Uid and embedding, with the columns of a table of captions where one is given.
 
-    Raises InputDataError where a uid has several vectors.
+    A row per vector: raises InputDataError where a uid has several vectors or several captions.
     """
     if embeddings.key != [UID]:
         raise InputDataError(f"table {embeddings.address}: there must be one vector a uid")
+    remedy = "expected one row a uid, so that each row of the metadata is of one vector"
+    refuse_repeated(embeddings.rows, [UID], embeddings.address, remedy)
     rows = embeddings.rows.select(UID, EMBEDDING)
     if captions is None:
         return rows
-    told = run.read(captions, schemas.CAPTIONS).drop(EMBEDDING)
-    return rows.join(told, on=UID, how="left")
+    texts = run.read(captions, schemas.CAPTIONS).drop(EMBEDDING)
+    refuse_repeated(texts, [UID], captions, remedy)
+    return rows.join(texts, on=UID, how="left")
 
 
 def refuse_other_model(some: Embeddings, others: Embeddings) -> None:
-    """Raise InputDataError unless the vectors of both can be compared."""
-    if some.model != others.model:
+    """Raise InputDataError unless the vectors of both can be compared.
+
+    Those of one model with different prompts can be: so queries and documents are embedded.
+    """
+    if not is_same_model(some.model, others.model):
         raise InputDataError(
             f"{some.address} is of {some.model[0]} ({some.model[1]}), but {others.address} of "
             f"{others.model[0]} ({others.model[1]})"
@@ -81,12 +111,28 @@ def refuse_other_model(some: Embeddings, others: Embeddings) -> None:
         )
 
 
+def is_same_model(some: tuple[str, str], other: tuple[str, str]) -> bool:
+    """Whether (label, digest of weights) are of one model, be it with another prompt."""
+    return (name_of_label(some[0]), some[1]) == (name_of_label(other[0]), other[1])
+
+
 def on_driver(embeddings: Embeddings) -> tuple[list[str], Vectors]:
-    """(keys, vectors (n, dimension)) in the order of the keys, on the driver."""
+    """(keys, unit vectors (n, dimension)) in the order of the keys, on the driver.
+
+    Raises InputDataError where a key is there several times or a vector is not of unit length.
+    """
     if len(embeddings.key) > 1:
         raise InputDataError(f"table {embeddings.address}: queries need one vector a uid")
     [key] = embeddings.key
-    rows = embeddings.rows.select(key, EMBEDDING).orderBy(key)
-    table = rows.toPandas()
+    refuse_repeated(embeddings.rows, [key], embeddings.address, "expected one vector a query")
+    table = embeddings.rows.select(key, EMBEDDING).orderBy(key).toPandas()
     lists = pa.array(table[EMBEDDING], pa.list_(pa.float32()))
-    return table[key].to_list(), matrix(lists)
+    return table[key].to_list(), checked_unit(lists, pa.array(table[key]), embeddings.address)
+
+
+def checked_unit(lists: pa.ListArray, of: pa.Array, table: str) -> Vectors:
+    """`unit_matrix` on the driver: InputDataError where a vector is not of unit length."""
+    try:
+        return unit_matrix(lists, of, table)
+    except TaskInputError as fault:
+        raise InputDataError(str(fault)) from None

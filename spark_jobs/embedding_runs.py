@@ -7,6 +7,8 @@ from spark_jobs import schemas
 from spark_jobs.arrow_batches import batches_that_fit
 from spark_jobs.columns import keys
 from spark_jobs.embedding.embed import embed, with_hash
+from spark_jobs.embedding_reading import refuse_repeated
+from spark_jobs.errors import InputDataError
 from spark_jobs.job import Counts, Run
 from spark_jobs.model_settings import ModelSettings
 from spark_jobs.schemas import FAULT, ITEM_HASH, MODEL, WEIGHTS
@@ -25,21 +27,24 @@ def embed_table(
     settings: ModelSettings,
     modality: Modality,
     *,
+    source: str,
     output: str,
     commits: int,
 ) -> Counts:
     """Bring `output` up to the table: embed what is missing, drop what is no longer of it.
 
-    A row is kept where key, item, model and weights are as they were.
+    A row is kept where key, item, model, prompt and weights are as they were. Raises InputDataError
+    where rows share a key or have none, since each row of the output is of one row.
     """
     spec, weights = settings.spec, settings.weights_digest()
+    refuse_repeated(table, keys(table), source, "expected one row a key; caption_id tells several")
     wanted = with_hash(table, keys(table), item)
     n_wanted = wanted.count()
     missing, n_kept = wanted, 0
     if has_table(run.spark, output):
         there = read_table(run.spark, output, schemas.EMBEDDINGS)
         by = [*keys(table), ITEM_HASH]
-        is_of_model = (F.col(MODEL) == spec.name) & (F.col(WEIGHTS) == weights)
+        is_of_model = (F.col(MODEL) == spec.label) & (F.col(WEIGHTS) == weights)
         still = there.where(is_of_model).join(wanted.select(*by), on=by, how="left_semi")
         n_kept = still.count()
         if n_kept < there.count():
@@ -58,6 +63,11 @@ def embed_table(
             )
             run.extend(vectors, output, is_last=part == n_parts - 1)
     stored = read_table(run.spark, output, schemas.EMBEDDINGS)
+    if stored.count() != n_wanted:
+        raise InputDataError(
+            f"output {output}: has {stored.count():,} rows of the {n_wanted:,} of {source}; "
+            "remove it to embed all again"
+        )
     faulty = stored.where(F.col(FAULT).isNotNull()).count()
     return {"rows_in": n_wanted, "embedded": n_missing, "kept": n_kept, "faulty": faulty}
 

@@ -80,6 +80,8 @@ def write_json_files(
     An item is the value of one column of `items`, or the list of several. Which file a row is in
     follows from the `order` columns alone, by which each file is sorted.
     """
+    system, path = file_system(folder)
+    system.create_dir(path, recursive=True)
     chunk = F.pmod(F.xxhash64(*order), F.lit(n_files)).cast("int")
     sorted_rows = (
         frame.withColumn(_CHUNK, chunk)

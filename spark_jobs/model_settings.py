@@ -29,6 +29,11 @@ class ModelSettings(Settings):
     sha256: str | None = Field(
         None, description="of the checkpoint, which a file that is no .safetensors must have"
     )
+    prompt: str | None = Field(
+        None,
+        description="of sentence_transformers: the name of one of the model's prompts, such as "
+        "query or document, that is put before each text; default: the model's default prompt",
+    )
     device: Device = Field("auto", description="auto: the task's GPU, or cpu where there is none")
     precision: Precision = Field("auto", description="auto: bf16 or fp16 on a GPU, fp32 on a CPU")
     batch_size: PositiveInt = Field(256, description="items a batch; halved where memory ends")
@@ -48,16 +53,24 @@ class ModelSettings(Settings):
     @model_validator(mode="after")
     def _is_a_model(self) -> Self:
         try:
-            _ = self.spec.framework
+            framework = self.spec.framework
         except ModelError as fault:
             raise ValueError(str(fault)) from None
+        if self.prompt is not None and framework != "sentence_transformers":
+            raise ValueError(f"model {self.model} has no prompts, found prompt {self.prompt!r}")
         return self
 
     @property
     def spec(self) -> ModelSpec:
         """The model as workers load it."""
         return ModelSpec(
-            self.model, self.weights, self.sha256, self.device, self.precision, self.batch_size
+            self.model,
+            self.weights,
+            self.sha256,
+            self.device,
+            self.precision,
+            self.batch_size,
+            self.prompt,
         )
 
     def weights_digest(self) -> str:

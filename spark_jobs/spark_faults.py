@@ -32,7 +32,7 @@ _PATTERNS: list[tuple[str, Callable[[re.Match[str]], CurationError]]] = [
         lambda m: InputDataError(m[1]),
     ),
     (
-        r"ValueError: (\S+: has \d+ vectors, but .*|\S+: has no array .*)\n",
+        r"udfs\.task_errors\.TaskInputError: (.*)\n",
         lambda m: InputDataError(m[1]),
     ),
     (

@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 
 from udfs.arrow import Batches, BatchFunction
 from udfs.faiss_index import in_place
+from udfs.task_errors import TaskInputError
 from udfs.tasks import task_number
-from udfs.vectors import Vectors, matrix, vector_lists
+from udfs.vectors import Vectors, unit_matrix, vector_lists
 
 _ROWS = 10_000  # of a batch
-VECTORS, METADATA, FILE, ROWS = "vectors", "metadata", "file", "rows"
+VECTORS, METADATA, NUMBER, ROWS = "vectors", "metadata", "number", "rows"
 
 
 def read_files(array: str | None, uid_column: str) -> BatchFunction:
@@ -22,38 +23,88 @@ def read_files(array: str | None, uid_column: str) -> BatchFunction:
 
     Columns vectors, an .npy or the .npz that holds `array`, and metadata, the parquet file with a
     row for each of its vectors, in their order. Vectors become float32 of unit length; one that is
-    zero or no number is the fault "vector_not_finite".
+    zero or no number is the fault "vector_not_finite". Raises TaskInputError where a file cannot be
+    read, where the two differ in length, or where a row has no uid.
     """
 
     def read(batches: Batches) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            pairs = zip(batch[VECTORS].to_pylist(), batch[METADATA].to_pylist(), strict=True)
-            for vectors_file, metadata_file in pairs:
-                vectors = _load(vectors_file, array)
-                uids = pq.read_table(metadata_file, columns=[uid_column])[uid_column]
-                if len(uids) != len(vectors):
-                    raise ValueError(
-                        f"{vectors_file}: has {len(vectors)} vectors, but {metadata_file} has "
-                        f"{len(uids)} rows"
-                    )
-                for start in range(0, len(vectors), _ROWS):
-                    yield _batch(
-                        uids.slice(start, _ROWS).combine_chunks().cast(pa.string()),
-                        np.asarray(vectors[start : start + _ROWS], np.float32),
-                    )
+        for vectors_file, metadata_file in _pairs(batches):
+            vectors = _load(vectors_file, array)
+            uids = _uids(metadata_file, uid_column)
+            if len(uids) != len(vectors):
+                raise TaskInputError(
+                    f"{vectors_file}: has {len(vectors)} vectors, but {metadata_file} has "
+                    f"{len(uids)} rows"
+                )
+            for start in range(0, len(vectors), _ROWS):
+                yield _batch(
+                    uids.slice(start, _ROWS),
+                    np.asarray(vectors[start : start + _ROWS], np.float32),
+                )
 
     return read
 
 
+def read_uids(uid_column: str) -> BatchFunction:
+    """The function of mapInArrow: pairs of files in, as for `read_files`, the column uid out."""
+
+    def read(batches: Batches) -> Iterator[pa.RecordBatch]:
+        for _, metadata_file in _pairs(batches):
+            yield pa.RecordBatch.from_arrays([_uids(metadata_file, uid_column)], ["uid"])
+
+    return read
+
+
+def _pairs(batches: Batches) -> Iterator[tuple[str, str]]:
+    for batch in batches:
+        yield from zip(batch[VECTORS].to_pylist(), batch[METADATA].to_pylist(), strict=True)
+
+
 def _load(file: str, array: str | None) -> Vectors:
     """Vectors (n, dimension), of an .npy without reading it into memory."""
-    if array is None:
-        found: Vectors = np.load(file, mmap_mode="r", allow_pickle=False)
-        return found
-    with np.load(file, allow_pickle=False) as arrays:
-        if array not in arrays:
-            raise ValueError(f"{file}: has no array {array!r}; it has {', '.join(arrays)}")
-        return np.asarray(arrays[array])
+    try:
+        if array is None:
+            loaded = np.load(file, mmap_mode="r", allow_pickle=False)
+        else:
+            with np.load(file, allow_pickle=False) as arrays:
+                if array not in arrays:
+                    there = ", ".join(arrays)
+                    raise TaskInputError(f"{file}: has no array {array!r}; it has {there}")
+                loaded = np.asarray(arrays[array])
+    except TaskInputError:
+        raise
+    except Exception as fault:  # of numpy, zipfile and zlib, by what the file is
+        reason = " ".join(str(fault).split())[:120] or type(fault).__name__
+        raise TaskInputError(f"{file}: cannot be read as numpy's arrays ({reason})") from None
+    if getattr(loaded, "ndim", 0) != 2 or loaded.dtype.kind != "f":
+        shape = getattr(loaded, "shape", "none")
+        kind = getattr(loaded, "dtype", type(loaded).__name__)
+        raise TaskInputError(
+            f"{file}: holds {kind} of shape {shape}, expected floats (n, dimension)"
+        )
+    vectors: Vectors = loaded
+    return vectors
+
+
+def _uids(file: str, column: str) -> pa.Array:
+    """The ids of a metadata file, as text and none null."""
+    try:
+        names = pq.read_schema(file).names
+        if column not in names:
+            raise TaskInputError(f"{file}: has no column {column!r}; it has {', '.join(names)}")
+        # As a file, not a data set, so that a folder such as lang=en adds no columns.
+        uids = pq.ParquetFile(file).read(columns=[column])[column].cast(pa.string())
+    except (pa.ArrowException, OSError) as fault:
+        reason = " ".join(str(fault).split())[:120]
+        raise TaskInputError(
+            f"{file}: cannot be read for its column {column!r} ({reason})"
+        ) from None
+    if uids.null_count:
+        row = pc.index(uids.is_null(), True).as_py()
+        raise TaskInputError(
+            f"{file}: {column} is null in row {row}, expected an id for each vector"
+        )
+    return uids.combine_chunks() if len(uids) else pa.array([], pa.string())
 
 
 def _batch(uids: pa.Array, vectors: Vectors) -> pa.RecordBatch:
@@ -66,11 +117,15 @@ def _batch(uids: pa.Array, vectors: Vectors) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([uids, lists, faults], ["uid", "embedding", "fault"])
 
 
-def write_files(name_of: Callable[[int], tuple[str, str]], array: str | None) -> BatchFunction:
+def write_files(
+    name_of: Callable[[int], tuple[str, str]], array: str | None, source: str
+) -> BatchFunction:
     """The function of mapInArrow: uid, embedding and metadata in, a pair of files a task out.
 
     `name_of`: number of the task -> its files of vectors and of metadata. Vectors are stored as
-    float16, as both tools have them. A file is there whole or not at all. Gives file, rows.
+    float16, as both tools have them. A file is there whole or not at all; a task without rows
+    writes none. Gives number, rows. Raises TaskInputError where a vector of the table `source` is
+    not of unit length.
     """
 
     def write(batches: Batches) -> Iterator[pa.RecordBatch]:
@@ -78,13 +133,14 @@ def write_files(name_of: Callable[[int], tuple[str, str]], array: str | None) ->
         table = pa.Table.from_batches(parts) if parts else None
         if table is None or not table.num_rows:
             return
-        vectors_file, metadata_file = name_of(task_number())
-        vectors = matrix(table["embedding"]).astype(np.float16)
+        number = task_number()
+        vectors_file, metadata_file = name_of(number)
+        vectors = unit_matrix(table["embedding"], table["uid"], source).astype(np.float16)
         in_place(Path(vectors_file), lambda path: _save(path, vectors, array))
         metadata = table.drop_columns(["embedding"])
         in_place(Path(metadata_file), lambda path: pq.write_table(metadata, path))
-        columns = [pa.array([vectors_file]), pa.array([table.num_rows], pa.int64())]
-        yield pa.RecordBatch.from_arrays(columns, [FILE, ROWS])
+        columns = [pa.array([number], pa.int32()), pa.array([table.num_rows], pa.int64())]
+        yield pa.RecordBatch.from_arrays(columns, [NUMBER, ROWS])
 
     return write
 

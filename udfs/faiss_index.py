@@ -1,8 +1,9 @@
 """Approximate indices by faiss (Douze et al. 2024): trained on a sample, filled in shards."""
 
 import os
-import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import pyarrow.parquet as pq
 
 from udfs.arrow import Batches, BatchFunction
 from udfs.neighbours import blocks
+from udfs.task_errors import TaskInputError
 from udfs.tasks import task_number
-from udfs.vectors import Vectors, matrix
+from udfs.vectors import LENGTH_TOLERANCE, Vectors, unit_matrix
 
 _ADD_ROWS = 1 << 16
 _ID_BYTES = 8
+_MOST_BY_CODES = 1.5  # that codes make of a product of unit vectors, which is 1 at most
 SHARD, ROWS = "shard", "rows"
 
 
@@ -72,11 +75,12 @@ def trained_index(factory: str, sample: Vectors) -> bytes:
     return bytes(faiss.serialize_index(index))
 
 
-def fill_shards(trained: bytes, folder: str, n_digits: int) -> BatchFunction:
-    """The function of mapInArrow: embedding and metadata columns in, a shard's files out.
+def fill_shards(trained: bytes, folder: str, n_digits: int, table: str) -> BatchFunction:
+    """The function of mapInArrow: uid, embedding and metadata columns in, a shard's files out.
 
     `<folder>/shard_<n>.index`, and metadata_<n>.parquet with a row for each of its vectors, in
-    their order. A file is there whole or not at all. Gives shard, rows.
+    their order. A file is there whole or not at all. Gives shard, rows. Raises TaskInputError where
+    a vector of `table` is not of unit length.
     """
 
     def fill(batches: Batches) -> Iterator[pa.RecordBatch]:
@@ -85,9 +89,10 @@ def fill_shards(trained: bytes, folder: str, n_digits: int) -> BatchFunction:
         shard = task_number()
         index = faiss.deserialize_index(np.frombuffer(trained, np.uint8))
         metadata = []
-        for table in blocks(batches, _ADD_ROWS):
-            index.add(np.ascontiguousarray(matrix(table["embedding"])))
-            metadata.append(table.drop_columns(["embedding"]))
+        for block in blocks(batches, _ADD_ROWS):
+            vectors = unit_matrix(block["embedding"], block["uid"], table)
+            index.add(np.ascontiguousarray(vectors))
+            metadata.append(block.drop_columns(["embedding"]))
         if metadata:
             name = f"{shard:0{n_digits}}"
             file = Path(folder) / "metadata" / f"metadata_{name}.parquet"
@@ -101,12 +106,14 @@ def fill_shards(trained: bytes, folder: str, n_digits: int) -> BatchFunction:
 
 
 def in_place(file: Path, write: Callable[[str], object]) -> None:
-    """Write a file beside and then move it to its name."""
+    """Write a file beside and then move it to its name, with the mode that the umask gives."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    os.close(handle)
-    write(beside)
-    os.replace(beside, file)
+    beside = file.parent / f".{file.name}.{uuid.uuid4().hex}"
+    try:
+        write(str(beside))
+        os.replace(beside, file)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def merge_shards(shards: Sequence[Path], output: Path) -> int:
@@ -125,12 +132,51 @@ def merge_shards(shards: Sequence[Path], output: Path) -> int:
     return int(whole.ntotal)
 
 
+@dataclass(frozen=True)
+class IndexFacts:
+    """What an index says of itself."""
+
+    dimension: int
+    n_vectors: int
+    is_by_inner_product: bool
+
+
+def index_facts(file: str) -> IndexFacts:
+    """Of an index file; TaskInputError where it is none that faiss reads."""
+    import faiss
+
+    index = _read(file)
+    layers = [index]
+    while hasattr(layers[-1], "index"):
+        layers.append(faiss.downcast_index(layers[-1].index))
+    is_by_inner_product = all(layer.metric_type == _inner_product() for layer in layers)
+    return IndexFacts(int(index.d), int(index.ntotal), is_by_inner_product)
+
+
+def _inner_product() -> int:
+    import faiss
+
+    return int(faiss.METRIC_INNER_PRODUCT)
+
+
+def _read(file: str) -> Any:
+    import faiss
+
+    try:
+        return faiss.read_index(file, faiss.IO_FLAG_MMAP)
+    except RuntimeError as fault:  # of C++; also where a file holds an index of binary vectors
+        reason = " ".join(str(fault).split())[-120:]
+        raise TaskInputError(
+            f"{file}: cannot be read as an index of float vectors ({reason})"
+        ) from None
+
+
 @lru_cache(maxsize=1)
-def opened_index(file: str, n_probe: int, _stamp: int) -> Any:
+def _opened(file: str, n_probe: int, _stamp: int) -> Any:
     """An index, of which only what a search needs is read from the disk."""
     import faiss
 
-    index = faiss.read_index(file, faiss.IO_FLAG_MMAP)
+    index = _read(file)
     if n_lists(index):
         faiss.extract_index_ivf(index).nprobe = n_probe
     return index
@@ -139,7 +185,36 @@ def opened_index(file: str, n_probe: int, _stamp: int) -> Any:
 def search_index(
     file: str, n_probe: int, queries: Vectors, k: int
 ) -> tuple[Vectors, np.ndarray[tuple[int, int], np.dtype[np.int64]]]:
-    """(similarity, position) of the k nearest of each query (n, k), position -1 for none."""
-    index = opened_index(file, n_probe, Path(file).stat().st_mtime_ns)
+    """(similarity, position) of the k nearest of each query (n, k), position -1 for none.
+
+    Raises TaskInputError where an index numbers its vectors otherwise than from 0 on, or where a
+    product shows that they are not of unit length.
+    """
+    index = _opened(file, n_probe, Path(file).stat().st_mtime_ns)
     similarity, position = index.search(np.ascontiguousarray(queries), k)
+    if position.max(initial=-1) >= index.ntotal:
+        raise TaskInputError(
+            f"{file}: names vector {position.max()}, but it holds {index.ntotal}: its ids are not "
+            "the rows of its metadata"
+        )
+    largest = np.abs(similarity[position >= 0]).max(initial=0)
+    most = 1 + LENGTH_TOLERANCE if _stores_whole_vectors(index) else _MOST_BY_CODES
+    if not largest <= most:
+        raise TaskInputError(
+            f"{file}: a similarity is {largest:.6g}, so its vectors are not of unit length; build "
+            "it of unit vectors, as build-index does"
+        )
     return similarity, position
+
+
+def _stores_whole_vectors(index: Any) -> bool:
+    """Whether products with its vectors are exact, not estimates by their codes."""
+    import faiss
+
+    try:
+        index = faiss.extract_index_ivf(index)
+    except RuntimeError:
+        index = faiss.downcast_index(index)
+    if hasattr(index, "storage"):
+        index = faiss.downcast_index(index.storage)
+    return bool(index.code_size == 4 * index.d)

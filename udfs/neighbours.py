@@ -12,7 +12,7 @@ from udfs.arrow import Batches
 from udfs.compiled import one_compiles
 from udfs.nearest_kernel import keep_k, keep_nearest
 from udfs.products import Products, products_with
-from udfs.vectors import Vectors, matrix
+from udfs.vectors import Vectors, stored_cosines, unit_matrix
 
 BLOCK_ROWS = 1 << 16
 _OUTPUT_ROWS = 100_000
@@ -85,11 +85,13 @@ class Nearest:
 
 
 def nearest_in_task(
-    batches: Batches, queries: Vectors, k: int, *, first: int, n_rows: int
+    batches: Batches, queries: Vectors, k: int, *, first: int, n_rows: int, table: str
 ) -> Iterator[pa.RecordBatch]:
     """`Nearest.found` of all batches of a task, about n_rows: columns uid, embedding, tie.
 
-    The queries are numbered from `first` on.
+    The queries are numbered from `first` on; a column `stored` has the similarities as they are
+    stored. Raises TaskInputError where a vector of `table` is not of
+    unit length.
     """
     products = products_with(queries, n_rows)
     with one_compiles(f"nearest_{type(products).__name__}"):
@@ -97,12 +99,14 @@ def nearest_in_task(
         rehearsal.add(queries[:1], pa.array([""]), np.zeros(1, np.int64))
         rehearsal.found()
     nearest = Nearest(queries, k, products)
-    for table in blocks(batches, BLOCK_ROWS):
-        vectors = matrix(table["embedding"])
-        nearest.add(vectors, table["uid"].combine_chunks(), table["tie"].to_numpy())
+    for block in blocks(batches, BLOCK_ROWS):
+        vectors = unit_matrix(block["embedding"], block["uid"], table)
+        nearest.add(vectors, block["uid"].combine_chunks(), block["tie"].to_numpy())
     found = nearest.found()
     numbered = pc.add(found.column(0), pa.scalar(first, pa.int32()))
-    found = pa.RecordBatch.from_arrays([numbered, *found.columns[1:]], found.schema.names)
+    stored = pa.array(stored_cosines(found["similarity"].to_numpy()))
+    columns = [numbered, *found.columns[1:], stored]
+    found = pa.RecordBatch.from_arrays(columns, [*found.schema.names, "stored"])
     for start in range(0, found.num_rows, _OUTPUT_ROWS):
         yield found.slice(start, _OUTPUT_ROWS)
 

@@ -52,7 +52,7 @@ def _embedding(
             columns = [
                 *(rows[name].combine_chunks() for name in kept),
                 vector_lists(vectors, faults.is_null()),
-                pa.array([spec.name] * n, pa.string()),
+                pa.array([spec.label] * n, pa.string()),
                 pa.array([weights] * n, pa.string()),
                 faults,
             ]

@@ -1,16 +1,26 @@
 """Embeddings read from files, and written to them, by tasks."""
 
+import os
 from collections.abc import Callable, Sequence
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import LongType, StringType, StructField, StructType
+from pyspark.sql.types import IntegerType, LongType, StringType, StructField, StructType
 
 from spark_jobs.schemas import EMBEDDING, EMBEDDINGS, FAULT, ITEM_HASH, MODEL, UID, WEIGHTS
-from udfs.embedding_files import FILE, METADATA, ROWS, VECTORS, read_files, write_files
+from udfs.embedding_files import (
+    METADATA,
+    NUMBER,
+    ROWS,
+    VECTORS,
+    read_files,
+    read_uids,
+    write_files,
+)
 
-_READ = StructType([StructField(UID, StringType()), EMBEDDINGS[EMBEDDING], EMBEDDINGS[FAULT]])
-_WRITTEN = StructType([StructField(FILE, StringType()), StructField(ROWS, LongType())])
+_UIDS = StructType([StructField(UID, StringType())])
+_READ = StructType([*_UIDS.fields, EMBEDDINGS[EMBEDDING], EMBEDDINGS[FAULT]])
+_WRITTEN = StructType([StructField(NUMBER, IntegerType()), StructField(ROWS, LongType())])
 
 
 def read(
@@ -23,11 +33,23 @@ def read(
     weights: str,
 ) -> DataFrame:
     """schemas.EMBEDDINGS beside uid, of files of vectors and their metadata; a task a pair."""
+    rows = _tasks(spark, pairs).mapInArrow(read_files(array, uid_column), _READ)
+    constants = {
+        MODEL: F.lit(model), WEIGHTS: F.lit(weights), ITEM_HASH: F.lit(None).cast("long")
+    }  # fmt: skip
+    return rows.withColumns(constants).select(UID, *EMBEDDINGS.names)
+
+
+def read_keys(
+    spark: SparkSession, pairs: Sequence[tuple[str, str]], *, uid_column: str
+) -> DataFrame:
+    """The uid of each row of `read`, without its vectors."""
+    return _tasks(spark, pairs).mapInArrow(read_uids(uid_column), _UIDS)
+
+
+def _tasks(spark: SparkSession, pairs: Sequence[tuple[str, str]]) -> DataFrame:
     schema = StructType([StructField(name, StringType()) for name in (VECTORS, METADATA)])
-    files = spark.createDataFrame(list(pairs), schema).repartition(len(pairs), VECTORS)
-    rows = files.mapInArrow(read_files(array, uid_column), _READ)
-    told = {MODEL: F.lit(model), WEIGHTS: F.lit(weights), ITEM_HASH: F.lit(None).cast("long")}
-    return rows.withColumns(told).select(UID, *EMBEDDINGS.names)
+    return spark.createDataFrame(list(pairs), schema).repartition(len(pairs), VECTORS)
 
 
 def write(
@@ -36,8 +58,17 @@ def write(
     *,
     array: str | None,
     n_files: int,
-) -> dict[str, int]:
-    """Write uid, embedding and metadata as pairs of files in the order of uid: file -> rows."""
+    source: str,
+) -> list[int]:
+    """Write uid, embedding and metadata as pairs of files in the order of uid: the rows of each.
+
+    The files are numbered from 0 on without gaps. source: the table that the vectors are of.
+    """
     ordered = rows.repartitionByRange(n_files, UID).sortWithinPartitions(UID)
-    function = write_files(name_of, array)
-    return {row[FILE]: row[ROWS] for row in ordered.mapInArrow(function, _WRITTEN).collect()}
+    function = write_files(name_of, array, source)
+    written = {row[NUMBER]: row[ROWS] for row in ordered.mapInArrow(function, _WRITTEN).collect()}
+    for number, task in enumerate(sorted(written)):  # a task without rows has left a gap
+        if number != task:
+            for old, new in zip(name_of(task), name_of(number), strict=True):
+                os.replace(old, new)
+    return [written[task] for task in sorted(written)]

@@ -5,8 +5,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from spark_jobs import schemas
-from spark_jobs.columns import keys
-from spark_jobs.errors import InputDataError, MissingColumnError
+from spark_jobs.columns import keys, named, require
+from spark_jobs.embedding_reading import refuse_repeated
+from spark_jobs.errors import InputDataError
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.neighbours.assign import AssignRule, assign, with_items
 from spark_jobs.schemas import QUERY_ID, UID, WNID
@@ -21,13 +22,16 @@ class AssignNeighbours(Settings):
         description="the items that were searched for: query_id or uid, and wnid"
     )
     order: str | None = Field(
-        None, description="column of items that greedy goes by; default: their id"
+        None,
+        description="column of items by which they are seen, as greedy and the ties of "
+        "most_similar go; default: their id",
     )
     rule: AssignRule = Field(
         "union",
         description="union: a class gets all neighbours of its items; greedy: each item, in order, "
         "takes its nearest that is still free; most_similar: a row gets the class of its most "
-        "similar item; most_similar_published: of the last item of each class",
+        "similar item, of equal ones the class seen first; most_similar_published: of the last "
+        "item of each class",
     )
     output: OutputAddress = Field(description="wnid and uid, a row for each row and class")
 
@@ -38,19 +42,33 @@ def run(run: Run, settings: AssignNeighbours) -> Counts:
     items = run.read(settings.items, StructType([StructField(WNID, StringType())]))
     key = QUERY_ID if QUERY_ID in items.columns else keys(items)[0]
     order = settings.order or key
-    for column in (key, order):
-        if column not in items.columns:
-            raise MissingColumnError(f"table {settings.items} has no column {column!r}")
-    twice = items.groupBy(key).count().where("count > 1").first()
-    if twice is not None:
-        raise InputDataError(f"table {settings.items}: {key} {twice[key]!r} is there twice")
-    assigned = assign(with_items(neighbours, items, order), settings.rule)
+    require(items, f"table {settings.items}", [key, order])
+    refuse_repeated(items, [key], settings.items, "expected one row an item")
+    unordered = items.where(named(order).isNull()).select(named(key)).first()
+    if unordered is not None:
+        raise InputDataError(f"table {settings.items}: {order} is null for {unordered[0]!r}")
+    of_items = with_items(neighbours, items, key, order)
+    n_neighbours, n_of_items = neighbours.count(), of_items.count()
+    if n_of_items == 0 < n_neighbours:
+        raise InputDataError(
+            f"none of the queries of {settings.neighbours} is an item of {settings.items} with a "
+            f"{WNID}, by its column {key}"
+        )
+    assigned = assign(of_items, settings.rule)
     rows = run.write(assigned, settings.output)
     stored = run.read(settings.output, assigned.schema)
     distinct = stored.agg(F.countDistinct(UID).alias("uids"), F.countDistinct(WNID).alias("wnids"))
-    told = distinct.first()
-    assert told is not None  # an aggregate without groups has one row
-    return {"items": items.count(), "rows": rows, "uids": told["uids"], "classes": told["wnids"]}
+    sums = distinct.first()
+    assert sums is not None  # an aggregate without groups has one row
+    return {
+        "items": items.count(),
+        "without_class": items.where(F.col(WNID).isNull()).count(),
+        "neighbours": n_neighbours,
+        "of_other_queries": n_neighbours - n_of_items,
+        "rows": rows,
+        "uids": sums["uids"],
+        "classes": sums["wnids"],
+    }
 
 
 JOB = Job(

@@ -1,16 +1,27 @@
 """build-index: a faiss index over embeddings, in clip-retrieval's layout."""
 
 import os
-import shutil
+import re
+from pathlib import Path
 
+import pyarrow as pa
 from pydantic import Field, PositiveInt, field_validator
 
+from spark_jobs.addresses import local_folder
 from spark_jobs.arrow_batches import batches_that_fit
-from spark_jobs.embedding_reading import Embeddings, read_embeddings, with_metadata
-from spark_jobs.errors import InputDataError, OutputTableError, SettingsError
+from spark_jobs.embedding_reading import (
+    Embeddings,
+    checked_unit,
+    read_embeddings,
+    with_metadata,
+)
+from spark_jobs.errors import InputDataError, SettingsError
+from spark_jobs.folders import replaced_folder
 from spark_jobs.index_folders import IndexFolder, Modality
+from spark_jobs.index_records import RECORD_FILE, IndexRecord, write_record
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.neighbours.index import sample, write_shards
+from spark_jobs.schemas import EMBEDDING, UID
 from spark_jobs.settings import InputAddress, OutputAddress, Settings
 from udfs.faiss_index import (
     empty_index,
@@ -20,11 +31,16 @@ from udfs.faiss_index import (
     n_lists,
     trained_index,
 )
+from udfs.vectors import Vectors
 
 _VECTORS_PER_LIST = 64  # that a list is trained on; faiss warns below 39
 _LEAST_TRAINED = 10_000
 _ROWS_PER_SHARD = 1_000_000
 _SHARE_OF_MEMORY = 0.8
+# The files of an index, also of one whose folder has no mark.
+_OURS = re.compile(
+    rf"metadata/metadata_\d+\.parquet|indices\.json|{re.escape(RECORD_FILE)}|(text|image)\.index"
+)
 
 
 class BuildIndex(Settings):
@@ -59,33 +75,65 @@ class BuildIndex(Settings):
 
 
 def run(run: Run, settings: BuildIndex) -> Counts:
-    """Estimate, train on the driver, fill shards in tasks, merge."""
-    folder = IndexFolder.at(settings.output)
+    """Estimate, train on the driver, fill shards in tasks, merge, replace an earlier index."""
     embeddings = read_embeddings(run, settings.embeddings)
     rows = with_metadata(run, embeddings, settings.captions)
-    n = embeddings.n_rows
     try:
         kind = empty_index(settings.factory, embeddings.dimension)
     except ValueError as fault:
         raise SettingsError(str(fault)) from None
-    _refuse_too_large(settings, embeddings, n)
-    _clear(folder)
-    n_train = settings.train_rows or max(_LEAST_TRAINED, _VECTORS_PER_LIST * n_lists(kind))
-    vectors = sample(embeddings.rows, n_train, settings.seed)
-    if len(vectors) < n_lists(kind):
+    _refuse_too_large(settings, embeddings, embeddings.n_rows)
+    sampled = _sampled(settings, embeddings, n_lists(kind))
+    trained = trained_index(settings.factory, sampled)
+    n_shards = -(-embeddings.n_rows // _ROWS_PER_SHARD) if is_mergeable(kind) else 1
+    with replaced_folder(settings.output, run.commit(), ours=_OURS) as beside:
+        folder = IndexFolder(Path(beside))
+        with batches_that_fit(embeddings.rows):
+            shards = write_shards(rows, trained, beside, n_shards, embeddings.address)
+        files = sorted(folder.path.glob("shard_*.index"))
+        merge_shards(files, folder.index(settings.modality))
+        n_vectors = folder.facts(settings.modality).n_vectors  # as many as rows of metadata
+        if n_vectors != embeddings.n_rows:
+            raise InputDataError(
+                f"index {settings.output}: {n_vectors:,} of {embeddings.n_rows:,} vectors of "
+                f"{embeddings.address} were written; did it change meanwhile?"
+            )
+        folder.write_names(settings.name, embeddings.model[0], local_folder(settings.output))
+        write_record(folder.path, _record(run, settings, embeddings))
+        size = folder.index(settings.modality).stat().st_size
+    return {
+        "vectors": n_vectors,
+        "without_vector": embeddings.n_without,
+        "trained_on": len(sampled),
+        "shards": len(shards),
+        "bytes": size,
+    }
+
+
+def _sampled(settings: BuildIndex, embeddings: Embeddings, lists: int) -> Vectors:
+    """The vectors to train on; InputDataError where they are fewer than the inverted lists."""
+    n_train = settings.train_rows or max(_LEAST_TRAINED, _VECTORS_PER_LIST * lists)
+    rows = sample(embeddings.rows, n_train, settings.seed)
+    if len(rows) < lists:
         raise InputDataError(
-            f"factory {settings.factory!r} has {n_lists(kind)} lists, but there are only "
-            f"{len(vectors)} vectors to train on; take fewer lists, or Flat"
+            f"factory {settings.factory!r} has {lists} lists, but there are only {len(rows)} "
+            "vectors to train on; take fewer lists, or Flat"
         )
-    trained = trained_index(settings.factory, vectors)
-    n_shards = max(1, -(-n // _ROWS_PER_SHARD)) if is_mergeable(kind) else 1
-    with batches_that_fit(embeddings.rows):
-        shards = write_shards(rows, trained, str(folder.path), n_shards)
-    files = sorted(folder.path.glob("shard_*.index"))
-    merged = merge_shards(files, folder.index(settings.modality))
-    folder.write_names(settings.name, embeddings.model[0], settings.modality)
-    size = folder.index(settings.modality).stat().st_size
-    return {"vectors": merged, "trained_on": len(vectors), "shards": len(shards), "bytes": size}
+    vectors = pa.array(rows[EMBEDDING], pa.list_(pa.float32()))
+    return checked_unit(vectors, pa.array(rows[UID]), embeddings.address)
+
+
+def _record(run: Run, settings: BuildIndex, embeddings: Embeddings) -> IndexRecord:
+    return IndexRecord(
+        model=embeddings.model[0],
+        weights=embeddings.model[1],
+        dimension=embeddings.dimension,
+        metric="inner_product",
+        vectors=embeddings.n_rows,
+        factory=settings.factory,
+        embeddings=embeddings.address,
+        version=run.inputs.get(embeddings.address),
+    )
 
 
 def _refuse_too_large(settings: BuildIndex, embeddings: Embeddings, n: int) -> None:
@@ -98,21 +146,6 @@ def _refuse_too_large(settings: BuildIndex, embeddings: Embeddings, n: int) -> N
             f"{allowed / 1e9:.3g} GB are there: take smaller codes, such as IVF4096,PQ32x8, more "
             "memory, or search-neighbours without an index, which needs none"
         )
-
-
-def _clear(folder: IndexFolder) -> None:
-    """Make the folder, without what an earlier index left; others' files are refused."""
-    ours = {"metadata", "indices.json", "text.index", "image.index"}
-    there = list(folder.path.iterdir()) if folder.path.is_dir() else []
-    foreign = [file.name for file in there if file.name not in ours and "shard_" not in file.name]
-    if foreign:
-        raise OutputTableError(
-            f"output {folder.path} holds other files, such as {sorted(foreign)[0]}; "
-            "give another output or remove them"
-        )
-    for file in there:
-        shutil.rmtree(file) if file.is_dir() else file.unlink()
-    folder.path.mkdir(parents=True, exist_ok=True)
 
 
 JOB = Job(

@@ -45,6 +45,7 @@ def run(run: Run, settings: EmbedImages) -> Counts:
         settings.column,
         settings,
         "image",
+        source=settings.input,
         output=settings.output,
         commits=settings.commits,
     )

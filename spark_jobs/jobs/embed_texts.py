@@ -33,6 +33,7 @@ def run(run: Run, settings: EmbedTexts) -> Counts:
         settings.column,
         settings,
         "text",
+        source=settings.input,
         output=settings.output,
         commits=settings.commits,
     )

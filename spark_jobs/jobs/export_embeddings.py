@@ -9,7 +9,8 @@ from spark_jobs.arrow_batches import batches_that_fit
 from spark_jobs.embedding import files
 from spark_jobs.embedding_folders import EmbeddingFolder, Form
 from spark_jobs.embedding_reading import read_embeddings, with_metadata
-from spark_jobs.errors import OutputTableError
+from spark_jobs.errors import InputDataError
+from spark_jobs.folders import replaced_folder
 from spark_jobs.index_folders import Modality
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.settings import InputAddress, OutputAddress, Settings
@@ -29,7 +30,9 @@ class ExportEmbeddings(Settings):
     modality: Modality = Field("image", description="of clip_retrieval: text_emb or img_emb")
     array: str = Field("l14_img", description="of datacomp: l14_img, l14_txt, b32_img or b32_txt")
     rows_per_file: PositiveInt = Field(100_000, description="vectors of a file, about")
-    output: OutputAddress = Field(description="folder, seen by every worker, that is not there yet")
+    output: OutputAddress = Field(
+        description="folder, seen by every worker, with no files but those of an earlier export"
+    )
 
     @field_validator("output")
     @classmethod
@@ -39,22 +42,30 @@ class ExportEmbeddings(Settings):
 
 
 def run(run: Run, settings: ExportEmbeddings) -> Counts:
-    """Write a pair of files in each task."""
+    """Write a pair of files in each task; what an earlier export wrote is replaced."""
     embeddings = read_embeddings(run, settings.embeddings)
     rows = with_metadata(run, embeddings, settings.captions)
-    path = Path(local_folder(settings.output))
-    if path.is_dir() and any(path.iterdir()):
-        raise OutputTableError(f"output {path} holds files already; give another or remove them")
     n_files = max(1, -(-embeddings.n_rows // settings.rows_per_file))
-    folder = EmbeddingFolder(path, settings.form, settings.modality)
-    with batches_that_fit(embeddings.rows):
-        written = files.write(
-            rows,
-            folder.namer(n_files),
-            array=settings.array if settings.form == "datacomp" else None,
-            n_files=n_files,
-        )
-    return {"files": len(written), "rows": sum(written.values())}
+    with replaced_folder(settings.output, run.commit()) as beside:
+        folder = EmbeddingFolder(Path(beside), settings.form, settings.modality)
+        with batches_that_fit(embeddings.rows):
+            written = files.write(
+                rows,
+                folder.namer(n_files),
+                array=settings.array if settings.form == "datacomp" else None,
+                n_files=n_files,
+                source=embeddings.address,
+            )
+        if sum(written) != embeddings.n_rows:
+            raise InputDataError(
+                f"output {settings.output}: {sum(written):,} of {embeddings.n_rows:,} vectors of "
+                f"{embeddings.address} were written; did it change meanwhile?"
+            )
+    return {
+        "files": len(written),
+        "rows": embeddings.n_rows,
+        "without_vector": embeddings.n_without,
+    }
 
 
 JOB = Job(

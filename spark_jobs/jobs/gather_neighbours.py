@@ -3,16 +3,28 @@
 from typing import Self
 
 from pydantic import Field, model_validator
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from spark_jobs import schemas
-from spark_jobs.errors import MissingColumnError
+from spark_jobs.embedding_reading import refuse_repeated
+from spark_jobs.errors import InputDataError, MissingColumnError
 from spark_jobs.job import Counts, Job, Run
-from spark_jobs.neighbours.gather import of_classes
+from spark_jobs.neighbours.gather import of_classes, united
 from spark_jobs.published_chunks import SEMANTIC_FIELDS, write_chunks
-from spark_jobs.schemas import DATASET, NSFW, QUERIES, SIMILARITY, UID
+from spark_jobs.schemas import (
+    DATASET,
+    MODEL,
+    NSFW,
+    QUERIES,
+    QUERY_ID,
+    SIMILARITY,
+    UID,
+    WEIGHTS,
+)
 from spark_jobs.settings import InputAddress, OutputAddress, Settings
+from udfs.models.spec import name_of_label
 
 
 class GatherNeighbours(Settings):
@@ -45,18 +57,30 @@ class GatherNeighbours(Settings):
 
 
 def run(run: Run, settings: GatherNeighbours) -> Counts:
-    """Unite the searches, drop what is not safe, join the captions."""
+    """Unite the searches, drop what is not safe, join the captions.
+
+    Every retrieved pair of a class and a uid is a row, without a caption, or not safe.
+    """
     queries = run.read(
         settings.queries, StructType([*schemas.QUERY_TEXTS.fields[:1], *QUERIES.fields])
     )
-    given = [address for address in (settings.by_text, settings.by_image) if address is not None]
-    found = of_classes([run.read(address, schemas.NEIGHBOURS) for address in given], queries)
+    refuse_repeated(queries, [QUERY_ID], settings.queries, "expected one row a query")
+    searched = united(_searches(run, settings))
+    retrieved = of_classes(searched, queries)
     captions = run.read(settings.captions, schemas.CAPTIONS)
     if settings.drop_nsfw and NSFW not in captions.columns:
         raise MissingColumnError(
             f"table {settings.captions} has no column {NSFW!r}; give --drop-nsfw '[]' to do without"
         )
-    joined = captions.drop(SIMILARITY, *QUERIES.names).join(found, on=UID)
+    uids = retrieved.select(UID).distinct()
+    refuse_repeated(
+        captions.select(UID).join(uids, on=UID, how="left_semi"),
+        [UID],
+        settings.captions,
+        "expected one caption a uid",
+    )
+    joined = captions.drop(SIMILARITY, *QUERIES.names).join(retrieved, on=UID, how="inner")
+    n_joined = joined.count()
     if settings.drop_nsfw:
         is_unsafe = F.coalesce(F.col(NSFW).isin(settings.drop_nsfw), F.lit(False))
         joined = joined.where(~is_unsafe)
@@ -65,13 +89,33 @@ def run(run: Run, settings: GatherNeighbours) -> Counts:
     if settings.chunks is not None:
         datasets = sorted(row[DATASET] for row in queries.select(DATASET).distinct().collect())
         write_chunks(stored, settings.chunks, SEMANTIC_FIELDS, datasets, commit=run.commit())
-    classes = queries.select(*QUERIES.names).distinct().count()
+    n_retrieved = retrieved.count()
     return {
-        "classes": classes,
-        "classes_found": stored.select(*QUERIES.names).distinct().count(),
-        "uids": stored.select(UID).distinct().count(),
+        "neighbours": searched.count(),
+        "of_other_queries": searched.join(queries, on=QUERY_ID, how="left_anti").count(),
+        "retrieved": n_retrieved,
+        "without_caption": n_retrieved - n_joined,
+        "unsafe": n_joined - rows,
         "rows": rows,
+        "uids": stored.select(UID).distinct().count(),
+        "classes": queries.select(*QUERIES.names).distinct().count(),
+        "classes_found": stored.select(*QUERIES.names).distinct().count(),
     }
+
+
+def _searches(run: Run, settings: GatherNeighbours) -> list[DataFrame]:
+    """The tables of neighbours; InputDataError where they say that they are of several models."""
+    addresses = [a for a in (settings.by_text, settings.by_image) if a is not None]
+    tables = [run.read(address, schemas.NEIGHBOURS) for address in addresses]
+    models: dict[tuple[str, str], str] = {}
+    for address, rows in zip(addresses, tables, strict=True):
+        if {MODEL, WEIGHTS} <= set(rows.columns):
+            for row in rows.select(MODEL, WEIGHTS).distinct().limit(9).collect():
+                models.setdefault((name_of_label(row[MODEL] or ""), row[WEIGHTS]), address)
+    if len(models) > 1:
+        shown = "; ".join(f"{name} ({digest}) in {at}" for (name, digest), at in models.items())
+        raise InputDataError(f"similarities of several models cannot be united: {shown}")
+    return tables
 
 
 JOB = Job(

@@ -9,6 +9,7 @@ from spark_jobs import schemas
 from spark_jobs.addresses import local_folder
 from spark_jobs.embedding import files
 from spark_jobs.embedding_folders import EmbeddingFolder, Form
+from spark_jobs.embedding_reading import refuse_repeated
 from spark_jobs.index_folders import Modality
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.schemas import FAULT, UID
@@ -28,13 +29,18 @@ class ImportEmbeddings(Settings):
     uid_column: str = Field(UID, description="column of the metadata that becomes uid")
     model: str = Field(description="the model that made them, such as open_clip:ViT-L-14")
     weights: str = Field("imported", description="told of them; what is compared must be the same")
+    allow_gaps: bool = Field(
+        False, description="take files of clip_retrieval although some of their numbers are missing"
+    )
     output: OutputAddress = Field(description="embeddings, of unit length")
 
 
 def run(run: Run, settings: ImportEmbeddings) -> Counts:
     """Read a pair of files in each task."""
     folder = EmbeddingFolder(Path(local_folder(settings.input)), settings.form, settings.modality)
-    pairs = folder.pairs()
+    pairs = folder.pairs(allow_gaps=settings.allow_gaps)
+    uids = files.read_keys(run.spark, pairs, uid_column=settings.uid_column)
+    refuse_repeated(uids, [UID], settings.input, "expected one vector a uid; see --uid-column")
     rows = files.read(
         run.spark,
         pairs,

@@ -1,10 +1,12 @@
 """make-queries: the prompts of downstream classes, to be embedded and searched with."""
 
+from collections import Counter
 from typing import Literal
 
 from pydantic import Field
 from pyspark.sql.types import StructType
 
+from spark_jobs.errors import InputDataError
 from spark_jobs.imagenet_prompts import imagenet_templates
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.retrieval.class_file import class_file_digests, read_class_file
@@ -41,6 +43,12 @@ def run(run: Run, settings: MakeQueries) -> Counts:
         for file in files
         for query_id, name, text in prompts(file, templates)
     ]
+    several = next((key for key, n in Counter(row[0] for row in rows).items() if n > 1), None)
+    if several is not None:
+        raise InputDataError(
+            f"class files {', '.join(settings.classes)}: several queries are called {several!r}; "
+            "each class of a data set must be there once"
+        )
     schema = StructType(QUERY_TEXTS.fields)
     written = run.write(run.spark.createDataFrame(rows, schema).coalesce(1), settings.output)
     classes = {(dataset, name) for _, _, dataset, name in rows}

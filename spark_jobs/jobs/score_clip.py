@@ -4,10 +4,13 @@ from pydantic import Field
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
-from spark_jobs.columns import keys
-from spark_jobs.embedding_reading import read_embeddings, refuse_other_model
+from spark_jobs.embedding_reading import (
+    read_embeddings,
+    refuse_other_model,
+    refuse_repeated,
+)
 from spark_jobs.job import Counts, Job, Run
-from spark_jobs.schemas import MODEL, SCORE, WEIGHTS
+from spark_jobs.schemas import MODEL, SCORE, UID, WEIGHTS
 from spark_jobs.scoring.of_pairs import score_pairs
 from spark_jobs.settings import InputAddress, OutputAddress, Settings
 
@@ -20,24 +23,36 @@ class ScoreClip(Settings):
         description="embeddings of their captions by the same model, with uid and, where an image "
         "has several, raw and synthetic ones, caption_id (embed-texts)"
     )
-    output: OutputAddress = Field(description="scores, a cosine in [-1, 1] for each caption")
+    output: OutputAddress = Field(
+        description="scores, for each caption a cosine in [-1, 1], to six decimals"
+    )
 
 
 def run(run: Run, settings: ScoreClip) -> Counts:
-    """Join the vectors of images and captions and compare them."""
+    """Join the vectors of images and captions and compare them.
+
+    Each caption is scored, has no vector, or has no image, be that not there or without a vector.
+    """
     images = read_embeddings(run, settings.images)
     captions = read_embeddings(run, settings.captions)
     refuse_other_model(images, captions)
+    refuse_repeated(images.rows, [UID], images.address, "expected one vector an image")
+    refuse_repeated(captions.rows, captions.key, captions.address, "expected one vector a caption")
     model, weights = captions.model
-    scored = score_pairs(images.rows, captions.rows)
-    known = {MODEL: model, WEIGHTS: weights}
+    names = images.address, captions.address
+    scored = score_pairs(images.rows, captions.rows, names=names)
+    constants = {MODEL: model, WEIGHTS: weights}
     others = [
-        F.lit(known.get(field.name)).cast(field.dataType).alias(field.name)
+        F.lit(constants.get(field.name)).cast(field.dataType).alias(field.name)
         for field in schemas.SCORES.fields[1:-1]
     ]
-    rows = run.write(scored.select(*keys(scored), *others, SCORE), settings.output)
-    n_captions = captions.n_rows
-    return {"captions": n_captions, "scored": rows, "without_image": n_captions - rows}
+    rows = run.write(scored.select(*captions.key, *others, SCORE), settings.output)
+    return {
+        "captions": captions.n_rows + captions.n_without,
+        "scored": rows,
+        "without_vector": captions.n_without,
+        "without_image": captions.n_rows - rows,
+    }
 
 
 JOB = Job("score-clip", "Compare images with their captions (CLIP score).", ScoreClip, run)

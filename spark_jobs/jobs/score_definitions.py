@@ -89,7 +89,7 @@ def run(run: Run, settings: ScoreDefinitions) -> Counts:
     scored = score_captions(rows, vectors, settings.spec, n_tasks=tasks_for(run, n_rows))
     if not settings.carry:
         kinds = {column: (str(kind), str(settings.query_key)) for column, kind in columns.items()}
-        scored = narrow(scored, kinds, {MODEL: settings.model, WEIGHTS: digest})
+        scored = narrow(scored, kinds, {MODEL: settings.spec.label, WEIGHTS: digest})
     with batches_that_fit(table):
         written = run.write(scored, settings.output)
     n_captions = labels.select(*keys(labels)).distinct().count()

@@ -7,8 +7,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.arrow_batches import batches_that_fit
+from spark_jobs.columns import named
 from spark_jobs.embedding_reading import (
     Embeddings,
+    is_same_model,
     on_driver,
     read_embeddings,
     refuse_other_model,
@@ -16,12 +18,12 @@ from spark_jobs.embedding_reading import (
 from spark_jobs.embedding_runs import usual_tasks
 from spark_jobs.errors import InputDataError, MissingColumnError
 from spark_jobs.index_folders import IndexFolder, Modality
+from spark_jobs.index_records import read_record
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.neighbours.exact import nearest
-from spark_jobs.neighbours.index import POSITION, search
-from spark_jobs.schemas import NEIGHBOURS, QUERY_ID, UID
+from spark_jobs.neighbours.index import POSITION, search, with_uids
+from spark_jobs.schemas import MODEL, NEIGHBOURS, QUERY_ID, UID, WEIGHTS
 from spark_jobs.settings import InputAddress, OutputAddress, Settings
-from udfs.faiss_index import opened_index
 
 
 class SearchNeighbours(Settings):
@@ -44,7 +46,8 @@ class SearchNeighbours(Settings):
     uid_column: str = Field(UID, description="column of the index's metadata that becomes uid")
     k: PositiveInt = Field(50, description="neighbours of each query")
     output: OutputAddress = Field(
-        description="query_id, uid, rank (0 is the nearest) and similarity (cosine)"
+        description="query_id, uid, rank (0 is the nearest), similarity (cosine, to six decimals), "
+        "and the queries' model and weights"
     )
 
     @model_validator(mode="after")
@@ -71,34 +74,43 @@ def run(run: Run, settings: SearchNeighbours) -> Counts:
             k=settings.k,
             n_rows=embeddings.n_rows,
             n_tasks=usual_tasks(run),
+            table=embeddings.address,
         )
     if settings.index is None and exact is not None:
         with batches_that_fit(embeddings.rows):
-            return counts | {"rows": run.write(exact, settings.output)}
-    counts["rows"] = run.write(_by_index(run, queries, settings), settings.output)
+            rows = run.write(_with_model(exact, queries), settings.output)
+        return counts | _found(rows, len(query_ids), settings.k, embeddings.n_rows)
+    found, n_vectors = _by_index(run, queries, settings)
+    rows = run.write(_with_model(found, queries), settings.output)
+    counts |= _found(rows, len(query_ids), settings.k, n_vectors)
     if exact is not None:
-        found = run.read(settings.output, NEIGHBOURS)
+        stored = run.read(settings.output, NEIGHBOURS)
         with batches_that_fit(embeddings.rows):
-            counts |= _recall(found, exact)
+            counts |= _recall(stored, exact)
     return counts
 
 
-def _by_index(run: Run, queries: Embeddings, settings: SearchNeighbours) -> DataFrame:
+def _found(rows: int, n_queries: int, k: int, n_vectors: int) -> Counts:
+    """The rows, and how many there are fewer than k for each query, or all vectors if fewer."""
+    return {"rows": rows, "not_found": n_queries * min(k, n_vectors) - rows}
+
+
+def _with_model(found: DataFrame, queries: Embeddings) -> DataFrame:
+    """The neighbours with the model by which they are near, for whoever unites several tables."""
+    model, weights = queries.model
+    return found.withColumns({MODEL: F.lit(model), WEIGHTS: F.lit(weights)})
+
+
+def _by_index(run: Run, queries: Embeddings, settings: SearchNeighbours) -> tuple[DataFrame, int]:
+    """The neighbours, and the vectors of the index."""
     folder = IndexFolder.at(str(settings.index))
+    facts = folder.facts(settings.modality)
     file = folder.index(settings.modality)
-    if not file.is_file():
-        raise InputDataError(f"index {folder.path}: has no {file.name}")
-    dimension = opened_index(str(file), settings.n_probe, file.stat().st_mtime_ns).d
-    if dimension != queries.dimension:
+    _refuse_other_index(folder, queries)
+    if facts.dimension != queries.dimension:
         raise InputDataError(
             f"vectors of {queries.address} have {queries.dimension} numbers, those of the index "
-            f"{file} {dimension}"
-        )
-    metadata = folder.read_metadata(run.spark)
-    if settings.uid_column not in metadata.columns:
-        raise MissingColumnError(
-            f"index {folder.path}: its metadata has no column {settings.uid_column!r}; it has "
-            f"{', '.join(metadata.columns)}"
+            f"{file} {facts.dimension}"
         )
     found = search(
         queries.rows,
@@ -107,27 +119,65 @@ def _by_index(run: Run, queries: Embeddings, settings: SearchNeighbours) -> Data
         k=settings.k,
         n_probe=settings.n_probe,
         n_tasks=usual_tasks(run),
+        table=queries.address,
     )
-    uids = metadata.select(POSITION, F.col(settings.uid_column).cast("string").alias(UID))
-    return found.join(uids, on=POSITION).select(*NEIGHBOURS.names)
+    return with_uids(found, _uids(run, folder, settings.uid_column)), facts.n_vectors
+
+
+def _refuse_other_index(folder: IndexFolder, queries: Embeddings) -> None:
+    """Raise InputDataError where the index says that it is of another model."""
+    record = read_record(folder.path)
+    if record is not None and not is_same_model((record.model, record.weights), queries.model):
+        raise InputDataError(
+            f"index {folder.path} is of {record.model} ({record.weights}), but {queries.address} "
+            f"of {queries.model[0]} ({queries.model[1]})"
+        )
+
+
+def _uids(run: Run, folder: IndexFolder, column: str) -> DataFrame:
+    """Position and uid of each vector; InputDataError where one has none."""
+    metadata = folder.read_metadata(run.spark)
+    if column not in metadata.columns:
+        raise MissingColumnError(
+            f"index {folder.path}: its metadata has no column {column!r}; it has "
+            f"{', '.join(name for name in metadata.columns if name != POSITION)}"
+        )
+    uids = metadata.select(POSITION, named(column).cast("string").alias(UID))
+    lost = uids.where(F.col(UID).isNull() | F.col(POSITION).isNull()).first()
+    if lost is not None:
+        raise InputDataError(
+            f"index {folder.path}: the metadata of vector {lost[POSITION]} has no {column}"
+        )
+    return uids
 
 
 def _recall(found: DataFrame, exact: DataFrame) -> Counts:
     """How many of the true neighbours the index has found."""
     by = [QUERY_ID, UID]
-    hits = found.select(*by, F.lit(1).alias("hit"))
+    hits = found.select(*by).distinct().withColumn("hit", F.lit(1))
     compared = exact.select(*by).join(hits, on=by, how="left")
-    told = compared.agg(F.count("*").alias("n"), F.count("hit").alias("hits")).first()
-    assert told is not None  # an aggregate without groups has one row
-    return {"true_neighbours": told["n"], "of_them_found": told["hits"]}
+    sums = compared.agg(F.count("*").alias("n"), F.count("hit").alias("hits")).first()
+    assert sums is not None  # an aggregate without groups has one row
+    return {"true_neighbours": sums["n"], "of_them_found": sums["hits"]}
 
 
 def closing(_spark: SparkSession, settings: SearchNeighbours, counts: Counts) -> list[str]:
-    """The recall, where it was measured."""
-    if not counts.get("true_neighbours"):
-        return []
-    recall = counts["of_them_found"] / counts["true_neighbours"]
-    return [f"  recall@{settings.k}: {recall:.1%}"]
+    """The recall where it was measured, and what could not be checked or was not found."""
+    lines = []
+    if counts.get("true_neighbours"):
+        recall = counts["of_them_found"] / counts["true_neighbours"]
+        lines.append(f"  recall@{settings.k}: {recall:.1%}")
+    if counts.get("not_found"):
+        lines.append(
+            f"  {counts['not_found']:,} of {counts['rows'] + counts['not_found']:,} neighbours "
+            "were not found: the lists that were looked into hold fewer than k; raise --n-probe"
+        )
+    if settings.index is not None and read_record(IndexFolder.at(settings.index).path) is None:
+        lines.append(
+            f"  the index {settings.index} does not say of which model it is: that it is the "
+            "queries' could not be checked"
+        )
+    return lines
 
 
 JOB = Job(

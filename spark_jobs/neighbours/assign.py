@@ -10,48 +10,55 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
+from spark_jobs.columns import named
 from spark_jobs.schemas import QUERY_ID, RANK, SIMILARITY, UID, WNID
 from udfs.compiled import compiled
 
 AssignRule = Literal["union", "greedy", "most_similar", "most_similar_published"]
 _ORDER = "item_order"
+_SEEN = (_ORDER, QUERY_ID, RANK)  # the order in which items, and the neighbours of each, are seen
 _ASSIGNED = StructType([StructField(WNID, StringType()), StructField(UID, StringType())])
 
 
 def assign(neighbours: DataFrame, rule: AssignRule) -> DataFrame:
-    """Columns wnid and uid. neighbours: schemas.NEIGHBOURS, the item's wnid and item_order.
+    """Columns wnid and uid. neighbours: what `with_items` gives.
 
     "union": a class gets the distinct neighbours of all its items. "greedy": in their order, each
     item takes its nearest neighbour that no item before it took. "most_similar": a row gets the
-    class of the item that is most similar to it, the smallest wnid of equal ones.
+    class of the item that is most similar to it, of equal ones the class seen first.
     "most_similar_published": as the published code has it, which keeps of each class the
-    similarity of its last item, and of equal classes the one seen first.
+    similarity of its last item, and of equal classes the one seen first. A class is seen first
+    whose first item that has the row as a neighbour comes first. A similarity that is null or no
+    number is below all.
     """
+    last_similarity = F.max_by(_number(SIMILARITY), F.struct(*_SEEN))
     rules: dict[AssignRule, Callable[[DataFrame], DataFrame]] = {
         "union": lambda rows: rows.select(WNID, UID).distinct(),
         "greedy": _greedy,
-        "most_similar": lambda rows: _best(rows, F.max(SIMILARITY), F.lit(0)),
-        "most_similar_published": lambda rows: _best(
-            rows, F.max_by(SIMILARITY, F.struct(_ORDER, RANK)), F.min(F.struct(_ORDER, RANK))
-        ),
+        "most_similar": lambda rows: _best(rows, F.max(_number(SIMILARITY))),
+        "most_similar_published": lambda rows: _best(rows, last_similarity),
     }
     return rules[rule](neighbours)
 
 
-def _best(rows: DataFrame, similarity: Column, seen: Column) -> DataFrame:
-    """Of each row the class with the largest similarity, then the first seen, then by wnid."""
-    classes = rows.groupBy(UID, WNID).agg(similarity.alias("s"), seen.alias("seen"))
-    first = Window.partitionBy(UID).orderBy(F.desc("s"), "seen", WNID)
+def _number(column: str) -> Column:
+    return F.when(~F.isnan(column), F.col(column))
+
+
+def _best(rows: DataFrame, similarity: Column) -> DataFrame:
+    """Of each row the class with the largest similarity, of equal ones the one seen first."""
+    seen = F.min(F.struct(*_SEEN)).alias("seen")
+    classes = rows.groupBy(UID, WNID).agg(similarity.alias("s"), seen)
+    first = Window.partitionBy(UID).orderBy(F.desc_nulls_last("s"), "seen", WNID)
     ranked = classes.withColumn("n", F.row_number().over(first))
     return ranked.where("n = 1").select(WNID, UID)
 
 
 def _greedy(rows: DataFrame) -> DataFrame:
     """On the driver: what an item gets depends on all items before it."""
-    pairs = rows.select(_ORDER, WNID, UID, RANK).toPandas()
-    pairs = pairs.sort_values([_ORDER, RANK], kind="stable")
+    pairs = rows.select(*_SEEN, WNID, UID).orderBy(*_SEEN, UID).toPandas()
     row, uids = pd.factorize(pairs[UID])
-    item, _ = pd.factorize(pairs[_ORDER])
+    item, _ = pd.factorize(pairs[QUERY_ID])
     taken = pairs[_take_nearest(item, row, len(uids))]
     return rows.sparkSession.createDataFrame(taken[[WNID, UID]], _ASSIGNED)
 
@@ -72,11 +79,13 @@ def _take_nearest(
     return chosen
 
 
-def with_items(neighbours: DataFrame, items: DataFrame, order: str) -> DataFrame:
-    """The neighbours with wnid and item_order of their query; others are left out.
+def with_items(neighbours: DataFrame, items: DataFrame, key: str, order: str) -> DataFrame:
+    """The neighbours, schemas.NEIGHBOURS, with wnid and item_order of their query.
 
-    items: query_id or uid, wnid, and the column `order`.
+    Those of other queries and of items without a class are left out. items: key, by which a query
+    is called, wnid, and the column `order`; items of equal order go by their key.
     """
-    key = QUERY_ID if QUERY_ID in items.columns else UID
-    told = items.select(F.col(key).alias(QUERY_ID), WNID, F.col(order).alias(_ORDER))
-    return neighbours.join(told.where(F.col(WNID).isNotNull()), on=QUERY_ID)
+    classes = items.select(
+        named(key).cast("string").alias(QUERY_ID), WNID, named(order).alias(_ORDER)
+    )
+    return neighbours.join(classes.where(F.col(WNID).isNotNull()), on=QUERY_ID, how="inner")

@@ -1,6 +1,7 @@
 """What was retrieved for classes: neighbours of all their queries, each row once a class."""
 
 from collections.abc import Sequence
+from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -8,16 +9,18 @@ from pyspark.sql import functions as F
 from spark_jobs.schemas import DATASET, QUERIES, QUERY, QUERY_ID, SIMILARITY, UID
 
 
-def of_classes(neighbours: Sequence[DataFrame], queries: DataFrame) -> DataFrame:
+def united(neighbours: Sequence[DataFrame]) -> DataFrame:
+    """query_id, uid and similarity of tables of schemas.NEIGHBOURS, by text and by image."""
+    rows = [table.select(QUERY_ID, UID, SIMILARITY) for table in neighbours]
+    return reduce(DataFrame.unionByName, rows)
+
+
+def of_classes(neighbours: DataFrame, queries: DataFrame) -> DataFrame:
     """dataset, query (the class), uid, and its largest similarity to any query of the class.
 
-    neighbours: tables of schemas.NEIGHBOURS, by text and by image; queries: query_id, dataset and
-    query.
+    neighbours: what `united` gives; those of other queries are left out. queries: query_id, a row
+    each, dataset and query.
     """
-    found = [rows.select(QUERY_ID, UID, SIMILARITY) for rows in neighbours]
-    every = found[0]
-    for more in found[1:]:
-        every = every.unionByName(more)
     of_query = queries.select(QUERY_ID, *QUERIES.names)
-    named = every.join(F.broadcast(of_query), on=QUERY_ID)
-    return named.groupBy(DATASET, QUERY, UID).agg(F.max(SIMILARITY).alias(SIMILARITY))
+    with_class = neighbours.join(F.broadcast(of_query), on=QUERY_ID, how="inner")
+    return with_class.groupBy(DATASET, QUERY, UID).agg(F.max(SIMILARITY).alias(SIMILARITY))

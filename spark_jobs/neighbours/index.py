@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     FloatType,
@@ -16,62 +17,80 @@ from pyspark.sql.types import (
 )
 
 from spark_jobs.draws import Draw
-from spark_jobs.schemas import EMBEDDING, QUERY_ID, RANK, SIMILARITY, UID
+from spark_jobs.schemas import EMBEDDING, NEIGHBOURS, QUERY_ID, RANK, SIMILARITY, UID
 from udfs.arrow import Batches
 from udfs.faiss_index import ROWS, SHARD, fill_shards, search_index
-from udfs.vectors import Vectors, matrix
+from udfs.vectors import stored_cosines, unit_matrix
 
 POSITION = "position"
 _SHARDS = StructType([StructField(SHARD, IntegerType()), StructField(ROWS, LongType())])
 _POSITIONS = StructType(
     [
         StructField(QUERY_ID, StringType()),
-        StructField(RANK, IntegerType()),
         StructField(POSITION, LongType()),
         StructField(SIMILARITY, FloatType()),
     ]
 )
 
 
-def sample(embeddings: DataFrame, n_rows: int, seed: int) -> Vectors:
-    """So many vectors, or all there are, those with the smallest draws, (n, dimension)."""
-    drawn = embeddings.select(EMBEDDING, Draw("build-index/train", seed).of(UID).alias("draw"), UID)
-    rows = drawn.orderBy("draw", UID).limit(n_rows).select(EMBEDDING).toPandas()
-    return matrix(pa.array(rows[EMBEDDING], pa.list_(pa.float32())))
+def sample(embeddings: DataFrame, n_rows: int, seed: int) -> pd.DataFrame:
+    """Uid and embedding of so many rows, or all there are, those with the smallest draws."""
+    draw = Draw("build-index/train", seed).of(UID).alias("draw")
+    drawn = embeddings.select(UID, EMBEDDING, draw)
+    return drawn.orderBy("draw", UID).limit(n_rows).select(UID, EMBEDDING).toPandas()
 
 
-def write_shards(rows: DataFrame, trained: bytes, folder: str, n_shards: int) -> dict[int, int]:
+def write_shards(
+    rows: DataFrame, trained: bytes, folder: str, n_shards: int, table: str
+) -> dict[int, int]:
     """Write the files of `fill_shards` by the order of uid, and give shard -> vectors.
 
-    rows: uid, embedding and what is to stand in the metadata.
+    rows: uid, embedding and what is to stand in the metadata; table: what they are of.
     """
     sorted_rows = rows.repartitionByRange(n_shards, UID).sortWithinPartitions(UID)
-    fill = fill_shards(trained, folder, len(str(n_shards)))
+    fill = fill_shards(trained, folder, len(str(n_shards)), table)
     written = sorted_rows.mapInArrow(fill, _SHARDS).collect()
     return {row[SHARD]: row[ROWS] for row in written}
 
 
 def search(
-    queries: DataFrame, key: str, index: str, *, k: int, n_probe: int, n_tasks: int
+    queries: DataFrame, key: str, index: str, *, k: int, n_probe: int, n_tasks: int, table: str
 ) -> DataFrame:
-    """The positions in an index of the k nearest of each query: query_id, rank, position, ..."""
+    """The k nearest of each query in an index: query_id, position in it, similarity.
+
+    Fewer where the inverted lists that were looked into hold fewer. table: what the queries are of.
+    """
     rows = queries.select(F.col(key).alias(QUERY_ID), EMBEDDING).repartition(n_tasks)
 
     def find(batches: Batches) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            similarity, position = search_index(index, n_probe, matrix(batch.column(EMBEDDING)), k)
+            vectors = unit_matrix(batch.column(EMBEDDING), batch.column(QUERY_ID), table)
+            similarity, position = search_index(index, n_probe, vectors, k)
             query, rank = np.nonzero(position >= 0)
             yield pa.RecordBatch.from_arrays(
                 [
                     batch.column(QUERY_ID).take(pa.array(query)),
-                    pa.array(rank.astype(np.int32)),
                     pa.array(position[query, rank]),
-                    pa.array(similarity[query, rank]),
+                    pa.array(stored_cosines(similarity[query, rank])),
                 ],
                 _POSITIONS.names,
             )
 
     return rows.mapInArrow(find, _POSITIONS)
+
+
+def with_uids(found: DataFrame, uids: DataFrame) -> DataFrame:
+    """schemas.NEIGHBOURS of what `search` found; a position without a uid keeps its row, uid null.
+
+    uids: position and uid. Equally near ones are ordered by a hash of their uid, as by exact
+    search, though which of them are among the k is the index's.
+    """
+    rows = found.join(uids, on=POSITION, how="left")
+    nearest_first = Window.partitionBy(QUERY_ID).orderBy(
+        F.desc(SIMILARITY), F.xxhash64(UID), UID, POSITION
+    )
+    rank = (F.row_number().over(nearest_first) - 1).alias(RANK)
+    return rows.select(QUERY_ID, UID, rank, SIMILARITY).select(*NEIGHBOURS.names)
 
 
 def positions(first_of_file: Mapping[str, int]) -> Column:

@@ -13,7 +13,7 @@ from spark_jobs.schemas import CAPTION, QUERY_KEY, QUERY_TYPE, SCORE, WNID
 from udfs.arrow import Batches
 from udfs.models.embedding import embedded_by
 from udfs.models.spec import ModelSpec
-from udfs.vectors import Vectors
+from udfs.vectors import Vectors, stored_cosines
 
 QUERY = "_query"  # position of a row's query, the same in the vectors of every kind
 _TEXT = "_text"
@@ -41,7 +41,7 @@ def score_captions(
     *,
     n_tasks: int,
 ) -> DataFrame:
-    """The rows with a column of similarities for each item of `vectors`, float in [-1, 1].
+    """The rows with a column of similarities for each item of `vectors`, cosines to six decimals.
 
     rows: uid, caption and QUERY. `vectors`: column -> unit vectors of its queries (n, dimension).
     A null caption becomes the word None, as published.
@@ -68,9 +68,9 @@ def score_captions(
 
 
 def _similarities(some: Vectors, others: Vectors, faults: pa.StringArray) -> pa.FloatArray:
-    """The cosine of each pair of unit vectors, null where one has a fault."""
-    cosine = np.einsum("ij,ij->i", some, others).clip(-1, 1)
-    return pa.array(cosine, pa.float32(), mask=faults.is_valid().to_numpy(zero_copy_only=False))
+    """The cosine of each pair of unit vectors, to six decimals, null where one has a fault."""
+    cosines = stored_cosines(np.einsum("ij,ij->i", some, others))
+    return pa.array(cosines, mask=faults.is_valid().to_numpy(zero_copy_only=False))
 
 
 def narrow(

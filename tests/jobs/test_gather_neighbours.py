@@ -70,7 +70,10 @@ def test_both_searches_are_united_once_a_class(
     ]
     outcome = captionlake(*command, "--by-image", by_image, "--chunks", tmp_path / "chunks")
     assert outcome.exit_code == 0, outcome.stderr
-    assert outcome.summary["counts"] == {"classes": 2, "classes_found": 2, "uids": 2, "rows": 3}
+    assert outcome.summary["counts"] == {
+        **{"neighbours": 7, "of_other_queries": 0, "retrieved": 5, "without_caption": 1},
+        **{"unsafe": 1, "rows": 3, "uids": 2, "classes": 2, "classes_found": 2},
+    }
     found = {(r["query"], r.uid): r.similarity for r in rows_of(spark, tmp_path / "found")}
     assert found == {("cat", "u0"): 0.75, ("dog", "u0"): 0.25, ("dog", "u1"): 0.5}
     items = json.loads((tmp_path / "chunks/Pets/chunk_00000.json").read_text())

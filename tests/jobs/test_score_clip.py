@@ -39,7 +39,9 @@ def test_every_caption_of_an_image_is_scored(
         *("--output", tmp_path / "scores"),
     )
     assert outcome.exit_code == 0, outcome.stderr
-    assert outcome.summary["counts"] == {"captions": 5, "scored": 3, "without_image": 2}
+    assert outcome.summary["counts"] == {
+        "captions": 6, "scored": 3, "without_vector": 1, "without_image": 2
+    }  # fmt: skip
     rows = spark.read.format("delta").load(str(tmp_path / "scores")).collect()
     clip, _, transform = open_clip.create_model_and_transforms(f"local-dir:{tiny_clip}")
     tokens = open_clip.get_tokenizer(f"local-dir:{tiny_clip}")

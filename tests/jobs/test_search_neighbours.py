@@ -55,7 +55,9 @@ def test_the_nearest_of_all_files_whatever_their_number(
             *("--embeddings", tmp_path / f"in{n_files}", "--output", tmp_path / f"out{n_files}"),
         )
         assert outcome.exit_code == 0, outcome.stderr
-        assert outcome.summary["counts"] == {"queries": 21, "searched": 700, "rows": 630}
+        assert outcome.summary["counts"] == {
+            "queries": 21, "searched": 700, "rows": 630, "not_found": 0
+        }  # fmt: skip
         rows = read(spark, tmp_path / f"out{n_files}").orderBy("query_id", "rank").collect()
         found.append([(row.query_id, row.rank, row.uid) for row in rows])
         for row in rows:
@@ -159,4 +161,4 @@ class TestAssign:
         pq.write_table(pa.concat_tables([items, items]), tmp_path / "items.parquet")
         outcome = captionlake(*inputs, "--output", tmp_path / "out")
         assert outcome.exit_code == 3
-        assert "is there twice" in outcome.error
+        assert "is there 2 times" in outcome.error

@@ -1,16 +1,14 @@
 """CLIP's towers by open_clip (Radford et al. 2021; Ilharco et al. 2021)."""
 
-import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from udfs.models.decoding import Image, decoded
 from udfs.models.encoder import Batch, Inputs, Prepared, cut_by_length
 from udfs.models.quiet import quiet
 from udfs.models.spec import ModelError, ModelSpec, model_path
-
-Image = bytes | str  # encoded, or the path of a file that the worker can read
 
 
 def load_clip(spec: ModelSpec, device: str) -> Any:
@@ -106,33 +104,25 @@ class ClipImageEncoder:
         import torch
 
         faults: dict[int, str] = {}
-        decoded = {}
+        images = {}
         for position, item in enumerate(items):
             try:
-                decoded[position] = self._transform(_decoded(item))
+                images[position] = self._transform(decoded(item))
             except FileNotFoundError:
                 faults[position] = "no_such_file"
             except Exception:  # Pillow raises of many kinds, by format and by what is broken
                 faults[position] = "not_an_image"
-        sound = np.array(sorted(decoded), np.int64)
+        sound = np.array(sorted(images), np.int64)
         batches = []
         for start in range(0, sound.size, self._batch_size):
             positions = sound[start : start + self._batch_size]
-            images = torch.stack([decoded[k] for k in positions.tolist()])
-            batches.append(Batch(positions, {"images": images}))
+            stacked = torch.stack([images[k] for k in positions.tolist()])
+            batches.append(Batch(positions, {"images": stacked}))
         return Prepared(len(items), batches, faults)
 
     def forward(self, inputs: Inputs) -> Any:
         """The projected vectors, (batch, dimension)."""
         return self._model.encode_image(inputs["images"])
-
-
-def _decoded(item: Image) -> Any:
-    from PIL import Image as Pillow
-
-    opened = Pillow.open(io.BytesIO(item) if isinstance(item, bytes) else item)
-    opened.load()  # all of it, so a file that was cut off is told
-    return opened
 
 
 def _dimension(forward: Callable[[Inputs], Any], inputs: Inputs) -> int:

