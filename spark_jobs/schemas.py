@@ -292,7 +292,7 @@ SCORES = StructType(
 )
 VECTORS = StructType([EMBEDDINGS[name] for name in (EMBEDDING, MODEL, WEIGHTS)])
 
-# What is above a threshold: rows, their classes, and the mean over classes of their mean score.
+# What is at least a threshold: rows, their classes, and the mean over classes of their mean score.
 SIMILARITY_PLAN = StructType(
     [
         StructField(THRESHOLD, DoubleType()),

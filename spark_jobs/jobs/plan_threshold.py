@@ -1,10 +1,14 @@
 """plan-threshold: what each threshold on a similarity would keep."""
 
-from pydantic import Field
-from pyspark.sql import SparkSession
+import math
+
+from pydantic import Field, field_validator
+from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs import schemas
+from spark_jobs.column_values import COMPARABLE_TYPES, NUMBER_TYPES
 from spark_jobs.columns import require
+from spark_jobs.errors import InputDataError
 from spark_jobs.folders import write_file
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.schemas import SCORE, THRESHOLD, WNID
@@ -26,22 +30,32 @@ class PlanThreshold(Settings):
     scores: InputAddress = Field(description="scores, or captions with a column of similarities")
     column: str = Field(SCORE, description="its column of similarities")
     class_column: str | None = Field(
-        WNID, description="its column of classes; null: there are none"
+        WNID, description="its column of classes; empty: there are none"
     )
     thresholds: list[float] | None = Field(
-        None, min_length=1, description="the grid; default: -0.95 to 0.95 by 0.05"
+        None,
+        min_length=1,
+        description="the grid: rows are kept whose similarity is at least the threshold; default: "
+        "-0.95 to 0.95 by 0.05",
     )
     picture: OutputFile | None = Field(None, description="file for the plan as a picture (SVG)")
-    output: OutputAddress = Field(description="the plan, a row per threshold")
+    output: OutputAddress = Field(description="the plan, a row per distinct threshold")
+
+    @field_validator("thresholds")
+    @classmethod
+    def _are_numbers(cls, thresholds: list[float] | None) -> list[float] | None:
+        odd = [threshold for threshold in thresholds or [] if not math.isfinite(threshold)]
+        if odd:
+            raise ValueError(f"{odd[0]} is no threshold")
+        return thresholds
 
 
 def run(run: Run, settings: PlanThreshold) -> Counts:
-    """Count what is above each threshold."""
+    """Count what is at least each threshold."""
     scored = run.read(settings.scores, schemas.EMPTY)
-    named = filter(None, (settings.column, settings.class_column))
-    require(scored, f"table {settings.scores}", named)
+    _check_columns(scored, settings)
     grid = settings.thresholds or round_thresholds()
-    rows = kept_by_threshold(scored, settings.column, settings.class_column, grid)
+    rows = kept_by_threshold(scored, settings.column, settings.class_column or None, grid)
     bars = histogram(scored, settings.column)
     plain = rows.astype(object).where(rows.notna(), None)
     records = [tuple(row) for row in plain.itertuples(index=False)]
@@ -50,6 +64,24 @@ def run(run: Run, settings: PlanThreshold) -> Counts:
     if settings.picture is not None:
         write_file(settings.picture, threshold_picture(rows, bars))
     return {"rows_in": scored.count(), "scored": sum(bars.values()), "thresholds": len(rows)}
+
+
+def _check_columns(scored: DataFrame, settings: PlanThreshold) -> None:
+    """Raise MissingColumnError or InputDataError where a column cannot serve."""
+    table = f"table {settings.scores}"
+    require(scored, table, filter(None, (settings.column, settings.class_column)))
+    of = scored.schema[settings.column].dataType
+    if not isinstance(of, NUMBER_TYPES):
+        raise InputDataError(
+            f"{table}: column {settings.column!r} is {of.simpleString()}, expected numbers"
+        )
+    for name in filter(None, [settings.class_column]):
+        of_class = scored.schema[name].dataType
+        if not isinstance(of_class, COMPARABLE_TYPES):
+            raise InputDataError(
+                f"{table}: column {name!r} is {of_class.simpleString()}, expected plain values "
+                "for classes"
+            )
 
 
 def closing(spark: SparkSession, settings: PlanThreshold, _counts: Counts) -> list[str]:

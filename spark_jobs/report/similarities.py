@@ -23,12 +23,12 @@ class SimilarityPlan:
 
 
 def similarity_pictures(plan: SimilarityPlan) -> list[Block]:
-    """The histogram, the rows above each threshold, and how alike the rows of a class are."""
+    """The histogram, the rows at or above each threshold, and how alike the rows of a class are."""
     if not plan.bars:
         return [Note("No row has a score: there is nothing to draw.")]
     return [
         Figure("Scores", _histogram(plan), _told(plan)),
-        Figure("Rows above a threshold", _rows(plan)),
+        Figure("Rows at or above a threshold", _rows(plan)),
         Figure("Mean similarity inside a class", _means(plan)),
     ]
 
@@ -46,10 +46,10 @@ def _histogram(plan: SimilarityPlan) -> Markup:
 def _rows(plan: SimilarityPlan) -> Markup:
     def draw(axes: Axes) -> None:
         axes.plot([r[0] for r in plan.rows], [r[1] for r in plan.rows], "o-", color=AFTER, ms=4)
-        axes.set(xlabel="threshold", ylabel="rows above it", ylim=(0, None))
+        axes.set(xlabel="threshold", ylabel="rows at or above it", ylim=(0, None))
         _mark(axes, plan.used)
 
-    return chart(draw, "Rows above each threshold")
+    return chart(draw, "Rows at or above each threshold")
 
 
 def _means(plan: SimilarityPlan) -> Markup:
@@ -58,7 +58,7 @@ def _means(plan: SimilarityPlan) -> Markup:
         axes.set(xlabel="threshold", ylabel="mean of the classes' means")
         _mark(axes, plan.used)
 
-    return chart(draw, "Mean similarity inside a class, of the rows above each threshold")
+    return chart(draw, "Mean similarity inside a class, of the rows at or above each threshold")
 
 
 def _mark(axes: Axes, used: float | None) -> None:

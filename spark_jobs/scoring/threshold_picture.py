@@ -18,14 +18,14 @@ def threshold_picture(rows: pd.DataFrame, bars: Mapping[float, int]) -> bytes:
     """
 
     def draw(axes: list[Axes]) -> None:
-        above, middle, below = axes
-        above.bar(list(bars), list(bars.values()), width=0.02, align="edge", color=_BARS)
-        above.set_ylabel("rows with this score")
+        top, middle, bottom = axes
+        top.bar(list(bars), list(bars.values()), width=0.02, align="edge", color=_BARS)
+        top.set_ylabel("rows with this score")
         kept = telling(rows)
         middle.plot(kept["threshold"], kept["rows"], "o-", color=_ROWS, ms=4)
-        middle.set(ylabel="rows above it", ylim=(0, None))
-        below.plot(kept["threshold"], kept["class_similarity"], "o-", color=_MEAN, ms=4)
-        below.set(xlabel="threshold", ylabel="mean inside a class")
+        middle.set(ylabel="rows at or above it", ylim=(0, None))
+        bottom.plot(kept["threshold"], kept["class_similarity"], "o-", color=_MEAN, ms=4)
+        bottom.set(xlabel="threshold", ylabel="mean inside a class")
         for each in axes:
             each.grid(True, which="major", color="#dddddd", linewidth=0.6)
             each.set_axisbelow(True)
