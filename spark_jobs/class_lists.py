@@ -5,6 +5,7 @@ from collections import Counter
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from spark_jobs.columns import named
 from spark_jobs.concepts.synsets import imagenet_synsets
 from spark_jobs.conf_files import conf_file
 from spark_jobs.imagenet_prompts import imagenet_names
@@ -40,8 +41,8 @@ def imagenet1k(*, by_index: bool) -> ClassList:
 
 def with_current_wnids(rows: DataFrame, column: str) -> DataFrame:
     """The rows with ids of WordNet 3.0 where LAIONet has another."""
-    is_old = F.col(column) == OLD_HUSKY
-    return rows.withColumn(column, F.when(is_old, HUSKY).otherwise(F.col(column)))
+    is_old = named(column) == OLD_HUSKY
+    return rows.withColumn(column, F.when(is_old, HUSKY).otherwise(named(column)))
 
 
 def imagenet_class_names() -> dict[str, str]:

@@ -5,10 +5,11 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
-from spark_jobs.errors import MissingColumnError
+from spark_jobs.columns import keys, named, require
+from spark_jobs.errors import InputDataError, MissingColumnError, SettingsError
 from spark_jobs.folders import write_file, write_file_in_parts
 from spark_jobs.schemas import CAPTION, CLASS_IDX, FILEPATH, LABEL, UID
 from spark_jobs.settings import nearest
@@ -27,8 +28,10 @@ def write_label_tsv(
     """Write filepath, label and caption, tab-separated with a header.
 
     Sorted by `order`; CR, LF and tab of a caption become a space each, as in the published files.
-    `filepath`: a pattern such as `images/{wnid}/{uid}.jpg` over the columns; by default the column
-    filepath, or the uid where there is none. One file, written by the driver as the rows come in.
+    Equal rows by `order` are sorted by their keys. `filepath`: a pattern such as
+    `images/{wnid}/{uid}.jpg` over the columns; by default the column filepath, or the uid where
+    there is none. One file, written by the driver as the rows come in. Raises InputDataError where
+    a row has no filepath or label.
     """
     pattern = filepath or (f"{{{FILEPATH}}}" if FILEPATH in labelled.columns else f"{{{UID}}}")
     for name in order:
@@ -36,30 +39,53 @@ def write_label_tsv(
             raise MissingColumnError(
                 f"tsv_order: there is no column {name!r}{nearest(name, labelled.columns)}"
             )
-    ordered = labelled.orderBy(*order)
-    told = ordered.select(
-        _filled(pattern, labelled).alias(FILEPATH),
-        F.col(CLASS_IDX).alias(LABEL),
-        F.translate(CAPTION, "\r\n\t", "   ").alias(CAPTION),
-    )
-    rows = told.select(*columns).toLocalIterator(prefetchPartitions=True)
-    write_file_in_parts(file, _tsv(columns, rows))
+    in_file = {FILEPATH: _filled(pattern, labelled), LABEL: named(CLASS_IDX)}
+    if CAPTION in columns:
+        require(labelled, "tsv: the table", [CAPTION])
+        in_file[CAPTION] = F.translate(CAPTION, "\r\n\t", "   ")
+    ordered = labelled.orderBy(*map(named, order), *keys(labelled))
+    lines = ordered.select(*(in_file[name].alias(name) for name in columns), UID)
+    rows = lines.toLocalIterator(prefetchPartitions=True)
+    write_file_in_parts(file, _tsv(columns, _refusing_null(columns, rows)))
 
 
 def write_class_frequencies(counts: Iterable[tuple[str, int]], file: str) -> None:
     """Write `class name<TAB>captions`, a line a class, in the order of the classes."""
-    write_file(file, "".join(f"{name}\t{count}\n" for name, count in counts).encode())
+    lines = []
+    for name, count in counts:
+        if "\n" in name:
+            raise InputDataError(
+                f"frequencies: class {name!r} has a line break in its name, which a file of a line "
+                "per class cannot hold"
+            )
+        lines.append(f"{name}\t{count}\n")
+    write_file(file, "".join(lines).encode())
 
 
 def _filled(pattern: str, rows: DataFrame) -> Column:
-    parts = re.split(r"\{(\w+)\}", pattern)
+    """The pattern with each `{name}` replaced by the column of exactly that name."""
+    parts = re.split(r"\{([^{}]*)\}", pattern)
     for name in parts[1::2]:
         if name not in rows.columns:
             raise MissingColumnError(
                 f"filepath {pattern!r}: there is no column {name!r}{nearest(name, rows.columns)}"
             )
-    values = [F.col(p).cast("string") if i % 2 else F.lit(p) for i, p in enumerate(parts)]
+    if any(brace in text for text in parts[::2] for brace in "{}"):
+        raise SettingsError(f"filepath {pattern!r}: a brace stands alone, expected {{column}}")
+    values = [named(p).cast("string") if i % 2 else F.lit(p) for i, p in enumerate(parts)]
     return F.concat(*values)
+
+
+def _refusing_null(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[Sequence[object]]:
+    """The values of the columns; a null caption is an empty one, any other null a fault."""
+    needed = [name for name in columns if name != CAPTION]
+    for row in rows:
+        empty = next((name for name in needed if row[name] is None), None)
+        if empty is not None:
+            raise InputDataError(
+                f"tsv: the row of uid {row[UID]!r} has no {empty}: a column that makes it is null"
+            )
+        yield row[:-1]
 
 
 def _tsv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:

@@ -51,6 +51,12 @@ class SubsetSettings(LabelFileSettings):
                 f"table {address}: column {self.class_column!r} is {kind.simpleString()}, expected "
                 "texts or whole numbers for classes"
             )
+        label = label_column(rows, self.class_column)
+        if label in rows.columns and not isinstance(rows.schema[label].dataType, IntegralType):
+            raise InputDataError(
+                f"table {address}: column {label!r} is "
+                f"{rows.schema[label].dataType.simpleString()}, expected whole numbers for labels"
+            )
 
     def with_current_classes(self, rows: DataFrame) -> DataFrame:
         """The rows with their classes as `class_names` has them."""
@@ -89,7 +95,7 @@ class SubsetSettings(LabelFileSettings):
         if self.frequencies is not None:
             named = [(row[CLASS_NAME], row[ROWS]) for row in frequencies]
             write_class_frequencies(named, self.frequencies)
-        label = label_column(self.class_column)
+        label = label_column(stored, self.class_column)
         self.write_tsv(stored.withColumn(CLASS_IDX, F.col(label)))
         if self.uids is not None:
             write_uids(stored, self.uids)

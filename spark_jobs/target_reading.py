@@ -1,9 +1,12 @@
 """Target counts per class: from a class-frequency file, a table of counts, or another data set."""
 
+from decimal import Decimal, InvalidOperation
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
+from spark_jobs.columns import named
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Run
 from spark_jobs.schemas import CAPTION_COUNT, LEMMA, ROWS
@@ -11,6 +14,7 @@ from spark_jobs.subsets.class_list import Class, ClassList, UnknownClassError
 from spark_jobs.subsets.draw import count_classes
 from spark_jobs.tables import read_text
 
+MOST_ROWS = 10**12  # of a class: sums over all classes fit 64 bits
 _COUNTS = (ROWS, CAPTION_COUNT, "count")
 
 
@@ -24,8 +28,8 @@ def read_targets(
 ) -> dict[Class, int]:
     """Rows wanted of each class that the target names, in the order of the classes.
 
-    Raises InputDataError with the class at fault where a count is no whole number from 0 on, a
-    class stands twice, or it is unknown.
+    Raises InputDataError with the class at fault where a count is no whole number from 0 to
+    MOST_ROWS, a class stands twice, or it is unknown.
     """
     if is_frequency_file(address):
         given = _of_file(read_text(run.spark, address), address)
@@ -68,8 +72,8 @@ def _of_table(
         return list(count_classes(rows, column).items())
     if name not in rows.columns:
         raise InputDataError(f"{address}: has no column {name!r} of counts")
-    told = rows.where(F.col(column).isNotNull()).select(column, name).orderBy(column).collect()
-    return [(row[0], row[1]) for row in told]
+    counts = rows.where(named(column).isNotNull()).select(named(column), named(name))
+    return [(row[0], row[1]) for row in counts.orderBy(named(column)).collect()]
 
 
 def _class(name: object, classes: ClassList, address: str) -> Class:
@@ -81,11 +85,13 @@ def _class(name: object, classes: ClassList, address: str) -> Class:
 
 def _whole(count: object, name: object, address: str) -> int:
     try:
-        number = float(str(count))
-    except ValueError:
-        number = float("nan")
-    if not (number >= 0 and number.is_integer()):
+        number = Decimal(str(count))
+    except InvalidOperation:
+        number = Decimal("nan")
+    is_whole = number.is_finite() and number == number.to_integral_value()
+    if not (is_whole and 0 <= number <= MOST_ROWS):
         raise InputDataError(
-            f"{address}: class {name!r} has the count {count}, expected a whole number from 0 on"
+            f"{address}: class {name!r} has the count {count}, expected a whole number from 0 to "
+            f"{MOST_ROWS:,}"
         )
     return int(number)

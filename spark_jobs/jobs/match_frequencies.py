@@ -11,9 +11,8 @@ from pyspark.sql.types import StructType
 
 from spark_jobs import schemas
 from spark_jobs.addresses import table_name
-from spark_jobs.columns import keys
+from spark_jobs.columns import keys, named
 from spark_jobs.decisions import decisions
-from spark_jobs.draws import Draw
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.schemas import CAPTION, CLASS_NAME, ROWS, SHORT, TAKEN, TAKEN_FROM, TARGET, UID
@@ -22,13 +21,16 @@ from spark_jobs.subset_settings import SubsetSettings
 from spark_jobs.subsets.class_list import Class, ClassList
 from spark_jobs.subsets.draw import count_classes
 from spark_jobs.subsets.frequencies import frequency_rows
+from spark_jobs.subsets.key_join import joined_by_key
 from spark_jobs.subsets.match import match_frequencies, united
 from spark_jobs.subsets.relabel import label_column, with_labels
 from spark_jobs.subsets.shapes import Shape, as_large_as_possible, at_n_rows, shape_weights
 from spark_jobs.tables import read_table
-from spark_jobs.target_reading import read_targets
+from spark_jobs.target_reading import MOST_ROWS, read_targets
 
 _SHOWN = 5
+_CLASS, _TAKEN = "_class", "_taken"
+_WITHOUT_SHARE = "classes_without_share"
 
 
 class MatchFrequencies(SubsetSettings):
@@ -53,11 +55,13 @@ class MatchFrequencies(SubsetSettings):
     exponent: float = Field(
         1.0,
         ge=0,
+        allow_inf_nan=False,
         description="zipf: rank ** -exponent; exponential: exp(exponent) times as many rows in the "
         "head as in the tail",
     )
     rows: PositiveInt | None = Field(
         None,
+        le=MOST_ROWS,
         description="the same shape at so many rows; default: the target's own, or of a shape as "
         "many as leave no class short",
     )
@@ -82,19 +86,19 @@ def run(run: Run, settings: MatchFrequencies) -> Counts:
     if any(key != by[0] for key in by):
         raise InputDataError("sources: some have a caption_id and some have not")
     column = settings.class_column
-    every = [count_classes(rows, column) for rows in sources.values()]
-    if not any(every):
+    counts_of = [count_classes(rows, column) for rows in sources.values()]
+    if not any(counts_of):
         raise InputDataError(f"no row of {', '.join(settings.sources)} has a class in {column!r}")
-    first, held = next(iter(sources.values())), {key for counts in every for key in counts}
+    first, held = next(iter(sources.values())), {key for counts in counts_of for key in counts}
     classes = settings.class_list(first, held, settings.sources[0])
-    target = _target(run, settings, classes, sources)
-    draw = Draw("match-frequencies", settings.seed)
+    target, n_without_share = _target(run, settings, classes, sources)
+    draw = run.draw("match-frequencies", settings.seed)
     taken = match_frequencies(sources, column, target, draw=draw)
     rows = _labelled(run, taken.parts, classes, settings)
     n_rows = run.write(rows, settings.output)
     available = [
         {key: (there if key in target else counts).get(key, 0) for key in classes}
-        for counts, there in zip(every, taken.available, strict=True)
+        for counts, there in zip(counts_of, taken.available, strict=True)
     ]
     frequencies = frequency_rows(classes, target, available, taken.taken)
     if n_rows != sum(row[ROWS] for row in frequencies):
@@ -103,10 +107,12 @@ def run(run: Run, settings: MatchFrequencies) -> Counts:
     if settings.decisions:
         run.decide(_decisions(run, sources, settings))
     short = [row[SHORT] for row in frequencies]
-    rows_in = sum(n for counts in every for n in counts.values())
+    rows_in = sum(n for counts in counts_of for n in counts.values())
     counts = {"rows_in": rows_in, "rows": n_rows}
     counts |= {"target": sum(target.values()), "short": sum(short)}
     counts["classes_short"] = sum(n > 0 for n in short)
+    if n_without_share:
+        counts[_WITHOUT_SHARE] = n_without_share
     of = [sum(got.values()) for got in taken.taken]
     return counts | {f"from_{name}": n for name, n in zip(sources, of, strict=True)}
 
@@ -121,7 +127,7 @@ def _labelled(
     run: Run, parts: Sequence[DataFrame], classes: ClassList, settings: MatchFrequencies
 ) -> DataFrame:
     """The rows of all sources with captions and labels: their own, where every source has some."""
-    label = label_column(settings.class_column)
+    label = label_column(parts[0], settings.class_column)
     if not all(label in part.columns for part in parts):
         parts = [part.drop(label) for part in parts]
     rows = united(_with_captions(run, part, settings) for part in parts)
@@ -133,35 +139,41 @@ def _with_captions(run: Run, rows: DataFrame, settings: MatchFrequencies) -> Dat
     if CAPTION in rows.columns or settings.captions is None:
         return rows
     captions = run.read(settings.captions, schemas.CAPTIONS)
-    by = keys(captions)
-    lost = rows.join(captions.select(*by), on=by, how="left_anti").first()
+    if not set(keys(captions)) <= set(keys(rows)):
+        raise InputDataError(
+            f"table {settings.captions}: has several captions of a uid, by caption_id, which the "
+            "sources have not"
+        )
+    by = [named(key) for key in keys(captions)]
+    lost = joined_by_key(rows, captions.select(*by), how="left_anti").first()
     if lost is not None:
         raise InputDataError(f"table {settings.captions}: has no caption of {lost[UID]!r}")
-    others = [name for name in captions.columns if name not in rows.columns]
-    return rows.join(captions.select(*by, *others), on=by)
+    others = [named(name) for name in captions.columns if name not in rows.columns]
+    return joined_by_key(rows, captions.select(*by, *others), how="inner")
 
 
 def _target(
     run: Run, settings: MatchFrequencies, classes: ClassList, sources: Mapping[str, DataFrame]
-) -> dict[Class, int]:
-    """Rows wanted of each class."""
+) -> tuple[dict[Class, int], int]:
+    """(rows wanted of each class, how many classes have a share, but of less than a row)."""
+    weights: Mapping[Class, float]
     if settings.target_counts is not None:
-        target = read_targets(
-            run, settings.target_counts, settings.class_column, settings.target_column, classes
-        )
-        return target if settings.rows is None else at_n_rows(target, settings.rows)
-    assert settings.shape is not None  # one of the two is given
-    available = _available(sources, settings.class_column)
-    in_order = {key: available.get(key, 0) for key in classes}
-    weights = shape_weights(settings.shape, in_order, settings.exponent)
+        column, counts = settings.class_column, settings.target_column
+        target = weights = read_targets(run, settings.target_counts, column, counts, classes)
+    else:
+        assert settings.shape is not None  # one of the two is given
+        available = _available(sources, settings.class_column)
+        in_order = {key: available.get(key, 0) for key in classes}
+        weights = shape_weights(settings.shape, in_order, settings.exponent)
+        target = as_large_as_possible(weights, in_order)
     if settings.rows is not None:
-        return at_n_rows(weights, settings.rows)
-    return as_large_as_possible(weights, in_order)
+        target = at_n_rows(weights, settings.rows)
+    return target, sum(weight > 0 and not target[key] for key, weight in weights.items())
 
 
 def _available(sources: Mapping[str, DataFrame], column: str) -> dict[Class, int]:
     """Rows of each class in all sources, those that several have counted once."""
-    tables = [rows.select(*keys(rows), column) for rows in sources.values()]
+    tables = [rows.select(*keys(rows), named(column)) for rows in sources.values()]
     if len(tables) == 1:
         return count_classes(tables[0], column)
     return count_classes(reduce(DataFrame.unionAll, tables).distinct(), column)
@@ -171,23 +183,37 @@ def _decisions(run: Run, sources: Mapping[str, DataFrame], settings: MatchFreque
     stored = run.read(settings.output, schemas.EMPTY)
     parts = []
     for name, source in sources.items():
-        by = [*keys(source), settings.class_column]
-        taken = stored.where(F.col(TAKEN_FROM) == name).select(*by, F.lit(True).alias("_taken"))
-        told = source.select(*by).join(taken, on=by, how="left")
-        is_taken = F.coalesce(F.col("_taken"), F.lit(False))
+        keyed = source.select(*keys(source), named(settings.class_column).alias(_CLASS))
+        taken = stored.where(F.col(TAKEN_FROM) == name)
+        taken_keys = taken.select(
+            *keys(source), named(settings.class_column).alias(_CLASS), F.lit(True).alias(_TAKEN)
+        )
+        with_taken = joined_by_key(keyed, taken_keys, how="left", also=[_CLASS])
+        is_taken = F.coalesce(F.col(_TAKEN), F.lit(False))
         rule = F.when(is_taken, f"taken_from_{name}").otherwise(f"left_in_{name}")
-        parts.append(decisions(told, kept=is_taken, rule=rule))
+        parts.append(decisions(with_taken, kept=is_taken, rule=rule))
     return reduce(DataFrame.unionAll, parts)
 
 
 def closing(spark: SparkSession, settings: MatchFrequencies, counts: Counts) -> list[str]:
-    """The classes that lack most."""
-    if settings.counts is None or not counts["short"]:
+    """Classes that get nothing, and those that lack most."""
+    lines = []
+    if _WITHOUT_SHARE in counts:
+        size = "the largest such shape" if settings.rows is None else f"{settings.rows:,} rows"
+        lines = [f"  {counts[_WITHOUT_SHARE]:,} classes get no row: their share of {size} is none"]
+    if counts["short"]:
+        lines.append(f"  {counts['classes_short']:,} classes are short of {counts['short']:,} rows")
+        lines += _shortest(spark, settings)
+    return lines
+
+
+def _shortest(spark: SparkSession, settings: MatchFrequencies) -> list[str]:
+    """Lines of the classes that lack most, where their counts are stored."""
+    if settings.counts is None:
         return []
     rows = read_table(spark, settings.counts, schemas.CLASS_FREQUENCIES).where(F.col(SHORT) > 0)
-    most = rows.orderBy(F.desc(SHORT), CLASS_NAME).limit(_SHOWN).collect()
-    lines = [f"  {counts['classes_short']:,} classes are short of {counts['short']:,} rows:"]
-    for row in most:
+    lines = []
+    for row in rows.orderBy(F.desc(SHORT), CLASS_NAME).limit(_SHOWN).collect():
         got = " + ".join(f"{n:,}" for n in row[TAKEN])
         lines.append(f"  {row[CLASS_NAME]:<34}{got} of {row[TARGET]:,}")
     return lines

@@ -3,26 +3,29 @@
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import IntegralType, StringType, StructField, StructType
 
 from spark_jobs.class_lists import imagenet1k, imagenet100
+from spark_jobs.columns import named
 from spark_jobs.decisions import decisions
 from spark_jobs.draws import Draw
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Counts, Job, Run
-from spark_jobs.schemas import RULE, THRESHOLD, UID, VALUE
+from spark_jobs.schemas import UID
 from spark_jobs.settings import InputAddress, OutputAddress, RoleName
 from spark_jobs.subset_settings import SubsetSettings
 from spark_jobs.subsets.class_list import Class, ClassList, UnknownClassError
 from spark_jobs.subsets.draw import class_table, count_classes
 from spark_jobs.subsets.frequencies import frequency_rows
 from spark_jobs.subsets.relabel import relabelled, with_labels
-from spark_jobs.subsets.sample import DRAWN, RESTORED, Sampling, refuse_repeated_keys, sample
+from spark_jobs.subsets.sample import Sample, refuse_repeated_keys, sample
+from spark_jobs.subsets.sample_lines import promise_counts, promise_lines
+from spark_jobs.subsets.sampling import Sampling
 from spark_jobs.tables import read_text
 
 _IMAGENET100 = "imagenet100"
+_PURPOSE = "sample-subset"
 
 
 def _texts(value: Any) -> Any:
@@ -36,7 +39,9 @@ class SampleSubset(SubsetSettings):
 
     input: InputAddress = Field(description="table of labelled captions, with uid and classes")
     threshold: float | None = Field(
-        None, description="rows whose `column` is at least this, and those of `keep_every_class`"
+        None,
+        description="rows whose `column` is at least this, as the column's type stores it, and "
+        "those of `keep_every_class`",
     )
     column: str | None = Field(None, description="column of similarities for the threshold")
     classes: Annotated[list[str], Field(min_length=1), BeforeValidator(_texts)] | None = Field(
@@ -58,12 +63,15 @@ class SampleSubset(SubsetSettings):
     n: PositiveInt | None = Field(None, description="rows to draw")
     fraction: float | None = Field(None, gt=0, le=1, description="share of the rows to draw (0-1)")
     stratified: bool = Field(
-        False, description="draw n or fraction from each class in proportion, not of all rows"
+        False,
+        description="draw n from the classes in proportion, or fraction of each class to the "
+        "nearest whole row, in place of drawing of all rows",
     )
     keep_every_class: bool = Field(
         True,
         description="give a class that threshold, n or fraction emptied one row back: of a "
-        "fraction on top, of n in place of rows of the largest classes",
+        "fraction on top, of n in place of rows of the largest classes; stratified, take one row "
+        "of a class at least",
     )
     restore_by: str | None = Field(
         None,
@@ -107,16 +115,18 @@ class SampleSubset(SubsetSettings):
 def run(run: Run, settings: SampleSubset) -> Counts:
     """Choose the classes, decide on their rows, and write what stays."""
     rows = run.read(settings.input, StructType([StructField(UID, StringType())]))
-    named = (settings.class_column, settings.column, settings.restore_by)
-    settings.check_columns(rows, settings.input, filter(None, named))
+    columns = (settings.class_column, settings.column, settings.restore_by)
+    settings.check_columns(rows, settings.input, filter(None, columns))
     rows = settings.with_current_classes(rows)
     column = settings.class_column
     held = count_classes(rows, column)
     if not held:
         raise InputDataError(f"table {settings.input}: no row has a class in {column!r}")
     classes = settings.class_list(rows, held, settings.input)
-    kept_classes = _chosen(run, rows, classes, settings)
-    drawn = sample(rows, kept_classes, _sampling(settings))
+    draw = run.draw(_PURPOSE, settings.seed)
+    kept_classes = _chosen(run, rows, classes, settings, draw=draw.step("classes"))
+    sampling = _sampling(settings, draw=draw)
+    drawn = sample(rows, kept_classes, sampling)
     is_relabelled = kept_classes is not classes
     subset = (
         relabelled(drawn.subset, column, classes, kept_classes)
@@ -129,17 +139,20 @@ def run(run: Run, settings: SampleSubset) -> Counts:
     frequencies = frequency_rows(kept_classes, None, [drawn.available], [drawn.kept])
     settings.write_files(run, stored, frequencies)
     if settings.decisions:
-        _decide(run, drawn.rows)
+        _decide(run, drawn)
     n_in = rows.count()
-    told = {"rows_in": n_in, "kept": n_rows, "dropped": n_in - n_rows}
+    counts = {"rows_in": n_in, "kept": n_rows, "dropped": n_in - n_rows}
     n_classes = sum(n > 0 for n in drawn.kept.values())
-    return told | {"restored": drawn.n_restored, "classes": n_classes}
+    counts |= {"restored": len(drawn.restored), "classes": n_classes}
+    return counts | promise_counts(drawn, sampling, are_chosen=is_relabelled)
 
 
-def _chosen(run: Run, rows: DataFrame, classes: ClassList, settings: SampleSubset) -> ClassList:
+def _chosen(
+    run: Run, rows: DataFrame, classes: ClassList, settings: SampleSubset, *, draw: Draw
+) -> ClassList:
     """The classes to keep; the list itself where all are."""
     if settings.random_classes is not None:
-        return classes.only(_drawn_classes(rows, classes, settings))
+        return classes.only(_drawn_classes(rows, classes, settings, draw=draw))
     if settings.classes is None:
         return classes
     given = settings.classes
@@ -148,29 +161,29 @@ def _chosen(run: Run, rows: DataFrame, classes: ClassList, settings: SampleSubse
         given = [line.strip() for line in given if line.strip()]
     elif given == [_IMAGENET100]:
         is_index = isinstance(rows.schema[settings.class_column].dataType, IntegralType)
-        every = imagenet1k(by_index=is_index).find(imagenet100())
-        return classes.only(every)
+        return classes.only(imagenet1k(by_index=is_index).find(imagenet100()))
     try:
         return classes.only(classes.find(given))
     except UnknownClassError as fault:
         raise InputDataError(f"classes: {fault}") from None
 
 
-def _drawn_classes(rows: DataFrame, classes: ClassList, settings: SampleSubset) -> list[Class]:
+def _drawn_classes(
+    rows: DataFrame, classes: ClassList, settings: SampleSubset, *, draw: Draw
+) -> list[Class]:
     k = settings.random_classes or 0
     if k > len(classes):
         raise InputDataError(f"random_classes = {k}, but there are only {len(classes)} classes")
     column = settings.class_column
-    every = class_table(rows, column, dict.fromkeys(classes, ()), [])
-    draw = Draw("sample-subset", settings.seed).step("classes")
-    first = every.orderBy(draw.of(column), column).limit(k)
+    all_classes = class_table(rows, column, dict.fromkeys(classes, ()), [])
+    first = all_classes.orderBy(draw.of(column), named(column)).limit(k)
     return [row[0] for row in first.collect()]
 
 
-def _sampling(settings: SampleSubset) -> Sampling:
+def _sampling(settings: SampleSubset, *, draw: Draw) -> Sampling:
     return Sampling(
         column=settings.class_column,
-        draw=Draw("sample-subset", settings.seed),
+        draw=draw,
         similarity=settings.column,
         threshold=settings.threshold,
         tail_classes=settings.tail_classes,
@@ -185,10 +198,22 @@ def _sampling(settings: SampleSubset) -> Sampling:
     )
 
 
-def _decide(run: Run, rows: DataFrame) -> None:
-    kept = F.col(RULE).isin(DRAWN, RESTORED)
-    value, threshold = F.col(VALUE), F.col(THRESHOLD)
-    run.decide(decisions(rows, kept=kept, rule=F.col(RULE), value=value, threshold=threshold))
+def _decide(run: Run, drawn: Sample) -> None:
+    run.decide(
+        decisions(
+            drawn.rows,
+            kept=drawn.is_kept,
+            rule=drawn.rule,
+            value=drawn.value,
+            threshold=drawn.threshold,
+        )
+    )
+
+
+def closing(spark: SparkSession, settings: SampleSubset, counts: Counts) -> list[str]:
+    """Where keeping every class, a minimum or a number changed one another."""
+    draw = Draw(_PURPOSE, settings.seed)  # of which no line speaks
+    return promise_lines(_sampling(settings, draw=draw), counts)
 
 
 JOB = Job(
@@ -196,6 +221,7 @@ JOB = Job(
     "Draw a subset by similarity, class or number (LAIONet, ImageNet-Captions).",
     SampleSubset,
     run,
+    closing=closing,
 )
 
 if __name__ == "__main__":

@@ -8,9 +8,8 @@ from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
 from spark_jobs import schemas
 from spark_jobs.class_lists import imagenet_class_names
-from spark_jobs.columns import keys
+from spark_jobs.columns import free_name, keys
 from spark_jobs.concepts.synsets import imagenet_synsets
-from spark_jobs.draws import Draw
 from spark_jobs.imagenet_prompts import imagenet_templates
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.label_file_settings import LabelFileSettings
@@ -69,23 +68,24 @@ def run(run: Run, settings: VaryCaptions) -> Counts:
         NamedClass(s.wnid, k, s.lemmas if settings.use_synset else [name_of[s.wnid]])
         for k, s in enumerate(imagenet_synsets("imagenet1k"))
     ]
-    draw = Draw("vary-captions", settings.seed)
+    draw = run.draw("vary-captions", settings.seed)
     varied = vary(records, classes, settings.texts, front=front, draw=draw)
     rows = run.write(varied, settings.output)
     stored = run.read(settings.output, schemas.CAPTIONS)
     if settings.frequencies is not None:
-        counts = count_classes(stored, CLASS_IDX)
-        named = [(name_of[c.wnid], counts.get(c.class_idx, 0)) for c in classes]
-        write_class_frequencies(named, settings.frequencies)
+        rows_of = count_classes(stored, CLASS_IDX)
+        frequencies = [(name_of[c.wnid], rows_of.get(c.class_idx, 0)) for c in classes]
+        write_class_frequencies(frequencies, settings.frequencies)
     if settings.shuffle:
-        order = draw.step("order").of(*keys(stored))
-        settings.write_tsv(stored.withColumn(_ORDER, order), order=[_ORDER])
+        order = free_name(stored, _ORDER)
+        drawn = draw.step("order").of(*keys(stored))
+        settings.write_tsv(stored.withColumn(order, drawn), order=[order])
     else:
         settings.write_tsv(stored)
     rows_in = records.count()
     known = records.where(F.col(WNID).isin([c.wnid for c in classes])).count()
-    told = {"rows_in": rows_in, "kept": rows, "unknown_class": rows_in - known}
-    return told | {"blank": known - rows}
+    counts = {"rows_in": rows_in, "kept": rows, "unknown_class": rows_in - known}
+    return counts | {"blank": known - rows}
 
 
 JOB = Job(

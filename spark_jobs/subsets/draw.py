@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, DoubleType, StructField, StructType
 
-from spark_jobs.columns import keys
+from spark_jobs.columns import free_name, keys, named
 from spark_jobs.draws import Draw
 from spark_jobs.errors import InputDataError
 from spark_jobs.schemas import DRAW
@@ -21,7 +21,8 @@ from spark_jobs.subsets.class_list import Class
 
 MOST_CLASSES = 2_000_000  # which the driver holds
 _DEVIATIONS = 7  # standard deviations around the n-th draw: missed once in 4e11 classes
-_LOW, _HIGH, _PLACE, _BEFORE, _SO_FAR, _WANTED = "_low", "_high", "_place", "_n", "_so_far", "_want"
+_CLASS, _WANTED, _LOW, _HIGH = "_class", "_want", "_low", "_high"
+_PLACE, _BEFORE, _SO_FAR = "_place", "_n", "_so_far"
 _ALL_DRAWS = 2.0  # above every draw
 
 # Where a class is cut: the draw of its last row, and that row's key.
@@ -33,14 +34,14 @@ def count_classes(rows: DataFrame, column: str) -> dict[Class, int]:
 
     Raises InputDataError where there are so many that the column can hold no classes.
     """
-    known = rows.where(F.col(column).isNotNull()).groupBy(column).count()
-    counts = known.limit(MOST_CLASSES + 1).collect()
+    classes = rows.where(named(column).isNotNull()).groupBy(named(column))
+    counts = classes.agg(F.count("*")).limit(MOST_CLASSES + 1).collect()
     if len(counts) > MOST_CLASSES:
         raise InputDataError(
             f"column {column!r} holds more than {MOST_CLASSES:,} different values: these are no "
             "classes"
         )
-    return dict(sorted((row[column], row["count"]) for row in counts))
+    return dict(sorted(tuple(row) for row in counts))
 
 
 def of_classes(rows: DataFrame, column: str, classes: Iterable[Class]) -> DataFrame:
@@ -76,9 +77,9 @@ def places(
     return found
 
 
-def is_drawn(rows: DataFrame, place: str, *, draw: Draw) -> Column:
+def is_drawn(rows: DataFrame, place: Column, *, draw: Draw) -> Column:
     """Whether a row is at or before its class's place, a struct column; not where it has none."""
-    return F.coalesce(_place_of(rows, draw) <= F.col(place), F.lit(False))
+    return F.coalesce(_place_of(rows, draw) <= place, F.lit(False))
 
 
 def place_kind(rows: DataFrame) -> StructType:
@@ -108,11 +109,13 @@ def first_rows(
     draw: Draw,
 ) -> DataFrame:
     """Of each class the `wanted` rows with the smallest draws, all where it has no more."""
-    found = places(rows, column, wanted, counts, draw=draw)
-    told = {key: (place,) for key, place in found.items()}
-    table = class_table(rows, column, told, [StructField(_PLACE, place_kind(rows))])
+    place = free_name(rows, _PLACE)
+    place_of = places(rows, column, wanted, counts, draw=draw)
+    values = {key: (value,) for key, value in place_of.items()}
+    table = class_table(rows, column, values, [StructField(place, place_kind(rows))])
     joined = rows.join(F.broadcast(table), on=column)
-    return joined.where(is_drawn(joined, _PLACE, draw=draw)).select(*rows.columns)
+    drawn = joined.where(is_drawn(joined, named(place), draw=draw))
+    return drawn.select(*map(named, rows.columns))
 
 
 def _bounds(n: int, count: int, deviations: float) -> tuple[float, float]:
@@ -135,24 +138,25 @@ def _places_between(
 
     Of each class the rows below its bounds are counted together, those between them one by one.
     """
-    known = {key: (float(wanted[key]), *bounds[key]) for key in wanted}
+    of_class = {key: (float(wanted[key]), *bounds[key]) for key in wanted}
     columns = [StructField(name, DoubleType()) for name in (_WANTED, _LOW, _HIGH)]
-    table = class_table(rows, column, known, columns)
-    near = rows.select(column, *keys(rows)).join(F.broadcast(table), on=column)
+    keyed = rows.select(named(column).alias(_CLASS), *keys(rows))
+    table = class_table(keyed, _CLASS, of_class, columns)
+    near = keyed.join(F.broadcast(table), on=_CLASS)
     place = _place_of(near, draw)
     between = F.when(place[DRAW] >= F.col(_LOW), place).alias(_PLACE)
     counted = (
         near.where(place[DRAW] < F.col(_HIGH))
-        .groupBy(column, _WANTED, between)
+        .groupBy(_CLASS, _WANTED, between)
         .agg(F.count("*").alias(_BEFORE))
     )
-    in_order = Window.partitionBy(column).orderBy(F.col(_PLACE).asc_nulls_first())
+    in_order = Window.partitionBy(_CLASS).orderBy(F.col(_PLACE).asc_nulls_first())
     so_far = F.sum(_BEFORE).over(in_order.rowsBetween(Window.unboundedPreceding, 0))
     reached = counted.withColumn(_SO_FAR, so_far).where(
         (F.col(_SO_FAR) >= F.col(_WANTED)) & (F.col(_SO_FAR) - F.col(_BEFORE) < F.col(_WANTED))
     )
-    cut = reached.where(F.col(_PLACE).isNotNull()).select(column, _PLACE).collect()
-    return {row[column]: tuple(row[_PLACE]) for row in cut}
+    cut = reached.where(F.col(_PLACE).isNotNull()).select(_CLASS, _PLACE).collect()
+    return {row[_CLASS]: tuple(row[_PLACE]) for row in cut}
 
 
 def _place_of(rows: DataFrame, draw: Draw) -> Column:

@@ -7,12 +7,13 @@ from functools import reduce
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from spark_jobs.columns import keys
+from spark_jobs.columns import free_name, keys, named
 from spark_jobs.draws import Draw
 from spark_jobs.id_counts import repeated
 from spark_jobs.schemas import TAKEN_FROM
 from spark_jobs.subsets.class_list import Class
 from spark_jobs.subsets.draw import count_classes, first_rows, of_classes
+from spark_jobs.subsets.key_join import joined_by_key
 from udfs.id_counts import ID
 
 _HASH, _N, _NTH = "_hash", "_n", "_nth"
@@ -49,9 +50,8 @@ def match_frequencies(
     taken: list[dict[Class, int]] = []
     for name, rows in sources.items():
         free = of_classes(rows, column, target)
-        by = keys(free)
         for part in parts:
-            free = free.join(part.select(*by), on=by, how="left_anti")
+            free = joined_by_key(free, part.select(*keys(free)), how="left_anti")
         free = _once_each(free, column)
         counts = count_classes(free, column)
         missing = {key: n - sum(got.get(key, 0) for got in taken) for key, n in target.items()}
@@ -68,14 +68,16 @@ def _once_each(rows: DataFrame, column: str) -> DataFrame:
 
     Only hashes of keys are shuffled to find those.
     """
-    by = keys(rows)
-    several = repeated(rows, F.xxhash64(*by)).select(F.col(ID).alias(_HASH))
+    by, columns = keys(rows), [named(name) for name in rows.columns]
+    hashed, n, nth = (free_name(rows, name) for name in (_HASH, _N, _NTH))
+    several = repeated(rows, F.xxhash64(*by)).select(F.col(ID).alias(hashed))
     if several.first() is None:
         return rows
-    told = rows.withColumn(_HASH, F.xxhash64(*by))
-    sizes = rows.groupBy(column).agg(F.count("*").alias(_N))
-    copies = told.join(several, on=_HASH, how="left_semi").join(F.broadcast(sizes), on=column)
-    rarest_first = Window.partitionBy(*by).orderBy(_N, column)
-    once = copies.withColumn(_NTH, F.row_number().over(rarest_first)).where(F.col(_NTH) == 1)
-    single = told.join(several, on=_HASH, how="left_anti")
-    return single.select(*rows.columns).unionByName(once.select(*rows.columns))
+    with_hash = rows.withColumn(hashed, F.xxhash64(*by))
+    sizes = rows.groupBy(named(column).alias(column)).agg(F.count("*").alias(n))
+    copies = with_hash.join(several, on=hashed, how="left_semi")
+    sized = copies.join(F.broadcast(sizes), on=column)
+    rarest_first = Window.partitionBy(*by).orderBy(n, named(column))
+    once = sized.withColumn(nth, F.row_number().over(rarest_first)).where(F.col(nth) == 1)
+    single = with_hash.join(several, on=hashed, how="left_anti")
+    return single.select(*columns).unionByName(once.select(*columns))

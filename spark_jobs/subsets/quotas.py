@@ -63,6 +63,11 @@ def shared_out(n: int, weights: Mapping[K, float]) -> dict[K, int]:
     return shares
 
 
+def share_of_each(counts: Mapping[K, int], fraction: float) -> dict[K, int]:
+    """The fraction of each class to the nearest whole number, half to even."""
+    return {key: round(fraction * count) for key, count in counts.items()}
+
+
 def stratified(counts: Mapping[K, int], n: int, *, least: int) -> dict[K, int]:
     """`n` rows in proportion to the classes, of each at least `least` where it has them.
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.columns import keys
+from spark_jobs.columns import free_name, keys, named
 from spark_jobs.draws import Draw
 from spark_jobs.record_texts import Text, joined_texts, on_one_line
 from spark_jobs.schemas import CAPTION, CLASS_IDX, WNID
@@ -40,20 +40,21 @@ def vary(
     front: templates with `{}` for one of the class's names, of which each record draws one, to go
     before the texts; None for the texts alone. A record whose caption is blank is left out.
     """
-    known = [(c.wnid, c.class_idx, list(c.names)) for c in classes]
-    schema = f"{WNID} string, {CLASS_IDX} int, {_NAMES} array<string>"
-    table = records.sparkSession.createDataFrame(known, schema)
+    names = free_name(records, _NAMES)
+    listed = [(c.wnid, c.class_idx, list(c.names)) for c in classes]
+    schema = f"{WNID} string, {CLASS_IDX} int, {names} array<string>"
+    table = records.sparkSession.createDataFrame(listed, schema)
     joined = records.drop(CLASS_IDX).join(F.broadcast(table), on=WNID)
     text = joined_texts(texts)
     if front is not None:
         by = keys(records)
         template = _drawn(F.array(*map(F.lit, front)), draw.step("template").of(*by))
-        name = _drawn(F.col(_NAMES), draw.step("lemma").of(*by))
+        name = _drawn(F.col(names), draw.step("lemma").of(*by))
         text = F.concat(F.replace(template, F.lit("{}"), name), F.lit(" "), text)
-    varied = joined.withColumn(CAPTION, on_one_line(text)).drop(_NAMES)
+    varied = joined.withColumn(CAPTION, on_one_line(text)).drop(names)
     is_blank = F.replace(CAPTION, F.lit(" "), F.lit("")) == ""
-    names = [name for name in records.columns if name != CLASS_IDX]
-    return varied.where(~is_blank).select(*names, CLASS_IDX)
+    columns = [name for name in varied.columns if name != CLASS_IDX]
+    return varied.where(~is_blank).select(*map(named, columns), CLASS_IDX)
 
 
 def templates_of(template: Template, openai80: Sequence[str]) -> Sequence[str]:

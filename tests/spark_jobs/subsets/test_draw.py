@@ -95,7 +95,7 @@ def test_a_class_without_a_place_has_no_rows(spark: SparkSession) -> None:
     kind = StructField("place", draw.place_kind(rows))
     table = class_table(rows, "wnid", {"a": (None,)}, [kind])
     joined = rows.join(table, on="wnid")
-    assert joined.where(is_drawn(joined, "place", draw=Draw("test", 0))).count() == 0
+    assert joined.where(is_drawn(joined, joined["place"], draw=Draw("test", 0))).count() == 0
 
 
 def test_a_column_that_holds_no_classes(rows: DataFrame, monkeypatch) -> None:

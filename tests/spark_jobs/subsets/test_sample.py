@@ -13,9 +13,10 @@ from pyspark.sql import DataFrame, SparkSession
 from spark_jobs.class_lists import imagenet1k
 from spark_jobs.draws import Draw
 from spark_jobs.errors import InputDataError
-from spark_jobs.schemas import RULE
 from spark_jobs.subsets.class_list import ClassList, classes_of_column
-from spark_jobs.subsets.sample import DRAWN, RESTORED, Sample, Sampling, sample
+from spark_jobs.subsets.sample import Sample, sample
+from spark_jobs.subsets.sample_rules import DRAWN, RESTORED
+from spark_jobs.subsets.sampling import Sampling
 
 SIMILARITY = "text_to_name_def_wnid_similarity"
 
@@ -48,9 +49,9 @@ class TestPublished:
             published = expected[expected["thresh"] == run["thresh"]]
             subset = found.subset.select("row_id", "wnid").toPandas()
             assert sorted(subset["row_id"]) == sorted(published["row_id"])
-            restored = found.rows.where(f"{RULE} = '{RESTORED}'").toPandas()
+            restored = found.rows.where(found.rule == RESTORED).toPandas()
             assert sorted(restored["row_id"]) == sorted(run["restored_row_ids"])
-            assert found.n_restored == len(run["restored_row_ids"])
+            assert len(found.restored) == len(run["restored_row_ids"])
             counts = subset["wnid"].value_counts().to_dict()
             assert {key: n for key, n in found.kept.items() if n} == counts
 
@@ -82,7 +83,7 @@ class TestPublished:
             if n:
                 assert len(subset) == n
             else:
-                assert len(subset) == run["sampled_before_restoring"] + found.n_restored
+                assert len(subset) == run["sampled_before_restoring"] + len(found.restored)
             is_first = subset["row_id"] == subset["wnid"].map(first)
             below = subset[SIMILARITY] < run["thresh"]
             assert (taken[subset[below]["wnid"]] == 1).all()
@@ -214,6 +215,11 @@ def test_strata(rows: DataFrame) -> None:
     assert share.subset.count() == len(classes) == sum(share.kept.values())
 
 
+def with_reasons(found: Sample) -> DataFrame:
+    reasons = {"rule": found.rule, "value": found.value, "threshold": found.threshold}
+    return found.rows.withColumns(reasons)
+
+
 def test_reasons(spark: SparkSession) -> None:
     table = [(f"u{k}", "ab"[k % 2], k / 10) for k in range(10)] + [
         ("v", "c", 0.9),
@@ -229,12 +235,13 @@ def test_reasons(spark: SparkSession) -> None:
         most_per_class=1,
     )
     found = sample(rows, ClassList(["a", "b"], {"a": "a", "b": "b"}), asked)
-    told = {row.uid: row for row in found.rows.collect()}
+    told = {row.uid: row for row in with_reasons(found).collect()}
     assert told["v"].rule == told["w"].rule == "class"
     assert told["x"].rule == "threshold"
     assert (told["u9"].rule, told["u8"].rule) == (DRAWN, RESTORED)
     assert (told["u8"].value, told["u8"].threshold) == (0.8, 0.85)
     assert (told["u3"].rule, told["u3"].value, told["u3"].threshold) == ("threshold", 0.3, 0.85)
     asked = replace(asked, threshold=0.1)
-    rules = [row.rule for row in sample(rows, ClassList(["b"], {"b": "b"}), asked).rows.collect()]
+    found = sample(rows, ClassList(["b"], {"b": "b"}), asked)
+    rules = [row.rule for row in with_reasons(found).collect()]
     assert sorted(rules) == ["class"] * 8 + [DRAWN] + ["per_class"] * 4
