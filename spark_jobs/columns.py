@@ -1,5 +1,6 @@
 """Column expressions that several jobs share."""
 
+import logging
 from collections.abc import Iterable
 
 from pyspark.sql import Column, DataFrame
@@ -9,6 +10,8 @@ from spark_jobs.column_values import Value, typed_literal, typed_value
 from spark_jobs.errors import InputDataError, MissingColumnError
 from spark_jobs.schemas import CAPTION_ID, QUERY_ID, UID
 from spark_jobs.settings import nearest
+
+_log = logging.getLogger(__name__)
 
 
 def require(rows: DataFrame, called: str, columns: Iterable[str]) -> None:
@@ -45,6 +48,18 @@ def free_name(rows: DataFrame, name: str) -> str:
     while name.lower() in taken:
         name = f"_{name}"
     return name
+
+
+def warn_of_replaced(rows: DataFrame, called: str, columns: Iterable[str]) -> None:
+    """Say which columns of an input the job's own ones of the same name take the place of."""
+    ours = {column.lower() for column in columns}
+    replaced = [column for column in rows.columns if column.lower() in ours]
+    if replaced:
+        _log.warning(
+            "%s: its %s are left out, the output has columns of its own of that name",
+            called,
+            ", ".join(map(repr, replaced)),
+        )
 
 
 def literal_of(frame: DataFrame, column: str, value: Value) -> Column:

@@ -8,7 +8,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import IntegerType, LongType, StringType, StructField, StructType
 
+from spark_jobs.columns import named
 from spark_jobs.schemas import (
+    CLASS,
     ENTRY,
     ENTRY_COUNT,
     ENTRY_ID,
@@ -36,22 +38,22 @@ _COUNTED = StructType(
 def sides(a: DataFrame, b: DataFrame, *, by: str | None = None) -> DataFrame:
     """Each uid of either, once, with the side it is on: both, only_a or only_b.
 
-    With `by` each pair of uid and that column's value, so that a row which changed its class
-    is on both sides once, and never in both.
+    With `by` each pair of uid and that column's value, called class, so that a row which changed
+    its class is on both sides once, and never in both.
     """
-    key = [UID] if by is None else [UID, by]
+    key = [F.col(UID)] if by is None else [F.col(UID), named(by).alias(CLASS)]
     of_a, of_b = (rows.select(*key).distinct() for rows in (a, b))
     marked = of_a.withColumn(SIDE, F.lit(1)).unionByName(of_b.withColumn(SIDE, F.lit(2)))
-    summed = marked.groupBy(*key).agg(F.sum(SIDE).alias(SIDE))
+    summed = marked.groupBy(*of_a.columns).agg(F.sum(SIDE).alias(SIDE))
     names = F.array(*map(F.lit, (ONLY_A, ONLY_B, BOTH)))
     return summed.withColumn(SIDE, F.get(names, F.col(SIDE).cast("int") - 1))
 
 
 def by_column(a: DataFrame, b: DataFrame, *, column: str) -> DataFrame:
     """schemas.DIFFERENCE: rows of each value of a column, such as wnid."""
-    counted = sides(a, b, by=column).groupBy(column, SIDE).agg(F.count("*").alias(ENTRY_COUNT))
-    named = counted.withColumn(NAME, F.col(column).cast("string"))
-    return _side_by_side(named.withColumn(ENTRY_ID, F.lit(None).cast("int")))
+    counted = sides(a, b, by=column).groupBy(CLASS, SIDE).agg(F.count("*").alias(ENTRY_COUNT))
+    counted = counted.withColumn(NAME, F.col(CLASS).cast("string"))
+    return _side_by_side(counted.withColumn(ENTRY_ID, F.lit(None).cast("int")))
 
 
 def by_concept(of_side: DataFrame, matches: DataFrame, entries: DataFrame) -> DataFrame:

@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from spark_jobs.columns import keys
+from spark_jobs.columns import free_name, keys, named
 from spark_jobs.schemas import KEPT
-
-_RANK = "_rank"
 
 
 def keep_smallest_uid(captions: DataFrame, *, by: Sequence[str]) -> DataFrame:
@@ -17,18 +15,21 @@ def keep_smallest_uid(captions: DataFrame, *, by: Sequence[str]) -> DataFrame:
     Strings are equal when their bytes are. A row whose `by` columns are all null equals no other.
     All columns stay. Order: undefined.
     """
+    rank = free_name(captions, "_rank")
     # The literal bound lets Spark drop further copies before the shuffle, so that a caption with
     # many copies does not meet one task.
-    return _ranked(captions, by).where(F.col(_RANK) == 1).drop(_RANK)
+    return captions.withColumn(rank, _rank(captions, by)).where(F.col(rank) == 1).drop(rank)
 
 
 def mark_smallest_uid(captions: DataFrame, *, by: Sequence[str]) -> DataFrame:
     """All rows, with `kept`: whether `keep_smallest_uid` keeps it."""
-    return _ranked(captions, by).withColumn(KEPT, F.col(_RANK) == 1).drop(_RANK)
+    return captions.withColumn(KEPT, _rank(captions, by) == 1)
 
 
-def _ranked(captions: DataFrame, by: Sequence[str]) -> DataFrame:
+def _rank(captions: DataFrame, by: Sequence[str]) -> Column:
+    """A row's place among its copies, 1 for the one with the smallest uid."""
     key = keys(captions)
-    no_key = F.coalesce(*by).isNull()
-    group = Window.partitionBy(*by, *(F.when(no_key, F.col(name)) for name in key)).orderBy(*key)
-    return captions.withColumn(_RANK, F.row_number().over(group))
+    columns = [named(name) for name in by]
+    no_key = F.coalesce(*columns).isNull()
+    group = Window.partitionBy(*columns, *(F.when(no_key, named(name)) for name in key))
+    return F.row_number().over(group.orderBy(*key))

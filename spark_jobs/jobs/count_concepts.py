@@ -3,12 +3,15 @@
 import logging
 
 from pydantic import Field
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
 from spark_jobs.arrow_batches import batches_that_fit
+from spark_jobs.column_values import WHOLE_TYPES
+from spark_jobs.columns import require
 from spark_jobs.concepts.wordnet import noun_lemmatiser
-from spark_jobs.errors import MissingColumnError, SettingsError
+from spark_jobs.errors import InputDataError, SettingsError
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.label_files import write_class_frequencies
 from spark_jobs.retrieval.class_file import ClassQuery, class_file_digests, read_class_file
@@ -21,7 +24,6 @@ from spark_jobs.settings import (
     OutputAddress,
     OutputFile,
     Settings,
-    nearest,
 )
 from spark_jobs.tables import read_folder
 from udfs.text.word_match import Lemmatiser, words_of
@@ -57,12 +59,9 @@ class CountConcepts(Settings):
 def run(run: Run, settings: CountConcepts) -> Counts:
     """Count in one pass over the captions for all classes of all data sets."""
     captions = run.read(settings.captions, schemas.CAPTIONS)
-    if settings.weight is not None and settings.weight not in captions.columns:
-        raise MissingColumnError(
-            f"table {settings.captions} has no column {settings.weight!r}"
-            f"{nearest(settings.weight, captions.columns)}"
-        )
-    files = read_folder(run.spark, settings.wordnet, "{index.noun,noun.exc}")
+    if settings.weight is not None:
+        _check_weight(captions, settings.weight, settings.captions)
+    files = read_folder(run.spark, settings.wordnet, ("index.noun", "noun.exc"))
     lemmatiser = noun_lemmatiser(files, settings.wordnet)
     queries, faults = _read_queries(settings, lemmatiser)
     run.check_outputs({settings.output: schemas.CLASS_COUNTS})
@@ -78,6 +77,16 @@ def run(run: Run, settings: CountConcepts) -> Counts:
     found = stored.where(F.col(CAPTION_COUNT) > 0).count()
     counts = {"rows_in": captions.count(), "classes": len(queries)}
     return counts | {"faulty_classes": len(faults), "classes_found": found}
+
+
+def _check_weight(captions: DataFrame, weight: str, address: str) -> None:
+    """Raise MissingColumnError or InputDataError where the column cannot serve."""
+    require(captions, f"table {address}", [weight])
+    of = captions.schema[weight].dataType
+    if not isinstance(of, WHOLE_TYPES):
+        raise InputDataError(
+            f"table {address}: column {weight!r} is {of.simpleString()}, expected whole numbers"
+        )
 
 
 def _read_queries(

@@ -9,10 +9,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from spark_jobs import schemas
+from spark_jobs.column_values import COMPARABLE_TYPES
 from spark_jobs.columns import require
 from spark_jobs.comparing.difference import BOTH, ONLY_A, ONLY_B, SIDE, by_column, by_concept, sides
 from spark_jobs.entry_counts_reading import read_entry_counts
-from spark_jobs.errors import SettingsError
+from spark_jobs.errors import InputDataError, SettingsError
 from spark_jobs.job import Counts, Job, Pipeline, Run, Step
 from spark_jobs.schemas import ENTRY, ENTRY_ID, IN_A, IN_B, IN_BOTH, NAME, UID, WNID
 from spark_jobs.settings import InputAddress, OutputAddress, Settings
@@ -66,10 +67,8 @@ def lines(spark: SparkSession, settings: Diff) -> list[str]:
     if settings.matches is not None:
         unmatched = of_side.join(_open(spark, settings.matches), on=UID, how="left_anti").count()
         told += [f"without a row in {settings.matches}: {unmatched:,} uids"] if unmatched else []
-    share_a, share_b = (
-        F.col(name) / max(1, n)
-        for name, n in zip((IN_A, IN_B), (both + only_a, both + only_b), strict=True)
-    )
+    share_a = F.col(IN_A) / max(1, both + only_a)
+    share_b = F.col(IN_B) / max(1, both + only_b)
     ordered = found.withColumn("gap", share_b - share_a).orderBy(
         F.desc(F.abs("gap")), ENTRY_ID, NAME
     )
@@ -102,6 +101,11 @@ def difference(spark: SparkSession, settings: Diff, a: DataFrame, b: DataFrame) 
         return None
     for frame, address in ((a, settings.a), (b, settings.b)):
         require(frame, f"table {address}", [column])
+        of = frame.schema[column].dataType
+        if not isinstance(of, COMPARABLE_TYPES):
+            raise InputDataError(
+                f"table {address}: column {column!r} is {of.simpleString()}, expected plain values"
+            )
     return by_column(a, b, column=column)
 
 

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from spark_jobs import schemas
 from spark_jobs.arrow_batches import batches_that_fit
 from spark_jobs.class_lists import published_names
-from spark_jobs.columns import keys
+from spark_jobs.columns import keys, warn_of_replaced
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.label_file_settings import LabelFileSettings
@@ -64,6 +64,8 @@ class LabelSynsets(SynsetSettings, LabelFileSettings):
 def run(run: Run, settings: LabelSynsets) -> Counts:
     """Label, then count, then write the files of what is stored."""
     captions = run.read(settings.captions, schemas.CAPTIONS)
+    ours = [*schemas.LABELS.names, *schemas.LEMMA_SPANS.names]
+    warn_of_replaced(captions, f"table {settings.captions}", ours)
     table, matcher = _matcher(run, settings)
     labelled = label_captions(
         captions, matcher, table, several=settings.several, spans=settings.spans

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from spark_jobs import schemas
 from spark_jobs.arrow_batches import batches_that_fit
+from spark_jobs.columns import warn_of_replaced
 from spark_jobs.errors import SettingsError
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.published_chunks import TEXT_FIELDS, write_chunks
@@ -78,6 +79,7 @@ def run(run: Run, settings: SearchSubstrings) -> Counts:
     if not queries:
         raise SettingsError("no class is left: " + "; ".join(faults))
     captions = run.read(settings.captions, schemas.CAPTIONS)
+    warn_of_replaced(captions, f"table {settings.captions}", schemas.QUERIES.names)
     found = search_captions(captions, queries, settings.rule)
     run.check_outputs({settings.output: found.schema})
     with batches_that_fit(captions):

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
+from spark_jobs.arrow_mapping import map_in_arrow
 from spark_jobs.labelling.lemma_table import LemmaTable
 from spark_jobs.schemas import (
     CAPTION,
@@ -39,7 +40,7 @@ def label_captions(
     several: Several,
     spans: bool = False,
 ) -> DataFrame:
-    """The captions that hold a lemma, with schemas.LABELS.
+    """The captions that hold a lemma, with schemas.LABELS in place of columns called like these.
 
     `several`: captions of several synsets have a row for each ("rows"), none ("drop"), or one
     ("keep") whose wnid and class_idx are null. Lemmas are in the order of the table. Order: that of
@@ -48,7 +49,7 @@ def label_captions(
     added = [*LABELS, *(LEMMA_SPANS if spans else [])]
     kept = captions.drop(*LABELS.names, *LEMMA_SPANS.names)
     columns = StructType([*kept.schema, *added])
-    return kept.mapInArrow(labelling(matcher, table, several, spans=spans), columns)
+    return map_in_arrow(kept, labelling(matcher, table, several, spans=spans), columns)
 
 
 def count_labels(labelled: DataFrame, table: LemmaTable) -> DataFrame:

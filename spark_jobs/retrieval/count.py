@@ -7,6 +7,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from spark_jobs.columns import named
 from spark_jobs.retrieval.class_file import ClassQuery
 from spark_jobs.retrieval.programs import numbered_phrases, programs
 from spark_jobs.schemas import CAPTION, CAPTION_COUNT, CLASS_COUNTS, COUNTED_IDS, ENTRY_ID
@@ -30,7 +31,7 @@ def count_classes(
 
     `weight`: a column of whole numbers, how often each caption counts; null is 0.
     """
-    weighed = F.lit(1) if weight is None else F.coalesce(weight, F.lit(0))
+    weighed = F.lit(1) if weight is None else F.coalesce(named(weight), F.lit(0))
     read = captions.select(CAPTION, weighed.cast("long").alias(_WEIGHT))
     counted = read.mapInArrow(counting(queries, lemmatiser), COUNTED_IDS)
     sums = counted.groupBy(ENTRY_ID).agg(F.sum(COUNTED_IDS.names[1]).alias(CAPTION_COUNT))

@@ -6,6 +6,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
+from spark_jobs.arrow_mapping import map_in_arrow
 from spark_jobs.retrieval.class_file import ClassQuery
 from spark_jobs.retrieval.phrases import RULES, SearchRule
 from spark_jobs.retrieval.programs import numbered_phrases, programs
@@ -22,10 +23,12 @@ def search_captions(
     """The captions for which a query holds, with dataset and query; a row for each of both.
 
     `queries`: read with the rule's own tokens. unmet-promise's substring retrieval (Geigle et al.
-    2024). Order: that of the captions, then of the queries.
+    2024). Columns of the captions called dataset or query give way. Order: that of the captions,
+    then of the queries.
     """
     kept = captions.drop(*QUERIES.names)
-    return kept.mapInArrow(searching(queries, rule), StructType([*QUERIES, *kept.schema]))
+    columns = StructType([*QUERIES, *kept.schema])
+    return map_in_arrow(kept, searching(queries, rule), columns)
 
 
 def searching(queries: Sequence[ClassQuery], rule: SearchRule) -> BatchFunction:
