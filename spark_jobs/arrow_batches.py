@@ -19,16 +19,19 @@ _MOST_COMPRESSION = 20  # times that snappy, Spark's own choice for parquet, mak
 
 
 @contextmanager
-def batches_that_fit(frame: DataFrame) -> Iterator[None]:
-    """Within it Spark reads `frame`, a table as it stands, and hands it to Python, in such batches.
+def batches_that_fit(*frames: DataFrame) -> Iterator[None]:
+    """Within it Spark reads the frames, tables as they stand, and hands them to Python, so cut.
 
     Spark 3.5 limits batches by their rows alone, and where the JVM's direct memory does not hold
     one, its task waits for ever. The session's limits stay unless the rows of some file are long on
     average: above 167 bytes as they are stored.
     """
-    conf = frame.sparkSession.conf
+    if not frames:
+        yield
+        return
+    conf = frames[0].sparkSession.conf
     usual = {name: conf.get(name, str(rows)) for name, rows in _LIMITS.items()}
-    fitting = _rows_that_fit(frame)
+    fitting = min(map(_rows_that_fit, frames))
     try:
         for name, rows in usual.items():
             conf.set(name, str(min(int(rows or _LIMITS[name]), fitting)))

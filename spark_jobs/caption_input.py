@@ -1,20 +1,31 @@
 """Reading captions of any form for a job: its settings, the rows, and what is rejected."""
 
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
 from pydantic import Field, PositiveInt, field_validator
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
 from spark_jobs.addresses import parse_address
-from spark_jobs.errors import CurationError, InputDataError
-from spark_jobs.ingest.normalise import caption_rows, rejected, repeated_keys
+from spark_jobs.arrow_batches import batches_that_fit
+from spark_jobs.errors import CurationError, InputDataError, SettingsError
+from spark_jobs.file_lists import ListedFile, list_files_at
+from spark_jobs.formats.caption_files import caption_files, damaged_file, read_caption_files
+from spark_jobs.ingest.normalise import Taking, caption_rows, rejected, repeated_keys
 from spark_jobs.ingest.presets import PRESETS, InputFormat, Preset, column_map
-from spark_jobs.ingest.records import as_told
+from spark_jobs.ingest.records import of_preset
+from spark_jobs.ingest.source import Part, Source, part_of
 from spark_jobs.ingest.text_rules import FrontEnd
-from spark_jobs.input_files import Source, input_format, read_source
 from spark_jobs.job import Counts, Run
-from spark_jobs.schemas import REASON
+from spark_jobs.schemas import CAPTION, REASON, URL
 from spark_jobs.settings import InputAddress, Settings, nearest
+from spark_jobs.spark_faults import SPARK_FAULTS
+
+_log = logging.getLogger(__name__)
 
 _FEW = 100_000
 
@@ -54,21 +65,45 @@ class CaptionInput(Settings):
         return value
 
 
-def read_captions(run: Run, settings: CaptionInput) -> Source:
-    """The input's rows under our names, with uid and the working columns of `caption_rows`."""
+@dataclass(frozen=True)
+class Captions:
+    """The rows of an input under our names, with the working columns of `caption_rows`.
+
+    `files`: those that were read; none of a table.
+    """
+
+    rows: DataFrame
+    source: Source
+    files: Sequence[ListedFile] = ()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Within it the rows may be read: batches fit into memory, and a damaged file is named."""
+        spark = self.rows.sparkSession
+        try:
+            with batches_that_fit(*self.source.as_stored):
+                yield
+        except SPARK_FAULTS:
+            damaged = damaged_file(spark, self.files)
+            if damaged is None:
+                raise
+            raise damaged from None
+
+
+def read_captions(run: Run, settings: CaptionInput) -> Captions:
+    """The input's rows under our names; what had to be settled on the way is said as warnings."""
     preset = PRESETS[settings.preset] if settings.preset else None
-    source = _read_input(run, settings, preset)
-    if preset is not None:
-        source = Source(as_told(source.rows, preset), source.counted)
-    rows = caption_rows(
-        source.rows,
-        column_map(preset, settings.columns, source.columns),
-        carry=settings.carry,
-        source=settings.source,
-        max_caption_bytes=settings.max_caption_bytes,
-        front_end=settings.front_end,
-    )
-    return Source(rows, source.counted)
+    source, files = _read_input(run, settings, preset)
+    for note in source.notes:
+        _log.warning("%s: %s", settings.input, note)
+    parts = [of_preset(part, preset) for part in source.parts] if preset else source.parts
+    taking = Taking(settings.carry, settings.source, settings.max_caption_bytes, settings.front_end)
+
+    def mapping(part: Part) -> dict[str, str]:
+        # Files without a single record that can be read have no names to look among.
+        return column_map(preset, settings.columns, part.names, part.where) if part.names else {}
+
+    return Captions(caption_rows(parts, mapping, taking), source, files)
 
 
 def few_repeated_keys(rows: DataFrame) -> list[int] | None:
@@ -113,15 +148,41 @@ def refuse_too_many(settings: CaptionInput, rows_in: int, n_rejected: int) -> No
         )
 
 
-def _read_input(run: Run, settings: CaptionInput, preset: Preset | None) -> Source:
-    """The rows of a table, or of files."""
+def _read_input(
+    run: Run, settings: CaptionInput, preset: Preset | None
+) -> tuple[Source, Sequence[ListedFile]]:
+    """The rows of a table, or of files, and these."""
     address = parse_address(settings.input)
     if run.inputs[settings.input].startswith("delta:") or not address.is_path:
         rows = run.read(settings.input, schemas.EMPTY)
-        return Source(rows, rows)
-    return read_source(
-        run.spark,
-        address.location,
-        input_format(run.spark, address.location, settings.format, preset),
-        preset,
-    )
+        return Source([part_of(rows, rows.columns)]), ()
+    listed = list_files_at(run.spark, address.location)
+    try:
+        form, files, notes = caption_files(listed, settings.format, preset)
+    except SettingsError as fault:
+        raise SettingsError(f"{settings.input}: {fault}") from None
+
+    def texts_of(names: Sequence[str], file: str) -> dict[str, str]:
+        return _text_columns(names, file.removeprefix("file:"), settings, preset)
+
+    try:
+        source = read_caption_files(run.spark, files, address.location, form, preset, texts_of)
+    except SPARK_FAULTS:
+        damaged = damaged_file(run.spark, files)
+        if damaged is None:
+            raise
+        raise damaged from None
+    return replace(source, notes=[*notes, *source.notes]), files
+
+
+def _text_columns(
+    names: Sequence[str], file: str, settings: CaptionInput, preset: Preset | None
+) -> dict[str, str]:
+    """The columns of caption and url of a file of JSON, with the fault of what is no text there.
+
+    A caption that is made of other texts is none of them.
+    """
+    if preset is not None and preset.texts:
+        return {}
+    mapping = column_map(preset, settings.columns, names, file)
+    return {mapping[name]: f"{name}_not_text" for name in (CAPTION, URL) if name in mapping}

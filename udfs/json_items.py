@@ -1,76 +1,13 @@
-"""The items of JSON list files and JSON lines, each as a line of JSON that is an object."""
+"""What an item of a JSON list or of JSON lines stands for: the rows of the published forms."""
 
 import hashlib
-import json
-from collections.abc import Iterator
 from typing import Literal, TypeAlias, TypeGuard
-
-import pyarrow as pa
-
-from udfs.arrow import Batches, BatchFunction
 
 # What an item may be beside an object of columns or a caption alone: SynthCLIP's
 # [caption, entry_ids], or MetaCLIP's records of several texts.
 ItemForm: TypeAlias = Literal["plain", "pairs", "records"]
 
-_ROWS = 5_000
 _LARGEST_ID = 2**31 - 1
-
-
-def list_items(form: ItemForm) -> BatchFunction:
-    """Files with the columns path and content -> lines with the column value.
-
-    A string becomes an object with that caption, a pair or record of the `form` its rows; what is
-    none of these stays as it is, for the reader of the lines to reject. Bytes that are no UTF-8
-    become lone surrogates, which that reader rejects by name. A file that is no list raises
-    ValueError.
-    """
-
-    def items(batches: Batches) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for path, content in zip(batch.column("path"), batch.column("content"), strict=True):
-                yield from _lines(_parse(path.as_py(), content.as_py()), form)
-
-    return items
-
-
-def line_items(form: ItemForm) -> BatchFunction:
-    """The same for lines that each hold one item; what is no JSON stays as it is."""
-
-    def items(batches: Batches) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            lines = [line for text in batch.column("value") for line in _of_line(text, form)]
-            yield pa.RecordBatch.from_arrays([pa.array(lines, pa.binary())], ["value"])
-
-    return items
-
-
-def _of_line(line: pa.StringScalar, form: ItemForm) -> list[bytes]:
-    content: bytes = line.as_buffer().to_pybytes()
-    try:
-        item = json.loads(content.decode("utf-8"))
-    except ValueError:
-        return [content]
-    if isinstance(item, dict) and "texts" not in item:
-        return [content]
-    return [json.dumps(row).encode() for row in rows_of_item(item, form)]
-
-
-def _lines(items: list[object], form: ItemForm) -> Iterator[pa.RecordBatch]:
-    for start in range(0, len(items), _ROWS):
-        some = items[start : start + _ROWS]
-        lines = [json.dumps(row).encode() for item in some for row in rows_of_item(item, form)]
-        yield pa.RecordBatch.from_arrays([pa.array(lines, pa.binary())], ["value"])
-
-
-def _parse(path: str, content: bytes) -> list[object]:
-    try:
-        items = json.loads(content.decode("utf-8", errors="surrogateescape"))
-    except ValueError as fault:
-        raise ValueError(f"{path}: is no JSON list ({fault})") from None
-    if not isinstance(items, list):
-        raise ValueError(f"{path}: is no JSON list (found {type(items).__name__})")
-    return items
 
 
 def rows_of_item(item: object, form: ItemForm) -> list[object]:

@@ -1,17 +1,40 @@
 """Rows of any input under our column names, and which of them the table takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, BinaryType, IntegralType, StringType
+from pyspark.sql.types import (
+    ArrayType,
+    AtomicType,
+    BinaryType,
+    DataType,
+    DecimalType,
+    IntegralType,
+    LongType,
+    NullType,
+    StringType,
+    StructField,
+    StructType,
+)
 
-from spark_jobs.columns import keys, named
+from spark_jobs.columns import keys
 from spark_jobs.errors import InputDataError
 from spark_jobs.id_counts import repeated
-from spark_jobs.ingest.text_lines import FAULT, LINE
+from spark_jobs.ingest.common_types import (
+    common_type,
+    conform,
+    delta_name,
+    storable,
+    with_delta_names,
+)
+from spark_jobs.ingest.source import FAULT as PART_FAULT
+from spark_jobs.ingest.source import LINE, Part
 from spark_jobs.ingest.text_rules import INVALID_UTF8, FrontEnd, caption_fault, cleaned
 from spark_jobs.ingest.uid import given_or_content_uid
+from spark_jobs.ingest.values import as_type
 from spark_jobs.schemas import (
     CAPTION,
     CAPTION_COLUMNS,
@@ -27,44 +50,67 @@ from spark_jobs.schemas import (
 from spark_jobs.schemas import URL as URL_COLUMN
 from udfs.id_counts import ID
 
-ROW, RAW, RANK, KEY = "_row", "_raw", "_rank", "_key"  # working columns
+# Working columns, called as no column of a table can be: Delta takes no parentheses.
+FAULT, ROW, RAW, RANK, KEY = "(fault)", "(row)", "(raw)", "(rank)", "(key)"
+_KEYS = StructType([StructField(KEY, LongType())])
 DUPLICATE_UID = "duplicate_uid"
 INVALID_ENTRY_IDS = "invalid_entry_ids"
-_NOT_IN_DELTA_NAMES = str.maketrans(dict.fromkeys(" ,;{}()\n\t=", "_"))
+
+# The input's names of a part -> our name for those that are ours, with the input's.
+ColumnMap = Callable[[Part], Mapping[str, str]]
 
 
-def caption_rows(
-    rows: DataFrame,
-    mapping: Mapping[str, str],
-    *,
-    carry: bool,
-    source: str | None,
-    max_caption_bytes: int,
-    front_end: FrontEnd = "none",
-) -> DataFrame:
-    """Rename and cast to our columns, with uid and the working columns `_fault`, `_row`, `_raw`.
+@dataclass(frozen=True)
+class Taking:
+    """How rows become ours: `carry` keeps the input's other columns, `source` fills that column."""
 
-    `mapping`: our name -> the input's. A value that a column's type cannot hold becomes null.
-    With `carry` the input's other columns stay, under names that Delta takes. Raises
-    InputDataError where caption or uid have a type that cannot be text, or two names collide.
+    carry: bool
+    source: str | None
+    max_caption_bytes: int
+    front_end: FrontEnd = "none"
+
+
+def caption_rows(parts: Sequence[Part], column_map: ColumnMap, taking: Taking) -> DataFrame:
+    """Rename and cast to our columns, with uid and the working columns FAULT, ROW and RAW.
+
+    A value that a column's type cannot hold becomes null. Of the input's other columns those that
+    stay have one type in all parts (common_types) and names that Delta takes; where a part lacks
+    one, it is null. Raises InputDataError, with file and column, where caption or uid have a type
+    that cannot be text, two names collide, or types have nothing in common.
     """
-    _check_types(rows, mapping)
-    known = _known_columns(mapping, source, front_end)
-    others = _carried(rows, mapping, list(known)) if carry else {}
-    line = F.col(LINE) if LINE in rows.columns else F.lit(None)
-    raw = F.coalesce(line.cast("binary"), named(mapping[CAPTION]).cast("binary"))
-    fault = caption_fault(named(mapping[CAPTION]), max_bytes=max_caption_bytes, front_end=front_end)
+    mappings = [column_map(part) for part in parts]
+    for part, mapping in zip(parts, mappings, strict=True):
+        _check_types(part, mapping)
+    known = [name for name in CAPTION_COLUMNS.names if any(name in m for m in mappings)]
+    others = _carried(parts, mappings, known) if taking.carry else {}
+    frames = [
+        _rows(part, mapping, known, others, taking)
+        for part, mapping in zip(parts, mappings, strict=True)
+    ]
+    return reduce(DataFrame.unionAll, frames)
+
+
+def _rows(
+    part: Part,
+    mapping: Mapping[str, str],
+    known: Sequence[str],
+    others: Mapping[str, "_Carried"],
+    taking: Taking,
+) -> DataFrame:
+    line = F.col(LINE)
+    original = part.column(mapping[CAPTION]) if CAPTION in mapping else F.lit(None).cast("string")
+    fault = caption_fault(original, max_bytes=taking.max_caption_bytes, front_end=taking.front_end)
     if ENTRY_IDS in mapping:
-        fault = F.coalesce(fault, _ids_fault(named(mapping[ENTRY_IDS])))
-    if FAULT in rows.columns:
-        fault = F.coalesce(F.col(FAULT), fault)
-    names = [name for name in rows.columns if name not in {LINE, FAULT}]
-    as_json = F.to_json(F.struct(*map(named, names)), {"ignoreNullFields": "false"})
-    return rows.select(
-        *(column.alias(name) for name, column in known.items()),
-        *(named(theirs).alias(name) for name, theirs in others.items()),
+        fault = F.coalesce(fault, _ids_fault(part.column(mapping[ENTRY_IDS])))
+    fault = F.coalesce(F.col(PART_FAULT), fault)
+    raw = F.coalesce(line.cast("binary"), original.cast("binary"))
+    named = (part.column(name).alias(name) for name in part.names)
+    as_json = F.to_json(F.struct(*named), {"ignoreNullFields": "false"}) if part.names else line
+    return part.frame.select(
+        *(c.alias(n) for n, c in _known_columns(part, mapping, known, taking).items()),
+        *(other.column(part).alias(name) for name, other in others.items()),
         fault.alias(FAULT),
-        F.coalesce(line, as_json).alias(ROW),
+        F.coalesce(line.cast("string"), as_json).alias(ROW),
         F.when(fault == INVALID_UTF8, raw).alias(RAW),
     )
 
@@ -125,8 +171,8 @@ def _with_key(
     if repeated is None:
         known = repeated_keys(sound)
     else:
-        listed = [(key,) for key in repeated]
-        known = F.broadcast(sound.sparkSession.createDataFrame(listed, f"{KEY} long"))
+        listed = sound.sparkSession.createDataFrame([(key,) for key in repeated], _KEYS)
+        known = F.broadcast(listed)
     return sound.withColumn(KEY, _key(sound)).join(known, on=KEY, how=how).drop(KEY)
 
 
@@ -140,38 +186,86 @@ def _ranked(sound: DataFrame) -> DataFrame:
 
 
 def _known_columns(
-    mapping: Mapping[str, str], source: str | None, front_end: FrontEnd
+    part: Part, mapping: Mapping[str, str], known: Sequence[str], taking: Taking
 ) -> dict[str, Column]:
-    """Our columns in the order of schemas.CAPTION_COLUMNS, those that there are."""
+    """Our columns in the order of schemas.CAPTION_COLUMNS, those that some part has."""
     types = {field.name: field.dataType for field in CAPTION_COLUMNS}
-    found = {name: named(theirs).cast(types[name]) for name, theirs in mapping.items()}
-    found[CAPTION] = cleaned(found[CAPTION], front_end=front_end)
+    found = {name: F.lit(None).cast(types[name]) for name in known}
+    for name, theirs in mapping.items():
+        found[name] = as_type(part.column(theirs), part.kind(theirs), types[name])
+    found.setdefault(CAPTION, F.lit(None).cast("string"))
+    found[CAPTION] = cleaned(found[CAPTION], front_end=taking.front_end)
     if CAPTION_ID in found:
         found[CAPTION_ID] = F.coalesce(found[CAPTION_ID], F.lit(0))
-    if ENTRY_IDS in found:
+    if ENTRY_IDS in mapping:
         found[ENTRY_IDS] = F.array_sort(F.array_distinct(found[ENTRY_IDS]))
-    if source is not None:
-        found[SOURCE] = F.lit(source)
+    if taking.source is not None:
+        found[SOURCE] = F.lit(taking.source)
     found[UID] = given_or_content_uid(found.get(UID), found.get(URL_COLUMN), found[CAPTION])
     return {name: found[name] for name in CAPTION_COLUMNS.names if name in found}
 
 
-def _carried(rows: DataFrame, mapping: Mapping[str, str], known: list[str]) -> dict[str, str]:
-    """Name in the table -> name in the input, of the columns that are none of ours."""
-    taken = {name.lower(): name for name in known}
-    carried: dict[str, str] = {}
-    for theirs in rows.columns:
-        if theirs in mapping.values() or theirs in {LINE, FAULT}:
-            continue
-        name = theirs.translate(_NOT_IN_DELTA_NAMES)
-        if name.lower() in taken:
-            raise InputDataError(
-                f"input column {theirs!r} would be named as {taken[name.lower()]!r}; "
-                "map it with --columns, or leave such columns out with --no-carry"
-            )
-        taken[name.lower()] = theirs
-        carried[name] = theirs
+@dataclass(frozen=True)
+class _Carried:
+    """A column of the input that stays: what each part calls it, and its type in all of them."""
+
+    names: Mapping[Part, str]
+    kind: DataType
+
+    def column(self, part: Part) -> Column:
+        """Its values in a part, under names that Delta takes."""
+        stored = storable(self.kind)
+        if part not in self.names:
+            return with_delta_names(F.lit(None).cast(stored), stored)[0]
+        name = self.names[part]
+        return with_delta_names(conform(part.column(name), part.kind(name), stored), stored)[0]
+
+
+def _carried(
+    parts: Sequence[Part], mappings: Sequence[Mapping[str, str]], known: Sequence[str]
+) -> dict[str, _Carried]:
+    """Name in the table -> a column that is none of ours, in the order of the parts."""
+    ours = {name.lower(): name for name in (*known, UID, CAPTION)}
+    carried: dict[str, _Carried] = {}
+    called: dict[str, str] = {}
+    for part, mapping in zip(parts, mappings, strict=True):
+        for theirs in part.names:
+            if theirs in mapping.values():
+                continue
+            name = delta_name(theirs)
+            name = called.setdefault(name.lower(), name)
+            before = carried.get(name)
+            taken = ours.get(name.lower()) or (before and before.names.get(part))
+            if taken:
+                raise InputDataError(
+                    f"{part.where}: input column {theirs!r} would be named as {taken!r}; "
+                    "map it with --columns, or leave such columns out with --no-carry"
+                )
+            carried[name] = _with_part(before, part, theirs)
     return carried
+
+
+def _with_part(before: _Carried | None, part: Part, name: str) -> _Carried:
+    """The column with what one more part has of it."""
+    kind = part.kind(name)
+    try:
+        with_delta_names(F.lit(None), kind)
+    except ValueError as fault:
+        raise InputDataError(
+            f"{part.where}: column {name!r} has two fields that Delta would call {str(fault)!r}; "
+            "leave such columns out with --no-carry"
+        ) from None
+    if before is None:
+        return _Carried({part: name}, kind)
+    common = common_type(before.kind, kind)
+    if common is None:
+        other = next(iter(before.names))
+        raise InputDataError(
+            f"column {name!r} is {kind.simpleString()} in {part.where}, but "
+            f"{before.kind.simpleString()} in {other.where}, which have no type in common; write "
+            "them in one, or leave such columns out with --no-carry"
+        )
+    return _Carried({**before.names, part: name}, common)
 
 
 def _ids_fault(ids: Column) -> Column:
@@ -179,22 +273,36 @@ def _ids_fault(ids: Column) -> Column:
     return F.when(is_wrong, INVALID_ENTRY_IDS)
 
 
-def _check_types(rows: DataFrame, mapping: Mapping[str, str]) -> None:
-    text = (StringType, BinaryType)
+def _check_types(part: Part, mapping: Mapping[str, str]) -> None:
     if ENTRY_IDS in mapping:
-        ids = rows.schema[mapping[ENTRY_IDS]].dataType
-        if not isinstance(ids, ArrayType) or not isinstance(ids.elementType, IntegralType):
-            raise InputDataError(
-                f"input column {mapping[ENTRY_IDS]!r} is {ids.simpleString()}, expected an array "
-                "of whole numbers for entry_ids"
-            )
-    allowed = {CAPTION: text, UID: (*text, IntegralType), URL_COLUMN: text}
-    for name, types in allowed.items():
+        _check_ids(part, mapping[ENTRY_IDS])
+    for name in (CAPTION, UID, URL_COLUMN):
         if name not in mapping:
             continue
-        found = rows.schema[mapping[name]].dataType
-        if not isinstance(found, types):
+        kind = part.kind(mapping[name])
+        is_text = isinstance(kind, StringType | BinaryType | NullType)
+        is_number = isinstance(kind, IntegralType) or (
+            isinstance(kind, DecimalType) and kind.scale == 0
+        )
+        if not (is_text or (name == UID and is_number)):
             raise InputDataError(
-                f"input column {mapping[name]!r} is {found.simpleString()}, expected string "
-                f"for {name}"
+                f"{part.where}: input column {mapping[name]!r} is {kind.simpleString()}, expected "
+                f"string for {name}"
             )
+    for name, theirs in mapping.items():
+        kind = part.kind(theirs)
+        if name != ENTRY_IDS and not isinstance(kind, AtomicType | NullType):
+            raise InputDataError(
+                f"{part.where}: input column {theirs!r} is {kind.simpleString()}, expected one "
+                f"value for {name}"
+            )
+
+
+def _check_ids(part: Part, name: str) -> None:
+    kind = part.kind(name)
+    is_list = isinstance(kind, ArrayType) and isinstance(kind.elementType, IntegralType | NullType)
+    if not (is_list or isinstance(kind, NullType)):
+        raise InputDataError(
+            f"{part.where}: input column {name!r} is {kind.simpleString()}, expected an array "
+            "of whole numbers for entry_ids"
+        )

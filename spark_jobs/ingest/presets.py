@@ -99,18 +99,21 @@ PRESETS: dict[str, Preset] = {
 
 
 def column_map(
-    preset: Preset | None, columns: Mapping[str, str] | None, input_columns: Sequence[str]
+    preset: Preset | None,
+    columns: Mapping[str, str] | None,
+    input_columns: Sequence[str],
+    where: str = "input",
 ) -> dict[str, str]:
-    """Our column name -> the input's, for the columns that the input has.
+    """Our column name -> the input's, for the columns that the input, so called, has.
 
-    `columns` goes before the preset; without a preset our own names are looked for. Raises
-    SettingsError for a name that is not ours, MissingColumnError for one that the input lacks.
+    `columns` goes before the preset; without a preset our own names are looked for. A name is
+    found as it is written, else in any case. Raises SettingsError for a name that is not ours,
+    MissingColumnError for one that the input lacks.
     """
     ours = preset.columns if preset else {name: (name,) for name in CAPTION_COLUMNS.names}
-    there = {name.lower(): name for name in input_columns}
     found: dict[str, str] = {}
     for name, others in ours.items():
-        matching = [there[other.lower()] for other in others if other.lower() in there]
+        matching = [there for other in others if (there := _called(other, input_columns))]
         found |= {name: matching[0]} if matching else {}
     for name, other in (columns or {}).items():
         if name not in CAPTION_COLUMNS.names:
@@ -118,20 +121,22 @@ def column_map(
                 f"columns: {name!r} is none of ours{nearest(name, CAPTION_COLUMNS.names)}; "
                 f"there are {', '.join(CAPTION_COLUMNS.names)}"
             )
-        found[name] = _present(other, input_columns)
+        there = _called(other, input_columns)
+        if there is None:
+            raise MissingColumnError(
+                f"{where} has no column {other!r}{nearest(other, input_columns)}; "
+                f"it has {', '.join(input_columns)}"
+            )
+        found[name] = there
     if CAPTION not in found:
         raise MissingColumnError(
-            f"input has no column {ours[CAPTION][0]!r} for the caption; it has "
+            f"{where} has no column {ours[CAPTION][0]!r} for the caption; it has "
             f"{', '.join(input_columns)}; give --columns '{{caption: NAME}}'"
         )
     return found
 
 
-def _present(name: str, input_columns: Sequence[str]) -> str:
-    by_case = {column.lower(): column for column in input_columns}
-    if name.lower() not in by_case:
-        raise MissingColumnError(
-            f"input has no column {name!r}{nearest(name, input_columns)}; "
-            f"it has {', '.join(input_columns)}"
-        )
-    return by_case[name.lower()]
+def _called(name: str, input_columns: Sequence[str]) -> str | None:
+    if name in input_columns:
+        return name
+    return next((column for column in input_columns if column.lower() == name.lower()), None)

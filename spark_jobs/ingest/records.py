@@ -2,29 +2,45 @@
 
 from collections.abc import Sequence
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, IntegerType, StringType
 
-from spark_jobs.columns import require
+from spark_jobs.errors import MissingColumnError
+from spark_jobs.ingest.common_types import conform
 from spark_jobs.ingest.presets import Preset
-from spark_jobs.record_texts import Text, joined_texts
+from spark_jobs.ingest.source import Part
+from spark_jobs.ingest.values import as_type
+from spark_jobs.record_texts import TAGS, Text, joined_texts
 from spark_jobs.schemas import CAPTION, IC_INDEX
+from spark_jobs.settings import nearest
 
 _FILENAME = "filename"
 
 
-def as_told(rows: DataFrame, preset: Preset) -> DataFrame:
-    """The rows with a preset's numbers as such, and its texts joined as caption.
+def of_preset(part: Part, preset: Preset) -> Part:
+    """The part with a preset's numbers as such, and its texts joined as caption.
 
-    Raises MissingColumnError where one is absent.
+    Raises MissingColumnError where one of these is absent.
     """
-    if preset.texts:
-        rows = _with_caption(rows, preset.texts)
-    numbers = {name: F.col(name).cast("int") for name in preset.numbers if name in rows.columns}
-    return rows.withColumns(numbers) if numbers else rows
+    if preset.texts and part.names:
+        part = _with_caption(part, preset.texts)
+    numbers = [name for name in preset.numbers if name in part.names]
+    return part.with_columns(
+        {name: as_type(part.column(name), part.kind(name), IntegerType()) for name in numbers}
+    )
 
 
-def _with_caption(rows: DataFrame, texts: Sequence[Text]) -> DataFrame:
+def _with_caption(part: Part, texts: Sequence[Text]) -> Part:
     """ImageNet-Captions' records; their file name stays as ic_index."""
-    require(rows, "input", (_FILENAME, *texts))
-    return rows.withColumns({CAPTION: joined_texts(texts), IC_INDEX: F.col(_FILENAME)})
+    for name in (_FILENAME, *texts):
+        if name not in part.names:
+            raise MissingColumnError(
+                f"{part.where} has no column {name!r}{nearest(name, part.names)}; it has "
+                f"{', '.join(part.names)}"
+            )
+    kinds = {name: ArrayType(StringType()) if name == TAGS else StringType() for name in texts}
+    typed = part.with_columns(
+        {name: conform(part.column(name), part.kind(name), kinds[name]) for name in texts}
+    )
+    by_name = typed.frame.withColumns({name: typed.column(name) for name in texts})
+    named = Part(by_name, typed.names, typed.files, typed.as_stored)
+    return named.with_columns({CAPTION: joined_texts(texts), IC_INDEX: named.column(_FILENAME)})

@@ -31,10 +31,11 @@ class IngestCaptions(CaptionInput):
 def run(run: Run, settings: IngestCaptions) -> Counts:
     """Rows in are always rows out plus rejected; a run that cannot show it fails."""
     captions = read_captions(run, settings)
-    rows_in = captions.counted.count()
-    repeated = few_repeated_keys(captions.rows)
-    kept = run.write(accepted(captions.rows, repeated), settings.output)
-    reasons = reject_others(run, settings, captions.rows, repeated, rows_in=rows_in, kept=kept)
+    with captions.reading():
+        rows_in = captions.source.count()
+        repeated = few_repeated_keys(captions.rows)
+        kept = run.write(accepted(captions.rows, repeated), settings.output)
+        reasons = reject_others(run, settings, captions.rows, repeated, rows_in=rows_in, kept=kept)
     if settings.decisions:
         _decide(run, run.read(settings.output, schemas.CAPTIONS), rows_in - kept)
     refuse_too_many(settings, rows_in, rows_in - kept)

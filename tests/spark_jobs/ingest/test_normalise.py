@@ -11,8 +11,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.testing import assertDataFrameEqual
 
 from spark_jobs.errors import InputDataError
-from spark_jobs.ingest.normalise import accepted, caption_rows, rejected, repeated_keys
+from spark_jobs.ingest.normalise import Taking, accepted, caption_rows, rejected, repeated_keys
 from spark_jobs.ingest.presets import PRESETS, column_map
+from spark_jobs.ingest.source import part_of
 
 ODD_PIECES = [
     b"cat",
@@ -38,9 +39,12 @@ ODD_PIECES = [
 ]
 
 
-def rows_of(frame: DataFrame, *, mapping: dict[str, str] | None = None, **how: object) -> DataFrame:
-    settings = {"carry": True, "source": None, "max_caption_bytes": 4_000_000} | how
-    return caption_rows(frame, mapping or column_map(None, None, frame.columns), **settings)
+def rows_of(
+    *frames: DataFrame, mapping: dict[str, str] | None = None, carry: bool = True
+) -> DataFrame:
+    parts = [part_of(frame, frame.columns) for frame in frames]
+    taking = Taking(carry=carry, source=None, max_caption_bytes=4_000_000)
+    return caption_rows(parts, lambda p: mapping or column_map(None, None, p.names), taking)
 
 
 def is_utf8(text: bytes) -> bool:

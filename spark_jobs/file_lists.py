@@ -1,0 +1,69 @@
+"""Every file at a path, whatever its name holds."""
+
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrameReader, SparkSession
+from pyspark.sql import functions as F
+
+from spark_jobs.errors import InputDataError
+
+# Spark's own option: a path is taken as it stands, although it holds [ ] { } * ? or \.
+LITERAL_PATHS = {"__globPaths__": "false"}
+_GLOB = frozenset("[]{}*?\\")
+
+
+@dataclass(frozen=True)
+class ListedFile:
+    """A file: its path as Spark takes it with LITERAL_PATHS, bytes, and time as text.
+
+    `uri`: the same path as `_metadata.file_path` has it.
+    """
+
+    path: str
+    uri: str
+    size: int
+    modified: str
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition("/")[2]
+
+
+def list_files_at(spark: SparkSession, location: str) -> list[ListedFile]:
+    """All files below a folder, in its folders too, or of a file or glob, sorted by path.
+
+    A location that exists as it stands is no glob. Names that begin with _ or . are left out, as
+    Spark does everywhere. Raises InputDataError where nothing is there.
+    """
+    found = _list(_reader(spark).options(**LITERAL_PATHS), location)
+    if not found and _GLOB & set(location):
+        found = _list(_reader(spark), location) or None
+    if found is None:
+        raise InputDataError(f"{location}: does not exist")
+    return sorted(found, key=lambda file: file.path)
+
+
+def _reader(spark: SparkSession) -> DataFrameReader:
+    return spark.read.format("binaryFile").option("recursiveFileLookup", "true")
+
+
+def _list(reader: DataFrameReader, location: str) -> list[ListedFile] | None:
+    try:
+        files = reader.load(location)
+    except AnalysisException:
+        return None
+    rows = files.select(
+        "path", F.col("_metadata.file_path").alias("uri"), "length", "modificationTime"
+    ).collect()
+    filled = [ListedFile(r.path, r.uri, r.length, str(r.modificationTime)) for r in rows]
+    paths = {file.path for file in filled}
+    # Spark reads no row of an empty file, but knows it.
+    empty = {_path(uri): uri for uri in files.inputFiles()}
+    return [*filled, *(ListedFile(p, uri, 0, "") for p, uri in empty.items() if p not in paths)]
+
+
+def _path(uri: str) -> str:
+    return unquote(uri).replace("file:///", "file:/", 1)

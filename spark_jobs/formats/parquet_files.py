@@ -1,0 +1,82 @@
+"""Parquet files of any writer: a look at every footer, then a part for each set of columns."""
+
+from collections.abc import Iterable, Sequence
+
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql.types import BinaryType, BooleanType, LongType, StringType, StructField, StructType
+
+from spark_jobs.errors import InputDataError
+from spark_jobs.file_lists import LITERAL_PATHS, ListedFile
+from spark_jobs.formats.folder_columns import file_ids
+from spark_jobs.ingest.source import FILE, Part, Source, part_of, position
+from udfs import parquet_files as worker
+
+_LOOKS = StructType(
+    [
+        StructField(worker.PATH, StringType()),
+        StructField(worker.SCHEMA, BinaryType()),
+        StructField(worker.IS_PLAIN, BooleanType()),
+        StructField(worker.ROWS, LongType()),
+        StructField(worker.FAULT, StringType()),
+    ]
+)
+_FILE_ID = F.xxhash64("_metadata.file_path")
+
+
+def read_parquet_files(spark: SparkSession, files: Sequence[ListedFile]) -> Source:
+    """The rows of all files, as many as their footers tell; files without rows say nothing.
+
+    Files whose columns Spark has no type for, whose names it cannot tell apart, or whose codec it
+    lacks, are read by Arrow. Raises InputDataError, with the file, where one is no parquet file.
+    """
+    looks = file_ids(spark, files).mapInArrow(worker.look_at_footers, _LOOKS).collect()
+    damaged = sorted(look[worker.FAULT] for look in looks if look[worker.FAULT])
+    if damaged:
+        more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
+        raise InputDataError(damaged[0] + more)
+    filled = [look for look in looks if look[worker.ROWS]] or looks[:1]
+    parts = [
+        _plain_part(spark, schema, paths) if is_plain else _other_part(spark, files, schema, paths)
+        for (schema, is_plain), paths in _by_columns(filled).items()
+    ]
+    return Source(parts, n_rows=sum(look[worker.ROWS] for look in looks))
+
+
+def read_unseen(spark: SparkSession, files: Sequence[ListedFile]) -> Source:
+    """The rows of files that workers cannot open, so that Spark alone unites their columns."""
+    reader = spark.read.options(**LITERAL_PATHS).option("mergeSchema", "true")
+    rows = reader.parquet(*(file.path for file in files))
+    return Source([part_of(rows, rows.columns, [f.path for f in files], file=_FILE_ID)])
+
+
+def _by_columns(looks: Iterable[Row]) -> dict[tuple[bytes, bool], list[str]]:
+    """Paths of the files that have the same columns, in the order of their first paths."""
+    groups: dict[tuple[bytes, bool], list[str]] = {}
+    for look in sorted(looks, key=lambda look: look[worker.PATH]):
+        key = (bytes(look[worker.SCHEMA]), look[worker.IS_PLAIN])
+        groups.setdefault(key, []).append(look[worker.PATH])
+    return groups
+
+
+def _plain_part(spark: SparkSession, schema: bytes, paths: Sequence[str]) -> Part:
+    names, _ = worker.schema_for_spark(schema)
+    rows = spark.read.options(**LITERAL_PATHS).parquet(*paths)
+    return part_of(rows, names, paths, file=_FILE_ID)
+
+
+def _other_part(
+    spark: SparkSession, files: Sequence[ListedFile], schema: bytes, paths: Sequence[str]
+) -> Part:
+    names, arrow = worker.schema_for_spark(schema)
+    wanted = set(paths)
+    of_part = file_ids(spark, [file for file in files if file.path in wanted])
+    columns = from_arrow_schema(arrow, prefer_timestamp_ntz=True)
+    with_file = StructType([*columns, StructField(FILE, LongType())])
+    rows: DataFrame = of_part.mapInArrow(worker.read_parquet(arrow), with_file)
+    places = [position(k) for k in range(len(names))]
+    frame = rows.toDF(*places, FILE).withColumns(
+        {name: F.lit(None).cast("string") for name in ("line", "fault")}
+    )
+    return Part(frame, tuple(names), tuple(paths))

@@ -1,0 +1,155 @@
+"""Records of JSON: none is lost, each fault has its name, kinds are put together."""
+
+import json
+import random
+
+import pyarrow as pa
+import pytest
+
+from udfs.json_kinds import Kinds, RecordKinds
+from udfs.json_rows import (
+    CORRUPT_JSON,
+    Layout,
+    Record,
+    begins_with_list,
+    is_json_lines,
+    read_lines,
+    records_of_line,
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        (rb'{"caption": "a"}', None),
+        (rb'{"caption": "a', "corrupt_json"),
+        (rb"[1, 2]", "corrupt_json"),
+        (rb'"a cat"', "corrupt_json"),
+        (b'{"caption": "a \xff"}', "invalid_utf8"),
+        (rb'{"caption": "a \ud800 b"}', "lone_surrogate"),
+        (rb'{"caption": "a \udc00 b"}', "lone_surrogate"),
+        (rb'{"caption": "\ud83d\ud83d\ude00"}', "lone_surrogate"),
+        (rb'{"caption": "\ud83d\ude00"}', None),
+        (rb'{"caption": "\\ud800 is escaped"}', None),
+        (rb'{"caption": "\\\ud800"}', "lone_surrogate"),
+        (rb'{"\ud800": 1}', "lone_surrogate"),
+        (rb'{"caption": "\u0041\ud7ff\ue000"}', None),
+        (b"[" * 100_000, "corrupt_json"),
+        (b'{"a": ' * 100_000, "corrupt_json"),
+        (b"\xef\xbb\xbf" + b'{"caption": "behind a BOM"}', None),
+    ],
+)
+def test_what_a_line_suffers_from(line: bytes, fault: str | None):
+    (record,) = records_of_line(line)
+    assert record.fault == fault
+    if fault is None:
+        assert record.values == json.loads(line.decode("utf-8-sig"))
+
+
+def test_blank_lines_are_no_records():
+    assert [records_of_line(line) for line in (b"", b" \t\r", b"\xef\xbb\xbf")] == [[], [], []]
+
+
+def test_each_value_on_a_line_is_a_record():
+    objects = [{"n": k, "caption": f"caption }}{{ {k}"} for k in range(300)]
+    draws = random.Random(0)
+    while objects:
+        n = draws.randint(1, 5)
+        some, objects = objects[:n], objects[n:]
+        gaps = [draws.choice(["", " ", "\t", " \r "]) for _ in some]
+        line = "".join(json.dumps(o) + gap for o, gap in zip(some, gaps, strict=True))
+        assert [record.values for record in records_of_line(line.encode())] == some
+
+
+def test_what_stands_behind_the_last_value_is_a_record_with_a_fault():
+    records = records_of_line(b'{"caption": "a"}{"caption": "b"}, {"caption": "c"}')
+    assert [record.values.get("caption") for record in records] == ["a", "b", None]
+    assert records[2] == Record({}, b', {"caption": "c"}', CORRUPT_JSON)
+
+
+def test_pairs_and_strings_are_records_of_their_forms():
+    (pair,) = records_of_line(b'["a cat", [2, 0]]', "pairs")
+    assert pair.values == {"caption": "a cat", "entry_ids": [2, 0]}
+    (text,) = records_of_line(b'"a cat"', "pairs")
+    assert text.values == {"caption": "a cat"}
+    (other,) = records_of_line(b'["a cat", "x"]', "pairs")
+    assert other.fault == CORRUPT_JSON
+
+
+VALUES = [None, True, 3, -(2**63), 2**63, 10**40, 0.5, float("nan"), "x", [], [1, None], {}, {"a": 1}]
+
+
+def test_kinds_are_the_same_however_they_are_put_together():
+    draws = random.Random(1)
+    records = [
+        {draws.choice("abcde"): draws.choice(VALUES) for _ in range(draws.randint(0, 4))}
+        for _ in range(2_000)
+    ]
+    whole = Kinds(fields={})
+    for record in records:
+        whole.add(record)
+    quick = RecordKinds()
+    quick.add(records)
+    parts = Kinds(fields={})
+    for start in range(0, len(records), 70):
+        part = RecordKinds()
+        part.add(records[start : start + 70])
+        parts.merge(Kinds.of_json(json.loads(json.dumps(part.kinds.as_json()))))
+    assert whole.as_json() == quick.kinds.as_json()
+    assert sorted(whole.fields or {}) == sorted(parts.fields or {})
+    for name, kinds in (whole.fields or {}).items():
+        assert kinds.as_json()["s"] == (parts.fields or {})[name].as_json()["s"]
+
+
+def test_rows_have_every_value_in_the_type_that_was_chosen():
+    layout = Layout(
+        {
+            "text": pa.string(),
+            "number": pa.float64(),
+            "big": pa.decimal128(38, 0),
+            "list": pa.list_(pa.float64()),
+            "struct": pa.struct([("a b", pa.int64()), ("c", pa.string())]),
+        },
+        {"text": "text_not_text"},
+    )
+    lines = [
+        b'{"text": "a", "number": 1, "big": 7, "list": [1, 2.5], "struct": {"a b": 1}}',
+        b'{"text": 5, "number": 0.5, "big": 18446744073709551615}',
+        b'{"text": NaN, "list": [], "struct": {"c": [1, "x"]}, "other": 1}',
+        b'{"text": ["x"]}',
+        b"{",
+    ]
+    columns = [pa.array(lines), pa.array([4, 4, 5, 5, 5])]
+    batch = pa.RecordBatch.from_arrays(columns, ["value", "file"])
+    rows = pa.Table.from_batches(read_lines("plain", layout)([batch])).to_pylist()
+    assert [row["fault"] for row in rows] == [
+        None,
+        "text_not_text",
+        None,
+        "text_not_text",
+        "corrupt_json",
+    ]
+    assert [row["0"] for row in rows] == ["a", "5", None, '["x"]', None]
+    assert [row["1"] for row in rows] == [1.0, 0.5, None, None, None]
+    assert [row["2"] for row in rows][:2] == [7, 2**64 - 1]
+    assert [row["3"] for row in rows][:3] == [[1.0, 2.5], None, []]
+    assert rows[0]["4"] == {"a b": 1, "c": None}
+    assert rows[2]["4"] == {"a b": None, "c": '[1, "x"]'}
+    assert [row["file"] for row in rows] == [4, 4, 5, 5, 5]
+    assert [row["line"] for row in rows] == lines
+
+
+@pytest.mark.parametrize(
+    ("head", "lines", "begins"),
+    [
+        (b'{"a": 1}\n{"a": 2}\n', True, False),
+        (b'{"a": 1}\n', False, False),
+        (b'{\n "a": 1\n}\n', False, False),
+        (b"[\n1,\n2]", False, True),
+        (b'\xef\xbb\xbf ["a"]\n["b"]', True, True),
+        (b"", False, False),
+    ],
+)
+def test_lines_are_told_from_lists(head: bytes, lines: bool, begins: bool):
+    assert is_json_lines(head) == lines
+    assert begins_with_list(head) == begins

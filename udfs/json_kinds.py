@@ -1,0 +1,99 @@
+"""Which kinds of values JSON holds, seen value by value and put together over tasks."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_MOST_FIELDS = 1_000  # of an object inside a record; one with more is a map, read as text
+_INT64 = 2**63
+_DIGITS = 10**38
+_NAMES = {str: "string", bool: "boolean", type(None): "null"}
+
+
+@dataclass
+class Kinds:
+    """Kinds of scalars, of the items of lists, and of the fields of objects, at one place.
+
+    scalars: of null, nan, boolean, int, big (up to 38 digits), huge, double and string.
+    """
+
+    scalars: set[str] = field(default_factory=set)
+    items: "Kinds | None" = None
+    fields: "dict[str, Kinds] | None" = None
+
+    def add(self, value: object) -> None:
+        """Take in a value of json.loads."""
+        if isinstance(value, dict):
+            self.fields = {} if self.fields is None else self.fields
+            for name, inside in value.items():
+                if name not in self.fields:
+                    if len(self.fields) >= _MOST_FIELDS:
+                        self.scalars.add("string")
+                        return
+                    self.fields[name] = Kinds()
+                self.fields[name].add(inside)
+        elif isinstance(value, list):
+            self.items = Kinds() if self.items is None else self.items
+            for inside in value:
+                self.items.add(inside)
+        else:
+            self.scalars.add(_scalar(value))
+
+    def merge(self, other: "Kinds") -> None:
+        """Take in what another place or task has seen."""
+        self.scalars |= other.scalars
+        if other.items is not None:
+            self.items = Kinds() if self.items is None else self.items
+            self.items.merge(other.items)
+        if other.fields is not None:
+            self.fields = {} if self.fields is None else self.fields
+            for name, inside in other.fields.items():
+                self.fields.setdefault(name, Kinds()).merge(inside)
+
+    def as_json(self) -> dict[str, Any]:
+        """As `of_json` reads it."""
+        told: dict[str, Any] = {"s": sorted(self.scalars)}
+        if self.items is not None:
+            told["i"] = self.items.as_json()
+        if self.fields is not None:
+            told["f"] = {name: inside.as_json() for name, inside in self.fields.items()}
+        return told
+
+    @classmethod
+    def of_json(cls, told: Mapping[str, Any]) -> "Kinds":
+        """What `as_json` wrote."""
+        items = None if "i" not in told else cls.of_json(told["i"])
+        fields = None
+        if "f" in told:
+            fields = {name: cls.of_json(inside) for name, inside in told["f"].items()}
+        return cls(set(told["s"]), items, fields)
+
+
+def _scalar(value: object) -> str:
+    name = _NAMES.get(type(value))
+    if name is not None:
+        return name
+    if isinstance(value, int):
+        return "int" if -_INT64 <= value < _INT64 else "big" if abs(value) < _DIGITS else "huge"
+    return "nan" if isinstance(value, float) and math.isnan(value) else "double"
+
+
+class RecordKinds:
+    """Kinds of the fields of many records, at the cost of a look-up a value."""
+
+    def __init__(self) -> None:
+        self.kinds = Kinds(fields={})
+        self._seen: set[tuple[str, type]] = set()
+
+    def add(self, records: Iterable[Mapping[str, object]]) -> None:
+        """Take in records; those of known names and plain types were seen before."""
+        seen, fields = self._seen, self.kinds.fields
+        assert fields is not None  # from the start
+        for record in records:
+            for name, value in record.items():
+                key = (name, type(value))
+                if key not in seen:
+                    fields.setdefault(name, Kinds()).add(value)
+                    if isinstance(value, str | bool | None):
+                        seen.add(key)

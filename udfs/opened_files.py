@@ -1,0 +1,81 @@
+"""Files opened in workers: local ones and those of the stores that pyarrow knows."""
+
+import bz2
+import gzip
+import io
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from udfs.json_files import file_system
+
+# Those that Spark unpacks too.
+_OPENERS: dict[str, Callable[[Any], Any]] = {".gz": gzip.open, ".bz2": bz2.open}
+# What a file begins with -> what it is, whatever its name says.
+_MAGIC = {
+    b"PAR1": "a parquet file",
+    b"\x1f\x8b": "compressed by gzip",
+    b"BZh": "compressed by bzip2",
+    b"\xfd7zXZ": "compressed by xz",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd",
+    b"PK\x03\x04": "a zip archive, such as .xlsx",
+    b"ARROW1": "an Arrow file",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+    b"SQLite": "a SQLite database",
+    b"\x93NUMPY": "a numpy array",
+}
+COMPRESSED = (gzip.BadGzipFile, EOFError, zlib.error)
+
+
+class DamagedFileError(ValueError):
+    """A file that cannot be read to its end; the message names it."""
+
+
+def open_file(path: str) -> Any:
+    """A binary file, unpacked where its name ends in .gz or .bz2.
+
+    Raises ValueError where no worker can open such a path.
+    """
+    system, place = file_system(path)
+    stream = system.open_input_file(place)
+    for suffix, unpacked in _OPENERS.items():
+        if path.endswith(suffix):
+            return unpacked(stream)
+    return io.BufferedReader(stream)
+
+
+def first_bytes(path: str, n: int) -> bytes:
+    """About n bytes from the start, unpacked; DamagedFileError where they cannot be."""
+    return next(chunks(path), b"")[:n]
+
+
+def read_whole(path: str) -> bytes:
+    """All bytes, unpacked; DamagedFileError where the file ends too soon."""
+    return b"".join(chunks(path))
+
+
+def chunks(path: str) -> Iterator[bytes]:
+    """The unpacked bytes, a megabyte at a time; DamagedFileError where the file ends too soon."""
+    try:
+        with open_file(path) as stream:
+            yield from iter(lambda: stream.read(1 << 20), b"")
+    except COMPRESSED:
+        raise DamagedFileError(f"{shown(path)}: is cut off, or not compressed as its name says") from None
+
+
+def shown(path: str) -> str:
+    """How messages call a file."""
+    return path.removeprefix("file://").removeprefix("file:")
+
+
+def unpacked(content: bytes) -> bytes:
+    """The content of a file, compressed or not."""
+    if content.startswith(b"BZh"):
+        return bz2.decompress(content)
+    return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+
+
+def what_it_is(head: bytes) -> str | None:
+    """What a file is by its first bytes, where these are not those of text."""
+    return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
