@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 from pyspark.sql.utils import is_remote
 
+from spark_jobs.arrow_mapping import map_in_arrow
 from spark_jobs.columns import keys
 from spark_jobs.schemas import ENTRY_IDS
 from udfs.arrow import BatchFunction, chained
@@ -36,9 +37,10 @@ class ObservedCounts:
         in the key of a row of their own that is observed and then dropped.
         """
         if self._observation is None:
-            return rows.mapInArrow(match, columns)
+            return map_in_arrow(rows, match, columns)
         key = keys(rows)[0]
-        along = rows.mapInArrow(
+        along = map_in_arrow(
+            rows,
             chained(match, partial(count_along, key=key, most_bytes=_MOST_BYTES)),
             StructType([StructField(field.name, field.dataType) for field in columns]),
         )

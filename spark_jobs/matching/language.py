@@ -6,6 +6,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StringType, StructField, StructType
 
+from spark_jobs.arrow_mapping import map_in_arrow
 from spark_jobs.errors import InputDataError
 from spark_jobs.schemas import CAPTION, LANG
 from udfs.arrow import Batches
@@ -33,4 +34,4 @@ def with_language(captions: DataFrame, model: str) -> DataFrame:
             found = languages(batch.column(CAPTION), model)
             yield pa.RecordBatch.from_arrays([*batch.columns, found], [*batch.schema.names, LANG])
 
-    return kept.mapInArrow(detect, columns)
+    return map_in_arrow(kept, detect, columns)

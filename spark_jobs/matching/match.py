@@ -7,6 +7,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql.types import StructType
 
+from spark_jobs.arrow_mapping import map_in_arrow
 from spark_jobs.columns import keys
 from spark_jobs.id_counts import counted_entries, counted_ids
 from spark_jobs.observed_counts import ObservedCounts
@@ -46,7 +47,7 @@ def match_concepts(
     match = matching(matcher, kept.columns, spans=spans)
     if observed is not None:
         return observed.counted(read, match, columns)
-    return read.mapInArrow(match, columns)
+    return map_in_arrow(read, match, columns)
 
 
 def count_concepts(captions: DataFrame, matcher: ConceptMatcher) -> DataFrame:
