@@ -1,5 +1,7 @@
 """Reading a concept bank: a table, a MetaCLIP metadata.json, or a text file of entries."""
 
+import hashlib
+import json
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -18,6 +20,7 @@ from spark_jobs.concepts.faults import Padding, between_spaces, entry_faults
 from spark_jobs.concepts.sources import lines, metaclip_json
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Run
+from spark_jobs.made_of import Content, Matching
 from spark_jobs.schemas import ENTRY, ENTRY_ID, LANG
 from spark_jobs.tables import read_text
 
@@ -28,12 +31,19 @@ _log = logging.getLogger(__name__)
 class Bank:
     """A bank on the driver: `entries` in the order of their ids, and as a frame for joins.
 
-    `langs`: the language of each, or None.
+    `langs`: the language of each, or None. `address`: where it was read.
     """
 
     entries: pa.StringArray
     langs: Sequence[str | None]
     frame: DataFrame
+    address: str
+
+    def matching(self, rule: str, captions: Content | None) -> Matching:
+        """What matches of this bank are made of."""
+        content = json.dumps([self.entries.to_pylist(), [*self.langs]])
+        digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+        return Matching(Content(self.address, digest), len(self.entries), rule, captions)
 
     def with_counts(self, counts: NDArray[np.int64]) -> DataFrame:
         """schemas.ENTRY_COUNTS, by entry_id; counts: of shape (n_entries,)."""
@@ -69,9 +79,9 @@ def read_bank(
 
 def _read(run: Run, address: str) -> Bank:
     if address.endswith(".json"):
-        return _of_table(run, metaclip_json(read_text(run.spark, address), address))
+        return _of_table(run, metaclip_json(read_text(run.spark, address), address), address)
     if address.endswith(".txt"):
-        return _of_table(run, lines(read_text(run.spark, address), address))
+        return _of_table(run, lines(read_text(run.spark, address), address), address)
     frame = run.read(address, schemas.ENTRIES)
     lang = F.col(LANG) if LANG in frame.columns else F.lit(None)
     frame = frame.select(ENTRY_ID, ENTRY, lang.cast("string").alias(LANG))
@@ -82,7 +92,7 @@ def _read(run: Run, address: str) -> Bank:
     if rows[ENTRY].isna().any():
         raise InputDataError(f"bank {address}: column 'entry' holds nulls")
     langs: list[str | None] = pa.array(rows[LANG], pa.string(), from_pandas=True).to_pylist()
-    return Bank(pa.array(rows[ENTRY], pa.string()), langs, frame)
+    return Bank(pa.array(rows[ENTRY], pa.string()), langs, frame, address)
 
 
 def check_ids(entry_ids: NDArray[np.int32], table: str) -> None:
@@ -95,9 +105,9 @@ def check_ids(entry_ids: NDArray[np.int32], table: str) -> None:
         )
 
 
-def _of_table(run: Run, read: pa.Table) -> Bank:
+def _of_table(run: Run, read: pa.Table, address: str) -> Bank:
     ids = pa.array(np.arange(read.num_rows, dtype=np.int32))
     rows = read.select([ENTRY, LANG]).add_column(0, ENTRY_ID, ids).to_pandas()
     schema = StructType([*schemas.ENTRIES, schemas.CONCEPT_BANK[LANG]])
     frame = run.spark.createDataFrame(rows, schema)
-    return Bank(read[ENTRY].combine_chunks(), read[LANG].to_pylist(), frame)
+    return Bank(read[ENTRY].combine_chunks(), read[LANG].to_pylist(), frame, address)

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from spark_jobs import schemas
 from spark_jobs.balancing.counted_entries import CountedEntries
+from spark_jobs.balancing.entry_count import name_entries
 from spark_jobs.bank_reading import check_ids
 from spark_jobs.errors import InputDataError
 from spark_jobs.schemas import ENTRY, ENTRY_COUNT, ENTRY_ID, LANG
@@ -22,8 +23,16 @@ def read_entry_counts(spark: SparkSession, address: str, version: str | None) ->
         return _of_array(spark, entry_count_array(read_bytes(spark, address), address))
     frame = read_table(spark, address, schemas.COUNTED_IDS, version=version)
     absent = [name for name in (ENTRY, LANG) if name not in frame.columns]
-    nulls = {name: F.lit(None).cast("string") for name in absent}
-    return frame.withColumns(nulls).select(*schemas.ENTRY_COUNTS.names)
+    nulls = [F.lit(None).cast("string").alias(name) for name in absent]
+    return frame.select("*", *nulls).select(*schemas.ENTRY_COUNTS.names)
+
+
+def unnamed_entries(counts: DataFrame) -> DataFrame:
+    """schemas.ENTRY_COUNTS of ids 0 to the largest counted, without their words."""
+    last = counts.agg(F.coalesce(F.max(ENTRY_ID), F.lit(-1)).alias("last"))
+    ids = last.where("last >= 0").select(F.explode(F.sequence(F.lit(0), "last")).alias(ENTRY_ID))
+    nulls = {name: F.lit(None).cast("string") for name in (ENTRY, LANG)}
+    return name_entries(counts, ids.withColumns(nulls)).select(*schemas.ENTRY_COUNTS.names)
 
 
 def counted_entries(entries: DataFrame, address: str) -> CountedEntries:

@@ -1,7 +1,7 @@
 """What a job is: a name, its settings, and a function from tables to tables."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeAlias
 
 from pyspark.sql import DataFrame, SparkSession
@@ -11,7 +11,8 @@ from pyspark.sql.types import StructType
 from spark_jobs import schemas, tables
 from spark_jobs.addresses import join_address, table_name
 from spark_jobs.draws import Draw
-from spark_jobs.made_of import MadeOf, Matching, TableState, all_draws, unused_purpose
+from spark_jobs.made_of import Content, MadeOf, Matching, TableState, all_draws, unused_purpose
+from spark_jobs.schemas import ENTRY_IDS
 from spark_jobs.settings import S, Settings
 
 Counts: TypeAlias = dict[str, int]
@@ -58,6 +59,10 @@ class Run:
         """The purposes of the draws that this run has made, in order."""
         return [*self._draws]
 
+    def content(self, address: str) -> Content:
+        """Which rows this run reads at an input's address."""
+        return Content(address, self.states[address].mark)
+
     def check_outputs(self, columns: Mapping[str, StructType]) -> None:
         """Refuse outputs that hold something else, all of them before the first is written."""
         for address, schema in columns.items():
@@ -73,9 +78,12 @@ class Run:
     ) -> int:
         """Replace a table and give its number of rows.
 
-        It says what it was made of: the draws of all inputs and of this run, and `matching`, which
-        matches and entry counts tell; `has_unique_keys`: each key is of one row, as was checked.
+        It says what it was made of: the draws of all inputs and of this run, and `matching`, of
+        matches and entry counts, by default the bank of the matches that are carried along.
+        `has_unique_keys`: each key is known to be of one row.
         """
+        if matching is None and ENTRY_IDS in frame.columns:
+            matching = self._bank_of_inputs()
         said = self._said(address, matching=matching, has_unique_keys=has_unique_keys)
         written = tables.write_table(frame, address, self.commit() | said)
         self._written[address] = written.version
@@ -93,6 +101,16 @@ class Run:
 
     def _part(self) -> dict[str, Any]:
         return self.commit() | {"run_id": f"{self.run_id}.part"}
+
+    def _bank_of_inputs(self) -> Matching | None:
+        """What was matched, where the inputs say it of one bank; in which captions is unknown."""
+        known = {state.made_of.matching for state in self.states.values()} - {None}
+        of_parts = {replace(matching, captions=None) for matching in known if matching is not None}
+        return of_parts.pop() if len(of_parts) == 1 else None
+
+    def has_unique_keys(self, address: str) -> bool:
+        """Whether each key of an input is known to be of one row."""
+        return self.states[address].made_of.has_unique_keys
 
     def _said(self, address: str, **known: Any) -> dict[str, Any]:
         """What a commit says of the table it writes."""

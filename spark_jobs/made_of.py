@@ -1,7 +1,7 @@
 """What a table was made of: the draws behind its rows, and the captions and bank behind matches."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import chain, count
 from typing import Any
 
@@ -10,9 +10,9 @@ from pydantic import TypeAdapter, ValidationError
 
 @dataclass(frozen=True)
 class Content:
-    """What stood at an address: two tables of the same `mark` hold the same rows."""
+    """What stood at an address: contents of the same `mark` are the same, wherever they stand."""
 
-    address: str
+    address: str = field(compare=False)
     mark: str
 
 

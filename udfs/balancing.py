@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from udfs.arrow import Batches
 from udfs.id_counts import as_text, packed
+from udfs.task_errors import TaskInputError
 from udfs.tasks import task_number
 
 ENTRY_IDS = "entry_ids"  # the column
@@ -16,18 +17,40 @@ TOO_MUCH = "-"  # no base64
 _SPARSE = 4  # ids up to so many times those of a batch are counted one by one, not as a vector
 
 
+def flat_ids(entry_ids: pa.ListArray, n_entries: int | None = None) -> NDArray[np.int32]:
+    """The ids of all lists, one after another; a null list has none.
+
+    Raises TaskInputError where one is null, negative, or not below `n_entries`.
+    """
+    flat = entry_ids.flatten()
+    if flat.null_count:
+        raise TaskInputError("entry_ids: a list holds a null, expected ids of entries, 0 or more")
+    ids = np.asarray(flat)
+    lowest, highest = int(ids.min(initial=0)), int(ids.max(initial=-1))
+    if lowest < 0:
+        raise TaskInputError(f"entry_ids: found {lowest}, expected ids of entries, 0 or more")
+    if n_entries is not None and highest >= n_entries:
+        raise TaskInputError(
+            f"entry_ids: found {highest}, but there are {n_entries} entries, 0 to {n_entries - 1}: "
+            "expected the entry counts of the bank that was matched"
+        )
+    return ids
+
+
 def keep_probability(
     entry_ids: pa.ListArray, match_probability: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """1 - prod(1 - p) for each list of ids, shape (n_rows,); an empty or null list gives 0."""
-    starts = (
-        np.asarray(entry_ids.offsets) - entry_ids.offsets[0].as_py()
-    )  # a slice keeps its parent's
-    filled = np.flatnonzero(np.diff(starts))
+    """1 - prod(1 - p) for each list of ids, shape (n_rows,); an empty or null list gives 0.
+
+    Raises TaskInputError where an id is none of the entries.
+    """
+    ids = flat_ids(entry_ids, match_probability.size)
+    sizes = pc.list_value_length(entry_ids).fill_null(0).to_numpy()
+    filled = np.flatnonzero(sizes)
     kept = np.zeros(len(entry_ids))
     if filled.size:
-        missed = 1.0 - match_probability[np.asarray(entry_ids.flatten())]
-        kept[filled] = 1.0 - np.multiply.reduceat(missed, starts[:-1][filled])
+        starts = np.cumsum(sizes) - sizes
+        kept[filled] = 1.0 - np.multiply.reduceat(1.0 - match_probability[ids], starts[filled])
     return kept
 
 
@@ -38,8 +61,8 @@ class EntryCounter:
         self._counts = np.zeros(0, np.int64)
 
     def add(self, entry_ids: pa.ListArray) -> None:
-        """Count the ids of a batch of lists."""
-        ids = np.asarray(entry_ids.flatten())
+        """Count the ids of a batch of lists; TaskInputError where one is that of no entry."""
+        ids = flat_ids(entry_ids)
         size = int(ids.max(initial=-1)) + 1
         if size > self._counts.size:
             self._counts.resize(max(size, 2 * self._counts.size), refcheck=False)

@@ -22,14 +22,13 @@ from spark_jobs.balancing.keep import (
 from spark_jobs.columns import keys, with_plain_key
 from spark_jobs.decisions import decisions
 from spark_jobs.draws import Draw
-from spark_jobs.entry_counts_reading import counted_entries, read_entry_counts
 from spark_jobs.finding_t import Thresholds, find_thresholds, target_lines, thresholds_of
 from spark_jobs.job import Counts, Job, Run
+from spark_jobs.matches_reading import NOT_MATCHED, read_entries, read_matches
 from spark_jobs.schemas import (
     CAPTION_ID,
     CAPTION_ROWS,
     DRAW,
-    ENTRY,
     ENTRY_COUNT,
     ENTRY_ID,
     ENTRY_IDS,
@@ -43,7 +42,7 @@ from spark_jobs.schemas import (
 from spark_jobs.settings import InputAddress, OutputAddress
 from spark_jobs.threshold_settings import ThresholdSettings
 
-FLOOR, BALANCE, NO_ENTRY, NOT_MATCHED = "floor", "balance", "no_entry", "not_matched"
+FLOOR, BALANCE, NO_ENTRY = "floor", "balance", "no_entry"
 
 
 class BalanceCaptions(ThresholdSettings):
@@ -72,10 +71,10 @@ class BalanceCaptions(ThresholdSettings):
 def run(run: Run, settings: BalanceCaptions) -> Counts:
     """Keep each caption with the probability that its entries give it."""
     captions = run.read(settings.captions, schemas.CAPTIONS)
-    stored = run.read(settings.matches, schemas.MATCHES)
+    read = read_matches(run, settings.matches, settings.captions, is_joined=settings.floor > 0)
+    entries = read_entries(run, settings.entry_counts, read)
+    stored, counted = read.rows, entries.counted
     matches = _matches_by_uid(settings, captions, stored)
-    entries = _entries(run, settings, stored)
-    counted = counted_entries(entries, settings.entry_counts or settings.matches)
     chosen = find_thresholds(settings, matches, counted)
     draw = run.draw(BALANCING, settings.seed)
     drawn = balance(matches, counted.counts, chosen.thresholds, floor=settings.floor, draw=draw)
@@ -90,14 +89,16 @@ def run(run: Run, settings: BalanceCaptions) -> Counts:
     run.check_outputs(outputs)
     rows_in = captions.count()
     with batches_that_fit(captions):
-        kept = run.write(output, settings.output)
+        has_unique_keys = run.has_unique_keys(settings.captions)
+        kept = run.write(output, settings.output, has_unique_keys=has_unique_keys)
     if settings.probabilities is not None:
         kept_counts = count_matches(_kept_matches(run, settings, stored))
-        told = with_probability(entries, kept_counts, t=t_column(chosen.t, settings, counted))
-        run.write(told, settings.probabilities)
+        told = with_probability(entries.frame, kept_counts, t=t_column(chosen.t, settings, counted))
+        run.write(told, settings.probabilities, matching=read.matching_of_captions)
     if settings.decisions:
         run.decide(_decisions(settings, captions, stored, drawn, draw))
     counts = chosen.counts() | {"rows_in": rows_in, "kept": kept, "dropped": rows_in - kept}
+    counts |= read.told()
     if settings.floor:
         lifted = drawn.where(F.col(schemas.RULE) == FLOOR).select(UID)
         counts["kept_for_floor"] = captions.join(lifted, on=UID, how="left_semi").count()
@@ -191,21 +192,6 @@ def closing(_spark: SparkSession, settings: BalanceCaptions, counts: Counts) -> 
             f"{settings.target_rows:,}"
         )
     return lines
-
-
-def _entries(run: Run, settings: BalanceCaptions, matches: DataFrame) -> DataFrame:
-    if settings.entry_counts is None:
-        return unnamed_entries(count_matches(matches))
-    version = run.inputs.get(settings.entry_counts)
-    return read_entry_counts(run.spark, settings.entry_counts, version)
-
-
-def unnamed_entries(counts: DataFrame) -> DataFrame:
-    """schemas.ENTRY_COUNTS of ids 0 to the largest counted, without their words."""
-    last = counts.agg(F.coalesce(F.max(ENTRY_ID), F.lit(-1)).alias("last"))
-    ids = last.where("last >= 0").select(F.explode(F.sequence(F.lit(0), "last")).alias(ENTRY_ID))
-    nulls = {name: F.lit(None).cast("string") for name in (ENTRY, LANG)}
-    return name_entries(counts, ids.withColumns(nulls)).select(*schemas.ENTRY_COUNTS.names)
 
 
 def t_column(t: int, settings: ThresholdSettings, counted: CountedEntries) -> Column:

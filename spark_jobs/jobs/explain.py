@@ -14,13 +14,15 @@ from spark_jobs.addresses import join_address, parse_parent
 from spark_jobs.balancing.entry_count import count_matches
 from spark_jobs.balancing.explanation import Explanation, MatchedEntry
 from spark_jobs.balancing.keep import matches_by_uid
+from spark_jobs.columns import named
 from spark_jobs.draws import Draw
-from spark_jobs.entry_counts_reading import counted_entries, read_entry_counts
+from spark_jobs.entry_counts_reading import counted_entries, read_entry_counts, unnamed_entries
 from spark_jobs.errors import InputDataError
 from spark_jobs.finding_t import thresholds_of
 from spark_jobs.job import Pipeline, Step
-from spark_jobs.jobs.balance_captions import BalanceCaptions, unnamed_entries
+from spark_jobs.jobs.balance_captions import BalanceCaptions
 from spark_jobs.jobs.dedup_captions import DedupCaptions
+from spark_jobs.matches_reading import LEFT_OUT, of_captions
 from spark_jobs.runs import newest, read_runs
 from spark_jobs.schemas import ENTRY, ENTRY_COUNT, ENTRY_ID, ENTRY_IDS, REASON, UID
 from spark_jobs.settings import Settings
@@ -70,14 +72,36 @@ def explain_balance(spark: SparkSession, uid: str, run: Row) -> list[str]:
     """The draw and what it was held against; empty where the uid was not balanced."""
     settings = BalanceCaptions.model_validate_json(run["settings"])
     draw = Draw(json.loads(run["draws"])[0], settings.seed)
-    matches = matches_by_uid(_read(spark, run, settings.matches))
+    stored = _read(spark, run, settings.matches)
+    if LEFT_OUT in json.loads(run["counts"]):
+        stored = of_captions(stored, _read(spark, run, settings.captions))
+    matches = matches_by_uid(stored)
     row = matches.where(F.col(UID) == uid).select(ENTRY_IDS, draw.of(UID).alias("draw")).first()
     if row is None:
-        return []
-    entries = [] if not row[ENTRY_IDS] else _entries(spark, run, settings, matches, row[ENTRY_IDS])
+        return _explain_left_out(spark, uid, run, settings)
+    entries = [] if not row[ENTRY_IDS] else _entries(spark, run, settings, stored, row[ENTRY_IDS])
     output = read_table(spark, settings.output, schemas.EMPTY)
     in_output = settings.floor > 0 and output.where(F.col(UID) == uid).limit(1).count() > 0
     return Explanation(uid, entries, settings.seed, row["draw"], in_output).lines()
+
+
+def _explain_left_out(
+    spark: SparkSession, uid: str, run: Row, settings: BalanceCaptions
+) -> list[str]:
+    """A uid of captions without matches, or of matches of other captions; else empty."""
+    tables = {"captions": settings.captions, "matches": settings.matches}
+    with_uid = [
+        name
+        for name, address in tables.items()
+        if not _read(spark, run, address).where(F.col(UID) == uid).isEmpty()
+    ]
+    if not with_uid:
+        return []
+    there = " and ".join(f"the {name} {tables[name]}" for name in with_uid)
+    if len(with_uid) == len(tables):
+        return [f"uid {uid}", f"not balanced: it is in {there}, by different texts"]
+    (absent,) = set(tables) - set(with_uid)
+    return [f"uid {uid}", f"not balanced: it is in {there}, not in the {absent}"]
 
 
 def explain_dedup(spark: SparkSession, uid: str, run: Row | None) -> list[str]:
@@ -91,7 +115,7 @@ def explain_dedup(spark: SparkSession, uid: str, run: Row | None) -> list[str]:
         return []
     same = F.lit(True)
     for column in settings.by.split("+"):
-        same = same & F.col(column).eqNullSafe(F.lit(row[column]))
+        same = same & named(column).eqNullSafe(F.lit(row[column]))
     stayed = captions.where(same).agg(F.min(UID).alias(UID)).first()
     name = stayed[UID] if stayed else None
     return [f"uid {uid}", f"dropped: a copy by {settings.by}; uid {name} stayed"]

@@ -1,5 +1,6 @@
 """match-concepts: which entries of a concept bank occur in each caption."""
 
+import json
 import logging
 from collections.abc import Collection
 from functools import partial
@@ -70,6 +71,13 @@ class MatchConcepts(Settings):
     )
     entry_counts: OutputAddress | None = Field(None, description="captions per entry")
 
+    @property
+    def matching_rule(self) -> str:
+        """What decides, beside captions and bank, which entries match."""
+        of_rule = {"kana_and_hangul": self.kana_and_hangul, "lang_model": self.lang_model}
+        parts = {"rule": self.rule, "duplicates": self.duplicates}
+        return json.dumps(parts | (of_rule if self.rule == "metaclip2" else {}))
+
     @model_validator(mode="after")
     def _gives_something(self) -> Self:
         if self.output is None and self.entry_counts is None:
@@ -96,12 +104,16 @@ def run(run: Run, settings: MatchConcepts) -> Counts:
     outputs = {settings.output: found.schema, settings.entry_counts: schemas.ENTRY_COUNTS}
     run.check_outputs({address: schema for address, schema in outputs.items() if address})
     told = {"entries": len(bank.entries)}
+    matching = bank.matching(settings.matching_rule, run.content(settings.captions))
     with batches_that_fit(table):
         if settings.output is None:
             counts = count_vector(count_concepts(captions, matcher), len(bank.entries))
             told |= {"rows_in": table.count()}
         else:
-            rows = run.write(found, settings.output)
+            has_unique_keys = run.has_unique_keys(settings.captions)
+            rows = run.write(
+                found, settings.output, matching=matching, has_unique_keys=has_unique_keys
+            )
             seen = observed.get(rows, len(bank.entries))
             matches = run.read(settings.output, schemas.MATCHES)
             matched, counts = seen or _counted_again(matches, len(bank.entries))
@@ -109,7 +121,7 @@ def run(run: Run, settings: MatchConcepts) -> Counts:
             if not matched and isinstance(matcher, Metaclip2Matcher):
                 _log.warning("nothing matched: bank has languages %s", _some(matcher.languages))
     if settings.entry_counts is not None:
-        run.write(bank.with_counts(counts), settings.entry_counts)
+        run.write(bank.with_counts(counts), settings.entry_counts, matching=matching)
     return told
 
 

@@ -9,17 +9,15 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
-from spark_jobs.balancing.entry_count import count_matches, count_vector
 from spark_jobs.balancing.keep import matches_by_uid, with_caption_rows
 from spark_jobs.balancing.plan import plan, plan_lines, round_ts, whole_of_sample
 from spark_jobs.balancing.plan_picture import plan_picture
 from spark_jobs.balancing.thresholds import expected_rows
 from spark_jobs.draws import Draw
-from spark_jobs.entry_counts_reading import counted_entries, read_entry_counts
 from spark_jobs.finding_t import largest_t, t_for_target, target_lines, thresholds_of
 from spark_jobs.folders import write_file
 from spark_jobs.job import Counts, Job, Run
-from spark_jobs.jobs.balance_captions import unnamed_entries
+from spark_jobs.matches_reading import read_entries, read_matches
 from spark_jobs.schemas import CAPTION, CAPTION_BYTES, EXPECTED_ROWS, UID, T
 from spark_jobs.settings import InputAddress, OutputAddress, OutputFile
 from spark_jobs.tables import read_table
@@ -59,19 +57,15 @@ class PlanBalance(LanguageSettings):
 
 def run(run: Run, settings: PlanBalance) -> Counts:
     """Sum over a sample what each t would keep, and scale it by the counts."""
-    matches = run.read(settings.matches, schemas.MATCHES)
-    rows_in = matches.count()
-    own = count_matches(matches)
-    if settings.entry_counts is None:
-        entries = unnamed_entries(own)
-    else:
-        version = run.inputs[settings.entry_counts]
-        entries = read_entry_counts(run.spark, settings.entry_counts, version)
-    counted = counted_entries(entries, settings.entry_counts or settings.matches)
-    own_counts = count_vector(own, counted.counts.size)
+    read = read_matches(run, settings.matches, settings.captions)
+    matches, rows_in = read.rows, read.rows.count()
+    counted = read_entries(run, settings.entry_counts, read).counted
+    own_counts = counted.counts
+    if settings.entry_counts is not None:
+        own_counts = read.counts(own_counts.size)
     of_t = thresholds_of(settings, counted)
     drawn = _drawn(settings, matches, rows_in)
-    counts = {"rows_in": rows_in, "sample_rows": drawn.count()}
+    counts = {"rows_in": rows_in, "sample_rows": drawn.count()} | read.told()
     with _cached(_sample(run, settings, drawn)) as sample:
 
         def expected(ts: list[int]) -> pd.DataFrame:
