@@ -48,7 +48,7 @@ def read_embeddings(run: Run, address: str) -> Embeddings:
     run.read(address, StructType([StructField(name, StringType()) for name in keys(rows)[:1]]))
     has_vector = F.col(EMBEDDING).isNotNull()
     length = F.when(has_vector, F.size(EMBEDDING)).alias("length")
-    model = [F.when(has_vector, F.col(name)).alias(name) for name in (MODEL, WEIGHTS)]
+    model = [F.when(has_vector, named(name)).alias(name) for name in (MODEL, WEIGHTS)]
     kinds = [tuple(kind) for kind in rows.groupBy(*model, length).count().limit(9).collect()]
     n_without = sum(n for *_, dimension, n in kinds if dimension is None)
     kinds = [kind for kind in kinds if kind[2] is not None]

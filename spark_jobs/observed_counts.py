@@ -12,7 +12,7 @@ from pyspark.sql.types import StructField, StructType
 from pyspark.sql.utils import is_remote
 
 from spark_jobs.arrow_mapping import map_in_arrow
-from spark_jobs.columns import keys
+from spark_jobs.columns import keys, named
 from spark_jobs.schemas import ENTRY_IDS
 from udfs.arrow import BatchFunction, chained
 from udfs.balancing import TOO_MUCH, count_along
@@ -49,7 +49,7 @@ class ObservedCounts:
             self._observation,
             F.count(ENTRY_IDS).alias(_ROWS),
             F.count_if(F.size(ENTRY_IDS) > 0).alias(_MATCHED),
-            F.concat_ws(" ", F.collect_list(F.when(~is_row, F.col(key)))).alias(_TEXTS),
+            F.concat_ws(" ", F.collect_list(F.when(~is_row, named(key)))).alias(_TEXTS),
         ).where(is_row)
 
     def get(self, n_rows: int, n_entries: int) -> tuple[int, NDArray[np.int64]] | None:

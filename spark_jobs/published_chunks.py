@@ -7,6 +7,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from spark_jobs.columns import named
 from spark_jobs.errors import InputDataError
 from spark_jobs.folders import files_for, replaced_folder, write_json_files
 from spark_jobs.schemas import (
@@ -78,7 +79,7 @@ def _published(found: DataFrame, fields: Mapping[str, str]) -> Column:
     """A row as the object of a chunk: numbers whole where they were, empty and 0 as null."""
     values = []
     for name, column in fields.items():
-        value = F.col(column) if column in found.columns else F.lit(None)
+        value = named(column) if column in found.columns else F.lit(None)
         value = value.cast("double").cast("long") if name in _WHOLE else value
         is_none = value.cast("string").isin("", "0", "0.0")
         values.append(F.when(is_none, None).otherwise(value).alias(name))

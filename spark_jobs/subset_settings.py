@@ -5,12 +5,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 from pyspark.sql.types import IntegralType, StringType
 
 from spark_jobs import schemas
 from spark_jobs.class_lists import imagenet1k, with_current_wnids
-from spark_jobs.columns import require
+from spark_jobs.columns import named, require
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Run
 from spark_jobs.label_file_settings import LabelFileSettings
@@ -93,10 +92,10 @@ class SubsetSettings(LabelFileSettings):
             told = [tuple(row[name] for name in columns.names) for row in frequencies]
             run.write(run.spark.createDataFrame(told, columns).coalesce(1), self.counts)
         if self.frequencies is not None:
-            named = [(row[CLASS_NAME], row[ROWS]) for row in frequencies]
-            write_class_frequencies(named, self.frequencies)
+            rows_of_class = [(row[CLASS_NAME], row[ROWS]) for row in frequencies]
+            write_class_frequencies(rows_of_class, self.frequencies)
         label = label_column(stored, self.class_column)
-        self.write_tsv(stored.withColumn(CLASS_IDX, F.col(label)))
+        self.write_tsv(stored.withColumn(CLASS_IDX, named(label)))
         if self.uids is not None:
             write_uids(stored, self.uids)
             hashed = uid_map(stored)

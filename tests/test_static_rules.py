@@ -29,6 +29,8 @@ FORBIDDEN_NAMES = {
     "exec": "runs what it reads",
 }
 FORBIDDEN_IMPORTS = {"pickle", "joblib", "dill", "random"}
+# Where F.col takes a name that is no constant: what quotes it, and names of ours below that layer.
+NAMES_COLUMNS = {"spark_jobs/columns.py", "spark_jobs/record_texts.py"}
 HEAVY_IMPORTS = {
     *("torch", "petastorm", "img2dataset", "delta", "open_clip", "timm", "faiss"),
     *("sentence_transformers", "transformers"),
@@ -58,6 +60,41 @@ def forbidden_in(source: str) -> Iterator[str]:
             module = getattr(node, "module", None) or node.names[0].name
             if module.partition(".")[0] in HEAVY_IMPORTS:
                 yield f"line {node.lineno}: {module} is imported at the top, not where it is used"
+
+
+def unquoted_columns_in(source: str) -> Iterator[str]:
+    """Calls of F.col with a name that is no constant: a dot or backtick in it would be read."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "F.col":
+            yield from (
+                f"line {node.lineno}: {ast.unparse(node)} (use columns.named)"
+                for name in node.args
+                if not is_constant(name)
+            )
+
+
+def is_constant(name: ast.expr) -> bool:
+    """A literal, a CONSTANT, or an f-string of such."""
+    if isinstance(name, ast.JoinedStr):
+        return all(is_constant(v.value) for v in name.values if isinstance(v, ast.FormattedValue))
+    called = getattr(name, "attr", None) or getattr(name, "id", "")
+    return isinstance(name, ast.Constant) or called.isupper()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_columns_are_named_whatever_they_are_called(path: Path) -> None:
+    if str(path.relative_to(ROOT)) not in NAMES_COLUMNS:
+        assert list(unquoted_columns_in(path.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    "source", ["F.col(name)", "F.col(rule.column)", 'F.col(f"_{name}")', "F.col(names[0])"]
+)
+def test_the_check_of_columns_finds_them(source: str) -> None:
+    assert list(unquoted_columns_in(source))
+    assert (
+        list(unquoted_columns_in('F.col("x"), F.col(UID), F.col(schemas.T), F.col(f"k.{T}")')) == []
+    )
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))

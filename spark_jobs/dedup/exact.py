@@ -18,7 +18,7 @@ def keep_smallest_uid(captions: DataFrame, *, by: Sequence[str]) -> DataFrame:
     rank = free_name(captions, "_rank")
     # The literal bound lets Spark drop further copies before the shuffle, so that a caption with
     # many copies does not meet one task.
-    return captions.withColumn(rank, _rank(captions, by)).where(F.col(rank) == 1).drop(rank)
+    return captions.withColumn(rank, _rank(captions, by)).where(named(rank) == 1).drop(rank)
 
 
 def mark_smallest_uid(captions: DataFrame, *, by: Sequence[str]) -> DataFrame:

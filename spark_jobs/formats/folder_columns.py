@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
+from spark_jobs.columns import named
 from spark_jobs.file_lists import ListedFile
 from spark_jobs.ingest.source import FAULT, FILE, LINE, Part, position
 
@@ -39,7 +40,7 @@ def with_folder_columns(
     table = spark.createDataFrame(rows, schema).withColumn(FILE, F.xxhash64(_URI)).drop(_URI)
     joined = part.frame.join(F.broadcast(table), on=FILE, how="left")
     with_values = Part(joined, part.names, part.files, part.as_stored).with_columns(
-        {name: F.col(column) for name, column in zip(names, added, strict=True)}
+        {name: named(column) for name, column in zip(names, added, strict=True)}
     )
     places = [position(k) for k in range(len(with_values.names))]
     frame = with_values.frame.select(*places, LINE, FAULT)

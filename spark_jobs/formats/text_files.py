@@ -12,6 +12,7 @@ from pyspark.sql.types import (
     StructType,
 )
 
+from spark_jobs.columns import named
 from spark_jobs.file_lists import LITERAL_PATHS, ListedFile
 from spark_jobs.formats.folder_columns import file_ids
 from spark_jobs.ingest.source import FAULT, FILE, LINE, Part, Source, position
@@ -145,9 +146,9 @@ def _csv_part(
         ]
     )
     read = file_ids(spark, files).mapInArrow(read_csv(len(names), separator), columns)
-    texts: list[Column] = [F.col(place).cast("string").alias(place) for place in places]
+    texts: list[Column] = [named(place).cast("string").alias(place) for place in places]
     line = F.col(LINE).cast("string").alias(LINE)
     frame = read.select(*texts, line, FAULT, FILE)
     # As Spark calls a column without a name, such as the index that pandas writes.
-    named = tuple(name or f"_c{k}" for k, name in enumerate(names))
-    return Part(frame, named, tuple(file.path for file in files))
+    own_names = tuple(name or f"_c{k}" for k, name in enumerate(names))
+    return Part(frame, own_names, tuple(file.path for file in files))

@@ -7,6 +7,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
+from spark_jobs.columns import named
+
 LINE, FAULT, FILE = "line", "fault", "file"  # beside the input's columns c0, c1, ...
 
 
@@ -40,7 +42,7 @@ class Part:
 
     def column(self, name: str) -> Column:
         """One of the input's columns by its name."""
-        return F.col(position(self.names.index(name)))
+        return named(position(self.names.index(name)))
 
     def kind(self, name: str) -> DataType:
         """Its type."""

@@ -11,7 +11,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 
 from spark_jobs import schemas
 from spark_jobs.addresses import absolute_address
-from spark_jobs.columns import free_name, keys, require
+from spark_jobs.columns import free_name, keys, named, require
 from spark_jobs.decisions import decisions
 from spark_jobs.errors import InputDataError
 from spark_jobs.filtering.checks import rule_faults
@@ -57,11 +57,11 @@ class FilterCaptions(Settings):
 
     def addresses(self, role: RoleName) -> dict[str, str]:
         """As for all settings; the tables of rules are inputs too."""
-        named = super().addresses(role)
+        addresses = super().addresses(role)
         if role == "input":
             for number, rule in enumerate(lookups(self.rules)):
-                named[f"rules.{number}.in_table"] = absolute_address(rule.in_table)
-        return named
+                addresses[f"rules.{number}.in_table"] = absolute_address(rule.in_table)
+        return addresses
 
 
 def run(run: Run, settings: FilterCaptions) -> Counts:
@@ -71,7 +71,8 @@ def run(run: Run, settings: FilterCaptions) -> Counts:
     if settings.scores is not None:
         rows = _with_scores(run, captions, settings.scores)
     judged = _judge(run, rows, settings)
-    kept = run.write(judged.kept(), settings.output)
+    has_unique_keys = settings.scores is None and run.has_unique_keys(settings.captions)
+    kept = run.write(judged.kept(), settings.output, has_unique_keys=has_unique_keys)
     if settings.decisions:
         run.decide(
             decisions(
@@ -136,8 +137,8 @@ def _with_scores(run: Run, captions: DataFrame, address: str) -> DataFrame:
             "filter it to one model and query type first"
         )
     own = {key: free_name(captions, f"_{key}") for key in by}
-    scores = scores.select(*(F.col(key).alias(name) for key, name in own.items()), SCORE)
-    same = (F.col(key).eqNullSafe(F.col(name)) for key, name in own.items())
+    scores = scores.select(*(named(key).alias(name) for key, name in own.items()), SCORE)
+    same = (named(key).eqNullSafe(named(name)) for key, name in own.items())
     return captions.join(scores, on=reduce(and_, same), how="left").drop(*own.values())
 
 

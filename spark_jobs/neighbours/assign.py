@@ -42,7 +42,7 @@ def assign(neighbours: DataFrame, rule: AssignRule) -> DataFrame:
 
 
 def _number(column: str) -> Column:
-    return F.when(~F.isnan(column), F.col(column))
+    return F.when(~F.isnan(named(column)), named(column))
 
 
 def _best(rows: DataFrame, similarity: Column) -> DataFrame:

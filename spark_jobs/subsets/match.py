@@ -78,6 +78,6 @@ def _once_each(rows: DataFrame, column: str) -> DataFrame:
     copies = with_hash.join(several, on=hashed, how="left_semi")
     sized = copies.join(F.broadcast(sizes), on=column)
     rarest_first = Window.partitionBy(*by).orderBy(n, named(column))
-    once = sized.withColumn(nth, F.row_number().over(rarest_first)).where(F.col(nth) == 1)
+    once = sized.withColumn(nth, F.row_number().over(rarest_first)).where(named(nth) == 1)
     single = with_hash.join(several, on=hashed, how="left_anti")
     return single.select(*columns).unionByName(once.select(*columns))

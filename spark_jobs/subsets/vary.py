@@ -49,7 +49,7 @@ def vary(
     if front is not None:
         by = keys(records)
         template = _drawn(F.array(*map(F.lit, front)), draw.step("template").of(*by))
-        name = _drawn(F.col(names), draw.step("lemma").of(*by))
+        name = _drawn(named(names), draw.step("lemma").of(*by))
         text = F.concat(F.replace(template, F.lit("{}"), name), F.lit(" "), text)
     varied = joined.withColumn(CAPTION, on_one_line(text)).drop(names)
     is_blank = F.replace(CAPTION, F.lit(" "), F.lit("")) == ""
