@@ -8,7 +8,7 @@ import pyarrow.fs as pafs
 
 from udfs.json_files import file_system
 
-MARK = "_captionlake.json"  # readers of folders pass over names with _
+MARK = "_captionlake"  # Spark passes over names with _, and programs that read *.json over this one
 
 # Path below the folder -> bytes, and the time of the last change in nanoseconds.
 Listing = dict[str, list[int]]

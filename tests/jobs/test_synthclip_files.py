@@ -67,9 +67,11 @@ def test_published_matches_can_be_taken_over_balanced_and_handed_back(
         *("--entry-counts", tmp_path / "probabilities", "--name", "curated_captions_with_count_5"),
         *("--output", tmp_path / "out"),
     )
-    assert export.summary["counts"] == {"rows": kept, "files": 1}
+    assert export.summary["counts"] == {
+        **{"rows_in": kept, "rows": kept, "files": 1, "without_matches": 0}
+    }
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
-        *("_SUCCESS", "curated_captions_with_count_5_00000.json", "entry_count.npy")
+        *("_captionlake", "curated_captions_with_count_5_00000.json", "entry_count.npy")
     ]
     published = {caption: ids for items in files.values() for caption, ids in items}
     exported = items_of(tmp_path / "out")
@@ -80,7 +82,7 @@ def test_published_matches_can_be_taken_over_balanced_and_handed_back(
 
     again = captionlake(
         *("ingest-captions", "--preset", "synthclip_matches", "--output", tmp_path / "again"),
-        *("--input", tmp_path / "out/curated_captions_with_count_5_00000.json"),
+        *("--input", tmp_path / "out"),
     )
     assert again.summary["counts"]["kept"] == kept
 
@@ -97,10 +99,11 @@ def test_an_export_over_several_files_is_whole_and_replaces_the_last(
     assert many["files"] == len(sizes) > 3
     assert max(sizes) <= 1_000
     assert sorted(items_of(tmp_path / "out")) == sorted(f"caption {i}" for i in range(3_000))
-    assert captionlake(*arguments, 5_000).summary["counts"] == {"rows": 3_000, "files": 1}
+    one = captionlake(*arguments, 5_000).summary["counts"]
+    assert one == {"rows_in": 3_000, "rows": 3_000, "files": 1}
     assert len(list((tmp_path / "out").iterdir())) == 2
     (tmp_path / "out/mine.txt").write_text("x")
-    refused = captionlake(*arguments, 5_000)
+    refused = captionlake(*arguments, 4_000)
     assert refused.exit_code == 3
     assert "holds other files, such as mine.txt" in refused.error
     elsewhere = captionlake(*arguments[:-3], "--output", "lake.files")
