@@ -94,3 +94,47 @@ def test_a_file_that_is_none_is_one_line(captionlake, captions, tmp_path, querie
     )
     assert outcome.exit_code == 2
     assert message in outcome.error
+
+
+def test_the_chunks_are_read_back_whole(captionlake, spark: SparkSession, tmp_path: Path) -> None:
+    """As captions again: a caption found for two classes is there once, and once rejected."""
+    rows = {
+        "uid": [f"u{k}" for k in range(6)],
+        "caption": [
+            "a red rose",
+            'a "rose", 中文 🐈',
+            "a\nblue\u2028rose",
+            "red tulip",
+            "x",
+            "tulip",
+        ],
+        "url": [f"http://x/{k}" for k in range(6)],
+        "width": pa.array([640, None, 3, 4, 5, 6], pa.int32()),
+        "similarity": pa.array([0.3, 0.1, None, 0.7, 0.82, 1e-7], pa.float32()),
+        "nsfw": ["UNLIKELY", None, "NSFW", "UNSURE", None, None],
+    }
+    pq.write_table(pa.table(rows), tmp_path / "captions.parquet")
+    (tmp_path / "a.yml").write_text("dataset: A set\nclasses: [rose, red]\n")
+    (tmp_path / "b.yml").write_text("dataset: B.x\nclasses: [tulip, unseen]\n")
+    (tmp_path / "c.yml").write_text("dataset: None\nclasses: [unseen]\n")
+    files = [str(tmp_path / f"{name}.yml") for name in "abc"]
+    outcome = captionlake(
+        *("search-substrings", "--captions", f"parquet:{tmp_path / 'captions.parquet'}"),
+        *("--queries", json.dumps(files), "--output", tmp_path / "found"),
+        *("--chunks", tmp_path / "chunks"),
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.summary["counts"]["rows"] == 7
+    outcome = captionlake(
+        *("ingest-captions", "--input", tmp_path / "chunks", "--preset", "laion400m"),
+        *("--format", "json", "--output", tmp_path / "again"),
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    counts = outcome.summary["counts"]
+    assert (counts["rows_in"], counts["kept"], counts["duplicate_uid"]) == (7, 5, 2)
+    again = spark.read.format("delta").load(str(tmp_path / "again")).collect()
+    fields = ("caption", "url", "width", "similarity", "nsfw")
+    right = {row["url"]: row for row in pa.table(rows).to_pylist() if row["caption"] != "x"}
+    assert {row.url: {f: row[f] for f in fields} for row in again} == {
+        url: {f: row[f] for f in fields} for url, row in right.items()
+    }
