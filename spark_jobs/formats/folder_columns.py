@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from urllib.parse import unquote
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
@@ -14,6 +14,11 @@ from spark_jobs.ingest.source import FAULT, FILE, LINE, Part, position
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 _GLOB = frozenset("[]{}*?")
 _URI = "_uri"
+
+
+def file_id() -> Column:
+    """FILE of each row that Spark reads from a file: the hash of its uri."""
+    return F.xxhash64("_metadata.file_path")
 
 
 def folder_values(files: Sequence[ListedFile], location: str) -> dict[str, dict[str, str | None]]:
@@ -45,6 +50,11 @@ def with_folder_columns(
     places = [position(k) for k in range(len(with_values.names))]
     frame = with_values.frame.select(*places, LINE, FAULT)
     return Part(frame, with_values.names, part.files, part.as_stored)
+
+
+def file_id() -> Column:
+    """FILE of rows that Spark reads from files."""
+    return F.xxhash64("_metadata.file_path")
 
 
 def file_ids(spark: SparkSession, files: Sequence[ListedFile]) -> DataFrame:

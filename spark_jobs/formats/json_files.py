@@ -23,6 +23,7 @@ from pyspark.sql.types import (
 )
 
 from spark_jobs.file_lists import LITERAL_PATHS, ListedFile
+from spark_jobs.formats.folder_columns import file_id
 from spark_jobs.formats.text_files import text_lines
 from spark_jobs.ingest.source import FAULT, FILE, LINE, Part, Source, position
 from udfs import json_rows as worker
@@ -37,7 +38,6 @@ _LOOKS = StructType(
         StructField(worker.ROWS, LongType()),
     ]
 )
-_FILE_ID = F.xxhash64("_metadata.file_path")
 
 # A file's columns and path -> those that must hold text, with the fault of a record where one does
 # not; raises MissingColumnError where a needed one is absent.
@@ -94,13 +94,13 @@ def _ids(spark: SparkSession, files: Sequence[ListedFile]) -> dict[int, str]:
 
 
 def _lines(spark: SparkSession, files: Sequence[ListedFile]) -> DataFrame:
-    return text_lines(spark, files).select("value", _FILE_ID.alias(FILE))
+    return text_lines(spark, files).select("value", file_id().alias(FILE))
 
 
 def _contents(spark: SparkSession, files: Sequence[ListedFile]) -> DataFrame:
     reader = spark.read.options(**LITERAL_PATHS).format("binaryFile")
     rows = reader.load([file.path for file in files])
-    return rows.select("path", _FILE_ID.alias(FILE), "content")
+    return rows.select("path", file_id().alias(FILE), "content")
 
 
 def _by_text_columns(

@@ -9,7 +9,7 @@ from pyspark.sql.types import BinaryType, BooleanType, LongType, StringType, Str
 
 from spark_jobs.errors import InputDataError
 from spark_jobs.file_lists import LITERAL_PATHS, ListedFile
-from spark_jobs.formats.folder_columns import file_ids
+from spark_jobs.formats.folder_columns import file_id, file_ids
 from spark_jobs.ingest.source import FILE, Part, Source, part_of, position
 from udfs import parquet_files as worker
 
@@ -22,7 +22,6 @@ _LOOKS = StructType(
         StructField(worker.FAULT, StringType()),
     ]
 )
-_FILE_ID = F.xxhash64("_metadata.file_path")
 
 
 def read_parquet_files(spark: SparkSession, files: Sequence[ListedFile]) -> Source:
@@ -48,7 +47,7 @@ def read_unseen(spark: SparkSession, files: Sequence[ListedFile]) -> Source:
     """The rows of files that workers cannot open, so that Spark alone unites their columns."""
     reader = spark.read.options(**LITERAL_PATHS).option("mergeSchema", "true")
     rows = reader.parquet(*(file.path for file in files))
-    return Source([part_of(rows, rows.columns, [f.path for f in files], file=_FILE_ID)])
+    return Source([part_of(rows, rows.columns, [f.path for f in files], file=file_id())])
 
 
 def _by_columns(looks: Iterable[Row]) -> dict[tuple[bytes, bool], list[str]]:
@@ -63,7 +62,7 @@ def _by_columns(looks: Iterable[Row]) -> dict[tuple[bytes, bool], list[str]]:
 def _plain_part(spark: SparkSession, schema: bytes, paths: Sequence[str]) -> Part:
     names, _ = worker.schema_for_spark(schema)
     rows = spark.read.options(**LITERAL_PATHS).parquet(*paths)
-    return part_of(rows, names, paths, file=_FILE_ID)
+    return part_of(rows, names, paths, file=file_id())
 
 
 def _other_part(

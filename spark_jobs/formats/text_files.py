@@ -14,7 +14,7 @@ from pyspark.sql.types import (
 
 from spark_jobs.columns import named
 from spark_jobs.file_lists import LITERAL_PATHS, ListedFile
-from spark_jobs.formats.folder_columns import file_ids
+from spark_jobs.formats.folder_columns import file_id, file_ids
 from spark_jobs.ingest.source import FAULT, FILE, LINE, Part, Source, position
 from spark_jobs.ingest.text_rules import INVALID_UTF8, is_valid_utf8
 from spark_jobs.schemas import CAPTION
@@ -22,7 +22,6 @@ from udfs.csv_files import WRONG_NUMBER_OF_FIELDS, header_names, read_csv
 
 HEADER_AGAIN = "header_again"
 _BOM = b"\xef\xbb\xbf"
-_FILE_ID = F.xxhash64("_metadata.file_path")
 
 
 def text_lines(spark: SparkSession, files: Sequence[ListedFile]) -> DataFrame:
@@ -41,7 +40,7 @@ def read_plain_text(spark: SparkSession, files: Sequence[ListedFile]) -> Source:
         caption.alias(position(0)),
         F.col("value").alias(LINE),
         F.when(~is_valid, INVALID_UTF8).alias(FAULT),
-        _FILE_ID.alias(FILE),
+        file_id().alias(FILE),
     )
     part = Part(frame, (CAPTION,), tuple(file.path for file in files), lines)
     return Source([part], counted=lines)
@@ -77,7 +76,7 @@ def _tsv_part(
     spark: SparkSession, files: Sequence[ListedFile], first: str | None, header: Sequence[str]
 ) -> Part:
     lines = text_lines(spark, files)
-    numbered = lines.select("value", _FILE_ID.alias(FILE), F.lit(None).cast("string").alias(FAULT))
+    numbered = lines.select("value", file_id().alias(FILE), F.lit(None).cast("string").alias(FAULT))
     names = list(header) if first is None else first.split("\t")
     if first is not None:
         numbered = _without_headers(numbered, first)
