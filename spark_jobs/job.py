@@ -84,23 +84,23 @@ class Run:
         """
         if matching is None and ENTRY_IDS in frame.columns:
             matching = self._bank_of_inputs()
-        said = self._said(address, matching=matching, has_unique_keys=has_unique_keys)
-        written = tables.write_table(frame, address, self.commit() | said)
+        commit = self.commit_to(address, matching=matching, has_unique_keys=has_unique_keys)
+        written = tables.write_table(frame, address, commit)
         self._written[address] = written.version
         return written.rows
 
     def extend(self, frame: DataFrame, address: str, *, is_last: bool) -> None:
         """Add rows to a table; only the last of a run's commits tells that the run is done."""
         self._written.pop(address, None)
-        commit = self.commit() if is_last else self._part()
-        tables.extend_table(frame, address, commit | self._said(address))
+        commit = self.commit_to(address) | ({} if is_last else self._part())
+        tables.extend_table(frame, address, commit)
 
     def replace_part(self, frame: DataFrame, address: str) -> None:
         """Replace a table by what the run is going to extend."""
-        tables.write_table(frame, address, self._part() | self._said(address))
+        tables.write_table(frame, address, self.commit_to(address) | self._part())
 
-    def _part(self) -> dict[str, Any]:
-        return self.commit() | {"run_id": f"{self.run_id}.part"}
+    def _part(self) -> dict[str, str]:
+        return {"run_id": f"{self.run_id}.part"}
 
     def _bank_of_inputs(self) -> Matching | None:
         """What was matched, where the inputs say it of one bank; in which captions is unknown."""
@@ -112,12 +112,12 @@ class Run:
         """Whether each key of an input is known to be of one row."""
         return self.states[address].made_of.has_unique_keys
 
-    def _said(self, address: str, **known: Any) -> dict[str, Any]:
-        """What a commit says of the table it writes."""
+    def commit_to(self, address: str, **known: Any) -> dict[str, Any]:
+        """What the commit of an output says of the run, and of what the rows were made of."""
         behind = all_draws(state.made_of for state in self.states.values())
         draws = tuple(dict.fromkeys([*behind, *self._draws]))
         made_of = MadeOf(draws=draws, **known)
-        return {"table": table_name(address), "made_of": made_of.as_json()}
+        return self.commit() | {"table": table_name(address), "made_of": made_of.as_json()}
 
     def reject(self, frame: DataFrame) -> None:
         """Add rows to the workspace's `rejected`; once, however often the run is repeated."""
@@ -141,7 +141,7 @@ class Run:
         """The table of rows left out, of all runs of the workspace."""
         return join_address(self.workspace, "rejected")
 
-    def commit(self) -> dict[str, Any]:
+    def commit(self) -> dict[str, str]:
         """What a commit's userMetadata says of its run."""
         return {"run_id": self.run_id, "job": self.job, "settings_sha": self.settings_sha}
 

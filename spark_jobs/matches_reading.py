@@ -22,7 +22,7 @@ from spark_jobs.unique_keys import refuse_repeated_keys
 
 _log = logging.getLogger(__name__)
 NOT_MATCHED, LEFT_OUT = "not_matched", "matches_left_out"
-_LEAVE_OUT = "leave out entry_counts to count the matches"
+_LEAVE_OUT = "leave out entry_counts"
 
 
 @dataclass(frozen=True)
@@ -169,32 +169,32 @@ def read_entries(run: Run, address: str | None, matches: CaptionMatches) -> Capt
     frame = read_entry_counts(run.spark, address, run.inputs.get(address))
     counted = counted_entries(frame, address)
     said = run.states[address].made_of.matching
-    check_bank(address, said, counted.counts.size, matches)
+    check_bank(address, said, counted.counts.size, matches.address, matches.matching)
     if said is None or said != matches.matching_of_captions or matches.not_matched:
         _check_counts(address, said, counted.counts, matches)
     return CaptionEntries(frame, counted)
 
 
 def check_bank(
-    address: str, said: Matching | None, n_entries: int, matches: CaptionMatches
+    counts: str, said: Matching | None, n_entries: int | None, matches: str, own: Matching | None
 ) -> None:
     """Raise InputDataError where entry counts and matches are known to be of different banks.
 
-    `said`: what the table of the counts says of itself, `n_entries`: how many it has.
+    `counts`, `matches`: their addresses; `said`, `own`: what these tables say of themselves;
+    `n_entries`: how many counts there are, where that was looked at.
     """
-    own = matches.matching
     if own is None:
         return
-    if said is not None and said.bank.mark != own.bank.mark:
+    if said is not None and said.bank != own.bank:
         raise InputDataError(
-            f"entry_counts {address} are of the bank {_bank(said)}, but the matches "
-            f"{matches.address} of the bank {_bank(own)}: give those that the run of "
-            f"match-concepts wrote with the matches, or {_LEAVE_OUT}"
+            f"entry_counts {counts} are of the bank {_bank(said)}, but the matches {matches} of "
+            f"the bank {_bank(own)}: give those that the run of match-concepts wrote with the "
+            f"matches, or {_LEAVE_OUT}"
         )
-    if n_entries != own.n_entries:
+    if n_entries not in (None, own.n_entries):
         raise InputDataError(
-            f"entry_counts {address} have {n_entries:,} entries, but the bank {_bank(own)} of the "
-            f"matches {matches.address} has {own.n_entries:,}: give the counts of that bank, or "
+            f"entry_counts {counts} have {n_entries:,} entries, but the bank {_bank(own)} of the "
+            f"matches {matches} has {own.n_entries:,}: give the counts of that bank, or "
             f"{_LEAVE_OUT}"
         )
 

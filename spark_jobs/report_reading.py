@@ -14,6 +14,7 @@ from spark_jobs.balancing.explanation import Explanation, MatchedEntry
 from spark_jobs.balancing.keep import matches_by_uid
 from spark_jobs.draws import Draw
 from spark_jobs.entry_counts_reading import read_entry_counts
+from spark_jobs.matches_reading import LEFT_OUT, of_captions
 from spark_jobs.report.blocks import Example, visible
 from spark_jobs.report.captions import MOST_MATCHES
 from spark_jobs.report.classes import ClassCount
@@ -91,7 +92,10 @@ def matches_per_caption(matches: DataFrame) -> dict[int, int]:
 
 def matches_before(spark: SparkSession, run: RunRecord) -> DataFrame:
     """The matches that a run balanced, a row per uid."""
-    return matches_by_uid(_input(spark, run, "matches"))
+    matches = _input(spark, run, "matches")
+    if LEFT_OUT in run.counts:
+        matches = of_captions(matches, _input(spark, run, "captions"))
+    return matches_by_uid(matches)
 
 
 def matches_after(spark: SparkSession, run: RunRecord) -> DataFrame:

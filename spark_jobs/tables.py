@@ -1,12 +1,13 @@
 """The one place that reads and writes tables: Delta and parquet, by path or catalog name."""
 
+import fnmatch
 import hashlib
 import json
 import logging
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from pyspark.sql.types import StructType
 from spark_jobs import schemas
 from spark_jobs.addresses import Address, parse_address
 from spark_jobs.errors import InputDataError, MissingColumnError, OutputTableError
+from spark_jobs.file_lists import LITERAL_PATHS, list_files_at
 from spark_jobs.folder_marks import files_in, read_mark, write_mark
 from spark_jobs.history import commits_of, delta_state, mark_of
 from spark_jobs.made_of import MadeOf, TableState
@@ -174,11 +176,6 @@ def last_run_id(spark: SparkSession, address: str) -> str | None:
     return next((commit.run_id for commit in commits if commit.changes_rows), None)
 
 
-def list_files(spark: SparkSession, address: str) -> list[str]:
-    """Every file below a path or that a glob names, sorted; InputDataError where there is none."""
-    return [line.rsplit(" ", 3)[0] for line in _files(spark, parse_address(address))]
-
-
 def read_text(spark: SparkSession, address: str) -> str:
     """The whole of one small UTF-8 file, such as a concept bank."""
     try:
@@ -196,14 +193,18 @@ def read_bytes(spark: SparkSession, address: str) -> bytes:
     return contents[0]
 
 
-def read_folder(spark: SparkSession, address: str, pattern: str = "*") -> dict[str, bytes]:
+def read_folder(
+    spark: SparkSession, address: str, patterns: Sequence[str] = ("*",)
+) -> dict[str, bytes]:
     """File name -> content of the small files in a folder, or of the one file at the address."""
-    table = parse_address(address)
-    reader = spark.read.format("binaryFile").option("pathGlobFilter", pattern)
-    try:
-        rows = reader.load(table.location).select("path", "content").collect()
-    except AnalysisException:
-        raise InputDataError(f"{table}: does not exist") from None
+    files = list_files_at(spark, parse_address(address).location)
+    paths = [
+        file.path
+        for file in files
+        if file.size and any(fnmatch.fnmatch(file.name, pattern) for pattern in patterns)
+    ]
+    reader = spark.read.format("binaryFile").options(**LITERAL_PATHS)
+    rows = reader.load(paths).select("path", "content").collect() if paths else []
     return {row.path.rpartition("/")[2]: bytes(row.content) for row in rows}
 
 
@@ -241,20 +242,16 @@ def _catalog_table(spark: SparkSession, table: Address, reader: Any = None) -> D
 
 def _listing(spark: SparkSession, table: Address) -> list[str]:
     """Path, size and time of every file below a path or glob, without reading any."""
-    files = spark.read.format("binaryFile").option("recursiveFileLookup", "true")
-    try:
-        rows = files.load(table.location).select("path", "length", "modificationTime").collect()
-    except AnalysisException:
-        raise InputDataError(f"{table}: does not exist") from None
-    return sorted(f"{row.path} {row.length} {row.modificationTime}" for row in rows)
+    files = list_files_at(spark, table.location)
+    return [f"{file.path} {file.size} {file.modified}" for file in files]
 
 
 def _files(spark: SparkSession, table: Address) -> list[str]:
     """The listing of an input; InputDataError where it is empty."""
-    listed = _listing(spark, table)
-    if not listed:
+    files = list_files_at(spark, table.location)
+    if not any(file.size for file in files):
         raise InputDataError(f"{table}: no file with content lies there")
-    return listed
+    return [f"{file.path} {file.size} {file.modified}" for file in files]
 
 
 def _create(frame: DataFrame, table: Address, commit: Mapping[str, Any]) -> None:

@@ -16,11 +16,6 @@ _GLOB = frozenset("[]{}*?")
 _URI = "_uri"
 
 
-def file_id() -> Column:
-    """FILE of each row that Spark reads from a file: the hash of its uri."""
-    return F.xxhash64("_metadata.file_path")
-
-
 def folder_values(files: Sequence[ListedFile], location: str) -> dict[str, dict[str, str | None]]:
     """Path -> name -> value of the folders of a file below the location, or below its glob."""
     root = _fixed_folder(location)

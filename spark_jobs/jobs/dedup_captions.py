@@ -37,7 +37,9 @@ def run(run: Run, settings: DedupCaptions) -> Counts:
             f"table {settings.captions} has no column {absent[0]!r}; use --by caption"
         )
     rows_in = captions.count()
-    kept = run.write(keep_smallest_uid(captions, by=by), settings.output)
+    has_unique_keys = run.has_unique_keys(settings.captions)
+    unique = keep_smallest_uid(captions, by=by)
+    kept = run.write(unique, settings.output, has_unique_keys=has_unique_keys)
     if settings.decisions:
         rule = F.when(F.col(KEPT), "first_copy").otherwise(f"duplicate_{settings.by}")
         run.decide(decisions(mark_smallest_uid(captions, by=by), kept=F.col(KEPT), rule=rule))

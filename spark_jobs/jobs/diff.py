@@ -15,9 +15,12 @@ from spark_jobs.comparing.difference import BOTH, ONLY_A, ONLY_B, SIDE, by_colum
 from spark_jobs.entry_counts_reading import read_entry_counts
 from spark_jobs.errors import InputDataError, SettingsError
 from spark_jobs.job import Counts, Job, Pipeline, Run, Step
+from spark_jobs.made_of import Matching
+from spark_jobs.matches_reading import check_bank
 from spark_jobs.schemas import ENTRY, ENTRY_ID, IN_A, IN_B, IN_BOTH, NAME, UID, WNID
 from spark_jobs.settings import InputAddress, OutputAddress, Settings
-from spark_jobs.tables import input_version, read_table
+from spark_jobs.tables import input_version, read_table, table_state
+from spark_jobs.unique_keys import refuse_repeated_keys
 
 _WIDEST_NAME = 28
 _NEEDED = StructType([schemas.CAPTIONS[UID]])
@@ -89,13 +92,12 @@ def table_lines(rows: list[Any], size_a: int, size_b: int) -> list[str]:
 def difference(spark: SparkSession, settings: Diff, a: DataFrame, b: DataFrame) -> DataFrame | None:
     """schemas.DIFFERENCE by concept or column; None where the settings name neither."""
     if settings.matches is not None:
-        matches = read_table(
-            spark,
-            settings.matches,
-            schemas.MATCHES,
-            version=input_version(spark, settings.matches),
-        )
-        return by_concept(sides(a, b), matches, _entries(spark, settings))
+        state = table_state(spark, settings.matches)
+        matches = read_table(spark, settings.matches, schemas.MATCHES, version=state.version)
+        if not state.made_of.has_unique_keys:
+            refuse_repeated_keys(matches, settings.matches)
+        entries = _entries(spark, settings, state.made_of.matching)
+        return by_concept(sides(a, b), matches, entries)
     column = settings.by or (WNID if WNID in a.columns and WNID in b.columns else None)
     if column is None:
         return None
@@ -122,11 +124,14 @@ def _open(spark: SparkSession, address: str) -> DataFrame:
     return read_table(spark, address, _NEEDED, version=input_version(spark, address))
 
 
-def _entries(spark: SparkSession, settings: Diff) -> DataFrame:
-    if settings.entry_counts is None:
+def _entries(spark: SparkSession, settings: Diff, matched: Matching | None) -> DataFrame:
+    """The names of the entries, those of the bank that was matched."""
+    address = settings.entry_counts
+    if address is None:
         return spark.createDataFrame([], schemas.ENTRIES)
-    version = input_version(spark, settings.entry_counts)
-    return read_entry_counts(spark, settings.entry_counts, version).select(ENTRY_ID, ENTRY)
+    state = table_state(spark, address)
+    check_bank(address, state.made_of.matching, None, settings.matches or "", matched)
+    return read_entry_counts(spark, address, state.version).select(ENTRY_ID, ENTRY)
 
 
 def _name(row: Any) -> str:

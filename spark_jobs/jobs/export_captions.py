@@ -15,6 +15,7 @@ from spark_jobs.entry_counts_reading import counted_entries, read_entry_counts
 from spark_jobs.errors import InputDataError
 from spark_jobs.folders import files_for, replaced_folder, write_file, write_json_files
 from spark_jobs.job import Counts, Job, Run
+from spark_jobs.matches_reading import check_bank
 from spark_jobs.schemas import CAPTION, ENTRY_IDS
 from spark_jobs.settings import InputAddress, OutputAddress, Settings
 
@@ -54,7 +55,8 @@ def run(run: Run, settings: ExportCaptions) -> Counts:
         rows, items = _with_entries(rows, matches, key), [CAPTION, ENTRY_IDS]
         told["without_matches"] = rows_in - rows.where(F.col(_IS_MATCHED)).count()
     ours = re.compile(rf"{settings.name}_\d+\.json|{re.escape(_COUNTS)}")
-    with replaced_folder(settings.output, run.commit(), ours=ours) as folder:
+    _check_bank(run, settings)
+    with replaced_folder(settings.output, run.commit_to(settings.output), ours=ours) as folder:
         if settings.entry_counts is not None:
             write_file(f"{folder}/{_COUNTS}", npy(_counts(run, settings.entry_counts)))
         written = write_json_files(
@@ -79,6 +81,17 @@ def _with_entries(rows: DataFrame, matches: DataFrame, key: list[str]) -> DataFr
     entries = with_plain_key(matches.select(*key, ENTRY_IDS)).withColumn(_IS_MATCHED, F.lit(True))
     joined = with_plain_key(rows).join(entries, on=key, how="left")
     return joined.withColumn(ENTRY_IDS, F.coalesce(ENTRY_IDS, F.array().cast("array<int>")))
+
+
+def _check_bank(run: Run, settings: ExportCaptions) -> None:
+    """Counts may be of more captions, as SynthCLIP's are, but not of another bank."""
+    if settings.matches is None or settings.entry_counts is None:
+        return
+    own, said = (
+        run.states[address].made_of.matching
+        for address in (settings.matches, settings.entry_counts)
+    )
+    check_bank(settings.entry_counts, said, None, settings.matches, own)
 
 
 def _counts(run: Run, address: str) -> NDArray[np.uint64]:

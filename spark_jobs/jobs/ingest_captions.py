@@ -34,7 +34,7 @@ def run(run: Run, settings: IngestCaptions) -> Counts:
     with captions.reading():
         rows_in = captions.source.count()
         repeated = few_repeated_keys(captions.rows)
-        kept = run.write(accepted(captions.rows, repeated), settings.output)
+        kept = run.write(accepted(captions.rows, repeated), settings.output, has_unique_keys=True)
         reasons = reject_others(run, settings, captions.rows, repeated, rows_in=rows_in, kept=kept)
     if settings.decisions:
         _decide(run, run.read(settings.output, schemas.CAPTIONS), rows_in - kept)

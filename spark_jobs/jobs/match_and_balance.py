@@ -9,7 +9,6 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
-from spark_jobs.arrow_batches import batches_that_fit
 from spark_jobs.balancing.counted_entries import CountedEntries
 from spark_jobs.balancing.entry_count import count_matches, count_vector
 from spark_jobs.balancing.keep import BALANCING, match_probability
@@ -24,8 +23,7 @@ from spark_jobs.caption_input import (
 from spark_jobs.columns import keys
 from spark_jobs.errors import InputDataError
 from spark_jobs.finding_t import find_thresholds, target_lines
-from spark_jobs.ingest.normalise import accepted
-from spark_jobs.ingest.text_lines import FAULT
+from spark_jobs.ingest.normalise import FAULT, accepted
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.jobs.balance_captions import t_column, with_probability
 from spark_jobs.matched_keep import keep_matched, matched_columns
@@ -74,15 +72,17 @@ class _Look:
 
 def run(run: Run, settings: MatchAndBalance) -> Counts:
     """Match once for the counts, and once more for the captions that are kept."""
-    source = read_captions(run, settings)
-    _check(run, settings, source.rows)
+    captions_read = read_captions(run, settings)
+    _check(run, settings, captions_read.rows)
     bank = read_bank(run, settings.bank)
     matcher = MetaclipMatcher(build_token_trie(bank.entries))
-    rows_in, observed = source.counted.count(), ObservedCounts()
-    with batches_that_fit(source.counted):
-        captions, repeated, look = _first_pass(source.rows, rows_in, matcher, len(bank.entries))
+    rows_in, observed = captions_read.source.count(), ObservedCounts()
+    with captions_read.reading():
+        captions, repeated, look = _first_pass(
+            captions_read.rows, rows_in, matcher, len(bank.entries)
+        )
         reasons = reject_others(
-            run, settings, source.rows, repeated, rows_in=rows_in, kept=look.rows
+            run, settings, captions_read.rows, repeated, rows_in=rows_in, kept=look.rows
         )
         refuse_too_many(settings, rows_in, rows_in - look.rows)
         counted = CountedEntries(look.counts, np.array(bank.langs, object))
@@ -104,7 +104,7 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
             bank.with_counts(kept_counts).drop(ENTRY, LANG),
             t=t_column(chosen.t, settings, counted),
         )
-        run.write(told, settings.probabilities)
+        run.write(told, settings.probabilities, matching=bank.matching("metaclip", None))
     return {
         "rows_in": rows_in,
         "accepted": look.rows,
