@@ -172,3 +172,27 @@ def test_the_recipes_run(captionlake, spark: SparkSession, tmp_path: Path, recip
         assert lines[0] == "filepath\tcaption\tlabel"
         assert sorted(line.split("\t")[2] for line in lines[1:]) == ["0", "0", "0", "1", "1"]
         assert len((out / "class_frequency.txt").read_text().splitlines()) == 1000
+
+
+def test_the_tsv_is_read_back_whole(captionlake, spark: SparkSession, tmp_path: Path) -> None:
+    """But for CR, LF and tab in captions, which the published files have as spaces."""
+    captions = ["a cat", 'a "cat", 中文 🐈', '"cat"', "a\tcat\r\non a dog", " cat ", 'dog"', "x"]
+    rows = {"uid": [f"u{k}" for k in range(7)], "caption": captions}
+    pq.write_table(pa.table(rows), tmp_path / "captions.parquet")
+    (tmp_path / "s.tsv").write_text("n0\tcat\nn1\tdog\n")
+    outcome = captionlake(
+        *("label-synsets", "--captions", f"parquet:{tmp_path / 'captions.parquet'}"),
+        *("--synsets", tmp_path / "s.tsv", "--output", tmp_path / "labels"),
+        *("--tsv", tmp_path / "labels.tsv"),
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    outcome = captionlake(
+        *("ingest-captions", "--input", tmp_path / "labels.tsv", "--preset", "labels"),
+        *("--output", tmp_path / "again"),
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    counts = outcome.summary["counts"]
+    assert counts == {"rows_in": 6, "kept": 6, "rejected": 0}
+    again = {row["uid"]: row["caption"] for row in read(spark, tmp_path / "again")}
+    written = [caption.translate(str.maketrans("\r\n\t", "   ")) for caption in captions[:6]]
+    assert again == dict(zip(rows["uid"], written, strict=False))
