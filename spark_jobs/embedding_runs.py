@@ -1,11 +1,13 @@
 """Embedding a table in several commits, of which a later run takes up what is there."""
 
-from pyspark.sql import DataFrame
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
 from spark_jobs.arrow_batches import batches_that_fit
-from spark_jobs.columns import keys
+from spark_jobs.columns import keys, named
 from spark_jobs.embedding.embed import embed, with_hash
 from spark_jobs.embedding_reading import refuse_repeated
 from spark_jobs.errors import InputDataError
@@ -43,15 +45,14 @@ def embed_table(
     missing, n_kept = wanted, 0
     if has_table(run.spark, output):
         there = read_table(run.spark, output, schemas.EMBEDDINGS)
-        by = [*keys(table), ITEM_HASH]
         is_of_model = (F.col(MODEL) == spec.label) & (F.col(WEIGHTS) == weights)
-        still = there.where(is_of_model).join(wanted.select(*by), on=by, how="left_semi")
+        still = _of_same_rows(there.where(is_of_model), wanted, "left_semi")
         n_kept = still.count()
         if n_kept < there.count():
             run.replace_part(still.select(*there.columns), output)
         if n_kept:
             there = read_table(run.spark, output, schemas.EMBEDDINGS)
-            missing = wanted.join(there.select(*by), on=by, how="left_anti")
+            missing = _of_same_rows(wanted, there, "left_anti")
     n_missing = n_wanted - n_kept
     n_parts = max(1, min(commits, n_missing // _ROWS_WORTH_A_COMMIT))
     n_tasks = tasks_for(run, n_missing // n_parts)
@@ -59,7 +60,7 @@ def embed_table(
         for part in range(n_parts):
             is_of_part = F.pmod(F.xxhash64(ITEM_HASH), F.lit(n_parts)) == part
             vectors = embed(
-                missing.where(is_of_part), item, spec, modality, weights=weights, n_tasks=n_tasks
+                missing.where(is_of_part), spec, modality, weights=weights, n_tasks=n_tasks
             )
             run.extend(vectors, output, is_last=part == n_parts - 1)
     stored = read_table(run.spark, output, schemas.EMBEDDINGS)
@@ -70,6 +71,14 @@ def embed_table(
         )
     faulty = stored.where(F.col(FAULT).isNotNull()).count()
     return {"rows_in": n_wanted, "embedded": n_missing, "kept": n_kept, "faulty": faulty}
+
+
+def _of_same_rows(rows: DataFrame, others: DataFrame, how: str) -> DataFrame:
+    """The rows that have, or have not, another of the same key and item; a null equals a null."""
+    by = [*keys(rows), ITEM_HASH]
+    marked = others.select(*(named(name).alias(f"_{name}") for name in by))
+    is_same = (named(name).eqNullSafe(named(f"_{name}")) for name in by)
+    return rows.join(marked, on=reduce(Column.__and__, is_same), how=how)
 
 
 def tasks_for(run: Run, n_rows: int) -> int:

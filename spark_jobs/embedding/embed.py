@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
+from spark_jobs.columns import named
 from spark_jobs.schemas import EMBEDDINGS, ITEM_HASH
 from udfs.arrow import Batches, BatchFunction
 from udfs.models.embedding import embedded_by
@@ -14,15 +15,17 @@ from udfs.models.loading import Modality
 from udfs.models.spec import ModelSpec
 from udfs.vectors import vector_lists
 
+_ITEM = "_item"
+
 
 def with_hash(rows: DataFrame, keys: Sequence[str], item: str) -> DataFrame:
-    """The keys, the item, and a hash of it by which a later run knows it again."""
-    return rows.select(*keys, item, F.xxhash64(item).alias(ITEM_HASH))
+    """The keys, the item in the column _item, and a hash by which a later run knows it again."""
+    content = named(item)
+    return rows.select(*keys, content.alias(_ITEM), F.xxhash64(content).alias(ITEM_HASH))
 
 
 def embed(
     rows: DataFrame,
-    item: str,
     spec: ModelSpec,
     modality: Modality,
     *,
@@ -37,17 +40,17 @@ def embed(
     """
     if modality == "text":
         rows = rows.repartition(n_tasks, ITEM_HASH)
-        rows = rows.sortWithinPartitions(F.length(item), ITEM_HASH, item)
-    kept = rows.drop(item)
+        rows = rows.sortWithinPartitions(F.length(_ITEM), ITEM_HASH, _ITEM)
+    kept = rows.drop(_ITEM)
     columns = StructType([*kept.schema, *EMBEDDINGS.fields[1:]])
-    return rows.mapInArrow(_embedding(kept.columns, item, spec, modality, weights), columns)
+    return rows.mapInArrow(_embedding(kept.columns, spec, modality, weights), columns)
 
 
 def _embedding(
-    kept: Sequence[str], item: str, spec: ModelSpec, modality: Modality, weights: str
+    kept: Sequence[str], spec: ModelSpec, modality: Modality, weights: str
 ) -> BatchFunction:
     def embed_batches(batches: Batches) -> Iterator[pa.RecordBatch]:
-        for rows, vectors, faults in embedded_by(spec, modality, batches, item):
+        for rows, vectors, faults in embedded_by(spec, modality, batches, _ITEM):
             n = rows.num_rows
             columns = [
                 *(rows[name].combine_chunks() for name in kept),

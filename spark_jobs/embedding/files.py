@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import IntegerType, LongType, StringType, StructField, StructType
 
+from spark_jobs.arrow_mapping import map_in_arrow
 from spark_jobs.schemas import EMBEDDING, EMBEDDINGS, FAULT, ITEM_HASH, MODEL, UID, WEIGHTS
 from udfs.embedding_files import (
     METADATA,
@@ -66,7 +67,8 @@ def write(
     """
     ordered = rows.repartitionByRange(n_files, UID).sortWithinPartitions(UID)
     function = write_files(name_of, array, source)
-    written = {row[NUMBER]: row[ROWS] for row in ordered.mapInArrow(function, _WRITTEN).collect()}
+    rows_of_tasks = map_in_arrow(ordered, function, _WRITTEN).collect()
+    written = {row[NUMBER]: row[ROWS] for row in rows_of_tasks}
     for number, task in enumerate(sorted(written)):  # a task without rows has left a gap
         if number != task:
             for old, new in zip(name_of(task), name_of(number), strict=True):

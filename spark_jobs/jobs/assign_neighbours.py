@@ -64,7 +64,7 @@ def run(run: Run, settings: AssignNeighbours) -> Counts:
         "items": items.count(),
         "without_class": items.where(F.col(WNID).isNull()).count(),
         "neighbours": n_neighbours,
-        "of_other_queries": n_neighbours - n_of_items,
+        "left_out": n_neighbours - n_of_items,
         "rows": rows,
         "uids": sums["uids"],
         "classes": sums["wnids"],

@@ -119,7 +119,6 @@ def _embedded(
     table = with_hash(run.spark.createDataFrame(rows), [QUERY_ID], CAPTION)
     found = embed(
         table,
-        CAPTION,
         settings.spec,
         "text",
         weights=digest,

@@ -16,6 +16,8 @@ from pyspark.sql.types import (
     StructType,
 )
 
+from spark_jobs.arrow_mapping import map_in_arrow
+from spark_jobs.columns import named
 from spark_jobs.draws import Draw
 from spark_jobs.schemas import EMBEDDING, NEIGHBOURS, QUERY_ID, RANK, SIMILARITY, UID
 from udfs.arrow import Batches
@@ -49,7 +51,7 @@ def write_shards(
     """
     sorted_rows = rows.repartitionByRange(n_shards, UID).sortWithinPartitions(UID)
     fill = fill_shards(trained, folder, len(str(n_shards)), table)
-    written = sorted_rows.mapInArrow(fill, _SHARDS).collect()
+    written = map_in_arrow(sorted_rows, fill, _SHARDS).collect()
     return {row[SHARD]: row[ROWS] for row in written}
 
 
@@ -60,7 +62,7 @@ def search(
 
     Fewer where the inverted lists that were looked into hold fewer. table: what the queries are of.
     """
-    rows = queries.select(F.col(key).alias(QUERY_ID), EMBEDDING).repartition(n_tasks)
+    rows = queries.select(named(key).alias(QUERY_ID), EMBEDDING).repartition(n_tasks)
 
     def find(batches: Batches) -> Iterator[pa.RecordBatch]:
         for batch in batches:

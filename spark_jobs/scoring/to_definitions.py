@@ -8,7 +8,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import FloatType, StructField, StructType
 
-from spark_jobs.columns import keys
+from spark_jobs.arrow_mapping import map_in_arrow
+from spark_jobs.columns import keys, named
 from spark_jobs.schemas import CAPTION, QUERY_KEY, QUERY_TYPE, SCORE, WNID
 from udfs.arrow import Batches
 from udfs.models.embedding import embedded_by
@@ -50,9 +51,10 @@ def score_captions(
     rows = rows.withColumn(_TEXT, text)
     rows = rows.repartition(n_tasks, F.xxhash64(_TEXT))
     rows = rows.sortWithinPartitions(F.length(_TEXT), _TEXT)
-    kept = [name for name in rows.columns if name not in (_TEXT, QUERY)]
+    fields = [field for field in rows.schema if field.name not in (_TEXT, QUERY)]
+    kept = [field.name for field in fields]
     added = [StructField(name, FloatType()) for name in vectors]
-    columns = StructType([*rows.select(*kept).schema, *added])
+    columns = StructType([*fields, *added])
 
     def score(batches: Batches) -> Iterator[pa.RecordBatch]:
         for window, found, faults in embedded_by(spec, "text", batches, _TEXT):
@@ -64,7 +66,7 @@ def score_captions(
             stayed = [window[name].combine_chunks() for name in kept]
             yield pa.RecordBatch.from_arrays([*stayed, *of_row.values()], [*kept, *of_row])
 
-    return rows.mapInArrow(score, columns)
+    return map_in_arrow(rows, score, columns)
 
 
 def _similarities(some: Vectors, others: Vectors, faults: pa.StringArray) -> pa.FloatArray:
@@ -85,7 +87,7 @@ def narrow(
             F.struct(
                 F.lit(kind).alias(QUERY_TYPE),
                 F.lit(key).alias(QUERY_KEY),
-                F.col(name).alias(SCORE),
+                named(name).alias(SCORE),
             )
             for name, (kind, key) in columns.items()
         )

