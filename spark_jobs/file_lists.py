@@ -9,8 +9,10 @@ from pyspark.sql import functions as F
 
 from spark_jobs.errors import InputDataError
 
-# Spark's own option: a path is taken as it stands, although it holds [ ] { } * ? or \.
-LITERAL_PATHS = {"__globPaths__": "false"}
+# Spark's own option: a path is taken as it stands, although it holds [ ] { } * ? or \. Without the
+# other one, which finds no partitions and lists each file once, several such paths are read several
+# times each (3.5.9).
+LITERAL_PATHS = {"__globPaths__": "false", "recursiveFileLookup": "true"}
 _GLOB = frozenset("[]{}*?\\")
 
 

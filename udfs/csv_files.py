@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import pyarrow as pa
 
@@ -16,6 +16,9 @@ WRONG_NUMBER_OF_FIELDS, WRONG_QUOTES = "wrong_number_of_fields", "wrong_quotes"
 _BYTES = "latin-1"
 _BOM = "\ufeff".encode().decode(_BYTES)
 _BATCH_ROWS = 5_000
+# Stands for a CR inside a line, which Python's reader refuses outside of quotes; no Latin-1 has it.
+_CR = "\u0100"
+_HEAD_BYTES = 1 << 16
 csv.field_size_limit(2**31 - 1)
 
 
@@ -27,14 +30,14 @@ class CsvRecord(NamedTuple):
     fault: str | None
 
 
-def csv_records(stream: IO[bytes], separator: str) -> Iterator[CsvRecord]:
-    """All records, the header first; blank lines are none.
+def csv_records(stream: Any, separator: str) -> Iterator[CsvRecord]:
+    """All records of a binary stream, the header first; blank lines are none.
 
     A quote that is never closed, or text behind a closed one, is the fault wrong_quotes. Of such a
     record the first line alone is rejected and those below are read anew, so that one stray quote
     does not take the rest of a file with it.
     """
-    lines = _Lines(io.TextIOWrapper(stream, encoding=_BYTES, newline=""))
+    lines = _Lines(_text(stream))
     reader = csv.reader(lines, delimiter=separator, strict=True)
     while True:
         try:
@@ -47,7 +50,15 @@ def csv_records(stream: IO[bytes], separator: str) -> Iterator[CsvRecord]:
             continue
         text = lines.taken()
         if fields:
-            yield CsvRecord(fields, text, None)
+            yield CsvRecord([field.replace(_CR, "\r") for field in fields], text, None)
+
+
+def _text(stream: Any) -> IO[str]:
+    """Lines that end in LF or CR LF; in CR alone where no LF stands in the file's first bytes."""
+    buffered = stream if hasattr(stream, "peek") else io.BufferedReader(stream)
+    head = buffered.peek(_HEAD_BYTES)
+    newline = "\r" if b"\r" in head and b"\n" not in head else "\n"
+    return io.TextIOWrapper(buffered, encoding=_BYTES, newline=newline)
 
 
 class _Lines:
@@ -64,7 +75,8 @@ class _Lines:
     def __next__(self) -> str:
         line = self._again.pop() if self._again else next(self._lines)
         self._taken.append(line)
-        return line
+        body = line.rstrip("\r\n")
+        return body.replace("\r", _CR) + line[len(body) :]
 
     def taken(self) -> str:
         """The text of the lines taken since the last call."""

@@ -18,13 +18,15 @@ def read(content: bytes, separator: str = ",") -> list[list[str]]:
 def test_what_pythons_writer_writes_comes_back_whole():
     draws = random.Random(0)
     for separator in (",", "\t", ";"):
-        for end in ("\n", "\r\n"):
+        # Before LF Python leaves a CR unquoted, which then cannot be told from CR LF.
+        for end, quoting in (("\n", csv.QUOTE_ALL), ("\r\n", csv.QUOTE_MINIMAL)):
             rows = [
                 ["".join(draws.choices(PIECES, k=draws.randint(1, 6))) for _ in range(3)]
                 for _ in range(500)
             ]
             text = io.StringIO(newline="")
-            csv.writer(text, delimiter=separator, lineterminator=end).writerows(rows)
+            writer = csv.writer(text, delimiter=separator, lineterminator=end, quoting=quoting)
+            writer.writerows(rows)
             assert read(text.getvalue().encode(), separator) == rows
 
 
@@ -48,6 +50,11 @@ def test_a_stray_quote_takes_its_own_line_alone():
 
 def test_blank_lines_are_no_records_and_quotes_inside_a_field_are_text():
     assert read(b'a,b\n\n\r\n1,5" tile\n"",\n') == [["a", "b"], ["1", '5" tile'], ["", ""]]
+
+
+def test_a_cr_ends_records_only_where_no_lf_does():
+    assert read(b"a,b\n1\r2,3\r\n\r,4\n") == [["a", "b"], ["1\r2", "3"], ["\r", "4"]]
+    assert read(b'a,b\r1,2\r"x",3') == [["a", "b"], ["1", "2"], ["x", "3"]]
 
 
 def test_a_header_is_read_behind_a_byte_order_mark():
