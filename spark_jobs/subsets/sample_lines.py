@@ -58,7 +58,7 @@ def _fraction_lines(sampling: Sampling, counts: Mapping[str, int]) -> Iterator[s
 def _number_lines(sampling: Sampling, counts: Mapping[str, int]) -> Iterator[str]:
     if counts.get(LIFTED):
         yield (
-            f"{counts[LIFTED]:,} classes, whose share of n = {sampling.n:,} is no whole row, keep "
+            f"{counts[LIFTED]:,} classes, whose share of n = {sampling.n:,} rounds to no row, keep "
             "one each, in place of rows of the others"
         )
     if counts[RESTORED]:

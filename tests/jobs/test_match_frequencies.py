@@ -193,6 +193,9 @@ def test_laionets_id_of_the_husky(captionlake, spark, tmp_path: Path) -> None:
         (["--target-counts", "goldfish\t-3"], 3, "class 'goldfish' has the count -3, expected"),
         (["--target-counts", "tench\t1.5"], 3, "class 'tench' has the count 1.5, expected"),
         (["--target-counts", "tench\tmany"], 3, "class 'tench' has the count many, expected"),
+        (["--target-counts", "tench\t1e30"], 3, "has the count 1e30, expected a whole number"),
+        (["--target-counts", "tench\t9007199254740993"], 3, "from 0 to 1,000,000,000,000"),
+        (["--target-counts", "tench\tinf"], 3, "class 'tench' has the count inf, expected"),
         (["--target-counts", "tensh\t1"], 3, "no class 'tensh', did you mean 'tench'?"),
         (["--target-counts", "tench 1"], 3, "line 1: expected a class, a tab and a count"),
         (["--target-counts", "tench\t1\ntinca tinca\t2\ntench\t2"], 3, "no class 'tinca tinca'"),
@@ -208,6 +211,61 @@ def test_targets_that_cannot_be(
     outcome = captionlake(*command, *said)
     assert outcome.exit_code == code
     assert message in outcome.error
+
+
+@pytest.mark.parametrize("count", [1.5, -1.0, float("nan"), float("inf"), 1e13, None, True, "2x"])
+def test_counts_of_a_table_that_cannot_be(captionlake, command, tmp_path: Path, count) -> None:
+    table = pd.DataFrame({"wnid": WNIDS[:2], "count": pd.Series([count, count])})
+    table.to_parquet(tmp_path / "counts.parquet")
+    outcome = captionlake(*command, "--target-counts", tmp_path / "counts.parquet")
+    assert outcome.exit_code == 3
+    assert f"class '{WNIDS[0]}' has the count" in outcome.error
+    assert "expected a whole number from 0 to 1,000,000,000,000" in outcome.error
+
+
+@pytest.mark.slow
+def test_whole_counts_of_any_type(captionlake, spark, command, tmp_path: Path) -> None:
+    """As a float, as text; and a count larger than a source has is short, with a line of it."""
+    for counts in ([3.0, 1e9], ["3", "1000000000"]):
+        table = pd.DataFrame({"wnid": WNIDS[:2], "count": counts})
+        table.to_parquet(tmp_path / "counts.parquet")
+        outcome = captionlake(*command, "--target-counts", tmp_path / "counts.parquet")
+        assert outcome.exit_code == 0, outcome.stderr
+        assert counts_of(spark, tmp_path / "out") == [3, 30, 0]
+        assert "  1 classes are short of 999,999,970 rows" in outcome.stderr
+
+
+def test_a_shape_too_small_for_all_classes_says_so(captionlake, spark, command, tmp_path) -> None:
+    outcome = captionlake(*command, "--shape", "zipf", "--exponent", 8, "--rows", 20)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert counts_of(spark, tmp_path / "out") == [20, 0, 0]
+    assert "  2 classes get no row: their share of 20 rows is none" in outcome.stderr
+    outcome = captionlake(*command, "--shape", "zipf", "--exponent", "inf")
+    assert outcome.exit_code == 2
+    assert "exponent" in outcome.error
+
+
+def test_classes_and_captions_of_any_name(captionlake, spark, tmp_path: Path) -> None:
+    """Columns with dots and blanks; one caption of an image in two sources, its id unknown."""
+    column = "of. `x`"
+    rows = {"uid": ["a", "a", "b", "c"], "caption_id": [0, 1, None, None]}
+    table = pd.DataFrame(rows).astype({"caption_id": "Int32"})
+    table[column] = "k"
+    table.to_parquet(tmp_path / "one.parquet")
+    table[2:].assign(**{"b. c": 1}).to_parquet(tmp_path / "two.parquet")
+    captions = table[["uid", "caption_id"]].assign(caption="x", **{"page.title": "t"})
+    captions.to_parquet(tmp_path / "captions.parquet")
+    outcome = captionlake(
+        *("match-frequencies", "--output", f"parquet:{tmp_path / 'out'}", "--class-column", column),
+        *("--sources", f"[{tmp_path / 'one.parquet'}, {tmp_path / 'two.parquet'}]"),
+        *("--shape", "flat", "--captions", tmp_path / "captions.parquet", "--decisions"),
+        *("--counts", tmp_path / "counts"),
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    found = pd.read_parquet(tmp_path / "out")
+    assert found["page.title"].tolist() == ["t"] * 4
+    told = read(spark, tmp_path / "decisions").groupBy("rule", "kept").count().collect()
+    assert {tuple(row) for row in told} == {("taken_from_one", True, 4), ("left_in_two", False, 2)}
 
 
 def test_a_class_that_no_source_has(captionlake, command, tmp_path: Path) -> None:

@@ -175,6 +175,162 @@ def test_by_any_column_of_texts(captionlake, spark: SparkSession, tmp_path: Path
     assert not (tmp_path / "uids_map.parquet").exists()
 
 
+def labelled(folder: Path, sizes: list[int], **columns: object) -> Path:
+    """A table with so many rows of each class c00, c01 ..."""
+    wnids = [f"c{k:02}" for k, n in enumerate(sizes) for _ in range(n)]
+    table = pd.DataFrame({"uid": [f"{k:032x}" for k in range(len(wnids))], "wnid": wnids})
+    table.assign(caption="x", **columns).to_parquet(folder / "in.parquet")
+    return folder / "in.parquet"
+
+
+# 434 rows of 55 classes: of 44 of them a tenth rounds to none.
+SIZES = [61, 88, 35, 25, 15, 20, 30, 14, 16, 12, 10] + [3] * 20 + [2] * 24
+
+
+def test_a_tenth_of_each_class(captionlake, spark: SparkSession, tmp_path: Path) -> None:
+    """Not a row of each: 61 give 6 and 88 give 9, 25 and 15 give 2, since halves go to even."""
+    assert (sum(SIZES), len(SIZES)) == (434, 55)
+    outcome = captionlake(
+        *("sample-subset", "--input", labelled(tmp_path, SIZES), "--output", tmp_path / "out"),
+        *("--fraction", 0.1, "--stratified"),
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    counted = read(spark, tmp_path / "out").groupBy("wnid").count().collect()
+    counts = [row["count"] for row in sorted(counted)]
+    assert counts == [6, 9, 4, 2, 2, 2, 3, 1, 2, 1, 1] + [1] * 44
+    assert (
+        "  44 classes, of which 10 % rounds to no row, keep one each: 77 rows, 17.7 % of 434 in "
+        "place of 10 %\n" in outcome.stderr
+    )
+
+
+@pytest.mark.slow
+def test_a_tenth_without_every_class_and_a_number(captionlake, spark, tmp_path: Path) -> None:
+    command = [
+        *("sample-subset", "--input", labelled(tmp_path, SIZES), "--output", tmp_path / "out"),
+        "--stratified",
+    ]
+    outcome = captionlake(*command, "--fraction", 0.1, "--no-keep-every-class")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert read(spark, tmp_path / "out").count() == 33
+    assert "  10 % of each class, in whole rows: 33 rows, 7.6 % of 434" in outcome.stderr
+    assert "  44 classes that have rows keep none" in outcome.stderr
+    outcome = captionlake(*command, "--n", 100)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert read(spark, tmp_path / "out").count() == 100
+    assert "19 classes, whose share of n = 100 rounds to no row, keep one each" in outcome.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("said", "rows", "lines"),
+    [
+        (["--fraction", 1], 40, []),
+        (["--n", 30, "--no-keep-every-class"], 30, []),
+        (["--max-per-class", 5], 18, []),
+        (
+            ["--fraction", 0.5],
+            23,
+            ["3 classes that the draw emptied keep one row each: 23 rows, 57.5 % of 40 in place"],
+        ),
+        (
+            ["--fraction", 0.01],
+            6,
+            ["6 classes that the draw emptied keep one row each: 6 rows, 15.0 % of 40 in place"],
+        ),
+        (
+            ["--fraction", 0.01, "--no-keep-every-class"],
+            0,
+            ["6 classes that have rows keep none", "no row is kept"],
+        ),
+        (
+            ["--n", 6],
+            6,
+            ["classes that the draw emptied keep one row each, in place of rows of the largest"],
+        ),
+        (
+            ["--threshold", 0.5, "--column", "score"],
+            24,
+            ["4 classes have no row of score >= 0.5 and keep one below it"],
+        ),
+        (
+            ["--threshold", 0.5, "--column", "score", "--fraction", 0.5, "--stratified"],
+            14,
+            ["4 classes that the threshold emptied keep one row each: 14 rows, 70.0 % of 20"],
+        ),
+        (
+            ["--min-per-class", 3],
+            35,
+            ["3 classes with fewer than min_per_class = 3 rows are left out, keep_every_class"],
+        ),
+        (
+            ["--min-per-class", 5, "--fraction", 0.1, "--stratified"],
+            3,
+            [
+                "10 % of each class, in whole rows: 3 rows, 9.4 % of 32 in place of 10 %",
+                "4 classes with fewer than min_per_class = 5 rows are left out",
+                "2 classes keep fewer than min_per_class = 5 rows",
+            ],
+        ),
+        (
+            ["--tail-classes", 2],
+            37,
+            ["2 of the rarest classes keep no row, as tail_rows = 0 says, keep_every_class or not"],
+        ),
+    ],
+    ids=str,
+)
+def test_a_line_tells_which_promise_another_changed(
+    captionlake, spark: SparkSession, tmp_path: Path, said, rows: int, lines: list[str]
+) -> None:
+    """Six classes of 20, 12, 3, 2, 2 and 1 rows; 20 rows of two of them are over 0.5."""
+    scores = [0.9] * 14 + [0.1] * 6 + [0.9] * 6 + [0.1] * 14
+    table = labelled(tmp_path, [20, 12, 3, 2, 2, 1], score=scores)
+    outcome = captionlake("sample-subset", "--input", table, "--output", tmp_path / "out", *said)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.summary["counts"]["kept"] == read(spark, tmp_path / "out").count() == rows
+    shown = [line for line in outcome.stderr.splitlines() if line.startswith("  ")]
+    assert len(shown) == len(lines)
+    for line, text in zip(shown, lines, strict=True):
+        assert text in line
+
+
+def test_columns_of_any_name(captionlake, spark: SparkSession, tmp_path: Path) -> None:
+    """A class column, similarities, an order and a path whose names have dots, blanks, ticks."""
+    names = {"class": "json.cls name", "score": "a`b.c", "row": "no. of row", "file": "key.x y"}
+    table = pd.DataFrame({"uid": [f"{k:032x}" for k in range(40)], "caption": "x"})
+    table[names["class"]] = [f"c{k % 4}" for k in range(40)]
+    table[names["score"]] = np.where(table[names["class"]] == "c3", 0.2, 0.9).astype(np.float32)
+    table[names["row"]] = range(40, 0, -1)
+    table[names["file"]] = [f"f{k}" for k in range(40)]
+    table.to_parquet(tmp_path / "in.parquet")
+    outcome = captionlake(
+        *(
+            "sample-subset",
+            "--input",
+            tmp_path / "in.parquet",
+            "--output",
+            f"parquet:{tmp_path / 'out'}",
+        ),
+        *("--class-column", names["class"], "--threshold", 0.9, "--column", names["score"]),
+        *("--restore-by", names["row"], "--classes", "[c0, c3]", "--decisions"),
+        *("--tsv", tmp_path / "out.tsv", "--tsv-order", f"['{names['row']}']"),
+        *("--filepath", f"images/{{{names['class']}}}/{{{names['file']}}}.jpg"),
+        *("--counts", tmp_path / "counts", "--frequencies", tmp_path / "frequencies.txt"),
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    rows = pd.read_parquet(tmp_path / "out")
+    assert set(table.columns) <= set(rows.columns)
+    assert sorted(rows[names["file"]]) == sorted([f"f{k}" for k in range(0, 40, 4)] + ["f39"])
+    lines = (tmp_path / "out.tsv").read_text().splitlines()
+    assert lines[:3] == [
+        "filepath\tlabel\tcaption", "images/c3/f39.jpg\t1\tx", "images/c0/f36.jpg\t0\tx",
+    ]  # fmt: skip
+    assert (tmp_path / "frequencies.txt").read_text() == "c0\t10\nc3\t1\n"
+    told = read(spark, tmp_path / "decisions").groupBy("rule").count().collect()
+    assert dict(map(tuple, told)) == {"drawn": 10, "restored": 1, "threshold": 9, "class": 20}
+
+
 class TestBadInput:
     @pytest.fixture
     def command(self, tmp_path: Path) -> list[object]:
@@ -224,6 +380,30 @@ class TestBadInput:
         outcome = captionlake(*command, *said)
         assert outcome.exit_code == 3
         assert message in outcome.error
+
+    @pytest.mark.parametrize(
+        ("pattern", "code", "message"),
+        [
+            ("{uid.__class__}", 3, "there is no column 'uid.__class__'"),
+            ("{x.__class__}", 3, "there is no column 'x.__class__'"),
+            ("{wnidd}/{uid}", 3, "there is no column 'wnidd', did you mean 'wnid'?"),
+            ("{}", 3, "there is no column ''"),
+            ("{0}", 3, "there is no column '0'"),
+            ("{uid!r}", 3, "there is no column 'uid!r', did you mean 'uid'?"),
+            ("images/{uid", 2, "a brace stands alone"),
+            ("{{uid}}", 2, "a brace stands alone"),
+            ("{gap}/{uid}", 3, "the row of uid 'u3' has no filepath"),
+        ],
+    )
+    def test_patterns_of_paths(self, captionlake, command, tmp_path, pattern, code, message):
+        table = pd.read_parquet(tmp_path / "in.parquet")
+        gap = table["uid"].where(table["uid"] != "u3")
+        table.assign(gap=gap).to_parquet(tmp_path / "in.parquet")
+        tsv = ("--fraction", 1, "--tsv", tmp_path / "out.tsv")
+        outcome = captionlake(*command, *tsv, "--filepath", pattern)
+        assert outcome.exit_code == code
+        assert message in outcome.error
+        assert not (tmp_path / "out.tsv").exists()
 
     def test_a_uid_twice_in_a_class(self, captionlake, tmp_path: Path) -> None:
         table = pd.DataFrame({"uid": ["a", "a", "b"], "caption": "x", "wnid": "n"})

@@ -1,12 +1,14 @@
 """Rows per class, against obvious ways to find them, on made-up counts."""
 
 import random
+from fractions import Fraction
 
 import pytest
 
 from spark_jobs.subsets.quotas import (
     capped,
     rarest,
+    share_of_each,
     shared_out,
     stratified,
     with_short_tail,
@@ -51,6 +53,15 @@ def test_largest_remainder() -> None:
             assert abs(share - (n * counts[key] / total if total else 0)) < 1
     assert shared_out(2, {"a": 1, "b": 1, "c": 1}) == {"a": 1, "b": 1, "c": 0}
     assert shared_out(10, {"a": 0.1, "b": 0.2, "c": 0.7}) == {"a": 1, "b": 2, "c": 7}
+
+
+def test_a_share_of_each_goes_to_the_nearest_row_and_halves_to_even() -> None:
+    counts = {"61": 61, "88": 88, "5": 5, "15": 15, "25": 25, "35": 35, "none": 0}
+    assert list(share_of_each(counts, 0.1).values()) == [6, 9, 0, 2, 2, 4, 0]
+    for counts in CASES:
+        for fraction in (Fraction(1, 2), Fraction(1, 8), Fraction(3, 4), Fraction(1)):
+            expected = {key: round(count * fraction) for key, count in counts.items()}
+            assert share_of_each(counts, float(fraction)) == expected
 
 
 def test_strata_keep_a_row_and_take_no_more_than_there_are() -> None:

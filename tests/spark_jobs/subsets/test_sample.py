@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from spark_jobs.class_lists import imagenet1k
 from spark_jobs.draws import Draw
@@ -149,9 +150,13 @@ def plain(table: pd.DataFrame, asked: Sampling) -> set[str]:
         most = min(most, asked.tail_rows) if key in tail else most
         kept[key] = rows.sort_values("draw")[: 0 if key in removed else most]
     n = asked.n
-    if asked.fraction is not None:
-        n = round(asked.fraction * sum(map(len, kept.values())))
     must_stay = set(of_class) - removed if asked.keeps_every_class else set()
+    if asked.fraction is not None and asked.is_stratified:
+        for key, rows in kept.items():
+            least = 1 if asked.keeps_every_class else 0
+            kept[key] = rows.sort_values("draw")[: max(least, round(asked.fraction * len(rows)))]
+    elif asked.fraction is not None:
+        n = round(asked.fraction * sum(map(len, kept.values())))
     if n is not None:
         chosen = pd.concat(kept.values()).sort_values("second")[:n]
         kept = {key: chosen[chosen["wnid"] == key] for key in of_class}
@@ -178,6 +183,15 @@ ASKED = [
     OVER | {"keeps_every_class": False},
     {"fraction": 0.25},
     {"fraction": 0.01},
+    {"fraction": 1e-4},
+    {"fraction": 1e-4, "keeps_every_class": False},
+    {"fraction": 1e-4, "is_stratified": True},
+    {"fraction": 0.25, "is_stratified": True},
+    {"fraction": 0.1, "is_stratified": True, "keeps_every_class": False},
+    OVER | {"fraction": 0.5, "is_stratified": True, "restore_by": "row", "least_per_class": 5},
+    {"fraction": 1.0},
+    {"n": N},
+    {"n": 1, "keeps_every_class": False},
     {"n": 100},
     {"n": 41, "draw": Draw("test", 3)},
     {"n": 30, "keeps_every_class": False},
@@ -195,12 +209,94 @@ ASKED = [
 @pytest.mark.parametrize("said", ASKED, ids=str)
 def test_against_the_slow_way(rows: DataFrame, said: dict[str, Any]) -> None:
     asked = Sampling(**{"column": "wnid", "draw": Draw("test", 1)} | said)
+    check(rows, asked)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(12))
+def test_generated_samplings(spark: SparkSession, number: int) -> None:
+    """Small tables and any rules together, against the slow way."""
+    draws = np.random.default_rng([7, number])
+    n = int(draws.integers(1, 60))
+    table = pd.DataFrame({"uid": [f"{k:x}" for k in range(n)]})
+    table["wnid"] = [f"n{c}" for c in np.floor(draws.random(n) ** 2 * draws.integers(1, 9))]
+    table["similarity"] = np.round(draws.random(n), 1)
+    asked: dict[str, Any] = {"keeps_every_class": bool(draws.integers(2))}
+    if draws.random() < 0.5:
+        asked |= {"similarity": "similarity", "threshold": float(np.round(draws.random(), 1))}
+    if draws.random() < 0.4:
+        asked |= {"most_per_class": int(draws.integers(1, 9))}
+    if draws.random() < 0.3:
+        asked |= {"least_per_class": int(draws.integers(1, 4))}
+    if draws.random() < 0.3:
+        asked |= {"tail_classes": int(draws.integers(1, 5)), "tail_rows": int(draws.integers(3))}
+    asked |= {"fraction": float(draws.choice([0.01, 0.1, 0.25, 0.5, 1.0]))}
+    asked |= {"is_stratified": bool(draws.integers(2))}
+    rows = spark.createDataFrame(table)
+    check(rows, Sampling(column="wnid", draw=Draw("test", number), **asked))
+
+
+def check(rows: DataFrame, asked: Sampling) -> None:
     draws = {"draw": asked.draw_of_class.of("uid"), "second": asked.draw_of_all.of("uid")}
     table = rows.withColumns(draws).toPandas()
     classes = classes_of_column(table["wnid"].unique())
     found = sample(rows, classes, asked)
     assert {row.uid for row in found.subset.select("uid").collect()} == plain(table, asked)
-    assert found.rows.count() == N
+    assert found.rows.count() == len(table)
+
+
+def test_no_row_is_over_the_threshold_and_no_class_need_be_kept(rows: DataFrame) -> None:
+    classes = classes_of_column(row.wnid for row in rows.select("wnid").distinct().collect())
+    asked = Sampling(
+        column="wnid", draw=Draw("test", 0), similarity="similarity", threshold=2.0, fraction=0.5,
+        keeps_every_class=False,
+    )  # fmt: skip
+    found = sample(rows, classes, asked)
+    assert found.subset.count() == sum(found.kept.values()) == found.quotas.n_drawable == 0
+    assert set(found.available) == set(classes)
+
+
+def test_ten_thousand_emptied_classes_get_a_row_back(spark: SparkSession) -> None:
+    numbers = spark.range(10_000)
+    rows = numbers.selectExpr("cast(id as string) uid", "cast(id as string) wnid")
+    classes = classes_of_column(str(k) for k in range(10_000))
+    found = sample(rows, classes, Sampling(column="wnid", draw=Draw("test", 0), fraction=1e-5))
+    assert found.subset.count() == len(found.restored) == 10_000
+
+
+def test_a_threshold_is_held_against_what_the_column_stores(spark: SparkSession) -> None:
+    """0.82 as float32 is 0.8199999928, which numpy and pandas keep at 0.82; as double it is not."""
+    values = np.array([0.7, 0.81999, 0.82, 0.83, np.nan], dtype=np.float32)
+    table = pd.DataFrame({"uid": list("abcde"), "wnid": "n", "similarity": values})
+    asked = Sampling(column="wnid", draw=Draw("test", 0), similarity="similarity", threshold=0.82)
+    classes = ClassList(["n"], {"n": "n"})
+    stored = spark.createDataFrame(table).withColumn(
+        "similarity", F.col("similarity").cast("float")
+    )
+    for rows in (stored, stored.withColumn("similarity", F.col("similarity").cast("double"))):
+        found = with_reasons(sample(rows, classes, asked)).collect()
+        kind = rows.schema["similarity"].dataType.simpleString()
+        kept = {row.uid for row in found if row.rule == DRAWN}
+        assert kept == ({"c", "d"} if kind == "float" else {"d"})
+        least = float(np.float32(0.82)) if kind == "float" else 0.82
+        assert {row.threshold for row in found if row.rule == "threshold"} == {least}
+    with pytest.raises(InputDataError, match=r"column 'uid' is string, compared with 0\.82"):
+        sample(stored, classes, replace(asked, similarity="uid"))
+
+
+def test_columns_of_the_input_stay_whatever_they_are_called(spark: SparkSession) -> None:
+    names = ["rule", "value", "threshold", "_cut", "_decision", "_place", "_all", "_n", "_hash"]
+    rows = spark.createDataFrame(
+        [(f"u{k}", k % 3, *[f"{k} {name}" for name in names]) for k in range(60)],
+        f"uid string, `a.b c``d` int, {', '.join(f'{name} string' for name in names)}",
+    )
+    for asked in ({"fraction": 0.5}, {"n": 20}, {"most_per_class": 5, "fraction": 0.5}):
+        sampling = Sampling(column="a.b c`d", draw=Draw("test", 0), **asked)
+        subset = sample(rows, classes_of_column([0, 1, 2]), sampling).subset
+        assert subset.columns == rows.columns
+        found = {tuple(row) for row in subset.collect()}
+        assert found < {tuple(row) for row in rows.collect()}
+        assert len(found) == {"fraction": 30, "n": 20}.get(next(iter(asked)), 8)
 
 
 @pytest.mark.slow
