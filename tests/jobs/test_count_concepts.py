@@ -10,7 +10,7 @@ import yaml
 from pyspark.sql import SparkSession
 
 WORDNET = Path("/usr/share/wordnet")
-pytestmark = pytest.mark.skipif(
+needs_wordnet = pytest.mark.skipif(
     not (WORDNET / "noun.exc").is_file(),
     reason="WordNet 3.0 is not in /usr/share/wordnet (Debian: wordnet-base)",
 )
@@ -52,6 +52,7 @@ def class_files(cases: Path, tmp_path: Path) -> list[str]:
     return files
 
 
+@needs_wordnet
 def test_ten_data_sets_have_the_published_counts(
     captionlake, spark: SparkSession, cases: Path, class_files: list[str], tmp_path: Path
 ) -> None:
@@ -74,6 +75,7 @@ def test_ten_data_sets_have_the_published_counts(
     assert [int(line.split("\t")[1]) for line in lines] == list(expected.values())
 
 
+@needs_wordnet
 def test_captions_count_as_often_as_their_weight(
     captionlake, spark: SparkSession, cases: Path, class_files: list[str], tmp_path: Path
 ) -> None:
@@ -99,6 +101,7 @@ def captions(tmp_path: Path) -> str:
     return f"parquet:{tmp_path / 'captions.parquet'}"
 
 
+@needs_wordnet
 def test_a_bad_class_stops_no_other_unless_strict(captionlake, captions, tmp_path, spark, caplog):
     file = tmp_path / "mine.yml"
     file.write_text(
@@ -124,3 +127,25 @@ def test_a_folder_that_is_no_wordnet_is_named(captionlake, captions, tmp_path):
     )
     assert outcome.exit_code == 3
     assert "wordnet: is no WordNet folder, it lacks noun.exc" in outcome.error
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        ("times", "column 'times' is double, expected whole numbers"),
+        ("caption", "column 'caption' is string, expected whole numbers"),
+        ("tims", "has no column 'tims', did you mean 'times'?"),
+    ],
+)
+def test_a_weight_that_is_no_whole_number_is_named(captionlake, tmp_path, weight, message):
+    """A half would count as nothing."""
+    (tmp_path / "index.noun").write_text("x")
+    table = pa.table({"uid": ["u"], "caption": ["a goose"], "times": [0.5]})
+    pq.write_table(table, tmp_path / "captions.parquet")
+    outcome = captionlake(
+        *("count-concepts", "--captions", f"parquet:{tmp_path / 'captions.parquet'}"),
+        *("--classes", "dtd", "--wordnet", tmp_path, "--weight", weight),
+        *("--output", tmp_path / "out"),
+    )
+    assert outcome.exit_code == 3
+    assert message in outcome.error

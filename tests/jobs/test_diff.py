@@ -68,13 +68,16 @@ def test_without_concepts_and_classes_the_sizes_are_told(captionlake, tables: Pa
         (("a", "b", "--by", "wndi"), 3, "has no column 'wndi', did you mean 'wnid'?"),
         (("a", "counts"), 3, "has no column 'uid'"),
         (("a", "nowhere"), 3, "does not exist"),
+        (("a", "b", "--by", "entry_ids"), 3, "'entry_ids' is array<int>, expected plain values"),
         (("a", "b", "--by", "wnid", "--matches", "m"), 2, "expected one of matches and by"),
         (("a", "m", "--output", "out"), 2, "an output needs matches, or by"),
     ],
 )
 def test_bad_input_is_named(captionlake, tables: Path, arguments, code, message):
     given = [
-        tables / value if not value.startswith("--") and value not in ("wnid", "wndi") else value
+        tables / value
+        if not value.startswith("--") and value not in ("wnid", "wndi", "entry_ids")
+        else value
         for value in arguments
     ]
     outcome = captionlake("diff", *given)

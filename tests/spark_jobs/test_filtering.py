@@ -3,13 +3,16 @@
 Rows and rules are made up by the thousand, with values that are stored and values beside them.
 """
 
+import json
 import math
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from pydantic import TypeAdapter, ValidationError
 from pyspark.sql import DataFrame, SparkSession
@@ -412,3 +415,34 @@ def test_all_faults_are_named_at_once(spark: SparkSession) -> None:
 )
 def test_rules_that_fit(spark: SparkSession, rule: dict[str, Any]) -> None:
     assert faults_of(spark, [rule]) == []
+
+
+def test_datacomps_published_thresholds(spark: SparkSession, cases: Path) -> None:
+    """Of scores in float32, rows at a threshold among them: those that DataComp's code keeps."""
+    folder = cases / "datacomp_filters"
+    keep = pq.read_table(folder / "expected_keep.parquet").to_pandas()
+    scores = {}
+    for file in keep["file"].unique():
+        (path,) = folder.glob(f"input_metadata/*{Path(str(file)).stem}*.parquet")
+        table = pq.read_table(path)
+        scores[file] = {a: table[f"clip_{a}_similarity_score"].to_pylist() for a in ("b32", "l14")}
+    places = list(zip(keep["file"], keep["row"], strict=True))
+    rows = [
+        (f"{file} {row}", scores[file]["b32"][row], scores[file]["l14"][row])
+        for file, row in places
+    ]
+    frame = spark.createDataFrame(rows, "uid string, b32 float, l14 float").cache()
+    runs = json.loads((folder / "expected_runs.json").read_text())
+    runs = [run for run in runs if run["name"] == "clip_score" and "threshold" in run]
+    assert len(runs) == 8
+    for run in runs:
+        rules = [{"rule": "r", "column": run["arch"], "op": ">=", "value": run["threshold"]}]
+        kept = {row.uid for row in judged(frame, rules).kept().collect()}
+        right = keep[keep[f"run{run['run']}"]]
+        assert len(right) == run["rows"]
+        assert kept == {
+            f"{file} {row}" for file, row in zip(right["file"], right["row"], strict=True)
+        }
+    equal = [row for row in rows if row[2] == float(np.float32(0.26))]
+    assert len(equal) > 1
+    frame.unpersist()
