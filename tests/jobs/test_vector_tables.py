@@ -155,9 +155,8 @@ def test_a_caption_id_that_is_null_is_a_key_like_any_other(
     assert spark.read.format("delta").load(str(tmp_path / "out")).count() == 5
 
 
-def test_another_prompt_embeds_again(
-    captionlake, spark: SparkSession, tiny_clip, tmp_path: Path
-) -> None:
+@pytest.mark.slow
+def test_another_prompt_embeds_again(captionlake, spark: SparkSession, tmp_path: Path) -> None:
     pq.write_table(pa.table({"uid": ["a"], "caption": ["x"]}), tmp_path / "in.parquet")
     command = ["embed-texts", "--input", tmp_path / "in.parquet", "--output", tmp_path / "out"]
     for more, model in (([], "minilm"), (["--prompt", "query"], "minilm (prompt query)")):
@@ -168,7 +167,11 @@ def test_another_prompt_embeds_again(
     outcome = captionlake(*command, "--prompt", "qery")
     assert outcome.exit_code == 3
     assert "model minilm: has no prompt 'qery'; it has 'query'" in outcome.error
-    outcome = captionlake(*command, "--prompt", "query", "--model", f"open_clip:{tiny_clip}")
+
+
+def test_open_clip_has_no_prompts(captionlake, tmp_path: Path) -> None:
+    command = ["embed-texts", "--input", tmp_path / "in.parquet", "--output", tmp_path / "out"]
+    outcome = captionlake(*command, "--prompt", "query", "--model", "open_clip:ViT-B-32")
     assert outcome.exit_code == 2
     assert "has no prompts, found prompt 'query'" in outcome.error
 
