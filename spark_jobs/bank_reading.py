@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from pyspark.sql.types import StructType
 
 from spark_jobs import schemas
 from spark_jobs.concepts.faults import Padding, between_spaces, entry_faults
-from spark_jobs.concepts.sources import lines, metaclip_json
+from spark_jobs.concepts.sources import json_lines, lines, metaclip_json
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Run
 from spark_jobs.made_of import Content, Matching
@@ -25,6 +26,7 @@ from spark_jobs.schemas import ENTRY, ENTRY_ID, LANG
 from spark_jobs.tables import read_text
 
 _log = logging.getLogger(__name__)
+_OF_FILE = {".json": metaclip_json, ".jsonl": json_lines, ".ndjson": json_lines, ".txt": lines}
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,9 @@ def read_bank(
 
 
 def _read(run: Run, address: str) -> Bank:
-    if address.endswith(".json"):
-        return _of_table(run, metaclip_json(read_text(run.spark, address), address), address)
-    if address.endswith(".txt"):
-        return _of_table(run, lines(read_text(run.spark, address), address), address)
+    suffix = PurePosixPath(address.removesuffix(".gz")).suffix
+    if suffix in _OF_FILE:
+        return _of_table(run, _OF_FILE[suffix](read_text(run.spark, address), address), address)
     frame = run.read(address, schemas.ENTRIES)
     lang = F.col(LANG) if LANG in frame.columns else F.lit(None)
     frame = frame.select(ENTRY_ID, ENTRY, lang.cast("string").alias(LANG))

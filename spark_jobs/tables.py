@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import shutil
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,9 @@ from spark_jobs.history import commits_of, delta_state, mark_of
 from spark_jobs.made_of import MadeOf, TableState
 from spark_jobs.settings import nearest
 from spark_jobs.spark_faults import SPARK_FAULTS
+from udfs.opened_files import COMPRESSED, unpacked
 
+_NO_CONTENT = "no file with content lies there"
 _log = logging.getLogger(__name__)
 
 
@@ -140,8 +143,7 @@ def write_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> Wr
         return _write_parquet(frame, table, commit)
     try:
         if is_there:
-            writer = frame.write.format("delta").mode("overwrite")
-            _save(writer.option("userMetadata", _json(commit)), table)
+            _overwrite(frame, table, commit)
         else:
             _create(frame, table, commit)
     except SPARK_FAULTS as fault:
@@ -149,7 +151,14 @@ def write_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> Wr
         if broken is None:
             raise
         raise broken from None
-    return _written(frame, address, str(commit["run_id"]))
+    written = _written(frame, address, str(commit["run_id"]))
+    if written is None and frame.isEmpty():
+        # Delta makes no commit where no file goes or comes; a transaction's name makes it one.
+        _overwrite(frame, table, commit, txnAppId=f"captionlake-{uuid.uuid4()}", txnVersion=1)
+        written = _written(frame, address, str(commit["run_id"]))
+    if written is None:
+        raise OutputTableError(f"output {table}: other runs write there at the same time")
+    return written
 
 
 def append_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> None:
@@ -177,9 +186,11 @@ def last_run_id(spark: SparkSession, address: str) -> str | None:
 
 
 def read_text(spark: SparkSession, address: str) -> str:
-    """The whole of one small UTF-8 file, such as a concept bank."""
+    """The whole of one small UTF-8 file, such as a concept bank, compressed or not."""
     try:
-        return read_bytes(spark, address).decode("utf-8-sig")
+        return unpacked(read_bytes(spark, address)).decode("utf-8-sig")
+    except COMPRESSED:
+        raise InputDataError(f"{parse_address(address)}: is cut off") from None
     except UnicodeDecodeError as fault:
         table = parse_address(address)
         raise InputDataError(f"{table}: is no UTF-8 text (byte {fault.start})") from None
@@ -188,8 +199,9 @@ def read_text(spark: SparkSession, address: str) -> str:
 def read_bytes(spark: SparkSession, address: str) -> bytes:
     """The whole of one small file."""
     contents = list(read_folder(spark, address).values())
-    if not contents:
-        raise InputDataError(f"{parse_address(address)}: no file with content lies there")
+    if len(contents) != 1:
+        found = f"{len(contents)} files with content lie there, expected one"
+        raise InputDataError(f"{parse_address(address)}: {found if contents else _NO_CONTENT}")
     return contents[0]
 
 
@@ -213,13 +225,20 @@ def has_table(spark: SparkSession, address: str) -> bool:
     return bool(commits_of(spark, parse_address(address), limit=1))
 
 
-def _written(frame: DataFrame, address: str, run_id: str) -> Written:
-    """The rows and version of what a run has just written into a Delta table."""
+def _overwrite(
+    frame: DataFrame, table: Address, commit: Mapping[str, Any], **options: str | int
+) -> None:
+    writer = frame.write.format("delta").mode("overwrite").options(**options)
+    _save(writer.option("userMetadata", _json(commit)), table)
+
+
+def _written(frame: DataFrame, address: str, run_id: str) -> Written | None:
+    """The rows and version of what a run has just written into a Delta table, by its commit."""
     spark, table = frame.sparkSession, parse_address(address)
     commits = commits_of(spark, table)
     mine = next((commit for commit in commits if commit.run_id == run_id), None)
     if mine is None:
-        raise OutputTableError(f"output {table}: other runs write there at the same time")
+        return None
     version = f"delta:{mine.version}:{mark_of(mine.said)}"
     counted = mine.metrics.get("numOutputRows")  # a session may leave metrics out
     if counted is None:
@@ -250,7 +269,7 @@ def _files(spark: SparkSession, table: Address) -> list[str]:
     """The listing of an input; InputDataError where it is empty."""
     files = list_files_at(spark, table.location)
     if not any(file.size for file in files):
-        raise InputDataError(f"{table}: no file with content lies there")
+        raise InputDataError(f"{table}: {_NO_CONTENT}")
     return [f"{file.path} {file.size} {file.modified}" for file in files]
 
 

@@ -1,4 +1,4 @@
-"""What a concept bank is made from: MetaCLIP's metadata.json, text lines, ImageNet's synsets."""
+"""What a concept bank is made from: MetaCLIP's metadata.json, lines, ImageNet's synsets."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -66,6 +66,34 @@ def lines(text: str, name: str) -> pa.Table:
         return _of_strings([], name)
     entries = text.removesuffix("\n").split("\n")
     return _of_strings([entry.removesuffix("\r") for entry in entries], name)
+
+
+def json_lines(text: str, name: str) -> pa.Table:
+    """An entry a line: a JSON string, or an object with entry and maybe lang; blank lines are none.
+
+    Raises InputDataError that names the file and the first line that is neither.
+    """
+    entries: list[str] = []
+    langs: list[str | None] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            item = json.loads(line)
+        except ValueError as fault:
+            raise InputDataError(f"bank {name}, line {number}: is no JSON ({fault})") from None
+        fields = item if isinstance(item, dict) else {ENTRY: item}
+        lang = fields.get(LANG)
+        if not isinstance(fields.get(ENTRY), str) or not isinstance(lang, str | None):
+            raise InputDataError(
+                f"bank {name}, line {number}: expected a string, or an object with {ENTRY!r} and "
+                f"maybe {LANG!r}, found {line.strip()[:40]}"
+            )
+        entries.append(fields[ENTRY])
+        langs.append(lang)
+    table = _of_strings(_strings(entries, name), name)
+    of_langs = pa.array(langs, pa.string())
+    return table.set_column(table.schema.get_field_index(LANG), LANG, of_langs)
 
 
 def imagenet(name: SynsetList) -> pa.Table:

@@ -8,13 +8,20 @@ from pyspark.sql import functions as F
 from spark_jobs import schemas
 from spark_jobs.addresses import absolute_address
 from spark_jobs.concepts.bank import concept_bank
-from spark_jobs.concepts.sources import imagenet, lines, metaclip_json, wordnet, wordnet_names
+from spark_jobs.concepts.sources import (
+    imagenet,
+    json_lines,
+    lines,
+    metaclip_json,
+    wordnet,
+    wordnet_names,
+)
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.schemas import FAULT, REASON, RUN_ID, UID
 from spark_jobs.settings import OutputAddress, RoleName, Settings, nearest
 from spark_jobs.tables import read_folder, read_text
 
-_FROM_FILE = {"metaclip_json": metaclip_json, "lines": lines}
+_FROM_FILE = {"metaclip_json": metaclip_json, "lines": lines, "json_lines": json_lines}
 _FROM_FOLDER = {"wordnet": wordnet, "wordnet_names": wordnet_names}
 _EMBEDDED = ("imagenet1k", "imagenet22k")
 _FAULTS = ("duplicate", "empty", "never_matches")
@@ -25,8 +32,8 @@ class BuildConceptBank(Settings):
 
     sources: list[str] = Field(
         min_length=1,
-        description="metaclip_json:FILE, lines:FILE, imagenet1k, imagenet22k, wordnet:FOLDER (its "
-        "lemmas), wordnet_names:FOLDER (MetaCLIP's entries); in bank order",
+        description="metaclip_json:FILE, lines:FILE, json_lines:FILE, imagenet1k, imagenet22k, "
+        "wordnet:FOLDER (its lemmas), wordnet_names:FOLDER (MetaCLIP's entries); in bank order",
     )
     parity: bool = Field(
         True,
@@ -79,7 +86,7 @@ def _read_source(run: Run, source: str) -> pa.Table:
     if kind in _EMBEDDED:
         return imagenet(kind)  # type: ignore[arg-type]
     if kind in _FROM_FOLDER:
-        return _FROM_FOLDER[kind](read_folder(run.spark, path, "{data,index}.*"), path)
+        return _FROM_FOLDER[kind](read_folder(run.spark, path, ("data.*", "index.*")), path)
     return _FROM_FILE[kind](read_text(run.spark, path), path)
 
 

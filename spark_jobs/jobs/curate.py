@@ -32,7 +32,7 @@ class Curate(ThresholdSettings):
     """Settings of curate."""
 
     input: str = Field(description="file, folder or glob of captions")
-    bank: str = Field(description="concept bank: a table, metadata.json or .txt file")
+    bank: str = Field(description="concept bank: a table, metadata.json, .jsonl or .txt file")
     output: str = Field(description="folder or catalog.schema for the tables")
     preset: str | None = Field(None, description="preset of ingest-captions")
     format: InputFormat | None = Field(None, description="format of the input")

@@ -1,8 +1,11 @@
 """match-concepts: stored, only counted, or with the captions' columns."""
 
+import gzip
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.testing import assertDataFrameEqual
@@ -105,3 +108,24 @@ def test_match_concepts_counts_again_where_nothing_was_observed(
         summaries.append(outcome.summary["counts"])
     assert summaries[0] == summaries[1]
     assert summaries[0]["matched"] == 30
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("bank [1].jsonl", b'"cat"\n{"entry": "dog"}\n'),
+        ("bank.txt.gz", gzip.compress(b"cat\ndog\n")),
+        ("bank.json.gz", gzip.compress(b'\xef\xbb\xbf["cat", "dog"]')),
+    ],
+)
+def test_banks_in_files_of_any_form(captionlake, spark, tmp_path: Path, name: str, content: bytes):
+    captions = tmp_path / "captions.parquet"
+    pq.write_table(pa.table({"uid": ["u1", "u2"], "caption": ["a cat", "a dog"]}), captions)
+    (tmp_path / name).write_bytes(content)
+    outcome = captionlake(
+        *("match-concepts", "--captions", captions, "--bank", tmp_path / name),
+        *("--output", tmp_path / "matches"),
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    rows = spark.read.format("delta").load(str(tmp_path / "matches")).collect()
+    assert {row.uid: row.entry_ids for row in rows} == {"u1": [0], "u2": [1]}

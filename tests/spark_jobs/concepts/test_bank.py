@@ -10,7 +10,7 @@ import pytest
 
 from spark_jobs.concepts.bank import concept_bank
 from spark_jobs.concepts.faults import entry_faults, never_matches
-from spark_jobs.concepts.sources import imagenet, lines, metaclip_json
+from spark_jobs.concepts.sources import imagenet, json_lines, lines, metaclip_json
 from spark_jobs.concepts.synsets import imagenet_synsets
 from spark_jobs.errors import InputDataError
 from udfs.text.metaclip2_match import padded_entry
@@ -97,6 +97,15 @@ def test_a_bank_of_faulty_entries_alone_is_an_error() -> None:
 
 def test_lines_end_with_lf_or_crlf_and_blank_ones_count() -> None:
     assert lines("cat\r\n\ndog \n", "l")["entry"].to_pylist() == ["cat", "", "dog "]
+
+
+def test_json_lines_hold_strings_or_objects() -> None:
+    table = json_lines('"cat"\r\n\n{"entry": "chat", "lang": "fr", "n": 1}\n', "b.jsonl")
+    assert table["entry"].to_pylist() == ["cat", "chat"]
+    assert table["lang"].to_pylist() == [None, "fr"]
+    for line, message in (("3", "found 3"), ('{"entry": 3}', "found"), ("cat", "is no JSON")):
+        with pytest.raises(InputDataError, match=f"b.jsonl, line 2: .*{message}"):
+            json_lines(f'"cat"\n{line}\n', "b.jsonl")
 
 
 def test_a_lone_surrogate_in_metadata_is_an_error() -> None:
