@@ -340,6 +340,7 @@ class TestDraws:
         second = Draw(f"{BALANCING}#2", 0).of("uid")
         assert kept == {r.uid for r in once.where(second < self.T2 / first).collect()}
 
+    @pytest.mark.slow
     def test_matching_and_balancing_at_once_draws_as_the_stored_steps_do(
         self, spark, captionlake, tmp_path: Path
     ) -> None:
@@ -357,6 +358,7 @@ class TestDraws:
         ]
         assert uids[0] == uids[1]
 
+    @pytest.mark.slow
     def test_explain_and_report_draw_as_the_run_did(
         self, spark, captionlake, tmp_path: Path
     ) -> None:
@@ -386,6 +388,7 @@ class TestDraws:
         assert uids[0] < uids[1]
         assert (len(uids[0]), len(uids[1])) == (few, many)
 
+    @pytest.mark.slow
     def test_a_filter_or_a_compaction_between_changes_nothing(
         self, spark, captionlake, tmp_path: Path
     ) -> None:

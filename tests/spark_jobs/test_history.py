@@ -1,0 +1,139 @@
+"""What the commits of a table make it hold."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from spark_jobs import schemas, tables
+from spark_jobs.history import Commit, state_of
+from spark_jobs.made_of import Content, MadeOf, Matching, unused_purpose
+
+BANK = Matching(Content("/bank", "b1"), 3, "metaclip", Content("/captions", "c1"))
+
+
+def of_run(run_id: str, made_of: MadeOf) -> dict:
+    """What a run's commit says, as it comes back from a table."""
+    said = {"run_id": run_id, "table": "t", "made_of": made_of.as_json()}
+    return json.loads(json.dumps(said))
+
+
+def held(commits: list[Commit]) -> tuple[str, MadeOf]:
+    """The mark and origin of a table, by playing its commits from the oldest on."""
+    mark, made_of = "", MadeOf()
+    for commit in reversed(commits):
+        if commit.operation in ("OPTIMIZE", "VACUUM END", "SET TBLPROPERTIES"):
+            continue
+        if commit.run_id:
+            mark, made_of = f"{commit.run_id}:t", MadeOf.of_json(commit.said["made_of"])
+        else:
+            mark = f"{commit.version}@{commit.time_ms}"
+            made_of = MadeOf(draws=made_of.draws)
+    return mark, made_of
+
+
+def test_a_table_holds_what_its_last_change_of_rows_left() -> None:
+    draw = random.Random(7)
+    kinds = ["WRITE", "DELETE", "MERGE", "OPTIMIZE", "VACUUM END", "SET TBLPROPERTIES"]
+    for _ in range(500):
+        commits = []
+        for version in range(draw.randint(1, 8)):
+            operation = "WRITE" if version == 0 else draw.choice(kinds)
+            said = {}
+            if operation == "WRITE" and draw.random() < 0.7:
+                draws = tuple(draw.sample(["balance", "sample-subset", "balance#2"], 2))
+                matching = draw.choice([None, BANK])
+                said = of_run(f"r{version}", MadeOf(draws, matching, draw.random() < 0.5))
+            commits.insert(0, Commit(version, operation, 1000 + version, {}, said))
+        state = state_of(commits)
+        assert (state.mark, state.made_of) == held(commits)
+        assert state.version == f"delta:{commits[0].version}:{state.mark}"
+
+
+def test_what_a_commit_says_is_read_back() -> None:
+    for made_of in (MadeOf(), MadeOf(("balance",), BANK, True)):
+        assert MadeOf.of_json(json.loads(json.dumps(made_of.as_json()))) == made_of
+    assert MadeOf.of_json({"draws": 3}) == MadeOf.of_json(None) == MadeOf()
+
+
+def test_contents_are_the_same_wherever_they_stand() -> None:
+    assert Content("/a", "m") == Content("/b", "m") != Content("/a", "n")
+
+
+def test_a_purpose_is_used_once() -> None:
+    assert unused_purpose("balance", ()) == "balance"
+    assert unused_purpose("balance", ("sample-subset", "balance")) == "balance#2"
+    assert unused_purpose("balance", ("balance#2", "balance")) == "balance#3"
+
+
+def commit(run_id: str, **made_of) -> dict:
+    said = {"job": "j", "settings_sha": "s", "table": "t"}
+    return said | {"run_id": run_id, "made_of": MadeOf(**made_of).as_json()}
+
+
+@pytest.mark.parametrize("prefix", ["", "parquet:"])
+def test_a_table_says_what_it_was_made_of(spark: SparkSession, tmp_path: Path, prefix: str) -> None:
+    address = f"{prefix}{tmp_path / 't'}"
+    rows = spark.range(5).selectExpr("cast(id as string) uid", "'a cat' caption")
+    for draws in (("balance",), ("balance", "balance#2")):
+        tables.write_table(rows, address, commit("r1", draws=draws, matching=BANK))
+        state = tables.table_state(spark, address)
+        assert state.made_of == MadeOf(draws, BANK)
+        assert state.mark == "r1:t"
+    read = tables.read_table(spark, address, schemas.CAPTIONS, version=state.version)
+    assert read.count() == 5
+
+
+def test_compaction_keeps_the_rows_and_a_deletion_does_not(spark, tmp_path: Path) -> None:
+    address = str(tmp_path / "t")
+    rows = spark.range(50).selectExpr("cast(id as string) uid", "'a cat' caption")
+    for run_id in ("r0", "r1"):
+        tables.write_table(rows.repartition(4), address, commit(run_id, draws=("balance",)))
+    before = tables.table_state(spark, address)
+    spark.sql(f"OPTIMIZE delta.`{address}`")
+    spark.sql(f"ALTER TABLE delta.`{address}` SET TBLPROPERTIES ('a' = 'b')")
+    after = tables.table_state(spark, address)
+    assert (after.mark, after.made_of) == (before.mark, before.made_of)
+    assert after.version != before.version
+    assert tables.same_rows(before.version, after.version)
+    assert tables.last_run_id(spark, address) == "r1"
+    spark.sql(f"DELETE FROM delta.`{address}` WHERE uid = '7'")
+    deleted = tables.table_state(spark, address)
+    assert (deleted.mark != before.mark, deleted.made_of) == (True, MadeOf(draws=("balance",)))
+    assert not tables.same_rows(before.version, deleted.version)
+    assert tables.last_run_id(spark, address) is None
+
+
+def test_a_parquet_folder_whose_files_changed_keeps_only_its_draws(spark, tmp_path: Path) -> None:
+    address = f"parquet:{tmp_path / 't'}"
+    rows = spark.range(50).selectExpr("cast(id as string) uid", "'a cat' caption").repartition(2)
+    tables.write_table(rows, address, commit("r1", draws=("balance",), matching=BANK))
+    next((tmp_path / "t").glob("*.parquet")).unlink()
+    state = tables.table_state(spark, address)
+    assert state.made_of == MadeOf(draws=("balance",))
+    assert state.mark == state.version
+
+
+def test_an_empty_table_is_written_again_by_each_run(spark, tmp_path: Path) -> None:
+    address = str(tmp_path / "t")
+    rows = spark.range(0).selectExpr("cast(id as string) uid", "'a cat' caption")
+    for number in range(3):
+        written = tables.write_table(rows, address, commit(f"r{number}"))
+        assert (written.rows, written.version) == (0, f"delta:{number}:r{number}:t")
+        assert tables.last_run_id(spark, address) == f"r{number}"
+
+
+def test_a_table_deleted_and_written_again_is_another(spark, tmp_path: Path) -> None:
+    address = str(tmp_path / "t")
+    marks = []
+    for run_id in ("r1", "r2"):
+        rows = spark.range(5).selectExpr("cast(id as string) uid", "'a cat' caption")
+        written = tables.write_table(rows, address, commit(run_id))
+        assert written.version == tables.input_version(spark, address)
+        marks.append(written.version)
+        for file in sorted((tmp_path / "t").rglob("*"), reverse=True):
+            file.rmdir() if file.is_dir() else file.unlink()
+        (tmp_path / "t").rmdir()
+    assert marks == ["delta:0:r1:t", "delta:0:r2:t"]
