@@ -15,6 +15,7 @@ from spark_jobs.arrow_batches import batches_that_fit
 from spark_jobs.errors import CurationError, InputDataError, SettingsError
 from spark_jobs.file_lists import ListedFile, list_files_at
 from spark_jobs.formats.caption_files import caption_files, damaged_file, read_caption_files
+from spark_jobs.ingest.differences import differences
 from spark_jobs.ingest.normalise import Taking, caption_rows, rejected, repeated_keys
 from spark_jobs.ingest.presets import PRESETS, InputFormat, Preset, column_map
 from spark_jobs.ingest.records import of_preset
@@ -94,7 +95,7 @@ def read_captions(run: Run, settings: CaptionInput) -> Captions:
     """The input's rows under our names; what had to be settled on the way is said as warnings."""
     preset = PRESETS[settings.preset] if settings.preset else None
     source, files = _read_input(run, settings, preset)
-    for note in source.notes:
+    for note in (*source.notes, *differences(source.parts)):
         _log.warning("%s: %s", settings.input, note)
     parts = [of_preset(part, preset) for part in source.parts] if preset else source.parts
     taking = Taking(settings.carry, settings.source, settings.max_caption_bytes, settings.front_end)

@@ -71,9 +71,15 @@ def read_json_files(
                 kinds, n = looks.get(path, (Kinds(fields={}), 0))
                 kinds.merge(Kinds.of_json(json.loads(row[worker.KINDS])))
                 looks[path] = (kinds, n + row[worker.ROWS])
-    parts = []
+    parts, notes = [], []
     for texts, paths in _by_text_columns(looks, texts_of).items():
-        columns = _columns([looks[path][0] for path in paths if path in looks])
+        every = _merged([looks[path][0] for path in paths if path in looks])
+        columns = {name: _type(inside) for name, inside in every.items()}
+        notes += [
+            f"field {name!r} holds {' and '.join(sorts)}: taken as text, as JSON writes it"
+            for name, inside in every.items()
+            if name not in dict(texts) and len(sorts := _sorts(inside)) > 1
+        ]
         for files, frame, read in (
             (lines, _lines, worker.read_lines),
             (lists, _contents, worker.read_lists),
@@ -82,7 +88,7 @@ def read_json_files(
             if some:
                 stored = frame(spark, some)
                 parts.append(_part(stored, read, form, columns, dict(texts), some))
-    return Source(parts, n_rows=sum(n for _, n in looks.values()))
+    return Source(parts, n_rows=sum(n for _, n in looks.values()), notes=notes)
 
 
 def _ids(spark: SparkSession, files: Sequence[ListedFile]) -> dict[int, str]:
@@ -120,13 +126,14 @@ def _by_text_columns(
     return groups
 
 
-def _columns(kinds: Sequence[Kinds]) -> dict[str, DataType]:
+def _merged(kinds: Sequence[Kinds]) -> dict[str, Kinds]:
+    """Field -> what all files hold there."""
+
     def merged(one: Kinds, other: Kinds) -> Kinds:
         one.merge(other)
         return one
 
-    every = reduce(merged, kinds, Kinds(fields={}))
-    return {name: _type(inside) for name, inside in (every.fields or {}).items()}
+    return reduce(merged, kinds, Kinds(fields={})).fields or {}
 
 
 def _part(
@@ -152,6 +159,16 @@ def _part(
     # A cast of bytes checks nothing: what is no UTF-8 stays as it is.
     frame = rows.withColumn(LINE, F.col(LINE).cast("string"))
     return Part(frame, tuple(kinds), tuple(file.path for file in files), stored)
+
+
+def _sorts(kinds: Kinds) -> list[str]:
+    """The sorts of values that no type but text holds together, sorted."""
+    numbers = {"int", "big", "huge", "double"}
+    scalars = kinds.scalars - {"null", "nan"}
+    sorts = {"numbers" if kind in numbers else f"{kind}s" for kind in scalars}
+    lists = {"lists"} if kinds.items is not None else set()
+    objects = {"objects"} if kinds.fields is not None else set()
+    return sorted(sorts | lists | objects)
 
 
 def _type(kinds: Kinds) -> DataType:

@@ -108,7 +108,10 @@ def test_types_of_several_files_are_united(take: Take, tmp_path: Path):
     ]
     for k, part in enumerate(parts):
         pq.write_table(pa.table({"caption": [f"c{k}"]} | part), tmp_path / f"{k}.parquet")
-    rows = {row["caption"]: row for row in take(tmp_path).rows}
+    taken = take(tmp_path)
+    rows = {row["caption"]: row for row in taken.rows}
+    assert f"'x' is bigint in {tmp_path}/0.parquet, double in {tmp_path}/1.parquet" in taken.notes
+    assert f"{tmp_path}/2.parquet lacks 't': null there" in taken.notes
     assert [int(rows[f"c{k}"]["n"]) for k in range(4)] == [1, 2**40, 2**63, 7]
     assert [rows[f"c{k}"]["x"] for k in range(4)] == [1.0, 0.5, 2.0, None]
     assert [rows[f"c{k}"]["t"] for k in range(4)] == [None, "text", None, "é"]
@@ -382,7 +385,10 @@ def test_records_that_cannot_be_read_are_rejected_though_no_column_is_known(
 def test_mixed_values_of_a_carried_field_are_text(take: Take, tmp_path: Path):
     values = [1, "x", None, [1], {"a": 1}, True, 0.5]
     write_lines(tmp_path / "x.jsonl", *({"caption": f"c{k}", "v": v} for k, v in enumerate(values)))
-    rows = {row["caption"]: row["v"] for row in take(tmp_path).rows}
+    taken = take(tmp_path)
+    rows = {row["caption"]: row["v"] for row in taken.rows}
+    kinds = "booleans and lists and numbers and objects and strings"
+    assert f"field 'v' holds {kinds}: taken as text" in taken.notes
     expected = ["1", "x", None, "[1]", '{"a": 1}', "true", "0.5"]
     assert [rows[f"c{k}"] for k in range(len(values))] == expected
 
