@@ -36,9 +36,9 @@ def whole_of_sample(
 
     `own_counts`: (n_entries,), those of the matches themselves, where `entry_counts` may be of more
     captions. All matches that would keep their caption alone follow from them: the sum of
-    own_count * t / max(entry_count, t). The sample only tells how many rows come with them (a ratio estimator), so that the rare
-    captions that tail entries keep for sure do not make the estimate vary. Exact where the sample
-    is everything.
+    own_count * t / max(entry_count, t). The sample only tells how many rows come with them (a ratio
+    estimator), so that the rare captions that tail entries keep for sure do not make the estimate
+    vary. Exact where the sample is everything.
     """
     scaled = sums.copy()
     for row, t in enumerate(sums[T]):
