@@ -22,9 +22,9 @@ _LEFT = {
 _NO_REASONS = {
     *("rows_in", "kept", "matched", "matches", "entries", "t", "dropped", "rejected", "captions"),
     *("accepted", "rows", "scored", "left_out", "synsets", "synsets_found", "lemmas"),
-    *("restored", "classes", "target", "short", "classes_short"),
+    *("restored", "drawn_from", "classes", "target", "short"),
 }
-
+_NO_ROWS_LOST = ("from_", "classes_")  # rows taken, numbers of classes
 
 # Reads tables of its own, so that what came before is not what it draws from.
 _BEGINS_ANEW = "match-frequencies"
@@ -72,7 +72,7 @@ def _lost(counts: dict[str, int], lost: int) -> str:
     reasons = [
         f"{name.replace('_', ' ')} {n:,}"
         for name, n in counts.items()
-        if name not in _NO_REASONS and not name.startswith("from_") and n and n < lost
+        if name not in _NO_REASONS and not name.startswith(_NO_ROWS_LOST) and n and n < lost
     ]
     told = f" ({', '.join(reasons)})" if reasons else ""
     return f"{lost:,} fewer{told}" if lost else ""

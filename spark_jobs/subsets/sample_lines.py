@@ -6,7 +6,7 @@ from spark_jobs.subsets.sample import Sample
 from spark_jobs.subsets.sampling import Sampling
 
 KEPT, RESTORED = "kept", "restored"
-DRAWN_FROM, LIFTED = "drawn_from", "lifted_to_one"
+DRAWN_FROM, LIFTED = "drawn_from", "classes_lifted"
 TOO_SMALL, WITHOUT_TAIL, EMPTIED = "classes_too_small", "classes_zero_shot", "classes_emptied"
 BELOW_LEAST, ABSENT = "classes_below_min", "classes_without_rows"
 

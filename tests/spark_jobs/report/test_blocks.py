@@ -69,6 +69,14 @@ class TestFunnel:
             ("3", "t"),
         ]
 
+    def test_numbers_of_classes_are_no_rows_lost(self) -> None:
+        run = record(
+            "sample-subset", rows_in=434, kept=77, dropped=357, restored=2, classes=55,
+            drawn_from=300, classes_lifted=44, classes_too_small=3,
+        )  # fmt: skip
+        (bars,) = funnel_section([run]).blocks
+        assert [(bar.label, bar.told) for bar in bars.bars][1:] == [("drawn", "357 fewer")]
+
     def test_no_captions_and_no_stages(self) -> None:
         (bars,) = funnel_section([record("ingest-captions", rows_in=0, kept=0)]).blocks
         assert [bar.share for bar in bars.bars] == [0.0, 0.0]
