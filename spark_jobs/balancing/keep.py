@@ -23,15 +23,8 @@ from spark_jobs.schemas import (
 from udfs.arrow import Batches, BatchFunction
 from udfs.balancing import keep_probability
 
-PASSING_DRAW = "_balancing_draw"  # that `keeping` takes and drops; the rows may have a draw of their own
-
-
+PASSING_DRAW = "_balancing_draw"  # that `keeping` drops; the rows may have a draw of their own
 BALANCING = "balance"  # the purpose of the draw, one for all jobs that balance
-
-
-def balancing_draw(seed: int) -> Draw:
-    """The draw of balancing, one for all jobs that balance."""
-    return Draw("balance", seed)
 
 
 def match_probability(

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_jobs.balancing.keep import balancing_draw
+from spark_jobs.balancing.keep import BALANCING
+from spark_jobs.draws import Draw
 from spark_jobs.schemas import ENTRY_COUNTS
 
 
@@ -70,7 +71,7 @@ def test_a_floor_takes_the_lowest_draws_of_each_entry_that_is_short(
     rows = (
         spark.read.format("delta")
         .load(str(tables / "matches"))
-        .withColumn("draw", balancing_draw(0).of("uid"))
+        .withColumn("draw", Draw(BALANCING, 0).of("uid"))
         .toPandas()
     )
     counts = np.bincount(np.concatenate(rows.entry_ids), minlength=200)

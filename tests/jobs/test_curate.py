@@ -94,12 +94,13 @@ class TestRealWebCaptions:
     def test_what_balancing_kept_follows_from_the_stored_draws(
         self, spark: SparkSession, folder: Path, summary: Summary
     ) -> None:
-        from spark_jobs.balancing.keep import balancing_draw
+        from spark_jobs.balancing.keep import BALANCING
+        from spark_jobs.draws import Draw
 
         counts = {r["entry_id"]: r["entry_count"] for r in rows(spark, folder, "entry_counts")}
         matches = spark.read.format("delta").load(str(folder / "matches"))
         kept = set()
-        for row in matches.withColumn("draw", balancing_draw(0).of("uid")).collect():
+        for row in matches.withColumn("draw", Draw(BALANCING, 0).of("uid")).collect():
             missed = 1.0
             for entry_id in row.entry_ids:
                 missed *= 1 - 20 / max(counts[entry_id], 20)

@@ -117,6 +117,14 @@ class TestAnotherBank:
         outcome = balance(captionlake, folder, entry_counts="shorter_entry_counts")
         assert (outcome.exit_code, "shorter.json (3 entries" in outcome.error) == (3, True)
 
+    def test_so_do_export_and_diff(self, captionlake, folder: Path) -> None:
+        pair = ("--matches", folder / "matches", "--entry-counts", folder / "reversed_entry_counts")
+        export = ("export-captions", "--captions", folder / "captions", "--output", folder / "e")
+        diff = ("diff", folder / "captions", folder / "filtered")
+        for command in (export, diff):
+            outcome = captionlake(*command, *pair)
+            assert (outcome.exit_code, "are of the bank" in outcome.error) == (3, True)
+
 
 class TestCountsOfUnknownOrigin:
     @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_jobs.balancing.keep import balancing_draw, match_probability
+from spark_jobs.balancing.keep import BALANCING, match_probability
 from spark_jobs.balancing.plan import round_ts
+from spark_jobs.draws import Draw
 from udfs.balancing import keep_probability
 
 ROWS, ENTRIES = 1_000_000, 5_000
@@ -58,7 +59,7 @@ def test_rows_are_foretold_within_two_percent_and_three_deviations(
 
     counts = np.bincount(entry_ids.flatten().to_numpy(), minlength=ENTRIES)
     stored = spark.read.parquet(str(matches))
-    draws = stored.select("uid", balancing_draw(0).of("uid").alias("draw"))
+    draws = stored.select("uid", Draw(BALANCING, 0).of("uid").alias("draw"))
     draw = draws.toPandas().sort_values("uid")["draw"].to_numpy()
     sizes = np.array([len(f"caption {i}") for i in range(ROWS)])
     for t in plan.index:

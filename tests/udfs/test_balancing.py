@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from udfs.balancing import EntryCounter, keep_probability
+from udfs.task_errors import TaskInputError
 
 
 def test_keep_probability_is_one_minus_the_product_of_misses() -> None:
@@ -30,3 +31,44 @@ def test_counter_adds_batches_and_grows() -> None:
         counter.add(pa.array(batch, pa.list_(pa.int32())))
     ids, counts = counter.counts()
     assert dict(zip(ids.tolist(), counts.tolist(), strict=True)) == {0: 1, 2: 2, 700: 1}
+
+
+def test_a_null_list_with_ids_below_it_holds_none() -> None:
+    offsets, values = pa.array([0, 1, 3, 4], pa.int32()), pa.array([0, 7, 7, 1], pa.int32())
+    mask = pa.array([False, True, False])
+    lists = pa.ListArray.from_arrays(offsets, values, mask=mask)
+    assert keep_probability(lists, np.array([0.5, 0.25])).tolist() == [0.5, 0.0, 0.25]
+    counter = EntryCounter()
+    counter.add(lists)
+    assert [array.tolist() for array in counter.counts()] == [[0, 1], [1, 1]]
+
+
+def test_keep_probability_is_that_of_a_loop() -> None:
+    draw = np.random.default_rng(3)
+    for _ in range(200):
+        p = draw.random(5)
+        rows = [
+            None if draw.random() < 0.2 else draw.integers(0, 5, draw.integers(0, 4)).tolist()
+            for _ in range(draw.integers(1, 9))
+        ]
+        start = int(draw.integers(0, len(rows)))
+        lists = pa.array(rows, pa.list_(pa.int32())).slice(start)
+        expected = [1 - np.prod([1 - p[i] for i in ids or []]) for ids in rows[start:]]
+        assert keep_probability(lists, p) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("ids", "told"),
+    [
+        ([0, -1], "found -1, expected ids of entries, 0 or more"),
+        ([3, 0], "found 3, but there are 2 entries, 0 to 1"),
+        ([None], "a list holds a null"),
+    ],
+)
+def test_an_id_of_no_entry_is_named(ids: list[int | None], told: str) -> None:
+    lists = pa.array([[0], ids], pa.list_(pa.int32()))
+    with pytest.raises(TaskInputError, match=told):
+        keep_probability(lists, np.array([0.5, 0.5]))
+    if ids[0] != 3:  # which only a bank of two entries has not
+        with pytest.raises(TaskInputError, match=told):
+            EntryCounter().add(lists)

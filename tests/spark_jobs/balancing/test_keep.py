@@ -12,7 +12,7 @@ from pyspark.testing import assertDataFrameEqual
 
 from spark_jobs.balancing.entry_count import count_matches, name_entries
 from spark_jobs.balancing.keep import (
-    balancing_draw,
+    BALANCING,
     keep_balanced,
     match_probability,
     weigh_matches,
@@ -29,20 +29,21 @@ def dogs(spark: SparkSession) -> DataFrame:
 
 
 def test_thins_a_head_entry_to_about_t_captions(dogs: DataFrame) -> None:
-    kept = keep_balanced(dogs, np.array([100 / 2000]), draw=balancing_draw(0))
+    kept = keep_balanced(dogs, np.array([100 / 2000]), draw=Draw(BALANCING, 0))
     assert kept.count() == pytest.approx(100, abs=40)  # 4 standard deviations
 
 
 def test_draws_alike_under_any_partitioning(dogs: DataFrame) -> None:
     one, seven = (
-        keep_balanced(dogs.repartition(n), np.array([0.05]), draw=balancing_draw(0)) for n in (1, 7)
+        keep_balanced(dogs.repartition(n), np.array([0.05]), draw=Draw(BALANCING, 0))
+        for n in (1, 7)
     )
     assertDataFrameEqual(one, seven)
 
 
 def test_another_seed_draws_other_captions(dogs: DataFrame) -> None:
     kept = [
-        {r.uid for r in keep_balanced(dogs, np.array([0.1]), draw=balancing_draw(s)).collect()}
+        {r.uid for r in keep_balanced(dogs, np.array([0.1]), draw=Draw(BALANCING, s)).collect()}
         for s in (0, 1)
     ]
     assert kept[0] != kept[1]
@@ -58,7 +59,9 @@ def test_uniform_fills_the_unit_interval_evenly(spark: SparkSession) -> None:
 
 def test_caption_without_entries_goes_at_any_t(spark: SparkSession) -> None:
     matches = spark.createDataFrame([("a", []), ("b", [0])], MATCHES)
-    kept = keep_balanced(matches, match_probability(np.array([1]), t=1_000), draw=balancing_draw(0))
+    kept = keep_balanced(
+        matches, match_probability(np.array([1]), t=1_000), draw=Draw(BALANCING, 0)
+    )
     assert [row.uid for row in kept.collect()] == ["b"]
 
 
@@ -122,7 +125,7 @@ class TestPublishedRun:
             weighed = weigh_matches(distinct, probability).toPandas()["keep_probability"]
             assert (weighed == 1.0).sum() == per_t["always_kept"]
             assert (weighed == 0.0).sum() == per_t["never_kept"]
-            kept = keep_balanced(distinct, probability, draw=balancing_draw(0)).count()
+            kept = keep_balanced(distinct, probability, draw=Draw(BALANCING, 0)).count()
             assert kept == pytest.approx(per_t["kept_mean"], abs=5 * per_t["kept_sd"] + 1e-9)
 
 
