@@ -9,7 +9,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_jobs.balancing.counted_entries import CountedEntries
-from spark_jobs.balancing.keep import balancing_draw, matches_by_uid, with_caption_rows
+from spark_jobs.balancing.keep import BALANCING, matches_by_uid, with_caption_rows
+from spark_jobs.draws import Draw
 from spark_jobs.finding_t import ChosenT, find_thresholds, largest_t, target_lines, thresholds_of
 from spark_jobs.threshold_settings import ThresholdSettings
 
@@ -134,7 +135,7 @@ def test_a_floor_counts_texts(captionlake, spark, texts, tables, tmp_path, separ
     outcome = captionlake(*balance(tables, tmp_path, separate, *more))
     rows, probability = law(texts, np.full(ENTRIES, t))
     uids = spark.createDataFrame([(uid,) for uid in rows.index], "uid string")
-    drawn = uids.select("uid", balancing_draw(0).of("uid").alias("draw")).toPandas()
+    drawn = uids.select("uid", Draw(BALANCING, 0).of("uid").alias("draw")).toPandas()
     draw = drawn.set_index("uid")["draw"].reindex(rows.index)
     won = set(rows.index[draw < probability])
     counts = np.array(entry_counts(texts))
@@ -197,7 +198,7 @@ def test_records_meet_the_target_with_any_seed(spark: SparkSession, texts: Rows,
     counted = CountedEntries(np.array(entry_counts(texts)), np.array([None] * ENTRIES, object))
     rows = with_caption_rows(matches, captions)
     uids = captions.select("uid").distinct()
-    draws = uids.select("uid", *(balancing_draw(s).of("uid").alias(f"s{s}") for s in range(20)))
+    draws = uids.select("uid", *(Draw(BALANCING, s).of("uid").alias(f"s{s}") for s in range(20)))
     of_seed = draws.toPandas().set_index("uid")
     for target in (1_200, 2_500, 6_000):
         chosen = find_thresholds(ThresholdSettings(target_rows=target), rows, counted)
