@@ -26,7 +26,9 @@ def _look(path: str) -> tuple[bytes, str | None]:
     except DamagedFileError as fault:
         return b"", str(fault)
     kind = what_it_is(head)
-    return head, None if kind is None else f"{shown(path)}: is {kind} by its content, whatever its name"
+    if kind is None:
+        return head, None
+    return head, f"{shown(path)}: is {kind} by its content, whatever its name"
 
 
 def read_to_the_end(batches: Batches) -> Iterator[pa.RecordBatch]:

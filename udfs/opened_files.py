@@ -61,7 +61,8 @@ def chunks(path: str) -> Iterator[bytes]:
         with open_file(path) as stream:
             yield from iter(lambda: stream.read(1 << 20), b"")
     except COMPRESSED:
-        raise DamagedFileError(f"{shown(path)}: is cut off, or not compressed as its name says") from None
+        told = f"{shown(path)}: is cut off, or not compressed as its name says"
+        raise DamagedFileError(told) from None
 
 
 def shown(path: str) -> str:

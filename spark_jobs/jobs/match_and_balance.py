@@ -46,7 +46,9 @@ from udfs.text.token_trie import build_token_trie
 class MatchAndBalance(CaptionInput, ThresholdSettings):
     """Settings of match-and-balance."""
 
-    bank: InputAddress = Field(description="concept bank: a table, metadata.json, .jsonl or .txt file")
+    bank: InputAddress = Field(
+        description="concept bank: a table, metadata.json, .jsonl or .txt file"
+    )
     output: OutputAddress = Field(description="the balanced captions, with entry_ids")
     probabilities: OutputAddress | None = Field(
         None, description="the count of each entry before and after, t and keep_probability"

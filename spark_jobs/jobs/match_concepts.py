@@ -38,7 +38,9 @@ class MatchConcepts(Settings):
     """Settings of match-concepts."""
 
     captions: InputAddress = Field(description="table of captions, with uid and caption")
-    bank: InputAddress = Field(description="concept bank: a table, metadata.json, .jsonl or .txt file")
+    bank: InputAddress = Field(
+        description="concept bank: a table, metadata.json, .jsonl or .txt file"
+    )
     rule: Literal["metaclip", "metaclip2"] = Field(
         "metaclip",
         description="metaclip: an entry between spaces; metaclip2: the entries of a caption's "

@@ -68,9 +68,7 @@ def test_shards_become_one_index_with_its_metadata(
     counts = outcome.summary["counts"]
     assert (counts["vectors"], counts["shards"], counts["trained_on"]) == (N, n_shards, N)
     names = sorted(path.name for path in folder.iterdir())
-    assert names == [
-        *("_captionlake", "built_from.json", "indices.json", "metadata", "text.index")
-    ]
+    assert names == [*("_captionlake", "built_from.json", "indices.json", "metadata", "text.index")]
     index = faiss.read_index(str(folder / "text.index"))
     metadata = pa.concat_tables(
         pq.read_table(file) for file in sorted((folder / "metadata").iterdir())

@@ -76,7 +76,21 @@ def test_pairs_and_strings_are_records_of_their_forms():
     assert other.fault == CORRUPT_JSON
 
 
-VALUES = [None, True, 3, -(2**63), 2**63, 10**40, 0.5, float("nan"), "x", [], [1, None], {}, {"a": 1}]
+VALUES = [
+    None,
+    True,
+    3,
+    -(2**63),
+    2**63,
+    10**40,
+    0.5,
+    float("nan"),
+    "x",
+    [],
+    [1, None],
+    {},
+    {"a": 1},
+]
 
 
 def test_kinds_are_the_same_however_they_are_put_together():
