@@ -23,7 +23,7 @@ BOUND = 2.2
 # Every purpose, and the modules that draw by it. Explain, report and a run's closing lines compute
 # again what another has drawn; two jobs balance by the same law, of which a row goes through one.
 PURPOSES = {
-    "balance": {"balancing.keep", "jobs.balance_captions", "jobs.match_and_balance"},
+    "balance": {"jobs.balance_captions", "jobs.match_and_balance"},
     "build-index/train": {"neighbours.index"},
     "match-frequencies": {"jobs.match_frequencies"},
     "plan-balance/sample": {"jobs.plan_balance"},
