@@ -117,6 +117,7 @@ def test_match_concepts_counts_again_where_nothing_was_observed(
         ("bank.txt.gz", gzip.compress(b"cat\ndog\n")),
         ("bank.json.gz", gzip.compress(b'\xef\xbb\xbf["cat", "dog"]')),
     ],
+    ids=["jsonl", "txt.gz", "json.gz"],  # the bytes have the time in them
 )
 def test_banks_in_files_of_any_form(captionlake, spark, tmp_path: Path, name: str, content: bytes):
     captions = tmp_path / "captions.parquet"

@@ -286,6 +286,7 @@ def test_compressed_files_and_byte_order_marks(take: Take, tmp_path: Path, pack:
         ("x.json", b'[{"caption": "a"}', "is no JSON list"),
         ("x.json", b"[" * 100_000, "is no JSON list"),
     ],
+    ids=range(13),  # the bytes have the time in them
 )
 def test_files_that_are_not_what_they_are_called_are_named(
     take: Take, tmp_path: Path, name: str, content: bytes, message: str
