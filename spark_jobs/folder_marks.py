@@ -1,7 +1,8 @@
 """The mark in a folder of plain files: which run wrote it, and which files it wrote."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow.fs as pafs
@@ -12,6 +13,12 @@ MARK = "_captionlake"  # Spark passes over names with _, and programs that read 
 
 # Path below the folder -> bytes, and the time of the last change in nanoseconds.
 Listing = dict[str, list[int]]
+
+# What Spark and Hadoop leave in a folder of parquet, below those of its partitions.
+_OF_PARQUET = re.compile(
+    rf"(?:[^/]+=[^/]*/)*(?:part-[^/]*\.parquet|_SUCCESS|_(?:common_)?metadata|\.[^/]*\.crc)"
+    rf"|_temporary/.*|\.?{MARK}"
+)
 
 
 def write_mark(folder: str, commit: Mapping[str, Any]) -> None:
@@ -27,6 +34,68 @@ def write_mark(folder: str, commit: Mapping[str, Any]) -> None:
 def read_mark(folder: str) -> dict[str, Any] | None:
     """What the mark says; None where there is none that can be read."""
     return read_json(folder, MARK)
+
+
+def mark_file(file: str, commit: Mapping[str, Any]) -> None:
+    """Write the mark of one file, which is hidden and lies beside it."""
+    system, path = file_system(file)
+    folder, _, name = path.rpartition("/")
+    with system.open_output_stream(f"{folder}/{_mark_beside(name)}") as stream:
+        stream.write(json.dumps(dict(commit), sort_keys=True).encode())
+
+
+def unmark_file(file: str) -> None:
+    """Take a file's mark away where it has one."""
+    folder, _, name = file.rpartition("/")
+    remove_file(folder, _mark_beside(name))
+
+
+def marks_behind(files: Iterable[str]) -> list[dict[str, Any]]:
+    """What marks say of files: their own, those of their folders, of the folders above these.
+
+    Paths that are on no file system known here have none.
+    """
+    names: dict[str, set[str]] = {}
+    for file in files:
+        folder, _, name = file.rpartition("/")
+        names.setdefault(folder, set()).add(_mark_beside(name))
+    places = [(folder, name) for folder in sorted(names) for name in _marks_in(folder, names)]
+    places += [(above, MARK) for above in sorted({f.rpartition("/")[0] for f in names} - {*names})]
+    read = (read_json(folder, name) for folder, name in places)
+    return [mark for mark in read if mark is not None]
+
+
+def _marks_in(folder: str, names: Mapping[str, set[str]]) -> list[str]:
+    """The marks that lie in a folder: its own, and those of the files named."""
+    try:
+        system, path = file_system(folder)
+        there = system.get_file_info(pafs.FileSelector(path))
+    except (OSError, ValueError):
+        return []
+    return sorted({file.base_name for file in there} & {MARK, *names[folder]})
+
+
+def _mark_beside(name: str) -> str:
+    return f".{name}.{MARK}"
+
+
+def foreign_to_parquet(folder: str) -> str | None:
+    """A file at or below a path that neither its mark names nor Spark writes as parquet.
+
+    None where there is none. Hidden files count as well.
+    """
+    system, path = file_system(folder)
+    path = path.rstrip("/")
+    if system.get_file_info(path).type == pafs.FileType.File:
+        return path
+    there = system.get_file_info(pafs.FileSelector(path, recursive=True, allow_not_found=True))
+    names = sorted(f.path[len(path) + 1 :] for f in there if f.type == pafs.FileType.File)
+    ours = (read_mark(folder) or {}).get("files", {})
+    return next((name for name in names if name not in ours and not _is_of_parquet(name)), None)
+
+
+def _is_of_parquet(name: str) -> bool:
+    return _OF_PARQUET.fullmatch(name) is not None
 
 
 def remove_mark(folder: str) -> None:

@@ -1,18 +1,26 @@
 """The commits of a Delta table: who wrote it, and which of them changed its rows."""
 
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import Row, SparkSession
+from pyspark.sql import functions as F
 
 from spark_jobs.addresses import Address
 from spark_jobs.made_of import MadeOf, TableState
 
 DEPTH = 20  # commits that one look at a table asks for
 _DEEPER = 1000
+PART = ".part"  # the end of the run id in the commits of a run that is not done
+# The log says what the rows were made of; it grows by a small file with each write. Delta takes
+# such an option when it makes a table, and no later.
+KEPT_LOG = {"delta.logRetentionDuration": "interval 36500 days"}
+_log = logging.getLogger(__name__)
 # Operations after which the rows are what they were before.
 _KEEPS_ROWS = {
     *("OPTIMIZE", "REORG", "VACUUM START", "VACUUM END", "COMPUTE STATS", "CLUSTER BY"),
@@ -37,6 +45,16 @@ class Commit:
         return self.said.get("run_id")
 
     @property
+    def is_ours(self) -> bool:
+        """Whether one of our runs wrote it."""
+        return self.run_id is not None
+
+    @property
+    def mark(self) -> str:
+        """What tells the rows after it from all others."""
+        return mark_of(self.said) or f"{self.version}@{self.time_ms}"
+
+    @property
     def changes_rows(self) -> bool:
         """Whether the table may hold other rows than before."""
         return self.operation not in _KEEPS_ROWS
@@ -57,32 +75,63 @@ def commits_of(spark: SparkSession, table: Address, limit: int = DEPTH) -> list[
 
 def delta_state(spark: SparkSession, table: Address) -> TableState | None:
     """What stands in a Delta table now; None where the address holds none."""
+    commits = commits_until(spark, table, lambda commit: commit.changes_rows and commit.is_ours)
+    if not commits:
+        return None
+    if commits[-1].version > 0 and not any(c.changes_rows and c.is_ours for c in commits):
+        _log.warning(
+            "table %s: its log begins at version %d, so it is not known whether its rows have been "
+            "drawn before; a draw may be one that chose them already",
+            *(table, commits[-1].version),
+        )
+    return state_of(commits, lambda: _digest_of_rows(spark, table, commits[0].version))
+
+
+def commits_until(
+    spark: SparkSession, table: Address, is_enough: Callable[[Commit], bool]
+) -> list[Commit]:
+    """Newest commits first, back to one that is enough as far as the log has it."""
     commits = commits_of(spark, table)
-    if len(commits) == DEPTH and not any(c.changes_rows and c.run_id for c in commits):
-        commits = commits_of(spark, table, _DEEPER)
-    return state_of(commits) if commits else None
+    if len(commits) == DEPTH and not any(map(is_enough, commits)):
+        return commits_of(spark, table, _DEEPER)
+    return commits
 
 
-def state_of(commits: Sequence[Commit]) -> TableState:
+def state_of(commits: Sequence[Commit], digest_of_rows: Callable[[], str]) -> TableState:
     """What the commits of a table, newest first, make it hold.
 
     Its rows are those of the newest commit that changed any. Where another program made that one,
-    nothing is known but the draws that the rows before it had been through.
+    nothing is known but the draws that the rows before it had been through. Where the log has lost
+    it, the rows themselves are the mark: any commit that is left will be lost in its turn.
     """
     changing = [commit for commit in commits if commit.changes_rows]
-    last = changing[0] if changing else commits[-1]
-    ours = next((commit for commit in changing if commit.run_id), None)
+    if not changing:
+        mark = digest_of_rows()
+        return TableState(f"delta:{commits[0].version}:{mark}", mark)
+    last = changing[0]
+    ours = next((commit for commit in changing if commit.is_ours), None)
     made_of = MadeOf() if ours is None else MadeOf.of_json(ours.said.get("made_of"))
     if ours is not last:
         made_of = MadeOf(draws=made_of.draws)
-    mark = mark_of(last.said) or f"{last.version}@{last.time_ms}"
-    return TableState(f"delta:{commits[0].version}:{mark}", mark, made_of)
+    return TableState(f"delta:{commits[0].version}:{last.mark}", last.mark, made_of)
 
 
 def mark_of(said: dict[str, Any]) -> str | None:
-    """What tells the rows that a run wrote from all others: the run, and which of its tables."""
+    """What tells the rows that a run wrote from all others: the run, and which of its tables.
+
+    None for a part of a run's rows, since all its parts are of that run.
+    """
     run_id = said.get("run_id")
-    return f"{run_id}:{said.get('table')}" if run_id else None
+    return f"{run_id}:{said.get('table')}" if run_id and not run_id.endswith(PART) else None
+
+
+def _digest_of_rows(spark: SparkSession, table: Address, version: int) -> str:
+    """The same for the same rows in any order and any files. A pass over all columns."""
+    rows = spark.sql(f"SELECT * FROM {table.sql_name} VERSION AS OF {version}")
+    hashed = F.xxhash64(F.to_json(F.struct("*"))).cast("decimal(38,0)")
+    n, total = rows.agg(F.count(F.lit(1)), F.sum(hashed)).collect()[0]
+    content = f"{rows.schema.simpleString()} {n} {total}"
+    return f"rows-{sha256(content.encode()).hexdigest()[:16]}"
 
 
 def _commit(row: Row) -> Commit:

@@ -11,6 +11,7 @@ from pyspark.sql.types import StructType
 from spark_jobs import schemas, tables
 from spark_jobs.addresses import join_address, table_name
 from spark_jobs.draws import Draw
+from spark_jobs.history import PART
 from spark_jobs.made_of import Content, MadeOf, Matching, TableState, all_draws, unused_purpose
 from spark_jobs.schemas import ENTRY_IDS
 from spark_jobs.settings import S, Settings
@@ -59,6 +60,12 @@ class Run:
         """The purposes of the draws that this run has made, in order."""
         return [*self._draws]
 
+    @property
+    def draws_behind(self) -> tuple[str, ...]:
+        """The purposes of the draws that the rows of its outputs have been through, in order."""
+        behind = all_draws(state.made_of for state in self.states.values())
+        return tuple(dict.fromkeys([*behind, *self._draws]))
+
     def content(self, address: str) -> Content:
         """Which rows this run reads at an input's address."""
         return Content(address, self.states[address].mark)
@@ -100,7 +107,7 @@ class Run:
         tables.write_table(frame, address, self.commit_to(address) | self._part())
 
     def _part(self) -> dict[str, str]:
-        return {"run_id": f"{self.run_id}.part"}
+        return {"run_id": f"{self.run_id}{PART}"}
 
     def _bank_of_inputs(self) -> Matching | None:
         """What was matched, where the inputs say it of one bank; in which captions is unknown."""
@@ -114,9 +121,7 @@ class Run:
 
     def commit_to(self, address: str, **known: Any) -> dict[str, Any]:
         """What the commit of an output says of the run, and of what the rows were made of."""
-        behind = all_draws(state.made_of for state in self.states.values())
-        draws = tuple(dict.fromkeys([*behind, *self._draws]))
-        made_of = MadeOf(draws=draws, **known)
+        made_of = MadeOf(draws=self.draws_behind, **known)
         return self.commit() | {"table": table_name(address), "made_of": made_of.as_json()}
 
     def reject(self, frame: DataFrame) -> None:

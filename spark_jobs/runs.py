@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import operator
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -12,15 +13,18 @@ from typing import Any
 
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from spark_jobs import __version__, schemas, tables
 from spark_jobs.addresses import join_address, parse_address
 from spark_jobs.errors import InputDataError, SettingsError
-from spark_jobs.folder_marks import has_files, marked_run_id
+from spark_jobs.folder_marks import has_files, mark_file, marked_run_id, unmark_file
 from spark_jobs.folders import has_file
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.run_records import RunRecord
 from spark_jobs.settings import S, Settings
+
+_log = logging.getLogger(__name__)
 
 
 def new_run(spark: SparkSession, job: Job[S], settings: S) -> Run:
@@ -91,7 +95,11 @@ def read_runs(spark: SparkSession, workspace: str) -> DataFrame | None:
     address = join_address(workspace, "runs")
     if not tables.has_table(spark, address):
         return None
-    return tables.read_table(spark, address, schemas.RUNS)
+    needed = StructType([field for field in schemas.RUNS if field.name != schemas.DRAWS])
+    rows = tables.read_table(spark, address, needed)
+    # Runs recorded before draws were have none in this column, or lack the column.
+    draws = F.col(schemas.DRAWS) if schemas.DRAWS in rows.columns else F.lit(None).cast("string")
+    return rows.withColumn(schemas.DRAWS, F.coalesce(draws, F.lit("[]")))
 
 
 def recorded_runs(spark: SparkSession, workspace: str) -> list[RunRecord]:
@@ -108,7 +116,9 @@ def newest(runs: DataFrame) -> Row | None:
 
 
 def record_run(run: Run, settings: Settings, counts: Counts, started: datetime) -> None:
-    """Add the run's row to the workspace's `runs`."""
+    """Mark the files that the run wrote, and add its row to the workspace's `runs`."""
+    for file in settings.addresses("file").values():
+        _mark_file(run, file)
     row = (
         run.run_id,
         run.job,
@@ -126,6 +136,17 @@ def record_run(run: Run, settings: Settings, counts: Counts, started: datetime) 
     # Each execution is a row of its own, so the append is told apart by its start.
     commit = run.commit() | {"run_id": f"{run.run_id}-{started.isoformat()}"}
     tables.append_table(frame, join_address(run.workspace, "runs"), commit)
+
+
+def _mark_file(run: Run, file: str) -> None:
+    """Say beside a file which draws its rows have been through; without any, nothing is said."""
+    try:
+        if run.draws_behind:
+            mark_file(file, run.commit_to(file))
+        else:
+            unmark_file(file)
+    except (OSError, ValueError) as fault:
+        _log.warning("%s: it does not say what it was made of (%s)", file, fault)
 
 
 def _outputs(settings: Settings) -> str:

@@ -76,6 +76,7 @@ T = "t"
 EXPECTED_ROWS = "expected_rows"
 EXPECTED_MATCHES = "expected_matches"
 EXPECTED_BYTES = "expected_bytes"
+DRAWS = "draws"
 DRAWS_WON = "draws_won"
 CAPTION_BYTES = "caption_bytes"
 CAPTION_ROWS = "caption_rows"
@@ -334,7 +335,7 @@ RUNS = StructType(
         StructField("inputs", StringType()),  # JSON: address -> version
         StructField("outputs", StringType()),  # JSON: setting -> address
         StructField("counts", StringType()),  # JSON: rows in, kept, dropped by reason
-        StructField("draws", StringType()),  # JSON: purposes of the draws that the run made
+        StructField(DRAWS, StringType()),  # JSON: purposes of the draws that the run made
         StructField("started", TimestampType()),
         StructField("seconds", DoubleType()),
     ]

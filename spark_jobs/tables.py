@@ -19,10 +19,16 @@ from pyspark.sql.types import StructType
 from spark_jobs import schemas
 from spark_jobs.addresses import Address, parse_address
 from spark_jobs.errors import InputDataError, MissingColumnError, OutputTableError
-from spark_jobs.file_lists import LITERAL_PATHS, list_files_at
-from spark_jobs.folder_marks import files_in, read_mark, write_mark
-from spark_jobs.history import commits_of, delta_state, mark_of
-from spark_jobs.made_of import MadeOf, TableState
+from spark_jobs.file_lists import LITERAL_PATHS, ListedFile, list_files_at
+from spark_jobs.folder_marks import (
+    files_in,
+    foreign_to_parquet,
+    marks_behind,
+    read_mark,
+    write_mark,
+)
+from spark_jobs.history import KEPT_LOG, commits_of, commits_until, delta_state, mark_of
+from spark_jobs.made_of import MadeOf, TableState, all_draws
 from spark_jobs.settings import nearest
 from spark_jobs.spark_faults import SPARK_FAULTS
 from udfs.opened_files import COMPRESSED, unpacked
@@ -66,22 +72,21 @@ def table_state(spark: SparkSession, address: str) -> TableState:
         return TableState(version, version)
     if _is_unfinished(spark, table):
         raise InputDataError(f"{table}: its first write never ended; run what writes it again")
-    listed = _files(spark, table)
-    return _folder_state(table, f"files:{len(listed)}:{_digest(listed)}")
+    return _folder_state(table, _files(spark, table))
 
 
-def _folder_state(table: Address, version: str) -> TableState:
-    """What stands in a folder of files; one that a run wrote as parquet says what it holds.
+def _folder_state(table: Address, files: Sequence[ListedFile]) -> TableState:
+    """What stands in files; a whole folder that a run wrote says what it holds.
 
-    Where its files are others now, nothing is known but the draws.
+    Where its files are others now, or only some are read, nothing is known but the draws.
     """
+    version = f"files:{len(files)}:{_digest(_lines(files))}"
     said = read_mark(table.location)
-    if said is None:
-        return TableState(version, version)
-    made_of = MadeOf.of_json(said.get("made_of"))
-    if said.get("files") != files_in(table.location):
-        return TableState(version, version, MadeOf(draws=made_of.draws))
-    return TableState(version, mark_of(said) or version, made_of)
+    if said is not None and said.get("files") == files_in(table.location):
+        return TableState(version, mark_of(said) or version, MadeOf.of_json(said.get("made_of")))
+    marks = [*([said] if said else []), *marks_behind(file.path for file in files)]
+    draws = all_draws(MadeOf.of_json(mark.get("made_of")) for mark in marks)
+    return TableState(version, version, MadeOf(draws=draws))
 
 
 def read_table(
@@ -113,6 +118,7 @@ def check_output(spark: SparkSession, address: str, columns: StructType) -> bool
     """
     table = parse_address(address)
     if table.format == "parquet":
+        _refuse_foreign_files(table)
         return False
     if not commits_of(spark, table, limit=1):
         _refuse_foreign_output(spark, table)
@@ -166,6 +172,7 @@ def append_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> N
     table = parse_address(address)
     writer = frame.write.format("delta").mode("append").option("userMetadata", _json(commit))
     writer = writer.option("txnAppId", f"captionlake-{commit['run_id']}").option("txnVersion", 1)
+    writer = writer.option("mergeSchema", True)  # an older table may lack a column
     _save(writer, table)
 
 
@@ -181,7 +188,7 @@ def extend_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> N
 
 def last_run_id(spark: SparkSession, address: str) -> str | None:
     """The run that last changed the rows of a table; None where there is none to tell."""
-    commits = commits_of(spark, parse_address(address))
+    commits = commits_until(spark, parse_address(address), lambda commit: commit.changes_rows)
     return next((commit.run_id for commit in commits if commit.changes_rows), None)
 
 
@@ -239,7 +246,7 @@ def _written(frame: DataFrame, address: str, run_id: str) -> Written | None:
     mine = next((commit for commit in commits if commit.run_id == run_id), None)
     if mine is None:
         return None
-    version = f"delta:{mine.version}:{mark_of(mine.said)}"
+    version = f"delta:{mine.version}:{mine.mark}"
     counted = mine.metrics.get("numOutputRows")  # a session may leave metrics out
     if counted is None:
         return Written(read_table(spark, address, StructType(), version=version).count(), version)
@@ -261,22 +268,26 @@ def _catalog_table(spark: SparkSession, table: Address, reader: Any = None) -> D
 
 def _listing(spark: SparkSession, table: Address) -> list[str]:
     """Path, size and time of every file below a path or glob, without reading any."""
-    files = list_files_at(spark, table.location)
+    return _lines(list_files_at(spark, table.location))
+
+
+def _lines(files: Sequence[ListedFile]) -> list[str]:
     return [f"{file.path} {file.size} {file.modified}" for file in files]
 
 
-def _files(spark: SparkSession, table: Address) -> list[str]:
-    """The listing of an input; InputDataError where it is empty."""
+def _files(spark: SparkSession, table: Address) -> list[ListedFile]:
+    """The files of an input; InputDataError where all are empty."""
     files = list_files_at(spark, table.location)
     if not any(file.size for file in files):
         raise InputDataError(f"{table}: {_NO_CONTENT}")
-    return [f"{file.path} {file.size} {file.modified}" for file in files]
+    return files
 
 
 def _create(frame: DataFrame, table: Address, commit: Mapping[str, Any]) -> None:
     """Write a new table with its constraints, in one commit."""
     # To overwrite takes the place of a first write that died.
     writer = frame.write.format("delta").mode("overwrite").option("userMetadata", _json(commit))
+    writer = writer.options(**KEPT_LOG)
     for columns, check in schemas.CHECKS.items():
         if set(columns) <= set(frame.columns):
             writer = writer.option(f"delta.constraints.{columns[0]}_is_valid", check)
@@ -340,6 +351,21 @@ def _refuse_foreign_output(spark: SparkSession, table: Address) -> None:
     if taken:
         raise OutputTableError(
             f"output {table} holds files that are no Delta table; "
+            "give another output or remove them"
+        )
+
+
+def _refuse_foreign_files(table: Address) -> None:
+    """Raise OutputTableError where a parquet output's place holds what no parquet is."""
+    try:
+        foreign = foreign_to_parquet(table.location)
+    except ValueError:  # a file system that only Spark knows
+        return
+    except OSError as fault:
+        raise OutputTableError(f"output {table}: cannot be listed ({fault})") from None
+    if foreign is not None:
+        raise OutputTableError(
+            f"output {table} holds other files, such as {foreign}; "
             "give another output or remove them"
         )
 

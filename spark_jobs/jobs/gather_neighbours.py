@@ -88,7 +88,8 @@ def run(run: Run, settings: GatherNeighbours) -> Counts:
     stored = run.read(settings.output, QUERIES)
     if settings.chunks is not None:
         datasets = sorted(row[DATASET] for row in queries.select(DATASET).distinct().collect())
-        write_chunks(stored, settings.chunks, SEMANTIC_FIELDS, datasets, commit=run.commit())
+        commit = run.commit_to(settings.chunks)
+        write_chunks(stored, settings.chunks, SEMANTIC_FIELDS, datasets, commit=commit)
     n_retrieved = retrieved.count()
     return {
         "neighbours": searched.count(),

@@ -19,7 +19,7 @@ from spark_jobs.subsets.class_list import Class, ClassList, UnknownClassError
 from spark_jobs.subsets.draw import class_table, count_classes
 from spark_jobs.subsets.frequencies import frequency_rows
 from spark_jobs.subsets.relabel import relabelled, with_labels
-from spark_jobs.subsets.sample import Sample, refuse_repeated_keys, sample
+from spark_jobs.subsets.sample import Sample, refuse_other_count, sample
 from spark_jobs.subsets.sample_lines import promise_counts, promise_lines
 from spark_jobs.subsets.sampling import Sampling
 from spark_jobs.tables import read_text
@@ -134,7 +134,7 @@ def run(run: Run, settings: SampleSubset) -> Counts:
         else with_labels(drawn.subset, column, classes)
     )
     n_rows = run.write(subset, settings.output)
-    refuse_repeated_keys(n_rows, sum(drawn.kept.values()))
+    refuse_other_count(n_rows, sum(drawn.kept.values()))
     stored = run.read(settings.output, subset.schema)
     frequencies = frequency_rows(kept_classes, None, [drawn.available], [drawn.kept])
     settings.write_files(run, stored, frequencies)

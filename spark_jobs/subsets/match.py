@@ -66,7 +66,8 @@ def match_frequencies(
 def _once_each(rows: DataFrame, column: str) -> DataFrame:
     """The rows of keys that stand once, and of the others one row, of the rarest class.
 
-    Only hashes of keys are shuffled to find those.
+    Which of several rows of one class stays is by a hash of their content. Only hashes of keys are
+    shuffled to find those.
     """
     by, columns = keys(rows), [named(name) for name in rows.columns]
     hashed, n, nth = (free_name(rows, name) for name in (_HASH, _N, _NTH))
@@ -77,7 +78,8 @@ def _once_each(rows: DataFrame, column: str) -> DataFrame:
     sizes = rows.groupBy(named(column).alias(column)).agg(F.count("*").alias(n))
     copies = with_hash.join(several, on=hashed, how="left_semi")
     sized = copies.join(F.broadcast(sizes), on=column)
-    rarest_first = Window.partitionBy(*by).orderBy(n, named(column))
+    row = F.to_json(F.struct(*columns))
+    rarest_first = Window.partitionBy(*by).orderBy(n, named(column), F.xxhash64(row), row)
     once = sized.withColumn(nth, F.row_number().over(rarest_first)).where(named(nth) == 1)
     single = with_hash.join(several, on=hashed, how="left_anti")
     return single.select(*columns).unionByName(once.select(*columns))

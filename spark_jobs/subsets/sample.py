@@ -111,7 +111,7 @@ def sample(rows: DataFrame, classes: ClassList, sampling: Sampling) -> Sample:
     )
 
 
-def refuse_repeated_keys(n_rows: int, expected: int) -> None:
+def refuse_other_count(n_rows: int, expected: int) -> None:
     """Raise InputDataError where a draw gave more rows than it was to give."""
     if n_rows != expected:
         raise InputDataError(
@@ -146,7 +146,7 @@ def _drawn_of_all(
     [place] = places(in_one_class, all_class, {"": n}, {"": total}, draw=draw).values()
     n_drawn = count_classes(_before(rows, place, draw), column)
     drawn = {key: n_drawn.get(key, 0) for key in counts}
-    refuse_repeated_keys(sum(drawn.values()), n)
+    refuse_other_count(sum(drawn.values()), n)
     emptied = [key for key in counts if key in stays and not drawn[key]]
     kept = without_surplus(drawn, len(emptied)) if sampling.n is not None else drawn
     cut = {key: kept[key] for key in kept if kept[key] < drawn[key]}

@@ -8,6 +8,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_jobs import schemas, tables
+from spark_jobs.errors import OutputTableError
+from spark_jobs.folder_marks import mark_file, unmark_file, write_mark
 from spark_jobs.history import Commit, state_of
 from spark_jobs.made_of import Content, MadeOf, Matching, unused_purpose
 
@@ -47,7 +49,7 @@ def test_a_table_holds_what_its_last_change_of_rows_left() -> None:
                 matching = draw.choice([None, BANK])
                 said = of_run(f"r{version}", MadeOf(draws, matching, draw.random() < 0.5))
             commits.insert(0, Commit(version, operation, 1000 + version, {}, said))
-        state = state_of(commits)
+        state = state_of(commits, lambda: "no use")
         assert (state.mark, state.made_of) == held(commits)
         assert state.version == f"delta:{commits[0].version}:{state.mark}"
 
@@ -104,6 +106,120 @@ def test_compaction_keeps_the_rows_and_a_deletion_does_not(spark, tmp_path: Path
     assert (deleted.mark != before.mark, deleted.made_of) == (True, MadeOf(draws=("balance",)))
     assert not tables.same_rows(before.version, deleted.version)
     assert tables.last_run_id(spark, address) is None
+
+
+def test_parts_of_a_run_are_told_apart(spark: SparkSession, tmp_path: Path) -> None:
+    address = str(tmp_path / "t")
+    rows = spark.range(5).selectExpr("cast(id as string) uid", "'a cat' caption")
+    marks = []
+    for run_id in ("x.part", "x.part", "x"):
+        tables.extend_table(rows, address, commit(run_id))
+        marks.append(tables.table_state(spark, address).mark)
+    assert len(set(marks)) == 3
+    assert marks[2] == "x:t"
+
+
+def lose_log(table: Path, before: int) -> None:
+    """What Delta does to commits older than its log is kept; a checkpoint stands at `before`."""
+    for file in (table / "_delta_log").glob("*.json"):
+        if int(file.stem) < before:
+            file.unlink()
+    for file in (table / "_delta_log").glob(".*.json.crc"):
+        file.unlink()
+
+
+def test_our_tables_keep_their_log(spark: SparkSession, tmp_path: Path) -> None:
+    address = str(tmp_path / "t")
+    rows = spark.range(5).selectExpr("cast(id as string) uid", "'a cat' caption")
+    tables.write_table(rows, address, commit("r1", draws=("balance",)))
+    row = spark.sql(f"DESCRIBE DETAIL delta.`{address}`").first()
+    assert row.properties["delta.logRetentionDuration"] == "interval 36500 days"
+
+
+def test_where_the_log_has_lost_the_change_the_rows_are_the_mark(
+    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = tmp_path / "t"
+    rows = spark.range(50).selectExpr("cast(id as string) uid", "map('a', id) m").repartition(4)
+    writer = rows.write.format("delta").option("delta.checkpointInterval", "1")
+    writer.save(str(table))
+    spark.sql(f"OPTIMIZE delta.`{table}`")
+    marks = []
+    for n in (1, 2):
+        spark.sql(f"ALTER TABLE delta.`{table}` SET TBLPROPERTIES ('a' = '{n}')")
+        lose_log(table, n)
+        marks.append(tables.table_state(spark, str(table)).mark)
+    assert marks[0] == marks[1]
+    assert "t: its log begins at version 2" in caplog.text
+    spark.sql(f"UPDATE delta.`{table}` SET uid = '70' WHERE uid = '7'")
+    spark.sql(f"OPTIMIZE delta.`{table}`")
+    spark.sql(f"ALTER TABLE delta.`{table}` SET TBLPROPERTIES ('a' = '3')")
+    lose_log(table, tables.commits_of(spark, tables.parse_address(str(table)))[0].version)
+    assert tables.table_state(spark, str(table)).mark not in marks
+
+
+@pytest.mark.parametrize(
+    "read", ["", "/*.json", "/c_0.json", "/in", "/in/d_0.json", "/{c,x}_0.json"]
+)
+def test_files_of_a_marked_folder_keep_its_draws(spark, tmp_path: Path, read: str) -> None:
+    for name in ("exp/c_0.json", "exp/c_1.json", "exp/in/d_0.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("[]")
+    exp = tmp_path / "exp"
+    write_mark(str(exp), commit("r1", draws=("balance",), matching=BANK))
+    state = tables.table_state(spark, f"{exp}{read}")
+    whole = MadeOf(("balance",), BANK)
+    assert state.made_of == (MadeOf(draws=("balance",)) if read else whole)
+    assert (state.mark == "r1:t") == (not read)
+
+
+def test_draws_of_all_marked_folders_below(spark: SparkSession, tmp_path: Path) -> None:
+    for name, draws in (("a", ("balance",)), ("b", ("balance", "sample-subset"))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "c.json").write_text("[]")
+        write_mark(str(tmp_path / name), commit("r1", draws=draws))
+    for read in ("", "/*/c.json"):
+        state = tables.table_state(spark, f"{tmp_path}{read}")
+        assert state.made_of == MadeOf(draws=("balance", "sample-subset"))
+
+
+def test_a_file_has_a_mark_of_its_own(spark: SparkSession, tmp_path: Path) -> None:
+    file = tmp_path / "labels.tsv"
+    for name in ("labels.tsv", "other.tsv"):
+        (tmp_path / name).write_text("filepath\n")
+    mark_file(str(file), commit("r1", draws=("sample-subset",)))
+    for read, draws in (("labels.tsv", 1), ("*.tsv", 1), (".", 1), ("other.tsv", 0)):
+        state = tables.table_state(spark, f"{tmp_path / read}")
+        assert state.made_of == MadeOf(draws=("sample-subset",)[:draws])
+    unmark_file(str(file))
+    assert tables.table_state(spark, str(file)).made_of == MadeOf()
+
+
+@pytest.mark.parametrize("foreign", ["letter.txt", "in/letter.txt", ".git/x", "part-0.csv", "t"])
+@pytest.mark.parametrize("is_marked", [False, True])
+def test_a_parquet_output_spares_what_others_wrote(spark, tmp_path, foreign, is_marked) -> None:
+    folder = tmp_path / "t"
+    rows = spark.range(5).selectExpr("cast(id as string) uid", "'a cat' caption")
+    if is_marked and foreign != "t":
+        tables.write_table(rows, f"parquet:{folder}", commit("r1"))
+    letter = folder / foreign if foreign != "t" else folder
+    letter.parent.mkdir(parents=True, exist_ok=True)
+    letter.write_text("dear")
+    for write in (
+        lambda: tables.check_output(spark, f"parquet:{folder}", rows.schema),
+        lambda: tables.write_table(rows, f"parquet:{folder}", commit("r2")),
+    ):
+        with pytest.raises(OutputTableError, match=f"holds other files, such as .*{foreign}"):
+            write()
+    assert letter.read_text() == "dear"
+
+
+def test_a_parquet_output_takes_the_place_of_parquet(spark, tmp_path: Path) -> None:
+    folder = tmp_path / "t"
+    rows = spark.range(5).selectExpr("cast(id as string) uid", "'a cat' caption")
+    rows.withColumn("k=", rows.uid).write.partitionBy("uid").parquet(str(folder))
+    for run_id in ("r1", "r2"):
+        assert tables.write_table(rows, f"parquet:{folder}", commit(run_id)).rows == 5
 
 
 def test_a_parquet_folder_whose_files_changed_keeps_only_its_draws(spark, tmp_path: Path) -> None:

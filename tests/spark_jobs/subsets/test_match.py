@@ -98,6 +98,19 @@ def test_against_the_slow_way(spark: SparkSession, seed: int) -> None:
     assert {k: sum(got[k] for got in found.taken) for k in target} == {k: counts[k] for k in target}
 
 
+def test_which_copy_of_a_key_stays_is_by_its_content(spark: SparkSession) -> None:
+    copies = [(f"u{k}", "dog", text) for k in range(20) for text in "abcdef"]
+    kept = []
+    for order, n in ((copies, 1), (copies[::-1], 3)):
+        rows = spark.createDataFrame(order, "uid string, wnid string, caption string")
+        sources = {"s": rows.repartition(n)}
+        found = match_frequencies(sources, "wnid", {"dog": 50}, draw=Draw("test", 0))
+        kept.append(sorted((r.uid, r.caption) for r in united(found.parts).collect()))
+    assert len(kept[0]) == 20
+    assert kept[0] == kept[1]
+    assert len({caption for _, caption in kept[0]}) > 1  # none is preferred by its text
+
+
 def test_columns_of_one_source_alone(spark: SparkSession) -> None:
     one: DataFrame = spark.createDataFrame([("u", "a", 1)], "uid string, wnid string, n int")
     two = spark.createDataFrame([("v", "a", "x")], "uid string, wnid string, url string")
