@@ -86,7 +86,7 @@ def run(run: Run, settings: BuildIndex) -> Counts:
     sampled = _sampled(settings, embeddings, n_lists(kind))
     trained = trained_index(settings.factory, sampled)
     n_shards = -(-embeddings.n_rows // _ROWS_PER_SHARD) if is_mergeable(kind) else 1
-    with replaced_folder(settings.output, run.commit(), ours=_OURS) as beside:
+    with replaced_folder(settings.output, run.commit_to(settings.output), ours=_OURS) as beside:
         folder = IndexFolder(Path(beside))
         with batches_that_fit(embeddings.rows):
             shards = write_shards(rows, trained, beside, n_shards, embeddings.address)

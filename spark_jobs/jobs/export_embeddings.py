@@ -46,7 +46,7 @@ def run(run: Run, settings: ExportEmbeddings) -> Counts:
     embeddings = read_embeddings(run, settings.embeddings)
     rows = with_metadata(run, embeddings, settings.captions)
     n_files = max(1, -(-embeddings.n_rows // settings.rows_per_file))
-    with replaced_folder(settings.output, run.commit()) as beside:
+    with replaced_folder(settings.output, run.commit_to(settings.output)) as beside:
         folder = EmbeddingFolder(Path(beside), settings.form, settings.modality)
         with batches_that_fit(embeddings.rows):
             written = files.write(

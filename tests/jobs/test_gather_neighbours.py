@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 from pyspark.sql import SparkSession
 
+from spark_jobs.folder_marks import read_mark
+
 CLASSES = """dataset: Pets
 templates: ['a photo of a {}.', 'my {}, a pet']
 classes: [cat, dog]
@@ -82,6 +84,7 @@ def test_both_searches_are_united_once_a_class(
         {"QUERY": "dog", "URL": "http://u0", "TEXT": "c0", "NSFW": "UNLIKELY", "similarity": 0.25},
         {"QUERY": "dog", "URL": None, "TEXT": "c1", "NSFW": None, "similarity": 0.5},
     ]
+    assert "made_of" in (read_mark(str(tmp_path / "chunks")) or {})
     alone = captionlake(*command, "--set", "drop_nsfw=[]")
     assert alone.summary["counts"]["rows"] == 3
     assert {(r["query"], r.uid) for r in rows_of(spark, tmp_path / "found")} == {

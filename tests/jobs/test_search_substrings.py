@@ -8,6 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from spark_jobs.folder_marks import mark_file
+from spark_jobs.tables import table_state
+
 
 def published(cases: Path, name: str) -> list[dict]:
     return pq.read_table(cases / f"unmet_substring/{name}.parquet").to_pylist()
@@ -114,6 +117,7 @@ def test_the_chunks_are_read_back_whole(captionlake, spark: SparkSession, tmp_pa
         "nsfw": ["UNLIKELY", None, "NSFW", "UNSURE", None, None],
     }
     pq.write_table(pa.table(rows), tmp_path / "captions.parquet")
+    mark_file(str(tmp_path / "captions.parquet"), {"made_of": {"draws": ["balance"]}})
     (tmp_path / "a.yml").write_text("dataset: A set\nclasses: [rose, red]\n")
     (tmp_path / "b.yml").write_text("dataset: B.x\nclasses: [tulip, unseen]\n")
     (tmp_path / "c.yml").write_text("dataset: None\nclasses: [unseen]\n")
@@ -132,6 +136,8 @@ def test_the_chunks_are_read_back_whole(captionlake, spark: SparkSession, tmp_pa
     assert outcome.exit_code == 0, outcome.stderr
     counts = outcome.summary["counts"]
     assert (counts["rows_in"], counts["kept"], counts["duplicate_uid"]) == (7, 5, 2)
+    for table in ("chunks", "chunks/*/*.json", "again"):
+        assert table_state(spark, str(tmp_path / table)).made_of.draws == ("balance",)
     again = spark.read.format("delta").load(str(tmp_path / "again")).collect()
     fields = ("caption", "url", "width", "similarity", "nsfw")
     right = {row["url"]: row for row in pa.table(rows).to_pylist() if row["caption"] != "x"}
