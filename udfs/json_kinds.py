@@ -40,8 +40,8 @@ class Kinds:
         else:
             self.scalars.add(_scalar(value))
 
-    def merge(self, other: "Kinds") -> None:
-        """Take in what another place or task has seen."""
+    def merge(self, other: "Kinds", most: int | None = _MOST_FIELDS) -> None:
+        """Take in what another place or task has seen, up to `most` fields of an object."""
         self.scalars |= other.scalars
         if other.items is not None:
             self.items = Kinds() if self.items is None else self.items
@@ -49,6 +49,9 @@ class Kinds:
         if other.fields is not None:
             self.fields = {} if self.fields is None else self.fields
             for name, inside in other.fields.items():
+                if most is not None and name not in self.fields and len(self.fields) >= most:
+                    self.scalars.add("string")
+                    break
                 self.fields.setdefault(name, Kinds()).merge(inside)
 
     def as_json(self) -> dict[str, Any]:

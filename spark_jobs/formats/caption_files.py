@@ -1,6 +1,7 @@
 """Files of captions in any form, read into rows; what they mean is the ingest's to say."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import get_args
 
@@ -8,8 +9,9 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, StringType, StructField, StructType
 
+from spark_jobs.arrow_batches import batches_of, rows_that_fit
 from spark_jobs.errors import InputDataError, SettingsError
-from spark_jobs.file_lists import ListedFile
+from spark_jobs.file_lists import COMPRESSED, ListedFile
 from spark_jobs.formats.folder_columns import file_ids, with_folder_columns
 from spark_jobs.formats.json_files import TextColumns, read_json_files
 from spark_jobs.formats.parquet_files import read_parquet_files, read_unseen
@@ -35,7 +37,6 @@ _FORMAT_OF: dict[str, InputFormat] = {
     ".tsv": "tsv",
     ".txt": "lines",
 }
-_COMPRESSED = (".gz", ".bz2")
 # What lies beside captions and holds none: exports' counts, img2dataset's shards and reports.
 _NO_CAPTIONS = {
     *(".npy", ".npz", ".tar", ".index", ".html", ".md", ".svg", ".png", ".jpg", ".jpeg", ".webp"),
@@ -48,7 +49,9 @@ _HEADS = StructType(
         StructField(worker.FAULT, StringType()),
     ]
 )
+_FAULTS = StructType([_HEADS[worker.PATH], _HEADS[worker.FAULT]])
 _SHOWN = 3
+_LONG_LINE = 1 << 20
 
 
 def caption_files(
@@ -96,7 +99,7 @@ def read_caption_files(
     notes = [*source.notes]
     if empty:
         notes.append(f"empty files, which hold no row: {_some(file.name for file in empty)}")
-    return Source(parts, source.n_rows, source.counted, notes)
+    return replace(source, parts=parts, notes=notes)
 
 
 def _read(
@@ -124,7 +127,15 @@ def _read(
     is_list = [_is_list(heads[file.path], format_, items) for file in filled]
     lists = [file for file, one in zip(filled, is_list, strict=True) if one]
     lines = [file for file, one in zip(filled, is_list, strict=True) if not one]
-    return read_json_files(spark, lines, lists, items, texts_of)
+    at_once = [_lines_at_once(file, heads[file.path]) for file in lines]
+    with batches_of(spark, min(at_once, default=1)):  # of lists a file at once
+        return read_json_files(spark, lines, lists, items, texts_of)
+
+
+def _lines_at_once(file: ListedFile, head: bytes) -> int:
+    """How many lines like a file's first a batch may have; one without an end in sight is long."""
+    line_bytes = len(head) if b"\n" in head else min(max(file.size, 1), _LONG_LINE)
+    return rows_that_fit(line_bytes, is_compressed=False)
 
 
 def _is_list(head: bytes, format_: InputFormat, items: ItemForm) -> bool:
@@ -140,11 +151,11 @@ def damaged_file(spark: SparkSession, files: Sequence[ListedFile]) -> InputDataE
 
     To be asked after Spark has failed, since it does not name a compressed file that is cut off.
     """
-    compressed = [file for file in files if file.name.endswith(_COMPRESSED)]
+    compressed = [file for file in files if file.is_compressed]
     if not compressed or not _can_look(compressed[0]):
         return None
     ids = file_ids(spark, compressed).select("path")
-    rows = ids.mapInArrow(worker.read_to_the_end, _HEADS).collect()
+    rows = ids.mapInArrow(worker.read_to_the_end, _FAULTS).collect()
     faults = sorted(row[worker.FAULT] for row in rows if row[worker.FAULT])
     return InputDataError(faults[0]) if faults else None
 
@@ -171,7 +182,7 @@ def _can_look(file: ListedFile) -> bool:
     """Whether workers can open the files of this store themselves."""
     try:
         file_system(file.path)
-    except ValueError:
+    except (ValueError, OSError):  # a store unknown to pyarrow, or one whose library is not there
         return False
     return True
 
@@ -181,7 +192,7 @@ def _holds_no_captions(file: ListedFile) -> bool:
 
 
 def _suffix(name: str) -> str:
-    for compressed in _COMPRESSED:
+    for compressed in COMPRESSED:
         name = name.removesuffix(compressed)
     return PurePosixPath(name).suffix.lower()
 

@@ -79,7 +79,7 @@ def _tsv_part(
     numbered = lines.select("value", file_id().alias(FILE), F.lit(None).cast("string").alias(FAULT))
     names = list(header) if first is None else first.split("\t")
     if first is not None:
-        numbered = _without_headers(numbered, first)
+        numbered = _without_headers(numbered, first, len(files))
     line = F.regexp_replace("value", r"\r\z", "")
     cut = numbered.select("value", FILE, FAULT, F.split(line, "\t", -1).alias("fields"))
     fault = (
@@ -92,9 +92,11 @@ def _tsv_part(
     return Part(frame, tuple(names), tuple(file.path for file in files), lines)
 
 
-def _without_headers(lines: DataFrame, first: str) -> DataFrame:
+def _without_headers(lines: DataFrame, first: str, n_files: int) -> DataFrame:
     """The lines without one of each file that is its header; further ones have a fault."""
     is_header = F.regexp_replace("value", r"\r\z", "") == first
+    if lines.where(is_header).count() == n_files:
+        return lines.where(~is_header)
     again = lines.where(is_header).withColumn(
         "nth", F.row_number().over(Window.partitionBy(FILE).orderBy("value"))
     )

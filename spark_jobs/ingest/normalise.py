@@ -1,5 +1,6 @@
 """Rows of any input under our column names, and which of them the table takes."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -12,6 +13,7 @@ from pyspark.sql.types import (
     BinaryType,
     DataType,
     DecimalType,
+    IntegerType,
     IntegralType,
     LongType,
     NullType,
@@ -54,7 +56,7 @@ from udfs.id_counts import ID
 FAULT, ROW, RAW, RANK, KEY = "(fault)", "(row)", "(raw)", "(rank)", "(key)"
 _KEYS = StructType([StructField(KEY, LongType())])
 DUPLICATE_UID = "duplicate_uid"
-INVALID_ENTRY_IDS = "invalid_entry_ids"
+INVALID_ENTRY_IDS, INVALID_CAPTION_ID = "invalid_entry_ids", "invalid_caption_id"
 
 # The input's names of a part -> our name for those that are ours, with the input's.
 ColumnMap = Callable[[Part], Mapping[str, str]]
@@ -80,6 +82,7 @@ def caption_rows(parts: Sequence[Part], column_map: ColumnMap, taking: Taking) -
     """
     mappings = [column_map(part) for part in parts]
     for part, mapping in zip(parts, mappings, strict=True):
+        _check_names(part, mapping, carry=taking.carry)
         _check_types(part, mapping)
     known = [name for name in CAPTION_COLUMNS.names if any(name in m for m in mappings)]
     others = _carried(parts, mappings, known) if taking.carry else {}
@@ -102,6 +105,8 @@ def _rows(
     fault = caption_fault(original, max_bytes=taking.max_caption_bytes, front_end=taking.front_end)
     if ENTRY_IDS in mapping:
         fault = F.coalesce(fault, _ids_fault(part.column(mapping[ENTRY_IDS])))
+    if CAPTION_ID in mapping:
+        fault = F.coalesce(fault, _caption_id_fault(part, mapping[CAPTION_ID]))
     fault = F.coalesce(F.col(PART_FAULT), fault)
     raw = F.coalesce(line.cast("binary"), original.cast("binary"))
     named = (part.column(name).alias(name) for name in part.names)
@@ -271,6 +276,23 @@ def _with_part(before: _Carried | None, part: Part, name: str) -> _Carried:
 def _ids_fault(ids: Column) -> Column:
     is_wrong = F.exists(ids, lambda i: i.isNull() | ~i.between(0, 2**31 - 1))
     return F.when(is_wrong, INVALID_ENTRY_IDS)
+
+
+def _caption_id_fault(part: Part, name: str) -> Column:
+    """A number of a text that is there, but none: another's number would take its place."""
+    typed = as_type(part.column(name), part.kind(name), IntegerType())
+    return F.when(part.column(name).isNotNull() & typed.isNull(), INVALID_CAPTION_ID)
+
+
+def _check_names(part: Part, mapping: Mapping[str, str], *, carry: bool) -> None:
+    """Of two columns of one name only the first could be reached."""
+    twice = [name for name, n in Counter(part.names).items() if n > 1]
+    lost = [name for name in twice if carry or name in mapping.values()]
+    if lost:
+        raise InputDataError(
+            f"{part.where}: two columns are called {lost[0]!r}; rename one, or leave out what is "
+            "not mapped with --no-carry"
+        )
 
 
 def _check_types(part: Part, mapping: Mapping[str, str]) -> None:
