@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _MOST_FIELDS = 1_000  # of an object inside a record; one with more is a map, read as text
-_INT64 = 2**63
-_DIGITS = 10**38
+# Kinds of whole numbers by what holds them: a double, 64 bits, a decimal of 38 digits, text.
+_WHOLE = {"int": 2**53, "wide": 2**63, "big": 10**38, "huge": float("inf")}
 _NAMES = {str: "string", bool: "boolean", type(None): "null"}
 
 
@@ -15,7 +15,7 @@ _NAMES = {str: "string", bool: "boolean", type(None): "null"}
 class Kinds:
     """Kinds of scalars, of the items of lists, and of the fields of objects, at one place.
 
-    scalars: of null, nan, boolean, int, big (up to 38 digits), huge, double and string.
+    scalars: of null, nan, boolean, double, string, and those of _WHOLE.
     """
 
     scalars: set[str] = field(default_factory=set)
@@ -78,7 +78,7 @@ def _scalar(value: object) -> str:
     if name is not None:
         return name
     if isinstance(value, int):
-        return "int" if -_INT64 <= value < _INT64 else "big" if abs(value) < _DIGITS else "huge"
+        return next(name for name, most in _WHOLE.items() if -most <= value < most)
     return "nan" if isinstance(value, float) and math.isnan(value) else "double"
 
 

@@ -12,7 +12,7 @@ from pyspark.sql.types import BinaryType, StringType, StructField, StructType
 from spark_jobs.arrow_batches import batches_of, rows_that_fit
 from spark_jobs.errors import InputDataError, SettingsError
 from spark_jobs.file_lists import COMPRESSED, ListedFile
-from spark_jobs.formats.folder_columns import file_ids, with_folder_columns
+from spark_jobs.formats.folder_columns import file_ids, shadowed_folders, with_folder_columns
 from spark_jobs.formats.json_files import TextColumns, read_json_files
 from spark_jobs.formats.parquet_files import read_parquet_files, read_unseen
 from spark_jobs.formats.text_files import (
@@ -42,6 +42,7 @@ _NO_CAPTIONS = {
     *(".npy", ".npz", ".tar", ".index", ".html", ".md", ".svg", ".png", ".jpg", ".jpeg", ".webp"),
     *(".yml", ".yaml", ".log", ".crc"),
 }
+_REPORTS = {"dataset_infos.json", "dataset_info.json", "state.json"}  # of Hugging Face's data sets
 _HEADS = StructType(
     [
         StructField(worker.PATH, StringType()),
@@ -62,13 +63,25 @@ def caption_files(
     The format is the one that was said, the preset's, or the one that all names tell. Raises
     SettingsError where these tell several or none.
     """
+    colon = next((file for file in files if ":" in file.name), None)
+    if colon is not None:
+        raise InputDataError(
+            f"{colon.path}: Spark reads no file with a colon in its name; rename it"
+        )
     beside = [file for file in files if _holds_no_captions(file)]
     files = [file for file in files if not _holds_no_captions(file)] or beside
     notes = []
     if len(beside) and files is not beside:
         notes.append(f"left unread, since they hold no captions: {_some(f.name for f in beside)}")
     if given is not None or preset is not None:
-        return given or preset.format, files, notes  # type: ignore[union-attr]
+        format_ = given or preset.format  # type: ignore[union-attr]
+        fitting = [file for file in files if _fits(file, format_)]
+        others = [file.name for file in files if file not in fitting]
+        if fitting and others:
+            notes.append(
+                f"left unread, since they are not of the format {format_}: {_some(others)}"
+            )
+        return format_, fitting or files, notes
     suffixes = {_suffix(file.name) for file in files}
     formats = {_FORMAT_OF.get(suffix) for suffix in suffixes}
     only = formats.pop() if len(formats) == 1 else None
@@ -96,7 +109,7 @@ def read_caption_files(
     empty = [file for file in files if not file.size]
     source = _read(spark, files, format_, preset, texts_of)
     parts = [with_folder_columns(spark, part, files, location) for part in source.parts]
-    notes = [*source.notes]
+    notes = [*source.notes, *shadowed_folders(source.parts, files, location)]
     if empty:
         notes.append(f"empty files, which hold no row: {_some(file.name for file in empty)}")
     return replace(source, parts=parts, notes=notes)
@@ -122,7 +135,7 @@ def _read(
         case "tsv":
             return read_tsv_files(spark, filled, heads, preset.header if preset else ())
         case "lines":
-            return read_plain_text(spark, files)
+            return read_plain_text(spark, files, heads)
     items: ItemForm = preset.items if preset else "plain"
     is_list = [_is_list(heads[file.path], format_, items) for file in filled]
     lists = [file for file, one in zip(filled, is_list, strict=True) if one]
@@ -187,8 +200,15 @@ def _can_look(file: ListedFile) -> bool:
     return True
 
 
+def _fits(file: ListedFile, format_: InputFormat) -> bool:
+    """Whether a file's name does not tell another format; JSON is told apart by its content."""
+    of_name = _FORMAT_OF.get(_suffix(file.name), format_)
+    return of_name == format_ or {of_name, format_} == {"json", "jsonl"}
+
+
 def _holds_no_captions(file: ListedFile) -> bool:
-    return _suffix(file.name) in _NO_CAPTIONS or file.name.endswith("_stats.json")
+    is_report = file.name.endswith("_stats.json") or file.name in _REPORTS
+    return is_report or _suffix(file.name) in _NO_CAPTIONS
 
 
 def _suffix(name: str) -> str:

@@ -179,7 +179,7 @@ def _part(
 
 def _sorts(kinds: Kinds) -> list[str]:
     """The sorts of values that no type but text holds together, sorted."""
-    numbers = {"int", "big", "huge", "double"}
+    numbers = {"int", "wide", "big", "huge", "double"}
     scalars = kinds.scalars - {"null", "nan"}
     sorts = {"numbers" if kind in numbers else f"{kind}s" for kind in scalars}
     lists = {"lists"} if kinds.items is not None else set()
@@ -207,8 +207,9 @@ def _type(kinds: Kinds) -> DataType:
 def _scalar_type(scalars: set[str], *, has_nan: bool) -> DataType:
     if scalars == {"boolean"}:
         return StringType() if has_nan else BooleanType()
-    if scalars == {"int"}:
-        return DoubleType() if has_nan else LongType()
-    if scalars <= {"int", "big"}:
-        return DoubleType() if has_nan else DecimalType(38, 0)
-    return DoubleType() if scalars <= {"int", "big", "double"} else StringType()
+    if scalars <= {"int", "double"} and (has_nan or "double" in scalars):
+        return DoubleType()  # wider whole numbers would lose digits: they are text beside fractions
+    if scalars <= {"int", "wide"}:
+        return StringType() if has_nan else LongType()
+    is_whole = scalars <= {"int", "wide", "big"} and not has_nan
+    return DecimalType(38, 0) if is_whole else StringType()

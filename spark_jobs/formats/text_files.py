@@ -24,15 +24,31 @@ HEADER_AGAIN = "header_again"
 _BOM = b"\xef\xbb\xbf"
 
 
-def text_lines(spark: SparkSession, files: Sequence[ListedFile]) -> DataFrame:
-    """The lines of files as they are but for their LF, column value, and FILE."""
+def text_lines(spark: SparkSession, files: Sequence[ListedFile], end: str = "\n") -> DataFrame:
+    """The lines of files as they are but for their end, in the column value."""
     reader = spark.read.options(**LITERAL_PATHS)
-    return reader.text([file.path for file in files], lineSep="\n")
+    return reader.text([file.path for file in files], lineSep=end)
 
 
-def read_plain_text(spark: SparkSession, files: Sequence[ListedFile]) -> Source:
-    """Each line is a caption; one CR at its end goes, as the end of a line of DOS."""
-    lines = text_lines(spark, files)
+def read_plain_text(
+    spark: SparkSession, files: Sequence[ListedFile], heads: dict[str, bytes]
+) -> Source:
+    """Each line is a caption; one CR at its end goes, as the end of a line of DOS.
+
+    Lines end in CR alone where a file begins with such lines and none in LF.
+    """
+    has_cr = [b"\r" in (head := heads.get(f.path, b"")) and b"\n" not in head for f in files]
+    ends = {"\n": False, "\r": True}
+    parts = [
+        _plain_part(spark, some, end)
+        for end, is_cr in ends.items()
+        if (some := [f for f, of_cr in zip(files, has_cr, strict=True) if of_cr == is_cr])
+    ]
+    return Source(parts)
+
+
+def _plain_part(spark: SparkSession, files: Sequence[ListedFile], end: str) -> Part:
+    lines = text_lines(spark, files, end)
     # The bytes are looked at before any function of strings, which would put U+FFFD for them.
     is_valid = is_valid_utf8(F.col("value"))
     caption = F.when(is_valid, F.regexp_replace("value", r"\r\z", "")).otherwise(F.col("value"))
@@ -42,8 +58,7 @@ def read_plain_text(spark: SparkSession, files: Sequence[ListedFile]) -> Source:
         F.when(~is_valid, INVALID_UTF8).alias(FAULT),
         file_id().alias(FILE),
     )
-    part = Part(frame, (CAPTION,), tuple(file.path for file in files), lines)
-    return Source([part], counted=lines)
+    return Part(frame, (CAPTION,), tuple(file.path for file in files), lines)
 
 
 def read_tsv_files(

@@ -34,7 +34,13 @@ from spark_jobs.ingest.common_types import (
 )
 from spark_jobs.ingest.source import FAULT as PART_FAULT
 from spark_jobs.ingest.source import LINE, Part
-from spark_jobs.ingest.text_rules import INVALID_UTF8, FrontEnd, caption_fault, cleaned
+from spark_jobs.ingest.text_rules import (
+    INVALID_UTF8,
+    FrontEnd,
+    caption_fault,
+    cleaned,
+    is_valid_utf8,
+)
 from spark_jobs.ingest.uid import given_or_content_uid
 from spark_jobs.ingest.values import as_type
 from spark_jobs.schemas import (
@@ -107,6 +113,10 @@ def _rows(
         fault = F.coalesce(fault, _ids_fault(part.column(mapping[ENTRY_IDS])))
     if CAPTION_ID in mapping:
         fault = F.coalesce(fault, _caption_id_fault(part, mapping[CAPTION_ID]))
+    for name in (UID, URL_COLUMN):
+        if name in mapping and isinstance(part.kind(mapping[name]), StringType | BinaryType):
+            is_invalid = ~is_valid_utf8(part.column(mapping[name]))
+            fault = F.coalesce(fault, F.when(is_invalid, INVALID_UTF8))
     fault = F.coalesce(F.col(PART_FAULT), fault)
     raw = F.coalesce(line.cast("binary"), original.cast("binary"))
     named = (part.column(name).alias(name) for name in part.names)
@@ -309,7 +319,7 @@ def _check_types(part: Part, mapping: Mapping[str, str]) -> None:
         if not (is_text or (name == UID and is_number)):
             raise InputDataError(
                 f"{part.where}: input column {mapping[name]!r} is {kind.simpleString()}, expected "
-                f"string for {name}"
+                f"string for {name}; write it as text, or map another by --columns"
             )
     for name, theirs in mapping.items():
         kind = part.kind(theirs)

@@ -28,7 +28,7 @@ def write_lines(path: Path, *records: object) -> Path:
 def test_folders_in_folders_are_read_and_name_columns(take: Take, tmp_path: Path):
     write_lines(tmp_path / "in/a.jsonl", {"caption": "top"})
     write_lines(tmp_path / "in/more/b.jsonl", {"caption": "below"})
-    write_lines(tmp_path / "in/lang=de/year=20%2024/c.jsonl", {"caption": "hive", "year": 1})
+    write_lines(tmp_path / "in/lang=de/year=20%2024/c.jsonl", {"caption": "hive"})
     write_lines(tmp_path / "in/lang=__HIVE_DEFAULT_PARTITION__/d.jsonl", {"caption": "none"})
     (tmp_path / "in/_SUCCESS").touch()
     taken = take(tmp_path / "in")
@@ -66,6 +66,14 @@ def test_folder_columns_come_with_every_format(take: Take, tmp_path: Path, form:
         ("zh cn", "a zh cn cat"),
         ("zh cn", "a zh cn dog"),
     ]
+
+
+def test_a_column_of_the_files_stays_whatever_folders_are_called(take: Take, tmp_path: Path):
+    (tmp_path / "lang=en").mkdir()
+    pd.DataFrame({"caption": ["a"], "lang": ["xx"]}).to_parquet(tmp_path / "lang=en/0.parquet")
+    taken = take(tmp_path)
+    assert taken.rows[0]["lang"] == "xx"
+    assert "folders called lang=... are no column where files have one" in taken.notes
 
 
 def test_a_glob_reads_what_it_names_and_its_folders_name_columns(take: Take, tmp_path: Path):
@@ -290,6 +298,10 @@ def test_numbers_that_are_no_width_become_null(take: Take, tmp_path: Path):
 
 
 def test_ids_of_any_size_stay_what_they_are(take: Take, tmp_path: Path):
+    write_lines(
+        tmp_path / "m/x.jsonl", {"caption": "a", "k": 2**53 + 1}, {"caption": "b", "k": 0.5}
+    )
+    assert {row["k"] for row in take(tmp_path / "m").rows} == {str(2**53 + 1), "0.5"}
     ids = [7, 2**63 + 5, 2**53 + 1]
     write_lines(tmp_path / "j/x.jsonl", *({"id": i, "caption": str(i)} for i in ids))
     pq.write_table(
@@ -393,6 +405,23 @@ def test_broken_records_of_csv_are_rejected_as_they_stand(take: Take, tmp_path: 
     assert '"open,1' in taken.lines
 
 
+def test_ids_and_urls_that_are_no_utf8_are_rejected(take: Take, tmp_path: Path):
+    table = {
+        "uid": [b"u1", b"\x01\xff", b"u3"],
+        "caption": ["a", "b", "c"],
+        "url": [b"", b"", b"\xe9"],
+    }
+    pq.write_table(pa.table(table), tmp_path / "x.parquet")
+    taken = take(tmp_path)
+    assert (taken.captions, taken.reasons) == (["a"], {"invalid_utf8": 2})
+
+
+def test_lines_of_cr_alone_are_lines(take: Take, tmp_path: Path):
+    (tmp_path / "mac.txt").write_bytes(b"a cat\ra dog\r")
+    (tmp_path / "unix.txt").write_bytes(b"a fox\nan owl\rwith a CR\n")
+    assert take(tmp_path).captions == ["a cat", "a dog", "a fox", "an owl\rwith a CR"]
+
+
 def test_text_that_is_no_utf8_is_rejected_byte_for_byte(take: Take, tmp_path: Path, spark):
     (tmp_path / "x.txt").write_bytes(b"caf\xe9\r\nplain\r\nna\xefve\xff")
     taken = take(tmp_path)
@@ -409,6 +438,24 @@ def test_what_is_left_unread_or_empty_is_said(take: Take, tmp_path: Path):
     assert taken.captions == ["a"]
     assert "left unread, since they hold no captions: README.md, entry_count.npy" in taken.notes
     assert "empty files, which hold no row: 1.jsonl" in taken.notes
+
+
+def test_a_snapshot_of_hugging_face_is_its_data(take: Take, tmp_path: Path):
+    (tmp_path / "data").mkdir()
+    pd.DataFrame({"caption": ["a"]}).to_parquet(tmp_path / "data/train-0.parquet")
+    (tmp_path / "dataset_infos.json").write_text("{}")
+    (tmp_path / "other.json").write_text("{}")
+    taken = take(tmp_path, format="parquet")
+    assert taken.captions == ["a"]
+    assert "not of the format parquet: other.json" in taken.notes
+    (tmp_path / "other.json").unlink()
+    assert take(tmp_path).captions == ["a"]
+
+
+def test_a_colon_in_a_name_is_told(take: Take, tmp_path: Path):
+    write_lines(tmp_path / "12:30.jsonl", {"caption": "a"})
+    with pytest.raises(InputDataError, match=r"12:30\.jsonl: Spark reads no file with a colon"):
+        take(tmp_path)
 
 
 def test_img2datasets_folder_is_its_parquet_files(take: Take, tmp_path: Path):
