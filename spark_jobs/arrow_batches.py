@@ -1,15 +1,17 @@
 """Batches of rows for Python that fit into memory, however long the captions are."""
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+ROWS_AT_ONCE = 10_000  # Spark's own value
 # What limits the rows that Spark holds at once, and its own values.
 _LIMITS = {
-    "spark.sql.execution.arrow.maxRecordsPerBatch": 10_000,
+    "spark.sql.execution.arrow.maxRecordsPerBatch": ROWS_AT_ONCE,
     "spark.sql.parquet.columnarReaderBatchSize": 4_096,
 }
 # In each task Spark's parquet reader holds four times that, six while its buffer grows, beside a
@@ -26,19 +28,30 @@ def batches_that_fit(*frames: DataFrame) -> Iterator[None]:
     one, its task waits for ever. The session's limits stay unless the rows of some file are long on
     average: above 167 bytes as they are stored.
     """
-    if not frames:
+    with contextlib.ExitStack() as stack:
+        if frames:
+            most = min(map(_rows_that_fit, frames))
+            stack.enter_context(batches_of(frames[0].sparkSession, most))
         yield
-        return
-    conf = frames[0].sparkSession.conf
-    usual = {name: conf.get(name, str(rows)) for name, rows in _LIMITS.items()}
-    fitting = min(map(_rows_that_fit, frames))
+
+
+@contextmanager
+def batches_of(spark: SparkSession, most: int) -> Iterator[None]:
+    """Within it Spark reads and hands to Python at most so many rows at once."""
+    usual = {name: spark.conf.get(name, str(rows)) for name, rows in _LIMITS.items()}
     try:
         for name, rows in usual.items():
-            conf.set(name, str(min(int(rows or _LIMITS[name]), fitting)))
+            spark.conf.set(name, str(min(int(rows or _LIMITS[name]), most)))
         yield
     finally:
         for name, rows in usual.items():
-            conf.set(name, str(rows))
+            spark.conf.set(name, str(rows))
+
+
+def rows_that_fit(row_bytes: float, *, is_compressed: bool) -> int:
+    """How many rows of so many bytes, as they are stored, a batch may have."""
+    times = _MOST_COMPRESSION if is_compressed else 1
+    return max(1, int(_BATCH_BYTES / max(times * row_bytes, 1.0)))
 
 
 def _rows_that_fit(frame: DataFrame) -> int:
@@ -51,5 +64,5 @@ def _rows_that_fit(frame: DataFrame) -> int:
         longest = files.agg(F.max(F.col("size") / F.col("n")).alias("bytes")).first()
     except AnalysisException:  # a view: its files are not known
         return max(_LIMITS.values())
-    row_bytes = (longest["bytes"] if longest else None) or 1
-    return max(1, int(_BATCH_BYTES / (_MOST_COMPRESSION * row_bytes)))
+    row_bytes = (longest["bytes"] if longest else None) or 1.0
+    return rows_that_fit(row_bytes, is_compressed=True)

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from spark_jobs import schemas
 from spark_jobs.addresses import parse_address
-from spark_jobs.arrow_batches import batches_that_fit
+from spark_jobs.arrow_batches import ROWS_AT_ONCE, batches_of, batches_that_fit
 from spark_jobs.errors import CurationError, InputDataError, SettingsError
 from spark_jobs.file_lists import ListedFile, list_files_at
 from spark_jobs.formats.caption_files import caption_files, damaged_file, read_caption_files
@@ -78,11 +78,18 @@ class Captions:
     files: Sequence[ListedFile] = ()
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Within it the rows may be read: batches fit into memory, and a damaged file is named."""
+    def reading(self, *, by_python: bool = False) -> Iterator[None]:
+        """Within it the rows may be read: batches fit into memory, and a damaged file is named.
+
+        by_python: rows of files that Spark reads itself are going to be handed to Python as well.
+        """
         spark = self.rows.sparkSession
+        frames = self.source.as_stored if by_python else []
         try:
-            with batches_that_fit(*self.source.as_stored):
+            with (
+                batches_of(spark, self.source.rows_at_once or ROWS_AT_ONCE),
+                batches_that_fit(*frames),
+            ):
                 yield
         except SPARK_FAULTS:
             damaged = damaged_file(spark, self.files)

@@ -13,6 +13,7 @@ from spark_jobs.errors import InputDataError
 # other one, which finds no partitions and lists each file once, several such paths are read several
 # times each (3.5.9).
 LITERAL_PATHS = {"__globPaths__": "false", "recursiveFileLookup": "true"}
+COMPRESSED = (".gz", ".bz2")
 _GLOB = frozenset("[]{}*?\\")
 
 
@@ -32,6 +33,11 @@ class ListedFile:
     def name(self) -> str:
         """The last part of the path."""
         return self.path.rpartition("/")[2]
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether it is unpacked while it is read."""
+        return self.name.endswith(COMPRESSED)
 
 
 def list_files_at(spark: SparkSession, location: str) -> list[ListedFile]:

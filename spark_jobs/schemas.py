@@ -98,6 +98,8 @@ RUN_ID = "run_id"
 JOB = "job"
 REASON = "reason"
 
+NOT_IN_DELTA_NAMES = " ,;{}()\n\t="  # no column of a Delta table has one of these in its name
+
 # The known columns of a captions table, in the order in which an ingest writes them.
 CAPTION_COLUMNS = StructType(
     [

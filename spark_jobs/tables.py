@@ -120,6 +120,7 @@ def check_output(spark: SparkSession, address: str, columns: StructType) -> bool
     if table.format == "parquet":
         _refuse_foreign_files(table)
         return False
+    _refuse_names(table, columns)
     if not commits_of(spark, table, limit=1):
         _refuse_foreign_output(spark, table)
         return False
@@ -339,6 +340,17 @@ def _is_unfinished(spark: SparkSession, table: Address) -> bool:
     except InputDataError:
         return False
     return True
+
+
+def _refuse_names(table: Address, columns: StructType) -> None:
+    """Raise OutputTableError for a column whose name Delta does not take."""
+    for name in columns.names:
+        if set(name) & set(schemas.NOT_IN_DELTA_NAMES):
+            raise OutputTableError(
+                f"output {table}: Delta takes no column called {name!r} (none of "
+                f"{schemas.NOT_IN_DELTA_NAMES!r}); rename it, or write a folder of parquet: "
+                f"parquet:{table}"
+            )
 
 
 def _refuse_foreign_output(spark: SparkSession, table: Address) -> None:

@@ -8,7 +8,7 @@ from typing import IO, Any, NamedTuple
 import pyarrow as pa
 
 from udfs.arrow import Batches, BatchFunction
-from udfs.opened_files import COMPRESSED, open_file, shown
+from udfs.opened_files import COMPRESSED, damaged, open_file
 
 PATH, FILE, LINE, FAULT = "path", "file", "line", "fault"
 WRONG_NUMBER_OF_FIELDS, WRONG_QUOTES = "wrong_number_of_fields", "wrong_quotes"
@@ -68,12 +68,15 @@ class _Lines:
         self._lines = lines
         self._taken: list[str] = []
         self._again: list[str] = []
+        self._is_first = True
 
     def __iter__(self) -> "_Lines":
         return self
 
     def __next__(self) -> str:
         line = self._again.pop() if self._again else next(self._lines)
+        if self._is_first:
+            line, self._is_first = line.removeprefix(_BOM), False
         self._taken.append(line)
         body = line.rstrip("\r\n")
         return body.replace("\r", _CR) + line[len(body) :]
@@ -93,7 +96,7 @@ class _Lines:
 
 def header_names(head: bytes, separator: str) -> list[str]:
     """The names in the first record of a file's first bytes; none where it is empty."""
-    record = next(csv_records(io.BytesIO(head.removeprefix(b"\xef\xbb\xbf")), separator), None)
+    record = next(csv_records(io.BytesIO(head), separator), None)
     if record is None:
         return []
     names = record.fields or record.text.split(separator)
@@ -127,8 +130,8 @@ def _in_batches(path: str, separator: str) -> Iterator[list[CsvRecord]]:
                 if len(records) == _BATCH_ROWS:
                     yield records
                     records = []
-    except COMPRESSED:
-        raise ValueError(f"{shown(path)}: is cut off, or not compressed as its name says") from None
+    except COMPRESSED as fault:
+        raise damaged(path, fault) from None
     if records:
         yield records
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _MOST_FIELDS = 1_000  # of an object inside a record; one with more is a map, read as text
-_INT64 = 2**63
-_DIGITS = 10**38
+# Kinds of whole numbers by what holds them: a double, 64 bits, a decimal of 38 digits, text.
+_WHOLE = {"int": 2**53, "wide": 2**63, "big": 10**38, "huge": float("inf")}
 _NAMES = {str: "string", bool: "boolean", type(None): "null"}
 
 
@@ -15,7 +15,7 @@ _NAMES = {str: "string", bool: "boolean", type(None): "null"}
 class Kinds:
     """Kinds of scalars, of the items of lists, and of the fields of objects, at one place.
 
-    scalars: of null, nan, boolean, int, big (up to 38 digits), huge, double and string.
+    scalars: of null, nan, boolean, double, string, and those of _WHOLE.
     """
 
     scalars: set[str] = field(default_factory=set)
@@ -40,8 +40,8 @@ class Kinds:
         else:
             self.scalars.add(_scalar(value))
 
-    def merge(self, other: "Kinds") -> None:
-        """Take in what another place or task has seen."""
+    def merge(self, other: "Kinds", most: int | None = _MOST_FIELDS) -> None:
+        """Take in what another place or task has seen, up to `most` fields of an object."""
         self.scalars |= other.scalars
         if other.items is not None:
             self.items = Kinds() if self.items is None else self.items
@@ -49,6 +49,9 @@ class Kinds:
         if other.fields is not None:
             self.fields = {} if self.fields is None else self.fields
             for name, inside in other.fields.items():
+                if most is not None and name not in self.fields and len(self.fields) >= most:
+                    self.scalars.add("string")
+                    break
                 self.fields.setdefault(name, Kinds()).merge(inside)
 
     def as_json(self) -> dict[str, Any]:
@@ -75,7 +78,7 @@ def _scalar(value: object) -> str:
     if name is not None:
         return name
     if isinstance(value, int):
-        return "int" if -_INT64 <= value < _INT64 else "big" if abs(value) < _DIGITS else "huge"
+        return next(name for name, most in _WHOLE.items() if -most <= value < most)
     return "nan" if isinstance(value, float) and math.isnan(value) else "double"
 
 

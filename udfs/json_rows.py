@@ -17,7 +17,19 @@ LINE, FAULT = "line", "fault"
 KINDS, ROWS = "kinds", "rows"
 CORRUPT_JSON, INVALID_UTF8, LONE_SURROGATE = "corrupt_json", "invalid_utf8", "lone_surrogate"
 _WHITE = " \t\r\n"
-_DECODER = json.JSONDecoder()
+REPEATED_FIELD = "repeated_field"
+
+
+class _Repeated(dict[str, Any]):
+    """An object in which a name stands twice, of which it holds the last value."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    return values if len(values) == len(pairs) else _Repeated(pairs)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
 _BATCH_ROWS = 5_000
 
 
@@ -87,7 +99,7 @@ def records_of_line(line: bytes, form: ItemForm = "plain") -> list[Record]:
     if not text.strip(_WHITE):
         return []
     try:
-        return _of_item(json.loads(text), form, line)
+        return _of_item(_DECODER.decode(text), form, line)
     except (ValueError, RecursionError):
         return _of_several(text, form)
 
@@ -126,6 +138,8 @@ def _record(row: object, line: bytes) -> Record:
         return Record({}, line, CORRUPT_JSON)
     if b"\\u" in line and not _is_utf8(row):
         return Record({}, line, LONE_SURROGATE)
+    if isinstance(row, _Repeated) or any(isinstance(v, _Repeated) for v in row.values()):
+        return Record({}, line, REPEATED_FIELD)
     return Record(row, line, None)
 
 
@@ -175,7 +189,7 @@ def _listed(item: object, form: ItemForm) -> list[Record]:
 def _items(path: str, content: bytes) -> list[object]:
     try:
         text = unpacked(content).decode("utf-8", errors="surrogateescape").removeprefix("\ufeff")
-        items = json.loads(text)
+        items = _DECODER.decode(text)
     except COMPRESSED:
         raise ValueError(f"{shown(path)}: is no JSON list (its gzip is cut off)") from None
     except (ValueError, RecursionError) as fault:

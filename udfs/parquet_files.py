@@ -36,18 +36,40 @@ def _look(path: str) -> tuple[str, bytes | None, bool | None, int | None, str | 
         system, place = file_system(path)
         footer = pq.read_metadata(place, filesystem=system)
         read = footer.schema.to_arrow_schema()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as fault:
+    except (pa.ArrowException, OSError) as fault:
+        is_none = isinstance(fault, pa.ArrowException)
+        cause = "it is corrupt or no parquet file " if is_none else ""
         reason = " ".join(str(fault).split())[:120]
-        return (
-            path,
-            None,
-            None,
-            None,
-            (f"{shown(path)}: cannot be read, it is corrupt or no parquet file ({reason})"),
-        )
-    schema = pa.schema([pa.field(field.name, field.type) for field in read])
+        return path, None, None, None, f"{shown(path)}: cannot be read, {cause}({reason})"
+    schema = pa.schema(_fields(footer, read))
     content = schema.serialize().to_pybytes()
     return path, content, _is_for_spark(footer, schema), footer.num_rows, None
+
+
+def _fields(footer: pq.FileMetaData, schema: pa.Schema) -> list[pa.Field]:
+    """The columns, those of INT96 as the instants that Spark writes so; Arrow takes them for local
+    times in nanoseconds, which hold no year before 1678.
+    """
+    old = {
+        footer.schema.column(k).path.partition(".")[0]
+        for k in range(len(footer.schema.names))
+        if footer.schema.column(k).physical_type == "INT96"
+    }
+    instant = pa.timestamp("us", "UTC")
+    return [
+        pa.field(f.name, _as_instants(f.type, instant) if f.name in old else f.type) for f in schema
+    ]
+
+
+def _as_instants(kind: pa.DataType, instant: pa.DataType) -> pa.DataType:
+    if pat.is_timestamp(kind):
+        return instant
+    if pat.is_struct(kind):
+        fields = (kind.field(k) for k in range(kind.num_fields))
+        return pa.struct([pa.field(f.name, _as_instants(f.type, instant)) for f in fields])
+    if pat.is_map(kind):
+        return pa.map_(kind.key_type, _as_instants(kind.item_type, instant))
+    return pa.list_(_as_instants(kind.value_type, instant)) if _is_nested(kind) else kind
 
 
 def _is_for_spark(footer: pq.FileMetaData, schema: pa.Schema) -> bool:
@@ -94,7 +116,8 @@ def read_parquet(schema: pa.Schema) -> BatchFunction:
             for path, file in zip(paths, batch.column(FILE).to_pylist(), strict=True):
                 system, place = file_system(path)
                 with system.open_input_file(place) as opened:
-                    for rows in pq.ParquetFile(opened).iter_batches(_BATCH_ROWS):
+                    stored = pq.ParquetFile(opened, coerce_int96_timestamp_unit="us")
+                    for rows in stored.iter_batches(_BATCH_ROWS):
                         columns = [_cast(c, f.type) for c, f in zip(rows, schema, strict=True)]
                         columns.append(pa.array([file] * rows.num_rows, pa.int64()))
                         yield pa.RecordBatch.from_arrays(columns, schema=with_file)

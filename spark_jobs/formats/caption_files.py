@@ -1,6 +1,7 @@
 """Files of captions in any form, read into rows; what they mean is the ingest's to say."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import get_args
 
@@ -8,9 +9,10 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, StringType, StructField, StructType
 
+from spark_jobs.arrow_batches import batches_of, rows_that_fit
 from spark_jobs.errors import InputDataError, SettingsError
-from spark_jobs.file_lists import ListedFile
-from spark_jobs.formats.folder_columns import file_ids, with_folder_columns
+from spark_jobs.file_lists import COMPRESSED, ListedFile
+from spark_jobs.formats.folder_columns import file_ids, shadowed_folders, with_folder_columns
 from spark_jobs.formats.json_files import TextColumns, read_json_files
 from spark_jobs.formats.parquet_files import read_parquet_files, read_unseen
 from spark_jobs.formats.text_files import (
@@ -35,12 +37,12 @@ _FORMAT_OF: dict[str, InputFormat] = {
     ".tsv": "tsv",
     ".txt": "lines",
 }
-_COMPRESSED = (".gz", ".bz2")
 # What lies beside captions and holds none: exports' counts, img2dataset's shards and reports.
 _NO_CAPTIONS = {
     *(".npy", ".npz", ".tar", ".index", ".html", ".md", ".svg", ".png", ".jpg", ".jpeg", ".webp"),
     *(".yml", ".yaml", ".log", ".crc"),
 }
+_REPORTS = {"dataset_infos.json", "dataset_info.json", "state.json"}  # of Hugging Face's data sets
 _HEADS = StructType(
     [
         StructField(worker.PATH, StringType()),
@@ -48,7 +50,9 @@ _HEADS = StructType(
         StructField(worker.FAULT, StringType()),
     ]
 )
+_FAULTS = StructType([_HEADS[worker.PATH], _HEADS[worker.FAULT]])
 _SHOWN = 3
+_LONG_LINE = 1 << 20
 
 
 def caption_files(
@@ -59,13 +63,25 @@ def caption_files(
     The format is the one that was said, the preset's, or the one that all names tell. Raises
     SettingsError where these tell several or none.
     """
+    colon = next((file for file in files if ":" in file.name), None)
+    if colon is not None:
+        raise InputDataError(
+            f"{colon.path}: Spark reads no file with a colon in its name; rename it"
+        )
     beside = [file for file in files if _holds_no_captions(file)]
     files = [file for file in files if not _holds_no_captions(file)] or beside
     notes = []
     if len(beside) and files is not beside:
         notes.append(f"left unread, since they hold no captions: {_some(f.name for f in beside)}")
     if given is not None or preset is not None:
-        return given or preset.format, files, notes  # type: ignore[union-attr]
+        format_ = given or preset.format  # type: ignore[union-attr]
+        fitting = [file for file in files if _fits(file, format_)]
+        others = [file.name for file in files if file not in fitting]
+        if fitting and others:
+            notes.append(
+                f"left unread, since they are not of the format {format_}: {_some(others)}"
+            )
+        return format_, fitting or files, notes
     suffixes = {_suffix(file.name) for file in files}
     formats = {_FORMAT_OF.get(suffix) for suffix in suffixes}
     only = formats.pop() if len(formats) == 1 else None
@@ -93,10 +109,10 @@ def read_caption_files(
     empty = [file for file in files if not file.size]
     source = _read(spark, files, format_, preset, texts_of)
     parts = [with_folder_columns(spark, part, files, location) for part in source.parts]
-    notes = [*source.notes]
+    notes = [*source.notes, *shadowed_folders(source.parts, files, location)]
     if empty:
         notes.append(f"empty files, which hold no row: {_some(file.name for file in empty)}")
-    return Source(parts, source.n_rows, source.counted, notes)
+    return replace(source, parts=parts, notes=notes)
 
 
 def _read(
@@ -119,12 +135,20 @@ def _read(
         case "tsv":
             return read_tsv_files(spark, filled, heads, preset.header if preset else ())
         case "lines":
-            return read_plain_text(spark, files)
+            return read_plain_text(spark, files, heads)
     items: ItemForm = preset.items if preset else "plain"
     is_list = [_is_list(heads[file.path], format_, items) for file in filled]
     lists = [file for file, one in zip(filled, is_list, strict=True) if one]
     lines = [file for file, one in zip(filled, is_list, strict=True) if not one]
-    return read_json_files(spark, lines, lists, items, texts_of)
+    at_once = [_lines_at_once(file, heads[file.path]) for file in lines]
+    with batches_of(spark, min(at_once, default=1)):  # of lists a file at once
+        return read_json_files(spark, lines, lists, items, texts_of)
+
+
+def _lines_at_once(file: ListedFile, head: bytes) -> int:
+    """How many lines like a file's first a batch may have; one without an end in sight is long."""
+    line_bytes = len(head) if b"\n" in head else min(max(file.size, 1), _LONG_LINE)
+    return rows_that_fit(line_bytes, is_compressed=False)
 
 
 def _is_list(head: bytes, format_: InputFormat, items: ItemForm) -> bool:
@@ -140,11 +164,11 @@ def damaged_file(spark: SparkSession, files: Sequence[ListedFile]) -> InputDataE
 
     To be asked after Spark has failed, since it does not name a compressed file that is cut off.
     """
-    compressed = [file for file in files if file.name.endswith(_COMPRESSED)]
+    compressed = [file for file in files if file.is_compressed]
     if not compressed or not _can_look(compressed[0]):
         return None
     ids = file_ids(spark, compressed).select("path")
-    rows = ids.mapInArrow(worker.read_to_the_end, _HEADS).collect()
+    rows = ids.mapInArrow(worker.read_to_the_end, _FAULTS).collect()
     faults = sorted(row[worker.FAULT] for row in rows if row[worker.FAULT])
     return InputDataError(faults[0]) if faults else None
 
@@ -171,17 +195,24 @@ def _can_look(file: ListedFile) -> bool:
     """Whether workers can open the files of this store themselves."""
     try:
         file_system(file.path)
-    except ValueError:
+    except (ValueError, OSError):  # a store unknown to pyarrow, or one whose library is not there
         return False
     return True
 
 
+def _fits(file: ListedFile, format_: InputFormat) -> bool:
+    """Whether a file's name does not tell another format; JSON is told apart by its content."""
+    of_name = _FORMAT_OF.get(_suffix(file.name), format_)
+    return of_name == format_ or {of_name, format_} == {"json", "jsonl"}
+
+
 def _holds_no_captions(file: ListedFile) -> bool:
-    return _suffix(file.name) in _NO_CAPTIONS or file.name.endswith("_stats.json")
+    is_report = file.name.endswith("_stats.json") or file.name in _REPORTS
+    return is_report or _suffix(file.name) in _NO_CAPTIONS
 
 
 def _suffix(name: str) -> str:
-    for compressed in _COMPRESSED:
+    for compressed in COMPRESSED:
         name = name.removesuffix(compressed)
     return PurePosixPath(name).suffix.lower()
 

@@ -27,11 +27,12 @@ def with_folder_columns(
 ) -> Part:
     """The part with a column of text for each folder name; the part itself where there is none.
 
-    A folder's value takes the place of a column of the same name, as in Spark. Its frame has FILE,
+    A column of the files stays, although folders are called by its name. The part's frame has FILE,
     the hash of each row's uri; afterwards it has not.
     """
     values = folder_values(files, location)
-    names = list(dict.fromkeys(name for of_file in values.values() for name in of_file))
+    own = {name.lower() for name in part.names}
+    names = [name for name in _names(values) if name.lower() not in own]
     if not names:
         return part.without_file()
     added = [f"_folder_{k}" for k in range(len(names))]
@@ -45,6 +46,19 @@ def with_folder_columns(
     places = [position(k) for k in range(len(with_values.names))]
     frame = with_values.frame.select(*places, LINE, FAULT)
     return Part(frame, with_values.names, part.files, part.as_stored)
+
+
+def shadowed_folders(
+    parts: Sequence[Part], files: Sequence[ListedFile], location: str
+) -> list[str]:
+    """What is to be said of folders that are called by a column of the files."""
+    own = {name.lower() for part in parts for name in part.names}
+    names = [name for name in _names(folder_values(files, location)) if name.lower() in own]
+    return [f"folders called {name}=... are no column where files have one" for name in names]
+
+
+def _names(values: dict[str, dict[str, str | None]]) -> list[str]:
+    return list(dict.fromkeys(name for of_file in values.values() for name in of_file))
 
 
 def file_id() -> Column:

@@ -22,6 +22,7 @@ from pyspark.sql.types import (
     StructType,
 )
 
+from spark_jobs.arrow_batches import ROWS_AT_ONCE, rows_that_fit
 from spark_jobs.file_lists import LITERAL_PATHS, ListedFile
 from spark_jobs.formats.folder_columns import file_id
 from spark_jobs.formats.text_files import text_lines
@@ -69,17 +70,14 @@ def read_json_files(
             for row in rows:
                 path = ids[row[worker.FILE]]
                 kinds, n = looks.get(path, (Kinds(fields={}), 0))
-                kinds.merge(Kinds.of_json(json.loads(row[worker.KINDS])))
+                kinds.merge(Kinds.of_json(json.loads(row[worker.KINDS])), most=None)
                 looks[path] = (kinds, n + row[worker.ROWS])
-    parts, notes = [], []
-    for texts, paths in _by_text_columns(looks, texts_of).items():
-        every = _merged([looks[path][0] for path in paths if path in looks])
-        columns = {name: _type(inside) for name, inside in every.items()}
-        notes += [
-            f"field {name!r} holds {' and '.join(sorts)}: taken as text, as JSON writes it"
-            for name, inside in every.items()
-            if name not in dict(texts) and len(sorts := _sorts(inside)) > 1
-        ]
+    every = _merged([looks[path][0] for path in sorted(looks)])
+    groups = _by_text_columns(looks, texts_of)
+    parts = []
+    for texts, paths in groups.items():
+        fields = _merged([looks[path][0] for path in sorted(paths) if path in looks])
+        columns = {name: _type(every[name]) for name in fields}
         for files, frame, read in (
             (lines, _lines, worker.read_lines),
             (lists, _contents, worker.read_lists),
@@ -88,7 +86,15 @@ def read_json_files(
             if some:
                 stored = frame(spark, some)
                 parts.append(_part(stored, read, form, columns, dict(texts), some))
-    return Source(parts, n_rows=sum(n for _, n in looks.values()), notes=notes)
+    texts_of_all = {name for texts in groups for name, _ in texts}
+    notes = [
+        f"field {name!r} holds {' and '.join(sorts)}: taken as text, as JSON writes it"
+        for name, inside in every.items()
+        if len(sorts := _sorts(inside)) > 1 and name not in texts_of_all
+    ]
+    n_rows = sum(n for _, n in looks.values())
+    at_once = _at_once(lines, looks) if lines else 1  # of files of a list, each handed on whole
+    return Source(parts, n_rows=n_rows, notes=notes, rows_at_once=at_once)
 
 
 def _ids(spark: SparkSession, files: Sequence[ListedFile]) -> dict[int, str]:
@@ -107,6 +113,16 @@ def _contents(spark: SparkSession, files: Sequence[ListedFile]) -> DataFrame:
     reader = spark.read.options(**LITERAL_PATHS).format("binaryFile")
     rows = reader.load([file.path for file in files])
     return rows.select("path", file_id().alias(FILE), "content")
+
+
+def _at_once(files: Sequence[ListedFile], looks: Mapping[str, tuple[Kinds, int]]) -> int:
+    """How many records of the file with the longest ones, on average, a batch may have."""
+    numbers = [
+        rows_that_fit(file.size / looks[file.path][1], is_compressed=file.is_compressed)
+        for file in files
+        if file.path in looks and looks[file.path][1]
+    ]
+    return min(numbers, default=ROWS_AT_ONCE)
 
 
 def _by_text_columns(
@@ -130,7 +146,7 @@ def _merged(kinds: Sequence[Kinds]) -> dict[str, Kinds]:
     """Field -> what all files hold there."""
 
     def merged(one: Kinds, other: Kinds) -> Kinds:
-        one.merge(other)
+        one.merge(other, most=None)
         return one
 
     return reduce(merged, kinds, Kinds(fields={})).fields or {}
@@ -158,12 +174,12 @@ def _part(
     rows = stored.mapInArrow(read(form, worker.Layout(arrow, texts)), schema)
     # A cast of bytes checks nothing: what is no UTF-8 stays as it is.
     frame = rows.withColumn(LINE, F.col(LINE).cast("string"))
-    return Part(frame, tuple(kinds), tuple(file.path for file in files), stored)
+    return Part(frame, tuple(kinds), tuple(file.path for file in files))
 
 
 def _sorts(kinds: Kinds) -> list[str]:
     """The sorts of values that no type but text holds together, sorted."""
-    numbers = {"int", "big", "huge", "double"}
+    numbers = {"int", "wide", "big", "huge", "double"}
     scalars = kinds.scalars - {"null", "nan"}
     sorts = {"numbers" if kind in numbers else f"{kind}s" for kind in scalars}
     lists = {"lists"} if kinds.items is not None else set()
@@ -182,7 +198,8 @@ def _type(kinds: Kinds) -> DataType:
     if kinds.items is not None:
         return ArrayType(_type(kinds.items))
     if kinds.fields is not None:
-        fields = [StructField(name, _type(inside)) for name, inside in kinds.fields.items()]
+        # By name: in which order tasks have seen them is chance.
+        fields = [StructField(name, _type(kinds.fields[name])) for name in sorted(kinds.fields)]
         return StructType(fields) if fields else StringType()
     return _scalar_type(scalars, has_nan="nan" in kinds.scalars)
 
@@ -190,8 +207,9 @@ def _type(kinds: Kinds) -> DataType:
 def _scalar_type(scalars: set[str], *, has_nan: bool) -> DataType:
     if scalars == {"boolean"}:
         return StringType() if has_nan else BooleanType()
-    if scalars == {"int"}:
-        return DoubleType() if has_nan else LongType()
-    if scalars <= {"int", "big"}:
-        return DoubleType() if has_nan else DecimalType(38, 0)
-    return DoubleType() if scalars <= {"int", "big", "double"} else StringType()
+    if scalars <= {"int", "double"} and (has_nan or "double" in scalars):
+        return DoubleType()  # wider whole numbers would lose digits: they are text beside fractions
+    if scalars <= {"int", "wide"}:
+        return StringType() if has_nan else LongType()
+    is_whole = scalars <= {"int", "wide", "big"} and not has_nan
+    return DecimalType(38, 0) if is_whole else StringType()

@@ -24,15 +24,31 @@ HEADER_AGAIN = "header_again"
 _BOM = b"\xef\xbb\xbf"
 
 
-def text_lines(spark: SparkSession, files: Sequence[ListedFile]) -> DataFrame:
-    """The lines of files as they are but for their LF, column value, and FILE."""
+def text_lines(spark: SparkSession, files: Sequence[ListedFile], end: str = "\n") -> DataFrame:
+    """The lines of files as they are but for their end, in the column value."""
     reader = spark.read.options(**LITERAL_PATHS)
-    return reader.text([file.path for file in files], lineSep="\n")
+    return reader.text([file.path for file in files], lineSep=end)
 
 
-def read_plain_text(spark: SparkSession, files: Sequence[ListedFile]) -> Source:
-    """Each line is a caption; one CR at its end goes, as the end of a line of DOS."""
-    lines = text_lines(spark, files)
+def read_plain_text(
+    spark: SparkSession, files: Sequence[ListedFile], heads: dict[str, bytes]
+) -> Source:
+    """Each line is a caption; one CR at its end goes, as the end of a line of DOS.
+
+    Lines end in CR alone where a file begins with such lines and none in LF.
+    """
+    has_cr = [b"\r" in (head := heads.get(f.path, b"")) and b"\n" not in head for f in files]
+    ends = {"\n": False, "\r": True}
+    parts = [
+        _plain_part(spark, some, end)
+        for end, is_cr in ends.items()
+        if (some := [f for f, of_cr in zip(files, has_cr, strict=True) if of_cr == is_cr])
+    ]
+    return Source(parts)
+
+
+def _plain_part(spark: SparkSession, files: Sequence[ListedFile], end: str) -> Part:
+    lines = text_lines(spark, files, end)
     # The bytes are looked at before any function of strings, which would put U+FFFD for them.
     is_valid = is_valid_utf8(F.col("value"))
     caption = F.when(is_valid, F.regexp_replace("value", r"\r\z", "")).otherwise(F.col("value"))
@@ -42,8 +58,7 @@ def read_plain_text(spark: SparkSession, files: Sequence[ListedFile]) -> Source:
         F.when(~is_valid, INVALID_UTF8).alias(FAULT),
         file_id().alias(FILE),
     )
-    part = Part(frame, (CAPTION,), tuple(file.path for file in files), lines)
-    return Source([part], counted=lines)
+    return Part(frame, (CAPTION,), tuple(file.path for file in files), lines)
 
 
 def read_tsv_files(
@@ -79,7 +94,7 @@ def _tsv_part(
     numbered = lines.select("value", file_id().alias(FILE), F.lit(None).cast("string").alias(FAULT))
     names = list(header) if first is None else first.split("\t")
     if first is not None:
-        numbered = _without_headers(numbered, first)
+        numbered = _without_headers(numbered, first, len(files))
     line = F.regexp_replace("value", r"\r\z", "")
     cut = numbered.select("value", FILE, FAULT, F.split(line, "\t", -1).alias("fields"))
     fault = (
@@ -92,9 +107,11 @@ def _tsv_part(
     return Part(frame, tuple(names), tuple(file.path for file in files), lines)
 
 
-def _without_headers(lines: DataFrame, first: str) -> DataFrame:
+def _without_headers(lines: DataFrame, first: str, n_files: int) -> DataFrame:
     """The lines without one of each file that is its header; further ones have a fault."""
     is_header = F.regexp_replace("value", r"\r\z", "") == first
+    if lines.where(is_header).count() == n_files:
+        return lines.where(~is_header)
     again = lines.where(is_header).withColumn(
         "nth", F.row_number().over(Window.partitionBy(FILE).orderBy("value"))
     )

@@ -25,6 +25,8 @@ from pyspark.sql.types import (
     StructType,
 )
 
+from spark_jobs.schemas import NOT_IN_DELTA_NAMES
+
 _WIDER = [ByteType, ShortType, IntegerType, LongType]
 _MOST_DIGITS = 38
 _DIGITS = {ByteType: 3, ShortType: 5, IntegerType: 10, LongType: 19}
@@ -120,12 +122,12 @@ def storable(kind: DataType) -> DataType:
     return kind
 
 
-_NOT_IN_DELTA_NAMES = str.maketrans(dict.fromkeys(" ,;{}()\n\t=", "_"))
+_MENDED = str.maketrans(dict.fromkeys(NOT_IN_DELTA_NAMES, "_"))
 
 
 def delta_name(name: str) -> str:
     """The name of a column or field as Delta takes it."""
-    return name.translate(_NOT_IN_DELTA_NAMES)
+    return name.translate(_MENDED)
 
 
 def with_delta_names(column: Column, kind: DataType) -> tuple[Column, DataType]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from spark_jobs.ingest.common_types import common_type
+from spark_jobs.ingest.common_types import common_type, delta_name
 from spark_jobs.ingest.source import Part
 
 _SHOWN = 5
@@ -13,7 +13,7 @@ def differences(parts: Sequence[Part]) -> list[str]:
     names = list(dict.fromkeys(name for part in parts for name in part.names))
     told = [line for name in names for line in _types(name, parts)]
     more = [f"and {len(told) - _SHOWN} more such columns"] if len(told) > _SHOWN else []
-    return [*told[:_SHOWN], *more, *_absent(names, parts)]
+    return [*told[:_SHOWN], *more, *_absent(names, parts), *_renamed(names)]
 
 
 def _types(name: str, parts: Sequence[Part]) -> Iterator[str]:
@@ -32,7 +32,15 @@ def _types(name: str, parts: Sequence[Part]) -> Iterator[str]:
 
 def _absent(names: Sequence[str], parts: Sequence[Part]) -> Iterator[str]:
     for part in parts[:_SHOWN]:
-        lacking = [repr(name) for name in names if part.names and name not in part.names]
+        there = {name.lower() for name in part.names}
+        lacking = [repr(name) for name in names if there and name.lower() not in there]
         if lacking:
             more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
             yield f"{part.where} lacks {', '.join(lacking[:_SHOWN])}{more}: null there"
+
+
+def _renamed(names: Sequence[str]) -> list[str]:
+    """The columns that a table, where they are carried along, calls otherwise."""
+    others = [f"{name!r} as {delta_name(name)!r}" for name in names if delta_name(name) != name]
+    more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+    return [f"carried along, {', '.join(others[:_SHOWN])}{more}"] if others else []

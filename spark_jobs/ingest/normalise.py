@@ -1,5 +1,6 @@
 """Rows of any input under our column names, and which of them the table takes."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -12,6 +13,7 @@ from pyspark.sql.types import (
     BinaryType,
     DataType,
     DecimalType,
+    IntegerType,
     IntegralType,
     LongType,
     NullType,
@@ -32,7 +34,13 @@ from spark_jobs.ingest.common_types import (
 )
 from spark_jobs.ingest.source import FAULT as PART_FAULT
 from spark_jobs.ingest.source import LINE, Part
-from spark_jobs.ingest.text_rules import INVALID_UTF8, FrontEnd, caption_fault, cleaned
+from spark_jobs.ingest.text_rules import (
+    INVALID_UTF8,
+    FrontEnd,
+    caption_fault,
+    cleaned,
+    is_valid_utf8,
+)
 from spark_jobs.ingest.uid import given_or_content_uid
 from spark_jobs.ingest.values import as_type
 from spark_jobs.schemas import (
@@ -54,7 +62,7 @@ from udfs.id_counts import ID
 FAULT, ROW, RAW, RANK, KEY = "(fault)", "(row)", "(raw)", "(rank)", "(key)"
 _KEYS = StructType([StructField(KEY, LongType())])
 DUPLICATE_UID = "duplicate_uid"
-INVALID_ENTRY_IDS = "invalid_entry_ids"
+INVALID_ENTRY_IDS, INVALID_CAPTION_ID = "invalid_entry_ids", "invalid_caption_id"
 
 # The input's names of a part -> our name for those that are ours, with the input's.
 ColumnMap = Callable[[Part], Mapping[str, str]]
@@ -80,6 +88,7 @@ def caption_rows(parts: Sequence[Part], column_map: ColumnMap, taking: Taking) -
     """
     mappings = [column_map(part) for part in parts]
     for part, mapping in zip(parts, mappings, strict=True):
+        _check_names(part, mapping, carry=taking.carry)
         _check_types(part, mapping)
     known = [name for name in CAPTION_COLUMNS.names if any(name in m for m in mappings)]
     others = _carried(parts, mappings, known) if taking.carry else {}
@@ -102,6 +111,12 @@ def _rows(
     fault = caption_fault(original, max_bytes=taking.max_caption_bytes, front_end=taking.front_end)
     if ENTRY_IDS in mapping:
         fault = F.coalesce(fault, _ids_fault(part.column(mapping[ENTRY_IDS])))
+    if CAPTION_ID in mapping:
+        fault = F.coalesce(fault, _caption_id_fault(part, mapping[CAPTION_ID]))
+    for name in (UID, URL_COLUMN):
+        if name in mapping and isinstance(part.kind(mapping[name]), StringType | BinaryType):
+            is_invalid = ~is_valid_utf8(part.column(mapping[name]))
+            fault = F.coalesce(fault, F.when(is_invalid, INVALID_UTF8))
     fault = F.coalesce(F.col(PART_FAULT), fault)
     raw = F.coalesce(line.cast("binary"), original.cast("binary"))
     named = (part.column(name).alias(name) for name in part.names)
@@ -273,6 +288,23 @@ def _ids_fault(ids: Column) -> Column:
     return F.when(is_wrong, INVALID_ENTRY_IDS)
 
 
+def _caption_id_fault(part: Part, name: str) -> Column:
+    """A number of a text that is there, but none: another's number would take its place."""
+    typed = as_type(part.column(name), part.kind(name), IntegerType())
+    return F.when(part.column(name).isNotNull() & typed.isNull(), INVALID_CAPTION_ID)
+
+
+def _check_names(part: Part, mapping: Mapping[str, str], *, carry: bool) -> None:
+    """Of two columns of one name only the first could be reached."""
+    twice = [name for name, n in Counter(part.names).items() if n > 1]
+    lost = [name for name in twice if carry or name in mapping.values()]
+    if lost:
+        raise InputDataError(
+            f"{part.where}: two columns are called {lost[0]!r}; rename one, or leave out what is "
+            "not mapped with --no-carry"
+        )
+
+
 def _check_types(part: Part, mapping: Mapping[str, str]) -> None:
     if ENTRY_IDS in mapping:
         _check_ids(part, mapping[ENTRY_IDS])
@@ -287,7 +319,7 @@ def _check_types(part: Part, mapping: Mapping[str, str]) -> None:
         if not (is_text or (name == UID and is_number)):
             raise InputDataError(
                 f"{part.where}: input column {mapping[name]!r} is {kind.simpleString()}, expected "
-                f"string for {name}"
+                f"string for {name}; write it as text, or map another by --columns"
             )
     for name, theirs in mapping.items():
         kind = part.kind(theirs)

@@ -66,20 +66,20 @@ class Part:
 class Source:
     """The parts, the rows of all files as these themselves tell, and what is to be said.
 
-    `n_rows`: where no row need be read to know; else they are counted by `counted`.
+    `n_rows`: where no row need be read to know. `rows_at_once`: how many may be handed to Python
+    together, where the look at the files has told.
     """
 
     parts: Sequence[Part]
     n_rows: int | None = None
-    counted: DataFrame | None = None
     notes: Sequence[str] = field(default=())
+    rows_at_once: int | None = None
 
     def count(self) -> int:
         """Records of all files, with those that cannot be taken."""
         if self.n_rows is not None:
             return self.n_rows
-        counted = [self.counted] if self.counted is not None else [p.frame for p in self.parts]
-        return sum(frame.count() for frame in counted)
+        return sum(part.frame.count() for part in self.parts)
 
     @property
     def as_stored(self) -> list[DataFrame]:

@@ -1,5 +1,6 @@
 """label-synsets: captions get the synsets whose lemmas they hold."""
 
+import logging
 from typing import Literal
 
 from pydantic import Field
@@ -22,6 +23,8 @@ from spark_jobs.synset_reading import NAMED_LISTS, read_synsets
 from spark_jobs.synset_settings import SynsetSettings
 from spark_jobs.tables import read_table
 from udfs.text.lemma_match import LemmaMatcher, laionet_matcher, unpunctuated, yfcc_matcher
+
+_log = logging.getLogger(__name__)
 
 
 class LabelSynsets(SynsetSettings, LabelFileSettings):
@@ -80,7 +83,7 @@ def run(run: Run, settings: LabelSynsets) -> Counts:
             if settings.several != "rows":
                 every = label_captions(captions, matcher, table, several="rows")
             run.write(count_labels(every, table), settings.counts)
-    settings.write_tsv(stored.where(F.col(CLASS_IDX).isNotNull()))
+    _write_tsv(settings, stored)
     per_class = {row[WNID]: row["n"] for row in _rows_per_class(stored).collect()}
     if settings.frequencies is not None:
         name_of = published_names() if settings.synsets in ("imagenet1k", "laionet") else {}
@@ -112,6 +115,17 @@ def _matcher(run: Run, settings: LabelSynsets) -> tuple[LemmaTable, LemmaMatcher
         table.lemmas, is_case_sensitive=settings.case_sensitive, is_cleaned=settings.punctuated
     )
     return table, matcher
+
+
+def _write_tsv(settings: LabelSynsets, stored: DataFrame) -> None:
+    """The rows with a label; how many have none is said."""
+    if settings.tsv is None:
+        return
+    has_label = F.col(CLASS_IDX).isNotNull()
+    settings.write_tsv(stored.where(has_label))
+    n_without = stored.where(~has_label).count()
+    if n_without:
+        _log.warning("%s leaves out %s rows without class_idx", settings.tsv, f"{n_without:,}")
 
 
 def _rows_per_class(stored: DataFrame) -> DataFrame:

@@ -79,7 +79,7 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
     bank = read_bank(run, settings.bank)
     matcher = MetaclipMatcher(build_token_trie(bank.entries))
     rows_in, observed = captions_read.source.count(), ObservedCounts()
-    with captions_read.reading():
+    with captions_read.reading(by_python=True):
         captions, repeated, look = _first_pass(
             captions_read.rows, rows_in, matcher, len(bank.entries)
         )

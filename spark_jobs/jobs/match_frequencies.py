@@ -107,8 +107,10 @@ def run(run: Run, settings: MatchFrequencies) -> Counts:
     if settings.decisions:
         run.decide(_decisions(run, sources, settings))
     short = [row[SHORT] for row in frequencies]
-    rows_in = sum(n for counts in counts_of for n in counts.values())
+    rows_in = sum(source.count() for source in sources.values())
+    n_classed = sum(n for counts in counts_of for n in counts.values())
     counts = {"rows_in": rows_in, "rows": n_rows}
+    counts |= {"without_class": rows_in - n_classed} if rows_in > n_classed else {}
     counts |= {"target": sum(target.values()), "short": sum(short)}
     counts["classes_short"] = sum(n > 0 for n in short)
     if n_without_share:

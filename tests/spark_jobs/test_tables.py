@@ -163,3 +163,13 @@ def test_a_first_write_that_died_is_no_input_but_can_be_written_again(
         tables.input_version(spark, str(address))
     assert tables.write_table(numbers(spark, 2), str(address), COMMIT).rows == 2
     assert tables.read_table(spark, str(address), schemas.CAPTIONS).count() == 2
+
+
+def test_a_column_that_delta_takes_not_is_named_with_the_remedy(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    frame = spark.createDataFrame([(1,)], "`my score` int")
+    with pytest.raises(OutputTableError, match=r"called 'my score'.*parquet:"):
+        tables.write_table(frame, str(tmp_path / "t"), {"run_id": "r"})
+    written = tables.write_table(frame, f"parquet:{tmp_path / 'p'}", {"run_id": "r"})
+    assert written.rows == 1

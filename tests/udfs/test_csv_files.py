@@ -60,3 +60,6 @@ def test_a_cr_ends_records_only_where_no_lf_does():
 def test_a_header_is_read_behind_a_byte_order_mark():
     assert header_names(b'\xef\xbb\xbfcaption,"my url"\nx,y\n', ",") == ["caption", "my url"]
     assert header_names(b"", ",") == []
+    quoted = b'\xef\xbb\xbf"long\nname",caption\nx,y\n'
+    assert header_names(quoted, ",") == ["long\nname", "caption"]
+    assert read(quoted) == [["long\nname", "caption"], ["x", "y"]]

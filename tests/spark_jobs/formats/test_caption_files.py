@@ -5,6 +5,7 @@ import gzip
 import json
 import random
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def write_lines(path: Path, *records: object) -> Path:
 def test_folders_in_folders_are_read_and_name_columns(take: Take, tmp_path: Path):
     write_lines(tmp_path / "in/a.jsonl", {"caption": "top"})
     write_lines(tmp_path / "in/more/b.jsonl", {"caption": "below"})
-    write_lines(tmp_path / "in/lang=de/year=20%2024/c.jsonl", {"caption": "hive", "year": 1})
+    write_lines(tmp_path / "in/lang=de/year=20%2024/c.jsonl", {"caption": "hive"})
     write_lines(tmp_path / "in/lang=__HIVE_DEFAULT_PARTITION__/d.jsonl", {"caption": "none"})
     (tmp_path / "in/_SUCCESS").touch()
     taken = take(tmp_path / "in")
@@ -65,6 +66,14 @@ def test_folder_columns_come_with_every_format(take: Take, tmp_path: Path, form:
         ("zh cn", "a zh cn cat"),
         ("zh cn", "a zh cn dog"),
     ]
+
+
+def test_a_column_of_the_files_stays_whatever_folders_are_called(take: Take, tmp_path: Path):
+    (tmp_path / "lang=en").mkdir()
+    pd.DataFrame({"caption": ["a"], "lang": ["xx"]}).to_parquet(tmp_path / "lang=en/0.parquet")
+    taken = take(tmp_path)
+    assert taken.rows[0]["lang"] == "xx"
+    assert "folders called lang=... are no column where files have one" in taken.notes
 
 
 def test_a_glob_reads_what_it_names_and_its_folders_name_columns(take: Take, tmp_path: Path):
@@ -167,6 +176,53 @@ def test_parquet_that_spark_does_not_read_is_read_all_the_same(take: Take, tmp_p
     assert (first["none"], first["empty"], first["dots"]) == (None, [], {"a_b": 1})
 
 
+def test_instants_as_spark_and_pandas_write_them_stay_what_they_are(take: Take, tmp_path: Path):
+    instants = [datetime(1971, 1, 2, tzinfo=UTC), datetime(2024, 1, 2, 3, 4, 5, 6, tzinfo=UTC)]
+    for k, (name, is_old) in enumerate((("spark", True), ("pandas", False))):
+        at = pa.array([instants[k]], pa.timestamp("us", "UTC"))
+        table = pa.table({"caption": [name], "at": at})
+        pq.write_table(table, tmp_path / f"{k}.parquet", use_deprecated_int96_timestamps=is_old)
+    got = {row["caption"]: row["at"] for row in take(tmp_path).rows}
+    assert str(got["spark"]).startswith("1971-01-02")
+    assert got["pandas"].astimezone(UTC) == instants[1]
+
+
+def test_two_columns_of_one_name_are_refused(take: Take, tmp_path: Path):
+    (tmp_path / "x.csv").write_text("caption,n,n\na,1,2\n")
+    with pytest.raises(InputDataError, match=r"x\.csv: two columns are called 'n'"):
+        take(tmp_path)
+    assert take(tmp_path, carry=False).captions == ["a"]
+    (tmp_path / "x.csv").unlink()
+    (tmp_path / "x.jsonl").write_text('{"caption": "a", "caption": "b"}\n{"caption": "c"}\n')
+    taken = take(tmp_path)
+    assert (taken.captions, taken.reasons) == (["c"], {"repeated_field": 1})
+
+
+def test_a_caption_id_that_is_none_takes_no_others_place(take: Take, tmp_path: Path):
+    lines = [("u", 1, "a"), ("u", None, "b"), ("u", 4294967296, "c"), ("u", 1.5, "d")]
+    write_lines(
+        tmp_path / "x.jsonl", *({"uid": u, "caption_id": i, "caption": c} for u, i, c in lines)
+    )
+    taken = take(tmp_path)
+    assert {row["caption"]: row["caption_id"] for row in taken.rows} == {"a": 1, "b": 0}
+    assert taken.reasons == {"invalid_caption_id": 2}
+
+
+def test_a_field_is_of_one_type_in_all_files(take: Take, tmp_path: Path):
+    write_lines(tmp_path / "a.jsonl", {"caption": "x", "url": "u", "id": 1, "m": {"b": 1, "a": 2}})
+    write_lines(tmp_path / "b.jsonl", {"caption": "y", "id": "a7", "m": {"c": 1}})
+    rows = {row["caption"]: row for row in take(tmp_path).rows}
+    assert (rows["x"]["id"], rows["y"]["id"]) == ("1", "a7")
+    assert list(rows["x"]["m"]) == ["a", "b", "c"]
+
+
+def test_text_that_begins_like_another_format_is_text(take: Take, tmp_path: Path):
+    texts = ["SQLite logo on a laptop", "PAR14 lamp", "BZh bus", "ARROW1 sign", "PK mask"]
+    for k, text in enumerate(texts):
+        (tmp_path / f"{k}.txt").write_text(f"{text}\n")
+    assert take(tmp_path).captions == sorted(texts)
+
+
 def test_shards_without_rows_say_nothing_of_columns(take: Take, tmp_path: Path):
     pd.DataFrame({"caption": []}).to_parquet(tmp_path / "0.parquet")  # floats, to pandas
     pd.DataFrame().to_parquet(tmp_path / "1.parquet")
@@ -242,6 +298,10 @@ def test_numbers_that_are_no_width_become_null(take: Take, tmp_path: Path):
 
 
 def test_ids_of_any_size_stay_what_they_are(take: Take, tmp_path: Path):
+    write_lines(
+        tmp_path / "m/x.jsonl", {"caption": "a", "k": 2**53 + 1}, {"caption": "b", "k": 0.5}
+    )
+    assert {row["k"] for row in take(tmp_path / "m").rows} == {str(2**53 + 1), "0.5"}
     ids = [7, 2**63 + 5, 2**53 + 1]
     write_lines(tmp_path / "j/x.jsonl", *({"id": i, "caption": str(i)} for i in ids))
     pq.write_table(
@@ -275,18 +335,19 @@ def test_compressed_files_and_byte_order_marks(take: Take, tmp_path: Path, pack:
         ("x.jsonl", gzip.compress(b'{"caption": "a"}\n'), "compressed by gzip by its content"),
         ("x.csv", "caption\na\n".encode("utf-16"), "UTF-16 text by its content"),
         ("x.txt", "a cat\n".encode("utf-16"), "UTF-16 text by its content"),
-        ("x.tsv", b"PAR1....", "a parquet file by its content"),
+        ("x.tsv", b"PAR1\x15...", "a parquet file by its content"),
         ("x.csv", b"PK\x03\x04....", "a zip archive"),
         ("x.jsonl.gz", gzip.compress(b'{"caption": "a"}\n' * 9_000)[:-30], "is cut off"),
         ("x.txt.gz", gzip.compress(bytes(range(97, 123)) * 9_000)[:-9], "is cut off"),
         ("x.csv.gz", gzip.compress(b"caption\n" + b"abc\n" * 90_000)[:-30], "is cut off"),
         ("x.json.gz", gzip.compress(json.dumps(["a cat"] * 9_000).encode())[:-9], "cut off"),
         ("x.csv.gz", b"caption\na cat\n", "is cut off, or not compressed as its name says"),
+        ("x.txt.bz2", b"plain text", "is cut off, or not compressed as its name says"),
         ("x.json", b'{"caption": ["a"]}', "is no JSON list (found dict)"),
         ("x.json", b'[{"caption": "a"}', "is no JSON list"),
         ("x.json", b"[" * 100_000, "is no JSON list"),
     ],
-    ids=range(13),  # the bytes have the time in them
+    ids=range(14),  # the bytes have the time in them
 )
 def test_files_that_are_not_what_they_are_called_are_named(
     take: Take, tmp_path: Path, name: str, content: bytes, message: str
@@ -344,6 +405,23 @@ def test_broken_records_of_csv_are_rejected_as_they_stand(take: Take, tmp_path: 
     assert '"open,1' in taken.lines
 
 
+def test_ids_and_urls_that_are_no_utf8_are_rejected(take: Take, tmp_path: Path):
+    table = {
+        "uid": [b"u1", b"\x01\xff", b"u3"],
+        "caption": ["a", "b", "c"],
+        "url": [b"", b"", b"\xe9"],
+    }
+    pq.write_table(pa.table(table), tmp_path / "x.parquet")
+    taken = take(tmp_path)
+    assert (taken.captions, taken.reasons) == (["a"], {"invalid_utf8": 2})
+
+
+def test_lines_of_cr_alone_are_lines(take: Take, tmp_path: Path):
+    (tmp_path / "mac.txt").write_bytes(b"a cat\ra dog\r")
+    (tmp_path / "unix.txt").write_bytes(b"a fox\nan owl\rwith a CR\n")
+    assert take(tmp_path).captions == ["a cat", "a dog", "a fox", "an owl\rwith a CR"]
+
+
 def test_text_that_is_no_utf8_is_rejected_byte_for_byte(take: Take, tmp_path: Path, spark):
     (tmp_path / "x.txt").write_bytes(b"caf\xe9\r\nplain\r\nna\xefve\xff")
     taken = take(tmp_path)
@@ -360,6 +438,24 @@ def test_what_is_left_unread_or_empty_is_said(take: Take, tmp_path: Path):
     assert taken.captions == ["a"]
     assert "left unread, since they hold no captions: README.md, entry_count.npy" in taken.notes
     assert "empty files, which hold no row: 1.jsonl" in taken.notes
+
+
+def test_a_snapshot_of_hugging_face_is_its_data(take: Take, tmp_path: Path):
+    (tmp_path / "data").mkdir()
+    pd.DataFrame({"caption": ["a"]}).to_parquet(tmp_path / "data/train-0.parquet")
+    (tmp_path / "dataset_infos.json").write_text("{}")
+    (tmp_path / "other.json").write_text("{}")
+    taken = take(tmp_path, format="parquet")
+    assert taken.captions == ["a"]
+    assert "not of the format parquet: other.json" in taken.notes
+    (tmp_path / "other.json").unlink()
+    assert take(tmp_path).captions == ["a"]
+
+
+def test_a_colon_in_a_name_is_told(take: Take, tmp_path: Path):
+    write_lines(tmp_path / "12:30.jsonl", {"caption": "a"})
+    with pytest.raises(InputDataError, match=r"12:30\.jsonl: Spark reads no file with a colon"):
+        take(tmp_path)
 
 
 def test_img2datasets_folder_is_its_parquet_files(take: Take, tmp_path: Path):
