@@ -18,18 +18,29 @@ _ROWS = 10_000  # of a batch
 VECTORS, METADATA, NUMBER, ROWS = "vectors", "metadata", "number", "rows"
 
 
-def read_files(array: str | None, uid_column: str) -> BatchFunction:
+def dimension_of(file: str, array: str | None) -> int:
+    """How long the vectors of a file are; TaskInputError where it cannot be read."""
+    return int(_load(file, array).shape[1])
+
+
+def read_files(array: str | None, uid_column: str, dimension: int) -> BatchFunction:
     """The function of mapInArrow: pairs of files in, uid, embedding and fault out.
 
     Columns vectors, an .npy or the .npz that holds `array`, and metadata, the parquet file with a
     row for each of its vectors, in their order. Vectors become float32 of unit length; one that is
     zero or no number is the fault "vector_not_finite". Raises TaskInputError where a file cannot be
-    read, where the two differ in length, or where a row has no uid.
+    read, where its vectors are not of `dimension`, where the two files differ in length, or where a
+    row has no uid.
     """
 
     def read(batches: Batches) -> Iterator[pa.RecordBatch]:
         for vectors_file, metadata_file in _pairs(batches):
             vectors = _load(vectors_file, array)
+            if vectors.shape[1] != dimension:
+                raise TaskInputError(
+                    f"{vectors_file}: has vectors of {vectors.shape[1]} numbers, but those of the "
+                    f"first file have {dimension}"
+                )
             uids = _uids(metadata_file, uid_column)
             if len(uids) != len(vectors):
                 raise TaskInputError(

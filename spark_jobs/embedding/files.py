@@ -8,16 +8,19 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import IntegerType, LongType, StringType, StructField, StructType
 
 from spark_jobs.arrow_mapping import map_in_arrow
+from spark_jobs.errors import InputDataError
 from spark_jobs.schemas import EMBEDDING, EMBEDDINGS, FAULT, ITEM_HASH, MODEL, UID, WEIGHTS
 from udfs.embedding_files import (
     METADATA,
     NUMBER,
     ROWS,
     VECTORS,
+    dimension_of,
     read_files,
     read_uids,
     write_files,
 )
+from udfs.task_errors import TaskInputError
 
 _UIDS = StructType([StructField(UID, StringType())])
 _READ = StructType([*_UIDS.fields, EMBEDDINGS[EMBEDDING], EMBEDDINGS[FAULT]])
@@ -33,8 +36,15 @@ def read(
     model: str,
     weights: str,
 ) -> DataFrame:
-    """schemas.EMBEDDINGS beside uid, of files of vectors and their metadata; a task a pair."""
-    rows = _tasks(spark, pairs).mapInArrow(read_files(array, uid_column), _READ)
+    """schemas.EMBEDDINGS beside uid, of files of vectors and their metadata; a task a pair.
+
+    All vectors must be as long as those of the first file.
+    """
+    try:
+        dimension = dimension_of(pairs[0][0], array)
+    except TaskInputError as fault:
+        raise InputDataError(str(fault)) from None
+    rows = _tasks(spark, pairs).mapInArrow(read_files(array, uid_column, dimension), _READ)
     constants = {
         MODEL: F.lit(model), WEIGHTS: F.lit(weights), ITEM_HASH: F.lit(None).cast("long")
     }  # fmt: skip

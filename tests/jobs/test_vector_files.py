@@ -74,7 +74,8 @@ def rows_of(tmp_path: Path, array: str | None = None, column: str = "uid") -> li
         ["vectors", "metadata"],
     )
     uids = [batch["uid"].to_pylist() for batch in read_uids(column)([pair])]
-    rows = [row for batch in read_files(array, column)([pair]) for row in batch.to_pylist()]
+    read = read_files(array, column, 8)
+    rows = [row for batch in read([pair]) for row in batch.to_pylist()]
     assert [row["uid"] for row in rows] == [uid for of in uids for uid in of]
     return rows
 
@@ -87,6 +88,7 @@ WRITERS: list[tuple[Callable[[Path], object], str]] = [
     (lambda file: np.save(file, np.ones((5, 8), np.int8)), "holds int8 of shape"),
     (lambda file: np.save(file, np.array([["a"] * 8] * 5)), "holds <U1 of shape"),
     (lambda file: np.save(file, np.array([{}]), allow_pickle=True), "cannot be read"),
+    (lambda file: np.save(file, vectors(0)[:, :4]), r"vectors of 4 numbers, but .* have 8"),
     (lambda file: np.save(file, vectors(0)[:4]), r"has 4 vectors, but .* has 5 rows"),
     (lambda file: file.write_bytes(_cut(file)), "cannot be read as numpy's arrays"),
 ]
