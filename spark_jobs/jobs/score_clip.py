@@ -1,5 +1,7 @@
 """score-clip: how near each image is to its captions."""
 
+import logging
+
 from pydantic import Field
 from pyspark.sql import functions as F
 
@@ -13,6 +15,8 @@ from spark_jobs.job import Counts, Job, Run
 from spark_jobs.schemas import MODEL, SCORE, UID, WEIGHTS
 from spark_jobs.scoring.of_pairs import score_pairs
 from spark_jobs.settings import InputAddress, OutputAddress, Settings
+
+_log = logging.getLogger(__name__)
 
 
 class ScoreClip(Settings):
@@ -47,6 +51,10 @@ def run(run: Run, settings: ScoreClip) -> Counts:
         for field in schemas.SCORES.fields[1:-1]
     ]
     rows = run.write(scored.select(*captions.key, *others, SCORE), settings.output)
+    if not rows:
+        _log.warning(
+            "no uid of %s is one of %s: nothing was scored", settings.captions, settings.images
+        )
     return {
         "captions": captions.n_rows + captions.n_without,
         "scored": rows,
