@@ -30,7 +30,9 @@ class SubsetSettings(LabelFileSettings):
         description="imagenet1k: the column holds wnids or indices of ImageNet's 1,000 classes, "
         "which then count without rows too; null: the classes are those that the column holds",
     )
-    seed: int = Field(0, description="of the draws; the same seed draws the same rows again")
+    seed: int = Field(
+        0, description="of the draws; rows drawn before and copied without their mark need another"
+    )
     decisions: bool = Field(
         False, description="add a row per input row to decisions in the workspace"
     )

@@ -35,4 +35,7 @@ class ThresholdSettings(LanguageSettings):
     floor: int = Field(
         0, ge=0, description="captions that every entry keeps at least, as far as it has them"
     )
-    seed: int = Field(0, description="fixes every draw")
+    seed: int = Field(
+        0,
+        description="fixes every draw; rows drawn before and copied without their mark need another",
+    )
