@@ -37,5 +37,5 @@ class ThresholdSettings(LanguageSettings):
     )
     seed: int = Field(
         0,
-        description="fixes every draw; rows drawn before and copied without their mark need another",
+        description="fixes all draws; rows drawn before and copied without their mark need another",
     )
