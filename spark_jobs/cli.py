@@ -3,22 +3,20 @@
 import inspect
 import json
 import logging
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from spark_jobs import __version__
 from spark_jobs.errors import CurationError
 from spark_jobs.launch import error_line, execute
+from spark_jobs.option_help import type_and_default
 from spark_jobs.recipes.starting import recipe_lines, write_recipe
 from spark_jobs.registry import AnyJob, all_jobs
-from spark_jobs.settings import Settings, base_settings, load_settings
+from spark_jobs.settings import Settings, load_settings
 
 _log = logging.getLogger(__name__)
 
@@ -54,12 +52,12 @@ def run_alone(job: AnyJob) -> None:
 def command(job: AnyJob) -> Callable[..., None]:
     """The function behind a job's command: an option for each setting, then the common ones."""
 
-    def body(**given: Any) -> None:
-        config, overrides = given.pop("config"), given.pop("set_") or []
-        force = given.pop("force")
+    def body(**arguments: Any) -> None:
+        config, overrides = arguments.pop("config"), arguments.pop("set_") or []
+        force = arguments.pop("force")
         _set_up_logging()
-        named = {name: text for name, text in given.items() if text is not None}
-        finish(job, config, overrides, named, force=force)
+        options = {name: text for name, text in arguments.items() if text is not None}
+        finish(job, config, overrides, options, force=force)
 
     parameters = [
         *(_argument(job.settings, name) for name in job.arguments),
@@ -76,13 +74,13 @@ def finish(
     job: AnyJob,
     config: Path | None,
     overrides: list[str],
-    given: dict[str, str | bool],
+    options: dict[str, str | bool],
     *,
     force: bool,
 ) -> None:
     """Run the job and print its summary; on a fault one line on stderr and the exit code."""
     try:
-        settings = load_settings(job.settings, job.name, config, overrides, given)
+        settings = load_settings(job.settings, job.name, config, overrides, options)
         summary = execute(job, settings, force=force, say=_say)
     except CurationError as fault:
         _say(f"error: {error_line(fault)}")
@@ -112,12 +110,8 @@ def _list_jobs(
     for line in ["| job | what it does |", "| --- | --- |"] if markdown else []:
         typer.echo(line)
     for job in jobs.values():
-        told = (
-            f"| `{job.name}` | {job.summary} |"
-            if markdown
-            else f"{job.name:<{width}}  {job.summary}"
-        )
-        typer.echo(told)
+        row = f"| `{job.name}` | {job.summary} |"
+        typer.echo(row if markdown else f"{job.name:<{width}}  {job.summary}")
 
 
 def _init(
@@ -155,33 +149,12 @@ def _options(job: AnyJob) -> list[str]:
 def _option(job: AnyJob, name: str) -> inspect.Parameter:
     field = job.settings.model_fields[name]
     flag = (field.alias or name).replace("_", "-")
-    help_ = f"{field.description or ''} {_type_and_default(job, name, field)}".strip()
+    help_ = f"{field.description} {type_and_default(job.settings, job.name, name)}"
     if field.annotation is bool:
         switch = typer.Option(f"--{flag}/--no-{flag}", help=help_, show_default=False)
         return _parameter(name, Annotated[bool | None, switch], None)
     option = typer.Option(f"--{flag}", help=help_, show_default=False, metavar="VALUE")
     return _parameter(name, Annotated[str | None, option], None)
-
-
-def _type_and_default(job: AnyJob, name: str, field: FieldInfo) -> str:
-    kind = getattr(field.annotation, "__name__", None) or str(field.annotation)
-    if kind in {"Optional", "Union", "Literal"}:
-        kind = str(field.annotation)
-    kind = _plain(kind)
-    default = base_settings(job.name).get(name, field.default)
-    if default is PydanticUndefined:
-        return f"[{kind}; required]"
-    if isinstance(default, bool):
-        return f"[default {'yes' if default else 'no'}]"
-    return f"[{kind}]" if default is None else f"[{kind}; default {default}]"
-
-
-def _plain(kind: str) -> str:
-    """A type as a user reads it: without module names and wrappers."""
-    kind = re.sub(r"Annotated\[(\w+),.*?\)\]", r"\1", kind)
-    kind = re.sub(r"Literal\[(.*?)\]", lambda m: m[1].replace("'", ""), kind.replace("typing.", ""))
-    kind = re.sub(r"Optional\[(.*)\]", r"\1", kind)
-    return kind.replace(" | None", "").replace("str", "text")
 
 
 def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:

@@ -20,6 +20,8 @@ TEST_SESSION = {
     "spark.sql.adaptive.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.databricks.delta.snapshotPartitions": "2",
+    # Spark 4's default; CAPTIONLAKE_TEST_ANSI=1 runs any test with it.
+    "spark.sql.ansi.enabled": str(os.environ.get("CAPTIONLAKE_TEST_ANSI") == "1").lower(),
 }
 
 
