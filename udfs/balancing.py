@@ -1,6 +1,7 @@
 """Kernels of balancing, on Arrow lists of entry ids."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ from udfs.tasks import task_number
 ENTRY_IDS = "entry_ids"  # the column
 TOO_MUCH = "-"  # no base64
 _SPARSE = 4  # ids up to so many times those of a batch are counted one by one, not as a vector
+_LEAST_PRUNED = 1 << 18  # candidates of SmallestDraws
 
 
 def flat_ids(entry_ids: pa.ListArray, n_entries: int | None = None) -> NDArray[np.int32]:
@@ -104,37 +106,100 @@ def count_along(batches: Batches, *, key: str, most_bytes: int) -> Iterator[pa.R
 
 
 class SmallestDraws:
-    """Over the batches of a task, for each entry the `wanted` captions with the lowest draws."""
+    """Over the batches of a task, for each entry the `wanted` captions with the lowest draws.
 
-    def __init__(self, wanted: NDArray[np.int64]) -> None:
+    Candidates are collected until they are twice those that would stay, and then pruned, so that
+    sorting costs the same for each row however many stay. After that a draw above the last one of
+    an entry that has all it wants is passed over at once. Memory: the candidates of one batch and
+    at most max(2 * wanted.sum(), 2**18) more, of 20 bytes each, and their uids.
+    """
+
+    def __init__(self, wanted: NDArray[np.int64], *, least: int = _LEAST_PRUNED) -> None:
         self._wanted = wanted
-        self._rows = pa.table(
-            {
-                "entry_id": pa.array([], pa.int32()),
-                "draw": pa.array([], pa.float64()),
-                "uid": pa.array([], pa.string()),
-            }
-        )
+        self._least = least  # candidates below which none are pruned
+        self._bound = np.where(wanted > 0, np.inf, -np.inf)  # draws above it cannot stay
+        self._held = [_Candidates.none()]
+        self.n_held = 0  # candidates
+        self._prune_at = least
 
     def add(self, entry_ids: pa.ListArray, draws: pa.DoubleArray, uids: pa.StringArray) -> None:
         """Take in a batch of captions, each with its entries, its draw and its uid."""
         ids = np.asarray(entry_ids.flatten())
-        row_of_id = np.asarray(pc.list_parent_indices(entry_ids))
-        wanted = np.flatnonzero(self._wanted[ids] > 0)
-        rows = pa.array(row_of_id[wanted])
-        fresh = {
-            "entry_id": pa.array(ids[wanted]),
-            "draw": draws.take(rows),
-            "uid": uids.take(rows),
-        }
-        self._rows = self._lowest(pa.concat_tables([self._rows, pa.table(fresh)]))
+        rows = np.asarray(pc.list_parent_indices(entry_ids))
+        draw_of_id = draws.to_numpy(zero_copy_only=False)[rows]
+        could_stay = np.flatnonzero(draw_of_id <= self._bound[ids])
+        if not could_stay.size:
+            return
+        of_row, uid = np.unique(rows[could_stay], return_inverse=True)
+        taken = uids.take(pa.array(of_row))
+        self._held.append(_Candidates(ids[could_stay], draw_of_id[could_stay], uid, taken))
+        self.n_held += could_stay.size
+        if self.n_held >= self._prune_at:
+            self._prune()
 
     def rows(self) -> pa.Table:
         """entry_id, draw, uid; by entry, ascending draws, ties by uid."""
-        return self._rows
+        self._prune()
+        [lowest] = self._held
+        columns = {"entry_id": lowest.entry, "draw": lowest.draw, "uid": lowest.uids_in_order()}
+        return pa.table(columns)
 
-    def _lowest(self, rows: pa.Table) -> pa.Table:
-        ordered = rows.sort_by([(name, "ascending") for name in rows.column_names])
-        ids = ordered["entry_id"].to_numpy()
-        first = np.searchsorted(ids, ids)
-        return ordered.filter(pa.array(np.arange(ids.size) - first < self._wanted[ids]))
+    def _prune(self) -> None:
+        candidates = _Candidates.joined(self._held).ordered()
+        starts = np.flatnonzero(np.diff(candidates.entry, prepend=-1))
+        sizes = np.diff(starts, append=candidates.entry.size)
+        place = np.arange(candidates.entry.size) - np.repeat(starts, sizes)
+        wanted = self._wanted[candidates.entry]
+        is_last = place == wanted - 1
+        self._bound[candidates.entry[is_last]] = candidates.draw[is_last]
+        lowest = candidates.at(np.flatnonzero(place < wanted))
+        self._held, self.n_held = [lowest], lowest.entry.size
+        self._prune_at = max(2 * self.n_held, self._least)
+
+
+class _Candidates(NamedTuple):
+    """Entries, draws, and the positions of their uids, which stand once a caption; all (n,)."""
+
+    entry: NDArray[np.int32]
+    draw: NDArray[np.float64]
+    uid: NDArray[np.int64]
+    uids: pa.StringArray
+
+    @classmethod
+    def none(cls) -> "_Candidates":
+        no_position = np.zeros(0, np.int64)
+        return cls(np.zeros(0, np.int32), np.zeros(0), no_position, pa.array([], pa.string()))
+
+    @classmethod
+    def joined(cls, parts: Sequence["_Candidates"]) -> "_Candidates":
+        """The candidates of all parts."""
+        starts = np.cumsum([0, *(len(part.uids) for part in parts)])
+        return cls(
+            np.concatenate([part.entry for part in parts]),
+            np.concatenate([part.draw for part in parts]),
+            np.concatenate([part.uid + start for part, start in zip(parts, starts, strict=False)]),
+            pa.concat_arrays([part.uids for part in parts]),
+        )
+
+    def ordered(self) -> "_Candidates":
+        """By entry, draw and uid; uids are compared only where entry and draw are equal."""
+        order = np.lexsort((self.draw, self.entry))
+        entry, draw = self.entry[order], self.draw[order]
+        is_tied = (np.diff(entry) == 0) & (np.diff(draw) == 0)
+        tied = np.flatnonzero(np.r_[is_tied, False] | np.r_[False, is_tied])
+        if tied.size:
+            uids = self.uids.take(pa.array(self.uid[order[tied]]))
+            keys = pa.table({"entry": entry[tied], "draw": draw[tied], "uid": uids})
+            by_uid = pc.sort_indices(keys, [(name, "ascending") for name in keys.column_names])
+            order[tied] = order[tied][by_uid.to_numpy()]
+        return _Candidates(entry, draw, self.uid[order], self.uids)
+
+    def at(self, kept: NDArray[np.int64]) -> "_Candidates":
+        """The candidates at these places, with their uids alone."""
+        positions, uid = np.unique(self.uid[kept], return_inverse=True)
+        uids = self.uids.take(pa.array(positions))
+        return _Candidates(self.entry[kept], self.draw[kept], uid, uids)
+
+    def uids_in_order(self) -> pa.StringArray:
+        """The uid of each candidate."""
+        return self.uids.take(pa.array(self.uid))

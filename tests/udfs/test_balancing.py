@@ -1,10 +1,12 @@
 """Keep probabilities and counts on Arrow lists."""
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from udfs.balancing import EntryCounter, keep_probability
+from udfs.balancing import EntryCounter, SmallestDraws, keep_probability
 from udfs.task_errors import TaskInputError
 
 
@@ -72,3 +74,50 @@ def test_an_id_of_no_entry_is_named(ids: list[int | None], told: str) -> None:
     if ids[0] != 3:  # which only a bank of two entries has not
         with pytest.raises(TaskInputError, match=told):
             EntryCounter().add(lists)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_smallest_draws_are_those_of_a_sort_of_all(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n_entries, n = 9, 400
+    wanted = rng.integers(0, (2, 12, 60)[seed % 3], n_entries)
+    lists = [sorted(rng.choice(n_entries, rng.integers(0, 4))) for _ in range(n)]
+    draws = rng.integers(0, (5, 300, 2**50)[seed % 3], n) / 2**50  # few draws: many ties
+    uids = [f"u{k}" for k in rng.integers(0, n, n)]
+    smallest = SmallestDraws(wanted, least=(1, 7, 1_000)[seed % 3])
+    bounds = sorted({0, n, *rng.integers(0, n, 15)})
+    for start, end in pairwise(bounds):
+        smallest.add(
+            pa.array(lists[start:end], pa.list_(pa.int32())),
+            pa.array(draws[start:end]),
+            pa.array(uids[start:end], pa.string()),
+        )
+    matches = [
+        (entry, draw, uid)
+        for entries, draw, uid in zip(lists, draws, uids, strict=True)
+        for entry in entries
+    ]
+    expected = [
+        match
+        for entry in range(n_entries)
+        for match in sorted(m for m in matches if m[0] == entry)[: wanted[entry]]
+    ]
+    found = smallest.rows()
+    assert list(zip(*(found[c].to_pylist() for c in ("entry_id", "draw", "uid")), strict=True)) == (
+        expected
+    )
+
+
+def test_no_more_candidates_are_held_than_twice_what_stays_and_a_batch() -> None:
+    rng = np.random.default_rng(0)
+    wanted = np.array([3, 0, 50])
+    smallest = SmallestDraws(wanted, least=10)
+    for _ in range(40):
+        ids = pa.array([[0, 1, 2]] * 100, pa.list_(pa.int32()))
+        smallest.add(ids, pa.array(rng.random(100)), pa.array(["u"] * 100))
+        assert smallest.n_held <= 2 * wanted.sum() + 200
+    assert smallest.rows().num_rows == 53
+
+
+def test_without_a_batch_there_are_no_smallest_draws() -> None:
+    assert SmallestDraws(np.array([1, 2])).rows().num_rows == 0
