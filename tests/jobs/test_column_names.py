@@ -102,6 +102,7 @@ def test_dedup_captions(rows_of: Check, odd: str) -> None:
     assert_carried(rows_of("dedup-captions", "--captions", odd, "--by", "caption+url"), ROWS)
 
 
+@pytest.mark.slow
 def test_label_synsets(rows_of: Check, odd: str, tmp_path: Path) -> None:
     (tmp_path / "s.tsv").write_text("n0\tcat\nn1\tdog\n")
     rows = rows_of("label-synsets", "--captions", odd, "--synsets", tmp_path / "s.tsv")
@@ -115,6 +116,7 @@ def test_search_substrings(rows_of: Check, odd: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", HARDEST)
+@pytest.mark.slow
 def test_diff(rows_of: Check, odd_with, name: str) -> None:
     odd = odd_with(**{name: "wnid"})
     rows = rows_of("diff", odd, odd, "--by", name)
@@ -123,6 +125,7 @@ def test_diff(rows_of: Check, odd_with, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HARDEST)
+@pytest.mark.slow
 def test_plan_threshold(rows_of: Check, odd_with, name: str) -> None:
     odd = odd_with(**{name: "similarity", "[q]": "wnid"})
     arguments = ("--class-column", "[q]", "--column", name, "--set", "thresholds=[0.5]")
@@ -139,6 +142,7 @@ def test_matches_that_carry_the_captions_and_their_balance(rows_of: Check, match
     assert rows_of("plan-balance", *tables).num_rows
 
 
+@pytest.mark.slow
 def test_match_and_balance_and_ingest(rows_of: Check, odd: str, bank_file: Path) -> None:
     """They read files, so that names which no Delta table can have get underscores first."""
     in_delta = {name: re.sub(r"[ ,;{}()\n\t=]", "_", name) for name in NAMES}
@@ -153,6 +157,7 @@ def test_match_and_balance_and_ingest(rows_of: Check, odd: str, bank_file: Path)
 
 
 @pytest.mark.parametrize("name", HARDEST)
+@pytest.mark.slow
 def test_subsets(rows_of: Check, odd_with, name: str) -> None:
     odd = odd_with(**{name: "wnid", "b.c.d": "similarity"})
     by_class = ("--class-column", name)
@@ -164,6 +169,7 @@ def test_subsets(rows_of: Check, odd_with, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HARDEST)
+@pytest.mark.slow
 def test_embed_texts(rows_of: Check, odd: str, tiny_clip: Path, name: str) -> None:
     model = ("--model", f"open_clip:{tiny_clip}")
     rows = rows_of("embed-texts", "--input", odd, "--column", name, *model, "--commits", 1)

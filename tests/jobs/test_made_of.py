@@ -109,6 +109,7 @@ class TestAnotherBank:
         )  # fmt: skip
         assert (outcome.exit_code, "are of the bank" in outcome.error) == (3, True)
 
+    @pytest.mark.slow
     def test_the_same_bank_from_another_file_is_the_same(self, captionlake, folder: Path) -> None:
         outcome = balance(captionlake, folder, entry_counts="copy_entry_counts")
         assert outcome.exit_code == 0, outcome.stderr
@@ -117,6 +118,7 @@ class TestAnotherBank:
         outcome = balance(captionlake, folder, entry_counts="shorter_entry_counts")
         assert (outcome.exit_code, "shorter.json (3 entries" in outcome.error) == (3, True)
 
+    @pytest.mark.slow
     def test_so_do_export_and_diff(self, captionlake, folder: Path) -> None:
         pair = ("--matches", folder / "matches", "--entry-counts", folder / "reversed_entry_counts")
         export = ("export-captions", "--captions", folder / "captions", "--output", folder / "e")
@@ -161,6 +163,7 @@ class TestCountsOfUnknownOrigin:
         assert outcome.exit_code == 3
         assert "entry_id 2 occurs in matches, but there are 2 entries" in outcome.error
 
+    @pytest.mark.slow
     def test_counts_that_another_program_changed_are_checked(
         self, spark, captionlake, folder: Path
     ) -> None:
@@ -188,6 +191,7 @@ class TestFilteredCaptions:
             assert (told[id_].entry_count, told[id_].kept_count) == (right[word], kept[word])
         assert abs(kept["dog"] - 100) < 60
 
+    @pytest.mark.slow
     def test_a_wished_number_of_rows_is_met(self, captionlake, folder: Path) -> None:
         outcome = balance(captionlake, folder, "--target-rows", 200, captions="filtered")
         assert abs(outcome.summary["counts"]["kept"] - 200) < 50  # 4 standard deviations
@@ -208,6 +212,7 @@ class TestFilteredCaptions:
         matched = rows(spark, folder / "filtered").where("caption not like 'nothing%'").count()
         assert (outcome.exit_code, round(plan.expected_rows)) == (0, matched)
 
+    @pytest.mark.slow
     def test_explain_knows_which_captions_were_balanced(
         self, spark, captionlake, folder: Path
     ) -> None:
@@ -279,6 +284,7 @@ class TestIds:
         outcome = balance(captionlake, tmp_path, captions="matches", **counts)
         assert (outcome.exit_code, told in outcome.error) == (3, True), outcome.error
 
+    @pytest.mark.slow
     def test_null_lists_match_nothing(self, spark, captionlake, tmp_path: Path) -> None:
         lists = pa.array([[0], None, [], [0]], pa.list_(pa.int32()))
         table = {"uid": [*"abcd"], "caption": [*"abcd"], "entry_ids": lists}
@@ -297,6 +303,7 @@ class TestRepeatedKeys:
         outcome = balance(captionlake, folder)
         assert (outcome.exit_code, "uid 'u3' is of 2 rows" in outcome.error) == (3, True)
 
+    @pytest.mark.slow
     def test_records_are_told_apart_by_caption_id(self, spark, captionlake, tmp_path) -> None:
         (tmp_path / "bank.json").write_text(json.dumps(WORDS))
         texts = {"uid": ["a", "a", "b"], "caption_id": [0, 1, 0], "caption": ["cat", "dog", "cat"]}
@@ -331,6 +338,7 @@ class TestDraws:
         return outcome.summary["counts"]["kept"]
 
     @pytest.mark.parametrize("prefix", ["", "parquet:"])
+    @pytest.mark.slow
     def test_a_second_balancing_draws_anew(
         self, spark, captionlake, tmp_path: Path, prefix: str
     ) -> None:
@@ -384,6 +392,7 @@ class TestDraws:
         assert "draw" in page
         assert "in spite of" not in page
 
+    @pytest.mark.slow
     def test_another_t_and_more_captions_draw_alike(
         self, spark, captionlake, tmp_path: Path
     ) -> None:
