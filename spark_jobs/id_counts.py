@@ -7,6 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, IntegerType, LongType, StructField, StructType
 
+from spark_jobs.arrow_mapping import map_in_arrow
 from spark_jobs.schemas import ENTRY_COUNT, ENTRY_ID
 from udfs.arrow import BatchFunction
 from udfs.id_counts import COUNT, COUNTS, ID, IDS, KIND, PART, Kind, pack_ids, sum_packed
@@ -30,8 +31,8 @@ def counted_ids(
 
     `kinds`: what is wanted of each kind of ids. Order: undefined.
     """
-    by_part = rows.mapInArrow(pack, PACKED).repartition(PART).sortWithinPartitions(PART)
-    return by_part.mapInArrow(partial(sum_packed, kinds=kinds), ID_COUNTS)
+    by_part = map_in_arrow(rows, pack, PACKED).repartition(PART).sortWithinPartitions(PART)
+    return map_in_arrow(by_part, partial(sum_packed, kinds=kinds), ID_COUNTS)
 
 
 def counted_entries(rows: DataFrame, pack: BatchFunction) -> DataFrame:
@@ -40,6 +41,6 @@ def counted_entries(rows: DataFrame, pack: BatchFunction) -> DataFrame:
     return ids.select(F.col(ID).cast("int").alias(ENTRY_ID), F.col(COUNT).alias(ENTRY_COUNT))
 
 
-def repeated(rows: DataFrame, hashed: Column) -> DataFrame:
-    """The 64-bit hashes that more than one row has, in the column id."""
-    return counted_ids(rows.select(hashed), pack_ids, [Kind(at_least=2)]).select(ID)
+def repeated(rows: DataFrame, hashed: Column, *, at_least: int = 2) -> DataFrame:
+    """The 64-bit hashes that more than one row has, or `at_least` so many, in the column id."""
+    return counted_ids(rows.select(hashed), pack_ids, [Kind(at_least=at_least)]).select(ID)

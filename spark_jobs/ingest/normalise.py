@@ -1,7 +1,7 @@
 """Rows of any input under our column names, and which of them the table takes."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -60,6 +60,9 @@ from udfs.id_counts import ID
 
 # Working columns, called as no column of a table can be: Delta takes no parentheses.
 FAULT, ROW, RAW, RANK, KEY = "(fault)", "(row)", "(raw)", "(rank)", "(key)"
+FIRST, COPIES, START = "(first)", "(copies)", "(start)"
+_MANY_COPIES = 10_000  # rows of one key that no task is to be given together
+_COPIES_AT_ONCE = 256  # rows of equal content that a task is given together
 _KEYS = StructType([StructField(KEY, LongType())])
 DUPLICATE_UID = "duplicate_uid"
 INVALID_ENTRY_IDS, INVALID_CAPTION_ID = "invalid_entry_ids", "invalid_caption_id"
@@ -130,12 +133,12 @@ def _rows(
     )
 
 
-def repeated_keys(rows: DataFrame) -> DataFrame:
-    """Hashes of the keys that more than one row has, in the column `_key`.
+def repeated_keys(rows: DataFrame, *, at_least: int = 2) -> DataFrame:
+    """Hashes of the keys that so many rows have, in the column KEY.
 
     Rows with a fault count too, since to find faults would need the captions.
     """
-    return repeated(rows, _key(rows)).select(F.col(ID).alias(KEY))
+    return repeated(rows, _key(rows), at_least=at_least).select(F.col(ID).alias(KEY))
 
 
 def accepted(
@@ -152,8 +155,9 @@ def accepted(
         return _first_copies(sound)
     if not repeated:
         return sound.drop(FAULT, ROW, RAW)
-    copies = _first_copies(_with_key(sound, repeated))
-    single = _with_key(sound, repeated, how="left_anti").drop(FAULT, ROW, RAW)
+    listed = _listed(sound, repeated)
+    copies = _first_copies(_of_keys(sound, listed))
+    single = _of_keys(sound, listed, how="left_anti").drop(FAULT, ROW, RAW)
     return single.unionByName(copies)
 
 
@@ -161,34 +165,83 @@ def rejected(
     rows: DataFrame, repeated: Sequence[int] | None = None, *, run_id: str, job: str
 ) -> DataFrame:
     """The rows that `accepted` leaves out, with their reason: schemas.REJECTED."""
+    return (
+        _left_out(rows, repeated)
+        .select(
+            F.lit(run_id).alias(RUN_ID),
+            F.lit(job).alias(JOB),
+            F.col(FAULT).alias(REASON),
+            UID,
+            F.col(ROW).alias("row"),
+            F.col(RAW).alias("raw"),
+        )
+        .select(*REJECTED.names)
+    )
+
+
+def _left_out(rows: DataFrame, repeated: Sequence[int] | None) -> DataFrame:
+    """The rows with a fault, and all but the first of each key, with the fault DUPLICATE_UID."""
+    if repeated is not None:
+        return _later_in_place(rows, _listed(rows, repeated)) if repeated else _faulty(rows)
+    hot = repeated_keys(rows, at_least=_MANY_COPIES)
     sound = rows.where(F.col(FAULT).isNull())
-    copies = _ranked(_with_key(sound, repeated)).where(F.col(RANK) > 1)
-    faulty = rows.where(F.col(FAULT).isNotNull())
-    told = copies.withColumn(FAULT, F.lit(DUPLICATE_UID)).drop(RANK).unionByName(faulty)
-    return told.select(
-        F.lit(run_id).alias(RUN_ID),
-        F.lit(job).alias(JOB),
-        F.col(FAULT).alias(REASON),
-        UID,
-        F.col(ROW).alias("row"),
-        F.col(RAW).alias("raw"),
-    ).select(*REJECTED.names)
+    cold = sound.withColumn(KEY, _key(sound)).join(F.broadcast(hot), on=KEY, how="left_anti")
+    later = _ranked(cold).where(F.col(RANK) > 1).withColumn(FAULT, F.lit(DUPLICATE_UID))
+    return _later_in_place(rows, hot).unionByName(later.drop(KEY, RANK))
+
+
+def _faulty(rows: DataFrame) -> DataFrame:
+    return rows.where(F.col(FAULT).isNotNull())
+
+
+def _later_in_place(rows: DataFrame, hot: DataFrame) -> DataFrame:
+    """The rows with a fault, and of the keys in `hot` all rows but the first, with theirs.
+
+    A key may have most of the rows: only the smallest hash of each goes around, and rows are held
+    against it where they are. Those that share it are counted, as a rule copies in all.
+    """
+    copies = _of_keys(rows.where(F.col(FAULT).isNull()), hot)
+    smallest = F.min(F.xxhash64(ROW)).alias(FIRST)
+    firsts = F.broadcast(copies.groupBy(*keys(rows)).agg(smallest))
+    marked = rows.join(firsts, on=keys(rows), how="left")
+    is_later = F.xxhash64(ROW) > F.col(FIRST)
+    fault = F.coalesce(FAULT, F.when(is_later, DUPLICATE_UID))
+    later = marked.withColumn(FAULT, fault).where(F.col(FAULT).isNotNull()).drop(FIRST)
+    first = copies.join(firsts, on=keys(rows)).where(F.xxhash64(ROW) == F.col(FIRST))
+    return later.unionByName(_all_but_one(first.drop(FIRST)), allowMissingColumns=True)
+
+
+def _all_but_one(first: DataFrame) -> DataFrame:
+    """Of the rows with the smallest hash of their key all but the first: keys, CAPTION, ROW, FAULT.
+
+    Equal ones are one row with their number, until that is spread over tasks.
+    """
+    by = keys(first)
+    counted = first.groupBy(*by, CAPTION, ROW).agg(F.count("*").alias(COPIES))
+    in_order = Window.partitionBy(*by).orderBy(CAPTION, ROW)
+    is_first = (F.row_number().over(in_order) == 1).cast("long")
+    left = counted.withColumn(COPIES, F.col(COPIES) - is_first).where(F.col(COPIES) > 0)
+    zero, one, at_once = (F.lit(n).cast("long") for n in (0, 1, _COPIES_AT_ONCE))
+    starts = F.sequence(zero, F.col(COPIES) - 1, at_once)
+    parts = left.withColumn(START, F.explode(starts)).repartition(*by, START)
+    size = F.least(F.col(COPIES) - F.col(START), at_once)
+    copies = parts.withColumn(COPIES, F.explode(F.sequence(one, size)))
+    return copies.drop(COPIES, START).withColumn(FAULT, F.lit(DUPLICATE_UID))
 
 
 def _first_copies(sound: DataFrame) -> DataFrame:
+    # The literal bound lets Spark drop further copies before the shuffle, so that a key with many
+    # copies does not meet one task.
     return _ranked(sound).where(F.col(RANK) == 1).drop(FAULT, ROW, RAW, RANK)
 
 
-def _with_key(
-    sound: DataFrame, repeated: Sequence[int] | None, *, how: str = "left_semi"
-) -> DataFrame:
-    """The rows whose key is among the repeated ones, or by "left_anti" the others."""
-    if repeated is None:
-        known = repeated_keys(sound)
-    else:
-        listed = sound.sparkSession.createDataFrame([(key,) for key in repeated], _KEYS)
-        known = F.broadcast(listed)
-    return sound.withColumn(KEY, _key(sound)).join(known, on=KEY, how=how).drop(KEY)
+def _of_keys(sound: DataFrame, listed: DataFrame, *, how: str = "left_semi") -> DataFrame:
+    """The rows with these keys, or by "left_anti" the others."""
+    return sound.withColumn(KEY, _key(sound)).join(F.broadcast(listed), on=KEY, how=how).drop(KEY)
+
+
+def _listed(rows: DataFrame, repeated: Sequence[int]) -> DataFrame:
+    return rows.sparkSession.createDataFrame([(key,) for key in repeated], _KEYS)
 
 
 def _key(rows: DataFrame) -> Column:
@@ -253,11 +306,20 @@ def _carried(
             taken = ours.get(name.lower()) or (before and before.names.get(part))
             if taken:
                 raise InputDataError(
-                    f"{part.where}: input column {theirs!r} would be named as {taken!r}; "
-                    "map it with --columns, or leave such columns out with --no-carry"
+                    f"{part.where}: input column {theirs!r} would be called {name!r}, as "
+                    f"{_called_so(taken, mapping, ours.values())} is; map it with --columns, or "
+                    "leave such columns out with --no-carry"
                 )
             carried[name] = _with_part(before, part, theirs)
     return carried
+
+
+def _called_so(taken: str, mapping: Mapping[str, str], ours: Iterable[str]) -> str:
+    """The column that has a name already: another of the input, or ours and where it is from."""
+    if taken not in ours:
+        return f"input column {taken!r}"
+    read_from = f", read from {mapping[taken]!r}," if taken in mapping else ""
+    return f"our column {taken!r}{read_from}"
 
 
 def _with_part(before: _Carried | None, part: Part, name: str) -> _Carried:

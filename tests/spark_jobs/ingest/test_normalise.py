@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
 from spark_jobs.errors import InputDataError
@@ -148,6 +149,42 @@ def test_known_repeated_keys_leave_the_same_rows(spark: SparkSession):
     assertDataFrameEqual(accepted(single, []), accepted(single))
 
 
+@pytest.mark.parametrize(
+    "n_texts",
+    [3, pytest.param(1, marks=pytest.mark.slow), pytest.param(200, marks=pytest.mark.slow)],
+)
+def test_the_first_copy_stays_however_many_there_are(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, n_texts: int
+):
+    """Against a sort of all rows of each uid by (hash, caption, row), hot keys apart or not."""
+    monkeypatch.setattr("spark_jobs.ingest.normalise._MANY_COPIES", 20)
+    monkeypatch.setattr("spark_jobs.ingest.normalise._COPIES_AT_ONCE", 7)
+    rng = np.random.default_rng(n_texts)
+    given = [
+        (f"u{uid:02}", f"caption {text}", int(extra))
+        for uid, text, extra in zip(
+            rng.zipf(1.5, 400) % 60, rng.integers(0, n_texts, 400) * 2, rng.integers(0, 2, 400),
+            strict=True,
+        )
+    ] + [("u01", None, 0), ("u00", None, 0)]  # fmt: skip
+    rows = rows_of(spark.createDataFrame(given, "uid string, caption string, extra int")).cache()
+    faulty = rows.where("caption is null").collect()
+    left_out = [(row.uid, "null_caption", row["(row)"]) for row in faulty]
+    stay = []
+    sound = rows.where("caption is not null").withColumn("hash", F.xxhash64("(row)")).collect()
+    for uid in {row.uid for row in sound}:
+        copies = [(r["hash"], r.caption, r["(row)"], r.extra) for r in sound if r.uid == uid]
+        first, *later = sorted(copies)
+        stay.append((uid, first[1], first[3]))
+        left_out += [(uid, "duplicate_uid", row) for _, _, row, _ in later]
+    keys = [row[0] for row in repeated_keys(rows).collect()]
+    for repeated in (keys, None):
+        out = rejected(rows, repeated, run_id="r", job="j").collect()
+        assert sorted((row.uid, row.reason, row.row) for row in out) == sorted(left_out)
+        assert {row.raw for row in out} == {None}
+        assert sorted(map(tuple, accepted(rows, repeated).collect())) == sorted(stay)
+
+
 def test_laion_columns_in_any_case_get_our_names_and_types(spark: SparkSession):
     schema = "sample_id long, Url string, Text string, height string, WIDTH double, nsfw string"
     frame = spark.createDataFrame([(7, "u", "a cat", "480", 640.0, "UNLIKELY")], schema)
@@ -173,6 +210,7 @@ def test_carried_names_that_delta_refuses_are_mended(spark: SparkSession):
 
 def test_carried_column_with_our_name_is_refused_with_the_remedy(spark: SparkSession):
     frame = spark.createDataFrame([("a", "b")], "TEXT string, Caption string")
-    with pytest.raises(InputDataError, match=r"'Caption' would be named as 'caption'.*--columns"):
+    message = "'Caption' would be called 'Caption', as our column 'caption', read from 'TEXT', is;"
+    with pytest.raises(InputDataError, match=f"{message} map it with --columns"):
         rows_of(frame, mapping={"caption": "TEXT"})
     assert rows_of(frame, mapping={"caption": "TEXT"}, carry=False).count() == 1
