@@ -3,19 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from spark_jobs import schemas
+from spark_jobs.arrow_collecting import record_batches
 from spark_jobs.columns import keys, named
+from spark_jobs.driver_vectors import checked_unit, refuse_too_large_for_driver
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Run
 from spark_jobs.schemas import EMBEDDING, MODEL, UID, WEIGHTS
 from udfs.models.spec import name_of_label
-from udfs.task_errors import TaskInputError
-from udfs.vectors import Vectors, unit_matrix
+from udfs.vectors import Vectors
 
 
 @dataclass(frozen=True)
@@ -116,23 +118,41 @@ def is_same_model(some: tuple[str, str], other: tuple[str, str]) -> bool:
     return (name_of_label(some[0]), some[1]) == (name_of_label(other[0]), other[1])
 
 
-def on_driver(embeddings: Embeddings) -> tuple[list[str], Vectors]:
-    """(keys, unit vectors (n, dimension)) in the order of the keys, on the driver.
-
-    Raises InputDataError where a key is there several times or a vector is not of unit length.
-    """
+def refuse_repeated_queries(embeddings: Embeddings) -> None:
+    """Raise InputDataError unless each query has one vector and a key of its own."""
     if len(embeddings.key) > 1:
         raise InputDataError(f"table {embeddings.address}: queries need one vector a uid")
+    refuse_repeated(
+        embeddings.rows, embeddings.key, embeddings.address, "expected one vector a query"
+    )
+
+
+def on_driver(embeddings: Embeddings) -> tuple[pa.ChunkedArray, Vectors]:
+    """(keys, unit vectors (n, dimension)) on the driver, in the order in which they are stored.
+
+    4 bytes a number, beside one partition of the table. Raises InputDataError where that is more
+    than 2 GiB, a key is there several times, or a vector is not of unit length.
+    """
+    n_rows, dimension, table = embeddings.n_rows, embeddings.dimension, embeddings.address
+    refuse_too_large_for_driver(
+        n_rows, dimension, table, "search for them in parts, each of fewer queries"
+    )
+    refuse_repeated_queries(embeddings)
     [key] = embeddings.key
-    refuse_repeated(embeddings.rows, [key], embeddings.address, "expected one vector a query")
-    table = embeddings.rows.select(key, EMBEDDING).orderBy(key).toPandas()
-    lists = pa.array(table[EMBEDDING], pa.list_(pa.float32()))
-    return table[key].to_list(), checked_unit(lists, pa.array(table[key]), embeddings.address)
-
-
-def checked_unit(lists: pa.ListArray, of: pa.Array, table: str) -> Vectors:
-    """`unit_matrix` on the driver: InputDataError where a vector is not of unit length."""
-    try:
-        return unit_matrix(lists, of, table)
-    except TaskInputError as fault:
-        raise InputDataError(str(fault)) from None
+    vectors = np.empty((n_rows, dimension), np.float32)
+    keys_of_batches, n_read = [], 0
+    for batch in record_batches(embeddings.rows.select(key, EMBEDDING)):
+        of_batch = checked_unit(batch.column(EMBEDDING), batch.column(key), table)
+        last = n_read + batch.num_rows
+        if last > n_rows:
+            break
+        vectors[n_read:last] = of_batch
+        keys_of_batches.append(batch.column(key))
+        n_read = last
+    else:
+        if n_read == n_rows:
+            return pa.chunked_array(keys_of_batches, pa.string()), vectors
+    raise InputDataError(
+        f"table {table}: had {n_rows:,} vectors when it was first read, and has "
+        "others now: it changed meanwhile; run again"
+    )

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from udfs.arrow import Batches
@@ -85,13 +84,12 @@ class Nearest:
 
 
 def nearest_in_task(
-    batches: Batches, queries: Vectors, k: int, *, first: int, n_rows: int, table: str
+    batches: Batches, queries: Vectors, k: int, *, n_rows: int, table: str
 ) -> Iterator[pa.RecordBatch]:
     """`Nearest.found` of all batches of a task, about n_rows: columns uid, embedding, tie.
 
-    The queries are numbered from `first` on; a column `stored` has the similarities as they are
-    stored. Raises TaskInputError where a vector of `table` is not of
-    unit length.
+    A column `stored` has the similarities as they are stored. Raises TaskInputError where a vector
+    of `table` is not of unit length.
     """
     products = products_with(queries, n_rows)
     with one_compiles(f"nearest_{type(products).__name__}"):
@@ -103,10 +101,8 @@ def nearest_in_task(
         vectors = unit_matrix(block["embedding"], block["uid"], table)
         nearest.add(vectors, block["uid"].combine_chunks(), block["tie"].to_numpy())
     found = nearest.found()
-    numbered = pc.add(found.column(0), pa.scalar(first, pa.int32()))
     stored = pa.array(stored_cosines(found["similarity"].to_numpy()))
-    columns = [numbered, *found.columns[1:], stored]
-    found = pa.RecordBatch.from_arrays(columns, [*found.schema.names, "stored"])
+    found = pa.RecordBatch.from_arrays([*found.columns, stored], [*found.schema.names, "stored"])
     for start in range(0, found.num_rows, _OUTPUT_ROWS):
         yield found.slice(start, _OUTPUT_ROWS)
 

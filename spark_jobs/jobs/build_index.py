@@ -4,24 +4,19 @@ import os
 import re
 from pathlib import Path
 
-import pyarrow as pa
 from pydantic import Field, PositiveInt, field_validator
 
 from spark_jobs.addresses import local_folder
 from spark_jobs.arrow_batches import batches_that_fit
-from spark_jobs.embedding_reading import (
-    Embeddings,
-    checked_unit,
-    read_embeddings,
-    with_metadata,
-)
+from spark_jobs.driver_vectors import refuse_too_large_for_driver
+from spark_jobs.embedding_reading import Embeddings, read_embeddings, with_metadata
 from spark_jobs.errors import InputDataError, SettingsError
 from spark_jobs.folders import replaced_folder
 from spark_jobs.index_folders import IndexFolder, Modality
 from spark_jobs.index_records import RECORD_FILE, IndexRecord, write_record
 from spark_jobs.job import Counts, Job, Run
-from spark_jobs.neighbours.index import sample, write_shards
-from spark_jobs.schemas import EMBEDDING, UID
+from spark_jobs.neighbours.index import write_shards
+from spark_jobs.neighbours.training import training_vectors
 from spark_jobs.settings import InputAddress, OutputAddress, Settings
 from udfs.faiss_index import (
     empty_index,
@@ -113,14 +108,23 @@ def run(run: Run, settings: BuildIndex) -> Counts:
 def _sampled(settings: BuildIndex, embeddings: Embeddings, lists: int) -> Vectors:
     """The vectors to train on; InputDataError where they are fewer than the inverted lists."""
     n_train = settings.train_rows or max(_LEAST_TRAINED, _VECTORS_PER_LIST * lists)
-    rows = sample(embeddings.rows, n_train, settings.seed)
-    if len(rows) < lists:
+    n_train = min(n_train, embeddings.n_rows)
+    if n_train < lists:
         raise InputDataError(
-            f"factory {settings.factory!r} has {lists} lists, but there are only {len(rows)} "
+            f"factory {settings.factory!r} has {lists} lists, but there are only {n_train} "
             "vectors to train on; take fewer lists, or Flat"
         )
-    vectors = pa.array(rows[EMBEDDING], pa.list_(pa.float32()))
-    return checked_unit(vectors, pa.array(rows[UID]), embeddings.address)
+    n_rows, dimension = embeddings.n_rows, embeddings.dimension
+    remedy = "train on fewer: --train-rows"
+    refuse_too_large_for_driver(n_train, dimension, embeddings.address, remedy)
+    return training_vectors(
+        embeddings.rows,
+        n_train,
+        settings.seed,
+        n_rows=n_rows,
+        dimension=dimension,
+        table=embeddings.address,
+    )
 
 
 def _record(run: Run, settings: BuildIndex, embeddings: Embeddings) -> IndexRecord:

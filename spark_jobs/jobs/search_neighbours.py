@@ -1,11 +1,13 @@
 """search-neighbours: the vectors nearest to each query."""
 
+from collections.abc import Iterator
 from typing import Self
 
 from pydantic import Field, PositiveInt, model_validator
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from spark_jobs.addresses import parse_address
 from spark_jobs.arrow_batches import batches_that_fit
 from spark_jobs.columns import named
 from spark_jobs.embedding_reading import (
@@ -14,13 +16,14 @@ from spark_jobs.embedding_reading import (
     on_driver,
     read_embeddings,
     refuse_other_model,
+    refuse_repeated_queries,
 )
 from spark_jobs.embedding_runs import usual_tasks
-from spark_jobs.errors import InputDataError, MissingColumnError
+from spark_jobs.errors import InputDataError, MissingColumnError, SettingsError
 from spark_jobs.index_folders import IndexFolder, Modality
 from spark_jobs.index_records import read_record
 from spark_jobs.job import Counts, Job, Run
-from spark_jobs.neighbours.exact import nearest
+from spark_jobs.neighbours.exact import nearest, query_blocks
 from spark_jobs.neighbours.index import POSITION, search, with_uids
 from spark_jobs.schemas import MODEL, NEIGHBOURS, QUERY_ID, UID, WEIGHTS
 from spark_jobs.settings import InputAddress, OutputAddress, Settings
@@ -42,9 +45,11 @@ class SearchNeighbours(Settings):
         "build-index or of clip-retrieval, seen by every worker",
     )
     modality: Modality = Field("text", description="of the index: text.index or image.index")
-    n_probe: PositiveInt = Field(16, description="inverted lists of the index to look into")
+    n_probe: PositiveInt = Field(
+        16, le=2**31 - 1, description="inverted lists of the index to look into"
+    )
     uid_column: str = Field(UID, description="column of the index's metadata that becomes uid")
-    k: PositiveInt = Field(50, description="neighbours of each query")
+    k: PositiveInt = Field(50, le=1_000_000, description="neighbours of each query")
     output: OutputAddress = Field(
         description="query_id, uid, rank (0 is the nearest), similarity (cosine, to six decimals), "
         "and the queries' model and weights"
@@ -60,34 +65,67 @@ class SearchNeighbours(Settings):
 def run(run: Run, settings: SearchNeighbours) -> Counts:
     """Search in the index where one is given, else compare every query with every vector."""
     queries = read_embeddings(run, settings.queries)
-    query_ids, vectors = on_driver(queries)
-    counts = {"queries": len(query_ids)}
-    exact = None
+    counts = {"queries": queries.n_rows}
+    embeddings = None
     if settings.embeddings is not None:
         embeddings = read_embeddings(run, settings.embeddings)
         refuse_other_model(queries, embeddings)
         counts["searched"] = embeddings.n_rows
-        exact = nearest(
+    if settings.index is not None:
+        refuse_repeated_queries(queries)
+        found, n_vectors = _by_index(run, queries, settings)
+        rows = run.write(_with_model(found, queries), settings.output)
+        counts |= _found(rows, queries.n_rows, settings.k, n_vectors)
+        return counts | (_recall(run, settings, queries, embeddings) if embeddings else {})
+    assert embeddings is not None  # as the settings have it
+    rows = _write_exact(run, settings, queries, embeddings)
+    return counts | _found(rows, queries.n_rows, settings.k, embeddings.n_rows)
+
+
+def _exact(
+    run: Run, settings: SearchNeighbours, queries: Embeddings, embeddings: Embeddings
+) -> Iterator[tuple[DataFrame, bool]]:
+    """The true neighbours of block after block of the queries, and whether it is the last."""
+    ids, vectors = on_driver(queries)
+    blocks = query_blocks(queries.n_rows, queries.dimension, settings.k)
+    for block in blocks:
+        found = nearest(
             embeddings.rows,
-            query_ids,
-            vectors,
+            ids[block].to_pylist(),
+            vectors[block],
             k=settings.k,
             n_rows=embeddings.n_rows,
             n_tasks=usual_tasks(run),
             table=embeddings.address,
         )
-    if settings.index is None and exact is not None:
-        with batches_that_fit(embeddings.rows):
-            rows = run.write(_with_model(exact, queries), settings.output)
-        return counts | _found(rows, len(query_ids), settings.k, embeddings.n_rows)
-    found, n_vectors = _by_index(run, queries, settings)
-    rows = run.write(_with_model(found, queries), settings.output)
-    counts |= _found(rows, len(query_ids), settings.k, n_vectors)
-    if exact is not None:
-        stored = run.read(settings.output, NEIGHBOURS)
-        with batches_that_fit(embeddings.rows):
-            counts |= _recall(stored, exact)
-    return counts
+        yield found, block is blocks[-1]
+
+
+def _write_exact(
+    run: Run, settings: SearchNeighbours, queries: Embeddings, embeddings: Embeddings
+) -> int:
+    """Write the true neighbours, a commit for each block of queries, and give their number."""
+    n_blocks = len(query_blocks(queries.n_rows, queries.dimension, settings.k))
+    if n_blocks > 1:
+        _refuse_parts(settings, queries, n_blocks)
+    with batches_that_fit(embeddings.rows):
+        parts = (
+            (_with_model(found, queries), is_last)
+            for found, is_last in _exact(run, settings, queries, embeddings)
+        )
+        if n_blocks == 1:
+            return run.write(next(parts)[0], settings.output)
+        run.write_parts(parts, settings.output)
+    return run.read(settings.output, NEIGHBOURS).count()
+
+
+def _refuse_parts(settings: SearchNeighbours, queries: Embeddings, n_blocks: int) -> None:
+    """Raise SettingsError where the output is no table to which blocks can be added."""
+    if parse_address(settings.output).format == "parquet":
+        raise SettingsError(
+            f"output {settings.output}: {queries.n_rows:,} queries are searched for in {n_blocks} "
+            "passes, each a commit of a Delta table; give a table as output, or fewer queries"
+        )
 
 
 def _found(rows: int, n_queries: int, k: int, n_vectors: int) -> Counts:
@@ -151,14 +189,21 @@ def _uids(run: Run, folder: IndexFolder, column: str) -> DataFrame:
     return uids
 
 
-def _recall(found: DataFrame, exact: DataFrame) -> Counts:
+def _recall(
+    run: Run, settings: SearchNeighbours, queries: Embeddings, embeddings: Embeddings
+) -> Counts:
     """How many of the true neighbours the index has found."""
     by = [QUERY_ID, UID]
-    hits = found.select(*by).distinct().withColumn("hit", F.lit(1))
-    compared = exact.select(*by).join(hits, on=by, how="left")
-    sums = compared.agg(F.count("*").alias("n"), F.count("hit").alias("hits")).first()
-    assert sums is not None  # an aggregate without groups has one row
-    return {"true_neighbours": sums["n"], "of_them_found": sums["hits"]}
+    found = run.read(settings.output, NEIGHBOURS).select(*by).distinct()
+    hits = found.withColumn("hit", F.lit(1))
+    n_true = n_hits = 0
+    with batches_that_fit(embeddings.rows):
+        for exact, _is_last in _exact(run, settings, queries, embeddings):
+            compared = exact.select(*by).join(hits, on=by, how="left")
+            sums = compared.agg(F.count("*").alias("n"), F.count("hit").alias("hits")).first()
+            assert sums is not None  # an aggregate without groups has one row
+            n_true, n_hits = n_true + sums["n"], n_hits + sums["hits"]
+    return {"true_neighbours": n_true, "of_them_found": n_hits}
 
 
 def closing(_spark: SparkSession, settings: SearchNeighbours, counts: Counts) -> list[str]:

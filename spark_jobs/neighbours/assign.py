@@ -1,18 +1,18 @@
 """Classes of rows that were found as neighbours of labelled items (text to text, LAIONet)."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from typing import Literal
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
+from spark_jobs.arrow_collecting import record_batches
 from spark_jobs.columns import named
 from spark_jobs.schemas import QUERY_ID, RANK, SIMILARITY, UID, WNID
-from udfs.compiled import compiled
 
 AssignRule = Literal["union", "greedy", "most_similar", "most_similar_published"]
 _ORDER = "item_order"
@@ -55,28 +55,30 @@ def _best(rows: DataFrame, similarity: Column) -> DataFrame:
 
 
 def _greedy(rows: DataFrame) -> DataFrame:
-    """On the driver: what an item gets depends on all items before it."""
-    pairs = rows.select(*_SEEN, WNID, UID).orderBy(*_SEEN, UID).toPandas()
-    row, uids = pd.factorize(pairs[UID])
-    item, _ = pd.factorize(pairs[QUERY_ID])
-    taken = pairs[_take_nearest(item, row, len(uids))]
-    return rows.sparkSession.createDataFrame(taken[[WNID, UID]], _ASSIGNED)
+    """On the driver: what an item gets depends on all items before it.
+
+    Sorted by Spark, the pairs pass by one batch at a time; what stays is a uid and wnid an item.
+    """
+    pairs = rows.select(*_SEEN, WNID, UID).orderBy(*_SEEN, UID).select(QUERY_ID, UID, WNID)
+    classes = take_nearest(record_batches(pairs))
+    taken = pd.DataFrame({WNID: classes.values(), UID: classes.keys()}, dtype=object)
+    return rows.sparkSession.createDataFrame(taken, _ASSIGNED)
 
 
-@compiled
-def _take_nearest(
-    item: NDArray[np.int64], row: NDArray[np.int64], n_rows: int
-) -> NDArray[np.bool_]:
-    """Which (item, row) pairs are taken, in the order of the items and of their neighbours."""
-    is_taken = np.zeros(n_rows, np.bool_)
-    chosen = np.zeros(item.size, np.bool_)
-    served = -1
-    for pair in range(item.size):
-        if item[pair] != served and not is_taken[row[pair]]:
-            served = item[pair]
-            is_taken[row[pair]] = True
-            chosen[pair] = True
-    return chosen
+def take_nearest(batches: Iterable[pa.RecordBatch]) -> dict[str, str]:
+    """The wnid of each uid, of query_id, uid, wnid in the order of items and of their neighbours.
+
+    Each item takes its first neighbour that is still free. Of an item's pairs only those up to that
+    are looked at. Holds about 250 bytes an item.
+    """
+    taken: dict[str, str] = {}
+    served = None
+    for batch in batches:
+        for query, uid, wnid in zip(*(batch.column(n).to_pylist() for n in range(3)), strict=True):
+            if query != served and uid not in taken:
+                served = query
+                taken[uid] = sys.intern(wnid)
+    return taken
 
 
 def with_items(neighbours: DataFrame, items: DataFrame, key: str, order: str) -> DataFrame:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -18,7 +17,6 @@ from pyspark.sql.types import (
 
 from spark_jobs.arrow_mapping import map_in_arrow
 from spark_jobs.columns import named
-from spark_jobs.draws import Draw
 from spark_jobs.schemas import EMBEDDING, NEIGHBOURS, QUERY_ID, RANK, SIMILARITY, UID
 from udfs.arrow import Batches
 from udfs.faiss_index import ROWS, SHARD, fill_shards, search_index
@@ -33,13 +31,6 @@ _POSITIONS = StructType(
         StructField(SIMILARITY, FloatType()),
     ]
 )
-
-
-def sample(embeddings: DataFrame, n_rows: int, seed: int) -> pd.DataFrame:
-    """Uid and embedding of so many rows, or all there are, those with the smallest draws."""
-    draw = Draw("build-index/train", seed).of(UID).alias("draw")
-    drawn = embeddings.select(UID, EMBEDDING, draw)
-    return drawn.orderBy("draw", UID).limit(n_rows).select(UID, EMBEDDING).toPandas()
 
 
 def write_shards(
@@ -78,7 +69,7 @@ def search(
                 _POSITIONS.names,
             )
 
-    return rows.mapInArrow(find, _POSITIONS)
+    return map_in_arrow(rows, find, _POSITIONS)
 
 
 def with_uids(found: DataFrame, uids: DataFrame) -> DataFrame:

@@ -9,6 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from spark_jobs import driver_vectors
+from spark_jobs.errors import InputDataError
+from spark_jobs.job import Run
+from spark_jobs.neighbours import exact
 from udfs.vectors import vector_lists
 
 
@@ -71,22 +75,80 @@ def test_the_nearest_of_all_files_whatever_their_number(
         assert told == sorted(similarity[k])[-30:]
 
 
-@pytest.mark.parametrize("blocks", [1, 4])
-def test_blocks_of_queries(
-    captionlake, spark: SparkSession, tmp_path: Path, monkeypatch, blocks: int
+def test_blocks_of_queries_give_what_all_at_once_give(
+    captionlake, spark: SparkSession, tmp_path: Path, monkeypatch
 ) -> None:
-    from spark_jobs.neighbours import exact
-
-    monkeypatch.setattr(exact, "_MOST_CANDIDATES", 3 * 12 // blocks)
-    write_vectors(tmp_path / "in", "uid", unit(50, 8, 3))
+    """One block of 12 queries, and 3 of what a closure of 128 bytes holds."""
+    write_vectors(tmp_path / "in", "uid", unit(50, 8, 3), n_files=3)
     write_vectors(tmp_path / "q", "uid", unit(50, 8, 3)[:12])
+    found = []
+    for name, most in (("_MOST_CANDIDATES", 36), ("_MOST_QUERY_BYTES", 128)):
+        with monkeypatch.context() as patch:
+            patch.setattr(exact, name, most)
+            outcome = captionlake(
+                *("search-neighbours", "--queries", tmp_path / "q", "--k", 3),
+                *("--embeddings", tmp_path / "in", "--output", tmp_path / "out"),
+                "--force",
+            )
+        assert outcome.exit_code == 0, outcome.stderr
+        assert outcome.summary["counts"]["rows"] == 36
+        assert outcome.summary["counts"]["not_found"] == 0
+        rows = read(spark, tmp_path / "out").orderBy("query_id", "rank").collect()
+        found.append([tuple(row) for row in rows])
+    assert {(row[0], row[1]) for row in found[0] if row[2] == 0} == {
+        (f"u{k}", f"u{k}") for k in range(12)
+    }
+    assert found[0] == found[1]
+    assert spark.sql(f"DESCRIBE HISTORY delta.`{tmp_path}/out`").count() == 1 + 3
+
+
+def test_an_interrupted_search_is_not_up_to_date(
+    captionlake, spark: SparkSession, tmp_path: Path, monkeypatch
+) -> None:
+    write_vectors(tmp_path / "in", "uid", unit(20, 8, 3))
+    write_vectors(tmp_path / "q", "uid", unit(20, 8, 3)[:6])
+    monkeypatch.setattr(exact, "_MOST_QUERY_BYTES", 2 * 32)
+    command = ["search-neighbours", "--queries", tmp_path / "q", "--k", 3]
+    command += ["--embeddings", tmp_path / "in", "--output", tmp_path / "out"]
+    with monkeypatch.context() as patch:
+
+        def fails(*_arguments: object, **_more: object) -> None:
+            raise InputDataError("no more")
+
+        patch.setattr(Run, "extend", fails)
+        assert captionlake(*command).exit_code == 3
+    assert read(spark, tmp_path / "out").count() == 6
+    outcome = captionlake(*command)
+    assert outcome.summary["status"] == "done"
+    assert read(spark, tmp_path / "out").count() == 18
+    assert captionlake(*command).summary["status"] == "up_to_date"
+    parquet = captionlake(*command, "--output", f"parquet:{tmp_path}/p")
+    assert parquet.exit_code == 2
+    assert "6 queries are searched for in 3 passes" in parquet.error
+
+
+def test_closures_of_queries_are_bounded() -> None:
+    for n, dimension, k in ((1, 512, 50), (1_000_000, 512, 50), (70_000, 768, 500), (5, 8, 1)):
+        blocks = exact.query_blocks(n, dimension, k)
+        assert [row for block in blocks for row in (block.start, block.stop)][1:-1:2] == [
+            block.start for block in blocks[1:]
+        ]
+        assert (blocks[0].start, blocks[-1].stop) == (0, n)
+        widest = max(block.stop - block.start for block in blocks)
+        assert widest * dimension * 4 <= 32 << 20
+        assert widest * k <= 4_000_000
+
+
+def test_more_queries_than_the_driver_takes(captionlake, tmp_path: Path, monkeypatch) -> None:
+    write_vectors(tmp_path / "in", "uid", unit(20, 8, 3))
+    monkeypatch.setattr(driver_vectors, "MOST_DRIVER_BYTES", 19 * 32)
     outcome = captionlake(
-        *("search-neighbours", "--queries", tmp_path / "q", "--k", 3),
-        *("--embeddings", tmp_path / "in", "--output", tmp_path / "out"),
+        *("search-neighbours", "--queries", tmp_path / "in", "--embeddings", tmp_path / "in"),
+        *("--output", tmp_path / "out"),
     )
-    assert outcome.exit_code == 0, outcome.stderr
-    nearest = read(spark, tmp_path / "out").where("rank = 0").collect()
-    assert {(row.query_id, row.uid) for row in nearest} == {(f"u{k}", f"u{k}") for k in range(12)}
+    assert outcome.exit_code == 3
+    assert "20 vectors of 8 numbers would be on the driver, which takes 19" in outcome.error
+    assert "search for them in parts" in outcome.error
 
 
 @pytest.mark.parametrize(

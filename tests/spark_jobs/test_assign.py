@@ -2,10 +2,11 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_jobs.neighbours.assign import assign, with_items
+from spark_jobs.neighbours.assign import assign, take_nearest, with_items
 
 NAN = float("nan")
 
@@ -75,3 +76,25 @@ def test_rules_on_generated_ties(spark: SparkSession, rule: str) -> None:
     classes = spark.createDataFrame(pd.concat(of_items))
     of_classes = with_items(rows.repartition(3), classes, "query_id", "place")
     assert {(row.wnid, row.uid) for row in assign(of_classes, rule).collect()} == wanted
+
+
+def test_greedy_as_batches_pass_by() -> None:
+    """Many items that want the same few rows, cut into batches anywhere."""
+    draws = np.random.default_rng(0)
+    for n_items, n_rows, k in ((300, 150, 20), (200, 1_000, 5), (50, 3, 3)):
+        pairs = [
+            (f"q{item:04}", f"u{row}", f"n{item % 7}")
+            for item in range(n_items)
+            for row in draws.permutation(n_rows)[:k]
+        ]
+        expected: dict[str, str] = {}
+        served = set()
+        for query, uid, wnid in pairs:
+            if query not in served and uid not in expected:
+                served.add(query)
+                expected[uid] = wnid
+        columns = map(pa.array, zip(*pairs, strict=True))
+        table = pa.table([*columns], names=["query_id", "uid", "wnid"])
+        for rows in (1, 7, 10_000):
+            assert take_nearest(table.to_batches(max_chunksize=rows)) == expected
+        assert len(expected) <= min(n_items, n_rows)

@@ -139,14 +139,14 @@ def test_uids_are_forgotten_where_their_rows_were() -> None:
 def test_nothing_and_fewer_than_k() -> None:
     draws = np.random.default_rng(0)
     queries = unit(draws, 2)
-    assert uids_of(nearest_in_task([], queries, 5, first=0, n_rows=1, table="t"), 2) == [[], []]
+    assert uids_of(nearest_in_task([], queries, 5, n_rows=1, table="t"), 2) == [[], []]
     lists = vector_lists(unit(draws, 1), pa.array([True]))
     batch = pa.RecordBatch.from_arrays(
         [pa.array(["u"]), lists, pa.array([0])], ["uid", "embedding", "tie"]
     )
-    found = list(nearest_in_task([batch], queries, 5, first=7, n_rows=1, table="t"))
-    assert pa.Table.from_batches(found)["query"].to_pylist() == [7, 8]
-    assert uids_of(nearest_in_task([batch], queries, 5, first=0, n_rows=1, table="t"), 2) == [
+    found = list(nearest_in_task([batch], queries, 5, n_rows=1, table="t"))
+    assert pa.Table.from_batches(found)["query"].to_pylist() == [0, 1]
+    assert uids_of(nearest_in_task([batch], queries, 5, n_rows=1, table="t"), 2) == [
         ["u"],
         ["u"],
     ]
