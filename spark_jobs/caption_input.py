@@ -22,6 +22,7 @@ from spark_jobs.ingest.records import of_preset
 from spark_jobs.ingest.source import Part, Source, part_of
 from spark_jobs.ingest.text_rules import FrontEnd
 from spark_jobs.job import Counts, Run
+from spark_jobs.observed_sums import ObservedSums
 from spark_jobs.schemas import CAPTION, REASON, URL
 from spark_jobs.settings import InputAddress, Settings, nearest
 from spark_jobs.spark_faults import SPARK_FAULTS
@@ -120,10 +121,23 @@ def few_repeated_keys(rows: DataFrame) -> list[int] | None:
     return None if len(found) > _FEW else sorted(row[0] for row in found)
 
 
+def count_and_repeated_keys(captions: Captions) -> tuple[int, list[int] | None]:
+    """The rows of an input, and `few_repeated_keys`, in one pass where files do not tell.
+
+    After tasks that ran twice the rows are too many: `reject_others` counts again.
+    """
+    if captions.source.n_rows is not None:
+        return captions.source.n_rows, few_repeated_keys(captions.rows)
+    observed = ObservedSums()
+    repeated = few_repeated_keys(observed.over(captions.rows, F.count("*").alias("n")))
+    n_rows = observed.get().get("n")
+    return captions.source.count() if n_rows is None else n_rows, repeated
+
+
 def reject_others(
     run: Run,
     settings: CaptionInput,
-    rows: DataFrame,
+    captions: Captions,
     repeated: list[int] | None,
     *,
     rows_in: int,
@@ -135,10 +149,12 @@ def reject_others(
     """
     reasons: Counts = {}
     if kept < rows_in:
-        run.reject(rejected(rows, repeated, run_id=run.run_id, job=run.job))
+        run.reject(rejected(captions.rows, repeated, run_id=run.run_id, job=run.job))
         told = run.rejected().groupBy(REASON).agg(F.count("*").alias("n")).collect()
         reasons = {row[REASON]: row["n"] for row in sorted(told)}
     n_rejected = sum(reasons.values())
+    if rows_in != kept + n_rejected:
+        rows_in = captions.source.count()
     if rows_in != kept + n_rejected:
         raise InputDataError(
             f"{settings.input}: {rows_in} rows were read, but {kept} kept and {n_rejected} "

@@ -10,16 +10,17 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from spark_jobs import schemas
-from spark_jobs.addresses import absolute_address
+from spark_jobs.addresses import absolute_address, parse_address
 from spark_jobs.columns import free_name, keys, named, require
 from spark_jobs.decisions import decisions
 from spark_jobs.errors import InputDataError
 from spark_jobs.filtering.checks import rule_faults
 from spark_jobs.filtering.filter import Judged, judge, lookups, shares
+from spark_jobs.filtering.rule_counts import RuleCounts
 from spark_jobs.filtering.rules import Rule
 from spark_jobs.filtering.top_fraction import bound_of_top
 from spark_jobs.job import Counts, Job, Run
-from spark_jobs.schemas import RULE, SCORE, UID
+from spark_jobs.schemas import SCORE, UID
 from spark_jobs.settings import InputAddress, OutputAddress, RoleName, Settings
 
 
@@ -72,27 +73,36 @@ def run(run: Run, settings: FilterCaptions) -> Counts:
         rows = _with_scores(run, captions, settings.scores)
     judged = _judge(run, rows, settings)
     has_unique_keys = settings.scores is None and run.has_unique_keys(settings.captions)
-    kept = run.write(judged.kept(), settings.output, has_unique_keys=has_unique_keys)
-    if settings.decisions:
-        run.decide(
-            decisions(
-                judged.rows,
-                kept=judged.rule.isNull(),
-                rule=F.coalesce(judged.rule, F.lit("passed")),
-                value=judged.value,
-                threshold=judged.threshold,
-            )
-        )
-    rows_in, dropped = captions.count(), _dropped(judged, settings)
+    counted = RuleCounts(
+        judged,
+        [rule.rule for rule in settings.rules],
+        {} if settings.scores is None else {"without_score": F.col(SCORE).isNull()},
+        is_observed=parse_address(settings.output).is_path,
+    )
+    kept = run.write(counted.kept(), settings.output, has_unique_keys=has_unique_keys)
+    rows_in = captions.count()
+    by_rule, without_score = counted.get(rows_in=rows_in, kept=kept)
+    dropped = {_count_of(rule): by_rule[rule.rule] for rule in settings.rules}
     if kept + sum(dropped.values()) != rows_in:
         raise InputDataError(
             f"table {settings.captions}: {rows_in} rows in, but {kept} kept and dropped by rule "
             f"{dropped}: an input has changed while it was read; run it again"
         )
-    counts = {"rows_in": rows_in, "kept": kept} | dropped
-    if settings.scores is not None:
-        counts["without_score"] = rows.where(F.col(SCORE).isNull()).count()
-    return counts
+    if settings.decisions:
+        _decide(run, judged)
+    return {"rows_in": rows_in, "kept": kept} | dropped | without_score
+
+
+def _decide(run: Run, judged: Judged) -> None:
+    run.decide(
+        decisions(
+            judged.rows,
+            kept=judged.rule.isNull(),
+            rule=F.coalesce(judged.rule, F.lit("passed")),
+            value=judged.value,
+            threshold=judged.threshold,
+        )
+    )
 
 
 def _judge(run: Run, rows: DataFrame, settings: FilterCaptions) -> Judged:
@@ -110,13 +120,6 @@ def _judge(run: Run, rows: DataFrame, settings: FilterCaptions) -> Judged:
         for share in shares(settings.rules)
     }
     return judge(rows, settings.rules, bounds=bounds, tables=tables)
-
-
-def _dropped(judged: Judged, settings: FilterCaptions) -> Counts:
-    """How many rows each rule drops, in the order of the rules."""
-    by_rule = judged.rows.groupBy(judged.rule.alias(RULE)).count().collect()
-    rows = {row[RULE]: row["count"] for row in by_rule}
-    return {_count_of(rule): rows.get(rule.rule, 0) for rule in settings.rules}
 
 
 def _count_of(rule: Rule) -> str:

@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 from spark_jobs import schemas
 from spark_jobs.caption_input import (
     CaptionInput,
-    few_repeated_keys,
+    count_and_repeated_keys,
     read_captions,
     refuse_too_many,
     reject_others,
@@ -32,14 +32,15 @@ def run(run: Run, settings: IngestCaptions) -> Counts:
     """Rows in are always rows out plus rejected; a run that cannot show it fails."""
     captions = read_captions(run, settings)
     with captions.reading():
-        rows_in = captions.source.count()
-        repeated = few_repeated_keys(captions.rows)
+        rows_in, repeated = count_and_repeated_keys(captions)
         kept = run.write(accepted(captions.rows, repeated), settings.output, has_unique_keys=True)
-        reasons = reject_others(run, settings, captions.rows, repeated, rows_in=rows_in, kept=kept)
+        reasons = reject_others(run, settings, captions, repeated, rows_in=rows_in, kept=kept)
+    n_rejected = sum(reasons.values())
+    rows_in = kept + n_rejected
     if settings.decisions:
-        _decide(run, run.read(settings.output, schemas.CAPTIONS), rows_in - kept)
-    refuse_too_many(settings, rows_in, rows_in - kept)
-    return {"rows_in": rows_in, "kept": kept, "rejected": rows_in - kept, **reasons}
+        _decide(run, run.read(settings.output, schemas.CAPTIONS), n_rejected)
+    refuse_too_many(settings, rows_in, n_rejected)
+    return {"rows_in": rows_in, "kept": kept, "rejected": n_rejected, **reasons}
 
 
 def _decide(run: Run, kept: DataFrame, n_rejected: int) -> None:

@@ -84,7 +84,7 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
             captions_read.rows, rows_in, matcher, len(bank.entries)
         )
         reasons = reject_others(
-            run, settings, captions_read.rows, repeated, rows_in=rows_in, kept=look.rows
+            run, settings, captions_read, repeated, rows_in=rows_in, kept=look.rows
         )
         refuse_too_many(settings, rows_in, rows_in - look.rows)
         counted = CountedEntries(look.counts, np.array(bank.langs, object))
@@ -124,8 +124,8 @@ def _check(run: Run, settings: MatchAndBalance, rows: DataFrame) -> None:
     """Refuse before the first pass what would fail after it."""
     if CAPTION_ID in rows.columns:
         raise InputDataError(
-            f"{settings.input}: records of several captions are balanced as one: use "
-            "ingest-captions, match-concepts and balance-captions"
+            f"{settings.input}: records of several captions are balanced as one, by their stored "
+            "matches: use curate without --no-intermediate"
         )
     outputs = {settings.output: matched_columns(accepted(rows, []))}
     if settings.probabilities is not None:

@@ -277,18 +277,33 @@ def values_of(spark: SparkSession, values: list[Any], of: str = "double") -> Dat
     return spark.createDataFrame([(value,) for value in values], f"x {of}")
 
 
-@pytest.mark.parametrize("few", [3, 100_000])
+@pytest.mark.parametrize(("few", "window"), [(3, 1e-3), (3, -0.2), (100_000, 3e-4)])
 @pytest.mark.parametrize("fraction", [1e-9, 0.001, 0.1, 0.3, 0.5, 0.9, 1.0])
 def test_the_bound_of_the_largest(
-    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, few: int, fraction: float
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, few: int, window: float, fraction: float
 ) -> None:
+    """By one look near the percentile, by bins where it is not there (-0.2), and all at once."""
     monkeypatch.setattr(top_fraction, "_FEW", few)
+    monkeypatch.setattr(top_fraction, "_WINDOW", window)
     draws = np.random.default_rng(few)
     values = [*map(float, draws.normal(size=300)), *([0.25] * 200), -1.7e308, 1.7e308]
     values += [*map(float, draws.random(100) * 1e-12), math.inf, math.inf, *([-math.inf] * 70)]
     frame = values_of(spark, [None, math.nan, *values])
     wanted = math.ceil(Decimal(str(fraction)) * len(values))
     assert bound_of_top(frame, "x", fraction) == sorted(values, reverse=True)[wanted - 1]
+
+
+@pytest.mark.parametrize("fraction", [1e-4, 0.3, 0.999])
+def test_one_look_finds_the_bound_of_many(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, fraction: float
+) -> None:
+    """200,000 values in four partitions, a tenth of them equal: no bins are counted."""
+    monkeypatch.delattr(top_fraction, "_kth_largest")
+    x = "CASE WHEN id % 10 = 0 THEN 0.7 ELSE pow(pmod(xxhash64(id), 1000003) / 1000003, 3) END x"
+    frame = spark.range(0, 200_000, 1, 4).selectExpr(x)
+    values = sorted((row.x for row in frame.collect()), reverse=True)
+    wanted = math.ceil(Decimal(str(fraction)) * len(values))
+    assert bound_of_top(frame, "x", fraction) == values[wanted - 1]
 
 
 def test_the_bound_is_of_the_columns_own_type(spark: SparkSession) -> None:

@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import ArrayType, IntegerType, StringType, StructField, StructType
 
-from spark_jobs import observed_counts
+from spark_jobs import observed_counts, observed_sums
 from spark_jobs.observed_counts import ObservedCounts
 from udfs.arrow import Batches
 
@@ -62,7 +62,7 @@ def test_they_are_not_given_where_they_are_too_much(
 def test_nobody_waits_for_what_is_never_told(
     rows: DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(observed_counts, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(observed_sums, "_PATIENCE_S", 0.1)
     observed = ObservedCounts()
     observed.counted(rows, same, SCHEMA)  # never run
     assert observed.get(4, 5) is None
