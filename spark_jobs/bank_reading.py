@@ -22,6 +22,7 @@ from spark_jobs.concepts.sources import json_lines, lines, metaclip_json
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Run
 from spark_jobs.made_of import Content, Matching
+from spark_jobs.redaction import redacted
 from spark_jobs.schemas import ENTRY, ENTRY_ID, LANG
 from spark_jobs.tables import read_text
 
@@ -45,7 +46,7 @@ class Bank:
         """What matches of this bank are made of."""
         content = json.dumps([self.entries.to_pylist(), [*self.langs]])
         digest = hashlib.sha256(content.encode()).hexdigest()[:16]
-        return Matching(Content(self.address, digest), len(self.entries), rule, captions)
+        return Matching(Content(redacted(self.address), digest), len(self.entries), rule, captions)
 
     def with_counts(self, counts: NDArray[np.int64]) -> DataFrame:
         """schemas.ENTRY_COUNTS, by entry_id; counts: of shape (n_entries,)."""

@@ -15,6 +15,7 @@ from spark_jobs.errors import CurationError
 from spark_jobs.launch import error_line, execute
 from spark_jobs.option_help import type_and_default
 from spark_jobs.recipes.starting import recipe_lines, write_recipe
+from spark_jobs.redaction import RedactingFormatter, redacted
 from spark_jobs.registry import AnyJob, all_jobs
 from spark_jobs.settings import Settings, load_settings
 
@@ -91,14 +92,16 @@ def finish(
 
 
 def _say(line: str) -> None:
-    typer.echo(line, err=True)
+    typer.echo(redacted(line), err=True)
 
 
 def _set_up_logging() -> None:
     """Plain lines with a time; on a terminal only warnings, since Spark shows its own progress."""
     level = logging.WARNING if sys.stderr.isatty() else logging.INFO
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(stream=sys.stderr, level=level, format=form)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(RedactingFormatter(form))
+    logging.basicConfig(handlers=[handler], level=level)
     logging.getLogger("py4j").setLevel(logging.WARNING)
 
 

@@ -17,6 +17,7 @@ from spark_jobs.concepts.sources import (
     wordnet_names,
 )
 from spark_jobs.job import Counts, Job, Run
+from spark_jobs.redaction import redacted
 from spark_jobs.schemas import FAULT, REASON, RUN_ID, UID
 from spark_jobs.settings import OutputAddress, RoleName, Settings, nearest
 from spark_jobs.tables import read_folder, read_text
@@ -83,11 +84,12 @@ def run(run: Run, settings: BuildConceptBank) -> Counts:
 
 def _read_source(run: Run, source: str) -> pa.Table:
     kind, _, path = source.partition(":")
+    name = redacted(path)  # stands in the column source
     if kind in _EMBEDDED:
         return imagenet(kind)  # type: ignore[arg-type]
     if kind in _FROM_FOLDER:
-        return _FROM_FOLDER[kind](read_folder(run.spark, path, ("data.*", "index.*")), path)
-    return _FROM_FILE[kind](read_text(run.spark, path), path)
+        return _FROM_FOLDER[kind](read_folder(run.spark, path, ("data.*", "index.*")), name)
+    return _FROM_FILE[kind](read_text(run.spark, path), name)
 
 
 def _frame(run: Run, bank: pa.Table) -> DataFrame:
