@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,15 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.errors import CurationError
 from spark_jobs.job import Counts, Job, Pipeline, Run, Step
-from spark_jobs.runs import is_up_to_date, new_run, record_run, why_not_up_to_date
+from spark_jobs.outputs import check_all_outputs
+from spark_jobs.redaction import redacted
+from spark_jobs.runs import (
+    is_up_to_date,
+    new_run,
+    record_run,
+    recorded_settings,
+    why_not_up_to_date,
+)
 from spark_jobs.session import open_session
 from spark_jobs.settings import S, Settings
 from spark_jobs.spark_faults import SPARK_FAULTS, in_one_line
@@ -45,8 +53,10 @@ class Summary:
         return named | {"job": self.job, "status": self.status, "run_id": self.run_id}
 
     def as_dict(self) -> dict[str, Any]:
-        """The summary without what a single job does not have."""
-        every = asdict(self)
+        """The summary without what a single job does not have, and without credentials."""
+        outputs = {name: redacted(address) for name, address in self.outputs.items()}
+        report = None if self.report is None else redacted(self.report)
+        every = asdict(replace(self, outputs=outputs, report=report))
         return {k: v for k, v in every.items() if k not in {"steps", "name"} or v}
 
 
@@ -79,12 +89,15 @@ def execute_step(
     begun, started = time.monotonic(), datetime.now(UTC)
     try:
         run = new_run(spark, job, settings)
+        for address in run.untold:
+            say(f"{step.title}: which rows {address} has cannot be told: never up to date")
         counts = None if force else is_up_to_date(run, settings)
         status = "done" if counts is None else "up_to_date"
         if counts is None:
             why = "" if step.name is None else f" {_reason(run, settings, force)}"
             say(f"{step.title} ...{why}")
-            _log.info("%s: run %s starts: %s", job.name, run.run_id, settings.model_dump_json())
+            _log.info("%s: run %s starts: %s", job.name, run.run_id, recorded_settings(settings))
+            check_all_outputs(spark, settings)
             counts = job.run(run, settings)
             record_run(run, settings, counts, started)
     except (CurationError, *SPARK_FAULTS) as fault:
@@ -173,5 +186,5 @@ def _line(job: str, status: str, counts: Counts, seconds: float) -> str:
 
 
 def error_line(fault: CurationError) -> str:
-    """What a fault says, without line breaks, however its cause was worded."""
-    return " ".join(str(fault).split())
+    """What a fault says, without line breaks and credentials, however its cause was worded."""
+    return redacted(" ".join(str(fault).split()))

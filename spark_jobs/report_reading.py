@@ -6,6 +6,7 @@ from typing import TypeVar
 import numpy as np
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 from pyspark.sql.window import Window
 
 from spark_jobs import schemas
@@ -15,6 +16,8 @@ from spark_jobs.balancing.keep import matches_by_uid
 from spark_jobs.draws import Draw
 from spark_jobs.entry_counts_reading import read_entry_counts
 from spark_jobs.matches_reading import LEFT_OUT, of_captions
+from spark_jobs.old_versions import read_old, refuse_lost
+from spark_jobs.redaction import redacted
 from spark_jobs.report.blocks import Example, visible
 from spark_jobs.report.captions import MOST_MATCHES
 from spark_jobs.report.classes import ClassCount
@@ -43,6 +46,7 @@ from spark_jobs.schemas import (
     T,
 )
 from spark_jobs.scoring.thresholds import histogram, telling
+from spark_jobs.subsets.draw import of_classes
 from spark_jobs.tables import has_table, read_table
 
 _EXAMPLES = Draw("report/examples", seed=0)
@@ -75,12 +79,14 @@ def entry_counts(spark: SparkSession, run: RunRecord) -> EntryCounts | None:
 def entries_of(spark: SparkSession, run: RunRecord) -> DataFrame | None:
     """entry_id, entry, entry_count, kept_count and t of a run, the last two null where not told."""
     if "probabilities" in run.outputs:
-        return read_table(spark, run.outputs["probabilities"], schemas.ENTRY_PROBABILITIES)
+        return _output(spark, run, "probabilities", schemas.ENTRY_PROBABILITIES)
     address = run.outputs.get("entry_counts") or run.settings.get("entry_counts")
     if address is None:
         return None
     t = None if run.settings.get("by_language") else run.counts.get("t")
-    counted = read_entry_counts(spark, address, run.inputs.get(address))
+    version = run.written.get(address) or run.inputs.get(address)
+    refuse_lost(spark, address, version)
+    counted = read_entry_counts(spark, address, version)
     return counted.withColumns({KEPT_COUNT: F.lit(None).cast("long"), T: F.lit(t).cast("long")})
 
 
@@ -100,7 +106,7 @@ def matches_before(spark: SparkSession, run: RunRecord) -> DataFrame:
 
 def matches_after(spark: SparkSession, run: RunRecord) -> DataFrame:
     """Those of the captions that it kept."""
-    kept = read_table(spark, run.outputs["output"], schemas.EMPTY)
+    kept = _output(spark, run, "output")
     if ENTRY_IDS in kept.columns:
         return matches_by_uid(kept)
     return matches_before(spark, run).join(kept.select(UID), on=UID, how="left_semi")
@@ -110,7 +116,7 @@ def matches_written(spark: SparkSession, run: RunRecord) -> DataFrame | None:
     """The matches that a run of match-concepts stored; None where it only counted."""
     if "output" not in run.outputs:
         return None
-    return matches_by_uid(read_table(spark, run.outputs["output"], schemas.MATCHES))
+    return matches_by_uid(_output(spark, run, "output", schemas.MATCHES))
 
 
 def balanced_examples(spark: SparkSession, run: RunRecord) -> tuple[list[Example], list[Example]]:
@@ -123,7 +129,7 @@ def balanced_examples(spark: SparkSession, run: RunRecord) -> tuple[list[Example
     seed = run.settings["seed"]
     drawn = matches.withColumn(DRAW, Draw(run.draws[0], seed).of(UID)).orderBy(_order()).collect()
     caption_of = _captions(_input(spark, run, "captions").where(is_sampled))
-    output = read_table(spark, run.outputs["output"], schemas.EMPTY).where(is_sampled)
+    output = _output(spark, run, "output").where(is_sampled)
     kept_uids = {row[UID] for row in output.select(UID).distinct().collect()}
     rows = [row for row in drawn if row[UID] in caption_of]
     kept = _first([row for row in rows if row[UID] in kept_uids])
@@ -152,7 +158,7 @@ def duplicate_examples(spark: SparkSession, run: RunRecord) -> list[Example]:
         return []
     is_sampled = _is_sampled(n_dropped)
     caption_of = _captions(_input(spark, run, "captions").where(is_sampled).orderBy(_order()))
-    output = read_table(spark, run.outputs["output"], schemas.EMPTY).where(is_sampled)
+    output = _output(spark, run, "output").where(is_sampled)
     kept_uids = {row[UID] for row in output.select(UID).collect()}
     dropped = _first([uid for uid in caption_of if uid not in kept_uids])
     reason = f"the same {run.settings['by']} has a row with a smaller uid"
@@ -168,14 +174,14 @@ def rejected_examples(spark: SparkSession, run: RunRecord, workspace: str) -> li
     nth = F.row_number().over(Window.partitionBy(REASON).orderBy("row", UID))
     some = rows.withColumn("nth", nth).where("nth <= 2").orderBy("nth", REASON).limit(_SHOWN)
     return [
-        Example(visible(row["row"] or ""), False, row[REASON].replace("_", " "))
+        Example(visible(redacted(row["row"] or "")), False, row[REASON].replace("_", " "))
         for row in some.collect()
     ]
 
 
 def similarity_plan(spark: SparkSession, run: RunRecord, used: float | None) -> SimilarityPlan:
     """What a run of plan-threshold told, with the histogram of the scores that it looked at."""
-    rows = read_table(spark, run.outputs["output"], schemas.SIMILARITY_PLAN).orderBy(THRESHOLD)
+    rows = _output(spark, run, "output", schemas.SIMILARITY_PLAN).orderBy(THRESHOLD)
     bars = histogram(_input(spark, run, "scores"), run.settings["column"])
     kept = telling(rows.toPandas())[[THRESHOLD, ROWS, CLASS_SIMILARITY]]
     return SimilarityPlan(list(kept.itertuples(index=False, name=None)), bars, used)
@@ -183,7 +189,7 @@ def similarity_plan(spark: SparkSession, run: RunRecord, used: float | None) -> 
 
 def class_counts(spark: SparkSession, run: RunRecord) -> tuple[list[ClassCount], list[str]]:
     """(the classes of a subset, the names of its sources), from the table of counts."""
-    rows = read_table(spark, run.outputs["counts"], schemas.CLASS_FREQUENCIES)
+    rows = _output(spark, run, "counts", schemas.CLASS_FREQUENCIES)
     names = (CLASS_NAME, TARGET, AVAILABLE, TAKEN)
     told = rows.orderBy(CLASS_IDX).select(*names).collect()
     sources = run.settings.get("sources") or [run.settings["input"]]
@@ -199,7 +205,7 @@ def _entries(spark: SparkSession, run: RunRecord, ids: set[int]) -> dict[int, Ma
     entries = entries_of(spark, run)
     if entries is None or not ids:
         return {}
-    rows = entries.where(F.col(ENTRY_ID).isin(sorted(ids)) & F.col(T).isNotNull()).collect()
+    rows = of_classes(entries.where(F.col(T).isNotNull()), ENTRY_ID, sorted(ids)).collect()
     return {
         r[ENTRY_ID]: MatchedEntry(r[ENTRY_ID], _name(r[ENTRY_ID], r[ENTRY]), r[ENTRY_COUNT], r[T])
         for r in rows
@@ -220,7 +226,15 @@ def _captions(rows: DataFrame) -> dict[str, str]:
 
 def _input(spark: SparkSession, run: RunRecord, setting: str) -> DataFrame:
     address = run.settings[setting]
-    return read_table(spark, address, schemas.EMPTY, version=run.inputs.get(address))
+    return read_old(spark, address, schemas.EMPTY, run.inputs.get(address))
+
+
+def _output(
+    spark: SparkSession, run: RunRecord, setting: str, needed: StructType = schemas.EMPTY
+) -> DataFrame:
+    """A table as the run left it, whatever others have written there since."""
+    address = run.outputs[setting]
+    return read_old(spark, address, needed, run.written.get(address))
 
 
 def _is_sampled(rows: int) -> Column:

@@ -9,6 +9,7 @@ from typing import Any, Self
 from pyspark.sql import Row
 
 from spark_jobs.addresses import parse_address
+from spark_jobs.redaction import redacted
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class RunRecord:
     """A row of the table `runs`, with its JSON read.
 
     `inputs`: address -> version. `outputs`: setting -> address. `draws`: the purposes of the draws
-    that it made. `started` is in UTC.
+    that it made. `written`: address -> version, or a file's stamp. `started` is in UTC.
     """
 
     run_id: str
@@ -29,11 +30,12 @@ class RunRecord:
     started: datetime
     seconds: float
     draws: list[str] = field(default_factory=list)
+    written: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of_row(cls, row: Row) -> Self:
         """Read a row of schemas.RUNS."""
-        parts = ("settings", "inputs", "outputs", "counts", "draws")
+        parts = ("settings", "inputs", "outputs", "counts", "draws", "written")
         read = {name: json.loads(row[name]) for name in parts}
         plain = {name: row[name] for name in ("run_id", "job", "code", "seconds")}
         return cls(**read, **plain, started=row["started"].astimezone(UTC))
@@ -42,10 +44,11 @@ class RunRecord:
 def runs_behind(records: Sequence[RunRecord], addresses: Iterable[str]) -> list[RunRecord]:
     """The runs that wrote these tables and all that these were made from, oldest first.
 
-    A run has read what the last run before it wrote at the address.
+    A run has read what the last run before it wrote at the address. Records hold no credentials,
+    so addresses are compared without.
     """
     found: dict[int, RunRecord] = {}
-    wanted = [(parse_address(address).location, len(records)) for address in addresses]
+    wanted = [(parse_address(redacted(address)).location, len(records)) for address in addresses]
     while wanted:
         location, before = wanted.pop()
         position = _writer(records, location, before)

@@ -4,26 +4,29 @@ import hashlib
 import json
 import logging
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from typing import Any
 
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from spark_jobs import __version__, schemas, tables
+from spark_jobs import schemas, tables
 from spark_jobs.addresses import join_address, parse_address
+from spark_jobs.catalog_states import is_untold
+from spark_jobs.code_digest import code_digest
 from spark_jobs.errors import InputDataError, SettingsError
-from spark_jobs.folder_marks import has_files, mark_file, marked_run_id, unmark_file
-from spark_jobs.folders import has_file
+from spark_jobs.file_stamps import stamp_of
+from spark_jobs.folder_marks import has_files, marked_run_id
 from spark_jobs.job import Counts, Job, Run
+from spark_jobs.output_files import has_file, mark_run
+from spark_jobs.redaction import redacted, redacted_names, redacted_values
 from spark_jobs.run_records import RunRecord
 from spark_jobs.settings import S, Settings
 
+# Columns that tables of runs lack which were made before these were, and what they would say.
+_ADDED = {schemas.DRAWS: "[]", schemas.WRITTEN: "{}"}
 _log = logging.getLogger(__name__)
 
 
@@ -57,7 +60,16 @@ def is_up_to_date(run: Run, settings: Settings) -> Counts | None:
         return None
     rows = read_runs(run.spark, run.workspace)
     last = None if rows is None else newest(rows.where(F.col(schemas.RUN_ID) == run.run_id))
-    return None if last is None else dict(json.loads(last["counts"]))
+    if last is None or _altered_files(settings, last):
+        return None
+    return dict(json.loads(last["counts"]))
+
+
+def _altered_files(settings: Settings, last: Row) -> list[str]:
+    """Files that are others now than a run left there; what it left may be unknown."""
+    left = json.loads(last[schemas.WRITTEN])
+    files = settings.addresses("file").values()
+    return [f for f in files if left.get(redacted(f), stamp_of(f)) != stamp_of(f)]
 
 
 def why_not_up_to_date(run: Run, settings: Settings) -> str:
@@ -74,15 +86,29 @@ def why_not_up_to_date(run: Run, settings: Settings) -> str:
         return "it has not run yet"
     if absent:
         return f"{absent[0]} is not there"
-    changed = [
-        *_changes("setting", json.loads(last["settings"]), json.loads(settings.model_dump_json())),
-        *_changes("input", json.loads(last["inputs"]), run.inputs, same=tables.same_rows),
-        *(["the code changed"] if last["code"] != code_digest() else []),
-    ]
+    changed = _changed(run, settings, last)
     altered = [a for a in folders if marked_run_id(parse_address(a).location) is None]
     if altered and not changed:
         return f"the files in {altered[0]} are not those that a run wrote"
+    files = _altered_files(settings, last)
+    if files and not changed:
+        return f"{files[0]} is not what a run wrote"
     return ", ".join(changed) or "another run wrote its outputs"
+
+
+def _changed(run: Run, settings: Settings, last: Row) -> list[str]:
+    """Settings, inputs and code that are others than those of an earlier run."""
+    changes = _changes("setting", json.loads(last["settings"]), recorded_settings(settings))
+    if not changes and last["settings_sha"] != run.settings_sha:
+        changes = ["a setting whose value is not recorded"]
+    before = {a: v for a, v in json.loads(last["inputs"]).items() if not is_untold(v)}
+    told = {a: v for a, v in redacted_names(run.inputs).items() if not is_untold(v)}
+    return [
+        *changes,
+        *_changes("input", before, told, same=tables.same_rows),
+        *(f"which rows {redacted(address)} has cannot be told" for address in run.untold),
+        *(["the code changed"] if last["code"] != code_digest(run.job) else []),
+    ]
 
 
 def _last_run_id(spark: SparkSession, address: str) -> str | None:
@@ -95,11 +121,12 @@ def read_runs(spark: SparkSession, workspace: str) -> DataFrame | None:
     address = join_address(workspace, "runs")
     if not tables.has_table(spark, address):
         return None
-    needed = StructType([field for field in schemas.RUNS if field.name != schemas.DRAWS])
+    needed = StructType([field for field in schemas.RUNS if field.name not in _ADDED])
     rows = tables.read_table(spark, address, needed)
-    # Runs recorded before draws were have none in this column, or lack the column.
-    draws = F.col(schemas.DRAWS) if schemas.DRAWS in rows.columns else F.lit(None).cast("string")
-    return rows.withColumn(schemas.DRAWS, F.coalesce(draws, F.lit("[]")))
+    there = {name: F.col(name) for name in _ADDED if name in rows.columns}
+    absent = F.lit(None).cast("string")
+    filled = {n: F.coalesce(there.get(n, absent), F.lit(empty)) for n, empty in _ADDED.items()}
+    return rows.withColumns(filled)
 
 
 def recorded_runs(spark: SparkSession, workspace: str) -> list[RunRecord]:
@@ -122,13 +149,14 @@ def record_run(run: Run, settings: Settings, counts: Counts, started: datetime) 
     row = (
         run.run_id,
         run.job,
-        settings.model_dump_json(),
+        json.dumps(recorded_settings(settings)),
         run.settings_sha,
-        code_digest(),
-        json.dumps(run.inputs, sort_keys=True),
+        code_digest(run.job),
+        json.dumps(redacted_names(run.inputs), sort_keys=True),
         _outputs(settings),
-        json.dumps(counts, sort_keys=True),
+        json.dumps(redacted_names(counts), sort_keys=True),
         json.dumps(run.draws),
+        json.dumps(redacted_names(run.written | _stamps(settings)), sort_keys=True),
         started,
         (datetime.now(UTC) - started).total_seconds(),
     )
@@ -139,20 +167,22 @@ def record_run(run: Run, settings: Settings, counts: Counts, started: datetime) 
 
 
 def _mark_file(run: Run, file: str) -> None:
-    """Say beside a file which draws its rows have been through; without any, nothing is said."""
+    """Say beside a file which run wrote it, and which draws its rows have been through."""
     try:
-        if run.draws_behind:
-            mark_file(file, run.commit_to(file))
-        else:
-            unmark_file(file)
+        mark_run(file, run.commit_to(file))
     except (OSError, ValueError) as fault:
         _log.warning("%s: it does not say what it was made of (%s)", file, fault)
+
+
+def _stamps(settings: Settings) -> dict[str, str]:
+    stamps = {file: stamp_of(file) for file in settings.addresses("file").values()}
+    return {file: stamp for file, stamp in stamps.items() if stamp is not None}
 
 
 def _outputs(settings: Settings) -> str:
     """Setting -> address of the tables and files written, as JSON."""
     written = settings.addresses("output") | settings.addresses("file")
-    return json.dumps(written, sort_keys=True)
+    return json.dumps(redacted_values(written), sort_keys=True)
 
 
 def _changes(
@@ -166,28 +196,15 @@ def _changes(
     return [f"{kind} {name}: {before.get(name)} -> {now.get(name)}" for name in names]
 
 
+def recorded_settings(settings: Settings) -> dict[str, Any]:
+    """The settings as they are written down and shown: without credentials."""
+    shown: dict[str, Any] = redacted_values(settings.model_dump(mode="json"))
+    return shown
+
+
 def settings_digest(settings: Settings) -> str:
-    """16 hex digits of the settings as JSON."""
+    """16 hex digits of the settings as JSON, credentials too."""
     return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]
-
-
-@cache
-def code_digest() -> str:
-    """The version and a digest of the packages' files: changes whenever the code does."""
-    digest = hashlib.sha256()
-    for package in ("spark_jobs", "udfs"):
-        for name, content in sorted(_modules(files(package), package)):
-            digest.update(name.encode() + content)
-    return f"{__version__}+{digest.hexdigest()[:16]}"
-
-
-def _modules(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:
-    """Name and content of every module, template and table below a package, also inside a wheel."""
-    for item in folder.iterdir():
-        if item.is_dir():
-            yield from _modules(item, f"{name}/{item.name}")
-        elif item.name.endswith((".py", ".html", ".tsv")):
-            yield f"{name}/{item.name}", item.read_bytes()
 
 
 def _refuse_shared_addresses(job: str, settings: Settings) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Union, get_args, get_origin
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -15,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic_core import ErrorDetails
@@ -22,16 +22,20 @@ from pydantic_core import ErrorDetails
 from spark_jobs.addresses import absolute_address, absolute_file, parse_address, parse_parent
 from spark_jobs.conf_files import conf_file
 from spark_jobs.errors import SettingsError
-from spark_jobs.yaml_files import read_yaml_map
+from spark_jobs.redaction import shown
+from spark_jobs.yaml_files import parse_yaml_value, read_yaml_map
 
-RoleName = Literal["input", "output", "file", "workspace"]
+_MOST_CHARACTERS = 500  # of the line of a fault
+_MOST_DEPTH = 30  # of lists and maps in a setting
+RoleName = Literal["input", "output", "folder", "file", "workspace"]
 
 
 @dataclass(frozen=True)
 class Role:
     """What a setting's address is to the job.
 
-    A table read or written, a plain file written, or the folder of the job's records.
+    A table read or written, an output that is a folder of plain files, a plain file written, or
+    the folder of the job's records.
     """
 
     name: RoleName
@@ -39,6 +43,7 @@ class Role:
 
 InputAddress = Annotated[str, AfterValidator(absolute_address), Role("input")]
 OutputAddress = Annotated[str, AfterValidator(absolute_address), Role("output")]
+OutputFolder = Annotated[str, AfterValidator(absolute_address), Role("output"), Role("folder")]
 OutputFile = Annotated[str, AfterValidator(absolute_file), Role("file")]
 _one_is_a_list = BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
 # A list of which one item may stand alone.
@@ -50,7 +55,9 @@ Workspace = Annotated[str, AfterValidator(parse_parent), Role("workspace")]
 class Settings(BaseModel):
     """Base of every job's settings: frozen, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False
+    )
 
     # Settings that stand for each other: exactly one is given, and one that a user gives takes the
     # place of the one in the base file.
@@ -59,6 +66,18 @@ class Settings(BaseModel):
     workspace: Workspace | None = Field(
         None, description="folder or catalog.schema of runs and rejected; default: output's parent"
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _can_be_read(cls, value: Any) -> Any:
+        refuse_unstorable(value)  # pydantic fails to name such text
+        return value
+
+    @field_validator("*")
+    @classmethod
+    def _can_be_stored(cls, value: Any) -> Any:
+        refuse_unstorable(value)  # a number may have been text
+        return value
 
     @model_validator(mode="after")
     def _one_is_given(self) -> Self:
@@ -93,6 +112,14 @@ class Settings(BaseModel):
         """Path -> digest of the files that the settings are read from: they are inputs as well."""
         return {}
 
+    def further_outputs(self) -> list[str]:
+        """Tables that the job may write beside those that settings name."""
+        return []
+
+    def folder_content(self) -> str | None:
+        """What is written into an output folder, where it must not replace what else is there."""
+        return None
+
     def records(self) -> str:
         """Where `runs` and `rejected` of these settings live; by default by the first output."""
         if self.workspace is not None:
@@ -102,6 +129,33 @@ class Settings(BaseModel):
 
 
 S = TypeVar("S", bound=Settings)
+
+
+def refuse_unstorable(value: object) -> None:
+    """Raise ValueError where a number has more than 64 bits, a text is none, or lists nest deep."""
+    level = [value]
+    for _ in range(_MOST_DEPTH):
+        for part in level:
+            _refuse_scalar(part)
+        level = [inside for part in level for inside in _inside(part)]
+        if not level:
+            return
+    raise ValueError(f"nests more than {_MOST_DEPTH} deep")
+
+
+def _inside(value: object) -> list[Any]:
+    if isinstance(value, dict):
+        return [*value, *value.values()]
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def _refuse_scalar(value: object) -> None:
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("expected a whole number of 64 bits, -2^63 to 2^63 - 1")
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError("expected text without the character NUL")
+    if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise ValueError("expected text, found half of a surrogate pair")
 
 
 def _has_role(annotation: Any, metadata: Iterable[Any], role: RoleName) -> bool:
@@ -157,13 +211,20 @@ def validate_settings(model: type[S], values: Mapping[str, Any]) -> S:
 
 def fault_lines(fault: ValidationError, model: type[BaseModel]) -> list[str]:
     """Every fault that a model found, one a line."""
-    return [_fault_line(error, model) for error in fault.errors()]
+    return [_shortened(_fault_line(error, model)) for error in fault.errors()]
+
+
+def _shortened(line: str) -> str:
+    """A line of which the middle is left out where it repeats a long value."""
+    if len(line) <= _MOST_CHARACTERS:
+        return line
+    return f"{line[: _MOST_CHARACTERS // 2]} ... {line[-_MOST_CHARACTERS // 2 :]}"
 
 
 def _parse_override(model: type[Settings], override: str) -> dict[str, Any]:
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise SettingsError(f"--set {override!r}: expected key=value")
+        raise SettingsError(f"--set {shown(override)}: expected key=value")
     value = _value_of(model, key, text)
     for part in reversed(key.split(".")):
         value = {part: value}
@@ -178,10 +239,7 @@ def _value_of(model: type[Settings], key: str, text: str) -> Any:
     field = model.model_fields.get(key)
     if not text or (field is not None and _is_text(field.annotation)):
         return text
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise SettingsError(f"{key}={text!r}: is no YAML value") from None
+    return parse_yaml_value(text, f"{key}={shown(text, key)}")
 
 
 def _is_text(annotation: Any) -> bool:
@@ -210,7 +268,7 @@ def _fault_line(error: ErrorDetails, model: type[BaseModel]) -> str:
         return f"unknown setting {key!r}{nearest(key, model.model_fields)}"
     if error["type"] == "missing":
         return f"setting {key!r} is missing"
-    return f"setting {key!r} = {error['input']!r}: {message}"
+    return f"setting {key!r} = {shown(error['input'], key)}: {message}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
