@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from udfs.models.decoding import Image, decoded
+from udfs.models.decoding import BROKEN, Image, ImageError, decode_image
 from udfs.models.encoder import Batch, Inputs, Prepared, cut_by_length
 from udfs.models.quiet import quiet
 from udfs.models.spec import ModelError, ModelSpec, model_path
@@ -107,11 +107,11 @@ class ClipImageEncoder:
         images = {}
         for position, item in enumerate(items):
             try:
-                images[position] = self._transform(decoded(item))
-            except FileNotFoundError:
-                faults[position] = "no_such_file"
-            except Exception:  # Pillow raises of many kinds, by format and by what is broken
-                faults[position] = "not_an_image"
+                images[position] = self._transform(decode_image(item))
+            except ImageError as fault:
+                faults[position] = fault.reason
+            except Exception:  # of the transform, by what the decoder has let through
+                faults[position] = BROKEN
         sound = np.array(sorted(images), np.int64)
         batches = []
         for start in range(0, sound.size, self._batch_size):

@@ -93,7 +93,7 @@ def test_images_give_what_open_clip_gives_and_a_reason_where_they_are_none(
     items += [str(tmp_path / "on_disk.png")]
     encoder = encoder_of_task(ModelSpec(f"open_clip:{tiny_clip}", batch_size=2), "image")
     vectors, faults = encode(encoder, encoder.prepare(items))
-    assert faults == {1: "not_an_image", 3: "not_an_image", 4: "not_an_image", 5: "no_such_file"}
+    assert faults == {1: "image_format", 3: "image_broken", 4: "image_broken", 5: "no_such_file"}
     model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{tiny_clip}")
     images = torch.stack([transform(Image.open(io.BytesIO(item))) for item in sound])
     with torch.inference_mode():
@@ -209,7 +209,7 @@ def test_a_vector_that_is_no_number_is_a_fault() -> None:
     encoder = Counting()
     values = torch.tensor([[float("nan"), 1.0], [3.0, 4.0], [0.0, 0.0]])
     vectors, faults = encode(encoder, Prepared(3, [Batch(np.arange(3), {"x": values})]))
-    assert faults == {0: "vector_not_finite", 2: "vector_not_finite"}
+    assert faults == {0: "vector_not_finite", 2: "vector_is_zero"}
     assert np.allclose(vectors, [[0, 0], [0.6, 0.8], [0, 0]])
 
 

@@ -1,0 +1,45 @@
+"""What an encoded image is, by its first bytes, before any decoder sees it."""
+
+import struct
+from typing import Literal
+
+ImageFormat = Literal["JPEG", "PNG", "WEBP", "GIF"]
+HEAD_BYTES = 32  # that tell the format, and of WebP the size of its canvas
+
+_MAGIC: dict[bytes, ImageFormat] = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+}
+
+
+def image_format(head: bytes) -> ImageFormat | None:
+    """Which of the four formats a file begins as; None for all others."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
+
+
+def webp_pixels(head: bytes) -> int:
+    """Pixels of the canvas; ValueError where the head is cut off or of no kind of WebP.
+
+    Pillow's decoder takes two canvases of memory before it says how large they are.
+    """
+    kind, body = head[12:16], head[20:HEAD_BYTES]
+    if len(body) < HEAD_BYTES - 20:
+        raise ValueError("the head of a WebP file is cut off")
+    if kind == b"VP8X":
+        return _three_bytes(body[4:7]) * _three_bytes(body[7:10])
+    if kind == b"VP8L":
+        packed = int.from_bytes(body[1:5], "little")
+        return ((packed & 0x3FFF) + 1) * ((packed >> 14 & 0x3FFF) + 1)
+    if kind == b"VP8 ":
+        width, height = struct.unpack("<HH", body[6:10])
+        return (width & 0x3FFF) * (height & 0x3FFF)  # type: ignore[no-any-return]
+    raise ValueError("no kind of WebP")
+
+
+def _three_bytes(value: bytes) -> int:
+    """A side of a canvas, which is stored less one."""
+    return int.from_bytes(value, "little") + 1
