@@ -1,5 +1,8 @@
 """Every file at a path, whatever its name holds."""
 
+import os
+import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -19,9 +22,9 @@ _GLOB = frozenset("[]{}*?\\")
 
 @dataclass(frozen=True)
 class ListedFile:
-    """A file: its path as Spark takes it with LITERAL_PATHS, bytes, and time as text.
+    """A file: its path as Spark takes it with LITERAL_PATHS, bytes, and time.
 
-    `uri`: the same path as `_metadata.file_path` has it.
+    `uri`: the same path as `_metadata.file_path` has it. `modified`: microseconds since 1970.
     """
 
     path: str
@@ -44,29 +47,52 @@ def list_files_at(spark: SparkSession, location: str) -> list[ListedFile]:
     """All files below a folder, in its folders too, or of a file or glob, sorted by path.
 
     A location that exists as it stands is no glob. Names that begin with _ or . are left out, as
-    Spark does everywhere. Raises InputDataError where nothing is there.
+    Spark does everywhere. Raises InputDataError where nothing is there, or a pipe or device.
     """
     found = _list(_reader(spark).options(**LITERAL_PATHS), location)
     if not found and _GLOB & set(location):
         found = _list(_reader(spark), location) or None
     if found is None:
         raise InputDataError(f"{location}: does not exist")
+    _refuse_pipes(found)
     return sorted(found, key=lambda file: file.path)
+
+
+def list_files(spark: SparkSession, uris: Sequence[str]) -> list[ListedFile]:
+    """The files that a table is said to be of, sorted by path; InputDataError where one is gone."""
+    if not uris:
+        return []
+    found = _list(_reader(spark).options(**LITERAL_PATHS), sorted(map(_path, uris)))
+    if found is None:
+        raise InputDataError(f"{uris[0]}: does not exist")
+    return sorted(found, key=lambda file: file.path)
+
+
+def _refuse_pipes(files: Sequence[ListedFile]) -> None:
+    """Raise InputDataError for what is opened and then waited for, which has no size."""
+    for file in files:
+        local = file.path.removeprefix("file:")
+        is_local = local.startswith("/") and os.path.exists(local)
+        if not file.size and is_local and not stat.S_ISREG(os.stat(local).st_mode):
+            raise InputDataError(f"{local}: is a pipe or device, expected a file; remove it")
 
 
 def _reader(spark: SparkSession) -> DataFrameReader:
     return spark.read.format("binaryFile").option("recursiveFileLookup", "true")
 
 
-def _list(reader: DataFrameReader, location: str) -> list[ListedFile] | None:
+def _list(reader: DataFrameReader, location: str | list[str]) -> list[ListedFile] | None:
     try:
         files = reader.load(location)
     except AnalysisException:
         return None
     rows = files.select(
-        "path", F.col("_metadata.file_path").alias("uri"), "length", "modificationTime"
+        "path",
+        F.col("_metadata.file_path").alias("uri"),
+        "length",
+        F.unix_micros("modificationTime").alias("modified"),  # the same in each time zone
     ).collect()
-    filled = [ListedFile(r.path, r.uri, r.length, str(r.modificationTime)) for r in rows]
+    filled = [ListedFile(r.path, r.uri, r.length, str(r.modified)) for r in rows]
     paths = {file.path for file in filled}
     # Spark reads no row of an empty file, but knows it.
     empty = {_path(uri): uri for uri in files.inputFiles()}

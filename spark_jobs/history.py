@@ -8,11 +8,12 @@ from hashlib import sha256
 from typing import Any
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import Row, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.addresses import Address
 from spark_jobs.made_of import MadeOf, TableState
+from spark_jobs.spark_faults import SPARK_FAULTS, in_one_line
 
 DEPTH = 20  # commits that one look at a table asks for
 _DEEPER = 1000
@@ -26,6 +27,11 @@ _KEEPS_ROWS = {
     *("OPTIMIZE", "REORG", "VACUUM START", "VACUUM END", "COMPUTE STATS", "CLUSTER BY"),
     *("SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "UPGRADE PROTOCOL", "DOMAIN METADATA CLEANUP"),
     *("ADD CONSTRAINT", "DROP CONSTRAINT", "ROW TRACKING BACKFILL", "DROP FEATURE"),
+}
+# What Delta and Spark say where an address holds no Delta table.
+_NO_DELTA = {
+    *("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND", "NOT_SUPPORTED_COMMAND_FOR_V2_TABLE"),
+    *("_LEGACY_ERROR_TEMP_1013", "EXPECT_TABLE_NOT_VIEW", "FORBIDDEN_OPERATION"),  # of a view
 }
 
 
@@ -61,16 +67,32 @@ class Commit:
 
 
 def commits_of(spark: SparkSession, table: Address, limit: int = DEPTH) -> list[Commit]:
-    """Newest commits first; empty where the address holds no Delta table."""
+    """Newest commits first; empty where the address holds no Delta table.
+
+    Raises CurationError, naming the table, where its log cannot be read.
+    """
     if table.format == "parquet":
         return []
     try:
-        rows = spark.sql(f"DESCRIBE HISTORY {table.sql_name} LIMIT {limit}").collect()
+        rows = _history(spark, table, limit).collect()
+    except SPARK_FAULTS as fault:
+        if isinstance(fault, AnalysisException) and _means_no_delta(fault):
+            return []
+        raise in_one_line(fault, str(table)) from fault
+    return [_commit(row) for row in rows]
+
+
+def is_delta(spark: SparkSession, table: Address) -> bool:
+    """Whether the address holds a Delta table; a tenth of what a look at its history takes."""
+    if table.format == "parquet":
+        return False
+    try:
+        (row,) = spark.sql(f"DESCRIBE DETAIL {table.sql_name}").select("format").collect()
     except AnalysisException as fault:
         if _means_no_delta(fault):
-            return []
+            return False
         raise
-    return [_commit(row) for row in rows]
+    return bool(row["format"] == "delta")
 
 
 def delta_state(spark: SparkSession, table: Address) -> TableState | None:
@@ -134,11 +156,19 @@ def _digest_of_rows(spark: SparkSession, table: Address, version: int) -> str:
     return f"rows-{sha256(content.encode()).hexdigest()[:16]}"
 
 
+def _history(spark: SparkSession, table: Address, limit: int) -> DataFrame:
+    # Milliseconds, since a time without zone is another one on each driver and stands twice in
+    # the hour in which clocks are put back.
+    rows = spark.sql(f"DESCRIBE HISTORY {table.sql_name} LIMIT {limit}")
+    said = ("version", "operation", "operationMetrics", "userMetadata")
+    return rows.select(*said, F.unix_millis("timestamp").alias("time_ms"))
+
+
 def _commit(row: Row) -> Commit:
     return Commit(
         version=row["version"],
         operation=row["operation"],
-        time_ms=int(row["timestamp"].timestamp() * 1000),
+        time_ms=row["time_ms"],
         metrics=row["operationMetrics"] or {},
         said=_said(row["userMetadata"]),
     )
@@ -154,4 +184,4 @@ def _said(metadata: str | None) -> dict[str, Any]:
 
 def _means_no_delta(fault: AnalysisException) -> bool:
     named = fault.getErrorClass() or ""
-    return named.startswith("DELTA_") or named in {"TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND"}
+    return named.startswith("DELTA_") or named.partition(".")[0] in _NO_DELTA

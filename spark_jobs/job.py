@@ -1,6 +1,6 @@
 """What a job is: a name, its settings, and a function from tables to tables."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeAlias
 
@@ -9,12 +9,16 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from spark_jobs import schemas, tables
-from spark_jobs.addresses import join_address, table_name
+from spark_jobs.addresses import join_address, parse_address, table_name
+from spark_jobs.catalog_states import is_untold
+from spark_jobs.conflicts import refusal
 from spark_jobs.draws import Draw
 from spark_jobs.history import PART
 from spark_jobs.made_of import Content, MadeOf, Matching, TableState, all_draws, unused_purpose
+from spark_jobs.redaction import redacted
 from spark_jobs.schemas import ENTRY_IDS
 from spark_jobs.settings import S, Settings
+from spark_jobs.tables import Extendable
 
 Counts: TypeAlias = dict[str, int]
 
@@ -24,7 +28,8 @@ class Run:
     """One run of a job: who it is, and its reads and writes.
 
     `inputs` maps each input address to the version that this run reads, and the files that
-    settings come from to their digests. `states`: what stands at the input addresses.
+    settings come from to their digests. `states`: what stands at the input addresses. `written`:
+    the versions of the outputs that this run has written so far.
     """
 
     spark: SparkSession
@@ -34,12 +39,12 @@ class Run:
     workspace: str
     inputs: dict[str, str]
     states: dict[str, TableState]
+    written: dict[str, str] = field(default_factory=dict)
     _draws: list[str] = field(default_factory=list)
-    _written: dict[str, str] = field(default_factory=dict)
 
     def read(self, address: str, needed: StructType) -> DataFrame:
         """Read an input at this run's version, or an output as this run has written it."""
-        version = self._written.get(address) or self.inputs.get(address)
+        version = self.written.get(address) or self.inputs.get(address)
         return tables.read_table(self.spark, address, needed, version=version)
 
     def draw(self, purpose: str, seed: int) -> Draw:
@@ -56,6 +61,11 @@ class Run:
         return Draw(name, seed)
 
     @property
+    def untold(self) -> list[str]:
+        """The inputs of which it cannot be told what rows they have."""
+        return [address for address, version in self.inputs.items() if is_untold(version)]
+
+    @property
     def draws(self) -> list[str]:
         """The purposes of the draws that this run has made, in order."""
         return [*self._draws]
@@ -68,7 +78,7 @@ class Run:
 
     def content(self, address: str) -> Content:
         """Which rows this run reads at an input's address."""
-        return Content(address, self.states[address].mark)
+        return Content(redacted(address), self.states[address].mark)
 
     def check_outputs(self, columns: Mapping[str, StructType]) -> None:
         """Refuse outputs that hold something else, all of them before the first is written."""
@@ -93,21 +103,44 @@ class Run:
             matching = self._bank_of_inputs()
         commit = self.commit_to(address, matching=matching, has_unique_keys=has_unique_keys)
         written = tables.write_table(frame, address, commit)
-        self._written[address] = written.version
+        self.written[address] = written.version
         return written.rows
 
-    def extend(self, frame: DataFrame, address: str, *, is_last: bool) -> None:
-        """Add rows to a table; only the last of a run's commits tells that the run is done."""
-        self._written.pop(address, None)
-        commit = self.commit_to(address) | ({} if is_last else self._part())
-        tables.extend_table(frame, address, commit)
+    def extendable(self, address: str) -> Extendable:
+        """Where an output stands that the run is going to extend."""
+        return tables.extendable(self.spark, address)
 
-    def replace_part(self, frame: DataFrame, address: str) -> None:
-        """Replace a table by what the run is going to extend."""
-        tables.write_table(frame, address, self.commit_to(address) | self._part())
+    def extend(
+        self,
+        frame: DataFrame,
+        address: str,
+        after: Extendable,
+        *,
+        is_last: bool = False,
+        replace: bool = False,
+    ) -> Extendable | None:
+        """Add rows to a table, or replace them; only the last commit tells that the run is done.
 
-    def _part(self) -> dict[str, str]:
-        return {"run_id": f"{self.run_id}{PART}"}
+        None where another run has written there since `after`.
+        """
+        part = {} if is_last else {"run_id": f"{self.run_id}{PART}"}
+        commit = self.commit_to(address) | part
+        left = tables.extend_table(frame, address, commit, after, replace=replace)
+        if left is not None and left.version is not None:
+            self.written[address] = left.version
+        return left
+
+    def write_parts(self, parts: Iterable[tuple[DataFrame, bool]], address: str) -> None:
+        """Replace a table in several commits: each part, and whether it is the last.
+
+        Raises OutputTableError where another run writes there meanwhile.
+        """
+        stands = self.extendable(address)
+        for number, (frame, is_last) in enumerate(parts):
+            left = self.extend(frame, address, stands, is_last=is_last, replace=number == 0)
+            if left is None:
+                raise refusal(parse_address(address))
+            stands = left
 
     def _bank_of_inputs(self) -> Matching | None:
         """What was matched, where the inputs say it of one bank; in which captions is unknown."""

@@ -77,6 +77,7 @@ EXPECTED_ROWS = "expected_rows"
 EXPECTED_MATCHES = "expected_matches"
 EXPECTED_BYTES = "expected_bytes"
 DRAWS = "draws"
+WRITTEN = "written"
 DRAWS_WON = "draws_won"
 CAPTION_BYTES = "caption_bytes"
 CAPTION_ROWS = "caption_rows"
@@ -338,6 +339,7 @@ RUNS = StructType(
         StructField("outputs", StringType()),  # JSON: setting -> address
         StructField("counts", StringType()),  # JSON: rows in, kept, dropped by reason
         StructField(DRAWS, StringType()),  # JSON: purposes of the draws that the run made
+        StructField(WRITTEN, StringType()),  # JSON: address -> version; file -> bytes@time
         StructField("started", TimestampType()),
         StructField("seconds", DoubleType()),
     ]

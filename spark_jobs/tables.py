@@ -4,12 +4,11 @@ import fnmatch
 import hashlib
 import json
 import logging
-import os
 import re
-import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pyspark.errors import AnalysisException
@@ -18,21 +17,25 @@ from pyspark.sql.types import StructType
 
 from spark_jobs import schemas
 from spark_jobs.addresses import Address, parse_address
+from spark_jobs.catalog_states import catalog_state
+from spark_jobs.conflicts import conflict_of, retried
 from spark_jobs.errors import InputDataError, MissingColumnError, OutputTableError
 from spark_jobs.file_lists import LITERAL_PATHS, ListedFile, list_files_at
 from spark_jobs.folder_marks import (
     files_in,
-    foreign_to_parquet,
     marks_behind,
     read_mark,
     write_mark,
 )
-from spark_jobs.history import KEPT_LOG, commits_of, commits_until, delta_state, mark_of
+from spark_jobs.folder_swap import is_being_replaced, replaced_folder
+from spark_jobs.history import KEPT_LOG, Commit, commits_until, delta_state, is_delta, mark_of
 from spark_jobs.made_of import MadeOf, TableState, all_draws
+from spark_jobs.output_tables import check_delta, check_parquet
 from spark_jobs.settings import nearest
 from spark_jobs.spark_faults import SPARK_FAULTS
 from udfs.opened_files import COMPRESSED, unpacked
 
+_EXTENDING = "captionlake-extending"
 _NO_CONTENT = "no file with content lies there"
 _log = logging.getLogger(__name__)
 
@@ -60,18 +63,19 @@ def same_rows(version: str | None, other: str | None) -> bool:
 def table_state(spark: SparkSession, address: str) -> TableState:
     """What stands at an address now, by one look at its history or listing of its files.
 
-    The version is `delta:7:<mark>`, or `files:3:<digest of names, sizes and times>`. Raises
-    InputDataError where nothing stands there.
+    The version is `delta:7:<mark>`, `files:3:<digest of names, sizes and times>`, or that of
+    `catalog_states`. Raises InputDataError where nothing stands there.
     """
     table = parse_address(address)
     state = delta_state(spark, table)
     if state is not None:
         return state
     if not table.is_path:
-        version = f"files:{_digest(sorted(_catalog_table(spark, table).inputFiles()))}"
-        return TableState(version, version)
+        return catalog_state(spark, table, partial(table_state, spark))
     if _is_unfinished(spark, table):
         raise InputDataError(f"{table}: its first write never ended; run what writes it again")
+    if is_being_replaced(table.location):
+        raise InputDataError(f"{table}: its last write never ended; run what writes it again")
     return _folder_state(table, _files(spark, table))
 
 
@@ -112,17 +116,16 @@ def read_table(
 
 
 def check_output(spark: SparkSession, address: str, columns: StructType) -> bool:
-    """Refuse an output that holds something else: OutputTableError names the difference.
+    """Refuse an output of others or of other columns: OutputTableError names the difference.
 
     Gives whether a Delta table stands there.
     """
     table = parse_address(address)
     if table.format == "parquet":
-        _refuse_foreign_files(table)
+        check_parquet(spark, table)
         return False
     _refuse_names(table, columns)
-    if not commits_of(spark, table, limit=1):
-        _refuse_foreign_output(spark, table)
+    if not check_delta(spark, table):
         return False
     there = {field.name: field.dataType.simpleString() for field in _open(spark, table).schema}
     ours = {field.name: field.dataType.simpleString() for field in columns}
@@ -141,50 +144,105 @@ def write_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> Wr
 
     `commit` goes into the Delta commit's userMetadata, of parquet into a hidden file. A new Delta
     table gets the constraints of its columns (schemas.CHECKS). A parquet folder on a local disk is
-    written beside and then moved into place; on an object store Spark overwrites it. Raises
+    written whole before its files move into place; on an object store Spark overwrites it. Raises
     OutputTableError, with the table as it was, where a row breaks a constraint.
     """
     table = parse_address(address)
-    is_there = check_output(frame.sparkSession, address, frame.schema)
     if table.format == "parquet":
+        check_output(frame.sparkSession, address, frame.schema)
         return _write_parquet(frame, table, commit)
+    return retried(lambda: _write_delta(frame, table, commit), table)
+
+
+def _write_delta(frame: DataFrame, table: Address, commit: Mapping[str, Any]) -> Written | None:
+    """The same of a Delta table, once; None where others have taken its place meanwhile."""
+    # By its own name a write is told from the same one by another program at the same time.
+    write = uuid.uuid4().hex
+    said = {**commit, "write": write}
     try:
-        if is_there:
-            _overwrite(frame, table, commit)
+        if check_output(frame.sparkSession, str(table), frame.schema):
+            # A transaction makes it a commit even where no file goes or comes, as of no rows.
+            _overwrite(frame, table, said, txnAppId=f"captionlake-{write}", txnVersion=1)
         else:
-            _create(frame, table, commit)
+            _create(frame, table, said)
     except SPARK_FAULTS as fault:
         broken = _broken_constraint(fault, table)
         if broken is None:
             raise
         raise broken from None
-    written = _written(frame, address, str(commit["run_id"]))
-    if written is None and frame.isEmpty():
-        # Delta makes no commit where no file goes or comes; a transaction's name makes it one.
-        _overwrite(frame, table, commit, txnAppId=f"captionlake-{uuid.uuid4()}", txnVersion=1)
-        written = _written(frame, address, str(commit["run_id"]))
-    if written is None:
-        raise OutputTableError(f"output {table}: other runs write there at the same time")
-    return written
+    return _written(frame.sparkSession, table, write)
 
 
 def append_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> None:
-    """Add rows to a Delta table; the same run's second append of a job changes nothing."""
+    """Add rows to a Delta table, which is made where it is not there.
+
+    The same run's second append of a job changes nothing.
+    """
     table = parse_address(address)
     writer = frame.write.format("delta").mode("append").option("userMetadata", _json(commit))
     writer = writer.option("txnAppId", f"captionlake-{commit['run_id']}").option("txnVersion", 1)
     writer = writer.option("mergeSchema", True)  # an older table may lack a column
-    _save(writer, table)
+
+    def write() -> bool:
+        _save(writer, table)
+        return True
+
+    retried(write, table)
 
 
-def extend_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> None:
-    """Add rows to a Delta table, which is made where it is not there."""
-    table = parse_address(address)
-    if check_output(frame.sparkSession, address, frame.schema):
-        writer = frame.write.format("delta").mode("append")
-        _save(writer.option("userMetadata", _json(commit)), table)
-    else:
-        _create(frame, table, commit)
+@dataclass(frozen=True)
+class Extendable:
+    """A table that is written in several commits, as it stands now.
+
+    `version`: what to read it by, None where it is not there. `turn`: how many such commits it has
+    had; of several runs that write the next one, a single one gets it.
+    """
+
+    version: str | None
+    turn: int = 0
+
+
+def extendable(spark: SparkSession, address: str) -> Extendable:
+    """Where a run stands that is going to extend a table."""
+    commits = commits_until(spark, parse_address(address), lambda commit: "turn" in commit.said)
+    if not commits:
+        return Extendable(None)
+    turn = next((int(commit.said["turn"]) for commit in commits if "turn" in commit.said), 0)
+    return Extendable(f"delta:{commits[0].version}", turn)
+
+
+def extend_table(
+    frame: DataFrame,
+    address: str,
+    commit: Mapping[str, Any],
+    after: Extendable,
+    *,
+    replace: bool = False,
+) -> Extendable | None:
+    """Add rows to a Delta table, made where it is not there, or replace what it holds.
+
+    Gives the table as it stands then, or None, with nothing written, where another run has extended
+    it since `after`.
+    """
+    table, write = parse_address(address), uuid.uuid4().hex
+    is_there = check_output(frame.sparkSession, address, frame.schema)
+    writer = frame.write.format("delta")
+    writer = writer.mode("append" if is_there and not replace else "overwrite")
+    if not is_there:
+        writer = _with_properties(writer, frame.columns)
+    said = {**commit, "write": write, "turn": after.turn + 1}
+    writer = writer.option("userMetadata", _json(said))
+    # Delta passes over a transaction that is no newer than the last of its name, and refuses one
+    # of two at the same time.
+    writer = writer.options(txnAppId=_EXTENDING, txnVersion=after.turn + 1)
+    try:
+        _save(writer, table)
+    except SPARK_FAULTS as fault:
+        if conflict_of(fault) is None:
+            raise
+        return None
+    mine = _commit_of(frame.sparkSession, table, write)
+    return None if mine is None else Extendable(f"delta:{mine.version}", after.turn + 1)
 
 
 def last_run_id(spark: SparkSession, address: str) -> str | None:
@@ -230,7 +288,7 @@ def read_folder(
 
 def has_table(spark: SparkSession, address: str) -> bool:
     """Whether a Delta table stands at the address."""
-    return bool(commits_of(spark, parse_address(address), limit=1))
+    return is_delta(spark, parse_address(address))
 
 
 def _overwrite(
@@ -240,18 +298,26 @@ def _overwrite(
     _save(writer.option("userMetadata", _json(commit)), table)
 
 
-def _written(frame: DataFrame, address: str, run_id: str) -> Written | None:
-    """The rows and version of what a run has just written into a Delta table, by its commit."""
-    spark, table = frame.sparkSession, parse_address(address)
-    commits = commits_of(spark, table)
-    mine = next((commit for commit in commits if commit.run_id == run_id), None)
+def _written(spark: SparkSession, table: Address, write: str) -> Written | None:
+    """The rows and version of what a write has just put into a Delta table, by its commit."""
+    mine = _commit_of(spark, table, write)
     if mine is None:
         return None
     version = f"delta:{mine.version}:{mine.mark}"
     counted = mine.metrics.get("numOutputRows")  # a session may leave metrics out
     if counted is None:
-        return Written(read_table(spark, address, StructType(), version=version).count(), version)
+        frame = read_table(spark, str(table), StructType(), version=version)
+        return Written(frame.count(), version)
     return Written(int(counted), version)
+
+
+def _commit_of(spark: SparkSession, table: Address, write: str) -> Commit | None:
+    """The commit of a write by its name, however many have come since."""
+
+    def is_mine(commit: Commit) -> bool:
+        return commit.said.get("write") == write
+
+    return next(filter(is_mine, commits_until(spark, table, is_mine)), None)
 
 
 def _open(spark: SparkSession, table: Address) -> DataFrame:
@@ -286,13 +352,20 @@ def _files(spark: SparkSession, table: Address) -> list[ListedFile]:
 
 def _create(frame: DataFrame, table: Address, commit: Mapping[str, Any]) -> None:
     """Write a new table with its constraints, in one commit."""
-    # To overwrite takes the place of a first write that died.
-    writer = frame.write.format("delta").mode("overwrite").option("userMetadata", _json(commit))
+    # At a path, overwrite: a first write that died may have left a log without a version. In a
+    # catalog that leaves no entry, and what has come there since the check must stay.
+    mode = "overwrite" if table.is_path else "errorifexists"
+    writer = frame.write.format("delta").mode(mode).option("userMetadata", _json(commit))
+    _save(_with_properties(writer, frame.columns), table)
+
+
+def _with_properties(writer: DataFrameWriter, columns: Sequence[str]) -> DataFrameWriter:
+    """What a new table gets: a log that is kept, and the constraints of its columns."""
     writer = writer.options(**KEPT_LOG)
-    for columns, check in schemas.CHECKS.items():
-        if set(columns) <= set(frame.columns):
-            writer = writer.option(f"delta.constraints.{columns[0]}_is_valid", check)
-    _save(writer, table)
+    for checked, check in schemas.CHECKS.items():
+        if set(checked) <= set(columns):
+            writer = writer.option(f"delta.constraints.{checked[0]}_is_valid", check)
+    return writer
 
 
 def _broken_constraint(fault: Exception, table: Address) -> OutputTableError | None:
@@ -353,46 +426,14 @@ def _refuse_names(table: Address, columns: StructType) -> None:
             )
 
 
-def _refuse_foreign_output(spark: SparkSession, table: Address) -> None:
-    if not table.is_path or _is_unfinished(spark, table):
-        return
-    try:
-        taken = bool(_listing(spark, table))
-    except InputDataError:
-        return
-    if taken:
-        raise OutputTableError(
-            f"output {table} holds files that are no Delta table; "
-            "give another output or remove them"
-        )
-
-
-def _refuse_foreign_files(table: Address) -> None:
-    """Raise OutputTableError where a parquet output's place holds what no parquet is."""
-    try:
-        foreign = foreign_to_parquet(table.location)
-    except ValueError:  # a file system that only Spark knows
-        return
-    except OSError as fault:
-        raise OutputTableError(f"output {table}: cannot be listed ({fault})") from None
-    if foreign is not None:
-        raise OutputTableError(
-            f"output {table} holds other files, such as {foreign}; "
-            "give another output or remove them"
-        )
-
-
 def _write_parquet(frame: DataFrame, table: Address, commit: Mapping[str, Any]) -> Written:
-    local = table.location.removeprefix("file:")
-    if not local.startswith("/"):
+    local = table.location.removeprefix("file://").removeprefix("file:")
+    if local.startswith("/"):
+        with replaced_folder(f"parquet:{local}", commit) as staging:
+            frame.write.mode("append").parquet(f"file:{staging}")
+    else:
         frame.write.mode("overwrite").parquet(table.location)
         _mark_folder(table.location, commit)
-    else:
-        fresh = f"{local}.writing"
-        frame.write.mode("overwrite").parquet(f"file:{fresh}")
-        _mark_folder(fresh, commit)
-        shutil.rmtree(local, ignore_errors=True)
-        os.replace(fresh, local)
     spark = frame.sparkSession
     rows = spark.read.schema(frame.schema).parquet(table.location).count()
     return Written(rows, table_state(spark, f"parquet:{table.location}").version)

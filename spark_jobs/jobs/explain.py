@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,17 @@ from spark_jobs.job import Pipeline, Step
 from spark_jobs.jobs.balance_captions import BalanceCaptions
 from spark_jobs.jobs.dedup_captions import DedupCaptions
 from spark_jobs.matches_reading import LEFT_OUT, of_captions
+from spark_jobs.old_versions import read_old, unless_lost
 from spark_jobs.runs import newest, read_runs
 from spark_jobs.schemas import ENTRY, ENTRY_COUNT, ENTRY_ID, ENTRY_IDS, REASON, UID
 from spark_jobs.settings import Settings
+from spark_jobs.subsets.draw import of_classes
 from spark_jobs.tables import has_table, read_table
+
+LOST = (
+    "not known any more: a version of a table that run {run} read or wrote was removed since "
+    "(VACUUM, or a table made again); balance again to explain it"
+)
 
 
 class Explain(Settings):
@@ -49,8 +57,11 @@ def lines(spark: SparkSession, settings: Explain) -> list[str]:
     if balance is None:
         wanted = f" with run_id {settings.run_id}" if settings.run_id else ""
         raise InputDataError(f"{parent}: runs has no run of balance-captions{wanted}")
+    of_balance = unless_lost(partial(explain_balance, spark, settings.uid, balance), None)
+    if of_balance is None:
+        return [f"uid {settings.uid}", LOST.format(run=balance["run_id"])]
     found = (
-        explain_balance(spark, settings.uid, balance)
+        of_balance
         or explain_dedup(spark, settings.uid, last_run(spark, parent, "dedup-captions", None))
         or explain_rejected(spark, settings.uid, join_address(parent, "rejected"))
     )
@@ -80,7 +91,8 @@ def explain_balance(spark: SparkSession, uid: str, run: Row) -> list[str]:
     if row is None:
         return _explain_left_out(spark, uid, run, settings)
     entries = [] if not row[ENTRY_IDS] else _entries(spark, run, settings, stored, row[ENTRY_IDS])
-    output = read_table(spark, settings.output, schemas.EMPTY)
+    written = json.loads(run[schemas.WRITTEN]).get(settings.output)
+    output = read_old(spark, settings.output, schemas.EMPTY, written)
     in_output = settings.floor > 0 and output.where(F.col(UID) == uid).limit(1).count() > 0
     return Explanation(uid, entries, settings.seed, row["draw"], in_output).lines()
 
@@ -147,7 +159,7 @@ def _entries(
     ts = np.broadcast_to(
         thresholds_of(settings, counted, settings.tail_fraction)(t), counted.counts.shape
     )
-    rows = counts.where(F.col(ENTRY_ID).isin(entry_ids)).orderBy(ENTRY_ID).collect()
+    rows = of_classes(counts, ENTRY_ID, entry_ids).orderBy(ENTRY_ID).collect()
     return [
         MatchedEntry(row[ENTRY_ID], row[ENTRY] or "", row[ENTRY_COUNT], int(ts[row[ENTRY_ID]]))
         for row in rows
@@ -156,7 +168,7 @@ def _entries(
 
 def _read(spark: SparkSession, run: Row, address: str) -> DataFrame:
     versions: dict[str, Any] = json.loads(run["inputs"])
-    return read_table(spark, address, schemas.EMPTY, version=versions[address])
+    return read_old(spark, address, schemas.EMPTY, versions[address])
 
 
 def steps(spark: SparkSession, settings: Explain) -> Iterator[Step]:

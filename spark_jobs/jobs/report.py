@@ -1,6 +1,7 @@
 """report: one HTML page that shows what the runs behind a table did."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -8,8 +9,9 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.addresses import join_address, parse_address, parse_parent, table_name
 from spark_jobs.errors import InputDataError
-from spark_jobs.folders import write_file
 from spark_jobs.job import Counts, Job, Run
+from spark_jobs.old_versions import unless_lost
+from spark_jobs.output_files import write_output_file
 from spark_jobs.recipes.planning import PlannedStep, plan_steps
 from spark_jobs.recipes.reading import read_recipe
 from spark_jobs.report.blocks import Block, Examples, Figure, Note, Section
@@ -37,6 +39,10 @@ from spark_jobs.runs import recorded_runs
 from spark_jobs.settings import InputAddress, OutputFile, RoleName, Settings
 
 NO_COUNTS = "No run here counts the captions of entries, or none matched: there are no pictures."
+LOST = (
+    "Left out: a version of a table that this run read or wrote is no longer there (VACUUM, or a "
+    "table made again). The counts in the other sections were recorded by the run."
+)
 _PLANS = "plan-threshold"
 _AT_ONCE = "match-and-balance"
 _BALANCED = ("balance-captions", _AT_ONCE)
@@ -110,7 +116,7 @@ def run(run: Run, settings: Report) -> Counts:
     title = place.rpartition("/")[2] if "/" in place else place
     subtitle = f"{place}: {last.job}, run {last.run_id}, {last.started:%Y-%m-%d %H:%M} UTC"
     content = render(Page(title, subtitle, key_figures(runs), sections))
-    write_file(settings.addresses("file")["output"], content)
+    write_output_file(settings.addresses("file")["output"], [content])
     pictures = [b for section in sections for b in section.blocks if isinstance(b, Figure)]
     return {"runs": len(runs), "pictures": len(pictures)}
 
@@ -160,10 +166,17 @@ def _entries_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterato
         yield Section("Entries", [Note(NO_COUNTS)])
     for run in told:
         title = f"Entries, t = {run.counts['t']:,}" if len(told) > 1 else "Entries"
-        counts = entry_counts(spark, run)
-        pictures = [Note(NO_COUNTS)] if counts is None else entry_pictures(counts)
-        tables = [] if counts is None else entry_tables(counts)
-        yield Section(title, [*pictures, *_matches_blocks(spark, run), *tables])
+        nothing: list[Block] = []
+        pictures, tables = unless_lost(partial(_entry_blocks, spark, run), (_lost(), nothing))
+        matches = unless_lost(partial(_matches_blocks, spark, run), _lost())
+        yield Section(title, [*pictures, *matches, *tables])
+
+
+def _entry_blocks(spark: SparkSession, run: RunRecord) -> tuple[list[Block], list[Block]]:
+    counts = entry_counts(spark, run)
+    if counts is None:
+        return [Note(NO_COUNTS)], []
+    return [*entry_pictures(counts)], [*entry_tables(counts)]
 
 
 def _matches_blocks(spark: SparkSession, run: RunRecord) -> list[Block]:
@@ -188,8 +201,12 @@ def _similarity_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iter
                 for rule in later.settings["rules"]
                 if rule.get("column") == column and rule.get("op") in (">", ">=")
             ]
-            plan = similarity_plan(spark, run, used[0] if used else None)
-            yield Section(f"Similarity: {column}", similarity_pictures(plan))
+            read = partial(_similarity_blocks, spark, run, used[0] if used else None)
+            yield Section(f"Similarity: {column}", unless_lost(read, _lost()))
+
+
+def _similarity_blocks(spark: SparkSession, run: RunRecord, used: float | None) -> list[Block]:
+    return [*similarity_pictures(similarity_plan(spark, run, used))]
 
 
 def _class_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
@@ -197,7 +214,15 @@ def _class_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[
     for run in runs:
         if _has_class_counts(run):
             title = f"Classes: {table_name(run.outputs['output'])}"
-            yield Section(title, class_blocks(*class_counts(spark, run)))
+            yield Section(title, unless_lost(partial(_class_blocks, spark, run), _lost()))
+
+
+def _class_blocks(spark: SparkSession, run: RunRecord) -> list[Block]:
+    return [*class_blocks(*class_counts(spark, run))]
+
+
+def _lost() -> list[Block]:
+    return [Note(LOST)]
 
 
 def _has_class_counts(run: RunRecord) -> bool:
@@ -207,19 +232,24 @@ def _has_class_counts(run: RunRecord) -> bool:
 def _examples_section(
     spark: SparkSession, runs: Sequence[RunRecord], workspace: str
 ) -> Iterator[Section]:
-    blocks: list[Examples] = []
-    for run in reversed(runs):
-        if run.job == "balance-captions":
-            kept, dropped = balanced_examples(spark, run)
-            blocks.append(Examples("Kept by balancing", kept))
-            blocks.append(Examples("Dropped by balancing", dropped))
-        elif run.job == "dedup-captions":
-            blocks.append(Examples("Dropped as copies", duplicate_examples(spark, run)))
-        elif run.job in ("ingest-captions", _AT_ONCE):
-            blocks.append(Examples("Rejected", rejected_examples(spark, run, workspace)))
-    filled = [block for block in blocks if block.examples]
-    if filled:
-        yield Section("Examples", [Note(CHIPS), *filled])
+    of_runs = [
+        unless_lost(partial(_examples, spark, run, workspace), None) for run in reversed(runs)
+    ]
+    filled = [block for blocks in of_runs for block in blocks or [] if block.examples]
+    lost = [Note(LOST)] if None in of_runs else []
+    if filled or lost:
+        yield Section("Examples", [Note(CHIPS), *lost, *filled])
+
+
+def _examples(spark: SparkSession, run: RunRecord, workspace: str) -> list[Examples]:
+    if run.job == "balance-captions":
+        kept, dropped = balanced_examples(spark, run)
+        return [Examples("Kept by balancing", kept), Examples("Dropped by balancing", dropped)]
+    if run.job == "dedup-captions":
+        return [Examples("Dropped as copies", duplicate_examples(spark, run))]
+    if run.job in ("ingest-captions", _AT_ONCE):
+        return [Examples("Rejected", rejected_examples(spark, run, workspace))]
+    return []
 
 
 JOB = Job(

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs import embedding_runs
 from spark_jobs.errors import InputDataError
+from spark_jobs.job import Run
 from spark_jobs.jobs.embed_texts import EmbedTexts
 
 
@@ -111,6 +112,47 @@ def test_an_interrupted_run_goes_on_after_its_last_commit(
     assert captionlake(*command).summary["status"] == "up_to_date"
 
 
+def test_two_runs_over_one_output_leave_each_row_once(
+    captionlake, spark: SparkSession, tiny_clip: Path, tmp_path: Path, monkeypatch, caplog
+) -> None:
+    write_texts(tmp_path / "in.parquet", TEXTS)
+    command = ["embed-texts", "--input", tmp_path / "in.parquet", "--output", tmp_path / "out"]
+    command += ["--model", f"open_clip:{tiny_clip}", "--commits", 4]
+    monkeypatch.setattr(embedding_runs, "_ROWS_WORTH_A_COMMIT", 10)
+    embed, calls = embedding_runs.embed, []
+
+    def with_another_run_inside(*given, **named):
+        calls.append(1)
+        vectors = embed(*given, **named)
+        if len(calls) == 2:  # the first run has committed a part, and made the next one ready
+            other = captionlake(*command, "--batch-size", 8)
+            assert other.summary["counts"]["rows_in"] == 100
+            assert 0 < other.summary["counts"]["embedded"] < 100
+        return vectors
+
+    monkeypatch.setattr(embedding_runs, "embed", with_another_run_inside)
+    outcome = captionlake(*command)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "another run embeds into it too; going on from what is there" in caplog.text
+    counts = outcome.summary["counts"]
+    assert (counts["rows_in"], counts["embedded"] + counts["kept"]) == (100, 100)
+    assert 0 < counts["embedded"] < 100
+    rows = read(spark, tmp_path / "out")
+    assert (rows.count(), rows.select("uid").distinct().count()) == (100, 100)
+
+
+def test_a_run_that_always_loses_is_refused_by_name(
+    captionlake, spark: SparkSession, tiny_clip: Path, tmp_path: Path, monkeypatch
+) -> None:
+    write_texts(tmp_path / "in.parquet", ["a", "b"])
+    command = ["embed-texts", "--input", tmp_path / "in.parquet", "--output", tmp_path / "out"]
+    monkeypatch.setattr(Run, "extend", lambda *given, **named: None)
+    outcome = captionlake(*command, "--model", f"open_clip:{tiny_clip}")
+    assert outcome.exit_code == 3
+    assert f"output {tmp_path / 'out'}: other runs write there at the same time" in outcome.error
+    assert "wait until they have ended and run this again" in outcome.error
+
+
 def test_queries_and_several_captions_keep_their_keys(
     captionlake, spark: SparkSession, tiny_clip: Path, tmp_path: Path
 ) -> None:
@@ -157,7 +199,7 @@ def test_images_and_what_is_none(
     assert outcome.summary["counts"] == {"rows_in": 23, "embedded": 23, "kept": 0, "faulty": 3}
     found = {row.uid: row.fault for row in read(spark, tmp_path / "out").collect()}
     assert {u for u, fault in found.items() if fault} == {"u20", "u21", "u22"}
-    assert (found["u20"], found["u22"]) == ("not_an_image", "null")
+    assert (found["u20"], found["u22"]) == ("image_format", "null")
 
 
 class TestBadInput:

@@ -73,40 +73,96 @@ def test_the_wheels_job_runs_by_spark_submit(
     assert run.code.startswith("9.9.9+")  # the wheel's code ran, not these sources
 
 
-@pytest.mark.faults
-def test_a_killed_run_is_finished_by_the_next_one(
-    spark: SparkSession, captionlake, tmp_path: Path
-) -> None:
-    captions = [f"a {'cat' if i % 3 else 'dog'} {i % 700}" for i in range(2_000)]
-    pq.write_table(pa.table({"caption": captions}), tmp_path / "captions.parquet")
-    (tmp_path / "bank.txt").write_text("cat\ndog\n")
-    out = tmp_path / "out"
-    arguments = [
+# What a run has left when its driver is killed: it is matching; its captions, or its counts, are
+# committed; it is balancing; it has recorded its first run, or made the report.
+STOPS = (
+    "matches/*.parquet",
+    "captions/_delta_log/*0.json",
+    "entry_counts/_delta_log/*0.json",
+    "balanced_captions/*.parquet",
+    "runs/_delta_log/*0.json",
+    "runs/_delta_log/*3.json",
+)
+TABLES = ("captions", "unique_captions", "matches", "entry_counts", "entry_probabilities")
+
+
+def command_line(tmp_path: Path, out: Path) -> list[object]:
+    return [
         *("curate", tmp_path / "captions.parquet", "--bank", tmp_path / "bank.txt"),
-        *("--t", 50, "--output", out),
+        *("--t", 50, "--decisions", "--output", out),
     ]
+
+
+def start(arguments: list[object], folder: Path) -> subprocess.Popen[bytes]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYSPARK_")}
-    with subprocess.Popen(
+    return subprocess.Popen(
         [BIN / "captionlake", *map(str, arguments)],
-        env=environment,
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
+        env=environment | {"SPARK_DRIVER_MEMORY": "1g"},
+        cwd=folder,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-    ) as running:
+    )
+
+
+def sorted_rows(spark: SparkSession, table: Path, *without: str) -> list[str]:
+    rows = spark.read.format("delta").load(str(table)).drop(*without)
+    return sorted(map(str, rows.collect()))
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("inputs")
+    captions = [f"a {'cat' if i % 3 else 'dog'} {i % 700}" for i in range(2_000)]
+    pq.write_table(pa.table({"caption": [*captions, None]}), folder / "captions.parquet")
+    (folder / "bank.txt").write_text("cat\ndog\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(spark: SparkSession, inputs: Path) -> Path:
+    """What an undisturbed run leaves."""
+    with start(command_line(inputs, inputs / "whole"), inputs) as running:
+        running.wait(200)
+    return inputs / "whole"
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("stop", STOPS)
+def test_a_killed_run_is_finished_by_the_next_one(
+    spark: SparkSession, captionlake, inputs: Path, whole: Path, tmp_path: Path, stop: str
+) -> None:
+    out = tmp_path / "out"
+    with start(command_line(inputs, out), tmp_path) as running:
         deadline = time.monotonic() + 200
-        while not list(out.glob("matches/*.parquet")) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        os.killpg(running.pid, signal.SIGKILL)  # driver, JVM and workers, while it matches
-    assert (out / "captions/_delta_log").exists()
-    assert not (out / "balanced_captions").exists()
-    assert captionlake(*arguments).exit_code == 0
-    whole = tmp_path / "whole"
-    assert captionlake(*arguments[:-1], whole).exit_code == 0
-    for table in ("captions", "matches", "entry_counts", "balanced_captions"):
-        resumed, undisturbed = (
-            sorted(map(str, spark.read.format("delta").load(str(d / table)).collect()))
-            for d in (out, whole)
-        )
-        assert resumed == undisturbed
+        while not list(out.glob(stop)) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert running.poll() is None
+        os.killpg(running.pid, signal.SIGKILL)  # driver, JVM and workers
+    assert list(out.glob(stop))
+    assert captionlake(*command_line(inputs, out)).exit_code == 0
+    for table in (*TABLES, "balanced_captions"):
+        resumed = sorted_rows(spark, out / table)
+        assert resumed == sorted_rows(spark, whole / table)
         assert resumed
+    for log in ("rejected", "decisions"):
+        rows = sorted_rows(spark, out / log, "run_id")
+        assert rows == sorted_rows(spark, whole / log, "run_id")
+    again = captionlake(*command_line(inputs, out))
+    assert again.summary["status"] == "up_to_date"
+
+
+@pytest.mark.faults
+def test_two_processes_begin_a_workspace_together(spark, inputs: Path, tmp_path: Path) -> None:
+    outs = [tmp_path / name for name in ("a", "b")]
+    arguments = [
+        [*command_line(inputs, out), "--workspace", tmp_path / "log", "--no-report"] for out in outs
+    ]
+    running = [start(line, tmp_path) for line in arguments]
+    summaries = [json.loads(one.communicate(timeout=250)[0].splitlines()[-1]) for one in running]
+    assert [summary["status"] for summary in summaries] == ["done", "done"]
+    for table in (*TABLES, "balanced_captions"):
+        assert sorted_rows(spark, outs[0] / table) == sorted_rows(spark, outs[1] / table)
+    runs = spark.read.format("delta").load(str(tmp_path / "log/runs"))
+    assert runs.count() == sum(len(summary["steps"]) for summary in summaries)
+    assert runs.select("run_id").distinct().count() == runs.count()
