@@ -3,6 +3,7 @@
 import importlib.metadata
 import logging
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -11,27 +12,35 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from spark_jobs.conf_files import conf_file
-from spark_jobs.errors import CurationError
+from spark_jobs.errors import CurationError, SettingsError
 from spark_jobs.java import java_options
+from spark_jobs.spark_faults import SPARK_FAULTS
 from spark_jobs.yaml_files import read_yaml_map
 
+VERIFY_PAGES = "parquet.page.verify-checksum.enabled"  # pages have one unless a writer left it out
 _log = logging.getLogger(__name__)
 
 
 def open_session(conf: Mapping[str, str] | None = None) -> SparkSession:
     """Take the session that there is, else build one; `conf` adds to conf/spark in local mode.
 
-    A master is set only where nothing else decides it.
+    A master is set only where nothing else decides it. Whoever built the session, it verifies the
+    checksums of parquet pages.
     """
     active = SparkSession.getActiveSession()
-    if active is not None:
-        return active
+    session = _build_session(conf) if active is None else active
+    _verify_pages(session)
+    return session
+
+
+def _build_session(conf: Mapping[str, str] | None) -> SparkSession:
     if "DATABRICKS_RUNTIME_VERSION" in os.environ or "SPARK_REMOTE" in os.environ:
         return SparkSession.builder.getOrCreate()
     settings = _read_conf("session")
     if "PYSPARK_GATEWAY_PORT" not in os.environ:  # not started by spark-submit
         settings |= _read_conf("local")
         if os.environ.get("SPARK_DRIVER_MEMORY"):  # Spark's own variable, which a setting overrules
+            _check_memory(os.environ["SPARK_DRIVER_MEMORY"])
             del settings["spark.driver.memory"]
         settings |= conf or {}
         _prepare_local_mode(settings)
@@ -41,9 +50,27 @@ def open_session(conf: Mapping[str, str] | None = None) -> SparkSession:
     return builder.getOrCreate()
 
 
+def _verify_pages(session: SparkSession) -> None:
+    """Have a flipped bit in a page of a parquet file fail the read instead of change a value.
+
+    A session's own settings reach the reader of each table and file, so this also works where
+    another program made the session; a platform that allows no such setting is left as it is.
+    """
+    try:
+        session.conf.set(VERIFY_PAGES, "true")
+    except SPARK_FAULTS:
+        _log.info("this platform sets %s itself", VERIFY_PAGES)
+
+
 def _read_conf(name: str) -> dict[str, str]:
     values = read_yaml_map(conf_file("spark", f"{name}.yml"))
     return {key: str(value) for key, value in values.items()}
+
+
+def _check_memory(size: str) -> None:
+    """Refuse what Java would refuse, without a word of where it came from."""
+    if not re.fullmatch(r"[1-9]\d*[kmgt]b?", size, re.IGNORECASE):
+        raise SettingsError(f"SPARK_DRIVER_MEMORY={size}: expected a size such as 8g or 512m")
 
 
 def _prepare_local_mode(settings: dict[str, str]) -> None:
@@ -60,7 +87,16 @@ def _prepare_local_mode(settings: dict[str, str]) -> None:
     settings.setdefault("spark.ui.showConsoleProgress", str(sys.stderr.isatty()).lower())
     # Spark makes this folder at once, by default in the folder one happens to stand in.
     settings.setdefault("spark.sql.warehouse.dir", f"{tempfile.gettempdir()}/captionlake-warehouse")
+    # Hadoop's is 022, whatever the process has.
+    settings["spark.hadoop.fs.permissions.umask-mode"] = f"{_umask():03o}"
     settings |= delta_jars()
+
+
+def _umask() -> int:
+    """The umask of this process, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def delta_jars() -> dict[str, str]:
