@@ -6,7 +6,7 @@ PARALLEL := -n 2 --dist loadfile
 LOCK := uv pip compile --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	--no-emit-find-links
 
-.PHONY: env demo test slow lint bench lock
+.PHONY: env demo test slow ansi lint bench lock
 env: .venv/installed
 
 .venv/installed: requirements/default.lock pyproject.toml
@@ -23,6 +23,12 @@ test: env
 
 slow: env
 	$(BIN)/pytest $(PARALLEL) -m "slow or faults"
+
+# Types, casts, sums and draws in ANSI mode, Spark 4's default and Databricks serverless'.
+ANSI_TESTS := tests/spark_jobs/ingest tests/spark_jobs/balancing tests/spark_jobs/scoring \
+	tests/spark_jobs/test_draws.py tests/spark_jobs/test_columns.py
+ansi: env
+	CAPTIONLAKE_TEST_ANSI=1 $(BIN)/pytest $(PARALLEL) $(ANSI_TESTS)
 
 lint: env
 	$(BIN)/ruff check

@@ -39,7 +39,25 @@ def named(column: str) -> Column:
 
     To be used for each name that comes from a user or from the input.
     """
-    return F.col(f"`{column.replace('`', '``')}`")
+    return F.col(_quoted(column))
+
+
+def _quoted(column: str) -> str:
+    return f"`{column.replace('`', '``')}`"
+
+
+def as_type(column: str, *kinds: str) -> Column:
+    """A column of the input, by its name, as a type of SQL's; null where a value is none of it.
+
+    Several types are gone through one after the other: text to double to bigint.
+
+    `cast` would stop the run at such a value in ANSI mode (Spark 4's default), and give another
+    number for one out of range in the other mode. `kinds`: literals of ours, such as "bigint".
+    """
+    expression = _quoted(column)
+    for kind in kinds:
+        expression = f"try_cast({expression} AS {kind})"
+    return F.expr(expression)
 
 
 def free_name(rows: DataFrame, name: str) -> str:

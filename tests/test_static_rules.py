@@ -31,6 +31,12 @@ FORBIDDEN_NAMES = {
 FORBIDDEN_IMPORTS = {"pickle", "joblib", "dill", "random"}
 # Where F.col takes a name that is no constant: what quotes it, and names of ours below that layer.
 NAMES_COLUMNS = {"spark_jobs/columns.py", "spark_jobs/record_texts.py"}
+# Where a number becomes a double: of columns whose type was checked, so that each value fits.
+CASTS_NUMBERS = {
+    "spark_jobs/filtering/filter.py",
+    "spark_jobs/filtering/top_fraction.py",
+    "spark_jobs/scoring/thresholds.py",
+}
 HEAVY_IMPORTS = {
     *("torch", "petastorm", "img2dataset", "delta", "open_clip", "timm", "faiss"),
     *("sentence_transformers", "transformers"),
@@ -73,6 +79,24 @@ def unquoted_columns_in(source: str) -> Iterator[str]:
             )
 
 
+def casts_of_inputs_in(source: str) -> Iterator[str]:
+    """Casts of columns of the input to anything but text, and places of arrays that may be none.
+
+    In ANSI mode they stop the run at the first value that does not fit.
+    """
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "F.element_at":
+            yield f"line {node.lineno}: F.element_at (use F.get)"
+        is_place = isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant)
+        if is_place and ast.unparse(node.value).startswith("F.col("):
+            yield f"line {node.lineno}: {ast.unparse(node)} (use F.get)"
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", None) == "cast":
+            of = ast.unparse(node.func)
+            is_input = "named(" in of or ".column(" in of
+            if is_input and ast.unparse(node.args[0]) not in {"'string'", "'binary'"}:
+                yield f"line {node.lineno}: {ast.unparse(node)} (use columns.as_type)"
+
+
 def is_constant(name: ast.expr) -> bool:
     """A literal, a CONSTANT, or an f-string of such."""
     if isinstance(name, ast.JoinedStr):
@@ -85,6 +109,27 @@ def is_constant(name: ast.expr) -> bool:
 def test_columns_are_named_whatever_they_are_called(path: Path) -> None:
     if str(path.relative_to(ROOT)) not in NAMES_COLUMNS:
         assert list(unquoted_columns_in(path.read_text())) == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_inputs_are_cast_so_that_no_value_stops_the_run(path: Path) -> None:
+    if str(path.relative_to(ROOT)) not in CASTS_NUMBERS and "udfs" not in path.parts:
+        assert list(casts_of_inputs_in(path.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'named(column).cast("double")',
+        'F.trim(named(column)).cast("int")',
+        "part.column(name).cast(wanted)",
+        "F.element_at(items, 1)",
+        "F.col(LEMMAS)[0]",
+    ],
+)
+def test_the_check_of_casts_finds_them(source: str) -> None:
+    assert list(casts_of_inputs_in(source))
+    assert list(casts_of_inputs_in('named(x).cast("string"), F.lit(0).cast("long")')) == []
 
 
 @pytest.mark.parametrize(

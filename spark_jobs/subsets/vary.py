@@ -63,4 +63,6 @@ def templates_of(template: Template, openai80: Sequence[str]) -> Sequence[str]:
 
 
 def _drawn(items: Column, draw: Column) -> Column:
-    return F.element_at(items, (F.floor(draw * F.size(items)) + 1).cast("int"))
+    # A draw next to 1, times the size, may be rounded up to it.
+    place = F.least(F.floor(draw * F.size(items)), F.size(items) - F.lit(1))
+    return F.get(items, place.cast("int"))

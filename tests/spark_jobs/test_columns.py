@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.types import IntegerType, StringType, StructField, StructType
 
 from spark_jobs.arrow_mapping import map_in_arrow
-from spark_jobs.columns import free_name, literal_of, named, warn_of_replaced
+from spark_jobs.columns import as_type, free_name, literal_of, named, warn_of_replaced
 from spark_jobs.errors import InputDataError
 
 
@@ -59,3 +59,28 @@ def test_a_literal_has_the_type_of_its_column(spark: SparkSession) -> None:
         InputDataError, match=r"column 'n' is bigint, compared with 'x': expected a"
     ):
         literal_of(frame, "n", "x")
+
+
+AS_TYPE = [  # of text: double, int, through double to bigint
+    ("7", 7.0, 7, 7),
+    ("7.9", 7.9, None, 7),
+    ("1e30", 1e30, None, None),
+    ("2147483648", 2147483648.0, None, 2147483648),
+    ("seven", None, None, None),
+    ("", None, None, None),
+    (None, None, None, None),
+]
+
+
+@pytest.mark.parametrize("ansi", ["false", "true"])
+def test_what_is_none_of_a_type_is_null_in_either_mode(spark: SparkSession, ansi: str) -> None:
+    name = "my `col`. x"
+    frame = spark.createDataFrame([(row[0],) for row in AS_TYPE], StructType().add(name, "string"))
+    before = spark.conf.get("spark.sql.ansi.enabled")
+    spark.conf.set("spark.sql.ansi.enabled", ansi)
+    try:
+        kinds = [("double",), ("int",), ("double", "bigint")]
+        rows = frame.select(*(as_type(name, *kind) for kind in kinds)).collect()
+    finally:
+        spark.conf.set("spark.sql.ansi.enabled", before)
+    assert [tuple(row) for row in rows] == [row[1:] for row in AS_TYPE]

@@ -120,11 +120,12 @@ WHOLE = [
 @pytest.mark.parametrize("ansi", ["false", "true"])
 def test_texts_become_whole_numbers_or_null(spark: SparkSession, ansi: str):
     frame = spark.createDataFrame([(text,) for text, _ in WHOLE], "v string")
+    before = spark.conf.get("spark.sql.ansi.enabled")
     spark.conf.set("spark.sql.ansi.enabled", ansi)
     try:
         numbers = frame.select(as_type(F.col("v"), StringType(), IntegerType())).collect()
     finally:
-        spark.conf.unset("spark.sql.ansi.enabled")
+        spark.conf.set("spark.sql.ansi.enabled", before)
     assert [row[0] for row in numbers] == [number for _, number in WHOLE]
 
 
@@ -132,6 +133,7 @@ def test_texts_become_whole_numbers_or_null(spark: SparkSession, ansi: str):
 def test_numbers_out_of_range_are_null_not_another_number(spark: SparkSession, ansi: str):
     longs = [4294967303, 7, -5_000_000_000, None]
     doubles = [math.nan, math.inf, -math.inf, 5e9, 640.0, 0.5, None]
+    before = spark.conf.get("spark.sql.ansi.enabled")
     spark.conf.set("spark.sql.ansi.enabled", ansi)
     try:
         of_long = spark.createDataFrame([(v,) for v in longs], "v long")
@@ -141,7 +143,7 @@ def test_numbers_out_of_range_are_null_not_another_number(spark: SparkSession, a
             for frame, kind in ((of_long, LongType()), (of_double, DoubleType()))
         ]
     finally:
-        spark.conf.unset("spark.sql.ansi.enabled")
+        spark.conf.set("spark.sql.ansi.enabled", before)
     assert got == [[None, 7, None, None], [None, None, None, None, 640, None, None]]
 
 
