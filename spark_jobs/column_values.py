@@ -107,7 +107,14 @@ def _how_to_write(text: str) -> str:
         return ""
     if math.isnan(number):
         return ""
-    return f"; write {int(number) if text.isdecimal() else number!r}, without quotes"
+    return f"; write {_as_yaml(text, number)}, without quotes"
+
+
+def _as_yaml(text: str, number: float) -> str:
+    """A number as YAML reads it; 1e400 is beyond every double, and YAML's infinity is .inf."""
+    if math.isinf(number):
+        return "-.inf" if number < 0 else ".inf"
+    return str(int(number)) if text.isdecimal() else repr(number)
 
 
 def _floating(of: DataType, value: int | float) -> float:

@@ -1,4 +1,4 @@
-"""What `--help` says of a setting: its type in plain words, and its default or that it is needed."""
+"""What `--help` says of a setting: its type in plain words, its default or that it is needed."""
 
 from collections.abc import Callable
 from types import NoneType, UnionType

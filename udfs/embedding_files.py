@@ -27,10 +27,10 @@ def read_files(array: str | None, uid_column: str, dimension: int) -> BatchFunct
     """The function of mapInArrow: pairs of files in, uid, embedding and fault out.
 
     Columns vectors, an .npy or the .npz that holds `array`, and metadata, the parquet file with a
-    row for each of its vectors, in their order. Vectors become float32 of unit length; one that is
-    zero or no number is the fault "vector_not_finite". Raises TaskInputError where a file cannot be
-    read, where its vectors are not of `dimension`, where the two files differ in length, or where a
-    row has no uid.
+    row for each of its vectors, in their order. Vectors become float32 of unit length; one of
+    length 0 has the fault "vector_is_zero", one that is no number "vector_not_finite". Raises
+    TaskInputError where a file cannot be read, where its vectors are not of `dimension`, where the
+    two files differ in length, or where a row has no uid.
     """
 
     def read(batches: Batches) -> Iterator[pa.RecordBatch]:
@@ -122,7 +122,7 @@ def _batch(uids: pa.Array, vectors: Vectors) -> pa.RecordBatch:
     lengths = np.linalg.norm(vectors, axis=1)
     is_sound = np.isfinite(lengths) & (lengths > 0)
     unit = np.where(is_sound[:, None], vectors / np.where(is_sound, lengths, 1)[:, None], 0)
-    reasons = pa.array(["vector_not_finite"] * len(uids), pa.string())
+    reasons = pa.array(np.where(lengths == 0, "vector_is_zero", "vector_not_finite"), pa.string())
     faults = pc.if_else(pa.array(is_sound), pa.scalar(None, pa.string()), reasons)
     lists = vector_lists(unit.astype(np.float32), pa.array(is_sound))
     return pa.RecordBatch.from_arrays([uids, lists, faults], ["uid", "embedding", "fault"])

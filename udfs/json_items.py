@@ -10,19 +10,33 @@ ItemForm: TypeAlias = Literal["plain", "pairs", "records"]
 _LARGEST_ID = 2**31 - 1
 
 
+class WrongRecord(dict[str, object]):
+    """An object that is not of the published form, or a text of a record that is none."""
+
+
 def rows_of_item(item: object, form: ItemForm) -> list[object]:
     """The rows of one item; never none, so that nothing is lost without being rejected."""
     if isinstance(item, str):
         return [{"caption": item}]
     if form == "pairs" and _is_matched(item, n_before=0):
         return [{"caption": item[0], "entry_ids": item[1]}]
-    if form == "records" and isinstance(item, dict) and isinstance(item.get("texts"), list):
-        return _texts(item) or [item]
+    if form == "records" and isinstance(item, dict) and "caption" not in item:
+        return _texts(item) or [WrongRecord(item)]
     return [item]
 
 
+def is_pair(item: object) -> bool:
+    """Whether an item is SynthCLIP's [caption, entry_ids]."""
+    return _is_matched(item, n_before=0)
+
+
 def _texts(record: dict[str, object]) -> list[object]:
-    """A row per text [source, caption] or [source, caption, entry_ids] of a record."""
+    """A row per text [source, caption] or [source, caption, entry_ids] of a record.
+
+    None where the record has no list of texts, or neither uuid nor url.
+    """
+    if not isinstance(record.get("texts"), list):
+        return []
     common = {key: value for key, value in record.items() if key != "texts"}
     if common.get("uuid") is None and isinstance(record.get("url"), str):
         common["uuid"] = hashlib.md5(str(record["url"]).encode("utf-8", "replace")).hexdigest()
@@ -35,7 +49,7 @@ def _texts(record: dict[str, object]) -> list[object]:
             row = {"caption_id": number, "caption_source": source, "caption": caption}
             rows.append(common | row | ({"entry_ids": ids[0]} if ids else {}))
         else:
-            rows.append(common | {"caption_id": number, "text": text})
+            rows.append(WrongRecord(common | {"caption_id": number, "text": text}))
     return rows
 
 

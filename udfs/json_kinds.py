@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+_DEPTH = 32  # of lists and objects inside a field; what lies deeper is text, as JSON writes it
 _MOST_FIELDS = 1_000  # of an object inside a record; one with more is a map, read as text
 # Kinds of whole numbers by what holds them: a double, 64 bits, a decimal of 38 digits, text.
 _WHOLE = {"int": 2**53, "wide": 2**63, "big": 10**38, "huge": float("inf")}
@@ -22,9 +23,11 @@ class Kinds:
     items: "Kinds | None" = None
     fields: "dict[str, Kinds] | None" = None
 
-    def add(self, value: object) -> None:
-        """Take in a value of json.loads."""
-        if isinstance(value, dict):
+    def add(self, value: object, depth: int = _DEPTH) -> None:
+        """Take in a value of json.loads, `depth` levels of it."""
+        if not depth and isinstance(value, dict | list):
+            self.scalars.add("string")
+        elif isinstance(value, dict):
             self.fields = {} if self.fields is None else self.fields
             for name, inside in value.items():
                 if name not in self.fields:
@@ -32,11 +35,11 @@ class Kinds:
                         self.scalars.add("string")
                         return
                     self.fields[name] = Kinds()
-                self.fields[name].add(inside)
+                self.fields[name].add(inside, depth - 1)
         elif isinstance(value, list):
             self.items = Kinds() if self.items is None else self.items
             for inside in value:
-                self.items.add(inside)
+                self.items.add(inside, depth - 1)
         else:
             self.scalars.add(_scalar(value))
 

@@ -8,16 +8,18 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from udfs.arrow import Batches, BatchFunction
-from udfs.json_items import ItemForm, rows_of_item
+from udfs.json_items import ItemForm, WrongRecord, is_pair, rows_of_item
 from udfs.json_kinds import RecordKinds
 from udfs.opened_files import COMPRESSED, shown, unpacked
+from udfs.task_errors import TaskInputError
 
 VALUE, FILE, PATH, CONTENT = "value", "file", "path", "content"
 LINE, FAULT = "line", "fault"
 KINDS, ROWS = "kinds", "rows"
 CORRUPT_JSON, INVALID_UTF8, LONE_SURROGATE = "corrupt_json", "invalid_utf8", "lone_surrogate"
 _WHITE = " \t\r\n"
-REPEATED_FIELD = "repeated_field"
+REPEATED_FIELD, WRONG_RECORD = "repeated_field", "wrong_record"
+PAIR = "pair_needs_preset_synthclip_matches"
 
 
 class _Repeated(dict[str, Any]):
@@ -126,7 +128,7 @@ def _next(text: str, place: int) -> int:
 def _of_item(item: object, form: ItemForm, line: bytes) -> list[Record]:
     """The records of an item of a line; a caption alone is none there."""
     if form == "plain" and not isinstance(item, dict):
-        return [Record({}, line, CORRUPT_JSON)]
+        return [_record(item, line)]
     rows = rows_of_item(item, form)
     if len(rows) == 1 and rows[0] is item:
         return [_record(item, line)]
@@ -135,7 +137,9 @@ def _of_item(item: object, form: ItemForm, line: bytes) -> list[Record]:
 
 def _record(row: object, line: bytes) -> Record:
     if not isinstance(row, dict):
-        return Record({}, line, CORRUPT_JSON)
+        return Record({}, line, PAIR if is_pair(row) else CORRUPT_JSON)
+    if isinstance(row, WrongRecord):
+        return Record({}, line, WRONG_RECORD)
     if b"\\u" in line and not _is_utf8(row):
         return Record({}, line, LONE_SURROGATE)
     if isinstance(row, _Repeated) or any(isinstance(v, _Repeated) for v in row.values()):
@@ -191,11 +195,14 @@ def _items(path: str, content: bytes) -> list[object]:
         text = unpacked(content).decode("utf-8", errors="surrogateescape").removeprefix("\ufeff")
         items = _DECODER.decode(text)
     except COMPRESSED:
-        raise ValueError(f"{shown(path)}: is no JSON list (its gzip is cut off)") from None
+        raise TaskInputError(f"{shown(path)}: is no JSON list (its gzip is cut off)") from None
     except (ValueError, RecursionError) as fault:
-        raise ValueError(f"{shown(path)}: is no JSON list ({fault})") from None
+        raise TaskInputError(f"{shown(path)}: is no JSON list ({fault})") from None
     if not isinstance(items, list):
-        raise ValueError(f"{shown(path)}: is no JSON list (found {type(items).__name__})")
+        raise TaskInputError(
+            f"{shown(path)}: is no JSON list (found {type(items).__name__}); expected a list of "
+            "records, or an object a line (--format jsonl)"
+        )
     return items
 
 
@@ -270,6 +277,11 @@ def _as_text(value: object) -> str | None:
 def begins_with_list(head: bytes) -> bool:
     """Whether the first bytes of a file begin a JSON list."""
     return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
+
+
+def begins_with_object(head: bytes) -> bool:
+    """Whether the first bytes of a file begin a JSON object."""
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{"
 
 
 def is_json_lines(head: bytes, *, or_one: bool = False) -> bool:

@@ -52,10 +52,13 @@ class Comparison(_Rule):
 
     column: str
     op: Op
-    value: _Value | list[_Value]
+    value: _Value | list[_Value] = None
 
     @model_validator(mode="after")
     def _fits(self) -> "Comparison":
+        if "value" not in self.model_fields_set:
+            wanted = "true or false" if self.op == "is_null" else "what to compare with"
+            raise ValueError(f"op {self.op!r} needs value: {wanted}; none is there")
         is_list = isinstance(self.value, list)
         if is_list != (self.op in _LIST_OPS):
             wanted = "a list" if self.op in _LIST_OPS else "one value"

@@ -49,6 +49,9 @@ class Preset:
     separator: str = ","
 
 
+# A record of several texts, each with its ids or without.
+METACLIP_RECORD = '{"uuid": ID, "url": URL, "texts": [[SOURCE, CAPTION, [ENTRY_ID, ...]], ...]}'
+
 _LAION = {
     URL: ("URL",),
     CAPTION: ("TEXT", "caption"),
@@ -131,9 +134,16 @@ def column_map(
     if CAPTION not in found:
         raise MissingColumnError(
             f"{where} has no column {ours[CAPTION][0]!r} for the caption; it has "
-            f"{', '.join(input_columns)}; give --columns '{{caption: NAME}}'"
+            f"{', '.join(input_columns)}; {_remedy(preset, input_columns)}"
         )
     return found
+
+
+def _remedy(preset: Preset | None, input_columns: Sequence[str]) -> str:
+    """What to give where no column is the caption."""
+    if preset is None and {"uuid", "texts"} <= set(input_columns):
+        return f"records such as {METACLIP_RECORD} are read by --preset metaclip"
+    return "give --columns '{caption: NAME}'"
 
 
 def _called(name: str, input_columns: Sequence[str]) -> str | None:

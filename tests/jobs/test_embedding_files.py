@@ -48,6 +48,7 @@ def test_clip_retrievals_folder_becomes_a_table(
     assert outcome.summary["counts"] == {"files": 2, "rows": 60, "faulty": 2}
     rows = {r.uid: r for r in spark.read.format("delta").load(str(tmp_path / "out")).collect()}
     assert (rows["0/3.jpg"].embedding, rows["0/3.jpg"].fault) == (None, "vector_not_finite")
+    assert (rows["1/3.jpg"].embedding, rows["1/3.jpg"].fault) == (None, "vector_is_zero")
     for k in (0, 1):
         expected = unit(drawn(30, k))
         sound = [n for n in range(30) if n != 3]

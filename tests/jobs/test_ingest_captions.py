@@ -8,6 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from spark_jobs.ingest.source import Source
+from spark_jobs.observed_sums import ObservedSums
+
 
 def test_json_lines_with_faults_are_all_accounted_for(captionlake, spark, tmp_path: Path):
     lines = [
@@ -162,7 +165,7 @@ def test_lists_of_strings_in_a_folder_of_chunks(captionlake, spark, tmp_path: Pa
 
 
 def test_a_json_file_that_is_no_list_is_named(captionlake, tmp_path: Path):
-    (tmp_path / "in.json").write_text('{"caption": "a"}')
+    (tmp_path / "in.json").write_text(json.dumps({"caption": "a"}, indent=1))
     outcome = captionlake(
         *("ingest-captions", "--input", tmp_path / "in.json", "--output", tmp_path / "out")
     )
@@ -201,3 +204,20 @@ def test_a_csv_record_with_other_fields_than_the_header_is_rejected_whole(
     assert {row.caption for row in kept} == {"a cat", 'a "newt"'}
     rejected = spark.read.format("delta").load(str(tmp_path / "rejected")).collect()
     assert {row.row for row in rejected} == {"2", '3,"a, dog",é'}
+
+
+def test_rows_are_counted_by_the_pass_over_the_keys(
+    captionlake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No pass of its own counts them, unless what that pass saw cannot be: tasks that ran twice."""
+    (tmp_path / "in.jsonl").write_text('{"caption": "a cat"}\n{"caption": 3}\n{"caption": "b"}\n')
+    counts = {"rows_in": 3, "kept": 2, "rejected": 1, "caption_not_text": 1}
+    command = ["ingest-captions", "--input", tmp_path / "in.jsonl", "--output", tmp_path / "out"]
+    passes = []
+    count = Source.count
+    monkeypatch.setattr(Source, "count", lambda self: passes.append(1) or count(self))
+    assert captionlake(*command).summary["counts"] == counts
+    assert passes == []
+    monkeypatch.setattr(ObservedSums, "get", lambda _self: {"n": 6})
+    assert captionlake(*command, "--force").summary["counts"] == counts
+    assert passes == [1]

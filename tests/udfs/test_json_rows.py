@@ -9,6 +9,7 @@ import pytest
 from udfs.json_kinds import Kinds, RecordKinds
 from udfs.json_rows import (
     CORRUPT_JSON,
+    WRONG_RECORD,
     Layout,
     Record,
     begins_with_list,
@@ -25,6 +26,8 @@ from udfs.json_rows import (
         (rb'{"caption": "a', "corrupt_json"),
         (rb"[1, 2]", "corrupt_json"),
         (rb'"a cat"', "corrupt_json"),
+        (rb'["a cat", [0, 2]]', "pair_needs_preset_synthclip_matches"),
+        (rb'["a cat", [-1]]', "corrupt_json"),
         (b'{"caption": "a \xff"}', "invalid_utf8"),
         (rb'{"caption": "a \ud800 b"}', "lone_surrogate"),
         (rb'{"caption": "a \udc00 b"}', "lone_surrogate"),
@@ -113,6 +116,32 @@ def test_kinds_are_the_same_however_they_are_put_together():
     assert sorted(whole.fields or {}) == sorted(parts.fields or {})
     for name, kinds in (whole.fields or {}).items():
         assert kinds.as_json()["s"] == (parts.fields or {})[name].as_json()["s"]
+
+
+def test_what_is_nested_deeply_is_text():
+    deep = RecordKinds()
+    deep.add([{"a": json.loads("[" * 900 + "]" * 900)}])
+    kinds, levels = deep.kinds.fields["a"], 0  # type: ignore[index]
+    while kinds.items is not None:
+        kinds, levels = kinds.items, levels + 1
+    assert (levels, kinds.scalars) == (32, {"string"})
+
+
+@pytest.mark.parametrize(
+    ("record", "faults"),
+    [
+        ({"uuid": "r", "texts": [["alt", "a cat"], ["alt", "a dog", [1]]]}, [None, None]),
+        ({"url": "http://x", "texts": [["alt", "a cat"], ["alt"]]}, [None, WRONG_RECORD]),
+        ({"uuid": "r", "texts": [["alt", "a cat", [-1]], "a cat"]}, [WRONG_RECORD] * 2),
+        ({"texts": [["alt", "a cat"]]}, [WRONG_RECORD]),  # neither uuid nor url
+        ({"uuid": "r", "texts": []}, [WRONG_RECORD]),
+        ({"uuid": "r", "texts": "a cat"}, [WRONG_RECORD]),
+        ({"uuid": "r"}, [WRONG_RECORD]),
+        ({"uuid": "r", "caption": "a cat"}, [None]),  # a row of its own
+    ],
+)
+def test_records_of_several_texts(record: dict[str, object], faults: list[str | None]):
+    assert [r.fault for r in records_of_line(json.dumps(record).encode(), "records")] == faults
 
 
 def test_rows_have_every_value_in_the_type_that_was_chosen():

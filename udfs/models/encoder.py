@@ -71,7 +71,8 @@ def encode(encoder: Encoder, prepared: Prepared) -> tuple[Vectors, dict[int, str
     lengths = np.linalg.norm(vectors, axis=1)
     is_wrong = ~(np.isfinite(lengths) & (lengths > 0))
     for position in np.flatnonzero(is_wrong).tolist():
-        faults.setdefault(position, "vector_not_finite")
+        is_zero = lengths[position] == 0
+        faults.setdefault(position, "vector_is_zero" if is_zero else "vector_not_finite")
     vectors[is_wrong] = 0
     vectors[~is_wrong] /= lengths[~is_wrong, None]
     return vectors, faults

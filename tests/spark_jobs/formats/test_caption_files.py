@@ -343,7 +343,7 @@ def test_compressed_files_and_byte_order_marks(take: Take, tmp_path: Path, pack:
         ("x.json.gz", gzip.compress(json.dumps(["a cat"] * 9_000).encode())[:-9], "cut off"),
         ("x.csv.gz", b"caption\na cat\n", "is cut off, or not compressed as its name says"),
         ("x.txt.bz2", b"plain text", "is cut off, or not compressed as its name says"),
-        ("x.json", b'{"caption": ["a"]}', "is no JSON list (found dict)"),
+        ("x.json", b'{\n"caption": "a"\n}', "is no JSON list (found dict); expected a list of"),
         ("x.json", b'[{"caption": "a"}', "is no JSON list"),
         ("x.json", b"[" * 100_000, "is no JSON list"),
     ],
@@ -367,6 +367,8 @@ def test_json_lines_are_read_whatever_their_name(take: Take, tmp_path: Path):
     assert take(tmp_path / "pandas.json").captions == ["a", "b"]
     assert take(tmp_path / "pretty.jsonl").captions == ["c", "d"]
     assert take(tmp_path, format="json").captions == ["a", "b", "c", "d"]
+    (tmp_path / "one.json").write_text('{"caption": "e"}')
+    assert take(tmp_path / "one.json").captions == ["e"]
 
 
 def test_headers_in_any_order_and_headers_again(take: Take, tmp_path: Path):
