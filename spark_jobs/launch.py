@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from spark_jobs.errors import CurationError
 from spark_jobs.job import Counts, Job, Pipeline, Run, Step
 from spark_jobs.outputs import check_all_outputs
-from spark_jobs.redaction import redacted
+from spark_jobs.redaction import redacted, with_short_values
 from spark_jobs.runs import (
     is_up_to_date,
     new_run,
@@ -186,5 +186,5 @@ def _line(job: str, status: str, counts: Counts, seconds: float) -> str:
 
 
 def error_line(fault: CurationError) -> str:
-    """What a fault says, without line breaks and credentials, however its cause was worded."""
-    return redacted(" ".join(str(fault).split()))
+    """What a fault says on one line, without credentials and with values of 80 characters."""
+    return with_short_values(redacted(" ".join(str(fault).split())))

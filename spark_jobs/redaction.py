@@ -43,6 +43,10 @@ _BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)(?=[^\s\d]*\d)[\w.~+/=-]{8,}")
 # name=value, "name": "value"; behind a / it is a folder of a partition, whose name is needed.
 _NAME = re.compile(r"(?<![\w/.-])([A-Za-z][\w.-]*)[\"']?\s*[=:]\s*[\"']?")
 _VALUE = re.compile(r"[^\s\"'&,;(){}\[\]]*[^\s\"'&,;(){}\[\].:]")
+# In quotes that are no apostrophes.
+_LONG_VALUE = re.compile(
+    r"(?<!\w)(?:'(?![^\s']*/[^\s']*')[^'\n]{81,}'|\"(?![^\s\"]*/[^\s\"]*\")[^\"\n]{81,}\")(?!\w)"
+)
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _CREDENTIALS = {
     *("token", "secret", "password", "passwd", "passphrase", "pwd", "credential", "credentials"),
@@ -104,6 +108,11 @@ def shown(value: object, name: str = "") -> str:
     """A value as an error line repeats it: quoted, redacted, at most 80 characters."""
     whole = repr(redacted_values(value, name))
     return whole if len(whole) <= LONGEST_VALUE else f"{whole[: LONGEST_VALUE - 1]}…"
+
+
+def with_short_values(text: str) -> str:
+    """The text with quoted values cut to 80 characters; paths, which have no spaces, stay."""
+    return _LONG_VALUE.sub(lambda value: f"{value[0][:LONGEST_VALUE]}…{value[0][-1]}", text)
 
 
 class RedactingFormatter(logging.Formatter):

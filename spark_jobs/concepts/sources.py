@@ -31,7 +31,7 @@ def metaclip_json(text: str, name: str) -> pa.Table:
     """
     try:
         content = json.loads(text)
-    except ValueError as fault:
+    except (ValueError, RecursionError) as fault:
         raise InputDataError(f"bank {name}: is no JSON ({fault})") from None
     if not isinstance(content, dict):
         return _of_strings(_strings(content, name), name)
@@ -80,7 +80,7 @@ def json_lines(text: str, name: str) -> pa.Table:
             continue
         try:
             item = json.loads(line)
-        except ValueError as fault:
+        except (ValueError, RecursionError) as fault:
             raise InputDataError(f"bank {name}, line {number}: is no JSON ({fault})") from None
         fields = item if isinstance(item, dict) else {ENTRY: item}
         lang = fields.get(LANG)

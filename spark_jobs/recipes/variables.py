@@ -13,7 +13,7 @@ def fill_in(value: Any, variables: Mapping[str, Any]) -> Any:
     """Put variables into a setting, also inside lists and maps.
 
     A text that is one variable and nothing else takes its value as it is, a number as a number.
-    Raises ValueError for a variable that is not there or has no value.
+    Raises ValueError for a variable that is not there, has no value, or names a variable.
     """
     if isinstance(value, str):
         whole = _VARIABLE.fullmatch(value)
@@ -32,4 +32,7 @@ def _value(name: str, variables: Mapping[str, Any]) -> Any:
         raise ValueError(f"there is no variable {name!r}{nearest(name, variables)}")
     if variables[name] is None:
         raise ValueError(f"variable {name!r} has no value: --set {name}=...")
+    inner = _VARIABLE.search(str(variables[name]))
+    if inner:
+        raise ValueError(f"variable {name!r} holds {inner[0]}, expected a value without variables")
     return variables[name]

@@ -13,6 +13,7 @@ from spark_jobs.redaction import (
     redacted_names,
     redacted_values,
     shown,
+    with_short_values,
 )
 
 SECRET = "wJalrXUtnFEMI"
@@ -115,6 +116,19 @@ def test_a_long_value_is_shown_to_80_characters() -> None:
     assert shown("x" * 78) == f"'{'x' * 78}'"
     assert len(shown("x" * 1000)) == LONGEST_VALUE
     assert shown(SECRET, "password") == "'***'"
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        (f"is '{'x y' * 40}', expected", f"is '{('x y' * 40)[:79]}…', expected"),
+        (f'is "{"it isnt " * 20}"', f'is "{("it isnt " * 20)[:79]}…"'),
+        (f"it doesn't {'x' * 100} isn't", None),
+        (f"address '/{'x' * 100}/y' and '{'z' * 80}'", None),
+    ],
+)
+def test_quoted_values_are_cut_and_prose_and_paths_are_not(text: str, short: str | None) -> None:
+    assert with_short_values(text) == (short or text)
 
 
 def test_a_log_holds_no_credentials_in_traces_either() -> None:
