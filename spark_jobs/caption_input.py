@@ -17,7 +17,7 @@ from spark_jobs.file_lists import ListedFile, list_files_at
 from spark_jobs.formats.caption_files import caption_files, damaged_file, read_caption_files
 from spark_jobs.ingest.differences import differences
 from spark_jobs.ingest.normalise import Taking, caption_rows, rejected, repeated_keys
-from spark_jobs.ingest.presets import PRESETS, InputFormat, Preset, column_map
+from spark_jobs.ingest.presets import METACLIP_RECORD, PRESETS, InputFormat, Preset, column_map
 from spark_jobs.ingest.records import of_preset
 from spark_jobs.ingest.source import Part, Source, part_of
 from spark_jobs.ingest.text_rules import FrontEnd
@@ -42,7 +42,9 @@ class CaptionInput(Settings):
     """Where captions come from, and which of them are taken."""
 
     input: InputAddress = Field(description="file, folder, glob or table of captions")
-    preset: str | None = Field(None, description=f"one of {', '.join(PRESETS)}")
+    preset: str | None = Field(
+        None, description=f"one of {', '.join(PRESETS)}; metaclip reads {METACLIP_RECORD}"
+    )
     format: InputFormat | None = Field(None, description="default: the preset's, or by file name")
     columns: dict[str, str] | None = Field(
         None, description="map from our column names to the input's: {caption: TEXT, url: URL}"

@@ -3,6 +3,7 @@
 import inspect
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from spark_jobs import __version__
-from spark_jobs.errors import CurationError
+from spark_jobs.errors import CurationError, FileError
 from spark_jobs.launch import error_line, execute
 from spark_jobs.option_help import type_and_default
 from spark_jobs.recipes.starting import recipe_lines, write_recipe
@@ -83,11 +84,14 @@ def finish(
     try:
         settings = load_settings(job.settings, job.name, config, overrides, options)
         summary = execute(job, settings, force=force, say=_say)
-    except CurationError as fault:
-        _say(f"error: {error_line(fault)}")
-        failed = {"job": job.name, "status": "failed", "error": error_line(fault)}
+    except (CurationError, OSError) as fault:
+        if "CAPTIONLAKE_DEBUG" in os.environ:
+            raise
+        error = fault if isinstance(fault, CurationError) else FileError.of(fault)
+        _say(f"error: {error_line(error)}")
+        failed = {"job": job.name, "status": "failed", "error": error_line(error)}
         typer.echo(json.dumps(failed))
-        raise typer.Exit(fault.exit_code) from None
+        raise typer.Exit(error.exit_code) from None
     typer.echo(json.dumps(summary.as_dict()))
 
 

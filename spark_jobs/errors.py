@@ -10,6 +10,21 @@ class CurationError(Exception):
     exit_code = 1
 
 
+class FileError(CurationError):
+    """A file that the driver itself cannot read or write."""
+
+    exit_code = 3
+
+    @classmethod
+    def of(cls, fault: OSError) -> "FileError":
+        """The system's own words with the file's name and what to do."""
+        name = fault.filename or "a file"
+        return cls(
+            f"{name}: cannot be read or written ({fault.strerror or fault}); give another address, "
+            "make room, or change its mode"
+        )
+
+
 class SettingsError(CurationError, ValueError):
     """A setting that is unknown, missing or out of range."""
 

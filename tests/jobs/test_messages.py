@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from spark_jobs.errors import SettingsError
+from spark_jobs.errors import FileError, SettingsError
 from spark_jobs.session import open_session
 
 
@@ -74,3 +74,11 @@ def test_memory_that_is_no_size(monkeypatch: pytest.MonkeyPatch, size: str) -> N
     monkeypatch.setenv("SPARK_DRIVER_MEMORY", size)
     with pytest.raises(SettingsError, match=f"SPARK_DRIVER_MEMORY={size}: expected a size such as"):
         open_session()
+
+
+def test_files_of_the_driver_are_named() -> None:
+    line = str(FileError.of(PermissionError(13, "Permission denied", "/mnt/plan.svg")))
+    assert line == (
+        "/mnt/plan.svg: cannot be read or written (Permission denied); give another address, make "
+        "room, or change its mode"
+    )
