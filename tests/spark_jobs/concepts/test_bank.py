@@ -108,6 +108,14 @@ def test_json_lines_hold_strings_or_objects() -> None:
             json_lines(f'"cat"\n{line}\n', "b.jsonl")
 
 
+def test_json_that_nests_without_end_is_an_error() -> None:
+    deep = "[" * 100_000
+    with pytest.raises(InputDataError, match="^bank metadata.json: is no JSON"):
+        metaclip_json(deep, "metadata.json")
+    with pytest.raises(InputDataError, match="^bank b.jsonl, line 2: is no JSON"):
+        json_lines(f'"cat"\n{deep}', "b.jsonl")
+
+
 def test_a_lone_surrogate_in_metadata_is_an_error() -> None:
     with pytest.raises(InputDataError, match="element 1 holds a lone surrogate"):
         metaclip_json(r'["cat", "\ud800"]', "metadata.json")

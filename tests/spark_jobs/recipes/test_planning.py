@@ -161,6 +161,12 @@ def test_a_variable_alone_keeps_its_type() -> None:
     assert fill_in(["${n}", "${n} ${who}", {"a": "${n}"}, 4], values) == [3, "3 cats", {"a": 3}, 4]
 
 
+@pytest.mark.parametrize("value", ["${a}", "x ${b}", ["${a}"], {"c": "${d}"}])
+def test_a_variable_that_names_a_variable_is_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"variable 'a' holds \$\{\w\}, expected a value without"):
+        fill_in("${a}/x", {"a": value})
+
+
 @pytest.mark.parametrize("name", packaged_recipes())
 def test_every_recipe_that_comes_along_can_be_planned_and_started_from(
     name: str, tmp_path: Path

@@ -258,6 +258,23 @@ class TestFaultyModels:
         with pytest.raises(ModelError, match=message):
             model_path(ModelSpec(name, weights))
 
+    @pytest.mark.parametrize(
+        ("modules", "message"),
+        [
+            ('[{"type": "evil.Model"}]', "its module evil.Model is code of its own"),
+            ('[{"type": "subprocess.Popen"}]', "its module subprocess.Popen is code of its own"),
+            ('{"a": 1}', "modules.json is no list of modules"),
+            ("[" * 100_000, "modules.json is no list of modules"),
+        ],
+        ids=range(4),
+    )
+    def test_no_code_of_a_model_is_run(self, tmp_path: Path, modules: str, message: str) -> None:
+        (tmp_path / "modules.json").write_text(modules)
+        (tmp_path / "model.safetensors").touch()
+        (tmp_path / "evil.py").write_text("raise SystemExit")
+        with pytest.raises(ModelError, match=message):
+            model_path(ModelSpec(f"sentence_transformers:{tmp_path}"))
+
     def test_weights_of_another_shape(
         self, clip_maker: Callable[..., Path], tmp_path: Path
     ) -> None:
