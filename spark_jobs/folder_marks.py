@@ -1,8 +1,7 @@
 """The mark in a folder of plain files: which run wrote it, and which files it wrote."""
 
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import pyarrow.fs as pafs
@@ -14,21 +13,17 @@ MARK = "_captionlake"  # Spark passes over names with _, and programs that read 
 # Path below the folder -> bytes, and the time of the last change in nanoseconds.
 Listing = dict[str, list[int]]
 
-# What Spark and Hadoop leave in a folder of parquet, below those of its partitions.
-_OF_PARQUET = re.compile(
-    rf"(?:[^/]+=[^/]*/)*(?:part-[^/]*\.parquet|_SUCCESS|_(?:common_)?metadata|\.[^/]*\.crc)"
-    rf"|_temporary/.*|\.?{MARK}"
-)
 
+def write_mark(
+    folder: str, commit: Mapping[str, Any], names: Collection[str] | None = None
+) -> None:
+    """Write the mark, once all files lie there: `commit`, and the files with sizes and times.
 
-def write_mark(folder: str, commit: Mapping[str, Any]) -> None:
-    """Write the mark, once all files lie there: `commit`, and the files with sizes and times."""
-    system, path = file_system(folder)
-    content = json.dumps({**commit, "files": files_in(folder)}, sort_keys=True)
-    beside = f"{path}/.{MARK}"
-    with system.open_output_stream(beside) as stream:
-        stream.write(content.encode())
-    system.move(beside, f"{path}/{MARK}")
+    `names`: the files that the run wrote, by default all that are not hidden.
+    """
+    there = files_in(folder)
+    files = {name: there[name] for name in there if names is None or name in names}
+    write_json(folder, MARK, {**commit, "files": files})
 
 
 def read_mark(folder: str) -> dict[str, Any] | None:
@@ -36,18 +31,16 @@ def read_mark(folder: str) -> dict[str, Any] | None:
     return read_json(folder, MARK)
 
 
-def mark_file(file: str, commit: Mapping[str, Any]) -> None:
-    """Write the mark of one file, which is hidden and lies beside it."""
-    system, path = file_system(file)
-    folder, _, name = path.rpartition("/")
-    with system.open_output_stream(f"{folder}/{_mark_beside(name)}") as stream:
-        stream.write(json.dumps(dict(commit), sort_keys=True).encode())
-
-
-def unmark_file(file: str) -> None:
-    """Take a file's mark away where it has one."""
+def read_file_mark(file: str) -> dict[str, Any] | None:
+    """What the mark of one file says, which is hidden and lies beside it."""
     folder, _, name = file.rpartition("/")
-    remove_file(folder, _mark_beside(name))
+    return read_json(folder, _mark_beside(name))
+
+
+def write_file_mark(file: str, content: Mapping[str, Any]) -> None:
+    """Write the mark of one file."""
+    folder, _, name = file.rpartition("/")
+    write_json(folder, _mark_beside(name), content)
 
 
 def marks_behind(files: Iterable[str]) -> list[dict[str, Any]]:
@@ -77,25 +70,6 @@ def _marks_in(folder: str, names: Mapping[str, set[str]]) -> list[str]:
 
 def _mark_beside(name: str) -> str:
     return f".{name}.{MARK}"
-
-
-def foreign_to_parquet(folder: str) -> str | None:
-    """A file at or below a path that neither its mark names nor Spark writes as parquet.
-
-    None where there is none. Hidden files count as well.
-    """
-    system, path = file_system(folder)
-    path = path.rstrip("/")
-    if system.get_file_info(path).type == pafs.FileType.File:
-        return path
-    there = system.get_file_info(pafs.FileSelector(path, recursive=True, allow_not_found=True))
-    names = sorted(f.path[len(path) + 1 :] for f in there if f.type == pafs.FileType.File)
-    ours = (read_mark(folder) or {}).get("files", {})
-    return next((name for name in names if name not in ours and not _is_of_parquet(name)), None)
-
-
-def _is_of_parquet(name: str) -> bool:
-    return _OF_PARQUET.fullmatch(name) is not None
 
 
 def remove_mark(folder: str) -> None:
@@ -141,6 +115,15 @@ def read_json(folder: str, name: str) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
+
+
+def write_json(folder: str, name: str, content: Mapping[str, Any]) -> None:
+    """Write a small file, in its place once it is whole."""
+    system, path = file_system(folder)
+    beside = f"{path}/.{name}.new"
+    with system.open_output_stream(beside) as stream:
+        stream.write(json.dumps(dict(content), sort_keys=True).encode())
+    system.move(beside, f"{path}/{name}")
 
 
 def remove_file(folder: str, name: str) -> None:

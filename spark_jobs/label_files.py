@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from spark_jobs.columns import keys, named, require
 from spark_jobs.errors import InputDataError, MissingColumnError, SettingsError
-from spark_jobs.folders import write_file, write_file_in_parts
+from spark_jobs.output_files import write_output_file
 from spark_jobs.schemas import CAPTION, CLASS_IDX, FILEPATH, LABEL, UID
 from spark_jobs.settings import nearest
 
@@ -46,7 +46,7 @@ def write_label_tsv(
     ordered = labelled.orderBy(*map(named, order), *keys(labelled))
     lines = ordered.select(*(in_file[name].alias(name) for name in columns), UID)
     rows = lines.toLocalIterator(prefetchPartitions=True)
-    write_file_in_parts(file, _tsv(columns, _refusing_null(columns, rows)))
+    write_output_file(file, _tsv(columns, _refusing_null(columns, rows)))
 
 
 def write_class_frequencies(counts: Iterable[tuple[str, int]], file: str) -> None:
@@ -59,7 +59,7 @@ def write_class_frequencies(counts: Iterable[tuple[str, int]], file: str) -> Non
                 "per class cannot hold"
             )
         lines.append(f"{name}\t{count}\n")
-    write_file(file, "".join(lines).encode())
+    write_output_file(file, ["".join(lines).encode()])
 
 
 def _filled(pattern: str, rows: DataFrame) -> Column:

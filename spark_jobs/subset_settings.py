@@ -43,6 +43,10 @@ class SubsetSettings(LabelFileSettings):
         None, description="file of the sorted uids in DataComp's form (npy, u8,u8)"
     )
 
+    def further_outputs(self) -> list[str]:
+        """The table of hashed uids."""
+        return [] if self.uids is None else [_uid_map_address(self.uids)]
+
     def check_columns(self, rows: DataFrame, address: str, columns: Iterable[str]) -> None:
         """Raise MissingColumnError or InputDataError where a column cannot serve."""
         require(rows, f"table {address}", columns)
@@ -102,4 +106,8 @@ class SubsetSettings(LabelFileSettings):
             write_uids(stored, self.uids)
             hashed = uid_map(stored)
             if hashed is not None:
-                run.write(hashed, f"parquet:{self.uids.removesuffix('.npy')}_map.parquet")
+                run.write(hashed, _uid_map_address(self.uids))
+
+
+def _uid_map_address(uids: str) -> str:
+    return f"parquet:{uids.removesuffix('.npy')}_map.parquet"

@@ -9,7 +9,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, StructField, StructType
 
-from spark_jobs.folders import write_file_in_parts
+from spark_jobs.arrow_mapping import map_in_arrow
+from spark_jobs.output_files import write_output_file
 from spark_jobs.schemas import UID
 from udfs.arrow import Batches
 
@@ -25,9 +26,9 @@ def write_uids(rows: DataFrame, file: str) -> None:
     any number fits. Uids that are no 32 hex digits stand as their MD5: see `hashed_uid`.
     """
     digits = rows.select(hashed_uid().alias(HASHED)).distinct()
-    packed = digits.orderBy(HASHED).mapInArrow(_packed, _PACKED)
+    packed = map_in_arrow(digits.orderBy(HASHED), _packed, _PACKED)
     parts = packed.toLocalIterator(prefetchPartitions=True)
-    write_file_in_parts(file, _npy(digits.count(), (bytes(row[0]) for row in parts)))
+    write_output_file(file, _npy(digits.count(), (bytes(row[0]) for row in parts)))
 
 
 def uid_map(rows: DataFrame) -> DataFrame | None:
@@ -52,7 +53,7 @@ def _packed(batches: Batches) -> Iterator[pa.RecordBatch]:
 def _npy(n: int, parts: Iterator[bytes]) -> Iterator[bytes]:
     """The file's header, as numpy writes it for no rows, then the rows."""
     empty = io.BytesIO()
-    np.save(empty, np.empty(0, _HALVES))
+    np.save(empty, np.empty(0, _HALVES), allow_pickle=False)
     header = empty.getvalue()
     room = header.rindex(b"\n") + 1
     told = header.replace(b"(0,)", f"({n},)".encode()).rstrip(b" \n")

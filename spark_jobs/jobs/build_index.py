@@ -1,7 +1,6 @@
 """build-index: a faiss index over embeddings, in clip-retrieval's layout."""
 
 import os
-import re
 from pathlib import Path
 
 from pydantic import Field, PositiveInt, field_validator
@@ -11,13 +10,14 @@ from spark_jobs.arrow_batches import batches_that_fit
 from spark_jobs.driver_vectors import refuse_too_large_for_driver
 from spark_jobs.embedding_reading import Embeddings, read_embeddings, with_metadata
 from spark_jobs.errors import InputDataError, SettingsError
-from spark_jobs.folders import replaced_folder
+from spark_jobs.folder_swap import replaced_folder
 from spark_jobs.index_folders import IndexFolder, Modality
-from spark_jobs.index_records import RECORD_FILE, IndexRecord, write_record
+from spark_jobs.index_records import IndexRecord, write_record
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.neighbours.index import write_shards
 from spark_jobs.neighbours.training import training_vectors
-from spark_jobs.settings import InputAddress, OutputAddress, Settings
+from spark_jobs.redaction import redacted
+from spark_jobs.settings import InputAddress, OutputFolder, Settings
 from udfs.faiss_index import (
     empty_index,
     index_bytes,
@@ -32,10 +32,6 @@ _VECTORS_PER_LIST = 64  # that a list is trained on; faiss warns below 39
 _LEAST_TRAINED = 10_000
 _ROWS_PER_SHARD = 1_000_000
 _SHARE_OF_MEMORY = 0.8
-# The files of an index, also of one whose folder has no mark.
-_OURS = re.compile(
-    rf"metadata/metadata_\d+\.parquet|indices\.json|{re.escape(RECORD_FILE)}|(text|image)\.index"
-)
 
 
 class BuildIndex(Settings):
@@ -51,14 +47,19 @@ class BuildIndex(Settings):
         description="faiss' index factory string, such as Flat or OPQ32_128,IVF4096,PQ32x8",
     )
     train_rows: PositiveInt | None = Field(
-        None, description="vectors to train on; default: 64 for each inverted list, 10,000 at least"
+        None,
+        le=10**9,
+        description="vectors to train on; default: 64 for each inverted list, 10,000 at least",
     )
     memory: float | None = Field(
-        None, gt=0, description="GB that the index may take; default: 80 % of the driver's free"
+        None,
+        le=1e9,
+        gt=0,
+        description="GB that the index may take; default: 80 % of the driver's free",
     )
     name: str = Field("captionlake", description="of the index in indices.json")
     seed: int = Field(0, description="fixes the vectors that are trained on")
-    output: OutputAddress = Field(
+    output: OutputFolder = Field(
         description="folder, seen by every worker: the index, metadata/ and indices.json"
     )
 
@@ -67,6 +68,10 @@ class BuildIndex(Settings):
     def _is_a_folder(cls, value: str) -> str:
         IndexFolder.at(value)
         return value
+
+    def folder_content(self) -> str:
+        """An index of the other modality in the folder is another export, and stays."""
+        return f"build-index --modality {self.modality}"
 
 
 def run(run: Run, settings: BuildIndex) -> Counts:
@@ -81,7 +86,8 @@ def run(run: Run, settings: BuildIndex) -> Counts:
     sampled = _sampled(settings, embeddings, n_lists(kind))
     trained = trained_index(settings.factory, sampled)
     n_shards = -(-embeddings.n_rows // _ROWS_PER_SHARD) if is_mergeable(kind) else 1
-    with replaced_folder(settings.output, run.commit_to(settings.output), ours=_OURS) as beside:
+    commit = run.commit_to(settings.output)
+    with replaced_folder(settings.output, commit, content=settings.folder_content()) as beside:
         folder = IndexFolder(Path(beside))
         with batches_that_fit(embeddings.rows):
             shards = write_shards(rows, trained, beside, n_shards, embeddings.address)
@@ -135,7 +141,7 @@ def _record(run: Run, settings: BuildIndex, embeddings: Embeddings) -> IndexReco
         metric="inner_product",
         vectors=embeddings.n_rows,
         factory=settings.factory,
-        embeddings=embeddings.address,
+        embeddings=redacted(embeddings.address),
         version=run.inputs.get(embeddings.address),
     )
 

@@ -1,7 +1,6 @@
 """export-captions: captions as the JSON files of SynthCLIP, with entry_count.npy."""
 
 import io
-import re
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +12,12 @@ from spark_jobs import schemas
 from spark_jobs.columns import keys, require, with_plain_key
 from spark_jobs.entry_counts_reading import counted_entries, read_entry_counts
 from spark_jobs.errors import InputDataError
-from spark_jobs.folders import files_for, replaced_folder, write_file, write_json_files
+from spark_jobs.folder_swap import replaced_folder
+from spark_jobs.folders import files_for, write_file, write_json_files
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.matches_reading import check_bank
 from spark_jobs.schemas import CAPTION, ENTRY_IDS
-from spark_jobs.settings import InputAddress, OutputAddress, Settings
+from spark_jobs.settings import InputAddress, OutputFolder, Settings
 
 _COUNTS = "entry_count.npy"
 _IS_MATCHED = "_is_matched"
@@ -38,9 +38,13 @@ class ExportCaptions(Settings):
         "readers pass over names with _",
     )
     rows_per_file: PositiveInt = Field(
-        500_000, description="rows that a file holds at most, but for rare chance"
+        500_000, le=10**9, description="rows that a file holds at most, but for rare chance"
     )
-    output: OutputAddress = Field(description="folder for the files")
+    output: OutputFolder = Field(description="folder for the files")
+
+    def folder_content(self) -> str:
+        """Files of another name in the folder are another export, and stay."""
+        return f"export-captions --name {self.name}"
 
 
 def run(run: Run, settings: ExportCaptions) -> Counts:
@@ -54,9 +58,9 @@ def run(run: Run, settings: ExportCaptions) -> Counts:
         require(matches, f"table {settings.matches}", key)
         rows, items = _with_entries(rows, matches, key), [CAPTION, ENTRY_IDS]
         told["without_matches"] = rows_in - rows.where(F.col(_IS_MATCHED)).count()
-    ours = re.compile(rf"{settings.name}_\d+\.json|{re.escape(_COUNTS)}")
     _check_bank(run, settings)
-    with replaced_folder(settings.output, run.commit_to(settings.output), ours=ours) as folder:
+    commit = run.commit_to(settings.output)
+    with replaced_folder(settings.output, commit, content=settings.folder_content()) as folder:
         if settings.entry_counts is not None:
             write_file(f"{folder}/{_COUNTS}", npy(_counts(run, settings.entry_counts)))
         written = write_json_files(

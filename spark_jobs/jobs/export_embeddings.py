@@ -10,10 +10,10 @@ from spark_jobs.embedding import files
 from spark_jobs.embedding_folders import EmbeddingFolder, Form
 from spark_jobs.embedding_reading import read_embeddings, with_metadata
 from spark_jobs.errors import InputDataError
-from spark_jobs.folders import replaced_folder
+from spark_jobs.folder_swap import replaced_folder
 from spark_jobs.index_folders import Modality
 from spark_jobs.job import Counts, Job, Run
-from spark_jobs.settings import InputAddress, OutputAddress, Settings
+from spark_jobs.settings import InputAddress, OutputFolder, Settings
 
 
 class ExportEmbeddings(Settings):
@@ -29,8 +29,8 @@ class ExportEmbeddings(Settings):
     )
     modality: Modality = Field("image", description="of clip_retrieval: text_emb or img_emb")
     array: str = Field("l14_img", description="of datacomp: l14_img, l14_txt, b32_img or b32_txt")
-    rows_per_file: PositiveInt = Field(100_000, description="vectors of a file, about")
-    output: OutputAddress = Field(
+    rows_per_file: PositiveInt = Field(100_000, le=10**9, description="vectors of a file, about")
+    output: OutputFolder = Field(
         description="folder, seen by every worker, with no files but those of an earlier export"
     )
 
@@ -40,13 +40,19 @@ class ExportEmbeddings(Settings):
         local_folder(value)
         return value
 
+    def folder_content(self) -> str:
+        """Vectors of another form or modality in the folder are another export, and stay."""
+        which = f"--modality {self.modality}" if self.form == "clip_retrieval" else self.array
+        return f"export-embeddings --form {self.form} {which}"
+
 
 def run(run: Run, settings: ExportEmbeddings) -> Counts:
     """Write a pair of files in each task; what an earlier export wrote is replaced."""
     embeddings = read_embeddings(run, settings.embeddings)
     rows = with_metadata(run, embeddings, settings.captions)
     n_files = max(1, -(-embeddings.n_rows // settings.rows_per_file))
-    with replaced_folder(settings.output, run.commit_to(settings.output)) as beside:
+    commit = run.commit_to(settings.output)
+    with replaced_folder(settings.output, commit, content=settings.folder_content()) as beside:
         folder = EmbeddingFolder(Path(beside), settings.form, settings.modality)
         with batches_that_fit(embeddings.rows):
             written = files.write(

@@ -23,7 +23,7 @@ from spark_jobs.schemas import (
     UID,
     WEIGHTS,
 )
-from spark_jobs.settings import InputAddress, OutputAddress, Settings
+from spark_jobs.settings import InputAddress, OutputAddress, OutputFolder, Settings
 from udfs.models.spec import name_of_label
 
 
@@ -45,7 +45,7 @@ class GatherNeighbours(Settings):
         description="the captions found, with dataset, query (the class) and similarity; once for "
         "each class"
     )
-    chunks: OutputAddress | None = Field(
+    chunks: OutputFolder | None = Field(
         None, description="folder for the published JSON chunks, a folder in it for each data set"
     )
 
@@ -87,7 +87,8 @@ def run(run: Run, settings: GatherNeighbours) -> Counts:
     rows = run.write(joined, settings.output)
     stored = run.read(settings.output, QUERIES)
     if settings.chunks is not None:
-        datasets = sorted(row[DATASET] for row in queries.select(DATASET).distinct().collect())
+        rows_of_datasets = queries.select(DATASET).distinct().na.drop().collect()
+        datasets = sorted(row[DATASET] for row in rows_of_datasets)
         commit = run.commit_to(settings.chunks)
         write_chunks(stored, settings.chunks, SEMANTIC_FIELDS, datasets, commit=commit)
     n_retrieved = retrieved.count()

@@ -15,9 +15,9 @@ from spark_jobs.balancing.plan_picture import plan_picture
 from spark_jobs.balancing.thresholds import expected_rows
 from spark_jobs.draws import Draw
 from spark_jobs.finding_t import largest_t, t_for_target, target_lines, thresholds_of
-from spark_jobs.folders import write_file
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.matches_reading import read_entries, read_matches
+from spark_jobs.output_files import write_output_file
 from spark_jobs.schemas import CAPTION, CAPTION_BYTES, EXPECTED_ROWS, UID, T
 from spark_jobs.settings import InputAddress, OutputAddress, OutputFile
 from spark_jobs.tables import read_table
@@ -94,7 +94,7 @@ def run(run: Run, settings: PlanBalance) -> Counts:
         )
     _write(run, settings, rows)
     if settings.picture is not None:
-        write_file(settings.picture, plan_picture(rows, counts.get(T)))
+        write_output_file(settings.picture, [plan_picture(rows, counts.get(T))])
     return counts
 
 

@@ -9,8 +9,8 @@ from spark_jobs import schemas
 from spark_jobs.column_values import COMPARABLE_TYPES, NUMBER_TYPES
 from spark_jobs.columns import require
 from spark_jobs.errors import InputDataError
-from spark_jobs.folders import write_file
 from spark_jobs.job import Counts, Job, Run
+from spark_jobs.output_files import write_output_file
 from spark_jobs.schemas import SCORE, THRESHOLD, WNID
 from spark_jobs.scoring.threshold_picture import threshold_picture
 from spark_jobs.scoring.thresholds import (
@@ -62,7 +62,7 @@ def run(run: Run, settings: PlanThreshold) -> Counts:
     frame = run.spark.createDataFrame(records, schemas.SIMILARITY_PLAN)
     run.write(frame.coalesce(1), settings.output)
     if settings.picture is not None:
-        write_file(settings.picture, threshold_picture(rows, bars))
+        write_output_file(settings.picture, [threshold_picture(rows, bars)])
     return {"rows_in": scored.count(), "scored": sum(bars.values()), "thresholds": len(rows)}
 
 

@@ -20,7 +20,7 @@ from spark_jobs.retrieval.class_file import (
 from spark_jobs.retrieval.phrases import RULES, SearchRule
 from spark_jobs.retrieval.search import search_captions
 from spark_jobs.schemas import DATASET, QUERY
-from spark_jobs.settings import InputAddress, OneOrMore, OutputAddress, Settings
+from spark_jobs.settings import InputAddress, OneOrMore, OutputAddress, OutputFolder, Settings
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class SearchSubstrings(Settings):
     output: OutputAddress = Field(
         description="the captions found, with dataset and query; a row for each class"
     )
-    chunks: OutputAddress | None = Field(
+    chunks: OutputFolder | None = Field(
         None, description="folder for the published JSON chunks, a folder in it for each data set"
     )
 

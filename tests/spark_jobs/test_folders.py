@@ -3,15 +3,17 @@
 import contextlib
 import json
 import os
-import re
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from spark_jobs import folders
+from spark_jobs import folder_swap
 from spark_jobs.errors import OutputTableError
 from spark_jobs.folder_marks import MARK, marked_run_id, read_mark, write_mark
-from spark_jobs.folders import replaced_folder, write_file
+from spark_jobs.folder_swap import JOURNAL, check_folder, is_being_replaced, replaced_folder
+from spark_jobs.folders import write_file
 
 COMMIT = {"run_id": "r1", "job": "export-captions", "settings_sha": "s", "made_of": {"x": 1}}
 
@@ -89,12 +91,101 @@ def test_others_files_are_refused_and_stay(tmp_path: Path) -> None:
     assert contents(tmp_path) == before
 
 
-def test_files_without_a_mark_are_ours_by_name_alone(tmp_path: Path) -> None:
-    (tmp_path / "a_00001.json").write_text("[1]")
-    with pytest.raises(OutputTableError, match="holds other files"):
-        export(tmp_path, {"a_00000.json": "[2]"})
-    export(tmp_path, {"a_00000.json": "[2]"}, ours=re.compile(r"a_\d+\.json"))
-    assert contents(tmp_path) == {"a_00000.json": "[2]"}
+def test_files_without_a_mark_are_others_whatever_they_are_called(tmp_path: Path) -> None:
+    (tmp_path / "captions_00000.json").write_text("[1]")
+    with pytest.raises(OutputTableError, match=r"such as captions_00000\.json, that no run"):
+        export(tmp_path, {"captions_00000.json": "[2]"})
+    assert contents(tmp_path) == {"captions_00000.json": "[1]"}
+
+
+def test_another_export_in_the_folder_is_refused_and_stays(tmp_path: Path) -> None:
+    export(tmp_path, {"a_0.json": "[1]"}, content="export-captions --name a")
+    for content in ("export-captions --name b", None):
+        with pytest.raises(OutputTableError, match="holds export-captions --name a of run r1"):
+            export(tmp_path, {"b_0.json": "[2]"}, content=content)
+    assert contents(tmp_path) == {"a_0.json": "[1]"}
+    export(tmp_path, {"a_0.json": "[2]"}, run_id="r2", content="export-captions --name a")
+    assert contents(tmp_path) == {"a_0.json": "[2]"}
+
+
+def test_files_of_the_earlier_export_that_are_gone_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    export(tmp_path, {"a_0.json": "[1]", "a_1.json": "[1]", "n.npy": "1"}, content="a")
+    assert not caplog.messages
+    export(tmp_path, {"a_0.json": "[2]"}, run_id="r2", content="a")
+    assert caplog.messages == [
+        f"output {tmp_path}: n.npy of the earlier export was not written this time and removed"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (MARK, '{"files": 5, "run_id": 3}'),
+        (MARK, "[1"),
+        (JOURNAL, '{"staging": "../../x", "new": 5}'),
+        (JOURNAL, '{"staging": ".writing-dead", "new"'),
+    ],
+)
+def test_a_mark_or_journal_that_is_none_makes_nothing_ours(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    (tmp_path / "thesis.tex").write_text("years")
+    (tmp_path / name).write_text(content)
+    with pytest.raises(OutputTableError, match=r"such as thesis\.tex"):
+        check_folder(str(tmp_path))
+
+
+def test_a_journal_reaches_no_file_outside(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "in/out", tmp_path / "thesis.tex"
+    folder.mkdir(parents=True)
+    outside.write_text("years")
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "moved/x").write_text("1")
+    journal = {
+        "staging": "../../moved",
+        "new": ["../../y"],
+        "files": ["../../thesis.tex"],
+        "commit": COMMIT,
+    }
+    (folder / JOURNAL).write_text(json.dumps(journal))
+    export(folder, {"a.json": "[1]"})
+    assert outside.read_text() == "years"
+    assert (tmp_path / "moved/x").exists()
+    assert contents(folder) == {"a.json": "[1]"}
+
+
+def test_a_file_or_a_delta_table_in_the_place_of_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "table/_delta_log").mkdir(parents=True)
+    with pytest.raises(OutputTableError, match="file is a file, expected a folder"):
+        export(tmp_path / "file", {"a.json": "[1]"})
+    with pytest.raises(OutputTableError, match="table holds a Delta table"):
+        export(tmp_path / "table", {"a.json": "[1]"})
+    with pytest.raises(OutputTableError, match="cannot be written"):
+        export(tmp_path / "file/below", {"a.json": "[1]"})
+    assert (tmp_path / "file").read_text() == "x"
+
+
+def test_of_two_runs_at_once_the_last_leaves_its_files_whole(tmp_path: Path) -> None:
+    both = threading.Barrier(2)
+
+    def run(name: str, n: int) -> None:
+        with replaced_folder(str(tmp_path), COMMIT | {"run_id": name}) as staging:
+            both.wait()
+            for number in range(n):
+                write_file(f"{staging}/{name}_{number}.json", name.encode())
+            both.wait()
+
+    threads = [threading.Thread(target=run, args=args) for args in (("r1", 5), ("r2", 9))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    last, n = {"r1": ("r1", 5), "r2": ("r2", 9)}[str(marked_run_id(str(tmp_path)))]
+    assert contents(tmp_path) == {f"{last}_{number}.json": last for number in range(n)}
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith(".")) == []
 
 
 def test_a_run_that_dies_while_it_writes_leaves_the_old_files(tmp_path: Path) -> None:
@@ -111,14 +202,17 @@ def test_a_run_that_dies_while_it_writes_leaves_the_old_files(tmp_path: Path) ->
     assert marked_run_id(str(tmp_path)) == "r1"
 
 
-@pytest.mark.parametrize("dies_at", range(8))
-def test_a_run_that_dies_while_it_moves_is_mended_by_the_next(
+CHANGES = ("move", "delete_file", "delete_dir", "open_output_stream", "create_dir")
+
+
+@pytest.mark.parametrize("dies_at", range(16))
+def test_a_run_that_dies_at_any_step_leaves_the_old_or_the_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies_at: int
 ) -> None:
-    """Each step on the disk is the last one once; the folder is whole or has no mark."""
+    """Each change on the disk is the last one once; the next run finishes what was begun."""
     export(tmp_path, {"a.json": "[1]", "old/b.json": "[1]"})
-    (tmp_path / ".writing-dead").mkdir()
     left = iter(range(dies_at))
+    is_dead = False
 
     class Dying:
         """A file system that stops after so many changes."""
@@ -127,29 +221,50 @@ def test_a_run_that_dies_while_it_moves_is_mended_by_the_next(
             self.real = real
 
         def __getattr__(self, name: str) -> object:
-            if name in ("move", "delete_file", "delete_dir") and next(left, None) is None:
+            nonlocal is_dead
+            if name in CHANGES and (is_dead or next(left, None) is None):
+                is_dead = True
                 raise KeyboardInterrupt
             return getattr(self.real, name)
 
-    real = folders.file_system
-    monkeypatch.setattr(
-        folders, "file_system", lambda place: (lambda s, p: (Dying(s), p))(*real(place))
-    )
-    new = {"a.json": "[2]", "c.json": "[2]"}
-    with contextlib.suppress(KeyboardInterrupt):
-        export(tmp_path, new, run_id="r2")
-    monkeypatch.setattr(folders, "file_system", real)
-    whole = {
-        "r1": {"a.json": "[1]", "old/b.json": "[1]"},
-        "r2": new,
-        None: None,
-    }[marked_run_id(str(tmp_path))]
-    assert whole is None or whole == {
-        name: text for name, text in contents(tmp_path).items() if not name.startswith(".")
-    }
+    def dying(location: str) -> tuple[object, str]:
+        system, path = folder_swap_file_system(location)
+        return Dying(system), path
+
+    folder_swap_file_system = folder_swap.file_system
+    with monkeypatch.context() as patch:
+        for module in ("folder_swap", "folder_marks", "folders"):
+            patch.setattr(f"spark_jobs.{module}.file_system", dying)
+        patch.setattr("spark_jobs.folder_swap.locked", unlocked)
+        with contextlib.suppress(KeyboardInterrupt):
+            export(tmp_path, {"a.json": "[2]", "new/c.json": "[2]"}, run_id="r2")
+    old, new = {"a.json": "[1]", "old/b.json": "[1]"}, {"a.json": "[2]", "new/c.json": "[2]"}
+    run_id, is_moving = marked_run_id(str(tmp_path)), is_being_replaced(str(tmp_path))
+    seen = {name: text for name, text in contents(tmp_path).items() if not name.startswith(".")}
+    assert is_moving or seen == {"r1": old, "r2": new}[str(run_id)]
+    if is_moving:
+        folder_swap._finish(str(tmp_path))
+        assert marked_run_id(str(tmp_path)) == "r2"
+        assert contents(tmp_path) == new
     export(tmp_path, {"d.json": "[3]"}, run_id="r3")
     assert contents(tmp_path) == {"d.json": "[3]"}
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+@contextlib.contextmanager
+def unlocked(*_: object, **__: object) -> Iterator[bool]:
+    """A kill frees locks."""
+    yield True
+
+
+def test_a_journal_whose_staged_files_are_lost_gives_no_mark(tmp_path: Path) -> None:
+    export(tmp_path, {"a.json": "[1]"})
+    journal = {"staging": ".writing-0", "new": ["b.json"], "files": ["a.json", "b.json"]}
+    (tmp_path / JOURNAL).write_text(json.dumps(journal | {"commit": COMMIT}))
+    folder_swap._finish(str(tmp_path))
+    assert marked_run_id(str(tmp_path)) is None
+    export(tmp_path, {"d.json": "[3]"}, run_id="r3")
+    assert contents(tmp_path) == {"d.json": "[3]"}
 
 
 def test_a_mark_can_be_written_over_others_files(tmp_path: Path) -> None:

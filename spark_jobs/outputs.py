@@ -1,0 +1,34 @@
+"""Asked before a job starts: whether it may write where its settings say."""
+
+from pyspark.sql import SparkSession
+
+from spark_jobs.addresses import join_address, parse_address
+from spark_jobs.folder_swap import check_folder
+from spark_jobs.output_files import check_file
+from spark_jobs.output_tables import check_log, check_owner
+from spark_jobs.settings import Settings
+
+_LOGS = ("runs", "rejected", "decisions")
+
+
+def check_all_outputs(spark: SparkSession, settings: Settings) -> None:
+    """Refuse tables, folders and files of others in the place of an output: OutputTableError.
+
+    The tables of the workspace, to which runs add rows, are asked after as well.
+    """
+    folders = settings.addresses("folder").values()
+    for address in [*settings.addresses("output").values(), *settings.further_outputs()]:
+        if address in folders:
+            check_folder(address, settings.folder_content())
+        else:
+            check_owner(spark, parse_address(address))
+    for file in settings.addresses("file").values():
+        check_file(file)
+    _check_logs(spark, settings.records())
+
+
+def _check_logs(spark: SparkSession, workspace: str) -> None:
+    """Where `runs` is ours, the others are taken to be."""
+    for name in _LOGS:
+        if check_log(spark, parse_address(join_address(workspace, name))):
+            return
