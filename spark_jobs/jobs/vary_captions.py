@@ -3,7 +3,6 @@
 from typing import Self
 
 from pydantic import Field, model_validator
-from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
 from spark_jobs import schemas
@@ -17,7 +16,7 @@ from spark_jobs.label_files import write_class_frequencies
 from spark_jobs.record_texts import DESCRIPTION, TAGS, TEXTS, TITLE, Text
 from spark_jobs.schemas import CLASS_IDX, UID, WNID
 from spark_jobs.settings import InputAddress, OutputAddress
-from spark_jobs.subsets.draw import count_classes
+from spark_jobs.subsets.draw import count_classes, of_classes
 from spark_jobs.subsets.vary import NamedClass, Template, templates_of, vary
 
 _KINDS = {TITLE: StringType(), TAGS: ArrayType(StringType()), DESCRIPTION: StringType()}
@@ -83,7 +82,7 @@ def run(run: Run, settings: VaryCaptions) -> Counts:
     else:
         settings.write_tsv(stored)
     rows_in = records.count()
-    known = records.where(F.col(WNID).isin([c.wnid for c in classes])).count()
+    known = of_classes(records, WNID, [c.wnid for c in classes]).count()
     counts = {"rows_in": rows_in, "kept": rows, "unknown_class": rows_in - known}
     return counts | {"blank": known - rows}
 
