@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 from spark_jobs.errors import InputDataError
@@ -37,21 +38,23 @@ def in_order(files: Iterable[Path]) -> list[Path]:
     return sorted(names, key=lambda file: (int(_number_of(file)), file.name))
 
 
-def gaps(files: Iterable[Path]) -> list[int]:
+def gaps(files: Iterable[Path]) -> list[range]:
     """The numbers that are missing between 0 and the largest; none where names have no numbers."""
     return missing_numbers({int(_number_of(file) or -1) for file in files} - {-1})
 
 
-def missing_numbers(numbers: Iterable[int]) -> list[int]:
-    """Those between 0 and the largest that are not there."""
-    there = set(numbers)
-    return [n for n in range(max(there, default=-1)) if n not in there]
+def missing_numbers(numbers: Iterable[int]) -> list[range]:
+    """Those between 0 and the largest that are not there, in runs: a number may be a date."""
+    there = sorted({-1, *numbers})
+    between = (range(before + 1, after) for before, after in pairwise(there))
+    return [missing for missing in between if missing]
 
 
-def listed(numbers: Sequence[int]) -> str:
+def listed(numbers: Sequence[range]) -> str:
     """The first ten of them for people."""
-    shown = ", ".join(map(str, numbers[:_MOST_SHOWN]))
-    return f"{shown} and {len(numbers) - _MOST_SHOWN} more" if numbers[_MOST_SHOWN:] else shown
+    n = sum(missing.stop - missing.start for missing in numbers)
+    shown = ", ".join(map(str, islice(chain(*numbers), _MOST_SHOWN)))
+    return f"{shown} and {n - _MOST_SHOWN:,} more" if n > _MOST_SHOWN else shown
 
 
 def _number_of(file: Path) -> str:

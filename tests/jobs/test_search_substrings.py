@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_jobs.folder_marks import mark_file
+from spark_jobs.folder_marks import write_file_mark
 from spark_jobs.tables import table_state
 
 
@@ -117,7 +117,7 @@ def test_the_chunks_are_read_back_whole(captionlake, spark: SparkSession, tmp_pa
         "nsfw": ["UNLIKELY", None, "NSFW", "UNSURE", None, None],
     }
     pq.write_table(pa.table(rows), tmp_path / "captions.parquet")
-    mark_file(str(tmp_path / "captions.parquet"), {"made_of": {"draws": ["balance"]}})
+    write_file_mark(str(tmp_path / "captions.parquet"), {"made_of": {"draws": ["balance"]}})
     (tmp_path / "a.yml").write_text("dataset: A set\nclasses: [rose, red]\n")
     (tmp_path / "b.yml").write_text("dataset: B.x\nclasses: [tulip, unseen]\n")
     (tmp_path / "c.yml").write_text("dataset: None\nclasses: [unseen]\n")

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 
 from spark_jobs import schemas, tables
 from spark_jobs.errors import OutputTableError
-from spark_jobs.folder_marks import mark_file, unmark_file, write_mark
+from spark_jobs.folder_marks import write_file_mark, write_mark
 from spark_jobs.history import Commit, state_of
 from spark_jobs.made_of import Content, MadeOf, Matching, unused_purpose
 
@@ -113,7 +113,7 @@ def test_parts_of_a_run_are_told_apart(spark: SparkSession, tmp_path: Path) -> N
     rows = spark.range(5).selectExpr("cast(id as string) uid", "'a cat' caption")
     marks = []
     for run_id in ("x.part", "x.part", "x"):
-        tables.extend_table(rows, address, commit(run_id))
+        tables.extend_table(rows, address, commit(run_id), tables.extendable(spark, address))
         marks.append(tables.table_state(spark, address).mark)
     assert len(set(marks)) == 3
     assert marks[2] == "x:t"
@@ -187,15 +187,15 @@ def test_a_file_has_a_mark_of_its_own(spark: SparkSession, tmp_path: Path) -> No
     file = tmp_path / "labels.tsv"
     for name in ("labels.tsv", "other.tsv"):
         (tmp_path / name).write_text("filepath\n")
-    mark_file(str(file), commit("r1", draws=("sample-subset",)))
+    write_file_mark(str(file), commit("r1", draws=("sample-subset",)))
     for read, draws in (("labels.tsv", 1), ("*.tsv", 1), (".", 1), ("other.tsv", 0)):
         state = tables.table_state(spark, f"{tmp_path / read}")
         assert state.made_of == MadeOf(draws=("sample-subset",)[:draws])
-    unmark_file(str(file))
+    write_file_mark(str(file), commit("r2"))
     assert tables.table_state(spark, str(file)).made_of == MadeOf()
 
 
-@pytest.mark.parametrize("foreign", ["letter.txt", "in/letter.txt", ".git/x", "part-0.csv", "t"])
+@pytest.mark.parametrize("foreign", ["letter.txt", "in/letter.txt", "part-0.parquet", "t"])
 @pytest.mark.parametrize("is_marked", [False, True])
 def test_a_parquet_output_spares_what_others_wrote(spark, tmp_path, foreign, is_marked) -> None:
     folder = tmp_path / "t"
@@ -209,17 +209,19 @@ def test_a_parquet_output_spares_what_others_wrote(spark, tmp_path, foreign, is_
         lambda: tables.check_output(spark, f"parquet:{folder}", rows.schema),
         lambda: tables.write_table(rows, f"parquet:{folder}", commit("r2")),
     ):
-        with pytest.raises(OutputTableError, match=f"holds other files, such as .*{foreign}"):
+        with pytest.raises(OutputTableError, match=rf"such as {foreign},|/{foreign} is a file"):
             write()
     assert letter.read_text() == "dear"
 
 
-def test_a_parquet_output_takes_the_place_of_parquet(spark, tmp_path: Path) -> None:
+def test_a_parquet_output_spares_hidden_files(spark, tmp_path: Path) -> None:
     folder = tmp_path / "t"
-    rows = spark.range(5).selectExpr("cast(id as string) uid", "'a cat' caption")
-    rows.withColumn("k=", rows.uid).write.partitionBy("uid").parquet(str(folder))
-    for run_id in ("r1", "r2"):
-        assert tables.write_table(rows, f"parquet:{folder}", commit(run_id)).rows == 5
+    (folder / ".git").mkdir(parents=True)
+    (folder / ".git/x").write_text("dear")
+    for n in (5, 3):
+        rows = spark.range(n).selectExpr("cast(id as string) uid", "'a cat' caption")
+        assert tables.write_table(rows, f"parquet:{folder}", commit(f"r{n}")).rows == n
+    assert (folder / ".git/x").read_text() == "dear"
 
 
 def test_a_parquet_folder_whose_files_changed_keeps_only_its_draws(spark, tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ def test_numbers_not_names_say_what_follows_what(digits: int) -> None:
         expected = sorted(numbers)
         assert [int(file.stem[9:]) for file in in_order(files)] == expected
         assert list(by_number(files, "metadata")) == expected
-        assert gaps(files) == [n for n in range(max(numbers)) if n not in numbers]
+        missing = [n for n in range(max(numbers)) if n not in numbers]
+        assert [n for run in gaps(files) for n in run] == missing
 
 
 def test_names_without_numbers_go_by_name() -> None:
@@ -36,5 +37,10 @@ def test_two_of_a_number_and_another_name_are_refused() -> None:
 
 
 def test_the_first_ten_are_listed() -> None:
-    assert listed([1, 3]) == "1, 3"
-    assert listed(list(range(14))) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 4 more"
+    assert listed([range(1, 2), range(3, 4)]) == "1, 3"
+    assert listed([range(14)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 4 more"
+
+
+def test_a_number_may_be_a_date() -> None:
+    files = [Path("metadata_0.parquet"), Path(f"metadata_{10**30}.parquet")]
+    assert listed(gaps(files)).startswith("1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 999,999,999,")

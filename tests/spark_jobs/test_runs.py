@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_jobs import schemas, tables
-from spark_jobs.folder_marks import read_json
+from spark_jobs.folder_marks import read_file_mark
 from spark_jobs.job import Run
 from spark_jobs.jobs.sample_subset import SampleSubset
 from spark_jobs.made_of import MadeOf
@@ -41,4 +41,5 @@ def test_runs_without_draws_are_read_and_added_to(spark: SparkSession, workspace
     assert tables.table_state(spark, str(tsv)).made_of == MadeOf(draws=("sample-subset",))
     without = Run(spark, "sample-subset", "r2", "s", str(workspace), {}, {})
     record_run(without, settings, {"kept": 3}, STARTED)
-    assert read_json(str(workspace), ".labels.tsv._captionlake") is None
+    assert (read_file_mark(str(tsv)) or {})["run_id"] == "r2"
+    assert tables.table_state(spark, str(tsv)).made_of == MadeOf()
