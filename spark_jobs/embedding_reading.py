@@ -147,7 +147,7 @@ def on_driver(embeddings: Embeddings) -> tuple[pa.ChunkedArray, Vectors]:
         if last > n_rows:
             break
         vectors[n_read:last] = of_batch
-        keys_of_batches.append(batch.column(key))
+        keys_of_batches.append(batch.column(key).cast(pa.string()))
         n_read = last
     else:
         if n_read == n_rows:

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from pydantic import Field
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import schemas
 from spark_jobs.arrow_batches import batches_that_fit
+from spark_jobs.arrow_collecting import record_batches
 from spark_jobs.columns import keys
 from spark_jobs.embedding.embed import embed, with_hash
 from spark_jobs.embedding_runs import tasks_for
@@ -32,9 +34,10 @@ from spark_jobs.scoring.to_definitions import (
 from spark_jobs.settings import InputAddress, OutputAddress
 from spark_jobs.synset_reading import NAMED_LISTS, read_definitions
 from spark_jobs.synset_settings import SynsetSettings
-from udfs.vectors import Vectors
+from udfs.vectors import Vectors, matrix
 
 _TAB = "\t"
+_MOST_QUERY_BYTES = 1 << 30  # of the vectors of all queries, which each task holds
 
 
 class ScoreDefinitions(ModelSettings, SynsetSettings):
@@ -76,7 +79,7 @@ def run(run: Run, settings: ScoreDefinitions) -> Counts:
     key = F.col(WNID)
     if by_lemma:
         single = single.where(F.size(LEMMAS) == 1)
-        key = F.concat_ws(_TAB, WNID, F.col(LEMMAS)[0])
+        key = F.concat_ws(_TAB, WNID, F.get(LEMMAS, F.lit(0)))
     queries = _queries(definitions, by_lemma)
     rows = with_query(single, key, list(queries))
     texts = {
@@ -124,14 +127,34 @@ def _embedded(
         weights=digest,
         n_tasks=tasks_for(run, len(distinct)),
     )
-    read = found.select(QUERY_ID, EMBEDDING).toPandas().sort_values(QUERY_ID)
-    if read[EMBEDDING].isna().any():
-        raise InputDataError(f"model {settings.model} gives no vector for a definition")
-    vectors = dict(zip(distinct, np.stack(read[EMBEDDING].to_list()), strict=True))
-    return {
-        column: np.stack([vectors[text] for text in of]).astype(np.float32)
-        for column, of in texts.items()
-    }
+    vectors = _by_position(found, len(distinct), settings.model)
+    _refuse_too_large(sum(map(len, texts.values())), vectors.shape[1])
+    position = {text: place for place, text in enumerate(distinct)}
+    return {column: vectors[[position[text] for text in of]] for column, of in texts.items()}
+
+
+def _by_position(embedded: DataFrame, n_texts: int, model: str) -> Vectors:
+    """The vectors (n_texts, dimension), each at the place that its query_id says."""
+    vectors: Vectors | None = None
+    for batch in record_batches(embedded.select(QUERY_ID, EMBEDDING)):
+        if batch.column(EMBEDDING).null_count:
+            raise InputDataError(f"model {model} gives no vector for a definition")
+        of_batch = matrix(batch.column(EMBEDDING))
+        if vectors is None:
+            vectors = np.empty((n_texts, of_batch.shape[1]), np.float32)
+        vectors[batch.column(QUERY_ID).to_numpy()] = of_batch
+    assert vectors is not None  # each synset has a definition
+    return vectors
+
+
+def _refuse_too_large(n_queries: int, dimension: int) -> None:
+    """Raise InputDataError where the queries are more than is to travel to each task."""
+    if 4 * n_queries * dimension > _MOST_QUERY_BYTES:
+        raise InputDataError(
+            f"{n_queries:,} queries of {dimension} numbers are more than the "
+            f"{_MOST_QUERY_BYTES >> 20:,} MiB that each task takes: give fewer query_types in one "
+            "run, or a table of fewer synsets"
+        )
 
 
 JOB = Job(

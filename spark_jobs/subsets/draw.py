@@ -9,10 +9,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, DoubleType, StructField, StructType
 
+from spark_jobs.arrow_collecting import record_batches
 from spark_jobs.columns import free_name, keys, named
 from spark_jobs.draws import Draw
 from spark_jobs.errors import InputDataError
@@ -34,14 +36,19 @@ def count_classes(rows: DataFrame, column: str) -> dict[Class, int]:
 
     Raises InputDataError where there are so many that the column can hold no classes.
     """
-    classes = rows.where(named(column).isNotNull()).groupBy(named(column))
-    counts = classes.agg(F.count("*")).limit(MOST_CLASSES + 1).collect()
+    value = named(column).alias(_CLASS)
+    classes = rows.where(named(column).isNotNull()).groupBy(value).agg(F.count("*").alias(_BEFORE))
+    batches = list(record_batches(classes.limit(MOST_CLASSES + 1)))
+    if not batches:
+        return {}
+    counts = pa.Table.from_batches(batches)
     if len(counts) > MOST_CLASSES:
         raise InputDataError(
             f"column {column!r} holds more than {MOST_CLASSES:,} different values: these are no "
             "classes"
         )
-    return dict(sorted(tuple(row) for row in counts))
+    ordered = counts.sort_by(_CLASS)
+    return dict(zip(ordered[_CLASS].to_pylist(), ordered[_BEFORE].to_pylist(), strict=True))
 
 
 def of_classes(rows: DataFrame, column: str, classes: Iterable[Class]) -> DataFrame:
