@@ -31,6 +31,14 @@ FORBIDDEN_NAMES = {
 FORBIDDEN_IMPORTS = {"pickle", "joblib", "dill", "random"}
 # Where F.col takes a name that is no constant: what quotes it, and names of ours below that layer.
 NAMES_COLUMNS = {"spark_jobs/columns.py", "spark_jobs/record_texts.py"}
+# Where a list becomes literals of an expression, each of which costs the driver a millisecond.
+LISTS_LITERALS = {
+    "spark_jobs/comparing/difference.py": "names of two sides",
+    "spark_jobs/filtering/filter.py": "what a user lists in a rule",
+    "spark_jobs/jobs/balance_captions.py": "languages",
+    "spark_jobs/jobs/gather_neighbours.py": "what a user lists as unsafe",
+    "spark_jobs/unique_keys.py": "at most 1,000 hashes",
+}
 # Where a number becomes a double: of columns whose type was checked, so that each value fits.
 CASTS_NUMBERS = {
     "spark_jobs/filtering/filter.py",
@@ -135,6 +143,32 @@ def is_constant(name: ast.expr) -> bool:
         return all(is_constant(v.value) for v in name.values if isinstance(v, ast.FormattedValue))
     called = getattr(name, "attr", None) or getattr(name, "id", "")
     return isinstance(name, ast.Constant) or called.isupper()
+
+
+def literal_lists_in(source: str) -> Iterator[str]:
+    """Calls of isin and create_map with what is no constant: a list of any length."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call) or ast.unparse(node.func) == "np.isin":
+            continue
+        is_list = getattr(node.func, "attr", None) in ("isin", "create_map")
+        if is_list and not all(map(is_constant, node.args)):
+            yield f"line {node.lineno}: {ast.unparse(node)} (join a table by of_classes)"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_list_of_any_length_becomes_literals(path: Path) -> None:
+    if str(path.relative_to(ROOT)) not in LISTS_LITERALS:
+        assert list(literal_lists_in(path.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    "source", ["c.isin(names)", "c.isin(*names)", "c.isin([k for k in x])", "F.create_map(*pairs)"]
+)
+def test_the_check_of_lists_finds_them(source: str) -> None:
+    assert list(literal_lists_in(source))
+    assert (
+        list(literal_lists_in('c.isin("", "0"), rule.isin(DRAWN, RESTORED), np.isin(a, b)')) == []
+    )
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
