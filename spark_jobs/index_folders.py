@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from spark_jobs.addresses import local_folder
 from spark_jobs.errors import InputDataError
 from spark_jobs.file_lists import LITERAL_PATHS
-from spark_jobs.neighbours.index import POSITION, positions
+from spark_jobs.neighbours.index import with_positions
 from spark_jobs.numbered_files import gaps, in_order, listed
 from udfs.faiss_index import IndexFacts, index_facts
 from udfs.models.spec import name_of_label
@@ -78,7 +78,7 @@ class IndexFolder:
             first[file.name] = n
             n += _rows_of(file)
         rows = spark.read.options(**LITERAL_PATHS).parquet(*(f"file:{file}" for file in files))
-        return rows.withColumn(POSITION, positions(first))
+        return with_positions(rows, first)
 
     def _metadata_files(self) -> list[Path]:
         files = in_order((self.path / "metadata").glob("*.parquet"))

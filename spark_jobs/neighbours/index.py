@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     FloatType,
@@ -16,7 +16,7 @@ from pyspark.sql.types import (
 )
 
 from spark_jobs.arrow_mapping import map_in_arrow
-from spark_jobs.columns import named
+from spark_jobs.columns import free_name, named
 from spark_jobs.schemas import EMBEDDING, NEIGHBOURS, QUERY_ID, RANK, SIMILARITY, UID
 from udfs.arrow import Batches
 from udfs.faiss_index import ROWS, SHARD, fill_shards, search_index
@@ -86,7 +86,18 @@ def with_uids(found: DataFrame, uids: DataFrame) -> DataFrame:
     return rows.select(QUERY_ID, UID, rank, SIMILARITY).select(*NEIGHBOURS.names)
 
 
-def positions(first_of_file: Mapping[str, int]) -> Column:
-    """The position of a metadata row: those of the files before its own come first."""
-    first = F.create_map(*(F.lit(part) for pair in first_of_file.items() for part in pair))
-    return first[F.col("_metadata.file_name")] + F.col("_metadata.row_index")
+def with_positions(rows: DataFrame, first_of_file: Mapping[str, int]) -> DataFrame:
+    """Rows of metadata files with their position: those of the files before their own come first.
+
+    A row of another file has the position null.
+    """
+    file, first = free_name(rows, "_file"), free_name(rows, "_first")
+    located = rows.withColumns(
+        {file: F.col("_metadata.file_name"), POSITION: F.col("_metadata.row_index")}
+    )
+    names = StructType([StructField(file, StringType()), StructField(first, LongType())])
+    firsts = rows.sparkSession.createDataFrame([*first_of_file.items()], names)
+    joined = located.join(F.broadcast(firsts), on=file, how="left")
+    position = (named(first) + F.col(POSITION)).alias(POSITION)
+    own = (name for name in rows.columns if name.lower() != POSITION)
+    return joined.select(*map(named, own), position)
