@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from py4j.protocol import Py4JNetworkError
-from pyspark.errors import PySparkRuntimeException
+from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.addresses import parse_address
@@ -258,7 +258,7 @@ def test_java_that_ended_or_never_began(monkeypatch: pytest.MonkeyPatch) -> None
     assert "Java process ended" in ended
     assert "SPARK_DRIVER_MEMORY=8g" in ended
     monkeypatch.setenv("SPARK_DRIVER_MEMORY", "900g")
-    gateway = PySparkRuntimeException(error_class="JAVA_GATEWAY_EXITED", message_parameters={})
+    gateway = PySparkRuntimeError(error_class="JAVA_GATEWAY_EXITED", message_parameters={})
     line = str(in_one_line(gateway))
     assert line.startswith("Spark's Java did not start (SPARK_DRIVER_MEMORY=900g): expected Java")
 
