@@ -116,7 +116,7 @@ def _open_folder(address: str, folder: str) -> tuple[pafs.FileSystem, str]:
         raise SettingsError(f"output {address}: files need a folder, not a name in the catalog")
     try:
         return file_system(folder)
-    except ValueError as fault:
+    except (OSError, ValueError) as fault:
         raise SettingsError(f"output {fault}") from None
 
 

@@ -102,7 +102,8 @@ def _remove(system: pafs.FileSystem, path: str) -> None:
 
 
 def _contents(location: str) -> list[str]:
-    return list((read_file_mark(location) or {}).get(_CONTENTS, ()))
+    digests = (read_file_mark(location) or {}).get(_CONTENTS)
+    return digests if isinstance(digests, list) else []
 
 
 def _digest(system: pafs.FileSystem, path: str) -> str:

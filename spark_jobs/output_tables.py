@@ -132,8 +132,8 @@ def _is_for_spark_alone(location: str) -> bool:
 
 
 def _listed_by_spark(spark: SparkSession, location: str) -> list[str] | None:
-    """The paths of the files that Spark sees below a path; None where there is no such path."""
+    """The names of the files that Spark sees below a path; None where there is no such path."""
     try:
-        return [file.path for file in list_files_at(spark, location)]
+        return [file.name for file in list_files_at(spark, location)]
     except InputDataError:
         return None
