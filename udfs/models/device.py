@@ -1,7 +1,8 @@
 """Where a model runs in a task: its GPU, or the processor."""
 
 import contextlib
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from udfs.models.spec import Device, ModelError, Precision
@@ -20,16 +21,49 @@ def device_of_task(wanted: Device) -> str:
         if wanted == "cuda":
             raise ModelError("device cuda: no GPU is there")
         return "cpu"
-    # An executor that sees only its own GPUs still knows them by the numbers of the whole machine.
-    return f"cuda:{_gpu_number() % count}"
+    given = _gpu_of_task()
+    if given is None:
+        return f"cuda:{task_number() % count}"
+    listed = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    return f"cuda:{gpu_number(given, listed or _ids_seen(count), count)}"
 
 
-def _gpu_number() -> int:
+def gpu_number(given: str, names: Sequence[str], count: int) -> int:
+    """The number by which torch knows the GPU that Spark gave to a task, of the `count` it sees.
+
+    `given`: its number in the whole machine, or an id such as GPU-5f3c or MIG-9a. `names`: what
+    CUDA_VISIBLE_DEVICES lists, numbers or ids, by whose order torch counts; else the GPUs' own ids.
+    Raises ModelError where the GPU is not among them.
+    """
+    for number, name in enumerate(map(str.strip, names[:count])):
+        if name == given or _is_short_for(given, name) or _is_short_for(name, given):
+            return number
+    # In a container that sees a part of the machine's GPUs, Spark may still number all of them.
+    if given.isdecimal() and not any(name.strip().isdecimal() for name in names):
+        return int(given) % count
+    raise ModelError(
+        f"GPU {given!r}, which Spark gave to the task, is none of those it sees "
+        f"({', '.join(names)}): the discovery script must give what CUDA_VISIBLE_DEVICES lists"
+    )
+
+
+def _is_short_for(short: str, name: str) -> bool:
+    """Whether an id is the beginning of another, which CUDA takes for it."""
+    return short.startswith(("GPU-", "MIG-")) and name.startswith(short)
+
+
+def _ids_seen(count: int) -> list[str]:
+    import torch
+
+    return [f"GPU-{torch.cuda.get_device_properties(number).uuid}" for number in range(count)]
+
+
+def _gpu_of_task() -> str | None:
     from pyspark import TaskContext
 
     context = TaskContext.get()
     given = None if context is None else context.resources().get("gpu")
-    return task_number() if given is None else int(given.addresses[0])
+    return None if given is None else str(given.addresses[0])
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """MetaCLIP 2's matcher: whether an entry needs spaces around it depends on its own ends."""
 
 import string
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
@@ -9,10 +10,12 @@ from numpy.typing import NDArray
 
 from udfs.compiled import compiled, inlined
 from udfs.text.code_points import N_CODE_POINTS
+from udfs.text.lists import with_more
+from udfs.text.pieces import PIECE_BYTES, border_table, long_rows, pieces, without
 from udfs.text.rewriting import decode
 from udfs.text.substring_trie import ROOT, SubstringTrie, follow
 from udfs.text.token_match import BREAKS, MARKS
-from udfs.text.token_trie import LAST, padded_text
+from udfs.text.token_trie import LAST, Text, padded_text
 
 _SPACE = 32
 # Scripts without spaces between words: Thai, Lao, Tibetan, Burmese, Khmer, and Han.
@@ -69,8 +72,38 @@ def match_substrings(
     offsets, text = padded_text(captions)
     is_valid = captions.is_valid().to_numpy(zero_copy_only=False)
     kinds = kinds_of_spacing() if is_spaced else np.zeros(0, np.uint8)
-    list_offsets, ids = _match(offsets, text, is_valid, trie, is_stripped, kinds)
-    return pa.ListArray.from_arrays(pa.array(list_offsets), pa.array(ids))
+    long = long_rows(offsets, is_valid)
+    short = without(is_valid, long)
+    list_offsets, ids = _match(offsets, text, short, trie, is_stripped, kinds)
+    found = pa.ListArray.from_arrays(pa.array(list_offsets), pa.array(ids))
+    of_long = [_ids_in((offsets[row : row + 2], text), trie, is_stripped, kinds) for row in long]
+    rows = np.repeat(long, [ids.size for ids in of_long])
+    return with_more(found, rows, np.concatenate([np.zeros(0, np.int32), *of_long]))
+
+
+def _ids_in(
+    row: Text, trie: SubstringTrie, is_stripped: bool, kinds: NDArray[np.uint8]
+) -> NDArray[np.int32]:
+    """Ids of the entries in one caption, piece by piece, ascending and unique."""
+    ids = np.zeros(0, np.int32)
+    for piece in spaced_pieces(row, trie, is_stripped, kinds):
+        of_piece = _match(piece, row[1], np.ones(1, np.bool_), trie, False, kinds)[1]
+        ids = np.union1d(ids, of_piece)
+    return ids
+
+
+def spaced_pieces(
+    row: Text, trie: SubstringTrie, is_stripped: bool, kinds: NDArray[np.uint8]
+) -> Iterator[NDArray[np.int64]]:
+    """The `pieces` of one caption, stripped already.
+
+    Beside the bytes where it is cut spacing puts what it puts at the ends of a text: a space.
+    """
+    (start, end), text = row
+    if is_stripped:
+        start, end = _stripped(text, start, end, kinds)
+    borders = border_table(BREAKS + MARKS if kinds.size else " ")
+    return pieces(text, start, end, borders, trie.longest + 2)
 
 
 # What spacing does to a code point; of BLANK and above, stripping takes it off.
@@ -97,10 +130,7 @@ def _match(offsets, data, is_valid, trie, is_stripped, kinds):
     n_rows = offsets.size - 1
     firsts, slots = trie.firsts, trie.slots
     entry_of, next_equal = trie.entry_of, trie.next_equal
-    longest = 0
-    for row in range(n_rows):
-        longest = max(longest, offsets[row + 1] - offsets[row])
-    codes = np.empty(3 * longest + 2, np.int64)
+    codes = np.empty(room_for_codes(offsets, data, is_valid, kinds), np.int32)
     marked = np.zeros(next_equal.size // 64 + 1, np.uint64)
     found = np.empty(max(64, 8 * n_rows), np.int32)
     list_offsets = np.zeros(n_rows + 1, np.int32)
@@ -156,6 +186,36 @@ def _collect(codes, n, firsts, slots, entry_of, next_equal, marked, found, n_fou
 
 
 @compiled
+def room_for_codes(offsets, data, is_valid, kinds):
+    """Code points of the longest text once it is spaced and padded, or more."""
+    most = 0
+    for row in range(is_valid.size):
+        size = offsets[row + 1] - offsets[row] if is_valid[row] else 0
+        if size <= PIECE_BYTES:
+            most = max(most, 3 * size)
+            continue
+        for at in range(offsets[row], offsets[row + 1]):
+            size += 2 * np.int64(data[at] < kinds.size and kinds[data[at]] == KIND_MARK)
+        most = max(most, size)
+    return most + 2
+
+
+@compiled
+def _stripped(data, start, end, kinds):
+    """Where a text begins and ends without the white space at its ends."""
+    first = end
+    last = start
+    at = start
+    while at < end:
+        code, behind = decode(data, at, end)
+        if not (code < kinds.size and kinds[code] >= BLANK):
+            first = min(first, at)
+            last = behind
+        at = behind
+    return min(first, last), last
+
+
+@compiled
 def spaced(data, start, end, is_stripped, kinds, codes):
     """Write the code points of a caption, spaced and padded as by MetaCLIP; give their number."""
     codes[0] = _SPACE
@@ -163,7 +223,7 @@ def spaced(data, start, end, is_stripped, kinds, codes):
     solid = 1  # the number up to the last that stripping leaves
     at = start
     while at < end:
-        code, at = decode(data, at)
+        code, at = decode(data, at, end)
         kind = kinds[code] if code < kinds.size else KIND_PLAIN
         if kind >= BLANK:
             if is_stripped and solid == 1:

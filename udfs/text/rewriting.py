@@ -5,11 +5,13 @@ import pyarrow as pa
 
 from udfs.compiled import compiled, inlined
 from udfs.machine import PADDING
-from udfs.text.code_points import BREAK, DROP, MARK, MODULUS, PART, CodePoints
+from udfs.text.code_points import BREAK, DROP, MARK, MODULUS, PART, REPLACEMENT, CodePoints
 from udfs.text.token_trie import Text, padded_text
 
 _SPACE = 32
-_MOST_BYTES = 3  # written for a byte read: an ASCII mark with a space on both sides
+# Written for a byte read, with one more a text: two of valid text, a space and an ASCII letter, and
+# three of a character that is cut off.
+_MOST_BYTES = 3
 
 
 def rewrite(texts: pa.Array, table: CodePoints) -> Text:
@@ -41,7 +43,7 @@ def _rewrite(offsets, data, pages, values):
         gap = False  # a space is due before the next token
         at = offsets[row]
         while at < offsets[row + 1]:
-            code, at = decode(data, at)
+            code, at = decode(data, at, offsets[row + 1])
             value = values[(np.int64(pages[code >> 8]) << 8) | (code & 255)]
             kind = value >> 24
             if kind in (PART, MARK):
@@ -60,15 +62,22 @@ def _rewrite(offsets, data, pages, values):
 
 
 @inlined
-def decode(data, at):
-    """(code point, where the next begins) of valid UTF-8."""
+def decode(data, at, end):
+    """(code point, where the next begins) of UTF-8 that ends at `end`.
+
+    Of bytes that are none it gives some code up to 0x1FFFFF, and REPLACEMENT for a character that
+    would go on behind the end, so that no caller reads or writes outside of its arrays.
+    """
     first = np.int64(data[at])
     if first < 0x80:
         return first, at + 1
-    if first < 0xE0:
+    size = 2 + np.int64(first >= 0xE0) + np.int64(first >= 0xF0)
+    if at + size > end:
+        return np.int64(REPLACEMENT), np.int64(end)
+    if size == 2:
         return (first & 31) << 6 | (np.int64(data[at + 1]) & 63), at + 2
     middle = (np.int64(data[at + 1]) & 63) << 6 | (np.int64(data[at + 2]) & 63)
-    if first < 0xF0:
+    if size == 3:
         return (first & 15) << 12 | middle, at + 3
     return (first & 7) << 18 | middle << 6 | (np.int64(data[at + 3]) & 63), at + 4
 

@@ -5,11 +5,19 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from udfs.compiled import compiled, inlined
-from udfs.text.metaclip2_match import BLANK, KIND_MARK, kinds_of_spacing, spaced
+from udfs.text.metaclip2_match import (
+    BLANK,
+    KIND_MARK,
+    kinds_of_spacing,
+    room_for_codes,
+    spaced,
+    spaced_pieces,
+)
+from udfs.text.pieces import code_points_in, long_rows, without
 from udfs.text.rewriting import decode
-from udfs.text.spans import Spans, with_room, write_span
+from udfs.text.spans import END, ROW, START, Spans, with_room, write_span
 from udfs.text.substring_trie import ROOT, SubstringTrie, follow
-from udfs.text.token_trie import LAST, padded_text
+from udfs.text.token_trie import LAST, Text, padded_text
 
 
 def substring_spans(
@@ -23,17 +31,34 @@ def substring_spans(
     """
     offsets, text = padded_text(captions)
     is_valid = captions.is_valid().to_numpy(zero_copy_only=False)
-    found: Spans = _find(offsets, text, is_valid, trie, pads, is_stripped, kinds_of_spacing())
-    return found
+    kinds, long = kinds_of_spacing(), long_rows(offsets, is_valid)
+    found = [_find(offsets, text, without(is_valid, long), trie, pads, is_stripped, kinds)]
+    for row in long:
+        inside = _spans_in((offsets[row : row + 2], text), trie, pads, is_stripped)
+        inside[:, ROW] = row
+        found.append(inside)
+    return np.concatenate(found)
+
+
+def _spans_in(row: Text, trie: SubstringTrie, pads: NDArray[np.bool_], is_stripped: bool) -> Spans:
+    """Those of one caption, piece by piece."""
+    kinds, is_valid = kinds_of_spacing(), np.ones(1, np.bool_)
+    (counted, _), text = row
+    found, n_before = [], 0
+    for piece in spaced_pieces(row, trie, is_stripped, kinds):
+        n_before += code_points_in(text, counted, piece[0], False)
+        counted = piece[0]
+        spans = _find(piece, text, is_valid, trie, pads, False, kinds)
+        spans[:, [START, END]] += n_before
+        found.append(spans)
+    unique: Spans = np.unique(np.concatenate(found), axis=0)
+    return unique
 
 
 @compiled
 def _find(offsets, data, is_valid, trie, pads, is_stripped, kinds):
     slots, entry_of, next_equal = trie.slots, trie.entry_of, trie.next_equal
-    longest = 0
-    for row in range(is_valid.size):
-        longest = max(longest, offsets[row + 1] - offsets[row])
-    codes = np.empty(3 * longest + 2, np.int64)
+    codes = np.empty(room_for_codes(offsets, data, is_valid, kinds), np.int32)
     given = np.empty(codes.size + 1, np.int32)
     spans = np.empty((max(64, 4 * is_valid.size), 4), np.int32)
     n_spans = 0
@@ -73,7 +98,7 @@ def _blanks(data, at, end, kinds):
     """How many code points stripping takes off at the start."""
     n = 0
     while at < end:
-        code, at = decode(data, at)
+        code, at = decode(data, at, end)
         if code >= kinds.size or kinds[code] < BLANK:
             break
         n += 1

@@ -21,13 +21,15 @@ class SubstringTrie(NamedTuple):
     `firsts`: bit c & 0xFFFF tells whether an entry may begin with code point c.
     `slots`: (2 * n_slots,), n_slots a power of two: node << 21 | code point, 0 where free, and the
     node that follows. `entry_of`: (n_nodes,), the first entry that ends there, or LAST;
-    `next_equal`: (n_entries,), the next entry with the same text, or LAST.
+    `next_equal`: (n_entries,), the next entry with the same text, or LAST. `longest`: bytes of the
+    longest entry.
     """
 
     firsts: NDArray[np.uint8]
     slots: NDArray[np.int64]
     entry_of: NDArray[np.int32]
     next_equal: NDArray[np.int32]
+    longest: int
 
 
 def build_substring_trie(
@@ -43,13 +45,15 @@ def build_substring_trie(
     begin = keys[keys >> _CODE_BITS == ROOT] & 0xFFFF
     firsts = np.zeros(1 << 16, np.uint8)
     firsts[begin] = 1
-    return SubstringTrie(np.packbits(firsts, bitorder="little"), slots, entry_of, next_equal)
+    longest = int(np.diff(offsets).max(initial=0))
+    bits = np.packbits(firsts, bitorder="little")
+    return SubstringTrie(bits, slots, entry_of, next_equal, longest)
 
 
 @inlined
 def follow(slots, node, code):
     """The node that an edge leads to, 0 where there is none."""
-    key = node << _CODE_BITS | code
+    key = node << _CODE_BITS | np.int64(code)
     slot = slot_of(slots, key)
     while slots[2 * slot] != key and slots[2 * slot] != 0:
         slot = (slot + 1) & (slots.size // 2 - 1)
@@ -73,7 +77,7 @@ def _build(offsets, text, last_only):
         node = ROOT
         at = offsets[entry]
         while at < offsets[entry + 1]:
-            code, at = decode(text, at)
+            code, at = decode(text, at, offsets[entry + 1])
             child = follow(slots, node, code)
             if child == 0:
                 child = n_nodes

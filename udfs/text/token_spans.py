@@ -7,14 +7,16 @@ import pyarrow as pa
 
 from udfs.compiled import compiled, inlined
 from udfs.text.code_points import CodePoints
+from udfs.text.pieces import code_points_in, long_rows, without
 from udfs.text.rewriting import rewrite
-from udfs.text.spans import Spans, with_room, write_span
-from udfs.text.token_match import cut, most_tokens
+from udfs.text.spans import END, ROW, START, Spans, with_room, write_span
+from udfs.text.token_match import cut, longest_text, most_tokens, token_pieces
 from udfs.text.token_search import look_up, new_block
 from udfs.text.token_trie import (
     ENTRY,
     LAST,
     SEVERAL,
+    Text,
     TokenTrie,
     edge_hash,
     edge_slot,
@@ -39,24 +41,42 @@ def token_spans(
     """
     offsets, text = padded_text(captions) if table is None else rewrite(captions, table)
     is_valid = captions.is_valid().to_numpy(zero_copy_only=False)
-    found: Spans = _find(offsets, text, is_valid, trie, table is not None, spaces == "added")
-    return found
+    is_spaced, skips_spaces = table is not None, spaces == "added"
+    long = long_rows(offsets, is_valid)
+    found = [_find(offsets, text, without(is_valid, long), trie, is_spaced, skips_spaces)]
+    for row in long:
+        inside = _spans_in((offsets[row : row + 2], text), trie, is_spaced, skips_spaces)
+        inside[:, ROW] = row
+        found.append(inside)
+    return np.concatenate(found)
+
+
+def _spans_in(row: Text, trie: TokenTrie, is_spaced: bool, skips_spaces: bool) -> Spans:
+    """Those of one caption, piece by piece."""
+    (start, _), text = row
+    found, counted, n_before = [], start, 0
+    for piece in token_pieces(row, trie, is_spaced):
+        n_before += code_points_in(text, counted, piece[0], skips_spaces)
+        counted = piece[0]
+        spans = _find(piece, text, np.ones(1, np.bool_), trie, is_spaced, skips_spaces)
+        spans[:, [START, END]] += n_before
+        found.append(spans)
+    unique: Spans = np.unique(np.concatenate(found), axis=0)
+    return unique
 
 
 @compiled
 def _find(offsets, data, is_valid, trie, is_spaced, skips_spaces):
-    block = new_block(most_tokens(offsets))
+    block = new_block(most_tokens(offsets, is_valid))
     spans = np.empty((max(64, 4 * is_valid.size), 4), np.int32)
-    longest = 0
-    for row in range(is_valid.size):
-        longest = max(longest, offsets[row + 1] - offsets[row])
-    code_at = np.empty(longest + 1, np.int32)
+    code_at = np.empty(longest_text(offsets, is_valid) + 1, np.int32)
     n_spans = 0
     row = 0
     while row < is_valid.size:
         n_tokens = cut(data, offsets, is_valid, row, is_spaced, block.start, block.length, 0)
         look_up(data, n_tokens, block, trie)
-        _number(data, offsets[row], offsets[row + 1], skips_spaces, code_at)
+        if is_valid[row]:
+            _number(data, offsets[row], offsets[row + 1], skips_spaces, code_at)
         n = _collect(row, n_tokens - 1, block, trie, code_at, offsets[row], spans, n_spans)
         if n > spans.shape[0]:
             spans = with_room(spans, n_spans, n)

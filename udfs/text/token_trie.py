@@ -38,6 +38,13 @@ _ROOT = np.uint64(1)
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT_29 = np.uint64(29)
 _FILTER_BITS = 8  # an edge, at least
+# How Arrow has the offsets of text.
+_OFFSETS = {
+    pa.string(): np.int32,
+    pa.binary(): np.int32,
+    pa.large_string(): np.int64,
+    pa.large_binary(): np.int64,
+}
 
 
 class Edges(NamedTuple):
@@ -57,12 +64,14 @@ class TokenTrie(NamedTuple):
 
     A token's own word in the vocabulary is what it leads to as the first of an entry. `next_equal`:
     (n_entries,), the next entry with the same text or LAST; empty where all texts differ.
+    `longest`: bytes of the longest entry.
     """
 
     vocabulary: Vocabulary
     edges: Edges
     next_equal: NDArray[np.int32]
     n_entries: int
+    longest: int
 
 
 def build_token_trie(entries: pa.StringArray, *, duplicates: Duplicates = "all") -> TokenTrie:
@@ -77,18 +86,21 @@ def build_token_trie(entries: pa.StringArray, *, duplicates: Duplicates = "all")
     paths, n_nodes, last_node = _insert(tokens, begins)
     entry_of_node, next_equal = _entries_by_node(last_node, n_nodes, duplicates == "last")
     edges = _finish(paths, entry_of_node, vocabulary)
-    return TokenTrie(vocabulary, edges, next_equal, len(entries))
+    longest = int(np.diff(offsets).max(initial=0))
+    return TokenTrie(vocabulary, edges, next_equal, len(entries), longest)
 
 
 def padded_text(strings: pa.Array) -> Text:
     """Offsets, (n + 1,) from 0 on, and UTF-8 bytes, padded for machine.load_word.
 
-    A null has no bytes.
+    strings: of any of Arrow's types for text or bytes. What a null has below it stays.
     """
+    kind = _OFFSETS.get(strings.type)
+    if kind is None:
+        return padded_text(strings.cast(pa.large_string()))  # dictionaries, views
     _, offset_buffer, text_buffer = strings.buffers()
     if len(strings) == 0 or offset_buffer is None:
         return np.zeros(len(strings) + 1, np.int64), np.zeros(PADDING, np.uint8)
-    kind = np.int64 if pa.types.is_large_string(strings.type) else np.int32
     own = np.frombuffer(offset_buffer, kind)[strings.offset : strings.offset + len(strings) + 1]
     text = np.empty(own[-1] - own[0] + PADDING, np.uint8)
     if text_buffer is not None:
