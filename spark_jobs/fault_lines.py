@@ -44,6 +44,11 @@ def corrupt_file(cause: Cause, causes: Sequence[Cause]) -> CurationError:
     return InputDataError(f"{_read_path(cause, causes)}: cannot be read ({line}): {why}")
 
 
+def no_footer(cause: Cause, causes: Sequence[Cause]) -> CurationError | None:
+    """Parquet's exception of no class of its own for a file that does not end as one."""
+    return corrupt_file(cause, causes) if "is not a Parquet file" in cause.message else None
+
+
 def column_of_other_type(cause: Cause, causes: Sequence[Cause]) -> CurationError:
     """A parquet file whose column has another type than in the folder's other files."""
     said = cause.parameters
