@@ -210,9 +210,9 @@ def test_rows_are_counted_by_the_pass_over_the_keys(
     captionlake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No pass of its own counts them, unless what that pass saw cannot be: tasks that ran twice."""
-    (tmp_path / "in.jsonl").write_text('{"caption": "a cat"}\n{"caption": 3}\n{"caption": "b"}\n')
-    counts = {"rows_in": 3, "kept": 2, "rejected": 1, "caption_not_text": 1}
-    command = ["ingest-captions", "--input", tmp_path / "in.jsonl", "--output", tmp_path / "out"]
+    (tmp_path / "in.csv").write_text('caption,n\na cat,1\n"a, b"c,2\na dog,3\n')
+    counts = {"rows_in": 3, "kept": 2, "rejected": 1, "wrong_quotes": 1}
+    command = ["ingest-captions", "--input", tmp_path / "in.csv", "--output", tmp_path / "out"]
     passes = []
     count = Source.count
     monkeypatch.setattr(Source, "count", lambda self: passes.append(1) or count(self))
