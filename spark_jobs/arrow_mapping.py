@@ -1,4 +1,4 @@
-"""`mapInArrow` for tables whose columns may have any name."""
+"""`mapInArrow` as all jobs use it: for columns of any name, on text that is valid."""
 
 from collections.abc import Iterator
 
@@ -6,11 +6,20 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
-from udfs.arrow import Batches, BatchFunction
+from udfs.arrow import Batches, BatchFunction, checked
 
 
 def map_in_arrow(rows: DataFrame, function: BatchFunction, columns: StructType) -> DataFrame:
-    """`rows.mapInArrow(function, columns)`, whatever the columns of the rows are called.
+    """`rows.mapInArrow(function, columns)` on batches that are `checked`.
+
+    A string that is not UTF-8 ends the task with one line, before a kernel sees it; a batch is cut
+    where it is too large. Columns may have any name.
+    """
+    return map_as_stored(rows, checked(function), columns)
+
+
+def map_as_stored(rows: DataFrame, function: BatchFunction, columns: StructType) -> DataFrame:
+    """The same on batches as Spark hands them over: for readers that reject rows themselves.
 
     PySpark 3.5 looks the columns up by name, and so takes `a.b` for a field of a struct a, and
     `Text` beside `text` for ambiguous. Such rows go by with other names; `function` sees theirs.

@@ -45,6 +45,8 @@ CASTS_NUMBERS = {
     "spark_jobs/filtering/top_fraction.py",
     "spark_jobs/scoring/thresholds.py",
 }
+# Where text is checked before a kernel sees it; all jobs go through it.
+MAPS_IN_ARROW = {"spark_jobs/arrow_mapping.py"}
 HEAVY_IMPORTS = {
     *("torch", "petastorm", "img2dataset", "delta", "open_clip", "timm", "faiss"),
     *("sentence_transformers", "transformers"),
@@ -253,3 +255,13 @@ def test_the_check_of_reads_finds_them(source: str) -> None:
     assert list(unsafe_reads_in(source))
     safe = "np.load(file, allow_pickle=False), torch.load(file, weights_only=True)"
     assert list(unsafe_reads_in(safe)) == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_batches_reach_python_through_one_wrapper(path: Path) -> None:
+    if str(path.relative_to(ROOT)) in MAPS_IN_ARROW:
+        return
+    names = {getattr(node, "attr", None) for node in ast.walk(ast.parse(path.read_text()))}
+    assert not names & {"mapInArrow", "mapInPandas", "pandas_udf", "applyInPandas"}, (
+        "use arrow_mapping.map_in_arrow"
+    )

@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, IntegerType, LongType, StringType, StructField, StructType
 
+from spark_jobs.arrow_mapping import map_in_arrow
 from spark_jobs.schemas import DRAW, ENTRY_ID, ENTRY_IDS, UID
 from udfs.arrow import Batches, BatchFunction
 from udfs.balancing import SmallestDraws
@@ -40,7 +41,7 @@ def captions_for_floor(left_out: DataFrame, missing: NDArray[np.int64]) -> DataF
     lowest draws of each entry, so that a head entry never meets one task whole.
     """
     rows = left_out.select(UID, ENTRY_IDS, DRAW)
-    candidates = rows.mapInArrow(_lowest_draws(missing), _CANDIDATES)
+    candidates = map_in_arrow(rows, _lowest_draws(missing), _CANDIDATES)
     by_draw = Window.partitionBy(ENTRY_ID).orderBy(DRAW, UID)
     ranked = candidates.withColumn("rank", F.row_number().over(by_draw))
     return ranked.where(F.col("rank") <= F.col(_MISSING)).select(UID).distinct()

@@ -42,7 +42,9 @@ def weigh_matches(matches: DataFrame, match_probability: NDArray[np.float64]) ->
 
     `matches`: schemas.MATCHES, a row per caption. `match_probability`: (n_entries,).
     """
-    return matches.select(UID, ENTRY_IDS).mapInArrow(weighing(match_probability), WEIGHED_MATCHES)
+    return map_in_arrow(
+        matches.select(UID, ENTRY_IDS), weighing(match_probability), WEIGHED_MATCHES
+    )
 
 
 def draw_matches(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from spark_jobs.arrow_mapping import map_in_arrow
 from spark_jobs.balancing.keep import match_probability
 from spark_jobs.schemas import CAPTION_BYTES, CAPTION_ROWS, ENTRY_IDS, EXPECTED, T
 from udfs.arrow import Batches, BatchFunction
@@ -79,7 +80,7 @@ def expected_rows(
     probabilities = {t: match_probability(entry_counts, t=own) for t, own in thresholds.items()}
     weights = [name for name in (CAPTION_ROWS, CAPTION_BYTES) if name in matches.columns]
     rows = matches.select(ENTRY_IDS, *weights)
-    summed = rows.mapInArrow(_summing(probabilities), EXPECTED)
+    summed = map_in_arrow(rows, _summing(probabilities), EXPECTED)
     sums = [F.sum(name).alias(name) for name in EXPECTED.names if name != T]
     return summed.groupBy(T).agg(*sums)
 

@@ -8,6 +8,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import IntegerType, LongType, StringType, StructField, StructType
 
+from spark_jobs.arrow_mapping import map_in_arrow
 from spark_jobs.columns import named
 from spark_jobs.schemas import (
     CLASS,
@@ -63,7 +64,7 @@ def by_concept(of_side: DataFrame, matches: DataFrame, entries: DataFrame) -> Da
     counted in the tasks, never exploded into rows.
     """
     joined = matches.join(of_side, on=UID, how="inner").select(SIDE, ENTRY_IDS)
-    counted = joined.mapInArrow(_count_by_side, _COUNTED).join(
+    counted = map_in_arrow(joined, _count_by_side, _COUNTED).join(
         entries.select(ENTRY_ID, ENTRY), on=ENTRY_ID, how="left"
     )
     return _side_by_side(counted.withColumnRenamed(ENTRY, NAME))

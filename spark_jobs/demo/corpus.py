@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
+from spark_jobs.arrow_mapping import map_in_arrow
 from spark_jobs.concepts.synsets import Synset, imagenet_synsets
 from spark_jobs.imagenet_prompts import imagenet_templates
 from spark_jobs.schemas import CAPTION, CAPTION_COLUMNS, URL
@@ -29,7 +30,7 @@ def demo_captions(numbers: DataFrame, n_rows: int, seed: int) -> DataFrame:
     `numbers`: a column of the numbers 0 to n_batches(n_rows) - 1. Gives url (no two alike) and
     caption; the same rows for the same n_rows and seed.
     """
-    return numbers.mapInArrow(making(n_rows, seed), CAPTIONS_WITH_URL)
+    return map_in_arrow(numbers, making(n_rows, seed), CAPTIONS_WITH_URL)
 
 
 def n_batches(n_rows: int) -> int:

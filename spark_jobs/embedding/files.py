@@ -44,7 +44,7 @@ def read(
         dimension = dimension_of(pairs[0][0], array)
     except TaskInputError as fault:
         raise InputDataError(str(fault)) from None
-    rows = _tasks(spark, pairs).mapInArrow(read_files(array, uid_column, dimension), _READ)
+    rows = map_in_arrow(_tasks(spark, pairs), read_files(array, uid_column, dimension), _READ)
     constants = {
         MODEL: F.lit(model), WEIGHTS: F.lit(weights), ITEM_HASH: F.lit(None).cast("long")
     }  # fmt: skip
@@ -55,7 +55,7 @@ def read_keys(
     spark: SparkSession, pairs: Sequence[tuple[str, str]], *, uid_column: str
 ) -> DataFrame:
     """The uid of each row of `read`, without its vectors."""
-    return _tasks(spark, pairs).mapInArrow(read_uids(uid_column), _UIDS)
+    return map_in_arrow(_tasks(spark, pairs), read_uids(uid_column), _UIDS)
 
 
 def _tasks(spark: SparkSession, pairs: Sequence[tuple[str, str]]) -> DataFrame:

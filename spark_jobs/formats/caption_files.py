@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, StringType, StructField, StructType
 
 from spark_jobs.arrow_batches import batches_of, rows_that_fit
+from spark_jobs.arrow_mapping import map_as_stored
 from spark_jobs.errors import InputDataError, SettingsError
 from spark_jobs.file_lists import COMPRESSED, ListedFile
 from spark_jobs.formats.folder_columns import file_ids, shadowed_folders, with_folder_columns
@@ -26,7 +27,7 @@ from spark_jobs.ingest.source import Source
 from udfs import file_heads as worker
 from udfs.json_files import file_system
 from udfs.json_items import ItemForm
-from udfs.json_rows import begins_with_list, is_json_lines
+from udfs.json_rows import begins_with_list, begins_with_object, is_json_lines
 
 _FORMAT_OF: dict[str, InputFormat] = {
     ".parquet": "parquet",
@@ -154,7 +155,7 @@ def _lines_at_once(file: ListedFile, head: bytes) -> int:
 def _is_list(head: bytes, format_: InputFormat, items: ItemForm) -> bool:
     """Whether a file of JSON is one list; what its name says holds unless its content cannot be."""
     if format_ == "json":
-        return begins_with_list(head) or not is_json_lines(head)
+        return begins_with_list(head) or not is_json_lines(head, or_one=begins_with_object(head))
     # A line alone may be a record that is a list itself.
     return begins_with_list(head) and not is_json_lines(head, or_one=items != "plain")
 
@@ -168,7 +169,7 @@ def damaged_file(spark: SparkSession, files: Sequence[ListedFile]) -> InputDataE
     if not compressed or not _can_look(compressed[0]):
         return None
     ids = file_ids(spark, compressed).select("path")
-    rows = ids.mapInArrow(worker.read_to_the_end, _FAULTS).collect()
+    rows = map_as_stored(ids, worker.read_to_the_end, _FAULTS).collect()
     faults = sorted(row[worker.FAULT] for row in rows if row[worker.FAULT])
     return InputDataError(faults[0]) if faults else None
 
@@ -178,7 +179,7 @@ def _heads(spark: SparkSession, files: Sequence[ListedFile]) -> dict[str, bytes]
     if not files:
         return {}
     paths = file_ids(spark, files).select("path")
-    rows = paths.mapInArrow(worker.look_at_heads, _HEADS).collect()
+    rows = map_as_stored(paths, worker.look_at_heads, _HEADS).collect()
     faults = sorted(row[worker.FAULT] for row in rows if row[worker.FAULT])
     if faults:
         raise InputDataError(faults[0])

@@ -23,6 +23,7 @@ from pyspark.sql.types import (
 )
 
 from spark_jobs.arrow_batches import ROWS_AT_ONCE, rows_that_fit
+from spark_jobs.arrow_mapping import map_as_stored
 from spark_jobs.file_lists import LITERAL_PATHS, ListedFile
 from spark_jobs.formats.folder_columns import file_id
 from spark_jobs.formats.text_files import text_lines
@@ -66,7 +67,7 @@ def read_json_files(
         (lists, _contents, worker.look_at_lists),
     ):
         if files:
-            rows = frame(spark, files).mapInArrow(look(form), _LOOKS).collect()
+            rows = map_as_stored(frame(spark, files), look(form), _LOOKS).collect()
             for row in rows:
                 path = ids[row[worker.FILE]]
                 kinds, n = looks.get(path, (Kinds(fields={}), 0))
@@ -171,7 +172,7 @@ def _part(
         ]
     )
     arrow: dict[str, pa.DataType] = {name: to_arrow_type(kind) for name, kind in kinds.items()}
-    rows = stored.mapInArrow(read(form, worker.Layout(arrow, texts)), schema)
+    rows = map_as_stored(stored, read(form, worker.Layout(arrow, texts)), schema)
     # A cast of bytes checks nothing: what is no UTF-8 stays as it is.
     frame = rows.withColumn(LINE, F.col(LINE).cast("string"))
     return Part(frame, tuple(kinds), tuple(file.path for file in files))

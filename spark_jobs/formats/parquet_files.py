@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import BinaryType, BooleanType, LongType, StringType, StructField, StructType
 
+from spark_jobs.arrow_mapping import map_as_stored
 from spark_jobs.errors import InputDataError
 from spark_jobs.file_lists import LITERAL_PATHS, ListedFile
 from spark_jobs.formats.folder_columns import file_id, file_ids
@@ -30,7 +31,7 @@ def read_parquet_files(spark: SparkSession, files: Sequence[ListedFile]) -> Sour
     Files whose columns Spark has no type for, whose names it cannot tell apart, or whose codec it
     lacks, are read by Arrow. Raises InputDataError, with the file, where one is no parquet file.
     """
-    looks = file_ids(spark, files).mapInArrow(worker.look_at_footers, _LOOKS).collect()
+    looks = map_as_stored(file_ids(spark, files), worker.look_at_footers, _LOOKS).collect()
     damaged = sorted(look[worker.FAULT] for look in looks if look[worker.FAULT])
     if damaged:
         more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
@@ -73,7 +74,7 @@ def _other_part(
     of_part = file_ids(spark, [file for file in files if file.path in wanted])
     columns = from_arrow_schema(arrow, prefer_timestamp_ntz=True)
     with_file = StructType([*columns, StructField(FILE, LongType())])
-    rows: DataFrame = of_part.mapInArrow(worker.read_parquet(arrow), with_file)
+    rows: DataFrame = map_as_stored(of_part, worker.read_parquet(arrow), with_file)
     places = [position(k) for k in range(len(names))]
     frame = rows.toDF(*places, FILE).withColumns(
         {name: F.lit(None).cast("string") for name in ("line", "fault")}

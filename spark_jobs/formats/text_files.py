@@ -12,6 +12,7 @@ from pyspark.sql.types import (
     StructType,
 )
 
+from spark_jobs.arrow_mapping import map_as_stored
 from spark_jobs.columns import named
 from spark_jobs.file_lists import LITERAL_PATHS, ListedFile
 from spark_jobs.formats.folder_columns import file_id, file_ids
@@ -161,7 +162,7 @@ def _csv_part(
             StructField(FILE, LongType()),
         ]
     )
-    read = file_ids(spark, files).mapInArrow(read_csv(len(names), separator), columns)
+    read = map_as_stored(file_ids(spark, files), read_csv(len(names), separator), columns)
     texts: list[Column] = [named(place).cast("string").alias(place) for place in places]
     line = F.col(LINE).cast("string").alias(LINE)
     frame = read.select(*texts, line, FAULT, FILE)

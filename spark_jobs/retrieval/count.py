@@ -7,6 +7,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from spark_jobs.arrow_mapping import map_in_arrow
 from spark_jobs.columns import named
 from spark_jobs.retrieval.class_file import ClassQuery
 from spark_jobs.retrieval.programs import numbered_phrases, programs
@@ -33,7 +34,7 @@ def count_classes(
     """
     weighed = F.lit(1) if weight is None else F.coalesce(named(weight), F.lit(0))
     read = captions.select(CAPTION, weighed.cast("long").alias(_WEIGHT))
-    counted = read.mapInArrow(counting(queries, lemmatiser), COUNTED_IDS)
+    counted = map_in_arrow(read, counting(queries, lemmatiser), COUNTED_IDS)
     sums = counted.groupBy(ENTRY_ID).agg(F.sum(COUNTED_IDS.names[1]).alias(CAPTION_COUNT))
     class_idx: dict[str, int] = {}
     known = []

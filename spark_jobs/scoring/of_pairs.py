@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import FloatType, StructField, StructType
 
+from spark_jobs.arrow_mapping import map_in_arrow
 from spark_jobs.columns import keys
 from spark_jobs.schemas import EMBEDDING, SCORE, UID
 from udfs.arrow import Batches
@@ -38,4 +39,4 @@ def score_pairs(images: DataFrame, captions: DataFrame, *, names: tuple[str, str
             kept = [batch.column(name) for name in by]
             yield pa.RecordBatch.from_arrays([*kept, pa.array(cosines)], columns.names)
 
-    return pairs.mapInArrow(score, columns)
+    return map_in_arrow(pairs, score, columns)

@@ -114,7 +114,9 @@ def test_each_run_of_so_many_bytes_is_whole_in_some_piece(
         text = draws.choice(list(b"abc ,"), draws.integers(1, 800), p=[0.3, 0.3, 0.3, 0.05, 0.05])
         cuts = [
             tuple(cut)
-            for cut in pieces(text.astype(np.uint8), 0, text.size, border_table(" ,"), longest)
+            for cut in pieces(
+                text.astype(np.uint8), np.int64(0), np.int64(text.size), border_table(" ,"), longest
+            )
         ]
         assert cuts[0][0] == 0
         assert cuts[-1][1] == text.size

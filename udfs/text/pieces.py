@@ -61,7 +61,8 @@ def code_points_in(text, start, end, skips_spaces):
     """How many code points begin in text[start:end], spaces left out if `skips_spaces`."""
     n = 0
     for at in range(start, end):
-        n += np.int64(text[at] & 0xC0 != 0x80 and not (skips_spaces and text[at] == 32))
+        if text[at] & 0xC0 != 0x80 and not (skips_spaces and text[at] == 32):
+            n += 1
     return n
 
 
