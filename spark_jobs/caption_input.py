@@ -56,7 +56,12 @@ class CaptionInput(Settings):
         description="synthclip: captions with a line feed are rejected, double quotes removed, "
         "spaces at both ends stripped",
     )
-    max_caption_bytes: PositiveInt = Field(16_777_216, description="longer captions are rejected")
+    max_caption_bytes: PositiveInt = Field(
+        65_536,
+        le=1 << 30,
+        description="longer captions are rejected; jobs read 10,000 rows at once, and so many "
+        "captions of this length must fit into Spark's memory",
+    )
     max_rejected_fraction: float = Field(
         1.0, ge=0, le=1, description="exit code 4 above this share of rejected rows (0-1)"
     )

@@ -4,12 +4,14 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+_LONGEST_NAME = 200  # characters; the system has its own limit, and no answer beyond it
+
 
 def conf_file(*parts: str) -> Traversable:
-    """A file below `conf/`; it need not exist."""
+    """A file below `conf/`; it need not exist, and of a name that is too long it does not."""
     packaged = files("spark_jobs") / "conf"
     folder = packaged if packaged.is_dir() else Path(__file__).parent.parent / "conf"
-    return folder.joinpath(*parts)
+    return folder.joinpath(*(part[-_LONGEST_NAME:] for part in parts))
 
 
 def named_files(folder: str) -> list[str]:

@@ -36,7 +36,9 @@ class ModelSettings(Settings):
     )
     device: Device = Field("auto", description="auto: the task's GPU, or cpu where there is none")
     precision: Precision = Field("auto", description="auto: bf16 or fp16 on a GPU, fp32 on a CPU")
-    batch_size: PositiveInt = Field(256, description="items a batch; halved where memory ends")
+    batch_size: PositiveInt = Field(
+        256, le=65_536, description="items a batch; halved where memory ends"
+    )
 
     @field_validator("model")
     @classmethod

@@ -69,13 +69,13 @@ class Settings(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _can_be_read(cls, value: Any) -> Any:
+    def _is_storable_as_read(cls, value: Any) -> Any:
         refuse_unstorable(value)  # pydantic fails to name such text
         return value
 
     @field_validator("*")
     @classmethod
-    def _can_be_stored(cls, value: Any) -> Any:
+    def _is_storable(cls, value: Any) -> Any:
         refuse_unstorable(value)  # a number may have been text
         return value
 

@@ -109,7 +109,7 @@ _KINDS = ("top_fraction", "in_table", "all_of", "any_of")
 
 def _kind(rule: Any) -> str:
     """Which kind of rule, by the key that only this kind has."""
-    keys = rule if isinstance(rule, dict) else dict(rule)
+    keys = rule if isinstance(rule, dict) else dict(rule) if isinstance(rule, _Rule) else {}
     return next((kind for kind in _KINDS if kind in keys), "op")
 
 

@@ -19,9 +19,9 @@ class Demo(Settings):
     """Settings of demo."""
 
     output: str = Field("./captionlake-demo", description="folder for the tables and the report")
-    rows: PositiveInt = Field(300_000, description="captions to make")
+    rows: PositiveInt = Field(300_000, le=10**12, description="captions to make")
     t: PositiveInt = Field(20, description="captions per entry above which an entry is head")
-    seed: int = Field(0, description="fixes the captions and every draw")
+    seed: int = Field(0, ge=0, description="fixes the captions and every draw")
 
 
 def steps(spark: SparkSession, settings: Demo) -> Iterator[Step]:

@@ -41,7 +41,9 @@ class Diff(Settings):
         None,
         description="compare by this column of both, such as wnid (the default if both have it)",
     )
-    top: PositiveInt = Field(20, description="concepts or classes to show, most different first")
+    top: PositiveInt = Field(
+        20, le=1_000_000, description="concepts or classes to show, most different first"
+    )
     output: OutputAddress | None = Field(None, description="table of all concepts or classes")
 
 

@@ -23,7 +23,9 @@ class EmbedImages(ModelSettings):
         description="embeddings, a row per image; what is there already is not embedded again"
     )
     commits: PositiveInt = Field(
-        1, description="parts of at least 10,000 rows, each of which reads the input once"
+        1,
+        le=10_000,
+        description="parts of at least 10,000 rows, each of which reads the input once",
     )
 
     @model_validator(mode="after")

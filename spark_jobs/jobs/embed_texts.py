@@ -19,7 +19,9 @@ class EmbedTexts(ModelSettings):
         description="embeddings, a row per text; what is there already is not embedded again"
     )
     commits: PositiveInt = Field(
-        16, description="parts of at least 10,000 rows; an interrupted run goes on after the last"
+        16,
+        le=10_000,
+        description="parts of at least 10,000 rows; an interrupted run goes on after the last",
     )
 
 

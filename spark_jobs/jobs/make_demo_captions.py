@@ -10,8 +10,8 @@ from spark_jobs.settings import OutputAddress, Settings
 class MakeDemoCaptions(Settings):
     """Settings of make-demo-captions."""
 
-    rows: PositiveInt = Field(300_000, description="captions to make")
-    seed: int = Field(0, description="fixes the captions")
+    rows: PositiveInt = Field(300_000, le=10**12, description="captions to make")
+    seed: int = Field(0, ge=0, description="fixes the captions")
     output: OutputAddress = Field(description="table with url and caption")
 
 

@@ -55,7 +55,7 @@ class MatchFrequencies(SubsetSettings):
     exponent: float = Field(
         1.0,
         ge=0,
-        allow_inf_nan=False,
+        le=100,
         description="zipf: rank ** -exponent; exponential: exp(exponent) times as many rows in the "
         "head as in the tail",
     )
