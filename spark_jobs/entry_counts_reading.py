@@ -48,8 +48,9 @@ def entry_count_array(content: bytes, name: str) -> NDArray[np.int64]:
     """The counts of an entry_count.npy, index = entry_id; InputDataError where it holds none."""
     try:
         counts = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as fault:
-        raise InputDataError(f"{name}: is no .npy array ({fault})") from None
+    except Exception as fault:  # of numpy, its reader of headers, and memory, by what the file is
+        reason = " ".join(str(fault).split())[:120] or type(fault).__name__
+        raise InputDataError(f"{name}: is no .npy array ({reason})") from None
     if counts.ndim != 1 or counts.dtype.kind not in "iu":
         raise InputDataError(
             f"{name}: expected whole numbers of shape (n_entries,), found {counts.dtype} of shape "

@@ -15,6 +15,7 @@ from udfs.tasks import task_number
 
 ENTRY_IDS = "entry_ids"  # the column
 TOO_MUCH = "-"  # no base64
+MOST_ENTRIES = 1 << 27  # of a bank, whose counts are a vector in each task
 _SPARSE = 4  # ids up to so many times those of a batch are counted one by one, not as a vector
 _LEAST_PRUNED = 1 << 18  # candidates of SmallestDraws
 
@@ -66,6 +67,10 @@ class EntryCounter:
         """Count the ids of a batch of lists; TaskInputError where one is that of no entry."""
         ids = flat_ids(entry_ids)
         size = int(ids.max(initial=-1)) + 1
+        if size > MOST_ENTRIES:
+            raise TaskInputError(
+                f"entry_ids: found {size - 1}, expected ids of entries, fewer than {MOST_ENTRIES:,}"
+            )
         if size > self._counts.size:
             self._counts.resize(max(size, 2 * self._counts.size), refcheck=False)
         if size > _SPARSE * ids.size:

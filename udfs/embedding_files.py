@@ -87,7 +87,7 @@ def _load(file: str, array: str | None) -> Vectors:
     except Exception as fault:  # of numpy, zipfile and zlib, by what the file is
         reason = " ".join(str(fault).split())[:120] or type(fault).__name__
         raise TaskInputError(f"{file}: cannot be read as numpy's arrays ({reason})") from None
-    if getattr(loaded, "ndim", 0) != 2 or loaded.dtype.kind != "f":
+    if getattr(loaded, "ndim", 0) != 2 or loaded.dtype.kind != "f" or not loaded.shape[1]:
         shape = getattr(loaded, "shape", "none")
         kind = getattr(loaded, "dtype", type(loaded).__name__)
         raise TaskInputError(
@@ -105,6 +105,7 @@ def _uids(file: str, column: str) -> pa.Array:
             raise TaskInputError(f"{file}: has no column {column!r}; it has {', '.join(names)}")
         # As a file, not a data set, so that a folder such as lang=en adds no columns.
         uids = pq.ParquetFile(file).read(columns=[column])[column].cast(pa.string())
+        uids.validate(full=True)  # parquet holds any bytes for text
     except (pa.ArrowException, OSError) as fault:
         reason = " ".join(str(fault).split())[:120]
         raise TaskInputError(

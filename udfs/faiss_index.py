@@ -164,7 +164,7 @@ def _read(file: str) -> Any:
 
     try:
         return faiss.read_index(file, faiss.IO_FLAG_MMAP)
-    except RuntimeError as fault:  # of C++; also where a file holds an index of binary vectors
+    except (RuntimeError, MemoryError) as fault:  # of C++; also for an index of binary vectors
         reason = " ".join(str(fault).split())[-120:]
         raise TaskInputError(
             f"{file}: cannot be read as an index of float vectors ({reason})"

@@ -19,6 +19,8 @@ KINDS, ROWS = "kinds", "rows"
 CORRUPT_JSON, INVALID_UTF8, LONE_SURROGATE = "corrupt_json", "invalid_utf8", "lone_surrogate"
 _WHITE = " \t\r\n"
 REPEATED_FIELD, WRONG_RECORD = "repeated_field", "wrong_record"
+NESTED_TOO_DEEP = "nested_too_deep"
+_MOST_DEPTH = 50  # of lists and objects in a record: Spark's types and their readers recurse
 PAIR = "pair_needs_preset_synthclip_matches"
 
 
@@ -132,7 +134,7 @@ def _of_item(item: object, form: ItemForm, line: bytes) -> list[Record]:
     rows = rows_of_item(item, form)
     if len(rows) == 1 and rows[0] is item:
         return [_record(item, line)]
-    return [_record(row, _dumped(row)) for row in rows]
+    return _made(rows)
 
 
 def _record(row: object, line: bytes) -> Record:
@@ -140,11 +142,25 @@ def _record(row: object, line: bytes) -> Record:
         return Record({}, line, PAIR if is_pair(row) else CORRUPT_JSON)
     if isinstance(row, WrongRecord):
         return Record({}, line, WRONG_RECORD)
+    if line.count(b"[") + line.count(b"{") > _MOST_DEPTH and _depth(row) > _MOST_DEPTH:
+        return Record({}, line, NESTED_TOO_DEEP)
     if b"\\u" in line and not _is_utf8(row):
         return Record({}, line, LONE_SURROGATE)
     if isinstance(row, _Repeated) or any(isinstance(v, _Repeated) for v in row.values()):
         return Record({}, line, REPEATED_FIELD)
     return Record(row, line, None)
+
+
+def _depth(row: object) -> int:
+    """How deep lists and objects nest in it, up to one more than they may."""
+    depth, level = 0, [row]
+    while level and depth <= _MOST_DEPTH:
+        lists = [part for part in level if isinstance(part, list)]
+        objects = [part for part in level if isinstance(part, dict)]
+        depth += bool(lists or objects)
+        level = [inside for part in lists for inside in part]
+        level += [inside for part in objects for inside in part.values()]
+    return depth
 
 
 def _is_utf8(row: object) -> bool:
@@ -187,7 +203,15 @@ def _of_lists(batches: Batches, form: ItemForm) -> Iterator[tuple[int, list[Reco
 
 def _listed(item: object, form: ItemForm) -> list[Record]:
     """The records of an item of a list; bytes that are no UTF-8 came as lone surrogates."""
-    return [_record(row, _dumped(row)) for row in rows_of_item(item, form)]
+    return _made(rows_of_item(item, form))
+
+
+def _made(rows: list[object]) -> list[Record]:
+    """Records of rows that stand in no line of their own."""
+    try:
+        return [_record(row, _dumped(row)) for row in rows]
+    except RecursionError:  # as deep as it could just be read
+        return [Record({}, b"", NESTED_TOO_DEEP)]
 
 
 def _items(path: str, content: bytes) -> list[object]:

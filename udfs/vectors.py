@@ -25,13 +25,13 @@ def vector_lists(vectors: Vectors, is_sound: pa.BooleanArray) -> pa.ListArray:
 
 
 def matrix(lists: pa.ListArray | pa.ChunkedArray) -> Vectors:
-    """Lists of one length, none null, as (n, dimension); ValueError where lengths differ."""
+    """Lists of one length, none null, as (n, dimension); TaskInputError where lengths differ."""
     values = pc.list_flatten(lists)
     flat = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     lengths = pc.unique(pc.list_value_length(lists)).to_pylist()
     if len(lengths) > 1:
         shown = ", ".join(map(str, sorted(lengths)))
-        raise ValueError(f"vectors of different lengths: {shown}")
+        raise TaskInputError(f"vectors of different lengths: {shown}, expected one")
     numbers: Vectors = flat.to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
     return numbers.reshape(len(lists), lengths[0] if lengths else 0)
 

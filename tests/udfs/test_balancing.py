@@ -121,3 +121,9 @@ def test_no_more_candidates_are_held_than_twice_what_stays_and_a_batch() -> None
 
 def test_without_a_batch_there_are_no_smallest_draws() -> None:
     assert SmallestDraws(np.array([1, 2])).rows().num_rows == 0
+
+
+def test_an_id_beyond_the_largest_bank_takes_no_memory() -> None:
+    largest_id = pa.array([[0], [2**31 - 1]], pa.list_(pa.int32()))
+    with pytest.raises(TaskInputError, match="found 2147483647, expected ids of entries, fewer"):
+        EntryCounter().add(largest_id)

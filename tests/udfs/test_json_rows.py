@@ -14,9 +14,12 @@ from udfs.json_rows import (
     Record,
     begins_with_list,
     is_json_lines,
+    look_at_lists,
     read_lines,
+    read_lists,
     records_of_line,
 )
+from udfs.task_errors import TaskInputError
 
 
 @pytest.mark.parametrize(
@@ -37,6 +40,14 @@ from udfs.json_rows import (
         (rb'{"caption": "\\\ud800"}', "lone_surrogate"),
         (rb'{"\ud800": 1}', "lone_surrogate"),
         (rb'{"caption": "\u0041\ud7ff\ue000"}', None),
+        (b'{"caption": "a", "x": ' + b"[" * 49 + b"]" * 49 + b"}", None),
+        (b'{"caption": "a", "x": ' + b"[" * 50 + b"]" * 50 + b"}", "nested_too_deep"),
+        (b'{"x": ' * 50 + b"1" + b"}" * 50, None),
+        (b'{"x": ' * 51 + b"1" + b"}" * 51, "nested_too_deep"),
+        (b'{"x": ' * 900 + b"1" + b"}" * 900, "nested_too_deep"),
+        (b'{"caption": "a", "x": [' + b"[],{}," * 99 + b"[]]}", None),
+        (b"[" * 5_000 + b"]" * 5_000, "corrupt_json"),
+        (b'{"a": ' * 5_000 + b"1" + b"}" * 5_000, "corrupt_json"),
         (b"[" * 100_000, "corrupt_json"),
         (b'{"a": ' * 100_000, "corrupt_json"),
         (b"\xef\xbb\xbf" + b'{"caption": "behind a BOM"}', None),
@@ -196,3 +207,26 @@ def test_rows_have_every_value_in_the_type_that_was_chosen():
 def test_lines_are_told_from_lists(head: bytes, lines: bool, begins: bool):
     assert is_json_lines(head) == lines
     assert begins_with_list(head) == begins
+
+
+@pytest.mark.parametrize("depth", [51, 300, 900])
+def test_a_deep_item_of_a_list_is_one_rejected_row(depth: int) -> None:
+    deep = '{"caption": "b", "x": ' + "[" * depth + "]" * depth + "}"
+    content = f'[{{"caption": "a"}}, {deep}, {{"caption": "c"}}]'.encode()
+    batch = pa.RecordBatch.from_arrays(
+        [pa.array(["/f.json"]), pa.array([0]), pa.array([content])], ["path", "file", "content"]
+    )
+    layout = Layout({"caption": pa.string()}, {"caption": "caption_not_text"})
+    (rows,) = read_lists("plain", layout)([batch])
+    assert rows.column("0").to_pylist() == ["a", None, "c"]
+    assert rows.column("fault").to_pylist() == [None, "nested_too_deep", None]
+
+
+@pytest.mark.parametrize("depth", [5_000, 100_000])
+def test_a_list_that_cannot_be_read_for_its_depth_is_named(depth: int) -> None:
+    content = ("[" * depth + "]" * depth).encode()
+    batch = pa.RecordBatch.from_arrays(
+        [pa.array(["/f.json"]), pa.array([0]), pa.array([content])], ["path", "file", "content"]
+    )
+    with pytest.raises(TaskInputError, match=r"/f.json: is no JSON list \(maximum recursion"):
+        list(look_at_lists("plain")([batch]))
