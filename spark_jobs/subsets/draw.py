@@ -21,7 +21,7 @@ from spark_jobs.errors import InputDataError
 from spark_jobs.schemas import DRAW
 from spark_jobs.subsets.class_list import Class
 
-MOST_CLASSES = 2_000_000  # which the driver holds
+MOST_CLASSES = 1_000_000  # which the driver holds, in about 0.7 GB
 _DEVIATIONS = 7  # standard deviations around the n-th draw: missed once in 4e11 classes
 _CLASS, _WANTED, _LOW, _HIGH = "_class", "_want", "_low", "_high"
 _PLACE, _BEFORE, _SO_FAR = "_place", "_n", "_so_far"
