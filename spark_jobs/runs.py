@@ -16,6 +16,7 @@ from spark_jobs import schemas, tables
 from spark_jobs.addresses import join_address, parse_address
 from spark_jobs.catalog_states import is_untold
 from spark_jobs.code_digest import code_digest
+from spark_jobs.columns import named
 from spark_jobs.errors import InputDataError, SettingsError
 from spark_jobs.file_stamps import stamp_of
 from spark_jobs.folder_marks import has_files, marked_run_id
@@ -123,7 +124,7 @@ def read_runs(spark: SparkSession, workspace: str) -> DataFrame | None:
         return None
     needed = StructType([field for field in schemas.RUNS if field.name not in _ADDED])
     rows = tables.read_table(spark, address, needed)
-    there = {name: F.col(name) for name in _ADDED if name in rows.columns}
+    there = {name: named(name) for name in _ADDED if name in rows.columns}
     absent = F.lit(None).cast("string")
     filled = {n: F.coalesce(there.get(n, absent), F.lit(empty)) for n, empty in _ADDED.items()}
     return rows.withColumns(filled)
