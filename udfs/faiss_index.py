@@ -162,13 +162,18 @@ def _inner_product() -> int:
 def _read(file: str) -> Any:
     import faiss
 
+    usual = faiss.get_deserialization_vector_byte_limit()
     try:
+        # No part of a file is larger than the file, whatever sizes a broken one tells.
+        faiss.set_deserialization_vector_byte_limit(max(os.path.getsize(file), 1))
         return faiss.read_index(file, faiss.IO_FLAG_MMAP)
     except (RuntimeError, MemoryError) as fault:  # of C++; also for an index of binary vectors
         reason = " ".join(str(fault).split())[-120:]
         raise TaskInputError(
             f"{file}: cannot be read as an index of float vectors ({reason})"
         ) from None
+    finally:
+        faiss.set_deserialization_vector_byte_limit(usual)
 
 
 @lru_cache(maxsize=1)

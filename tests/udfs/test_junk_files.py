@@ -1,6 +1,7 @@
 """Files that are no index, no vectors, no counts: each is named in one line, none is run."""
 
 import io
+import resource
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -116,7 +117,7 @@ def test_a_broken_index_is_named_or_read(factory: str, tmp_path: Path) -> None:
         lambda: whole[:4] + draws.bytes(200),
         lambda: draws.bytes(100),
     ]
-    refused = 0
+    refused, peak = 0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for number in range(120):
         file = tmp_path / f"{number}.index"
         file.write_bytes(breaks[number % 4]())
@@ -124,6 +125,7 @@ def test_a_broken_index_is_named_or_read(factory: str, tmp_path: Path) -> None:
         refused += fault is not None
         assert fault is None or fault.startswith(f"{file}: cannot be read as an index")
     assert refused > 60
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 100 << 10  # KiB
 
 
 def refusal_of(file: str) -> str | None:
