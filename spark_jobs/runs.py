@@ -47,7 +47,7 @@ def new_run(spark: SparkSession, job: Job[S], settings: S) -> Run:
     own_files = settings.own_files()
     sha = settings_digest(settings)
     marks = {address: state.mark for address, state in states.items()} | own_files
-    identity = json.dumps([job.name, sha, marks, code_digest()], sort_keys=True)
+    identity = json.dumps([job.name, sha, marks, code_digest(job.name)], sort_keys=True)
     run_id = hashlib.sha256(identity.encode()).hexdigest()[:16]
     return Run(spark, job.name, run_id, sha, settings.records(), inputs | own_files, states)
 

@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from spark_jobs import schemas, tables
 from spark_jobs.errors import OutputTableError
 from spark_jobs.folder_marks import write_file_mark, write_mark
-from spark_jobs.history import Commit, state_of
+from spark_jobs.history import Commit, commits_of, state_of
 from spark_jobs.made_of import Content, MadeOf, Matching, unused_purpose
 
 BANK = Matching(Content("/bank", "b1"), 3, "metaclip", Content("/captions", "c1"))
@@ -154,7 +154,7 @@ def test_where_the_log_has_lost_the_change_the_rows_are_the_mark(
     spark.sql(f"UPDATE delta.`{table}` SET uid = '70' WHERE uid = '7'")
     spark.sql(f"OPTIMIZE delta.`{table}`")
     spark.sql(f"ALTER TABLE delta.`{table}` SET TBLPROPERTIES ('a' = '3')")
-    lose_log(table, tables.commits_of(spark, tables.parse_address(str(table)))[0].version)
+    lose_log(table, commits_of(spark, tables.parse_address(str(table)))[0].version)
     assert tables.table_state(spark, str(table)).mark not in marks
 
 

@@ -12,7 +12,7 @@ from spark_jobs.job import Run
 from spark_jobs.jobs.sample_subset import SampleSubset
 from spark_jobs.made_of import MadeOf
 from spark_jobs.runs import record_run, recorded_runs
-from spark_jobs.schemas import DRAWS
+from spark_jobs.schemas import DRAWS, WRITTEN
 
 STARTED = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -20,8 +20,21 @@ STARTED = datetime(2026, 1, 2, tzinfo=UTC)
 @pytest.fixture
 def workspace(spark: SparkSession, tmp_path: Path) -> Path:
     """Its only run was recorded when runs had no draws."""
-    row = ("r0", "job", "{}", "s", "c", "{}", "{}", "{}", "[]", STARTED.replace(year=2025), 1.0)
-    runs = spark.createDataFrame([row], schemas.RUNS).drop(DRAWS)
+    row = (
+        "r0",
+        "job",
+        "{}",
+        "s",
+        "c",
+        "{}",
+        "{}",
+        "{}",
+        "[]",
+        "{}",
+        STARTED.replace(year=2025),
+        1.0,
+    )
+    runs = spark.createDataFrame([row], schemas.RUNS).drop(DRAWS, WRITTEN)
     tables.append_table(runs, str(tmp_path / "runs"), {"run_id": "r0"})
     return tmp_path
 
