@@ -93,11 +93,12 @@ def _is_ours(commits: Iterable[Commit]) -> bool:
 
 def _refuse_files(spark: SparkSession, table: Address) -> None:
     """Refuse a path without a Delta table that holds other files than a first write that died."""
+    has_log = _has_log(spark, table.location)
     names = _names_below(spark, table.location)
-    died = _has_log(spark, table.location) and all(map(_OF_DELTA.fullmatch, names))
-    if names and not died:
+    foreign = [name for name in names if not (has_log and _OF_DELTA.fullmatch(name))]
+    if foreign:
         raise OutputTableError(
-            f"output {table} holds files that are no Delta table, such as {names[0]}; "
+            f"output {table} holds files that are no Delta table, such as {foreign[0]}; "
             "give another output or remove them"
         )
 

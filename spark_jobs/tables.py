@@ -352,10 +352,9 @@ def _files(spark: SparkSession, table: Address) -> list[ListedFile]:
 
 def _create(frame: DataFrame, table: Address, commit: Mapping[str, Any]) -> None:
     """Write a new table with its constraints, in one commit."""
-    # At a path, overwrite: a first write that died may have left a log without a version. In a
-    # catalog that leaves no entry, and what has come there since the check must stay.
-    mode = "overwrite" if table.is_path else "errorifexists"
-    writer = frame.write.format("delta").mode(mode).option("userMetadata", _json(commit))
+    # Overwrite, not create: at a path a first write that died may have left a log without a
+    # version, and of a name in the catalog Spark passes on no userMetadata where it creates.
+    writer = frame.write.format("delta").mode("overwrite").option("userMetadata", _json(commit))
     _save(_with_properties(writer, frame.columns), table)
 
 
