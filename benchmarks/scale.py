@@ -65,7 +65,10 @@ def captions(spark: SparkSession, folder: Path, rows: int, share: float) -> Data
     address = folder / f"captions_{rows}_{share}"
     if not (address / "_SUCCESS").exists():
         draw = F.pmod(F.xxhash64("id", F.lit(1)), F.lit(1_000)) / 1_000
-        own = F.concat(F.lit("a photo of a thing with the number "), F.col("id").cast("string"))
+        # Not in the order of the rows, which would be half of a sort.
+        own = F.concat(
+            F.lit("a photo of a thing with the number "), F.xxhash64("id").cast("string")
+        )
         caption = F.when(draw < share, F.lit("a photo of the one thing")).otherwise(own)
         uid = F.md5(F.col("id").cast("string")).alias("uid")
         made = spark.range(0, rows, 1, SPLITS).select(uid, caption.alias("caption"), "id")

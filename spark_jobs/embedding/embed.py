@@ -60,14 +60,14 @@ def embed(
         return _with_vectors(_by_length(rows, n_tasks), spec, modality, weights)
     schema = StructType([StructField(ITEM_HASH, LongType())])
     listed = F.broadcast(rows.sparkSession.createDataFrame([(k,) for k in frequent], schema))
-    others = _by_length(rows.join(listed, on=ITEM_HASH, how="left_anti"), n_tasks)
+    others = rows.join(listed, on=ITEM_HASH, how="left_anti").select(*map(named, rows.columns))
     copies = rows.join(listed, on=ITEM_HASH, how="left_semi")
     texts = copies.select(F.col(ITEM_HASH).alias(_HASH), _ITEM, F.col(_ITEM).alias(_TEXT))
     distinct = _by_length(texts.distinct(), n_tasks, _HASH)
     vectors = _with_vectors(distinct, spec, modality, weights)
     is_same = (F.col(ITEM_HASH) == F.col(_HASH)) & F.col(_ITEM).eqNullSafe(F.col(_TEXT))
     spread = copies.join(F.broadcast(vectors), on=is_same).drop(_HASH, _TEXT, _ITEM)
-    return _with_vectors(others, spec, modality, weights).unionByName(spread)
+    return _with_vectors(_by_length(others, n_tasks), spec, modality, weights).unionByName(spread)
 
 
 def _by_length(rows: DataFrame, n_tasks: int, item_hash: str = ITEM_HASH) -> DataFrame:
