@@ -20,6 +20,7 @@ from spark_jobs.addresses import Address, parse_address
 from spark_jobs.catalog_states import catalog_state
 from spark_jobs.conflicts import conflict_of, retried
 from spark_jobs.errors import InputDataError, MissingColumnError, OutputTableError
+from spark_jobs.file_columns import refuse_other_columns
 from spark_jobs.file_lists import LITERAL_PATHS, ListedFile, list_files_at
 from spark_jobs.folder_marks import (
     files_in,
@@ -102,16 +103,19 @@ def read_table(
     is absent or of another type.
     """
     table = parse_address(address)
+    is_parquet = table.format == "parquet" or (version or "").startswith("files:")
     reader = spark.read
     if version is not None and version.startswith("delta:"):
         reader = reader.option("versionAsOf", version.split(":")[1])
     if not table.is_path:
         frame = _catalog_table(spark, table, reader)
-    elif table.format == "parquet" or (version or "").startswith("files:"):
+    elif is_parquet:
         frame = reader.parquet(table.location)
     else:
         frame = reader.format("delta").load(table.location)
     _check_columns(frame, table, needed)
+    if table.is_path and is_parquet and needed.fields and read_mark(table.location) is None:
+        _check_files(spark, table, needed)
     return frame
 
 
@@ -400,6 +404,13 @@ def _check_columns(frame: DataFrame, table: Address, needed: StructType) -> None
                 f"table {table}: column {field.name!r} is {found}, "
                 f"expected {field.dataType.simpleString()}"
             )
+
+
+def _check_files(spark: SparkSession, table: Address, needed: StructType) -> None:
+    """The same of each file that others wrote: Spark takes the columns of one for those of all."""
+    files = _files(spark, table)
+    if len(files) > 1:
+        refuse_other_columns(spark, files, needed)
 
 
 def _is_unfinished(spark: SparkSession, table: Address) -> bool:

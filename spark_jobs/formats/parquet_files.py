@@ -5,24 +5,15 @@ from collections.abc import Iterable, Sequence
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
-from pyspark.sql.types import BinaryType, BooleanType, LongType, StringType, StructField, StructType
+from pyspark.sql.types import LongType, StructField, StructType
 
 from spark_jobs.arrow_mapping import map_as_stored
 from spark_jobs.errors import InputDataError
+from spark_jobs.file_columns import look_at_footers
 from spark_jobs.file_lists import LITERAL_PATHS, ListedFile
 from spark_jobs.formats.folder_columns import file_id, file_ids
 from spark_jobs.ingest.source import FILE, Part, Source, part_of, position
 from udfs import parquet_files as worker
-
-_LOOKS = StructType(
-    [
-        StructField(worker.PATH, StringType()),
-        StructField(worker.SCHEMA, BinaryType()),
-        StructField(worker.IS_PLAIN, BooleanType()),
-        StructField(worker.ROWS, LongType()),
-        StructField(worker.FAULT, StringType()),
-    ]
-)
 
 
 def read_parquet_files(spark: SparkSession, files: Sequence[ListedFile]) -> Source:
@@ -31,7 +22,7 @@ def read_parquet_files(spark: SparkSession, files: Sequence[ListedFile]) -> Sour
     Files whose columns Spark has no type for, whose names it cannot tell apart, or whose codec it
     lacks, are read by Arrow. Raises InputDataError, with the file, where one is no parquet file.
     """
-    looks = map_as_stored(file_ids(spark, files), worker.look_at_footers, _LOOKS).collect()
+    looks = look_at_footers(spark, files)
     damaged = sorted(look[worker.FAULT] for look in looks if look[worker.FAULT])
     if damaged:
         more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
@@ -54,7 +45,7 @@ def read_unseen(spark: SparkSession, files: Sequence[ListedFile]) -> Source:
 def _by_columns(looks: Iterable[Row]) -> dict[tuple[bytes, bool], list[str]]:
     """Paths of the files that have the same columns, in the order of their first paths."""
     groups: dict[tuple[bytes, bool], list[str]] = {}
-    for look in sorted(looks, key=lambda look: look[worker.PATH]):
+    for look in looks:
         key = (bytes(look[worker.SCHEMA]), look[worker.IS_PLAIN])
         groups.setdefault(key, []).append(look[worker.PATH])
     return groups
