@@ -57,10 +57,10 @@ class CaptionInput(Settings):
         "spaces at both ends stripped",
     )
     max_caption_bytes: PositiveInt = Field(
-        65_536,
+        1 << 20,
         le=1 << 30,
-        description="longer captions are rejected; jobs read 10,000 rows at once, and so many "
-        "captions of this length must fit into Spark's memory",
+        description="longer captions are rejected; neighbours of this length must fit into Spark's "
+        "memory",
     )
     max_rejected_fraction: float = Field(
         1.0, ge=0, le=1, description="exit code 4 above this share of rejected rows (0-1)"
