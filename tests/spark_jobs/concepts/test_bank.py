@@ -110,9 +110,9 @@ def test_json_lines_hold_strings_or_objects() -> None:
 
 def test_json_that_nests_without_end_is_an_error() -> None:
     deep = "[" * 100_000
-    with pytest.raises(InputDataError, match="^bank metadata.json: is no JSON"):
+    with pytest.raises(InputDataError, match=r"^bank metadata\.json: is no JSON"):
         metaclip_json(deep, "metadata.json")
-    with pytest.raises(InputDataError, match="^bank b.jsonl, line 2: is no JSON"):
+    with pytest.raises(InputDataError, match=r"^bank b\.jsonl, line 2: is no JSON"):
         json_lines(f'"cat"\n{deep}', "b.jsonl")
 
 
