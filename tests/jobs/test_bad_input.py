@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
 
 def curate_arguments(captions: Path, bank: Path, out: Path) -> list[object]:
@@ -157,9 +157,13 @@ def test_files_of_unclear_format_ask_for_it(captionlake, tmp_path, bank_file):
     assert "--format parquet, jsonl, json, csv, tsv, lines" in outcome.error
 
 
+def as_a_run_writes(frame: DataFrame) -> DataFrameWriter:
+    return frame.write.format("delta").option("userMetadata", '{"run_id": "r1"}')
+
+
 def test_output_with_other_columns_stays_as_it_was(captionlake, spark, captions_file, tmp_path):
     out = tmp_path / "out"
-    spark.createDataFrame([(1,)], "caption long").write.format("delta").save(str(out))
+    as_a_run_writes(spark.createDataFrame([(1,)], "caption long")).save(str(out))
     outcome = captionlake("ingest-captions", "--input", captions_file, "--output", out)
     assert outcome.exit_code == 3
     assert "column 'caption' is bigint there, but would be string" in outcome.error
@@ -236,11 +240,17 @@ def test_a_second_output_with_other_columns_stops_the_first(
     spark.createDataFrame([("u", "a cat")], "uid string, caption string").write.format(
         "delta"
     ).save(str(table))
-    spark.createDataFrame([("x",)], "entry_id string").write.format("delta").save(str(counts))
-    outcome = captionlake(
+    other = spark.createDataFrame([("x",)], "entry_id string")
+    other.write.format("delta").save(str(counts))
+    match = (
         *("match-concepts", "--captions", table, "--bank", bank_file),
         *("--output", tmp_path / "matches", "--entry-counts", counts),
     )
+    outcome = captionlake(*match)
+    assert outcome.exit_code == 3
+    assert f"{counts} is a Delta table that no run of captionlake wrote" in outcome.error
+    as_a_run_writes(other).mode("overwrite").save(str(counts))
+    outcome = captionlake(*match)
     assert outcome.exit_code == 3
     assert "column 'entry_id' is string there, but would be int" in outcome.error
     assert not (tmp_path / "matches").exists()
