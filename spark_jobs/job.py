@@ -92,17 +92,19 @@ class Run:
         *,
         matching: Matching | None = None,
         has_unique_keys: bool = False,
+        is_narrow: bool = False,
     ) -> int:
         """Replace a table and give its number of rows.
 
         It says what it was made of: the draws of all inputs and of this run, and `matching`, of
         matches and entry counts, by default the bank of the matches that are carried along.
-        `has_unique_keys`: each key is known to be of one row.
+        `has_unique_keys`: each key is known to be of one row. `is_narrow`: few of the rows read may
+        be left, which then go into few files.
         """
         if matching is None and ENTRY_IDS in frame.columns:
             matching = self._bank_of_inputs()
         commit = self.commit_to(address, matching=matching, has_unique_keys=has_unique_keys)
-        written = tables.write_table(frame, address, commit)
+        written = tables.write_table(frame, address, commit, is_narrow=is_narrow)
         self.written[address] = written.version
         return written.rows
 

@@ -143,22 +143,29 @@ def check_output(spark: SparkSession, address: str, columns: StructType) -> bool
     return True
 
 
-def write_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> Written:
+def write_table(
+    frame: DataFrame, address: str, commit: Mapping[str, Any], *, is_narrow: bool = False
+) -> Written:
     """Replace a table by `frame` in one step.
 
     `commit` goes into the Delta commit's userMetadata, of parquet into a hidden file. A new Delta
     table gets the constraints of its columns (schemas.CHECKS). A parquet folder on a local disk is
-    written whole before its files move into place; on an object store Spark overwrites it. Raises
-    OutputTableError, with the table as it was, where a row breaks a constraint.
+    written whole before its files move into place; on an object store Spark overwrites it.
+    `is_narrow`: the rows go through a shuffle into files of a good size, since else each task has
+    a file, however few rows a filter leaves it. Raises OutputTableError, with the table as it
+    was, where a row breaks a constraint.
     """
     table = parse_address(address)
     if table.format == "parquet":
         check_output(frame.sparkSession, address, frame.schema)
-        return _write_parquet(frame, table, commit)
-    return retried(lambda: _write_delta(frame, table, commit), table)
+        return _write_parquet(frame.hint("rebalance") if is_narrow else frame, table, commit)
+    options = {"optimizeWrite": "true"} if is_narrow else {}
+    return retried(lambda: _write_delta(frame, table, commit, options), table)
 
 
-def _write_delta(frame: DataFrame, table: Address, commit: Mapping[str, Any]) -> Written | None:
+def _write_delta(
+    frame: DataFrame, table: Address, commit: Mapping[str, Any], options: Mapping[str, str]
+) -> Written | None:
     """The same of a Delta table, once; None where others have taken its place meanwhile."""
     # By its own name a write is told from the same one by another program at the same time.
     write = uuid.uuid4().hex
@@ -166,9 +173,10 @@ def _write_delta(frame: DataFrame, table: Address, commit: Mapping[str, Any]) ->
     try:
         if check_output(frame.sparkSession, str(table), frame.schema):
             # A transaction makes it a commit even where no file goes or comes, as of no rows.
-            _overwrite(frame, table, said, txnAppId=f"captionlake-{write}", txnVersion=1)
+            once = {"txnAppId": f"captionlake-{write}", "txnVersion": "1"}
+            _overwrite(frame, table, said, {**options, **once})
         else:
-            _create(frame, table, said)
+            _create(frame, table, said, options)
     except SPARK_FAULTS as fault:
         broken = _broken_constraint(fault, table)
         if broken is None:
@@ -296,7 +304,7 @@ def has_table(spark: SparkSession, address: str) -> bool:
 
 
 def _overwrite(
-    frame: DataFrame, table: Address, commit: Mapping[str, Any], **options: str | int
+    frame: DataFrame, table: Address, commit: Mapping[str, Any], options: Mapping[str, str]
 ) -> None:
     writer = frame.write.format("delta").mode("overwrite").options(**options)
     _save(writer.option("userMetadata", _json(commit)), table)
@@ -354,11 +362,14 @@ def _files(spark: SparkSession, table: Address) -> list[ListedFile]:
     return files
 
 
-def _create(frame: DataFrame, table: Address, commit: Mapping[str, Any]) -> None:
+def _create(
+    frame: DataFrame, table: Address, commit: Mapping[str, Any], options: Mapping[str, str]
+) -> None:
     """Write a new table with its constraints, in one commit."""
     # Overwrite, not create: at a path a first write that died may have left a log without a
     # version, and of a name in the catalog Spark passes on no userMetadata where it creates.
-    writer = frame.write.format("delta").mode("overwrite").option("userMetadata", _json(commit))
+    writer = frame.write.format("delta").mode("overwrite").options(**options)
+    writer = writer.option("userMetadata", _json(commit))
     _save(_with_properties(writer, frame.columns), table)
 
 

@@ -79,7 +79,9 @@ def run(run: Run, settings: FilterCaptions) -> Counts:
         {} if settings.scores is None else {"without_score": F.col(SCORE).isNull()},
         is_observed=parse_address(settings.output).is_path,
     )
-    kept = run.write(counted.kept(), settings.output, has_unique_keys=has_unique_keys)
+    kept = run.write(
+        counted.kept(), settings.output, has_unique_keys=has_unique_keys, is_narrow=True
+    )
     rows_in = captions.count()
     by_rule, without_score = counted.get(rows_in=rows_in, kept=kept)
     dropped = {_count_of(rule): by_rule[rule.rule] for rule in settings.rules}

@@ -97,7 +97,7 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
             draw=run.draw(BALANCING, settings.seed),
             observed=observed,
         )
-        kept = run.write(balanced, settings.output)
+        kept = run.write(balanced, settings.output, is_narrow=True)
     if settings.probabilities is not None:
         seen = observed.get(kept, len(bank.entries))
         kept_counts = seen[1] if seen else _stored_counts(run, settings.output, len(bank.entries))

@@ -95,7 +95,7 @@ def run(run: Run, settings: MatchFrequencies) -> Counts:
     draw = run.draw("match-frequencies", settings.seed)
     taken = match_frequencies(sources, column, target, draw=draw)
     rows = _labelled(run, taken.parts, classes, settings)
-    n_rows = run.write(rows, settings.output)
+    n_rows = run.write(rows, settings.output, is_narrow=True)
     available = [
         {key: (there if key in target else counts).get(key, 0) for key in classes}
         for counts, there in zip(counts_of, taken.available, strict=True)

@@ -83,7 +83,7 @@ def run(run: Run, settings: SearchSubstrings) -> Counts:
     found = search_captions(captions, queries, settings.rule)
     run.check_outputs({settings.output: found.schema})
     with batches_that_fit(captions):
-        rows = run.write(found, settings.output)
+        rows = run.write(found, settings.output, is_narrow=True)
     stored = run.read(settings.output, schemas.QUERIES)
     n_found = stored.select(DATASET, QUERY).distinct().count()
     if settings.chunks is not None:
