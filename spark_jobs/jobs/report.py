@@ -136,7 +136,8 @@ def _runs_to_tell(spark: SparkSession, settings: Report, workspace: str) -> list
         if not named:
             wanted = f" with run_id {settings.run_id}" if settings.run_id else ""
             raise InputDataError(f"{place}: there is no run{wanted}")
-        return _with_plans(runs_behind(records, named[-1].outputs.values()), records)
+        before = records[: records.index(named[-1]) + 1]  # later ones wrote there again
+        return _with_plans(runs_behind(before, named[-1].outputs.values()), records)
     tables = settings.addresses("input").values()
     runs = runs_behind(records, tables)
     if not runs:

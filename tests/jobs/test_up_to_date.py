@@ -59,7 +59,7 @@ def test_an_input_that_cannot_be_told_runs_again_and_says_so(captionlake, spark,
 
 
 def test_a_file_that_another_run_wrote_is_not_up_to_date(captionlake, tmp_path: Path) -> None:
-    table = pa.table({"uid": list("abcd"), "class_idx": pa.array([0, 0, 1, 1], pa.int32())})
+    table = pa.table({"uid": list("abcd"), "wnid": ["n1", "n1", "n2", "n2"]})
     pq.write_table(table, tmp_path / "in.parquet")
     uids = tmp_path / "uids.npy"
     commands = [
