@@ -241,11 +241,11 @@ def test_an_interrupted_run_goes_on_to_the_rows_of_an_undisturbed_one(
     for stop_at in (1, 3, 5):
         out, written = tmp_path / f"stopped{stop_at}", []
 
-        def failing(frame, address, commit, stop_at=stop_at, written=written):  # type: ignore
+        def failing(frame, address, commit, stop_at=stop_at, written=written, **named):  # type: ignore
             if len(written) == stop_at:
                 raise KeyboardInterrupt
             written.append(address)
-            return write(frame, address, commit)
+            return write(frame, address, commit, **named)
 
         monkeypatch.setattr(tables, "write_table", failing)
         with pytest.raises(KeyboardInterrupt):

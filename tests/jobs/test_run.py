@@ -68,10 +68,10 @@ def test_a_failed_run_goes_on_and_then_only_what_changed_runs_again(
 
     write = tables.write_table
 
-    def failing(frame, address, commit):  # type: ignore[no-untyped-def]
+    def failing(frame, address, commit, **named):  # type: ignore[no-untyped-def]
         if address.endswith("/matches"):
             raise tables.OutputTableError("the disk is full")
-        return write(frame, address, commit)
+        return write(frame, address, commit, **named)
 
     monkeypatch.setattr(tables, "write_table", failing)
     failed = captionlake(*given)
