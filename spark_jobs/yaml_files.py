@@ -21,8 +21,8 @@ _MERGE = "tag:yaml.org,2002:merge"
 class _Loader(yaml.SafeLoader):
     """SafeLoader that refuses what no file of settings holds: YAMLError says where.
 
-    A key that stands twice, of which YAML would take the last; tags; numbers that are none or
-    infinite; and, before any value is made, what nests deeper or expands further than is allowed.
+    A key that stands twice, of which YAML would take the last; tags; NaN; and, before any value is
+    made, what nests deeper or expands further than is allowed.
     """
 
     def __init__(self, text: str) -> None:
@@ -63,14 +63,14 @@ class _Loader(yaml.SafeLoader):
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
 
-    def construct_finite(self, node: yaml.ScalarNode) -> float:
+    def construct_number(self, node: yaml.ScalarNode) -> float:
         number = self.construct_yaml_float(node)
-        if not math.isfinite(number):
-            raise _fault(node, f"{node.value} is no finite number")
+        if math.isnan(number):  # an infinity may bound a rule
+            raise _fault(node, f"{node.value} is no number")
         return number
 
 
-_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_finite)
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_number)
 
 
 def read_yaml_map(path: Path | Traversable) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """plan-threshold: what each threshold on a similarity would keep."""
 
-import math
-
-from pydantic import Field, field_validator
+from pydantic import Field
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs import schemas
@@ -40,14 +38,6 @@ class PlanThreshold(Settings):
     )
     picture: OutputFile | None = Field(None, description="file for the plan as a picture (SVG)")
     output: OutputAddress = Field(description="the plan, a row per distinct threshold")
-
-    @field_validator("thresholds")
-    @classmethod
-    def _are_numbers(cls, thresholds: list[float] | None) -> list[float] | None:
-        odd = [threshold for threshold in thresholds or [] if not math.isfinite(threshold)]
-        if odd:
-            raise ValueError(f"{odd[0]} is no threshold")
-        return thresholds
 
 
 def run(run: Run, settings: PlanThreshold) -> Counts:

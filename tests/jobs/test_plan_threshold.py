@@ -33,8 +33,8 @@ def test_the_plan_is_stored_drawn_and_told(
 @pytest.mark.parametrize(
     ("settings", "exit_code", "message"),
     [
-        ("thresholds=[0.1, .nan]", 2, "nan is no threshold"),
-        ("thresholds=[.inf]", 2, "inf is no threshold"),
+        ("thresholds=[0.1, .nan]", 2, ".nan is no number"),
+        ("thresholds=[.inf]", 2, "finite number"),
         ("thresholds=[1.0e+39]", 3, "compared with 1e+39: is beyond float"),
         ("column=wnid", 3, "column 'wnid' is string, expected numbers"),
         ("class_column=ids", 3, "column 'ids' is array<int>, expected plain values for classes"),

@@ -182,7 +182,7 @@ class TestRecords:
         texts = sum(len(json.loads(line)["texts"]) for line in lines)
         assert ingest.summary["counts"] == {
             **{"rows_in": texts + 4, "kept": texts, "rejected": 4},
-            **{"duplicate_uid": 1, "null_caption": 3},
+            **{"duplicate_uid": 1, "wrong_record": 3},
         }
         outcome = captionlake(
             *("balance-captions", "--captions", captions, "--matches", captions),

@@ -34,8 +34,7 @@ def repeated(item: str) -> str:
         ("a: !!binary aGk=", "has the tag"),
         ("a: 1\na: 2", "line 2: 'a' stands there twice"),
         (f"{'x' * 500}: 1\n{'x' * 500}: 2", "stands there twice"),
-        ("a: .nan", "line 1: .nan is no finite number"),
-        ("a: -.inf", "line 1: -.inf is no finite number"),
+        ("a: .nan", "line 1: .nan is no number"),
         ("? [a]\n: 1", "line 1: a list is a key, expected text"),
         ("a: 2020-13-40", "month must be in 1..12"),
         (f"a: {'9' * 5000}", "Exceeds the limit (4300 digits)"),
@@ -45,7 +44,7 @@ def repeated(item: str) -> str:
         ("a: \0", "character 3: special characters are not allowed"),
         ("- a", "expected a map of settings, found list"),
     ],
-    ids=range(19),
+    ids=range(18),
 )
 def test_what_no_settings_hold_is_refused(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "a.yml"
