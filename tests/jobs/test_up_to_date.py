@@ -142,6 +142,7 @@ def balancings(spark: SparkSession, workspace: Path) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_what_is_told_of_a_run_is_of_the_versions_that_it_read_and_wrote(
     captionlake, spark: SparkSession, overwritten: Path, tmp_path: Path
 ) -> None:
