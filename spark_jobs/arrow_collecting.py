@@ -13,12 +13,14 @@ _BATCH = "batch"
 _BATCHES = StructType([StructField(_BATCH, BinaryType())])
 
 
-def record_batches(rows: DataFrame) -> Iterator[pa.RecordBatch]:
-    """The rows, in their order, in the batches that Spark hands to Python.
+def record_batches(rows: DataFrame, *, in_order: bool = False) -> Iterator[pa.RecordBatch]:
+    """The rows in the batches that Spark hands to Python, `in_order` of the rows or in any.
 
     The driver holds one partition, packed, and a batch of it: no Python object for each value, as
     `toPandas` makes of lists, and not all rows at once, which spark.driver.maxResultSize limits.
     """
-    for row in map_in_arrow(rows, serialised, _BATCHES).toLocalIterator():
+    packed = map_in_arrow(rows, serialised, _BATCHES)
+    # The iterator takes one partition after the other: behind a shuffle that is only to read it.
+    for row in (packed if in_order else packed.hint("rebalance")).toLocalIterator():
         with pa.ipc.open_stream(row[_BATCH]) as batches:
             yield from batches

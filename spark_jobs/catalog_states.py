@@ -18,6 +18,7 @@ StateOf = Callable[[str], TableState]  # address -> what stands there
 
 UNTOLD = "untold:"  # how the version of an input begins whose rows may be others each time
 _FILE_FORMATS = {"parquet", "csv", "json", "orc", "text", "avro", "binaryfile"}
+_DETAILS, _COLUMNS = "# Detailed Table Information", "Columns"
 _PATH_FORMATS = {"delta", "parquet"}
 _LEAVES_ROWS = {"Last Access", "Statistics", "Owner", "Comment", "Table Properties"}
 # Without arguments or parentheses some of these are no functions to the parser.
@@ -27,7 +28,7 @@ _VOLATILE = re.compile(
     r"|reflect|java_method|try_reflect|ai_\w+|read_files|http_request|secret|tablesample)\b"
 )
 _RELATION = re.compile(r"'UnresolvedRelation \[(.+?)\], \[")
-_FUNCTION = re.compile(r"'(?:`?[\w.]+`?\.)?(\w+)\(")
+_FUNCTION = re.compile(r"'((?:`?\w+`?\.)*\w+)\(")
 _OPERATORS = {"unresolvedalias", "unresolvedstar", "subqueryalias"}
 
 
@@ -60,17 +61,15 @@ def _untold() -> TableState:
 
 
 def _details(spark: SparkSession, table: Address) -> dict[str, str]:
-    """What the catalog says of a table beside its columns."""
+    """What the catalog says of a table; under Columns its columns, which a view may rename."""
     try:
         rows = spark.sql(f"DESCRIBE TABLE EXTENDED {table.sql_name}").collect()
     except AnalysisException:
         raise InputDataError(f"{table}: the catalog has no such table") from None
     names = [row["col_name"] for row in rows]
     start = names.index(_DETAILS) if _DETAILS in names else len(rows)
-    return {row["col_name"]: row["data_type"] for row in rows[start:]}
-
-
-_DETAILS = "# Detailed Table Information"
+    columns = [(row["col_name"], row["data_type"]) for row in rows[:start]]
+    return {**{row["col_name"]: row["data_type"] for row in rows[start:]}, _COLUMNS: repr(columns)}
 
 
 def _file_parts(spark: SparkSession, table: Address, details: dict[str, str]) -> Iterator[str]:
@@ -99,7 +98,7 @@ def _view_parts(spark: SparkSession, details: dict[str, str], state_of: StateOf)
     if _VOLATILE.search(text) or names - system:
         raise LookupError(text)
     yield "view:"
-    yield f"{home} {text}"
+    yield f"{home} {details[_COLUMNS]} {text}"
     common = set(re.findall(r"(?m)CTE \[(.*?)\]", parsed))
     for name in sorted(set(_RELATION.findall(parsed))):
         try:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from spark_jobs import __version__
-from spark_jobs.errors import CurationError, FileError
+from spark_jobs.errors import CurationError, FileError, InterruptedRunError
 from spark_jobs.launch import error_line, execute
 from spark_jobs.option_help import type_and_default
 from spark_jobs.recipes.starting import recipe_lines, write_recipe
@@ -84,15 +84,25 @@ def finish(
     try:
         settings = load_settings(job.settings, job.name, config, overrides, options)
         summary = execute(job, settings, force=force, say=_say)
-    except (CurationError, OSError) as fault:
+    except (CurationError, OSError, KeyboardInterrupt) as fault:
         if "CAPTIONLAKE_DEBUG" in os.environ:
             raise
-        error = fault if isinstance(fault, CurationError) else FileError.of(fault)
+        error = _error_of(fault)
         _say(f"error: {error_line(error)}")
         failed = {"job": job.name, "status": "failed", "error": error_line(error)}
         typer.echo(json.dumps(failed))
         raise typer.Exit(error.exit_code) from None
     typer.echo(json.dumps(summary.as_dict()))
+
+
+def _error_of(fault: CurationError | OSError | KeyboardInterrupt) -> CurationError:
+    """What ended a run, in one line; Ctrl-C also where Spark gave its call another end."""
+    behind: BaseException | None = fault
+    while behind is not None:
+        if isinstance(behind, KeyboardInterrupt):
+            return InterruptedRunError("interrupted; the same command goes on with what is missing")
+        behind = behind.__cause__ or behind.__context__
+    return FileError.of(fault) if isinstance(fault, OSError) else cast(CurationError, fault)
 
 
 def _say(line: str) -> None:
@@ -106,7 +116,7 @@ def _set_up_logging() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(RedactingFormatter(form))
     logging.basicConfig(handlers=[handler], level=level)
-    logging.getLogger("py4j").setLevel(logging.WARNING)
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # it logs the traces of what it raises
 
 
 def _list_jobs(

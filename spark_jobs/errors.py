@@ -45,3 +45,9 @@ class OutputTableError(CurationError, ValueError):
     """An output address that cannot take what the job writes."""
 
     exit_code = 3
+
+
+class InterruptedRunError(CurationError):
+    """A run that its user stopped."""
+
+    exit_code = 130  # as shells have it of SIGINT

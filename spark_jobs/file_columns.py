@@ -6,8 +6,10 @@ there without a word.
 
 from collections.abc import Sequence
 
+import pyarrow as pa
+from pyspark.errors import PySparkTypeError
 from pyspark.sql import Row, SparkSession
-from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql.pandas.types import from_arrow_type
 from pyspark.sql.types import BinaryType, BooleanType, LongType, StringType, StructField, StructType
 
 from spark_jobs.arrow_mapping import map_as_stored
@@ -43,30 +45,36 @@ def refuse_other_columns(
     A column that no file has is of its folder's name. Raises MissingColumnError or InputDataError
     with file and column. A file that workers cannot open is left to Spark.
     """
-    types = {
-        look[worker.PATH]: _types(bytes(look[worker.SCHEMA]))
+    schemas = {
+        look[worker.PATH]: pa.ipc.read_schema(pa.py_buffer(look[worker.SCHEMA]))
         for look in look_at_footers(spark, files)
         if look[worker.ROWS]
     }
     for field in needed:
-        if any(field.name in of_file for of_file in types.values()):
-            for path, of_file in types.items():
-                _check(path, of_file, field)
+        kinds = {path: _type_of(field.name, schema) for path, schema in schemas.items()}
+        if any(kind is not None for kind in kinds.values()):
+            for path, kind in kinds.items():
+                _check(path, kind, schemas[path].names, field)
 
 
-def _check(path: str, types: dict[str, str], field: StructField) -> None:
-    kind, expected = types.get(field.name), field.dataType.simpleString()
+def _check(path: str, kind: str | None, names: list[str], field: StructField) -> None:
+    expected = field.dataType.simpleString()
     if kind is None:
         raise MissingColumnError(
             f"file {path}: has no column {field.name!r}, which other files of the table have; "
-            f"it has {', '.join(types)}"
+            f"it has {', '.join(names)}"
         )
     if kind != expected:
         raise InputDataError(f"file {path}: column {field.name!r} is {kind}, expected {expected}")
 
 
-def _types(content: bytes) -> dict[str, str]:
-    """Column -> Spark's type, of those that Spark has a type for."""
-    names, schema = worker.schema_for_spark(content)
-    kinds = from_arrow_schema(schema, prefer_timestamp_ntz=True)
-    return {name: kind.dataType.simpleString() for name, kind in zip(names, kinds, strict=True)}
+def _type_of(name: str, schema: pa.Schema) -> str | None:
+    """Spark's type of a column, whatever the case of its name; Arrow's where Spark has none."""
+    kinds = [column.type for column in schema if column.name.lower() == name.lower()]
+    if not kinds:
+        return None
+    kind = worker.type_for_spark(kinds[0])
+    try:
+        return str(from_arrow_type(kind, prefer_timestamp_ntz=True).simpleString())
+    except PySparkTypeError:
+        return str(kind)

@@ -55,7 +55,10 @@ def replaced_folder(
                 yield f"{folder}/{staging}"
                 _swap(address, folder, staging, said)
         finally:
-            _delete_folder(system, f"{path}/{staging}")
+            # Where a fault has stopped the moves, the next run makes them: the files must stay.
+            journal = _read_journal(folder)
+            if journal is None or journal.staging != staging:
+                _delete_folder(system, f"{path}/{staging}")
     except OSError as fault:
         raise OutputTableError(f"output {folder}: cannot be written ({fault})") from None
 
@@ -127,7 +130,7 @@ def _said_of(folder: str) -> tuple[dict[str, Any], Collection[str]]:
     """
     journal = _read_journal(folder)
     if journal is not None:
-        return journal.commit, journal.files
+        return journal.commit, set(journal.files)
     mark = read_mark(folder) or {}
     files = mark.get("files")
     return mark, files if isinstance(files, dict) else ()

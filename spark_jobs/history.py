@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.addresses import Address
+from spark_jobs.errors import InputDataError
 from spark_jobs.made_of import MadeOf, TableState
 from spark_jobs.spark_faults import SPARK_FAULTS, in_one_line
 
@@ -44,6 +45,7 @@ class Commit:
     time_ms: int
     metrics: dict[str, str]
     said: dict[str, Any]
+    parameters: dict[str, str] = field(default_factory=dict)
 
     @property
     def run_id(self) -> str | None:
@@ -59,6 +61,11 @@ class Commit:
     def mark(self) -> str:
         """What tells the rows after it from all others."""
         return mark_of(self.said) or f"{self.version}@{self.time_ms}"
+
+    @property
+    def replaces_rows(self) -> bool:
+        """Whether it was an overwrite of the whole table."""
+        return self.operation == "WRITE" and self.parameters.get("mode") == "Overwrite"
 
     @property
     def changes_rows(self) -> bool:
@@ -98,6 +105,9 @@ def is_delta(spark: SparkSession, table: Address) -> bool:
 def delta_state(spark: SparkSession, table: Address) -> TableState | None:
     """What stands in a Delta table now; None where the address holds none."""
     commits = commits_until(spark, table, lambda commit: commit.changes_rows and commit.is_ours)
+    last = next((commit for commit in commits if commit.changes_rows), None)
+    if last is not None and (last.run_id or "").endswith(PART):
+        raise InputDataError(f"{table}: its last write never ended; run what writes it again")
     if not commits:
         return None
     if commits[-1].version > 0 and not any(c.changes_rows and c.is_ours for c in commits):
@@ -150,7 +160,7 @@ def mark_of(said: dict[str, Any]) -> str | None:
 def _digest_of_rows(spark: SparkSession, table: Address, version: int) -> str:
     """The same for the same rows in any order and any files. A pass over all columns."""
     rows = spark.sql(f"SELECT * FROM {table.sql_name} VERSION AS OF {version}")
-    hashed = F.xxhash64(F.to_json(F.struct("*"))).cast("decimal(38,0)")
+    hashed = F.xxhash64(F.to_json(F.struct("*"), {"timeZone": "UTC"})).cast("decimal(38,0)")
     n, total = rows.agg(F.count(F.lit(1)), F.sum(hashed)).collect()[0]
     content = f"{rows.schema.simpleString()} {n} {total}"
     return f"rows-{sha256(content.encode()).hexdigest()[:16]}"
@@ -160,8 +170,8 @@ def _history(spark: SparkSession, table: Address, limit: int) -> DataFrame:
     # Milliseconds, since a time without zone is another one on each driver and stands twice in
     # the hour in which clocks are put back.
     rows = spark.sql(f"DESCRIBE HISTORY {table.sql_name} LIMIT {limit}")
-    said = ("version", "operation", "operationMetrics", "userMetadata")
-    return rows.select(*said, F.unix_millis("timestamp").alias("time_ms"))
+    columns = ("version", "operation", "operationParameters", "operationMetrics", "userMetadata")
+    return rows.select(*columns, F.unix_millis("timestamp").alias("time_ms"))
 
 
 def _commit(row: Row) -> Commit:
@@ -171,6 +181,7 @@ def _commit(row: Row) -> Commit:
         time_ms=row["time_ms"],
         metrics=row["operationMetrics"] or {},
         said=_said(row["userMetadata"]),
+        parameters=row["operationParameters"] or {},
     )
 
 

@@ -57,10 +57,10 @@ def check_parquet(spark: SparkSession, table: Address) -> None:
     """Refuse a folder for parquet that holds what no run of ours wrote: OutputTableError."""
     if not _is_for_spark_alone(table.location):
         check_folder(f"parquet:{table.location}")
-    elif _listed_by_spark(spark, table.location):
-        raise OutputTableError(
-            f"output {table} holds files, and on this file system it cannot be told whether a run "
-            "of captionlake wrote them; give another output or remove them"
+    elif foreign := _listed_by_spark(spark, table.location, leaving_out=".parquet"):
+        raise OutputTableError(  # which run wrote the others cannot be told on this file system
+            f"output {table} holds files that are no parquet, such as {foreign[0]}; give another "
+            "output or remove them"
         )
 
 
@@ -86,7 +86,7 @@ def _is_ours(commits: Iterable[Commit]) -> bool:
     for commit in commits:
         if commit.is_ours:
             return True
-        if commit.operation.startswith(_REPLACING):
+        if commit.operation.startswith(_REPLACING) or commit.replaces_rows:
             return False
     return False
 
@@ -111,6 +111,8 @@ def _names_below(spark: SparkSession, location: str) -> list[str]:
     try:
         return [path] if system.get_file_info(path).is_file else list(files_in(location))
     except OSError as fault:
+        if system.type_name != "local":  # Spark may have credentials that Arrow has not
+            return _listed_by_spark(spark, location) or []
         raise OutputTableError(f"output {location}: cannot be listed ({fault})") from None
 
 
@@ -120,7 +122,10 @@ def _has_log(spark: SparkSession, location: str) -> bool:
     if _is_for_spark_alone(location):
         return _listed_by_spark(spark, log) is not None
     system, path = file_system(log)
-    return bool(system.get_file_info(path).type == pafs.FileType.Directory)
+    try:
+        return bool(system.get_file_info(path).type == pafs.FileType.Directory)
+    except OSError:
+        return _listed_by_spark(spark, log) is not None
 
 
 def _is_for_spark_alone(location: str) -> bool:
@@ -132,9 +137,15 @@ def _is_for_spark_alone(location: str) -> bool:
     return False
 
 
-def _listed_by_spark(spark: SparkSession, location: str) -> list[str] | None:
-    """The names of the files that Spark sees below a path; None where there is no such path."""
+def _listed_by_spark(
+    spark: SparkSession, location: str, *, leaving_out: str | None = None
+) -> list[str] | None:
+    """The names of the files that Spark sees below a path; None where there is no such path.
+
+    Those that end with `leaving_out` are left out.
+    """
     try:
-        return [file.name for file in list_files_at(spark, location)]
+        names = [file.name for file in list_files_at(spark, location)]
     except InputDataError:
         return None
+    return [name for name in names if leaving_out is None or not name.endswith(leaving_out)]

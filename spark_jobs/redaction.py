@@ -10,28 +10,32 @@ X = TypeVar("X")
 
 HIDDEN = "***"
 LONGEST_VALUE = 80  # characters of a value that an error line repeats
+_LOOKED_AT = 4_000
 
 # abfss://container@account...: what stands before the @ is no user.
 _NO_USERS = {"abfs", "abfss", "wasb", "wasbs", "hdfs"}
 _END = r"\s'\"<>"  # what ends an address in a line of text
+# Each pattern looks at a text of any length once: none begins inside what it has looked at.
+_SCHEME = r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]{0,19})://"
 _USER = re.compile(
-    rf"\b([A-Za-z][A-Za-z0-9+.-]*)://"
-    rf"([^{_END}/?#]+|[^{_END}/:?#@]+:(?!\d{{1,5}}/)[^{_END}?#]*)@"  # raw secrets hold slashes
+    rf"{_SCHEME}"
+    rf"([^{_END}/?#]+"
+    rf"|[^{_END}/:?#@]+:(?!\d{{1,5}}/)(?:(?!://)[^{_END}?#])*)@"  # raw secrets hold slashes
 )
-_QUERY = re.compile(rf"(\b[A-Za-z][A-Za-z0-9+.-]*://[^{_END}?]*\?)([^{_END}]*[^{_END}:,;.)\]}}])")
+_QUERY = re.compile(rf"({_SCHEME}(?:(?!://)[^{_END}?])*\?)([^{_END}]*[^{_END}:,;.)\]}}])")
 _PARAMETER = re.compile(r"([^&=]+=)[^&]+")
 _BARE_PARAMETER = re.compile(r"(?<![^&])[\w~%+-]{12,}(?![^&])")
 
 # What services hand out as keys; each begins or looks like nothing else.
 _TOKEN = re.compile(
     r"""\b(?:
-      hf_[A-Za-z0-9]{16,}                                   # Hugging Face
-    | gh[opsur]_[A-Za-z0-9]{16,} | github_pat_\w{20,} | glpat-[\w-]{16,}
+      hf_[A-Za-z0-9]{30,}                                   # Hugging Face
+    | gh[opsur]_[A-Za-z0-9]{30,} | github_pat_\w{20,} | glpat-[\w-]{16,}
     | (?:AKIA|ASIA)[A-Z0-9]{12,}                            # AWS, the key's id
     | AIza[\w-]{30,}                                        # Google
     | dapi[0-9a-f]{30,}(?:-\d+)?                            # Databricks
-    | sk-[\w-]{20,} | xox[abprs]-[\w-]{10,}
-    | eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?                  # JSON Web Tokens
+    | sk-(?=[a-z-]{0,40}[\dA-Z])[\w-]{30,} | xox[abprs]-[\w-]{10,}
+    | (?<!-)eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?                  # JSON Web Tokens
     )
     | (?<![A-Za-z0-9+/])[A-Za-z0-9+/]{86}==                 # Azure, a storage account's key
     | -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----.*?(?:-----END[ ][A-Z ]*PRIVATE[ ]KEY-----|\Z)
@@ -77,7 +81,7 @@ def redacted(text: str) -> str:
     credentials, and what looks like a key that a service hands out.
     """
     text = _USER.sub(_without_user, text)
-    text = _QUERY.sub(lambda found: found[1] + _without_values(found[2]), text)
+    text = _QUERY.sub(lambda url: url[1] + _without_values(url[3]), text)
     text = _TOKEN.sub(HIDDEN, text)
     text = _BEARER.sub(rf"\1\2{HIDDEN}", text)
     return _without_named_values(text)
@@ -106,8 +110,16 @@ def redacted_names(values: Mapping[str, X]) -> dict[str, X]:
 
 def shown(value: object, name: str = "") -> str:
     """A value as an error line repeats it: quoted, redacted, at most 80 characters."""
-    whole = repr(redacted_values(value, name))
+    try:
+        whole = repr(redacted_values(_start_of(value), name))
+    except ValueError:  # of a number, which Python writes up to 4,300 digits
+        return "a number of thousands of digits"
     return whole if len(whole) <= LONGEST_VALUE else f"{whole[: LONGEST_VALUE - 1]}…"
+
+
+def _start_of(value: object) -> object:
+    """What can be seen of a value, and a bit more, since what is behind is cut off."""
+    return value[:_LOOKED_AT] if isinstance(value, str) else value
 
 
 def with_short_values(text: str) -> str:
@@ -135,17 +147,22 @@ def _without_values(query: str) -> str:
 def _without_named_values(text: str) -> str:
     parts, done = [], 0
     for name in _NAME.finditer(text):
-        value = _VALUE.match(text, name.end())
-        if value is not None and name.start() >= done and _is_credential(name, value[0]):
+        if name.start() < done or not _may_be_credential(name[1]):
+            continue
+        value = _VALUE.match(text, name.end(), name.end() + _LOOKED_AT)
+        if value is not None and _is_value(name, value[0]):
+            value = _VALUE.match(text, name.end()) or value
             parts += [text[done : name.end()], HIDDEN]
             done = value.end()
     return "".join([*parts, text[done:]])
 
 
-def _is_credential(name: re.Match[str], value: str) -> bool:
+def _may_be_credential(name: str) -> bool:
+    return name.lower() != "key" and names_credential(name)  # "key=5 stands twice" is ours
+
+
+def _is_value(name: re.Match[str], value: str) -> bool:
     """Whether a name with its separator, and a value, are no prose: `token: a word` is."""
-    if name[1].lower() == "key" or not names_credential(name[1]):  # "key=5 stands twice" is ours
-        return False
     separator = name[0][len(name[1]) :]
     is_plain_colon = separator.strip() == ":"
     return not is_plain_colon or (len(value) >= 8 and re.search(r"\d", value) is not None)

@@ -17,11 +17,12 @@ from spark_jobs.addresses import join_address, parse_address
 from spark_jobs.catalog_states import is_untold
 from spark_jobs.code_digest import code_digest
 from spark_jobs.columns import named
-from spark_jobs.errors import InputDataError, SettingsError
+from spark_jobs.errors import InputDataError
 from spark_jobs.file_stamps import stamp_of
 from spark_jobs.folder_marks import has_files, marked_run_id
 from spark_jobs.job import Counts, Job, Run
 from spark_jobs.output_files import has_file, mark_run
+from spark_jobs.output_places import refuse_shared_places
 from spark_jobs.redaction import redacted, redacted_names, redacted_values
 from spark_jobs.run_records import RunRecord
 from spark_jobs.settings import S, Settings
@@ -38,7 +39,7 @@ def new_run(spark: SparkSession, job: Job[S], settings: S) -> Run:
     the same id, whenever it runs, also where a table was compacted meanwhile. Raises
     InputDataError where an input is not there.
     """
-    _refuse_shared_addresses(job.name, settings)
+    refuse_shared_places(spark, job.name, settings)
     states = {
         address: tables.table_state(spark, address)
         for address in settings.addresses("input").values()
@@ -206,18 +207,3 @@ def recorded_settings(settings: Settings) -> dict[str, Any]:
 def settings_digest(settings: Settings) -> str:
     """16 hex digits of the settings as JSON, credentials too."""
     return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]
-
-
-def _refuse_shared_addresses(job: str, settings: Settings) -> None:
-    """One table cannot be both read and written, nor written twice."""
-    seen: dict[str, str] = {}
-    named = [*settings.addresses("input").items(), *settings.addresses("output").items()]
-    outputs = settings.addresses("output")
-    for name, address in named:
-        location = parse_address(address).location
-        if location in seen and (name in outputs):
-            raise SettingsError(
-                f"{job}: {name!r} and {seen[location]!r} are both {location}; "
-                "an output needs an address of its own"
-            )
-        seen[location] = name

@@ -24,6 +24,7 @@ from spark_jobs.file_columns import refuse_other_columns
 from spark_jobs.file_lists import LITERAL_PATHS, ListedFile, list_files_at
 from spark_jobs.folder_marks import (
     files_in,
+    marked_run_id,
     marks_behind,
     read_mark,
     write_mark,
@@ -114,7 +115,7 @@ def read_table(
     else:
         frame = reader.format("delta").load(table.location)
     _check_columns(frame, table, needed)
-    if table.is_path and is_parquet and needed.fields and read_mark(table.location) is None:
+    if table.is_path and is_parquet and needed.fields and marked_run_id(table.location) is None:
         _check_files(spark, table, needed)
     return frame
 
@@ -220,7 +221,7 @@ def extendable(spark: SparkSession, address: str) -> Extendable:
     if not commits:
         return Extendable(None)
     turn = next((int(commit.said["turn"]) for commit in commits if "turn" in commit.said), 0)
-    return Extendable(f"delta:{commits[0].version}", turn)
+    return Extendable(f"delta:{commits[0].version}:{commits[0].mark}", turn)
 
 
 def extend_table(
@@ -254,7 +255,9 @@ def extend_table(
             raise
         return None
     mine = _commit_of(frame.sparkSession, table, write)
-    return None if mine is None else Extendable(f"delta:{mine.version}", after.turn + 1)
+    if mine is None:
+        return None
+    return Extendable(f"delta:{mine.version}:{mine.mark}", after.turn + 1)
 
 
 def last_run_id(spark: SparkSession, address: str) -> str | None:

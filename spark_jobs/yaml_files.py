@@ -15,6 +15,7 @@ from spark_jobs.redaction import shown
 MAX_BYTES = 8 << 20
 MAX_NODES = 200_000  # scalars, lists and maps, those behind an alias each time it stands there
 MAX_DEPTH = 50
+_LONGEST_INTEGER = 100  # characters
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -50,8 +51,10 @@ class _Loader(yaml.SafeLoader):
             raise _fault(node, f"expands to more than {MAX_NODES:,} values by its aliases")
         return node
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
         seen = set()
+        # Here, since a merge that uses the map later adds its keys to it.
         for key_node, _ in node.value:
             if key_node.tag == _MERGE:  # `<<: *base`, whose keys one's own may replace
                 continue
@@ -61,7 +64,12 @@ class _Loader(yaml.SafeLoader):
             if key in seen:
                 raise _fault(key_node, f"{shown(key)} stands there twice")
             seen.add(key)
-        return super().construct_mapping(node, deep=deep)
+        return node
+
+    def construct_integer(self, node: yaml.ScalarNode) -> int:
+        if len(node.value) > _LONGEST_INTEGER:
+            raise _fault(node, f"is a number of {len(node.value):,} characters")
+        return int(self.construct_yaml_int(node))
 
     def construct_number(self, node: yaml.ScalarNode) -> float:
         number = self.construct_yaml_float(node)
@@ -71,6 +79,7 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_number)
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_integer)
 
 
 def read_yaml_map(path: Path | Traversable) -> dict[str, Any]:

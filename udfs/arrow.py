@@ -71,6 +71,8 @@ def _fault_line(batch: pa.RecordBatch, name: str, column: pa.Array) -> str:
     row = _first_invalid(column)
     where, value = _row_name(batch, row, name), column[row]
     is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    if not is_text and not pa.types.is_nested(column.type):
+        return f"column {name!r}: the value in {where} is no valid {column.type}"
     shown = f"the bytes {_bytes_of(value)!r:.{_SHOWN_CHARACTERS}}" if is_text else "bytes"
     return (
         f"column {name!r}: {shown} in {where} are no UTF-8, expected text; ingest-captions rejects "

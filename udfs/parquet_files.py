@@ -102,7 +102,7 @@ def _is_plain(kind: pa.DataType) -> bool:
 def schema_for_spark(content: bytes) -> tuple[list[str], pa.Schema]:
     """A file's column names, and the schema in which `read_parquet` gives them, by place."""
     read = pa.ipc.read_schema(pa.py_buffer(content))
-    fields = [pa.field(str(k), _for_spark(field.type)) for k, field in enumerate(read)]
+    fields = [pa.field(str(k), type_for_spark(field.type)) for k, field in enumerate(read)]
     return read.names, pa.schema(fields)
 
 
@@ -125,17 +125,17 @@ def read_parquet(schema: pa.Schema) -> BatchFunction:
     return read
 
 
-def _for_spark(kind: pa.DataType) -> pa.DataType:
+def type_for_spark(kind: pa.DataType) -> pa.DataType:
     """The nearest type that Spark takes: instants in microseconds, uint64 as decimal."""
     if pat.is_dictionary(kind):
-        return _for_spark(kind.value_type)
+        return type_for_spark(kind.value_type)
     if pat.is_struct(kind):
         fields = (kind.field(k) for k in range(kind.num_fields))
-        return pa.struct([pa.field(f.name, _for_spark(f.type)) for f in fields])
+        return pa.struct([pa.field(f.name, type_for_spark(f.type)) for f in fields])
     if pat.is_map(kind):
-        return pa.map_(_for_spark(kind.key_type), _for_spark(kind.item_type))
+        return pa.map_(type_for_spark(kind.key_type), type_for_spark(kind.item_type))
     if _is_nested(kind):
-        return pa.list_(_for_spark(kind.value_type))
+        return pa.list_(type_for_spark(kind.value_type))
     if pat.is_timestamp(kind):
         return pa.timestamp("us", kind.tz)
     if pat.is_uint64(kind):

@@ -60,7 +60,7 @@ def _greedy(rows: DataFrame) -> DataFrame:
     Sorted by Spark, the pairs pass by one batch at a time; what stays is a uid and wnid an item.
     """
     pairs = rows.select(*_SEEN, WNID, UID).orderBy(*_SEEN, UID).select(QUERY_ID, UID, WNID)
-    classes = take_nearest(record_batches(pairs))
+    classes = take_nearest(record_batches(pairs, in_order=True))
     taken = pd.DataFrame({WNID: classes.values(), UID: classes.keys()}, dtype=object)
     return rows.sparkSession.createDataFrame(taken, _ASSIGNED)
 

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from spark_jobs.arrow_collecting import record_batches
 from spark_jobs.draws import Draw
 from spark_jobs.driver_vectors import checked_unit
+from spark_jobs.errors import InputDataError
 from spark_jobs.schemas import DRAW, EMBEDDING, UID
 from udfs.vectors import Vectors
 
@@ -39,10 +40,13 @@ def training_vectors(
     if len(smallest) < n_wanted:  # by chance further away than `deviations`
         smallest = _smallest_draws(drawn, n_wanted, 1.0)
     vectors = np.empty((len(smallest), dimension), np.float32)
-    uids = smallest[UID].combine_chunks()
+    uids, n_read = smallest[UID].combine_chunks(), 0
     for batch in record_batches(drawn.where(_is_up_to(smallest)).select(UID, EMBEDDING)):
         place = pc.index_in(batch.column(UID), value_set=uids).to_numpy()
         vectors[place] = checked_unit(batch.column(EMBEDDING), batch.column(UID), table)
+        n_read += len(place)
+    if n_read != len(smallest):
+        raise InputDataError(f"{table}: changed while it was read; run it again")
     return vectors
 
 

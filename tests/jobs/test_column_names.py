@@ -170,7 +170,9 @@ def test_subsets(rows_of: Check, odd_with, name: str) -> None:
 
 @pytest.mark.parametrize("name", HARDEST)
 @pytest.mark.slow
-def test_embed_texts(rows_of: Check, odd: str, tiny_clip: Path, name: str) -> None:
-    model = ("--model", f"open_clip:{tiny_clip}")
-    rows = rows_of("embed-texts", "--input", odd, "--column", name, *model, "--commits", 1)
-    assert rows.num_rows == ROWS
+def test_embed_texts(captionlake, odd: str, tiny_clip: Path, tmp_path: Path, name: str) -> None:
+    settings = ("--column", name, "--model", f"open_clip:{tiny_clip}", "--commits", 1)
+    outcome = captionlake(
+        "embed-texts", "--input", odd, *settings, "--output", tmp_path / "vectors"
+    )
+    assert outcome.summary["counts"]["embedded"] == ROWS, outcome.stderr

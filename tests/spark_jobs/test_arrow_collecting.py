@@ -10,7 +10,7 @@ def test_all_rows_in_their_order(spark: SparkSession) -> None:
     rows = spark.range(0, 30_000, 1, 7).selectExpr(
         "id % 1000 AS `a.b`", "id", "CASE WHEN id % 3 = 0 THEN NULL ELSE array(float(id)) END AS v"
     )
-    batches = list(record_batches(rows.orderBy("`a.b`", "id")))
+    batches = list(record_batches(rows.orderBy("`a.b`", "id"), in_order=True))
     table = pa.Table.from_batches(batches)
     assert len(batches) > 2
     assert table.column_names == ["a.b", "id", "v"]

@@ -8,7 +8,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_jobs import schemas, tables
-from spark_jobs.errors import OutputTableError
+from spark_jobs.addresses import parse_address
+from spark_jobs.errors import InputDataError, OutputTableError
 from spark_jobs.folder_marks import write_file_mark, write_mark
 from spark_jobs.history import Commit, commits_of, state_of
 from spark_jobs.made_of import Content, MadeOf, Matching, unused_purpose
@@ -114,9 +115,12 @@ def test_parts_of_a_run_are_told_apart(spark: SparkSession, tmp_path: Path) -> N
     marks = []
     for run_id in ("x.part", "x.part", "x"):
         tables.extend_table(rows, address, commit(run_id), tables.extendable(spark, address))
-        marks.append(tables.table_state(spark, address).mark)
+        marks.append(commits_of(spark, parse_address(address))[0].mark)
+        if run_id.endswith(".part"):
+            with pytest.raises(InputDataError, match="its last write never ended"):
+                tables.table_state(spark, address)
     assert len(set(marks)) == 3
-    assert marks[2] == "x:t"
+    assert tables.table_state(spark, address).mark == marks[2] == "x:t"
 
 
 def lose_log(table: Path, before: int) -> None:
