@@ -251,6 +251,38 @@ def test_a_run_that_dies_at_any_step_leaves_the_old_or_the_new(
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
+@pytest.mark.parametrize("fails_at", range(1, 4))
+def test_a_fault_while_files_move_loses_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
+) -> None:
+    export(tmp_path, {f"{k}.json": "[1]" for k in range(3)})
+    moves = iter(range(1, 100))
+
+    class Failing:
+        """A file system of which one move fails, and all else works."""
+
+        def __init__(self, real: object) -> None:
+            self.real = real
+
+        def __getattr__(self, name: str) -> object:
+            if name == "move" and next(moves) == fails_at:
+                raise OSError(28, "No space left on device")
+            return getattr(self.real, name)
+
+    real = folder_swap.file_system
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "spark_jobs.folder_swap.file_system",
+            lambda location: (Failing(real(location)[0]), real(location)[1]),
+        )
+        with pytest.raises(OutputTableError, match="No space left"):
+            export(tmp_path, {f"{k}.json": "[2]" for k in range(3)}, run_id="r2")
+    assert is_being_replaced(str(tmp_path))
+    folder_swap._finish(str(tmp_path))
+    assert contents(tmp_path) == {f"{k}.json": "[2]" for k in range(3)}
+    assert marked_run_id(str(tmp_path)) == "r2"
+
+
 @contextlib.contextmanager
 def unlocked(*_: object, **__: object) -> Iterator[bool]:
     """A kill frees locks."""

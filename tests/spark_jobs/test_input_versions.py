@@ -168,6 +168,13 @@ def test_tables_and_views_of_a_catalog(spark, reads, schema, tmp_path) -> None:
     spark.sql("CREATE OR REPLACE VIEW inputs.v AS SELECT uid, caption FROM inputs.d")
     assert reads("inputs.v") != ids["v"]
     assert tables.read_table(spark, "inputs.v", animals(spark, "cat", 0).schema).count() == 4
+    named = []
+    for columns in ("uid, caption", "caption, uid"):
+        spark.sql(
+            f"CREATE OR REPLACE VIEW inputs.v({columns}) AS SELECT uid, caption FROM inputs.d"
+        )
+        named.append(reads("inputs.v"))
+    assert named[0] != named[1]
 
 
 def test_what_cannot_be_told_is_never_the_same(spark, reads, schema) -> None:

@@ -1,6 +1,7 @@
 """Credentials are hidden, and nothing else is."""
 
 import logging
+import time
 
 import pytest
 
@@ -141,3 +142,28 @@ def test_a_log_holds_no_credentials_in_traces_either() -> None:
     assert line.startswith("WARNING K: ***\nTraceback")
     assert "token=***" in line.splitlines()[-1]
     assert HF not in line
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/data/hf_conceptualcaptions12m/caps",
+        "/data/sk-learn-feature-extraction-v2/x",
+        "cat.hf_conceptualcaptions12m.t",
+    ],
+)
+def test_paths_that_begin_like_keys_stay(path: str) -> None:
+    assert redacted(path) == path
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *("a-", "a://", "eyJ-", "eyJa.", "bearer ", "sk-", "'a", "x=", "a@", "?a&", "a:"),
+        *("http://u:", "token:", "token=", "token: a", "hf_a "),
+    ],
+)
+def test_a_long_text_takes_no_more_than_its_length(piece: str) -> None:
+    begun = time.perf_counter()
+    redacted(piece * (40_000 // len(piece)))
+    assert time.perf_counter() - begun < 5  # 0.6 s at most; a minute in quadratic time

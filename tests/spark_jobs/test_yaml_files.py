@@ -90,3 +90,13 @@ def test_large_files_and_what_is_no_file_are_not_read(tmp_path: Path) -> None:
     file.write_bytes(b"a: \xff")
     with pytest.raises(SettingsError, match="byte 3 is no UTF-8"):
         read_yaml_map(file)
+
+
+def test_a_map_may_be_merged_again_and_again(tmp_path: Path) -> None:
+    file = tmp_path / "a.yml"
+    file.write_text("a: &a {x: 1, y: 2}\np: {base: &b {<<: *a, x: 3}}\nuse: {<<: *b, y: 4}\n")
+    assert read_yaml_map(file) == {
+        "a": {"x": 1, "y": 2},
+        "p": {"base": {"x": 3, "y": 2}},
+        "use": {"x": 3, "y": 4},
+    }
