@@ -55,7 +55,10 @@ def typed_value(of: DataType, value: Value) -> TypedValue:
     if isinstance(of, StringType):
         if isinstance(value, str):
             return value
-        raise ValueError("expected text; put it in quotes, inside the YAML")
+        raise ValueError(
+            "expected text; put it in quotes, inside the YAML, to compare letter by letter, or make "
+            "the column one of numbers first"
+        )
     raise ValueError("rows of this type cannot be compared with a value")
 
 
