@@ -56,8 +56,8 @@ def typed_value(of: DataType, value: Value) -> TypedValue:
         if isinstance(value, str):
             return value
         raise ValueError(
-            "expected text; put it in quotes, inside the YAML, to compare letter by letter, or make "
-            "the column one of numbers first"
+            "expected text; put it in quotes, inside the YAML, which compares letter by letter, or "
+            "make the column one of numbers"
         )
     raise ValueError("rows of this type cannot be compared with a value")
 
