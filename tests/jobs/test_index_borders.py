@@ -249,10 +249,11 @@ class TestBuilt:
         command = [*("build-index", "--embeddings", tmp_path / "in.parquet", "--output", built)]
         assert captionlake(*command, "--factory", "Flat").summary["status"] == "up_to_date"
         write_vectors(tmp_path / "in.parquet", unit(20, seed=4))
-        outcome = captionlake(*command, "--factory", "Flat", "--modality", "image")
+        other = captionlake(*command, "--factory", "Flat", "--modality", "image")
+        assert "which build-index --modality image would remove" in other.error
+        outcome = captionlake(*command, "--factory", "Flat")
         assert outcome.exit_code == 0, outcome.stderr
-        assert search(built, "--modality", "image").summary["counts"]["rows"] == 8 * 5
-        assert not (built / "text.index").exists()
+        assert search(built).summary["counts"]["rows"] == 8 * 5
 
 
 @pytest.mark.parametrize(
