@@ -178,6 +178,7 @@ class TestCountsOfUnknownOrigin:
 class TestFilteredCaptions:
     """Every third caption is left after the matching."""
 
+    @pytest.mark.slow
     def test_all_numbers_are_over_the_captions_given(self, spark, captionlake, folder) -> None:
         right = counts_of(spark, folder / "filtered")
         outcome = balance(captionlake, folder, "--probabilities", folder / "p", captions="filtered")
@@ -203,6 +204,7 @@ class TestFilteredCaptions:
         assert f"of the captions {stored / 'captions'}" in outcome.error
         assert "leave out entry_counts" in outcome.error
 
+    @pytest.mark.slow
     def test_a_plan_with_captions_is_theirs(self, spark, captionlake, folder: Path) -> None:
         outcome = captionlake(
             "plan-balance", "--matches", folder / "matches", "--captions",
@@ -242,6 +244,7 @@ class TestFilteredCaptions:
         )
         assert (outcome.exit_code, "leave out entry_counts" in outcome.error) == (3, True)
 
+    @pytest.mark.slow
     def test_captions_without_matches_are_counted_and_said(
         self, spark, captionlake, caplog, folder: Path
     ) -> None:

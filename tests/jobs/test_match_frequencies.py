@@ -235,6 +235,7 @@ def test_whole_counts_of_any_type(captionlake, spark, command, tmp_path: Path) -
         assert "  1 classes are short of 999,999,970 rows" in outcome.stderr
 
 
+@pytest.mark.slow
 def test_a_shape_too_small_for_all_classes_says_so(captionlake, spark, command, tmp_path) -> None:
     outcome = captionlake(*command, "--shape", "zipf", "--exponent", 8, "--rows", 20)
     assert outcome.exit_code == 0, outcome.stderr

@@ -295,6 +295,7 @@ def test_a_line_tells_which_promise_another_changed(
         assert text in line
 
 
+@pytest.mark.slow
 def test_columns_of_any_name(captionlake, spark: SparkSession, tmp_path: Path) -> None:
     """A class column, similarities, an order and a path whose names have dots, blanks, ticks."""
     names = {"class": "json.cls name", "score": "a`b.c", "row": "no. of row", "file": "key.x y"}

@@ -139,6 +139,7 @@ def test_texts_that_share_a_key_are_not_embedded(captionlake, tiny_clip, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_caption_id_that_is_null_is_a_key_like_any_other(
     captionlake, spark: SparkSession, tiny_clip, tmp_path: Path
 ) -> None:

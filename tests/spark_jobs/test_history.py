@@ -140,6 +140,7 @@ def test_our_tables_keep_their_log(spark: SparkSession, tmp_path: Path) -> None:
     assert row.properties["delta.logRetentionDuration"] == "interval 36500 days"
 
 
+@pytest.mark.slow
 def test_where_the_log_has_lost_the_change_the_rows_are_the_mark(
     spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
