@@ -111,11 +111,15 @@ def test_an_interrupted_search_is_not_up_to_date(
     command = ["search-neighbours", "--queries", tmp_path / "q", "--k", 3]
     command += ["--embeddings", tmp_path / "in", "--output", tmp_path / "out"]
     with monkeypatch.context() as patch:
+        extend, blocks = Run.extend, []
 
-        def fails(*_arguments: object, **_more: object) -> None:
-            raise InputDataError("no more")
+        def fails_the_second_time(*arguments: object, **more: object) -> object:
+            blocks.append(1)
+            if len(blocks) == 2:
+                raise InputDataError("no more")
+            return extend(*arguments, **more)
 
-        patch.setattr(Run, "extend", fails)
+        patch.setattr(Run, "extend", fails_the_second_time)
         assert captionlake(*command).exit_code == 3
     assert read(spark, tmp_path / "out").count() == 6
     outcome = captionlake(*command)
