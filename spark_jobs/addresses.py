@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from spark_jobs.errors import SettingsError
+from udfs.json_files import plain_path
 
 TableFormat = Literal["delta", "parquet"]
 
@@ -98,7 +99,7 @@ def parse_parent(text: str) -> str:
 
 def local_folder(address: str) -> str:
     """The path of a folder that programs without Spark open; SettingsError where it is none."""
-    path = address.removeprefix("file://").removeprefix("file:")
+    path = plain_path(address)
     if not path.startswith("/"):
         raise SettingsError(f"{address}: must be a folder that every worker can open as a path")
     return path

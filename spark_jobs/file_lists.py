@@ -11,6 +11,7 @@ from pyspark.sql import DataFrameReader, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.errors import InputDataError
+from udfs.json_files import plain_path
 
 # Spark's own option: a path is taken as it stands, although it holds [ ] { } * ? or \. Without the
 # other one, which finds no partitions and lists each file once, several such paths are read several
@@ -49,29 +50,29 @@ def list_files_at(spark: SparkSession, location: str) -> list[ListedFile]:
     A location that exists as it stands is no glob. Names that begin with _ or . are left out, as
     Spark does everywhere. Raises InputDataError where nothing is there, or a pipe or device.
     """
-    found = _list(_reader(spark).options(**LITERAL_PATHS), location)
-    if not found and _GLOB & set(location):
-        found = _list(_reader(spark), location) or None
-    if found is None:
+    listed = _list(_reader(spark).options(**LITERAL_PATHS), location)
+    if not listed and _GLOB & set(location):
+        listed = _list(_reader(spark), location) or None
+    if listed is None:
         raise InputDataError(f"{location}: does not exist")
-    _refuse_pipes(found)
-    return sorted(found, key=lambda file: file.path)
+    _refuse_pipes(listed)
+    return sorted(listed, key=lambda file: file.path)
 
 
 def list_files(spark: SparkSession, uris: Sequence[str]) -> list[ListedFile]:
     """The files that a table is said to be of, sorted by path; InputDataError where one is gone."""
     if not uris:
         return []
-    found = _list(_reader(spark).options(**LITERAL_PATHS), sorted(map(_path, uris)))
-    if found is None:
+    listed = _list(_reader(spark).options(**LITERAL_PATHS), sorted(map(_path, uris)))
+    if listed is None:
         raise InputDataError(f"{uris[0]}: does not exist")
-    return sorted(found, key=lambda file: file.path)
+    return sorted(listed, key=lambda file: file.path)
 
 
 def _refuse_pipes(files: Sequence[ListedFile]) -> None:
     """Raise InputDataError for what is opened and then waited for, which has no size."""
     for file in files:
-        local = file.path.removeprefix("file:")
+        local = plain_path(file.path)
         is_local = local.startswith("/") and os.path.exists(local)
         if not file.size and is_local and not stat.S_ISREG(os.stat(local).st_mode):
             raise InputDataError(f"{local}: is a pipe or device, expected a file; remove it")

@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 from spark_jobs.addresses import Address, parse_address
 from spark_jobs.errors import SettingsError
 from spark_jobs.settings import Settings
+from udfs.json_files import plain_path
 
 
 def refuse_shared_places(spark: SparkSession, job: str, settings: Settings) -> None:
@@ -42,7 +43,7 @@ def _place(spark: SparkSession, address: str) -> str:
     """A path without links, or the address of a table; of a name in the catalog, where it lies."""
     table = parse_address(address)
     location = table.location if table.is_path else _catalog_location(spark, table)
-    local = location.removeprefix("file://").removeprefix("file:")
+    local = plain_path(location)
     return os.path.realpath(local) if local.startswith("/") else location.rstrip("/")
 
 

@@ -13,9 +13,14 @@ from udfs.arrow import Batches, BatchFunction
 FILE, ROWS = "file", "rows"
 
 
+def plain_path(location: str) -> str:
+    """A path without the scheme of local files, however it is written."""
+    return location.removeprefix("file://").removeprefix("file:")
+
+
 def file_system(location: str) -> tuple[pafs.FileSystem, str]:
     """The file system of a path or URI, and the path on it; ValueError where there is none."""
-    local = location.removeprefix("file://").removeprefix("file:")
+    local = plain_path(location)
     if local.startswith("/"):
         return pafs.LocalFileSystem(), local
     try:

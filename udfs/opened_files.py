@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from udfs.json_files import file_system
+from udfs.json_files import file_system, plain_path
 
 # Those that Spark unpacks too.
 _OPENERS: dict[str, Callable[[Any], Any]] = {".gz": gzip.open, ".bz2": bz2.open}
@@ -75,7 +75,7 @@ def chunks(path: str) -> Iterator[bytes]:
 
 def shown(path: str) -> str:
     """How messages call a file."""
-    return path.removeprefix("file://").removeprefix("file:")
+    return plain_path(path)
 
 
 def unpacked(content: bytes) -> bytes:

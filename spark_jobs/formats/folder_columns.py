@@ -10,6 +10,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 from spark_jobs.columns import named
 from spark_jobs.file_lists import ListedFile
 from spark_jobs.ingest.source import FAULT, FILE, LINE, Part, position
+from udfs.json_files import plain_path
 
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 _GLOB = frozenset("[]{}*?")
@@ -76,7 +77,7 @@ def file_ids(spark: SparkSession, files: Sequence[ListedFile]) -> DataFrame:
 
 def _fixed_folder(location: str) -> str:
     """The part of a location that is no pattern, without a scheme of local files."""
-    path = location.removeprefix("file://").removeprefix("file:")
+    path = plain_path(location)
     fixed = []
     for segment in path.split("/"):
         if _GLOB & set(segment):
