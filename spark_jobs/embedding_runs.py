@@ -14,7 +14,7 @@ from spark_jobs.columns import keys, named
 from spark_jobs.conflicts import MOST_TRIES, refusal
 from spark_jobs.embedding.embed import embed, frequent_items, with_hash
 from spark_jobs.embedding_reading import refuse_repeated
-from spark_jobs.errors import InputDataError, SettingsError
+from spark_jobs.errors import InputDataError
 from spark_jobs.job import Counts, Run
 from spark_jobs.model_settings import ModelSettings
 from spark_jobs.schemas import FAULT, ITEM_HASH, MODEL, WEIGHTS
@@ -44,11 +44,6 @@ def embed_table(
     embeds into the same output meanwhile, this one goes on from what is there then. Raises
     InputDataError where rows share a key or have none, since each row of the output is of one row.
     """
-    if parse_address(output).format == "parquet":
-        raise SettingsError(
-            f"output {output}: embeddings are written in several commits, for which parquet has no "
-            "way; give a Delta table, the same address without parquet:"
-        )
     refuse_repeated(table, keys(table), source, "expected one row a key; caption_id tells several")
     wanted = with_hash(table, keys(table), item)
     work = _Work(run, wanted, wanted.count(), settings, modality, output, commits)

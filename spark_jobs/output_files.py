@@ -73,15 +73,6 @@ def mark_run(location: str, commit: dict[str, Any]) -> None:
     write_file_mark(location, {**commit, _CONTENTS: _contents(location)})
 
 
-def has_file(location: str) -> bool:
-    """Whether a file stands there."""
-    try:
-        system, path = file_system(location)
-        return bool(system.get_file_info(path).is_file)
-    except (OSError, ValueError):
-        return False
-
-
 def _write(system: pafs.FileSystem, path: str, parts: Iterable[bytes]) -> str:
     """Write parts and give the digest of them all."""
     digest = hashlib.sha256()

@@ -21,7 +21,7 @@ from spark_jobs.errors import InputDataError
 from spark_jobs.file_stamps import stamp_of
 from spark_jobs.folder_marks import has_files, marked_run_id
 from spark_jobs.job import Counts, Job, Run
-from spark_jobs.output_files import has_file, mark_run
+from spark_jobs.output_files import mark_run
 from spark_jobs.output_places import refuse_shared_places
 from spark_jobs.redaction import redacted, redacted_names, redacted_values
 from spark_jobs.run_records import RunRecord
@@ -58,7 +58,7 @@ def is_up_to_date(run: Run, settings: Settings) -> Counts | None:
     outputs = settings.addresses("output").values()
     if not all(_last_run_id(run.spark, address) == run.run_id for address in outputs):
         return None
-    if not all(has_file(file) for file in settings.addresses("file").values()):
+    if not all(stamp_of(file) for file in settings.addresses("file").values()):
         return None
     rows = read_runs(run.spark, run.workspace)
     last = None if rows is None else newest(rows.where(F.col(schemas.RUN_ID) == run.run_id))
@@ -79,7 +79,7 @@ def why_not_up_to_date(run: Run, settings: Settings) -> str:
     outputs = settings.addresses("output").values()
     folders = [a for a in outputs if not tables.has_table(run.spark, a)]
     absent = [a for a in folders if not has_files(parse_address(a).location)]
-    absent += [file for file in settings.addresses("file").values() if not has_file(file)]
+    absent += [file for file in settings.addresses("file").values() if stamp_of(file) is None]
     rows = read_runs(run.spark, run.workspace)
     same_place = F.col("outputs") == _outputs(settings)
     is_job = F.col(schemas.JOB) == run.job
@@ -104,10 +104,10 @@ def _changed(run: Run, settings: Settings, last: Row) -> list[str]:
     if not changes and last["settings_sha"] != run.settings_sha:
         changes = ["a setting whose value is not recorded"]
     before = {a: v for a, v in json.loads(last["inputs"]).items() if not is_untold(v)}
-    told = {a: v for a, v in redacted_names(run.inputs).items() if not is_untold(v)}
+    inputs = {a: v for a, v in redacted_names(run.inputs).items() if not is_untold(v)}
     return [
         *changes,
-        *_changes("input", before, told, same=tables.same_rows),
+        *_changes("input", before, inputs, same=tables.same_rows),
         *(f"which rows {redacted(address)} has cannot be told" for address in run.untold),
         *(["the code changed"] if last["code"] != code_digest(run.job) else []),
     ]

@@ -19,7 +19,7 @@ from spark_jobs import schemas
 from spark_jobs.addresses import Address, parse_address
 from spark_jobs.catalog_states import catalog_state
 from spark_jobs.conflicts import conflict_of, retried
-from spark_jobs.errors import InputDataError, MissingColumnError, OutputTableError
+from spark_jobs.errors import InputDataError, MissingColumnError, OutputTableError, SettingsError
 from spark_jobs.file_columns import refuse_other_columns
 from spark_jobs.file_lists import LITERAL_PATHS, ListedFile, list_files_at
 from spark_jobs.folder_marks import (
@@ -35,6 +35,7 @@ from spark_jobs.made_of import MadeOf, TableState, all_draws
 from spark_jobs.output_tables import check_delta, check_parquet
 from spark_jobs.settings import nearest
 from spark_jobs.spark_faults import SPARK_FAULTS
+from udfs.json_files import plain_path
 from udfs.opened_files import COMPRESSED, unpacked
 
 _EXTENDING = "captionlake-extending"
@@ -172,12 +173,16 @@ def _write_delta(
     write = uuid.uuid4().hex
     said = {**commit, "write": write}
     try:
+        # Overwrite, not create: at a path a first write that died may have left a log without a
+        # version, and of a name in the catalog Spark passes on no userMetadata where it creates.
+        writer = frame.write.format("delta").mode("overwrite").options(**options)
+        writer = writer.option("userMetadata", _json(said))
         if check_output(frame.sparkSession, str(table), frame.schema):
             # A transaction makes it a commit even where no file goes or comes, as of no rows.
-            once = {"txnAppId": f"captionlake-{write}", "txnVersion": "1"}
-            _overwrite(frame, table, said, {**options, **once})
+            writer = writer.options(txnAppId=f"captionlake-{write}", txnVersion="1")
         else:
-            _create(frame, table, said, options)
+            writer = _with_properties(writer, frame.columns)
+        _save(writer, table)
     except SPARK_FAULTS as fault:
         broken = _broken_constraint(fault, table)
         if broken is None:
@@ -216,8 +221,17 @@ class Extendable:
 
 
 def extendable(spark: SparkSession, address: str) -> Extendable:
-    """Where a run stands that is going to extend a table."""
-    commits = commits_until(spark, parse_address(address), lambda commit: "turn" in commit.said)
+    """Where a run stands that is going to extend a table.
+
+    Raises SettingsError where the address is of parquet, to which no commit can be added.
+    """
+    table = parse_address(address)
+    if table.format == "parquet":
+        raise SettingsError(
+            f"output {address}: is written in several commits, for which parquet has no way; give "
+            "a Delta table, the same address without parquet:"
+        )
+    commits = commits_until(spark, table, lambda commit: "turn" in commit.said)
     if not commits:
         return Extendable(None)
     turn = next((int(commit.said["turn"]) for commit in commits if "turn" in commit.said), 0)
@@ -306,13 +320,6 @@ def has_table(spark: SparkSession, address: str) -> bool:
     return is_delta(spark, parse_address(address))
 
 
-def _overwrite(
-    frame: DataFrame, table: Address, commit: Mapping[str, Any], options: Mapping[str, str]
-) -> None:
-    writer = frame.write.format("delta").mode("overwrite").options(**options)
-    _save(writer.option("userMetadata", _json(commit)), table)
-
-
 def _written(spark: SparkSession, table: Address, write: str) -> Written | None:
     """The rows and version of what a write has just put into a Delta table, by its commit."""
     mine = _commit_of(spark, table, write)
@@ -363,17 +370,6 @@ def _files(spark: SparkSession, table: Address) -> list[ListedFile]:
     if not any(file.size for file in files):
         raise InputDataError(f"{table}: {_NO_CONTENT}")
     return files
-
-
-def _create(
-    frame: DataFrame, table: Address, commit: Mapping[str, Any], options: Mapping[str, str]
-) -> None:
-    """Write a new table with its constraints, in one commit."""
-    # Overwrite, not create: at a path a first write that died may have left a log without a
-    # version, and of a name in the catalog Spark passes on no userMetadata where it creates.
-    writer = frame.write.format("delta").mode("overwrite").options(**options)
-    writer = writer.option("userMetadata", _json(commit))
-    _save(_with_properties(writer, frame.columns), table)
 
 
 def _with_properties(writer: DataFrameWriter, columns: Sequence[str]) -> DataFrameWriter:
@@ -451,7 +447,7 @@ def _refuse_names(table: Address, columns: StructType) -> None:
 
 
 def _write_parquet(frame: DataFrame, table: Address, commit: Mapping[str, Any]) -> Written:
-    local = table.location.removeprefix("file://").removeprefix("file:")
+    local = plain_path(table.location)
     if local.startswith("/"):
         with replaced_folder(f"parquet:{local}", commit) as staging:
             frame.write.mode("append").parquet(f"file:{staging}")

@@ -7,8 +7,9 @@ import pytest
 
 from spark_jobs import output_files
 from spark_jobs.errors import InputDataError, OutputTableError
+from spark_jobs.file_stamps import stamp_of
 from spark_jobs.folder_marks import read_file_mark
-from spark_jobs.output_files import check_file, has_file, mark_run, write_output_file
+from spark_jobs.output_files import check_file, mark_run, write_output_file
 
 COMMIT = {"run_id": "r1", "made_of": {"draws": ["x"]}}
 
@@ -68,8 +69,8 @@ def test_a_folder_or_a_path_below_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputTableError, match=r"nosuch://b/x: cannot be written"):
         check_file("nosuch://b/x")
     assert (tmp_path / "x").read_text() == "1"
-    assert has_file(str(tmp_path / "x"))
-    assert not has_file("nosuch://b/x")
+    assert stamp_of(str(tmp_path / "x")) is not None
+    assert stamp_of("nosuch://b/x") is None
 
 
 def test_a_fault_of_the_rows_leaves_the_old_file_and_is_told_as_it_is(tmp_path: Path) -> None:

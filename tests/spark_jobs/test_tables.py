@@ -8,7 +8,12 @@ from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
 from spark_jobs import schemas, tables
-from spark_jobs.errors import InputDataError, MissingColumnError, OutputTableError
+from spark_jobs.errors import (
+    InputDataError,
+    MissingColumnError,
+    OutputTableError,
+    SettingsError,
+)
 
 COMMIT = {"run_id": "r1", "job": "j", "settings_sha": "s"}
 
@@ -186,3 +191,8 @@ def test_few_rows_of_many_tasks_go_into_few_files(spark: SparkSession, tmp_path:
             table = spark.read.format("delta").load(str(tmp_path / str(is_narrow)))
             assert (len(table.inputFiles()) <= 2) == is_narrow
             assert {row.uid for row in table.collect()} == {str(n) for n in range(0, 400, 20)}
+
+
+def test_parquet_takes_no_further_commits(spark: SparkSession, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="written in several commits, for which parquet has no"):
+        tables.extendable(spark, f"parquet:{tmp_path}")
