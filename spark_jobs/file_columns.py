@@ -5,6 +5,7 @@ there without a word.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import pyarrow as pa
 from pyspark.errors import PySparkTypeError
@@ -45,16 +46,22 @@ def refuse_other_columns(
     A column that no file has is of its folder's name. Raises MissingColumnError or InputDataError
     with file and column. A file that workers cannot open is left to Spark.
     """
-    schemas = {
-        look[worker.PATH]: pa.ipc.read_schema(pa.py_buffer(look[worker.SCHEMA]))
-        for look in look_at_footers(spark, files)
-        if look[worker.ROWS]
-    }
+    schemas = _schemas(spark, tuple(files))
     for field in needed:
         kinds = {path: _type_of(field.name, schema) for path, schema in schemas.items()}
         if any(kind is not None for kind in kinds.values()):
             for path, kind in kinds.items():
                 _check(path, kind, schemas[path].names, field)
+
+
+@lru_cache(maxsize=8)  # a run reads a table more than once
+def _schemas(spark: SparkSession, files: tuple[ListedFile, ...]) -> dict[str, pa.Schema]:
+    """The schema of each file with rows; of files of the same sizes and times the same again."""
+    return {
+        look[worker.PATH]: pa.ipc.read_schema(pa.py_buffer(look[worker.SCHEMA]))
+        for look in look_at_footers(spark, files)
+        if look[worker.ROWS]
+    }
 
 
 def _check(path: str, kind: str | None, names: list[str], field: StructField) -> None:
