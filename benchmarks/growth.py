@@ -10,7 +10,6 @@ heap of 1.5 GB.
 
 import statistics
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -22,7 +21,13 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from benchmarks import inputs
-from benchmarks.measuring import grown, interleaved, report, tree_cpu_s_without_compilers
+from benchmarks.measuring import (
+    grown,
+    interleaved,
+    meanwhile,
+    report,
+    tree_cpu_s_without_compilers,
+)
 from benchmarks.spark_inputs import (
     caption_table,
     raw_captions,
@@ -99,24 +104,18 @@ def curate(spark: SparkSession, folder: Path, made: Path, rows: int, *, intermed
 @contextmanager
 def watched_workers() -> Iterator[list[int]]:
     """The resident bytes of Python workers, seen every 50 ms."""
-    seen, stop = [0], threading.Event()
+    seen = [0]
 
-    def watch() -> None:
-        while not stop.wait(0.05):
-            for process in psutil.Process().children(recursive=True):
-                try:
-                    if process.name().startswith("python"):
-                        seen.append(process.memory_info().rss)
-                except psutil.Error:
-                    continue
+    def look() -> None:
+        for process in psutil.Process().children(recursive=True):
+            try:
+                if process.name().startswith("python"):
+                    seen.append(process.memory_info().rss)
+            except psutil.Error:
+                continue
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
+    with meanwhile(look):
         yield seen
-    finally:
-        stop.set()
-        thread.join()
 
 
 def skew(spark: SparkSession, folder: Path, made: Path, events: Path) -> list[dict[str, Any]]:

@@ -5,8 +5,9 @@ import os
 import platform
 import statistics
 import subprocess
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,24 @@ import numpy as np
 import psutil
 
 ROUNDS = 5
+
+
+@contextmanager
+def meanwhile(look: Callable[[], None], *, every_s: float = 0.05) -> Iterator[None]:
+    """Look at what goes on beside the work, again and again, until that is done."""
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(every_s):
+            look()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def tree_cpu_s() -> float:

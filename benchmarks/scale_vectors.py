@@ -12,7 +12,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +21,7 @@ import numpy as np
 import psutil
 from pyspark.sql import DataFrame, SparkSession
 
-from benchmarks.measuring import report, tree_cpu_s
+from benchmarks.measuring import meanwhile, report, tree_cpu_s
 from benchmarks.spark_inputs import do_nothing_with, run_job, small_session
 from benchmarks.task_times import log_sizes, logged
 
@@ -79,23 +78,17 @@ def one(item: str, size: int, folder: Path) -> dict[str, Any]:
 @contextmanager
 def largest_memory() -> Iterator[dict[str, int]]:
     """The largest resident MB of this process and of a Python worker, seen every 50 ms."""
-    seen, stop = {"driver MB": 0, "worker MB": 0}, threading.Event()
+    seen = {"driver MB": 0, "worker MB": 0}
     me = psutil.Process()
 
-    def watch() -> None:
-        while not stop.wait(0.05):
-            workers = [p for p in me.children(recursive=True) if _name_of(p).startswith("python")]
-            for name, processes in (("driver MB", [me]), ("worker MB", workers)):
-                sizes = [_resident(process) >> 20 for process in processes]
-                seen[name] = max([seen[name], *sizes])
+    def look() -> None:
+        workers = [p for p in me.children(recursive=True) if _name_of(p).startswith("python")]
+        for name, processes in (("driver MB", [me]), ("worker MB", workers)):
+            sizes = [_resident(process) >> 20 for process in processes]
+            seen[name] = max([seen[name], *sizes])
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
+    with meanwhile(look):
         yield seen
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _name_of(process: psutil.Process) -> str:

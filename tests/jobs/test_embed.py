@@ -83,14 +83,19 @@ def test_other_weights_replace_what_is_there(
     assert {row.weights for row in after}.isdisjoint({row.weights for row in before})
 
 
-def test_an_interrupted_run_goes_on_after_its_last_commit(
-    captionlake, spark: SparkSession, tiny_clip: Path, tmp_path: Path, monkeypatch
-) -> None:
+@pytest.fixture
+def in_commits(tiny_clip: Path, tmp_path: Path, monkeypatch) -> list[object]:
+    """A command that embeds TEXTS in four commits."""
     write_texts(tmp_path / "in.parquet", TEXTS)
-    command = ["embed-texts", "--input", tmp_path / "in.parquet", "--output", tmp_path / "out"]
-    command += ["--model", f"open_clip:{tiny_clip}", "--commits", 4]
     monkeypatch.setattr(embedding_runs, "_ROWS_WORTH_A_COMMIT", 10)
-    embed, calls = embedding_runs.embed, []
+    command = ["embed-texts", "--input", tmp_path / "in.parquet", "--output", tmp_path / "out"]
+    return [*command, "--model", f"open_clip:{tiny_clip}", "--commits", 4]
+
+
+def test_an_interrupted_run_goes_on_after_its_last_commit(
+    captionlake, spark: SparkSession, in_commits, tmp_path: Path, monkeypatch
+) -> None:
+    command, embed, calls = in_commits, embedding_runs.embed, []
 
     def fails_the_third_time(*given, **named):
         calls.append(1)
@@ -113,13 +118,9 @@ def test_an_interrupted_run_goes_on_after_its_last_commit(
 
 
 def test_two_runs_over_one_output_leave_each_row_once(
-    captionlake, spark: SparkSession, tiny_clip: Path, tmp_path: Path, monkeypatch, caplog
+    captionlake, spark: SparkSession, in_commits, tmp_path: Path, monkeypatch, caplog
 ) -> None:
-    write_texts(tmp_path / "in.parquet", TEXTS)
-    command = ["embed-texts", "--input", tmp_path / "in.parquet", "--output", tmp_path / "out"]
-    command += ["--model", f"open_clip:{tiny_clip}", "--commits", 4]
-    monkeypatch.setattr(embedding_runs, "_ROWS_WORTH_A_COMMIT", 10)
-    embed, calls = embedding_runs.embed, []
+    command, embed, calls = in_commits, embedding_runs.embed, []
 
     def with_another_run_inside(*given, **named):
         calls.append(1)
