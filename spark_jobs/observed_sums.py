@@ -35,9 +35,9 @@ class ObservedSums:
         observation = self._observation
         if observation is None:
             return {}
-        told: list[dict[str, Any]] = []
+        sums: list[dict[str, Any]] = []
         # Asking waits, for ever where a platform runs the action but does not tell.
-        asking = threading.Thread(target=lambda: told.append(observation.get), daemon=True)
+        asking = threading.Thread(target=lambda: sums.append(observation.get), daemon=True)
         asking.start()
         asking.join(_PATIENCE_S)
-        return told[0] if told else {}
+        return sums[0] if sums else {}

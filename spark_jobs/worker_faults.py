@@ -29,8 +29,8 @@ def worker_fault(text: str) -> CurationError | None:
         return None
     # What follows is the rest of its message: the exception is the first line after the frames.
     last_frame = trace.rfind('\n  File "')
-    found = next((match for match in raised if match.start() > last_frame), raised[-1])
-    return _of_class(found[1].rpartition(".")[2], (found[2] or "").strip())
+    error = next((match for match in raised if match.start() > last_frame), raised[-1])
+    return _of_class(error[1].rpartition(".")[2], (error[2] or "").strip())
 
 
 def _of_class(name: str, said: str) -> CurationError:

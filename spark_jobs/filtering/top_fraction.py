@@ -46,9 +46,9 @@ def bound_of_top(rows: DataFrame, column: str, fraction: float) -> TypedValue | 
     if k > n - bottom:
         return -math.inf
     if 2 * _WINDOW * n <= _FEW < n:
-        found = _kth_between(values, k, *between)
-        if found is not None:
-            return found
+        near_share = _kth_between(values, k, *between)
+        if near_share is not None:
+            return near_share
     finite = values.where(F.col("x").between(low, high))
     return _kth_largest(finite, k - top, n - top - bottom, low, high)
 
@@ -67,9 +67,9 @@ def _kth_largest(values: DataFrame, k: int, n: int, low: float, high: float) -> 
                 break
             k -= row["n"]
         values = values.where(F.col("x").between(low, high))
-    found = _kth_of(values.groupBy("v").count().collect(), k)
-    assert found is not None  # the k-th of n values is one of them
-    return found
+    value = _kth_of(values.groupBy("v").count().collect(), k)
+    assert value is not None  # the k-th of n values is one of them
+    return value
 
 
 def _kth_between(values: DataFrame, k: int, low: float, high: float) -> TypedValue | None:

@@ -89,7 +89,7 @@ def _exact(
     ids, vectors = on_driver(queries)
     blocks = query_blocks(queries.n_rows, queries.dimension, settings.k)
     for block in blocks:
-        found = nearest(
+        neighbours = nearest(
             embeddings.rows,
             ids[block].to_pylist(),
             vectors[block],
@@ -98,7 +98,7 @@ def _exact(
             n_tasks=usual_tasks(run),
             table=embeddings.address,
         )
-        yield found, block is blocks[-1]
+        yield neighbours, block is blocks[-1]
 
 
 def _write_exact(
@@ -110,8 +110,8 @@ def _write_exact(
         _refuse_parts(settings, queries, n_blocks)
     with batches_that_fit(embeddings.rows):
         parts = (
-            (_with_model(found, queries), is_last)
-            for found, is_last in _exact(run, settings, queries, embeddings)
+            (_with_model(neighbours, queries), is_last)
+            for neighbours, is_last in _exact(run, settings, queries, embeddings)
         )
         if n_blocks == 1:
             return run.write(next(parts)[0], settings.output)
@@ -194,8 +194,8 @@ def _recall(
 ) -> Counts:
     """How many of the true neighbours the index has found."""
     by = [QUERY_ID, UID]
-    found = run.read(settings.output, NEIGHBOURS).select(*by).distinct()
-    hits = found.withColumn("hit", F.lit(1))
+    by_index = run.read(settings.output, NEIGHBOURS).select(*by).distinct()
+    hits = by_index.withColumn("hit", F.lit(1))
     n_true = n_hits = 0
     with batches_that_fit(embeddings.rows):
         for exact, _is_last in _exact(run, settings, queries, embeddings):

@@ -82,9 +82,9 @@ def run(run: Run, settings: VaryCaptions) -> Counts:
     else:
         settings.write_tsv(stored)
     rows_in = records.count()
-    known = of_classes(records, WNID, [c.wnid for c in classes]).count()
-    counts = {"rows_in": rows_in, "kept": rows, "unknown_class": rows_in - known}
-    return counts | {"blank": known - rows}
+    n_of_classes = of_classes(records, WNID, [c.wnid for c in classes]).count()
+    counts = {"rows_in": rows_in, "kept": rows, "unknown_class": rows_in - n_of_classes}
+    return counts | {"blank": n_of_classes - rows}
 
 
 JOB = Job(

@@ -64,11 +64,11 @@ def nearest(
     tie = F.xxhash64(UID).alias(_TIE)
     rows = embeddings.where(F.col(EMBEDDING).isNotNull()).select(UID, EMBEDDING, tie)
     search = _searching(queries, k, n_rows // n_tasks, table)
-    found = map_in_arrow(rows.coalesce(n_tasks), search, _FOUND)
+    nearest_rows = map_in_arrow(rows.coalesce(n_tasks), search, _FOUND)
     nearest_first = Window.partitionBy(_QUERY).orderBy(F.desc(SIMILARITY), _TIE, UID)
     rank = (F.row_number().over(nearest_first) - 1).alias(RANK)
     stored = F.col(_STORED).alias(SIMILARITY)
-    ranked = found.select(_QUERY, UID, rank, stored)
+    ranked = nearest_rows.select(_QUERY, UID, rank, stored)
     names = embeddings.sparkSession.createDataFrame(
         list(enumerate(query_ids)), f"{_QUERY} int, {QUERY_ID} string"
     )

@@ -21,28 +21,28 @@ def device_of_task(wanted: Device) -> str:
         if wanted == "cuda":
             raise ModelError("device cuda: no GPU is there")
         return "cpu"
-    given = _gpu_of_task()
-    if given is None:
+    gpu = _gpu_of_task()
+    if gpu is None:
         return f"cuda:{task_number() % count}"
     listed = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-    return f"cuda:{gpu_number(given, listed or _ids_seen(count), count)}"
+    return f"cuda:{gpu_number(gpu, listed or _ids_seen(count), count)}"
 
 
-def gpu_number(given: str, names: Sequence[str], count: int) -> int:
+def gpu_number(gpu: str, names: Sequence[str], count: int) -> int:
     """The number by which torch knows the GPU that Spark gave to a task, of the `count` it sees.
 
-    `given`: its number in the whole machine, or an id such as GPU-5f3c or MIG-9a. `names`: what
+    `gpu`: its number in the whole machine, or an id such as GPU-5f3c or MIG-9a. `names`: what
     CUDA_VISIBLE_DEVICES lists, numbers or ids, by whose order torch counts; else the GPUs' own ids.
     Raises ModelError where the GPU is not among them.
     """
     for number, name in enumerate(map(str.strip, names[:count])):
-        if name == given or _is_short_for(given, name) or _is_short_for(name, given):
+        if name == gpu or _is_short_for(gpu, name) or _is_short_for(name, gpu):
             return number
     # In a container that sees a part of the machine's GPUs, Spark may still number all of them.
-    if given.isdecimal() and not any(name.strip().isdecimal() for name in names):
-        return int(given) % count
+    if gpu.isdecimal() and not any(name.strip().isdecimal() for name in names):
+        return int(gpu) % count
     raise ModelError(
-        f"GPU {given!r}, which Spark gave to the task, is none of those it sees "
+        f"GPU {gpu!r}, which Spark gave to the task, is none of those it sees "
         f"({', '.join(names)}): the discovery script must give what CUDA_VISIBLE_DEVICES lists"
     )
 
@@ -62,8 +62,8 @@ def _gpu_of_task() -> str | None:
     from pyspark import TaskContext
 
     context = TaskContext.get()
-    given = None if context is None else context.resources().get("gpu")
-    return None if given is None else str(given.addresses[0])
+    gpu = None if context is None else context.resources().get("gpu")
+    return None if gpu is None else str(gpu.addresses[0])
 
 
 @contextlib.contextmanager
