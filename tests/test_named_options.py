@@ -11,7 +11,8 @@ from spark_jobs.cli import build_app
 
 ROOT = Path(__file__).parents[1]
 OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z0-9_-]*[a-z0-9])(?: (true|false)\b)?")
-OF_OTHERS = {"--driver-memory", "--packages", "--py-files", "--wheel", "--help", "--version"}
+OF_OTHERS = {"--driver-memory", "--executor-memory", "--packages", "--py-files", "--wheel"}
+OF_OTHERS |= {"--help", "--version"}
 
 
 def texts(path: Path) -> Iterator[str]:

@@ -24,7 +24,7 @@ BOUND = 2.2
 # again what another has drawn; two jobs balance by the same law, of which a row goes through one.
 PURPOSES = {
     "balance": {"jobs.balance_captions", "jobs.match_and_balance"},
-    "build-index/train": {"neighbours.index"},
+    "build-index/train": {"neighbours.training"},
     "match-frequencies": {"jobs.match_frequencies"},
     "plan-balance/sample": {"jobs.plan_balance"},
     "report/examples": {"report_reading"},
