@@ -17,7 +17,7 @@ def refuse_shared_places(spark: SparkSession, job: str, settings: Settings) -> N
 
     Links, schemes and names of the catalog are resolved. Nor may a `parquet:` output hold an input,
     whose files it would replace, or any output lie inside a Delta table, whose VACUUM takes it for
-    rubbish.
+    rubbish, or inside an input's folder, of which the next run would read it.
     """
     outputs = settings.addresses("output")
     seen: dict[str, str] = {}
@@ -25,6 +25,12 @@ def refuse_shared_places(spark: SparkSession, job: str, settings: Settings) -> N
         place = _place(spark, address)
         if name in outputs:
             _refuse_inside_delta(job, name, place)
+            holding = [other for other in seen if place.startswith(f"{other}/")]
+            if holding and seen[holding[0]] not in outputs:
+                raise SettingsError(
+                    f"{job}: {name!r} = {place} lies inside {seen[holding[0]]!r}, {holding[0]}, "
+                    "whose next run would read it; give an address outside of that folder"
+                )
             inside = [other for other in seen if other.startswith(f"{place}/")]
             if parse_address(address).format == "parquet" and inside:
                 raise SettingsError(

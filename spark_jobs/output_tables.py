@@ -36,6 +36,14 @@ def check_owner(spark: SparkSession, table: Address) -> None:
         )
 
 
+def check_place(spark: SparkSession, table: Address) -> None:
+    """Refuse an output where something else than a Delta table stands: OutputTableError."""
+    if table.format == "parquet":
+        check_parquet(spark, table)
+    else:
+        check_delta(spark, table)
+
+
 def check_delta(spark: SparkSession, table: Address) -> bool:
     """Whether a Delta table stands at an output, be it of others.
 

@@ -1,11 +1,13 @@
 """Asked before a job starts: whether it may write where its settings say."""
 
+from collections.abc import Iterable
+
 from pyspark.sql import SparkSession
 
 from spark_jobs.addresses import join_address, parse_address
 from spark_jobs.folder_swap import check_folder
 from spark_jobs.output_files import check_file
-from spark_jobs.output_tables import check_log, check_owner
+from spark_jobs.output_tables import check_log, check_owner, check_place
 from spark_jobs.settings import Settings
 
 _LOGS = ("runs", "rejected", "decisions")
@@ -25,6 +27,22 @@ def check_all_outputs(spark: SparkSession, settings: Settings) -> None:
     for file in settings.addresses("file").values():
         check_file(file)
     _check_logs(spark, settings.records())
+
+
+def check_outputs_ahead(spark: SparkSession, steps: Iterable[Settings]) -> None:
+    """Refuse what stands in the place of an output of any of several steps, before the first runs.
+
+    Whose a Delta table is, which takes a look at its history, is asked when its step runs.
+    """
+    for settings in steps:
+        folders = settings.addresses("folder").values()
+        for address in settings.addresses("output").values():
+            if address in folders:
+                check_folder(address, settings.folder_content())
+            else:
+                check_place(spark, parse_address(address))
+        for file in settings.addresses("file").values():
+            check_file(file)
 
 
 def _check_logs(spark: SparkSession, workspace: str) -> None:

@@ -1,7 +1,7 @@
 """Settings of a job: YAML and `--set` in, a frozen model out, every fault named at once."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
@@ -211,7 +211,8 @@ def validate_settings(model: type[S], values: Mapping[str, Any]) -> S:
 
 def fault_lines(fault: ValidationError, model: type[BaseModel]) -> list[str]:
     """Every fault that a model found, one a line."""
-    return [_shortened(_fault_line(error, model)) for error in fault.errors()]
+    lines = (_shortened(_fault_line(error, model)) for error in fault.errors())
+    return list(dict.fromkeys(lines))  # each type that a setting may have finds a fault in it
 
 
 def _shortened(line: str) -> str:
@@ -259,16 +260,39 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+_EXPECTED_MAPS = {"dict_type", "model_type", "model_attributes_type"}
+
+
 def _fault_line(error: ErrorDetails, model: type[BaseModel]) -> str:
-    key = ".".join(str(part) for part in error["loc"])
+    key, is_of_several_types = _key_of(error["loc"])
     message = error["msg"].removeprefix("Value error, ")
+    if is_of_several_types:
+        message = "is of none of the types that this setting takes"
+    elif error["type"] in _EXPECTED_MAPS:
+        message = "expected a map of keys and values"
     if not key:
         return message
     if error["type"] == "extra_forbidden":
-        return f"unknown setting {key!r}{nearest(key, model.model_fields)}"
+        is_of_model = len(error["loc"]) == 1
+        return f"unknown setting {key!r}{nearest(key, model.model_fields) if is_of_model else ''}"
     if error["type"] == "missing":
         return f"setting {key!r} is missing"
     return f"setting {key!r} = {shown(error['input'], key)}: {message}"
+
+
+def _key_of(location: Sequence[int | str]) -> tuple[str, bool]:
+    """The key as the user wrote it, `rules.0.value`, and whether its type is one of several.
+
+    pydantic also names which kind of a value it took, which our kinds show by `<...>`, and which
+    of several types it tried, by `list[...]` and the like.
+    """
+    parts: list[str] = []
+    for part in map(str, location):
+        if "[" in part:
+            return ".".join(parts), True
+        if not (part.startswith("<") and part.endswith(">")):
+            parts.append(part)
+    return ".".join(parts), False
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -19,18 +19,31 @@ TEST_SESSION = {
     "spark.default.parallelism": "2",
     "spark.sql.adaptive.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
-    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.databricks.delta.snapshotPartitions": "1",
     # Spark 4's default; CAPTIONLAKE_TEST_ANSI=1 runs any test with it.
     "spark.sql.ansi.enabled": str(os.environ.get("CAPTIONLAKE_TEST_ANSI") == "1").lower(),
 }
 
+# A test's tables have few rows: generated code and blocks of many megabytes cost more than they
+# save. The slow tier runs with Spark's defaults, as users do.
+FOR_FEW_ROWS = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.broadcast.blockSize": "256k",
+    "spark.broadcast.compress": "false",
+    "spark.buffer.pageSize": "1m",
+}
+
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+def spark(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SparkSession]:
     from spark_jobs.session import open_session
 
-    warehouse = tmp_path_factory.mktemp("warehouse")
-    session = open_session(TEST_SESSION | {"spark.sql.warehouse.dir": str(warehouse)})
+    settings = {"spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse"))}
+    is_slow_tier = not request.config.getoption("markexpr").startswith("not slow")
+    session = open_session(TEST_SESSION | settings | ({} if is_slow_tier else FOR_FEW_ROWS))
     yield session
     session.stop()
 

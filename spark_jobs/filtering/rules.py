@@ -110,15 +110,15 @@ _KINDS = ("top_fraction", "in_table", "all_of", "any_of")
 def _kind(rule: Any) -> str:
     """Which kind of rule, by the key that only this kind has."""
     keys = rule if isinstance(rule, dict) else dict(rule) if isinstance(rule, _Rule) else {}
-    return next((kind for kind in _KINDS if kind in keys), "op")
+    return f"<{next((kind for kind in _KINDS if kind in keys), 'op')}>"
 
 
 Rule: TypeAlias = Annotated[
-    Annotated[Comparison, Tag("op")]
-    | Annotated[TopFraction, Tag("top_fraction")]
-    | Annotated[InTable, Tag("in_table")]
-    | Annotated[AllOf, Tag("all_of")]
-    | Annotated[AnyOf, Tag("any_of")],
+    Annotated[Comparison, Tag("<op>")]
+    | Annotated[TopFraction, Tag("<top_fraction>")]
+    | Annotated[InTable, Tag("<in_table>")]
+    | Annotated[AllOf, Tag("<all_of>")]
+    | Annotated[AnyOf, Tag("<any_of>")],
     Discriminator(_kind),
 ]
 SimpleRule: TypeAlias = Comparison | TopFraction | InTable

@@ -21,6 +21,7 @@ from spark_jobs.jobs import (
     match_concepts,
     report,
 )
+from spark_jobs.outputs import check_outputs_ahead
 from spark_jobs.runs import new_run
 from spark_jobs.schemas import URL
 from spark_jobs.settings import Settings
@@ -74,6 +75,13 @@ def steps(spark: SparkSession, settings: Curate) -> Iterator[Step]:
     parent = parse_parent(settings.output)
     workspace = settings.workspace or parent
     input_version(spark, settings.bank)  # a bank that is not there is told before the ingest
+    page = report.Report(
+        table=join_address(parent, "balanced_captions"),
+        output=f"{parent}/report.html",
+        workspace=workspace,
+    )
+    writes_page = settings.report and "/" in parent
+    check_outputs_ahead(spark, [page] if writes_page else [])
     ingest = ingest_captions.IngestCaptions(
         **_given(settings, _INPUT),
         output=join_address(parent, "captions"),
@@ -104,13 +112,8 @@ def steps(spark: SparkSession, settings: Curate) -> Iterator[Step]:
             **given, **_balancing(settings), bank=settings.bank
         )
         yield Step(match_and_balance.JOB, both)
-    if settings.report and "/" in parent:
-        told = report.Report(
-            table=join_address(parent, "balanced_captions"),
-            output=f"{parent}/report.html",
-            workspace=workspace,
-        )
-        yield Step(report.JOB, told)
+    if writes_page:
+        yield Step(report.JOB, page)
 
 
 def _match_then_balance(settings: Curate, captions: str) -> Iterator[Step]:

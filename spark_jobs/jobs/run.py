@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 from spark_jobs.addresses import parse_address
 from spark_jobs.errors import InputDataError
 from spark_jobs.job import Pipeline, Step
+from spark_jobs.outputs import check_outputs_ahead
 from spark_jobs.recipes.planning import PlannedStep, plan_steps, select_steps
 from spark_jobs.recipes.reading import read_recipe
 from spark_jobs.settings import Settings
@@ -44,9 +45,10 @@ class RunRecipe(Settings):
 
 
 def steps(spark: SparkSession, settings: RunRecipe) -> Iterator[Step]:
-    """The recipe's steps; inputs from elsewhere must all be there before the first runs."""
+    """The recipe's steps, once all inputs from elsewhere are there and all outputs are free."""
     chosen = settings.chosen_steps()
     _refuse_missing_inputs(spark, settings.recipe, chosen)
+    check_outputs_ahead(spark, (step.settings for step in chosen))
     for position, step in enumerate(chosen, start=1):
         place = f"[{position}/{len(chosen)}]"
         yield Step(step.job, step.settings, step.name, place, step.needs, settings.dry_run)

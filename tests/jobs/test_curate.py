@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from spark_jobs.errors import OutputTableError
 from spark_jobs.jobs import curate, match_concepts
 from spark_jobs.launch import Summary, execute
 
@@ -253,6 +254,20 @@ def test_an_interrupted_run_goes_on_to_the_rows_of_an_undisturbed_one(
         monkeypatch.setattr(tables, "write_table", write)
         run_curate(input=str(captions_folder), bank=bank, t=30, output=str(out))
         assert digest(spark, out, *OUTPUTS) == digest(spark, undisturbed, *OUTPUTS)
+
+
+def test_a_page_of_others_stops_before_the_ingest(
+    spark: SparkSession, captions_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "report.html").write_text("my own report")
+    settings = curate.Curate(
+        input=str(captions_folder), bank=bank_file(tmp_path), t=30, output=str(out)
+    )
+    with pytest.raises(OutputTableError, match=r"report\.html"):
+        execute(curate.JOB, settings, say=lambda line: None)
+    assert [path.name for path in out.iterdir()] == ["report.html"]
 
 
 def test_pairs_with_urls_are_not_made_unique_by_caption(

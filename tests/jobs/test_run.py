@@ -120,6 +120,15 @@ def test_a_failed_run_goes_on_and_then_only_what_changed_runs_again(
     assert f"would run: input {tmp_path / 'in.parquet'}: files:" in told
 
 
+def test_an_output_of_others_stops_before_anything_runs(captionlake, given, tmp_path) -> None:
+    (tmp_path / "out/many").mkdir(parents=True)
+    (tmp_path / "out/many/thesis.tex").write_text("years")
+    outcome = captionlake(*given)
+    assert outcome.exit_code == 3
+    assert "holds files that are no Delta table, such as" in outcome.error
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["many"]
+
+
 def test_an_input_that_is_not_there_stops_before_anything_runs(
     captionlake, given, tmp_path
 ) -> None:

@@ -52,3 +52,14 @@ def test_files_inside_a_parquet_output_and_outputs_inside_delta(
     assert "lies inside the Delta table" in refused(spark, str(folder), f"{table}/below/it")
     settings = DedupCaptions.model_validate({"captions": str(table), "output": f"{table}2"})
     refuse_shared_places(spark, "dedup-captions", settings)
+
+
+def test_outputs_inside_the_folder_of_an_input(spark: SparkSession, tmp_path: Path) -> None:
+    """The first run would end well, and the second read what the first wrote."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    inside = f"'output' = {tmp_path}/in/out lies inside 'captions', {tmp_path}/in"
+    for output in (f"{tmp_path}/in/out", f"{tmp_path}/link/out", f"parquet:{tmp_path}/in/out"):
+        assert inside in refused(spark, f"{tmp_path}/in", output)
+    beside = {"captions": str(tmp_path / "in"), "output": str(tmp_path / "in2/out")}
+    refuse_shared_places(spark, "dedup-captions", DedupCaptions.model_validate(beside))

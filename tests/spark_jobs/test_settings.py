@@ -9,6 +9,7 @@ from spark_jobs.jobs import curate
 from spark_jobs.jobs.balance_captions import BalanceCaptions
 from spark_jobs.jobs.build_concept_bank import BuildConceptBank
 from spark_jobs.jobs.explain import Explain
+from spark_jobs.jobs.filter_captions import FilterCaptions
 from spark_jobs.settings import load_settings
 from spark_jobs.yaml_files import read_yaml_map
 
@@ -122,3 +123,22 @@ def test_yaml_may_take_up_another_map_and_replace_its_keys(tmp_path: Path) -> No
     file.write_text("a: &base {x: 1}\nb:\n  <<: *base\n  y: 3\n  y: 4\n")
     with pytest.raises(SettingsError, match="line 5: 'y' stands there twice"):
         read_yaml_map(file)
+
+
+@pytest.mark.parametrize(
+    ("rule", "faults"),
+    [
+        ("{rule: r, op: near, column: c, value: 1}", ["setting 'rules.0.op' = 'near': "]),
+        ("{op: '>', column: c, value: 1, x: 1}", ["'rules.0.rule' is missing", "'rules.0.x'"]),
+        ("{rule: r, op: '>', column: c, value: {a: 1}}", ["'rules.0.value' = {'a': 1}: is of no"]),
+        ("{rule: r, any_of: [{rule: s, top_fraction: 2, column: c}]}", ["'rules.0.any_of.0.top_f"]),
+        ("x", ["setting 'rules.0' = 'x': expected a map"]),
+    ],
+)
+def test_faults_of_rules_have_the_keys_that_the_user_wrote(rule: str, faults: list[str]) -> None:
+    given = {"captions": "/c", "output": "/o", "rules": f"[{rule}]"}
+    with pytest.raises(SettingsError) as raised:
+        load_settings(FilterCaptions, "filter-captions", None, [], given)
+    lines = str(raised.value).removeprefix("filter-captions: ").split("; ")
+    assert len(lines) == len(faults)
+    assert all(fault in line for fault, line in zip(faults, lines, strict=True))
