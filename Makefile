@@ -26,7 +26,7 @@ slow: env
 
 # Types, casts, sums and draws in ANSI mode, Spark 4's default and Databricks serverless'.
 ANSI_TESTS := tests/spark_jobs/ingest tests/spark_jobs/balancing tests/spark_jobs/scoring \
-	tests/spark_jobs/test_draws.py tests/spark_jobs/test_columns.py
+	tests/spark_jobs/core/test_draws.py tests/spark_jobs/core/test_columns.py
 ansi: env
 	CAPTIONLAKE_TEST_ANSI=1 $(BIN)/pytest $(PARALLEL) $(ANSI_TESTS)
 

@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 
 from benchmarks.measuring import report
 from benchmarks.spark_inputs import run_job, small_session
-from spark_jobs.class_lists import imagenet_class_names
+from spark_jobs.subsets.imagenet_classes import imagenet_class_names
 
 THRESHOLDS = (0.75, 0.8, 0.82, 0.85, 0.88, 0.9)
 FRACTIONS = (0.5, 0.25, 0.125, 0.0625, 0.03125)

@@ -168,8 +168,8 @@ def queries(spark: SparkSession, folder: Path, size: int) -> None:
 
 def on_driver(spark: SparkSession, folder: Path, size: int) -> None:
     """The vectors of all queries as a matrix."""
-    from spark_jobs.embedding_reading import Embeddings
-    from spark_jobs.embedding_reading import on_driver as read_on_driver
+    from spark_jobs.formats.embeddings import Embeddings
+    from spark_jobs.formats.embeddings import on_driver as read_on_driver
 
     address = vectors_table(spark, folder, "query_id", size)
     rows = spark.read.parquet(address)
@@ -229,7 +229,7 @@ def ingest_csv(spark: SparkSession, folder: Path, size: int) -> None:
 
 def classes(spark: SparkSession, folder: Path, size: int) -> None:
     """Of each of ever more classes one of two rows."""
-    from spark_jobs.draws import Draw
+    from spark_jobs.core.draws import Draw
     from spark_jobs.subsets.draw import count_classes, first_rows
 
     rows = spark.range(0, 2 * size, 1, 8).selectExpr(

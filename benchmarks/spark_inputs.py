@@ -11,8 +11,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from benchmarks import inputs
-from spark_jobs.launch import Summary, execute
-from spark_jobs.session import open_session
+from spark_jobs.running.launch import Summary, execute
+from spark_jobs.storage.session import open_session
 
 
 def small_session(**conf: str) -> SparkSession:

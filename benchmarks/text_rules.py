@@ -23,11 +23,11 @@ import pyarrow as pa
 
 from benchmarks import inputs
 from benchmarks.measuring import interleaved, median_ratio, report
+from spark_jobs.formats.synsets import named_synsets
 from spark_jobs.labelling.lemma_table import lemma_table
 from spark_jobs.retrieval.class_file import class_queries, packaged_class_files, read_class_file
 from spark_jobs.retrieval.programs import numbered_phrases, programs
 from spark_jobs.retrieval.query import class_expression
-from spark_jobs.synset_reading import named_synsets
 from udfs.text.boolean_match import match_queries
 from udfs.text.fts_match import fts_tokens, phrase_trie, unicode61
 from udfs.text.lemma_match import laionet_matcher, yfcc_matcher

@@ -39,7 +39,7 @@ FOR_FEW_ROWS = {
 def spark(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SparkSession]:
-    from spark_jobs.session import open_session
+    from spark_jobs.storage.session import open_session
 
     settings = {"spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse"))}
     is_slow_tier = not request.config.getoption("markexpr").startswith("not slow")

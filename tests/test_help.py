@@ -8,9 +8,9 @@ import typer
 from typer.testing import CliRunner
 
 from spark_jobs.cli import build_app
-from spark_jobs.option_help import plain_type
-from spark_jobs.registry import all_jobs
-from spark_jobs.settings import base_settings
+from spark_jobs.core.settings import base_settings
+from spark_jobs.running.option_help import plain_type
+from spark_jobs.running.registry import all_jobs
 
 # Words of Python and of wrongly replaced names, which say nothing to a user.
 FORBIDDEN = ["Annotated", "FieldInfo", "typing", "None", "subtexting", "Literal", "Undefined"]

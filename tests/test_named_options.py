@@ -33,7 +33,7 @@ def test_every_option_that_is_named_is_taken() -> None:
     packages = ("spark_jobs", "udfs", "conf", "notebooks")
     suffixes = {".py", ".yml", ".ipynb"}
     files = [p for folder in packages for p in (ROOT / folder).rglob("*") if p.suffix in suffixes]
-    files.remove(ROOT / "spark_jobs/cli.py")  # it makes them
+    files.remove(ROOT / "spark_jobs/running/command_line.py")  # it makes them
     wrong = [
         f"{path.relative_to(ROOT)}: {found.group()}"
         for path in (*files, ROOT / "README.md")

@@ -33,7 +33,7 @@ return [...document.querySelectorAll('figure svg')].map(svg => {
 @pytest.fixture(scope="module")
 def report(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from spark_jobs.jobs import demo
-    from spark_jobs.launch import execute
+    from spark_jobs.running.launch import execute
 
     folder = tmp_path_factory.mktemp("demo")
     settings = demo.Demo(output=str(folder), rows=5_000, t=5)

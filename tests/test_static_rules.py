@@ -30,14 +30,14 @@ FORBIDDEN_NAMES = {
 }
 FORBIDDEN_IMPORTS = {"pickle", "joblib", "dill", "random"}
 # Where F.col takes a name that is no constant: what quotes it, and names of ours below that layer.
-NAMES_COLUMNS = {"spark_jobs/columns.py", "spark_jobs/record_texts.py"}
+NAMES_COLUMNS = {"spark_jobs/core/columns.py", "spark_jobs/ingest/record_texts.py"}
 # Where a list becomes literals of an expression, each of which costs the driver a millisecond.
 LISTS_LITERALS = {
     "spark_jobs/comparing/difference.py": "names of two sides",
     "spark_jobs/filtering/filter.py": "what a user lists in a rule",
     "spark_jobs/jobs/balance_captions.py": "languages",
     "spark_jobs/jobs/gather_neighbours.py": "what a user lists as unsafe",
-    "spark_jobs/unique_keys.py": "at most 1,000 hashes",
+    "spark_jobs/core/unique_keys.py": "at most 1,000 hashes",
 }
 # Where a number becomes a double: of columns whose type was checked, so that each value fits.
 CASTS_NUMBERS = {
@@ -46,7 +46,7 @@ CASTS_NUMBERS = {
     "spark_jobs/scoring/thresholds.py",
 }
 # Where text is checked before a kernel sees it; all jobs go through it.
-MAPS_IN_ARROW = {"spark_jobs/arrow_mapping.py"}
+MAPS_IN_ARROW = {"spark_jobs/core/arrow_mapping.py"}
 HEAVY_IMPORTS = {
     *("torch", "petastorm", "img2dataset", "delta", "open_clip", "timm", "faiss"),
     *("sentence_transformers", "transformers"),

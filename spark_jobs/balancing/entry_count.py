@@ -5,9 +5,9 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.errors import InputDataError
-from spark_jobs.id_counts import counted_entries
-from spark_jobs.schemas import ENTRY_COUNT, ENTRY_ID, ENTRY_IDS
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.id_counts import counted_entries
+from spark_jobs.core.schemas import ENTRY_COUNT, ENTRY_ID, ENTRY_IDS
 from udfs.balancing import count_in_task
 
 

@@ -9,8 +9,8 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, IntegerType, LongType, StringType, StructField, StructType
 
-from spark_jobs.arrow_mapping import map_in_arrow
-from spark_jobs.schemas import DRAW, ENTRY_ID, ENTRY_IDS, UID
+from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.schemas import DRAW, ENTRY_ID, ENTRY_IDS, UID
 from udfs.arrow import Batches, BatchFunction
 from udfs.balancing import SmallestDraws
 

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.arrow_mapping import map_in_arrow
-from spark_jobs.draws import Draw
-from spark_jobs.schemas import (
+from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.draws import Draw
+from spark_jobs.core.schemas import (
     CAPTION_ID,
     CAPTION_ROWS,
     DRAW,

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spark_jobs.balancing.keep import match_probability
-from spark_jobs.schemas import (
+from spark_jobs.core.schemas import (
     DRAWS_WON,
     EXPECTED_BYTES,
     EXPECTED_MATCHES,

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.arrow_mapping import map_in_arrow
 from spark_jobs.balancing.keep import match_probability
-from spark_jobs.schemas import CAPTION_BYTES, CAPTION_ROWS, ENTRY_IDS, EXPECTED, T
+from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.schemas import CAPTION_BYTES, CAPTION_ROWS, ENTRY_IDS, EXPECTED, T
 from udfs.arrow import Batches, BatchFunction
 from udfs.balancing import keep_probability
 

@@ -8,9 +8,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import IntegerType, LongType, StringType, StructField, StructType
 
-from spark_jobs.arrow_mapping import map_in_arrow
-from spark_jobs.columns import named
-from spark_jobs.schemas import (
+from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.columns import named
+from spark_jobs.core.schemas import (
     CLASS,
     ENTRY,
     ENTRY_COUNT,

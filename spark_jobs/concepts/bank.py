@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 
 from spark_jobs.concepts.faults import entry_faults
 from spark_jobs.concepts.sources import SOURCE_COLUMNS
-from spark_jobs.errors import InputDataError
-from spark_jobs.schemas import ENTRY, ENTRY_ID, FAULT, LANG
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.schemas import ENTRY, ENTRY_ID, FAULT, LANG
 
 _ENGLISH = "en"  # that of sources which tell none, where duplicates are looked for
 

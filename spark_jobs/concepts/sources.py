@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from spark_jobs.concepts.synsets import Synset, SynsetList, imagenet_synsets
 from spark_jobs.concepts.wordnet import wordnet_synsets
-from spark_jobs.errors import InputDataError
-from spark_jobs.schemas import CLASS_IDX, ENTRY, GLOSS, LANG, LEMMA, SOURCE, WNID
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.schemas import CLASS_IDX, ENTRY, GLOSS, LANG, LEMMA, SOURCE, WNID
 
 SOURCE_COLUMNS = pa.schema(
     [

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from spark_jobs.package_files import package_file
+from spark_jobs.core.package_files import package_file
 
 SynsetList = Literal["imagenet1k", "imagenet22k"]
 SYNSET_LISTS: tuple[SynsetList, ...] = get_args(SynsetList)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spark_jobs.concepts.synsets import Synset
-from spark_jobs.errors import InputDataError, SettingsError
+from spark_jobs.core.errors import InputDataError, SettingsError
 from udfs.text.word_match import Lemmatiser
 
 _PARTS = ("adj", "adv", "noun", "verb")

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from spark_jobs.columns import free_name, keys, named
-from spark_jobs.schemas import KEPT
+from spark_jobs.core.columns import free_name, keys, named
+from spark_jobs.core.schemas import KEPT
 
 _PARTS = 1 << 16  # of a group, each of which can be another task's
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
-from spark_jobs.arrow_mapping import map_in_arrow
+from spark_jobs.concepts.imagenet_prompts import imagenet_templates
 from spark_jobs.concepts.synsets import Synset, imagenet_synsets
-from spark_jobs.imagenet_prompts import imagenet_templates
-from spark_jobs.schemas import CAPTION, CAPTION_COLUMNS, URL
+from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.schemas import CAPTION, CAPTION_COLUMNS, URL
 from udfs.arrow import Batches, BatchFunction
 
 CAPTIONS_WITH_URL = StructType([CAPTION_COLUMNS[URL], CAPTION_COLUMNS[CAPTION]])

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from spark_jobs.schemas import ENTRY, ENTRY_COUNT, KEPT_COUNT
+from spark_jobs.core.schemas import ENTRY, ENTRY_COUNT, KEPT_COUNT
 
 N_SHOWN = 5
 _WIDEST_ENTRY = 34

@@ -7,10 +7,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StructField, StructType
 
-from spark_jobs.arrow_mapping import map_in_arrow
-from spark_jobs.columns import named
-from spark_jobs.id_counts import repeated
-from spark_jobs.schemas import EMBEDDINGS, ITEM_HASH
+from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.columns import named
+from spark_jobs.core.id_counts import repeated
+from spark_jobs.core.schemas import EMBEDDINGS, ITEM_HASH
 from udfs.arrow import Batches, BatchFunction
 from udfs.models.embedding import embedded_by
 from udfs.models.loading import Modality

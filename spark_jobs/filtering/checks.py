@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pyspark.sql.types import BooleanType, DataType, StructType
 
-from spark_jobs.column_values import (
+from spark_jobs.core.column_values import (
     COMPARABLE_TYPES,
     NUMBER_TYPES,
     WHOLE_TYPES,
@@ -12,15 +12,8 @@ from spark_jobs.column_values import (
     is_never_equal,
     typed_value,
 )
-from spark_jobs.filtering.rules import (
-    AllOf,
-    AnyOf,
-    Comparison,
-    InTable,
-    Rule,
-    TopFraction,
-)
-from spark_jobs.settings import nearest
+from spark_jobs.core.settings import nearest
+from spark_jobs.filtering.rules import AllOf, AnyOf, Comparison, InTable, Rule, TopFraction
 
 _EQUALITIES = ("==", "in", "not_in")
 

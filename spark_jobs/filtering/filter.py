@@ -9,13 +9,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, DoubleType, FloatType
 
-from spark_jobs.column_values import (
-    NUMBER_TYPES,
-    TypedValue,
-    typed_literal,
-    typed_value,
-)
-from spark_jobs.columns import free_name, named
+from spark_jobs.core.column_values import NUMBER_TYPES, TypedValue, typed_literal, typed_value
+from spark_jobs.core.columns import free_name, named
 from spark_jobs.filtering.rules import (
     AllOf,
     AnyOf,

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.columns import free_name, named
+from spark_jobs.core.columns import free_name, named
+from spark_jobs.core.observed_sums import ObservedSums
 from spark_jobs.filtering.filter import Judged
-from spark_jobs.observed_sums import ObservedSums
 
 _RULE = "_rule"
 _ROWS, _KEPT = "rows", "kept"

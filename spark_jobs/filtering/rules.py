@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from spark_jobs.column_values import Value
+from spark_jobs.core.column_values import Value
 
 Op = Literal[">", ">=", "<", "<=", "==", "in", "not_in", "between", "is_null"]
 

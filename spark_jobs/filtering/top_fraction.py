@@ -7,8 +7,8 @@ from fractions import Fraction
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from spark_jobs.column_values import TypedValue
-from spark_jobs.columns import named
+from spark_jobs.core.column_values import TypedValue
+from spark_jobs.core.columns import named
 
 _BINS = 4_096
 _FEW = 100_000  # values that the driver looks through itself

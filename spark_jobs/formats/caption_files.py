@@ -9,10 +9,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, StringType, StructField, StructType
 
-from spark_jobs.arrow_batches import batches_of, rows_that_fit
-from spark_jobs.arrow_mapping import map_as_stored
-from spark_jobs.errors import InputDataError, SettingsError
-from spark_jobs.file_lists import COMPRESSED, ListedFile
+from spark_jobs.core.arrow_mapping import map_as_stored
+from spark_jobs.core.errors import InputDataError, SettingsError
 from spark_jobs.formats.folder_columns import file_ids, shadowed_folders, with_folder_columns
 from spark_jobs.formats.json_files import TextColumns, read_json_files
 from spark_jobs.formats.parquet_files import read_parquet_files, read_unseen
@@ -24,6 +22,8 @@ from spark_jobs.formats.text_files import (
 )
 from spark_jobs.ingest.presets import InputFormat, Preset
 from spark_jobs.ingest.source import Source
+from spark_jobs.storage.batches import batches_of, rows_that_fit
+from spark_jobs.storage.file_lists import COMPRESSED, ListedFile
 from udfs import file_heads as worker
 from udfs.json_files import file_system
 from udfs.json_items import ItemForm

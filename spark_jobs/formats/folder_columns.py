@@ -7,9 +7,9 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
-from spark_jobs.columns import named
-from spark_jobs.file_lists import ListedFile
+from spark_jobs.core.columns import named
 from spark_jobs.ingest.source import FAULT, FILE, LINE, Part, position
+from spark_jobs.storage.file_lists import ListedFile
 from udfs.json_files import plain_path
 
 _NULL = "__HIVE_DEFAULT_PARTITION__"

@@ -22,12 +22,12 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from spark_jobs.arrow_batches import ROWS_AT_ONCE, rows_that_fit
-from spark_jobs.arrow_mapping import map_as_stored
-from spark_jobs.file_lists import LITERAL_PATHS, ListedFile
+from spark_jobs.core.arrow_mapping import map_as_stored
 from spark_jobs.formats.folder_columns import file_id
 from spark_jobs.formats.text_files import text_lines
 from spark_jobs.ingest.source import FAULT, FILE, LINE, Part, Source, position
+from spark_jobs.storage.batches import ROWS_AT_ONCE, rows_that_fit
+from spark_jobs.storage.file_lists import LITERAL_PATHS, ListedFile
 from udfs import json_rows as worker
 from udfs.arrow import BatchFunction
 from udfs.json_items import ItemForm

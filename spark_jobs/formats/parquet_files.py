@@ -7,12 +7,12 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import LongType, StructField, StructType
 
-from spark_jobs.arrow_mapping import map_as_stored
-from spark_jobs.errors import InputDataError
-from spark_jobs.file_columns import look_at_footers
-from spark_jobs.file_lists import LITERAL_PATHS, ListedFile
+from spark_jobs.core.arrow_mapping import map_as_stored
+from spark_jobs.core.errors import InputDataError
 from spark_jobs.formats.folder_columns import file_id, file_ids
 from spark_jobs.ingest.source import FILE, Part, Source, part_of, position
+from spark_jobs.storage.file_columns import look_at_footers
+from spark_jobs.storage.file_lists import LITERAL_PATHS, ListedFile
 from udfs import parquet_files as worker
 
 

@@ -12,13 +12,13 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from spark_jobs.arrow_mapping import map_as_stored
-from spark_jobs.columns import named
-from spark_jobs.file_lists import LITERAL_PATHS, ListedFile
+from spark_jobs.core.arrow_mapping import map_as_stored
+from spark_jobs.core.columns import named
+from spark_jobs.core.schemas import CAPTION
 from spark_jobs.formats.folder_columns import file_id, file_ids
 from spark_jobs.ingest.source import FAULT, FILE, LINE, Part, Source, position
 from spark_jobs.ingest.text_rules import INVALID_UTF8, is_valid_utf8
-from spark_jobs.schemas import CAPTION
+from spark_jobs.storage.file_lists import LITERAL_PATHS, ListedFile
 from udfs.csv_files import WRONG_NUMBER_OF_FIELDS, header_names, read_csv
 
 HEADER_AGAIN = "header_again"

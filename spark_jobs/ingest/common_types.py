@@ -25,7 +25,7 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from spark_jobs.schemas import NOT_IN_DELTA_NAMES
+from spark_jobs.core.schemas import NOT_IN_DELTA_NAMES
 
 _WIDER = [ByteType, ShortType, IntegerType, LongType]
 _MOST_DIGITS = 38

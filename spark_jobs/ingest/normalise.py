@@ -22,9 +22,22 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from spark_jobs.columns import keys
-from spark_jobs.errors import InputDataError
-from spark_jobs.id_counts import repeated
+from spark_jobs.core.columns import keys
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.id_counts import repeated
+from spark_jobs.core.schemas import (
+    CAPTION,
+    CAPTION_COLUMNS,
+    CAPTION_ID,
+    ENTRY_IDS,
+    JOB,
+    REASON,
+    REJECTED,
+    RUN_ID,
+    SOURCE,
+    UID,
+)
+from spark_jobs.core.schemas import URL as URL_COLUMN
 from spark_jobs.ingest.common_types import (
     common_type,
     conform,
@@ -43,19 +56,6 @@ from spark_jobs.ingest.text_rules import (
 )
 from spark_jobs.ingest.uid import given_or_content_uid
 from spark_jobs.ingest.values import as_type
-from spark_jobs.schemas import (
-    CAPTION,
-    CAPTION_COLUMNS,
-    CAPTION_ID,
-    ENTRY_IDS,
-    JOB,
-    REASON,
-    REJECTED,
-    RUN_ID,
-    SOURCE,
-    UID,
-)
-from spark_jobs.schemas import URL as URL_COLUMN
 from udfs.id_counts import ID
 
 # Working columns, called as no column of a table can be: Delta takes no parentheses.

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from spark_jobs.errors import MissingColumnError, SettingsError
-from spark_jobs.record_texts import TEXTS, Text
-from spark_jobs.schemas import (
+from spark_jobs.core.errors import MissingColumnError, SettingsError
+from spark_jobs.core.schemas import (
     CAPTION,
     CAPTION_COLUMNS,
     CAPTION_ID,
@@ -24,7 +23,8 @@ from spark_jobs.schemas import (
     URL,
     WIDTH,
 )
-from spark_jobs.settings import nearest
+from spark_jobs.core.settings import nearest
+from spark_jobs.ingest.record_texts import TEXTS, Text
 from udfs.json_items import ItemForm
 
 InputFormat = Literal["parquet", "jsonl", "json", "csv", "tsv", "lines"]

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from pyspark.sql.types import ArrayType, IntegerType, StringType
 
-from spark_jobs.errors import MissingColumnError
+from spark_jobs.core.errors import MissingColumnError
+from spark_jobs.core.schemas import CAPTION, IC_INDEX
+from spark_jobs.core.settings import nearest
 from spark_jobs.ingest.common_types import conform
 from spark_jobs.ingest.presets import Preset
+from spark_jobs.ingest.record_texts import TAGS, Text, joined_texts
 from spark_jobs.ingest.source import Part
 from spark_jobs.ingest.values import as_type
-from spark_jobs.record_texts import TAGS, Text, joined_texts
-from spark_jobs.schemas import CAPTION, IC_INDEX
-from spark_jobs.settings import nearest
 
 _FILENAME = "filename"
 

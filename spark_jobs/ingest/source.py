@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
-from spark_jobs.columns import named
+from spark_jobs.core.columns import named
 
 LINE, FAULT, FILE = "line", "fault", "file"  # beside the input's columns c0, c1, ...
 

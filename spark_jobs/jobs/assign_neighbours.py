@@ -4,14 +4,15 @@ from pydantic import Field
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
-from spark_jobs import schemas
-from spark_jobs.columns import keys, named, require
-from spark_jobs.embedding_reading import refuse_repeated
-from spark_jobs.errors import InputDataError
-from spark_jobs.job import Counts, Job, Run
+from spark_jobs.core import schemas
+from spark_jobs.core.columns import keys, named, require
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.schemas import QUERY_ID, UID, WNID
+from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
+from spark_jobs.core.unique_keys import refuse_repeated
 from spark_jobs.neighbours.assign import AssignRule, assign, with_items
-from spark_jobs.schemas import QUERY_ID, UID, WNID
-from spark_jobs.settings import InputAddress, OutputAddress, Settings
+from spark_jobs.running.job import Job
+from spark_jobs.storage.run import Counts, Run
 
 
 class AssignNeighbours(Settings):
@@ -79,6 +80,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

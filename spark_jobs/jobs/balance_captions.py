@@ -6,8 +6,7 @@ from pydantic import Field
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs import schemas
-from spark_jobs.arrow_batches import batches_that_fit
+from spark_jobs.balancing.choose_t import Thresholds, find_thresholds, target_lines, thresholds_of
 from spark_jobs.balancing.counted_entries import CountedEntries
 from spark_jobs.balancing.entry_count import count_matches, name_entries
 from spark_jobs.balancing.floor import captions_for_floor, missing_captions
@@ -19,13 +18,12 @@ from spark_jobs.balancing.keep import (
     matches_by_uid,
     with_caption_rows,
 )
-from spark_jobs.columns import keys, with_plain_key
-from spark_jobs.decisions import decisions
-from spark_jobs.draws import Draw
-from spark_jobs.finding_t import Thresholds, find_thresholds, target_lines, thresholds_of
-from spark_jobs.job import Counts, Job, Run
-from spark_jobs.matches_reading import NOT_MATCHED, read_entries, read_matches
-from spark_jobs.schemas import (
+from spark_jobs.balancing.t_settings import ThresholdSettings
+from spark_jobs.core import schemas
+from spark_jobs.core.columns import keys, with_plain_key
+from spark_jobs.core.decisions import decisions
+from spark_jobs.core.draws import Draw
+from spark_jobs.core.schemas import (
     CAPTION_ID,
     CAPTION_ROWS,
     DRAW,
@@ -39,8 +37,11 @@ from spark_jobs.schemas import (
     UID,
     T,
 )
-from spark_jobs.settings import InputAddress, OutputAddress
-from spark_jobs.threshold_settings import ThresholdSettings
+from spark_jobs.core.settings import InputAddress, OutputAddress
+from spark_jobs.formats.matches import NOT_MATCHED, read_entries, read_matches
+from spark_jobs.running.job import Job
+from spark_jobs.storage.batches import batches_that_fit
+from spark_jobs.storage.run import Counts, Run
 
 FLOOR, BALANCE, NO_ENTRY = "floor", "balance", "no_entry"
 
@@ -226,6 +227,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

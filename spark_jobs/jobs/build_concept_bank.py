@@ -5,8 +5,6 @@ from pydantic import Field, field_validator
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs import schemas
-from spark_jobs.addresses import absolute_address
 from spark_jobs.concepts.bank import concept_bank
 from spark_jobs.concepts.sources import (
     imagenet,
@@ -16,11 +14,14 @@ from spark_jobs.concepts.sources import (
     wordnet,
     wordnet_names,
 )
-from spark_jobs.job import Counts, Job, Run
-from spark_jobs.redaction import redacted
-from spark_jobs.schemas import FAULT, REASON, RUN_ID, UID
-from spark_jobs.settings import OutputAddress, RoleName, Settings, nearest
-from spark_jobs.tables import read_folder, read_text
+from spark_jobs.core import schemas
+from spark_jobs.core.addresses import absolute_address
+from spark_jobs.core.redaction import redacted
+from spark_jobs.core.schemas import FAULT, REASON, RUN_ID, UID
+from spark_jobs.core.settings import OutputAddress, RoleName, Settings, nearest
+from spark_jobs.running.job import Job
+from spark_jobs.storage.run import Counts, Run
+from spark_jobs.storage.tables import read_folder, read_text
 
 _FROM_FILE = {"metaclip_json": metaclip_json, "lines": lines, "json_lines": json_lines}
 _FROM_FOLDER = {"wordnet": wordnet, "wordnet_names": wordnet_names}
@@ -117,6 +118,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

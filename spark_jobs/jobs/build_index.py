@@ -5,19 +5,20 @@ from pathlib import Path
 
 from pydantic import Field, PositiveInt, field_validator
 
-from spark_jobs.addresses import local_folder
-from spark_jobs.arrow_batches import batches_that_fit
-from spark_jobs.driver_vectors import refuse_too_large_for_driver
-from spark_jobs.embedding_reading import Embeddings, read_embeddings, with_metadata
-from spark_jobs.errors import InputDataError, SettingsError
-from spark_jobs.folder_swap import replaced_folder
-from spark_jobs.index_folders import IndexFolder, Modality
-from spark_jobs.index_records import IndexRecord, write_record
-from spark_jobs.job import Counts, Job, Run
+from spark_jobs.core.addresses import local_folder
+from spark_jobs.core.errors import InputDataError, SettingsError
+from spark_jobs.core.redaction import redacted
+from spark_jobs.core.settings import InputAddress, OutputFolder, Settings
+from spark_jobs.embedding.driver_vectors import refuse_too_large_for_driver
+from spark_jobs.formats.clip_retrieval_index import IndexFolder, Modality
+from spark_jobs.formats.embeddings import Embeddings, read_embeddings, with_metadata
+from spark_jobs.formats.index_records import IndexRecord, write_record
 from spark_jobs.neighbours.index import write_shards
 from spark_jobs.neighbours.training import training_vectors
-from spark_jobs.redaction import redacted
-from spark_jobs.settings import InputAddress, OutputFolder, Settings
+from spark_jobs.running.job import Job
+from spark_jobs.storage.batches import batches_that_fit
+from spark_jobs.storage.outputs.folder_swap import replaced_folder
+from spark_jobs.storage.run import Counts, Run
 from udfs.faiss_index import (
     empty_index,
     index_bytes,
@@ -166,6 +167,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

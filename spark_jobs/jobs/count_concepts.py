@@ -6,26 +6,21 @@ from pydantic import Field
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs import schemas
-from spark_jobs.arrow_batches import batches_that_fit
-from spark_jobs.column_values import WHOLE_TYPES
-from spark_jobs.columns import require
 from spark_jobs.concepts.wordnet import noun_lemmatiser
-from spark_jobs.errors import InputDataError, SettingsError
-from spark_jobs.job import Counts, Job, Run
-from spark_jobs.label_files import write_class_frequencies
+from spark_jobs.core import schemas
+from spark_jobs.core.column_values import WHOLE_TYPES
+from spark_jobs.core.columns import require
+from spark_jobs.core.errors import InputDataError, SettingsError
+from spark_jobs.core.schemas import CAPTION_COUNT, CLASS_IDX, CLASS_NAME, DATASET
+from spark_jobs.core.settings import InputAddress, OneOrMore, OutputAddress, OutputFile, Settings
+from spark_jobs.formats.label_files import write_class_frequencies
 from spark_jobs.retrieval.class_file import ClassQuery, class_file_digests, read_class_file
 from spark_jobs.retrieval.count import count_classes
 from spark_jobs.retrieval.word_queries import too_short, word_queries
-from spark_jobs.schemas import CAPTION_COUNT, CLASS_IDX, CLASS_NAME, DATASET
-from spark_jobs.settings import (
-    InputAddress,
-    OneOrMore,
-    OutputAddress,
-    OutputFile,
-    Settings,
-)
-from spark_jobs.tables import read_folder
+from spark_jobs.running.job import Job
+from spark_jobs.storage.batches import batches_that_fit
+from spark_jobs.storage.run import Counts, Run
+from spark_jobs.storage.tables import read_folder
 from udfs.text.word_match import Lemmatiser, words_of
 
 _log = logging.getLogger(__name__)
@@ -122,6 +117,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

@@ -7,12 +7,14 @@ from pydantic import Field, model_validator
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs import schemas
-from spark_jobs.addresses import join_address, parse_parent
-from spark_jobs.caption_input import CaptionInput, read_captions
+from spark_jobs.balancing.t_settings import ThresholdSettings
+from spark_jobs.core import schemas
+from spark_jobs.core.addresses import join_address, parse_parent
+from spark_jobs.core.schemas import URL
+from spark_jobs.core.settings import Settings
+from spark_jobs.formats.caption_input import CaptionInput, read_captions
 from spark_jobs.ingest.presets import InputFormat
 from spark_jobs.ingest.text_rules import FrontEnd
-from spark_jobs.job import Pipeline, Step
 from spark_jobs.jobs import (
     balance_captions,
     dedup_captions,
@@ -21,12 +23,10 @@ from spark_jobs.jobs import (
     match_concepts,
     report,
 )
-from spark_jobs.outputs import check_outputs_ahead
-from spark_jobs.runs import new_run
-from spark_jobs.schemas import URL
-from spark_jobs.settings import Settings
-from spark_jobs.tables import input_version, read_table
-from spark_jobs.threshold_settings import ThresholdSettings
+from spark_jobs.running.job import Pipeline, Step
+from spark_jobs.running.up_to_date import new_run
+from spark_jobs.storage.outputs.checks import check_outputs_ahead
+from spark_jobs.storage.tables import input_version, read_table
 
 
 class Curate(ThresholdSettings):
@@ -177,6 +177,6 @@ JOB = Pipeline(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

@@ -5,13 +5,14 @@ from typing import Literal
 from pydantic import Field
 from pyspark.sql import functions as F
 
-from spark_jobs import schemas
-from spark_jobs.decisions import decisions
+from spark_jobs.core import schemas
+from spark_jobs.core.decisions import decisions
+from spark_jobs.core.errors import MissingColumnError
+from spark_jobs.core.schemas import KEPT
+from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
 from spark_jobs.dedup.exact import keep_smallest_uid, mark_smallest_uid
-from spark_jobs.errors import MissingColumnError
-from spark_jobs.job import Counts, Job, Run
-from spark_jobs.schemas import KEPT
-from spark_jobs.settings import InputAddress, OutputAddress, Settings
+from spark_jobs.running.job import Job
+from spark_jobs.storage.run import Counts, Run
 
 
 class DedupCaptions(Settings):
@@ -49,6 +50,6 @@ def run(run: Run, settings: DedupCaptions) -> Counts:
 JOB = Job("dedup-captions", "Keep one row of each group of equal captions.", DedupCaptions, run)
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from pydantic import Field, PositiveInt
 from pyspark.sql import SparkSession
 
-from spark_jobs import schemas
-from spark_jobs.addresses import join_address, parse_parent
+from spark_jobs.core import schemas
+from spark_jobs.core.addresses import join_address, parse_parent
+from spark_jobs.core.settings import Settings
 from spark_jobs.demo.summary import head_and_tail, summary_lines
-from spark_jobs.job import Pipeline, Step
 from spark_jobs.jobs.run import RunRecipe
 from spark_jobs.jobs.run import steps as steps_of_recipe
-from spark_jobs.settings import Settings
-from spark_jobs.tables import read_table
+from spark_jobs.running.job import Pipeline, Step
+from spark_jobs.storage.tables import read_table
 
 
 class Demo(Settings):
@@ -62,6 +62,6 @@ JOB = Pipeline(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

@@ -8,19 +8,20 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from spark_jobs import schemas
-from spark_jobs.column_values import COMPARABLE_TYPES
-from spark_jobs.columns import require
 from spark_jobs.comparing.difference import BOTH, ONLY_A, ONLY_B, SIDE, by_column, by_concept, sides
-from spark_jobs.entry_counts_reading import read_entry_counts
-from spark_jobs.errors import InputDataError, SettingsError
-from spark_jobs.job import Counts, Job, Pipeline, Run, Step
-from spark_jobs.made_of import Matching
-from spark_jobs.matches_reading import check_bank
-from spark_jobs.schemas import ENTRY, ENTRY_ID, IN_A, IN_B, IN_BOTH, NAME, UID, WNID
-from spark_jobs.settings import InputAddress, OutputAddress, Settings
-from spark_jobs.tables import input_version, read_table, table_state
-from spark_jobs.unique_keys import refuse_repeated_keys
+from spark_jobs.core import schemas
+from spark_jobs.core.column_values import COMPARABLE_TYPES
+from spark_jobs.core.columns import require
+from spark_jobs.core.errors import InputDataError, SettingsError
+from spark_jobs.core.made_of import Matching
+from spark_jobs.core.schemas import ENTRY, ENTRY_ID, IN_A, IN_B, IN_BOTH, NAME, UID, WNID
+from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
+from spark_jobs.core.unique_keys import refuse_repeated_keys
+from spark_jobs.formats.entry_counts import read_entry_counts
+from spark_jobs.formats.matches import check_bank
+from spark_jobs.running.job import Job, Pipeline, Step
+from spark_jobs.storage.run import Counts, Run
+from spark_jobs.storage.tables import input_version, read_table, table_state
 
 _WIDEST_NAME = 28
 _NEEDED = StructType([schemas.CAPTIONS[UID]])
@@ -155,6 +156,6 @@ JOB = Pipeline(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

@@ -5,11 +5,12 @@ from typing import Self
 from pydantic import Field, PositiveInt, model_validator
 from pyspark.sql.types import BinaryType, StringType, StructField, StructType
 
-from spark_jobs.embedding_runs import embed_table
-from spark_jobs.job import Counts, Job, Run
-from spark_jobs.model_settings import ModelSettings
-from spark_jobs.schemas import EMPTY
-from spark_jobs.settings import InputAddress, OutputAddress
+from spark_jobs.core.schemas import EMPTY
+from spark_jobs.core.settings import InputAddress, OutputAddress
+from spark_jobs.embedding.model_settings import ModelSettings
+from spark_jobs.running.embed_table import embed_table
+from spark_jobs.running.job import Job
+from spark_jobs.storage.run import Counts, Run
 
 
 class EmbedImages(ModelSettings):
@@ -56,6 +57,6 @@ def run(run: Run, settings: EmbedImages) -> Counts:
 JOB = Job("embed-images", "Embed images as unit vectors (open_clip).", EmbedImages, run)
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

@@ -3,11 +3,12 @@
 from pydantic import Field, PositiveInt
 from pyspark.sql.types import StringType, StructField, StructType
 
-from spark_jobs.embedding_runs import embed_table
-from spark_jobs.job import Counts, Job, Run
-from spark_jobs.model_settings import ModelSettings
-from spark_jobs.schemas import CAPTION
-from spark_jobs.settings import InputAddress, OutputAddress
+from spark_jobs.core.schemas import CAPTION
+from spark_jobs.core.settings import InputAddress, OutputAddress
+from spark_jobs.embedding.model_settings import ModelSettings
+from spark_jobs.running.embed_table import embed_table
+from spark_jobs.running.job import Job
+from spark_jobs.storage.run import Counts, Run
 
 
 class EmbedTexts(ModelSettings):
@@ -49,6 +50,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

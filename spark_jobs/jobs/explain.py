@@ -10,26 +10,26 @@ from pydantic import Field
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs import schemas
-from spark_jobs.addresses import join_address, parse_parent
+from spark_jobs.balancing.choose_t import thresholds_of
 from spark_jobs.balancing.entry_count import count_matches
 from spark_jobs.balancing.explanation import Explanation, MatchedEntry
 from spark_jobs.balancing.keep import matches_by_uid
-from spark_jobs.columns import named
-from spark_jobs.draws import Draw
-from spark_jobs.entry_counts_reading import counted_entries, read_entry_counts, unnamed_entries
-from spark_jobs.errors import InputDataError
-from spark_jobs.finding_t import thresholds_of
-from spark_jobs.job import Pipeline, Step
+from spark_jobs.core import schemas
+from spark_jobs.core.addresses import join_address, parse_parent
+from spark_jobs.core.columns import named
+from spark_jobs.core.draws import Draw
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.schemas import ENTRY, ENTRY_COUNT, ENTRY_ID, ENTRY_IDS, REASON, UID
+from spark_jobs.core.settings import Settings
+from spark_jobs.formats.entry_counts import counted_entries, read_entry_counts, unnamed_entries
+from spark_jobs.formats.matches import LEFT_OUT, of_captions
 from spark_jobs.jobs.balance_captions import BalanceCaptions
 from spark_jobs.jobs.dedup_captions import DedupCaptions
-from spark_jobs.matches_reading import LEFT_OUT, of_captions
-from spark_jobs.old_versions import read_old, unless_lost
-from spark_jobs.runs import newest, read_runs
-from spark_jobs.schemas import ENTRY, ENTRY_COUNT, ENTRY_ID, ENTRY_IDS, REASON, UID
-from spark_jobs.settings import Settings
+from spark_jobs.running.job import Pipeline, Step
+from spark_jobs.running.up_to_date import newest, read_runs
+from spark_jobs.storage.old_versions import read_old, unless_lost
+from spark_jobs.storage.tables import has_table, read_table
 from spark_jobs.subsets.draw import of_classes
-from spark_jobs.tables import has_table, read_table
 
 LOST = (
     "not known any more: a version of a table that run {run} read or wrote was removed since "
@@ -185,6 +185,6 @@ JOB = Pipeline(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

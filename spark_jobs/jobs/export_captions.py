@@ -8,16 +8,17 @@ from pydantic import Field, PositiveInt
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs import schemas
-from spark_jobs.columns import keys, require, with_plain_key
-from spark_jobs.entry_counts_reading import counted_entries, read_entry_counts
-from spark_jobs.errors import InputDataError
-from spark_jobs.folder_swap import replaced_folder
-from spark_jobs.folders import files_for, write_file, write_json_files
-from spark_jobs.job import Counts, Job, Run
-from spark_jobs.matches_reading import check_bank
-from spark_jobs.schemas import CAPTION, ENTRY_IDS
-from spark_jobs.settings import InputAddress, OutputFolder, Settings
+from spark_jobs.core import schemas
+from spark_jobs.core.columns import keys, require, with_plain_key
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.schemas import CAPTION, ENTRY_IDS
+from spark_jobs.core.settings import InputAddress, OutputFolder, Settings
+from spark_jobs.formats.entry_counts import counted_entries, read_entry_counts
+from spark_jobs.formats.matches import check_bank
+from spark_jobs.running.job import Job
+from spark_jobs.storage.outputs.folder_swap import replaced_folder
+from spark_jobs.storage.outputs.folders import files_for, write_file, write_json_files
+from spark_jobs.storage.run import Counts, Run
 
 _COUNTS = "entry_count.npy"
 _IS_MATCHED = "_is_matched"
@@ -118,6 +119,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

@@ -4,16 +4,17 @@ from pathlib import Path
 
 from pydantic import Field, PositiveInt, field_validator
 
-from spark_jobs.addresses import local_folder
-from spark_jobs.arrow_batches import batches_that_fit
-from spark_jobs.embedding import files
-from spark_jobs.embedding_folders import EmbeddingFolder, Form
-from spark_jobs.embedding_reading import read_embeddings, with_metadata
-from spark_jobs.errors import InputDataError
-from spark_jobs.folder_swap import replaced_folder
-from spark_jobs.index_folders import Modality
-from spark_jobs.job import Counts, Job, Run
-from spark_jobs.settings import InputAddress, OutputFolder, Settings
+from spark_jobs.core.addresses import local_folder
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.settings import InputAddress, OutputFolder, Settings
+from spark_jobs.formats import vector_files
+from spark_jobs.formats.clip_retrieval_embeddings import EmbeddingFolder, Form
+from spark_jobs.formats.clip_retrieval_index import Modality
+from spark_jobs.formats.embeddings import read_embeddings, with_metadata
+from spark_jobs.running.job import Job
+from spark_jobs.storage.batches import batches_that_fit
+from spark_jobs.storage.outputs.folder_swap import replaced_folder
+from spark_jobs.storage.run import Counts, Run
 
 
 class ExportEmbeddings(Settings):
@@ -55,7 +56,7 @@ def run(run: Run, settings: ExportEmbeddings) -> Counts:
     with replaced_folder(settings.output, commit, content=settings.folder_content()) as beside:
         folder = EmbeddingFolder(Path(beside), settings.form, settings.modality)
         with batches_that_fit(embeddings.rows):
-            written = files.write(
+            written = vector_files.write(
                 rows,
                 folder.namer(n_files),
                 array=settings.array if settings.form == "datacomp" else None,
@@ -82,6 +83,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

@@ -9,19 +9,20 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
-from spark_jobs import schemas
-from spark_jobs.addresses import absolute_address, parse_address
-from spark_jobs.columns import free_name, keys, named, require
-from spark_jobs.decisions import decisions
-from spark_jobs.errors import InputDataError
+from spark_jobs.core import schemas
+from spark_jobs.core.addresses import absolute_address, parse_address
+from spark_jobs.core.columns import free_name, keys, named, require
+from spark_jobs.core.decisions import decisions
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.schemas import SCORE, UID
+from spark_jobs.core.settings import InputAddress, OutputAddress, RoleName, Settings
 from spark_jobs.filtering.checks import rule_faults
 from spark_jobs.filtering.filter import Judged, judge, lookups, shares
 from spark_jobs.filtering.rule_counts import RuleCounts
 from spark_jobs.filtering.rules import Rule
 from spark_jobs.filtering.top_fraction import bound_of_top
-from spark_jobs.job import Counts, Job, Run
-from spark_jobs.schemas import SCORE, UID
-from spark_jobs.settings import InputAddress, OutputAddress, RoleName, Settings
+from spark_jobs.running.job import Job
+from spark_jobs.storage.run import Counts, Run
 
 
 class FilterCaptions(Settings):
@@ -169,6 +170,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

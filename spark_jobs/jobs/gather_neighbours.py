@@ -7,13 +7,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from spark_jobs import schemas
-from spark_jobs.embedding_reading import refuse_repeated
-from spark_jobs.errors import InputDataError, MissingColumnError
-from spark_jobs.job import Counts, Job, Run
-from spark_jobs.neighbours.gather import of_classes, united
-from spark_jobs.published_chunks import SEMANTIC_FIELDS, write_chunks
-from spark_jobs.schemas import (
+from spark_jobs.core import schemas
+from spark_jobs.core.errors import InputDataError, MissingColumnError
+from spark_jobs.core.schemas import (
     DATASET,
     MODEL,
     NSFW,
@@ -23,7 +19,12 @@ from spark_jobs.schemas import (
     UID,
     WEIGHTS,
 )
-from spark_jobs.settings import InputAddress, OutputAddress, OutputFolder, Settings
+from spark_jobs.core.settings import InputAddress, OutputAddress, OutputFolder, Settings
+from spark_jobs.core.unique_keys import refuse_repeated
+from spark_jobs.formats.retrieval_chunks import SEMANTIC_FIELDS, write_chunks
+from spark_jobs.neighbours.gather import of_classes, united
+from spark_jobs.running.job import Job
+from spark_jobs.storage.run import Counts, Run
 from udfs.models.spec import name_of_label
 
 
@@ -128,6 +129,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

@@ -5,15 +5,16 @@ from pathlib import Path
 from pydantic import Field
 from pyspark.sql import functions as F
 
-from spark_jobs import schemas
-from spark_jobs.addresses import local_folder
-from spark_jobs.embedding import files
-from spark_jobs.embedding_folders import EmbeddingFolder, Form
-from spark_jobs.embedding_reading import refuse_repeated
-from spark_jobs.index_folders import Modality
-from spark_jobs.job import Counts, Job, Run
-from spark_jobs.schemas import FAULT, UID
-from spark_jobs.settings import InputAddress, OutputAddress, Settings
+from spark_jobs.core import schemas
+from spark_jobs.core.addresses import local_folder
+from spark_jobs.core.schemas import FAULT, UID
+from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
+from spark_jobs.core.unique_keys import refuse_repeated
+from spark_jobs.formats import vector_files
+from spark_jobs.formats.clip_retrieval_embeddings import EmbeddingFolder, Form
+from spark_jobs.formats.clip_retrieval_index import Modality
+from spark_jobs.running.job import Job
+from spark_jobs.storage.run import Counts, Run
 
 
 class ImportEmbeddings(Settings):
@@ -39,9 +40,9 @@ def run(run: Run, settings: ImportEmbeddings) -> Counts:
     """Read a pair of files in each task."""
     folder = EmbeddingFolder(Path(local_folder(settings.input)), settings.form, settings.modality)
     pairs = folder.pairs(allow_gaps=settings.allow_gaps)
-    uids = files.read_keys(run.spark, pairs, uid_column=settings.uid_column)
+    uids = vector_files.read_keys(run.spark, pairs, uid_column=settings.uid_column)
     refuse_repeated(uids, [UID], settings.input, "expected one vector a uid; see --uid-column")
-    rows = files.read(
+    rows = vector_files.read(
         run.spark,
         pairs,
         array=settings.array if settings.form == "datacomp" else None,
@@ -63,6 +64,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

@@ -4,19 +4,20 @@ from pydantic import Field
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs import schemas
-from spark_jobs.caption_input import (
+from spark_jobs.core import schemas
+from spark_jobs.core.decisions import decisions
+from spark_jobs.core.schemas import REASON
+from spark_jobs.core.settings import OutputAddress
+from spark_jobs.formats.caption_input import (
     CaptionInput,
     count_and_repeated_keys,
     read_captions,
     refuse_too_many,
     reject_others,
 )
-from spark_jobs.decisions import decisions
 from spark_jobs.ingest.normalise import accepted
-from spark_jobs.job import Counts, Job, Run
-from spark_jobs.schemas import REASON
-from spark_jobs.settings import OutputAddress
+from spark_jobs.running.job import Job
+from spark_jobs.storage.run import Counts, Run
 
 
 class IngestCaptions(CaptionInput):
@@ -59,6 +60,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

@@ -7,21 +7,22 @@ from pydantic import Field
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs import schemas
-from spark_jobs.arrow_batches import batches_that_fit
-from spark_jobs.class_lists import published_names
-from spark_jobs.columns import keys, warn_of_replaced
-from spark_jobs.errors import InputDataError
-from spark_jobs.job import Counts, Job, Run
-from spark_jobs.label_file_settings import LabelFileSettings
-from spark_jobs.label_files import write_class_frequencies
+from spark_jobs.core import schemas
+from spark_jobs.core.columns import keys, warn_of_replaced
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.schemas import CAPTION_COUNT, CLASS_IDX, LEMMA, WNID
+from spark_jobs.core.settings import InputAddress, OutputAddress
+from spark_jobs.formats.label_file_settings import LabelFileSettings
+from spark_jobs.formats.label_files import write_class_frequencies
+from spark_jobs.formats.synset_settings import SynsetSettings
+from spark_jobs.formats.synsets import NAMED_LISTS, read_synsets
 from spark_jobs.labelling.labels import Several, count_labels, label_captions
 from spark_jobs.labelling.lemma_table import LemmaTable, lemma_table
-from spark_jobs.schemas import CAPTION_COUNT, CLASS_IDX, LEMMA, WNID
-from spark_jobs.settings import InputAddress, OutputAddress
-from spark_jobs.synset_reading import NAMED_LISTS, read_synsets
-from spark_jobs.synset_settings import SynsetSettings
-from spark_jobs.tables import read_table
+from spark_jobs.running.job import Job
+from spark_jobs.storage.batches import batches_that_fit
+from spark_jobs.storage.run import Counts, Run
+from spark_jobs.storage.tables import read_table
+from spark_jobs.subsets.imagenet_classes import published_names
 from udfs.text.lemma_match import LemmaMatcher, laionet_matcher, unpunctuated, yfcc_matcher
 
 _log = logging.getLogger(__name__)
@@ -150,6 +151,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

@@ -2,9 +2,10 @@
 
 from pydantic import Field, PositiveInt
 
+from spark_jobs.core.settings import OutputAddress, Settings
 from spark_jobs.demo.corpus import demo_captions, n_batches
-from spark_jobs.job import Counts, Job, Run
-from spark_jobs.settings import OutputAddress, Settings
+from spark_jobs.running.job import Job
+from spark_jobs.storage.run import Counts, Run
 
 
 class MakeDemoCaptions(Settings):
@@ -31,6 +32,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

@@ -6,13 +6,14 @@ from typing import Literal
 from pydantic import Field
 from pyspark.sql.types import StructType
 
-from spark_jobs.errors import InputDataError
-from spark_jobs.imagenet_prompts import imagenet_templates
-from spark_jobs.job import Counts, Job, Run
+from spark_jobs.concepts.imagenet_prompts import imagenet_templates
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.schemas import QUERY_TEXTS
+from spark_jobs.core.settings import OneOrMore, OutputAddress, Settings
 from spark_jobs.retrieval.class_file import class_file_digests, read_class_file
 from spark_jobs.retrieval.prompts import prompts
-from spark_jobs.schemas import QUERY_TEXTS
-from spark_jobs.settings import OneOrMore, OutputAddress, Settings
+from spark_jobs.running.job import Job
+from spark_jobs.storage.run import Counts, Run
 
 
 class MakeQueries(Settings):
@@ -58,6 +59,6 @@ def run(run: Run, settings: MakeQueries) -> Counts:
 JOB = Job("make-queries", "Make prompts of downstream classes to search with.", MakeQueries, run)
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

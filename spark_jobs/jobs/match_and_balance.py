@@ -8,36 +8,31 @@ from pydantic import Field, field_validator
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs import schemas
+from spark_jobs.balancing.choose_t import find_thresholds, target_lines
 from spark_jobs.balancing.counted_entries import CountedEntries
 from spark_jobs.balancing.entry_count import count_matches, count_vector
 from spark_jobs.balancing.keep import BALANCING, match_probability
-from spark_jobs.bank_reading import read_bank
-from spark_jobs.caption_input import (
+from spark_jobs.balancing.match_and_keep import keep_matched, matched_columns
+from spark_jobs.balancing.t_settings import ThresholdSettings
+from spark_jobs.core import schemas
+from spark_jobs.core.columns import keys
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.observed_counts import ObservedCounts
+from spark_jobs.core.schemas import CAPTION_ID, ENTRY, LANG
+from spark_jobs.core.settings import InputAddress, OutputAddress
+from spark_jobs.formats.caption_input import (
     CaptionInput,
     few_repeated_keys,
     read_captions,
     refuse_too_many,
     reject_others,
 )
-from spark_jobs.columns import keys
-from spark_jobs.errors import InputDataError
-from spark_jobs.finding_t import find_thresholds, target_lines
+from spark_jobs.formats.concept_bank import read_bank
 from spark_jobs.ingest.normalise import FAULT, accepted
-from spark_jobs.job import Counts, Job, Run
 from spark_jobs.jobs.balance_captions import t_column, with_probability
-from spark_jobs.matched_keep import keep_matched, matched_columns
-from spark_jobs.matching.match import (
-    ENTRIES,
-    KEYS,
-    ROWS,
-    count_with_keys,
-    match_concepts,
-)
-from spark_jobs.observed_counts import ObservedCounts
-from spark_jobs.schemas import CAPTION_ID, ENTRY, LANG
-from spark_jobs.settings import InputAddress, OutputAddress
-from spark_jobs.threshold_settings import ThresholdSettings
+from spark_jobs.matching.match import ENTRIES, KEYS, ROWS, count_with_keys, match_concepts
+from spark_jobs.running.job import Job
+from spark_jobs.storage.run import Counts, Run
 from udfs.id_counts import COUNT, ID, KIND
 from udfs.text.matchers import ConceptMatcher, MetaclipMatcher
 from udfs.text.token_trie import build_token_trie
@@ -176,6 +171,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

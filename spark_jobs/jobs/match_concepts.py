@@ -12,16 +12,17 @@ from pydantic import Field, model_validator
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs import schemas
-from spark_jobs.arrow_batches import batches_that_fit
 from spark_jobs.balancing.entry_count import count_matches, count_vector
-from spark_jobs.bank_reading import Bank, read_bank
-from spark_jobs.job import Counts, Job, Run
+from spark_jobs.core import schemas
+from spark_jobs.core.observed_counts import ObservedCounts
+from spark_jobs.core.schemas import ENTRY_IDS
+from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
+from spark_jobs.formats.concept_bank import Bank, read_bank
 from spark_jobs.matching.language import with_language
 from spark_jobs.matching.match import count_concepts, match_concepts
-from spark_jobs.observed_counts import ObservedCounts
-from spark_jobs.schemas import ENTRY_IDS
-from spark_jobs.settings import InputAddress, OutputAddress, Settings
+from spark_jobs.running.job import Job
+from spark_jobs.storage.batches import batches_that_fit
+from spark_jobs.storage.run import Counts, Run
 from udfs.text.matchers import (
     ConceptMatcher,
     Metaclip2Matcher,
@@ -153,6 +154,6 @@ def _counted_again(matches: DataFrame, n_entries: int) -> tuple[int, NDArray[np.
 JOB = Job("match-concepts", "Find the entries of a concept bank in captions.", MatchConcepts, run)
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

@@ -9,15 +9,18 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from spark_jobs import schemas
-from spark_jobs.addresses import table_name
-from spark_jobs.columns import keys, named
-from spark_jobs.decisions import decisions
-from spark_jobs.errors import InputDataError
-from spark_jobs.job import Counts, Job, Run
-from spark_jobs.schemas import CAPTION, CLASS_NAME, ROWS, SHORT, TAKEN, TAKEN_FROM, TARGET, UID
-from spark_jobs.settings import InputAddress, InputAddresses, OutputAddress
-from spark_jobs.subset_settings import SubsetSettings
+from spark_jobs.core import schemas
+from spark_jobs.core.addresses import table_name
+from spark_jobs.core.columns import keys, named
+from spark_jobs.core.decisions import decisions
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.schemas import CAPTION, CLASS_NAME, ROWS, SHORT, TAKEN, TAKEN_FROM, TARGET, UID
+from spark_jobs.core.settings import InputAddress, InputAddresses, OutputAddress
+from spark_jobs.formats.class_targets import MOST_ROWS, read_targets
+from spark_jobs.formats.subset_settings import SubsetSettings
+from spark_jobs.running.job import Job
+from spark_jobs.storage.run import Counts, Run
+from spark_jobs.storage.tables import read_table
 from spark_jobs.subsets.class_list import Class, ClassList
 from spark_jobs.subsets.draw import count_classes
 from spark_jobs.subsets.frequencies import frequency_rows
@@ -25,8 +28,6 @@ from spark_jobs.subsets.key_join import joined_by_key
 from spark_jobs.subsets.match import match_frequencies, united
 from spark_jobs.subsets.relabel import label_column, with_labels
 from spark_jobs.subsets.shapes import Shape, as_large_as_possible, at_n_rows, shape_weights
-from spark_jobs.tables import read_table
-from spark_jobs.target_reading import MOST_ROWS, read_targets
 
 _SHOWN = 5
 _CLASS, _TAKEN = "_class", "_taken"
@@ -230,6 +231,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

@@ -8,20 +8,21 @@ from pydantic import Field, PositiveInt
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs import schemas
+from spark_jobs.balancing.choose_t import largest_t, t_for_target, target_lines, thresholds_of
 from spark_jobs.balancing.keep import matches_by_uid, with_caption_rows
 from spark_jobs.balancing.plan import plan, plan_lines, round_ts, whole_of_sample
-from spark_jobs.balancing.plan_picture import plan_picture
+from spark_jobs.balancing.t_settings import LanguageSettings
 from spark_jobs.balancing.thresholds import expected_rows
-from spark_jobs.draws import Draw
-from spark_jobs.finding_t import largest_t, t_for_target, target_lines, thresholds_of
-from spark_jobs.job import Counts, Job, Run
-from spark_jobs.matches_reading import read_entries, read_matches
-from spark_jobs.output_files import write_output_file
-from spark_jobs.schemas import CAPTION, CAPTION_BYTES, EXPECTED_ROWS, UID, T
-from spark_jobs.settings import InputAddress, OutputAddress, OutputFile
-from spark_jobs.tables import read_table
-from spark_jobs.threshold_settings import LanguageSettings
+from spark_jobs.core import schemas
+from spark_jobs.core.draws import Draw
+from spark_jobs.core.schemas import CAPTION, CAPTION_BYTES, EXPECTED_ROWS, UID, T
+from spark_jobs.core.settings import InputAddress, OutputAddress, OutputFile
+from spark_jobs.formats.matches import read_entries, read_matches
+from spark_jobs.report.plan_picture import plan_picture
+from spark_jobs.running.job import Job
+from spark_jobs.storage.outputs.files import write_output_file
+from spark_jobs.storage.run import Counts, Run
+from spark_jobs.storage.tables import read_table
 
 _SAMPLE = Draw("plan-balance/sample", seed=0)
 
@@ -147,6 +148,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

@@ -3,14 +3,14 @@
 from pydantic import Field
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_jobs import schemas
-from spark_jobs.column_values import COMPARABLE_TYPES, NUMBER_TYPES
-from spark_jobs.columns import require
-from spark_jobs.errors import InputDataError
-from spark_jobs.job import Counts, Job, Run
-from spark_jobs.output_files import write_output_file
-from spark_jobs.schemas import SCORE, THRESHOLD, WNID
-from spark_jobs.scoring.threshold_picture import threshold_picture
+from spark_jobs.core import schemas
+from spark_jobs.core.column_values import COMPARABLE_TYPES, NUMBER_TYPES
+from spark_jobs.core.columns import require
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.schemas import SCORE, THRESHOLD, WNID
+from spark_jobs.core.settings import InputAddress, OutputAddress, OutputFile, Settings
+from spark_jobs.report.threshold_picture import threshold_picture
+from spark_jobs.running.job import Job
 from spark_jobs.scoring.thresholds import (
     histogram,
     kept_by_threshold,
@@ -18,8 +18,9 @@ from spark_jobs.scoring.thresholds import (
     round_thresholds,
     telling,
 )
-from spark_jobs.settings import InputAddress, OutputAddress, OutputFile, Settings
-from spark_jobs.tables import read_table
+from spark_jobs.storage.outputs.files import write_output_file
+from spark_jobs.storage.run import Counts, Run
+from spark_jobs.storage.tables import read_table
 
 
 class PlanThreshold(Settings):
@@ -89,6 +90,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

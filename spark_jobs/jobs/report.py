@@ -7,22 +7,11 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, model_validator
 from pyspark.sql import SparkSession
 
-from spark_jobs.addresses import join_address, parse_address, parse_parent, table_name
-from spark_jobs.errors import InputDataError
-from spark_jobs.job import Counts, Job, Run
-from spark_jobs.old_versions import unless_lost
-from spark_jobs.output_files import write_output_file
-from spark_jobs.recipes.planning import PlannedStep, plan_steps
-from spark_jobs.recipes.reading import read_recipe
-from spark_jobs.report.blocks import Block, Examples, Figure, Note, Section
-from spark_jobs.report.captions import matches_blocks
-from spark_jobs.report.classes import class_blocks
-from spark_jobs.report.entries import entry_pictures, entry_tables
-from spark_jobs.report.funnel import funnel_section, key_figures
-from spark_jobs.report.page import Page, render
-from spark_jobs.report.run_tables import runs_section
-from spark_jobs.report.similarities import similarity_pictures
-from spark_jobs.report_reading import (
+from spark_jobs.core.addresses import join_address, parse_address, parse_parent, table_name
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.run_records import RunRecord, runs_behind
+from spark_jobs.core.settings import InputAddress, OutputFile, RoleName, Settings
+from spark_jobs.formats.report_tables import (
     balanced_examples,
     class_counts,
     duplicate_examples,
@@ -34,9 +23,21 @@ from spark_jobs.report_reading import (
     rejected_examples,
     similarity_plan,
 )
-from spark_jobs.run_records import RunRecord, runs_behind
-from spark_jobs.runs import recorded_runs
-from spark_jobs.settings import InputAddress, OutputFile, RoleName, Settings
+from spark_jobs.report.blocks import Block, Examples, Figure, Note, Section
+from spark_jobs.report.captions import matches_blocks
+from spark_jobs.report.classes import class_blocks
+from spark_jobs.report.entries import entry_pictures, entry_tables
+from spark_jobs.report.funnel import funnel_section, key_figures
+from spark_jobs.report.page import Page, render
+from spark_jobs.report.run_tables import runs_section
+from spark_jobs.report.similarities import similarity_pictures
+from spark_jobs.running.job import Job
+from spark_jobs.running.recipes.planning import PlannedStep, plan_steps
+from spark_jobs.running.recipes.reading import read_recipe
+from spark_jobs.running.up_to_date import recorded_runs
+from spark_jobs.storage.old_versions import unless_lost
+from spark_jobs.storage.outputs.files import write_output_file
+from spark_jobs.storage.run import Counts, Run
 
 NO_COUNTS = "No run here counts the captions of entries, or none matched: there are no pictures."
 LOST = (
@@ -262,6 +263,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

@@ -6,14 +6,14 @@ from typing import Self
 from pydantic import ConfigDict, Field, model_validator
 from pyspark.sql import SparkSession
 
-from spark_jobs.addresses import parse_address
-from spark_jobs.errors import InputDataError
-from spark_jobs.job import Pipeline, Step
-from spark_jobs.outputs import check_outputs_ahead
-from spark_jobs.recipes.planning import PlannedStep, plan_steps, select_steps
-from spark_jobs.recipes.reading import read_recipe
-from spark_jobs.settings import Settings
-from spark_jobs.tables import input_version
+from spark_jobs.core.addresses import parse_address
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.settings import Settings
+from spark_jobs.running.job import Pipeline, Step
+from spark_jobs.running.recipes.planning import PlannedStep, plan_steps, select_steps
+from spark_jobs.running.recipes.reading import read_recipe
+from spark_jobs.storage.outputs.checks import check_outputs_ahead
+from spark_jobs.storage.tables import input_version
 
 
 class RunRecipe(Settings):
@@ -79,6 +79,6 @@ JOB = Pipeline(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

@@ -6,23 +6,24 @@ from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import IntegralType, StringType, StructField, StructType
 
-from spark_jobs.class_lists import imagenet1k, imagenet100
-from spark_jobs.columns import named
-from spark_jobs.decisions import decisions
-from spark_jobs.draws import Draw
-from spark_jobs.errors import InputDataError
-from spark_jobs.job import Counts, Job, Run
-from spark_jobs.schemas import UID
-from spark_jobs.settings import InputAddress, OutputAddress, RoleName
-from spark_jobs.subset_settings import SubsetSettings
+from spark_jobs.core.columns import named
+from spark_jobs.core.decisions import decisions
+from spark_jobs.core.draws import Draw
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.schemas import UID
+from spark_jobs.core.settings import InputAddress, OutputAddress, RoleName
+from spark_jobs.formats.subset_settings import SubsetSettings
+from spark_jobs.running.job import Job
+from spark_jobs.storage.run import Counts, Run
+from spark_jobs.storage.tables import read_text
 from spark_jobs.subsets.class_list import Class, ClassList, UnknownClassError
 from spark_jobs.subsets.draw import class_table, count_classes
 from spark_jobs.subsets.frequencies import frequency_rows
+from spark_jobs.subsets.imagenet_classes import imagenet1k, imagenet100
 from spark_jobs.subsets.relabel import relabelled, with_labels
 from spark_jobs.subsets.sample import Sample, refuse_other_count, sample
 from spark_jobs.subsets.sample_lines import promise_counts, promise_lines
 from spark_jobs.subsets.sampling import Sampling
-from spark_jobs.tables import read_text
 
 _IMAGENET100 = "imagenet100"
 _PURPOSE = "sample-subset"
@@ -225,6 +226,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

@@ -5,16 +5,14 @@ import logging
 from pydantic import Field
 from pyspark.sql import functions as F
 
-from spark_jobs import schemas
-from spark_jobs.embedding_reading import (
-    read_embeddings,
-    refuse_other_model,
-    refuse_repeated,
-)
-from spark_jobs.job import Counts, Job, Run
-from spark_jobs.schemas import MODEL, SCORE, UID, WEIGHTS
+from spark_jobs.core import schemas
+from spark_jobs.core.schemas import MODEL, SCORE, UID, WEIGHTS
+from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
+from spark_jobs.core.unique_keys import refuse_repeated
+from spark_jobs.formats.embeddings import read_embeddings, refuse_other_model
+from spark_jobs.running.job import Job
 from spark_jobs.scoring.of_pairs import score_pairs
-from spark_jobs.settings import InputAddress, OutputAddress, Settings
+from spark_jobs.storage.run import Counts, Run
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +64,6 @@ def run(run: Run, settings: ScoreClip) -> Counts:
 JOB = Job("score-clip", "Compare images with their captions (CLIP score).", ScoreClip, run)
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

@@ -8,16 +8,18 @@ from pydantic import Field
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs import schemas
-from spark_jobs.arrow_batches import batches_that_fit
-from spark_jobs.arrow_collecting import record_batches
-from spark_jobs.columns import keys
+from spark_jobs.core import schemas
+from spark_jobs.core.arrow_collecting import record_batches
+from spark_jobs.core.columns import keys
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.schemas import CAPTION, EMBEDDING, LEMMAS, MODEL, QUERY_ID, WEIGHTS, WNID
+from spark_jobs.core.settings import InputAddress, OutputAddress
 from spark_jobs.embedding.embed import embed, with_hash
-from spark_jobs.embedding_runs import tasks_for
-from spark_jobs.errors import InputDataError
-from spark_jobs.job import Counts, Job, Run
-from spark_jobs.model_settings import ModelSettings
-from spark_jobs.schemas import CAPTION, EMBEDDING, LEMMAS, MODEL, QUERY_ID, WEIGHTS, WNID
+from spark_jobs.embedding.model_settings import ModelSettings
+from spark_jobs.formats.synset_settings import SynsetSettings
+from spark_jobs.formats.synsets import NAMED_LISTS, read_definitions
+from spark_jobs.running.embed_table import tasks_for
+from spark_jobs.running.job import Job
 from spark_jobs.scoring.definitions import (
     Definition,
     QueryKey,
@@ -25,15 +27,9 @@ from spark_jobs.scoring.definitions import (
     query_text,
     similarity_column,
 )
-from spark_jobs.scoring.to_definitions import (
-    narrow,
-    of_one_synset,
-    score_captions,
-    with_query,
-)
-from spark_jobs.settings import InputAddress, OutputAddress
-from spark_jobs.synset_reading import NAMED_LISTS, read_definitions
-from spark_jobs.synset_settings import SynsetSettings
+from spark_jobs.scoring.to_definitions import narrow, of_one_synset, score_captions, with_query
+from spark_jobs.storage.batches import batches_that_fit
+from spark_jobs.storage.run import Counts, Run
 from udfs.vectors import Vectors, matrix
 
 _TAB = "\t"
@@ -165,6 +161,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

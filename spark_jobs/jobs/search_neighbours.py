@@ -7,10 +7,13 @@ from pydantic import Field, PositiveInt, model_validator
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs.addresses import parse_address
-from spark_jobs.arrow_batches import batches_that_fit
-from spark_jobs.columns import named
-from spark_jobs.embedding_reading import (
+from spark_jobs.core.addresses import parse_address
+from spark_jobs.core.columns import named
+from spark_jobs.core.errors import InputDataError, MissingColumnError, SettingsError
+from spark_jobs.core.schemas import MODEL, NEIGHBOURS, QUERY_ID, UID, WEIGHTS
+from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
+from spark_jobs.formats.clip_retrieval_index import IndexFolder, Modality
+from spark_jobs.formats.embeddings import (
     Embeddings,
     is_same_model,
     on_driver,
@@ -18,15 +21,13 @@ from spark_jobs.embedding_reading import (
     refuse_other_model,
     refuse_repeated_queries,
 )
-from spark_jobs.embedding_runs import usual_tasks
-from spark_jobs.errors import InputDataError, MissingColumnError, SettingsError
-from spark_jobs.index_folders import IndexFolder, Modality
-from spark_jobs.index_records import read_record
-from spark_jobs.job import Counts, Job, Run
+from spark_jobs.formats.index_records import read_record
 from spark_jobs.neighbours.exact import nearest, query_blocks
 from spark_jobs.neighbours.index import POSITION, search, with_uids
-from spark_jobs.schemas import MODEL, NEIGHBOURS, QUERY_ID, UID, WEIGHTS
-from spark_jobs.settings import InputAddress, OutputAddress, Settings
+from spark_jobs.running.embed_table import usual_tasks
+from spark_jobs.running.job import Job
+from spark_jobs.storage.batches import batches_that_fit
+from spark_jobs.storage.run import Counts, Run
 
 
 class SearchNeighbours(Settings):
@@ -234,6 +235,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

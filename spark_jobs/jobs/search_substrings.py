@@ -5,12 +5,12 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from spark_jobs import schemas
-from spark_jobs.arrow_batches import batches_that_fit
-from spark_jobs.columns import warn_of_replaced
-from spark_jobs.errors import SettingsError
-from spark_jobs.job import Counts, Job, Run
-from spark_jobs.published_chunks import TEXT_FIELDS, write_chunks
+from spark_jobs.core import schemas
+from spark_jobs.core.columns import warn_of_replaced
+from spark_jobs.core.errors import SettingsError
+from spark_jobs.core.schemas import DATASET, QUERY
+from spark_jobs.core.settings import InputAddress, OneOrMore, OutputAddress, OutputFolder, Settings
+from spark_jobs.formats.retrieval_chunks import TEXT_FIELDS, write_chunks
 from spark_jobs.retrieval.class_file import (
     ClassQuery,
     class_file_digests,
@@ -19,8 +19,9 @@ from spark_jobs.retrieval.class_file import (
 )
 from spark_jobs.retrieval.phrases import RULES, SearchRule
 from spark_jobs.retrieval.search import search_captions
-from spark_jobs.schemas import DATASET, QUERY
-from spark_jobs.settings import InputAddress, OneOrMore, OutputAddress, OutputFolder, Settings
+from spark_jobs.running.job import Job
+from spark_jobs.storage.batches import batches_that_fit
+from spark_jobs.storage.run import Counts, Run
 
 _log = logging.getLogger(__name__)
 
@@ -107,6 +108,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

@@ -5,18 +5,19 @@ from typing import Self
 from pydantic import Field, model_validator
 from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
-from spark_jobs import schemas
-from spark_jobs.class_lists import imagenet_class_names
-from spark_jobs.columns import free_name, keys
+from spark_jobs.concepts.imagenet_prompts import imagenet_templates
 from spark_jobs.concepts.synsets import imagenet_synsets
-from spark_jobs.imagenet_prompts import imagenet_templates
-from spark_jobs.job import Counts, Job, Run
-from spark_jobs.label_file_settings import LabelFileSettings
-from spark_jobs.label_files import write_class_frequencies
-from spark_jobs.record_texts import DESCRIPTION, TAGS, TEXTS, TITLE, Text
-from spark_jobs.schemas import CLASS_IDX, UID, WNID
-from spark_jobs.settings import InputAddress, OutputAddress
+from spark_jobs.core import schemas
+from spark_jobs.core.columns import free_name, keys
+from spark_jobs.core.schemas import CLASS_IDX, UID, WNID
+from spark_jobs.core.settings import InputAddress, OutputAddress
+from spark_jobs.formats.label_file_settings import LabelFileSettings
+from spark_jobs.formats.label_files import write_class_frequencies
+from spark_jobs.ingest.record_texts import DESCRIPTION, TAGS, TEXTS, TITLE, Text
+from spark_jobs.running.job import Job
+from spark_jobs.storage.run import Counts, Run
 from spark_jobs.subsets.draw import count_classes, of_classes
+from spark_jobs.subsets.imagenet_classes import imagenet_class_names
 from spark_jobs.subsets.vary import NamedClass, Template, templates_of, vary
 
 _KINDS = {TITLE: StringType(), TAGS: ArrayType(StringType()), DESCRIPTION: StringType()}
@@ -95,6 +96,6 @@ JOB = Job(
 )
 
 if __name__ == "__main__":
-    from spark_jobs.cli import run_alone
+    from spark_jobs.running.command_line import run_alone
 
     run_alone(JOB)

@@ -10,9 +10,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from spark_jobs.arrow_mapping import map_in_arrow
-from spark_jobs.labelling.lemma_table import LemmaTable
-from spark_jobs.schemas import (
+from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.schemas import (
     CAPTION,
     CAPTION_COUNT,
     LABEL_COUNTS,
@@ -22,6 +21,7 @@ from spark_jobs.schemas import (
     LEMMAS,
     WNID,
 )
+from spark_jobs.labelling.lemma_table import LemmaTable
 from udfs.arrow import Batches, BatchFunction
 from udfs.compiled import one_compiles
 from udfs.text.lemma_match import LemmaMatcher

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from spark_jobs.errors import InputDataError
+from spark_jobs.core.errors import InputDataError
 
 
 @dataclass(frozen=True)

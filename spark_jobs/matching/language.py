@@ -6,9 +6,9 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StringType, StructField, StructType
 
-from spark_jobs.arrow_mapping import map_in_arrow
-from spark_jobs.errors import InputDataError
-from spark_jobs.schemas import CAPTION, LANG
+from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.schemas import CAPTION, LANG
 from udfs.arrow import Batches
 from udfs.language import languages, load_language_model
 

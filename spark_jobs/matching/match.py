@@ -7,11 +7,11 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql.types import StructType
 
-from spark_jobs.arrow_mapping import map_in_arrow
-from spark_jobs.columns import keys
-from spark_jobs.id_counts import counted_entries, counted_ids
-from spark_jobs.observed_counts import ObservedCounts
-from spark_jobs.schemas import ENTRY_IDS, MATCH_SPANS, MATCHES, SPANS
+from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.columns import keys
+from spark_jobs.core.id_counts import counted_entries, counted_ids
+from spark_jobs.core.observed_counts import ObservedCounts
+from spark_jobs.core.schemas import ENTRY_IDS, MATCH_SPANS, MATCHES, SPANS
 from udfs.arrow import Batches, BatchFunction, chained
 from udfs.balancing import EntryCounter, count_in_task
 from udfs.compiled import one_compiles

@@ -10,9 +10,9 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
-from spark_jobs.arrow_collecting import record_batches
-from spark_jobs.columns import named
-from spark_jobs.schemas import QUERY_ID, RANK, SIMILARITY, UID, WNID
+from spark_jobs.core.arrow_collecting import record_batches
+from spark_jobs.core.columns import named
+from spark_jobs.core.schemas import QUERY_ID, RANK, SIMILARITY, UID, WNID
 
 AssignRule = Literal["union", "greedy", "most_similar", "most_similar_published"]
 _ORDER = "item_order"

@@ -14,8 +14,8 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from spark_jobs.arrow_mapping import map_in_arrow
-from spark_jobs.schemas import EMBEDDING, NEIGHBOURS, QUERY_ID, RANK, SIMILARITY, UID
+from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.schemas import EMBEDDING, NEIGHBOURS, QUERY_ID, RANK, SIMILARITY, UID
 from udfs.arrow import Batches, BatchFunction
 from udfs.neighbours import nearest_in_task
 from udfs.vectors import Vectors

@@ -6,7 +6,7 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.schemas import DATASET, QUERIES, QUERY, QUERY_ID, SIMILARITY, UID
+from spark_jobs.core.schemas import DATASET, QUERIES, QUERY, QUERY_ID, SIMILARITY, UID
 
 
 def united(neighbours: Sequence[DataFrame]) -> DataFrame:

@@ -15,9 +15,9 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from spark_jobs.arrow_mapping import map_in_arrow
-from spark_jobs.columns import free_name, named
-from spark_jobs.schemas import EMBEDDING, NEIGHBOURS, QUERY_ID, RANK, SIMILARITY, UID
+from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.columns import free_name, named
+from spark_jobs.core.schemas import EMBEDDING, NEIGHBOURS, QUERY_ID, RANK, SIMILARITY, UID
 from udfs.arrow import Batches
 from udfs.faiss_index import ROWS, SHARD, fill_shards, search_index
 from udfs.vectors import stored_cosines, unit_matrix

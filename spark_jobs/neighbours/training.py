@@ -8,11 +8,11 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.arrow_collecting import record_batches
-from spark_jobs.draws import Draw
-from spark_jobs.driver_vectors import checked_unit
-from spark_jobs.errors import InputDataError
-from spark_jobs.schemas import DRAW, EMBEDDING, UID
+from spark_jobs.core.arrow_collecting import record_batches
+from spark_jobs.core.draws import Draw
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.schemas import DRAW, EMBEDDING, UID
+from spark_jobs.embedding.driver_vectors import checked_unit
 from udfs.vectors import Vectors
 
 _DEVIATIONS = 7  # standard deviations above the n-th draw: missed once in 8e11 samples

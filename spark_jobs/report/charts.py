@@ -6,7 +6,7 @@ from collections.abc import Callable
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from spark_jobs.pictures import svg
+from spark_jobs.report.svg import svg
 
 # Each stands for a CSS variable of the page, which takes its place in the SVG.
 INK, GRID, BEFORE, AFTER, MARK = "#010101", "#030303", "#040404", "#050505", "#060606"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from spark_jobs.frequency_curves import Curve, draw_curves
 from spark_jobs.report.blocks import Block, Figure, Note, Table
 from spark_jobs.report.charts import AFTER, BEFORE, MARK, chart
+from spark_jobs.report.frequency_curves import Curve, draw_curves
 
 _SHOWN = 10
 _LINES = ("-", "--", ":", "-.")

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from spark_jobs.core.run_records import RunRecord
 from spark_jobs.report.blocks import Bar, Bars, Note, Section
-from spark_jobs.run_records import RunRecord
 
 # What the rows that a job leaves are called, and under which name they are counted.
 _LEFT = {

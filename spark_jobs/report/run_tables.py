@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from spark_jobs.core.run_records import RunRecord
 from spark_jobs.report.blocks import Block, Section, Table
-from spark_jobs.run_records import RunRecord
 
 
 def runs_section(runs: Sequence[RunRecord]) -> Section:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spark_jobs.conf_files import conf_file, named_files
-from spark_jobs.errors import SettingsError
+from spark_jobs.core.conf_files import conf_file, named_files
+from spark_jobs.core.errors import SettingsError
+from spark_jobs.core.settings import fault_lines, nearest
+from spark_jobs.core.yaml_files import read_yaml_map
 from spark_jobs.retrieval.query import Query, QueryError, class_expression, parse_query
-from spark_jobs.settings import fault_lines, nearest
-from spark_jobs.yaml_files import read_yaml_map
 
 
 class ClassFile(BaseModel):

@@ -7,11 +7,11 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.arrow_mapping import map_in_arrow
-from spark_jobs.columns import named
+from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.columns import named
+from spark_jobs.core.schemas import CAPTION, CAPTION_COUNT, CLASS_COUNTS, COUNTED_IDS, ENTRY_ID
 from spark_jobs.retrieval.class_file import ClassQuery
 from spark_jobs.retrieval.programs import numbered_phrases, programs
-from spark_jobs.schemas import CAPTION, CAPTION_COUNT, CLASS_COUNTS, COUNTED_IDS, ENTRY_ID
 from udfs.arrow import Batches, BatchFunction
 from udfs.compiled import one_compiles
 from udfs.text.boolean_match import match_queries

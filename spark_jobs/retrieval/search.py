@@ -6,11 +6,11 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
-from spark_jobs.arrow_mapping import map_in_arrow
+from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.schemas import CAPTION, QUERIES
 from spark_jobs.retrieval.class_file import ClassQuery
 from spark_jobs.retrieval.phrases import RULES, SearchRule
 from spark_jobs.retrieval.programs import numbered_phrases, programs
-from spark_jobs.schemas import CAPTION, QUERIES
 from udfs.arrow import Batches, BatchFunction
 from udfs.compiled import one_compiles
 from udfs.text.boolean_match import match_queries

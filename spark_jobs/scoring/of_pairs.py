@@ -8,9 +8,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import FloatType, StructField, StructType
 
-from spark_jobs.arrow_mapping import map_in_arrow
-from spark_jobs.columns import keys
-from spark_jobs.schemas import EMBEDDING, SCORE, UID
+from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.columns import keys
+from spark_jobs.core.schemas import EMBEDDING, SCORE, UID
 from udfs.arrow import Batches
 from udfs.vectors import stored_cosines, unit_matrix
 

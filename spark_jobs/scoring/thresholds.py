@@ -6,14 +6,8 @@ import pandas as pd
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.columns import literal_of, named
-from spark_jobs.schemas import (
-    CLASS_SIMILARITY,
-    CLASSES,
-    ROWS,
-    SIMILARITY_PLAN,
-    THRESHOLD,
-)
+from spark_jobs.core.columns import literal_of, named
+from spark_jobs.core.schemas import CLASS_SIMILARITY, CLASSES, ROWS, SIMILARITY_PLAN, THRESHOLD
 
 _BIN = 0.02  # width of a bar of the histogram
 _SCORE, _CLASS, _PASSED = "score", "class", "passed"

@@ -8,9 +8,9 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import FloatType, StructField, StructType
 
-from spark_jobs.arrow_mapping import map_in_arrow
-from spark_jobs.columns import keys, named
-from spark_jobs.schemas import CAPTION, QUERY_KEY, QUERY_TYPE, SCORE, WNID
+from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.columns import keys, named
+from spark_jobs.core.schemas import CAPTION, QUERY_KEY, QUERY_TYPE, SCORE, WNID
 from udfs.arrow import Batches
 from udfs.models.embedding import embedded_by
 from udfs.models.spec import ModelSpec

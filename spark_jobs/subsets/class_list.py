@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
-from spark_jobs.settings import nearest
+from spark_jobs.core.settings import nearest
 
 Class: TypeAlias = str | int
 

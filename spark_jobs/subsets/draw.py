@@ -14,11 +14,11 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, DoubleType, StructField, StructType
 
-from spark_jobs.arrow_collecting import record_batches
-from spark_jobs.columns import free_name, keys, named
-from spark_jobs.draws import Draw
-from spark_jobs.errors import InputDataError
-from spark_jobs.schemas import DRAW
+from spark_jobs.core.arrow_collecting import record_batches
+from spark_jobs.core.columns import free_name, keys, named
+from spark_jobs.core.draws import Draw
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.schemas import DRAW
 from spark_jobs.subsets.class_list import Class
 
 MOST_CLASSES = 1_000_000  # which the driver holds, in about 0.7 GB

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spark_jobs.schemas import (
+from spark_jobs.core.schemas import (
     AVAILABLE,
     CLASS,
     CLASS_IDX,

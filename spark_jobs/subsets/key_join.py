@@ -6,7 +6,7 @@ from functools import reduce
 
 from pyspark.sql import DataFrame
 
-from spark_jobs.columns import free_name, keys, named
+from spark_jobs.core.columns import free_name, keys, named
 
 
 def joined_by_key(

@@ -7,10 +7,10 @@ from functools import reduce
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from spark_jobs.columns import free_name, keys, named
-from spark_jobs.draws import Draw
-from spark_jobs.id_counts import repeated
-from spark_jobs.schemas import TAKEN_FROM
+from spark_jobs.core.columns import free_name, keys, named
+from spark_jobs.core.draws import Draw
+from spark_jobs.core.id_counts import repeated
+from spark_jobs.core.schemas import TAKEN_FROM
 from spark_jobs.subsets.class_list import Class
 from spark_jobs.subsets.draw import count_classes, first_rows, of_classes
 from spark_jobs.subsets.key_join import joined_by_key

@@ -6,8 +6,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import IntegerType, IntegralType, StructField
 
-from spark_jobs.columns import free_name, named
-from spark_jobs.schemas import CLASS_IDX, LABEL, LABEL_ORI
+from spark_jobs.core.columns import free_name, named
+from spark_jobs.core.schemas import CLASS_IDX, LABEL, LABEL_ORI
 from spark_jobs.subsets.class_list import Class, ClassList
 from spark_jobs.subsets.draw import class_table
 

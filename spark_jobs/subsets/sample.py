@@ -7,10 +7,10 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.columns import free_name, keys, named
-from spark_jobs.draws import Draw
-from spark_jobs.errors import InputDataError
-from spark_jobs.schemas import RULE, THRESHOLD, VALUE
+from spark_jobs.core.columns import free_name, keys, named
+from spark_jobs.core.draws import Draw
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.schemas import RULE, THRESHOLD, VALUE
 from spark_jobs.subsets.class_list import Class, ClassList
 from spark_jobs.subsets.draw import (
     Place,

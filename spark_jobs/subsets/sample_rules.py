@@ -7,8 +7,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
-from spark_jobs.columns import free_name, keys, named
-from spark_jobs.schemas import DRAW, RULE, THRESHOLD, VALUE
+from spark_jobs.core.columns import free_name, keys, named
+from spark_jobs.core.schemas import DRAW, RULE, THRESHOLD, VALUE
 from spark_jobs.subsets.class_list import Class
 from spark_jobs.subsets.draw import Place, class_table, is_drawn, place_kind
 from spark_jobs.subsets.sampling import Sampling

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.columns import literal_of, named
-from spark_jobs.draws import Draw
-from spark_jobs.errors import InputDataError
+from spark_jobs.core.columns import literal_of, named
+from spark_jobs.core.draws import Draw
+from spark_jobs.core.errors import InputDataError
 from spark_jobs.subsets.class_list import Class
 from spark_jobs.subsets.quotas import (
     capped,

@@ -7,10 +7,10 @@ from typing import Literal
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.columns import free_name, keys, named
-from spark_jobs.draws import Draw
-from spark_jobs.record_texts import Text, joined_texts, on_one_line
-from spark_jobs.schemas import CAPTION, CLASS_IDX, WNID
+from spark_jobs.core.columns import free_name, keys, named
+from spark_jobs.core.draws import Draw
+from spark_jobs.core.schemas import CAPTION, CLASS_IDX, WNID
+from spark_jobs.ingest.record_texts import Text, joined_texts, on_one_line
 
 Template = Literal["cname", "a+cname", "photo", "openai80"]
 _TEMPLATES: dict[Template, str] = {"cname": "{}", "a+cname": "a {}", "photo": "a photo of a {}"}

@@ -9,8 +9,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_jobs.balancing.keep import BALANCING
-from spark_jobs.draws import Draw
-from spark_jobs.schemas import ENTRY_COUNTS
+from spark_jobs.core.draws import Draw
+from spark_jobs.core.schemas import ENTRY_COUNTS
 
 
 @pytest.fixture(scope="module")

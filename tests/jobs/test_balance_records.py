@@ -8,11 +8,17 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
+from spark_jobs.balancing.choose_t import (
+    ChosenT,
+    find_thresholds,
+    largest_t,
+    target_lines,
+    thresholds_of,
+)
 from spark_jobs.balancing.counted_entries import CountedEntries
 from spark_jobs.balancing.keep import BALANCING, matches_by_uid, with_caption_rows
-from spark_jobs.draws import Draw
-from spark_jobs.finding_t import ChosenT, find_thresholds, largest_t, target_lines, thresholds_of
-from spark_jobs.threshold_settings import ThresholdSettings
+from spark_jobs.balancing.t_settings import ThresholdSettings
+from spark_jobs.core.draws import Draw
 
 RECORDS, ENTRIES = 3_000, 60
 Rows = list[tuple[str, int, str, list[int]]]  # uid, caption_id, caption, entry_ids

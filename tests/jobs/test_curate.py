@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_jobs.errors import OutputTableError
+from spark_jobs.core.errors import OutputTableError
 from spark_jobs.jobs import curate, match_concepts
-from spark_jobs.launch import Summary, execute
+from spark_jobs.running.launch import Summary, execute
 
 Curated = Callable[..., Summary]
 
@@ -96,7 +96,7 @@ class TestRealWebCaptions:
         self, spark: SparkSession, folder: Path, summary: Summary
     ) -> None:
         from spark_jobs.balancing.keep import BALANCING
-        from spark_jobs.draws import Draw
+        from spark_jobs.core.draws import Draw
 
         counts = {r["entry_id"]: r["entry_count"] for r in rows(spark, folder, "entry_counts")}
         matches = spark.read.format("delta").load(str(folder / "matches"))
@@ -232,7 +232,7 @@ def test_an_interrupted_run_goes_on_to_the_rows_of_an_undisturbed_one(
     run_curate: Curated,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from spark_jobs import tables
+    from spark_jobs.storage import tables
 
     bank = bank_file(tmp_path)
     undisturbed = tmp_path / "undisturbed"

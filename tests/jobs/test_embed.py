@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_jobs import embedding_runs
-from spark_jobs.errors import InputDataError
-from spark_jobs.job import Run
+from spark_jobs.core.errors import InputDataError
 from spark_jobs.jobs.embed_texts import EmbedTexts
+from spark_jobs.running import embed_table
+from spark_jobs.storage.run import Run
 
 
 def read(spark: SparkSession, path: Path) -> DataFrame:
@@ -87,7 +87,7 @@ def test_other_weights_replace_what_is_there(
 def in_commits(tiny_clip: Path, tmp_path: Path, monkeypatch) -> list[object]:
     """A command that embeds TEXTS in four commits."""
     write_texts(tmp_path / "in.parquet", TEXTS)
-    monkeypatch.setattr(embedding_runs, "_ROWS_WORTH_A_COMMIT", 10)
+    monkeypatch.setattr(embed_table, "_ROWS_WORTH_A_COMMIT", 10)
     command = ["embed-texts", "--input", tmp_path / "in.parquet", "--output", tmp_path / "out"]
     return [*command, "--model", f"open_clip:{tiny_clip}", "--commits", 4]
 
@@ -95,7 +95,7 @@ def in_commits(tiny_clip: Path, tmp_path: Path, monkeypatch) -> list[object]:
 def test_an_interrupted_run_goes_on_after_its_last_commit(
     captionlake, spark: SparkSession, in_commits, tmp_path: Path, monkeypatch
 ) -> None:
-    command, embed, calls = in_commits, embedding_runs.embed, []
+    command, embed, calls = in_commits, embed_table.embed, []
 
     def fails_the_third_time(*given, **named):
         calls.append(1)
@@ -103,7 +103,7 @@ def test_an_interrupted_run_goes_on_after_its_last_commit(
             raise InputDataError("stopped here")
         return embed(*given, **named)
 
-    monkeypatch.setattr(embedding_runs, "embed", fails_the_third_time)
+    monkeypatch.setattr(embed_table, "embed", fails_the_third_time)
     assert captionlake(*command).exit_code == 3
     half = read(spark, tmp_path / "out").count()
     assert 0 < half < 100
@@ -120,7 +120,7 @@ def test_an_interrupted_run_goes_on_after_its_last_commit(
 def test_two_runs_over_one_output_leave_each_row_once(
     captionlake, spark: SparkSession, in_commits, tmp_path: Path, monkeypatch, caplog
 ) -> None:
-    command, embed, calls = in_commits, embedding_runs.embed, []
+    command, embed, calls = in_commits, embed_table.embed, []
 
     def with_another_run_inside(*given, **named):
         calls.append(1)
@@ -131,7 +131,7 @@ def test_two_runs_over_one_output_leave_each_row_once(
             assert 0 < other.summary["counts"]["embedded"] < 100
         return vectors
 
-    monkeypatch.setattr(embedding_runs, "embed", with_another_run_inside)
+    monkeypatch.setattr(embed_table, "embed", with_another_run_inside)
     outcome = captionlake(*command)
     assert outcome.exit_code == 0, outcome.stderr
     assert "another run embeds into it too; going on from what is there" in caplog.text

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 def curated(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """300 cats, 3 newts, one caption without entries, one copy, one row without a caption."""
     from spark_jobs.jobs import curate
-    from spark_jobs.launch import execute
+    from spark_jobs.running.launch import execute
 
     folder = tmp_path_factory.mktemp("curated")
     captions = [f"a cat {i}" for i in range(300)] + [f"a newt and a cat {i}" for i in range(3)]

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from pyspark.sql import SparkSession
 
-from spark_jobs.folder_marks import read_mark
+from spark_jobs.storage.outputs.folder_marks import read_mark
 
 CLASSES = """dataset: Pets
 templates: ['a photo of a {}.', 'my {}, a pet']

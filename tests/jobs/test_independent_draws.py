@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_jobs.imagenet_prompts import imagenet_templates
+from spark_jobs.concepts.imagenet_prompts import imagenet_templates
 
 pytestmark = pytest.mark.slow
 

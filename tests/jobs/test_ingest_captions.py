@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from spark_jobs.core.observed_sums import ObservedSums
 from spark_jobs.ingest.source import Source
-from spark_jobs.observed_sums import ObservedSums
 
 
 def test_json_lines_with_faults_are_all_accounted_for(captionlake, spark, tmp_path: Path):

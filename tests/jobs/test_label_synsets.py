@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_jobs.synset_reading import named_synsets
+from spark_jobs.formats.synsets import named_synsets
 
 
 def read(spark: SparkSession, path: Path) -> list[dict]:

@@ -11,9 +11,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_jobs.balancing.keep import BALANCING
-from spark_jobs.draws import Draw
+from spark_jobs.core.draws import Draw
 from spark_jobs.jobs import match_concepts
-from spark_jobs.launch import execute
+from spark_jobs.running.launch import execute
 
 N = 2_000
 WORDS = ("cat", "dog", "newt")

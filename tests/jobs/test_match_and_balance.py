@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.testing import assertDataFrameEqual
 
 from spark_jobs.jobs.curate import JOB, Curate
-from spark_jobs.launch import execute
+from spark_jobs.running.launch import execute
 
 BANK = ["cat", "dog", "newt", "number 7", "emu"]
 
@@ -104,7 +104,7 @@ def test_the_tables_are_those_of_the_stored_steps(
 def test_a_second_run_writes_nothing_and_one_that_died_goes_on(
     captionlake, spark: SparkSession, bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from spark_jobs import tables
+    from spark_jobs.storage import tables
 
     source, out = odd_captions(tmp_path / "in"), tmp_path / "out"
     command = curate(source, bank, out, "--t", 30, "--no-intermediate")

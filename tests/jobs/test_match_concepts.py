@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.testing import assertDataFrameEqual
 
-from spark_jobs import observed_counts
+from spark_jobs.core import observed_counts
 
 
 def read(spark: SparkSession, path: Path) -> DataFrame:

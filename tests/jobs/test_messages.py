@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from spark_jobs.errors import FileError, SettingsError
-from spark_jobs.session import open_session
+from spark_jobs.core.errors import FileError, SettingsError
+from spark_jobs.storage.session import open_session
 
 
 def ingest(file: Path, out: Path, *more: object) -> list[object]:

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.balancing.keep import BALANCING, match_probability
 from spark_jobs.balancing.plan import round_ts
-from spark_jobs.draws import Draw
+from spark_jobs.core.draws import Draw
 from udfs.balancing import keep_probability
 
 ROWS, ENTRIES = 1_000_000, 5_000

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_jobs.class_lists import imagenet_class_names
+from spark_jobs.subsets.imagenet_classes import imagenet_class_names
 
 SHARE = 40
 

@@ -41,7 +41,7 @@ class Page(HTMLParser):
 def curated(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """400 cats, 3 newts, a caption of markup, copies, one without an entry, two rejected."""
     from spark_jobs.jobs import curate
-    from spark_jobs.launch import execute
+    from spark_jobs.running.launch import execute
 
     folder = tmp_path_factory.mktemp("report")
     captions = [f"a cat {i}" for i in range(400)] + [f"a newt {i}" for i in range(3)]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
-from spark_jobs import tables
+from spark_jobs.storage import tables
 
 RECIPE = {
     "summary": "Two values of t from the same matches.",

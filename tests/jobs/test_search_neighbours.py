@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_jobs import driver_vectors
-from spark_jobs.errors import InputDataError
-from spark_jobs.job import Run
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.embedding import driver_vectors
 from spark_jobs.neighbours import exact
+from spark_jobs.storage.run import Run
 from udfs.vectors import vector_lists
 
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
-from spark_jobs.redaction import RedactingFormatter
+from spark_jobs.core.redaction import RedactingFormatter
 
 # Each has a part of its own that nothing else holds.
 SECRETS = {

@@ -40,7 +40,7 @@ def marked_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheels_job_runs_by_spark_submit(
     spark: SparkSession, marked_wheel: Path, tmp_path: Path
 ) -> None:
-    from spark_jobs.session import delta_jars
+    from spark_jobs.storage.session import delta_jars
 
     captions = [f"a {'cat' if i % 3 else 'dog'} {i}" for i in range(300)]
     uids = [f"u{i}" for i in range(300)]

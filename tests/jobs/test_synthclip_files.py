@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.balancing.entry_count import count_matches
 from spark_jobs.balancing.keep import match_probability, matches_by_uid, weigh_matches
-from spark_jobs.folders import files_for
+from spark_jobs.storage.outputs.folders import files_for
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_jobs.jobs import dedup_captions
-from spark_jobs.launch import execute
+from spark_jobs.running.launch import execute
 
 
 def rows(spark: SparkSession, animal: str, n: int):  # type: ignore[no-untyped-def]

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_jobs.class_lists import imagenet_class_names
+from spark_jobs.concepts.imagenet_prompts import imagenet_templates
 from spark_jobs.concepts.synsets import imagenet_synsets
-from spark_jobs.draws import Draw
-from spark_jobs.imagenet_prompts import imagenet_templates
+from spark_jobs.core.draws import Draw
+from spark_jobs.subsets.imagenet_classes import imagenet_class_names
 from spark_jobs.subsets.vary import NamedClass, templates_of, vary
 
 WNIDS = [synset.wnid for synset in imagenet_synsets("imagenet1k")]

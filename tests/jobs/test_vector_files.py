@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_jobs.embedding_folders import EmbeddingFolder
-from spark_jobs.errors import InputDataError
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.formats.clip_retrieval_embeddings import EmbeddingFolder
 from udfs.embedding_files import read_files, read_uids
 from udfs.task_errors import TaskInputError
 

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from spark_jobs.concepts.sources import synset_names
 from spark_jobs.concepts.synsets import Synset, imagenet_synsets
 from spark_jobs.concepts.wordnet import wordnet_synsets
-from spark_jobs.errors import InputDataError
+from spark_jobs.core.errors import InputDataError
 
 FOLDER = Path("/usr/share/wordnet")
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from spark_jobs.entry_counts_reading import entry_count_array
-from spark_jobs.errors import InputDataError
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.formats.entry_counts import entry_count_array
 from udfs.embedding_files import dimension_of, read_files
 from udfs.faiss_index import index_facts
 from udfs.task_errors import TaskInputError

@@ -11,15 +11,10 @@ from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
 from spark_jobs.balancing.entry_count import count_matches, name_entries
-from spark_jobs.balancing.keep import (
-    BALANCING,
-    keep_balanced,
-    match_probability,
-    weigh_matches,
-)
+from spark_jobs.balancing.keep import BALANCING, keep_balanced, match_probability, weigh_matches
+from spark_jobs.core.draws import Draw
+from spark_jobs.core.schemas import MATCHES
 from spark_jobs.dedup.exact import keep_smallest_uid
-from spark_jobs.draws import Draw
-from spark_jobs.schemas import MATCHES
 
 
 @pytest.fixture(scope="module")

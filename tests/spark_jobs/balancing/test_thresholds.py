@@ -16,7 +16,7 @@ from spark_jobs.balancing.thresholds import (
     t_for_rows,
     tail_fraction_at,
 )
-from spark_jobs.schemas import MATCHES
+from spark_jobs.core.schemas import MATCHES
 
 
 @pytest.fixture(scope="module")

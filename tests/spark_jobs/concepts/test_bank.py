@@ -12,7 +12,7 @@ from spark_jobs.concepts.bank import concept_bank
 from spark_jobs.concepts.faults import entry_faults, never_matches
 from spark_jobs.concepts.sources import imagenet, json_lines, lines, metaclip_json
 from spark_jobs.concepts.synsets import imagenet_synsets
-from spark_jobs.errors import InputDataError
+from spark_jobs.core.errors import InputDataError
 from udfs.text.metaclip2_match import padded_entry
 
 ALPHABET = ["a", " ", ",", ".", "\t"]

@@ -5,9 +5,9 @@ import collections
 import pandas as pd
 import pyarrow as pa
 
+from spark_jobs.concepts.imagenet_prompts import imagenet_templates
 from spark_jobs.demo.corpus import making, n_batches
 from spark_jobs.demo.summary import head_and_tail, summary_lines
-from spark_jobs.imagenet_prompts import imagenet_templates
 
 
 def test_there_are_the_80_templates() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_jobs.caption_input import CaptionInput, read_captions
+from spark_jobs.formats.caption_input import CaptionInput, read_captions
 from spark_jobs.ingest.normalise import FAULT, ROW
-from spark_jobs.job import Run
+from spark_jobs.storage.run import Run
 
 
 @dataclass(frozen=True)

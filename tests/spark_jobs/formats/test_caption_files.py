@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from spark_jobs.errors import InputDataError, MissingColumnError, SettingsError
+from spark_jobs.core.errors import InputDataError, MissingColumnError, SettingsError
 
 Take = Callable[..., Any]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from spark_jobs.errors import InputDataError
+from spark_jobs.core.errors import InputDataError
 
 Take = Callable[..., Any]
 

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
-from spark_jobs.errors import InputDataError
+from spark_jobs.core.errors import InputDataError
 from spark_jobs.ingest.normalise import Taking, accepted, caption_rows, rejected, repeated_keys
 from spark_jobs.ingest.presets import PRESETS, column_map
 from spark_jobs.ingest.source import part_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from spark_jobs.errors import MissingColumnError, SettingsError
+from spark_jobs.core.errors import MissingColumnError, SettingsError
 from spark_jobs.ingest.presets import PRESETS, column_map
 
 

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from spark_jobs.errors import InputDataError
+from spark_jobs.core.errors import InputDataError
 from spark_jobs.labelling.labels import Several, labelling
 from spark_jobs.labelling.lemma_table import Synset, lemma_table, synsets_from_tsv
 from udfs.text.lemma_match import laionet_matcher

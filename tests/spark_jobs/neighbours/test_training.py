@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_jobs.draws import Draw
+from spark_jobs.core.draws import Draw
 from spark_jobs.neighbours.training import training_vectors
 
 N, DIMENSION = 2_000, 8

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from spark_jobs.core.run_records import RunRecord, runs_behind
 from spark_jobs.report.blocks import Figure, Note, Section, Table, visible
 from spark_jobs.report.captions import matches_blocks
 from spark_jobs.report.entries import EntryCounts, EntryRow, entry_pictures, entry_tables
 from spark_jobs.report.funnel import funnel_section, key_figures
 from spark_jobs.report.page import Page, render
-from spark_jobs.run_records import RunRecord, runs_behind
 
 
 def record(

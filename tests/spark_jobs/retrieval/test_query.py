@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from spark_jobs.errors import SettingsError
+from spark_jobs.core.errors import SettingsError
 from spark_jobs.retrieval.class_file import class_queries, packaged_class_files, read_class_file
 from spark_jobs.retrieval.phrases import RULES
 from spark_jobs.retrieval.programs import numbered_phrases, programs

@@ -8,14 +8,9 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs.columns import literal_of, named
-from spark_jobs.scoring.threshold_picture import threshold_picture
-from spark_jobs.scoring.thresholds import (
-    histogram,
-    kept_by_threshold,
-    plan_lines,
-    round_thresholds,
-)
+from spark_jobs.core.columns import literal_of, named
+from spark_jobs.report.threshold_picture import threshold_picture
+from spark_jobs.scoring.thresholds import histogram, kept_by_threshold, plan_lines, round_thresholds
 
 
 def made_up(n: int) -> list[tuple[str | None, float | None]]:

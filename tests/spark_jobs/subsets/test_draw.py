@@ -6,9 +6,9 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructField
 
-from spark_jobs.columns import keys
-from spark_jobs.draws import Draw
-from spark_jobs.errors import InputDataError
+from spark_jobs.core.columns import keys
+from spark_jobs.core.draws import Draw
+from spark_jobs.core.errors import InputDataError
 from spark_jobs.subsets import draw
 from spark_jobs.subsets.draw import class_table, count_classes, first_rows, is_drawn, places
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_jobs.draws import Draw
+from spark_jobs.core.draws import Draw
 from spark_jobs.subsets.match import match_frequencies, united
 
 

@@ -11,10 +11,10 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs.class_lists import imagenet1k
-from spark_jobs.draws import Draw
-from spark_jobs.errors import InputDataError
+from spark_jobs.core.draws import Draw
+from spark_jobs.core.errors import InputDataError
 from spark_jobs.subsets.class_list import ClassList, classes_of_column
+from spark_jobs.subsets.imagenet_classes import imagenet1k
 from spark_jobs.subsets.sample import Sample, sample
 from spark_jobs.subsets.sample_rules import DRAWN, RESTORED
 from spark_jobs.subsets.sampling import Sampling

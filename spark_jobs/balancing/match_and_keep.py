@@ -1,0 +1,38 @@
+"""Matching and balancing as one function of mapInArrow, so that matches stay in the worker."""
+
+import numpy as np
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame
+from pyspark.sql.types import StructType
+
+from spark_jobs.balancing.keep import PASSING_DRAW, keeping
+from spark_jobs.core.draws import Draw
+from spark_jobs.core.observed_counts import ObservedCounts
+from spark_jobs.core.schemas import ENTRY_IDS, MATCHES, UID
+from spark_jobs.matching.match import matching
+from udfs.arrow import chained
+from udfs.text.matchers import ConceptMatcher
+
+
+def keep_matched(
+    captions: DataFrame,
+    matcher: ConceptMatcher,
+    match_probability: NDArray[np.float64],
+    *,
+    draw: Draw,
+    observed: ObservedCounts,
+) -> DataFrame:
+    """The captions that `keep_balanced` keeps of their matches, with entry_ids.
+
+    `observed` counts the entries of those that the frame's first action keeps.
+    """
+    kept = captions.drop(ENTRY_IDS)
+    match = matching(matcher, kept=[*kept.columns, PASSING_DRAW])
+    match_and_keep = chained(match, keeping(match_probability))
+    drawn = kept.withColumn(PASSING_DRAW, draw.of(UID))
+    return observed.counted(drawn, match_and_keep, matched_columns(captions))
+
+
+def matched_columns(captions: DataFrame) -> StructType:
+    """The captions' columns, with entry_ids as the last."""
+    return StructType([*captions.drop(ENTRY_IDS).schema, MATCHES[ENTRY_IDS]])

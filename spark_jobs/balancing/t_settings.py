@@ -1,0 +1,41 @@
+"""The settings by which a user says where the head of the concepts begins."""
+
+from typing import ClassVar
+
+from pydantic import Field, PositiveInt
+
+from spark_jobs.core.settings import Settings
+
+
+class LanguageSettings(Settings):
+    """Whether t is one for all entries, or one a language."""
+
+    by_language: bool = Field(
+        False,
+        description="each language of the bank gets its own t, for the tail share of the "
+        "reference language (MetaCLIP 2)",
+    )
+    reference_language: str = Field("en", description="the language that t is meant for")
+
+
+class ThresholdSettings(LanguageSettings):
+    """Exactly one way to t, and what goes with it."""
+
+    one_of: ClassVar[tuple[str, ...]] = ("t", "tail_fraction", "target_rows")
+
+    t: PositiveInt | None = Field(
+        None, description="captions per entry above which an entry is head"
+    )
+    tail_fraction: float | None = Field(
+        None, gt=0, lt=1, description="in place of t: share of matches in the tail (0-1)"
+    )
+    target_rows: PositiveInt | None = Field(
+        None, description="in place of t: rows to expect in the output"
+    )
+    floor: int = Field(
+        0, ge=0, description="captions that every entry keeps at least, as far as it has them"
+    )
+    seed: int = Field(
+        0,
+        description="fixes all draws; rows drawn before and copied without their mark need another",
+    )

@@ -1,0 +1,28 @@
+"""OpenAI's names and 80 prompts of ImageNet's classes (Radford et al. 2021), from open_clip."""
+
+import importlib.util
+from types import ModuleType
+
+from spark_jobs.core.errors import SettingsError
+from spark_jobs.core.package_files import package_file
+
+
+def imagenet_templates() -> list[str]:
+    """The templates as format strings with one `{}`."""
+    return [template("{}") for template in _metadata().OPENAI_IMAGENET_TEMPLATES]
+
+
+def imagenet_names() -> list[str]:
+    """The 1,000 class names in class order; missile and sunglasses are two classes each."""
+    return list(_metadata().IMAGENET_CLASSNAMES)
+
+
+def _metadata() -> ModuleType:
+    """Read without importing open_clip, which would import torch."""
+    path = package_file("open_clip", "zero_shot_metadata.py")
+    spec = importlib.util.spec_from_file_location("open_clip_zero_shot_metadata", path)
+    if spec is None or spec.loader is None:
+        raise SettingsError(f"{path}: cannot be loaded")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

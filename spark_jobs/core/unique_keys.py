@@ -1,0 +1,49 @@
+"""Whether a table has one row for each key."""
+
+from collections.abc import Sequence
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from spark_jobs.core.columns import keys, named
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.id_counts import repeated
+
+_FEW = 1000
+
+
+def refuse_repeated_keys(rows: DataFrame, address: str) -> None:
+    """Raise InputDataError, which names one, where a key is that of several rows.
+
+    Joined by such a key, rows would be multiplied. Costs a pass over the key's columns.
+    """
+    by = keys(rows)
+    hashed = F.xxhash64(*by)
+    # Two keys may share a hash, so that those of repeated hashes are counted themselves.
+    hashes = [row[0] for row in repeated(rows, hashed.alias("hash")).limit(_FEW).collect()]
+    if not hashes:
+        return
+    counted = rows.where(hashed.isin(hashes)).groupBy(*by).agg(F.count(F.lit(1)).alias("n"))
+    row = counted.where("n > 1").orderBy(*by).first()
+    if row is not None:
+        key = ", ".join(f"{name} {row[name]!r}" for name in by)
+        raise InputDataError(
+            f"table {address}: {key} is of {row['n']} rows, expected one row for each "
+            f"{' and '.join(by)}; ingest-captions leaves one"
+        )
+
+
+def refuse_repeated(rows: DataFrame, by: Sequence[str], table: str, remedy: str) -> None:
+    """Raise InputDataError, naming one, where rows share their key columns `by` or have none."""
+    columns = [named(name) for name in by]
+    is_null = columns[0].isNull()
+    counted = (
+        rows.groupBy(*columns).agg(F.count("*").alias("_n")).where((F.col("_n") > 1) | is_null)
+    )
+    row = counted.orderBy(*columns).first()
+    if row is None:
+        return
+    if row[by[0]] is None:
+        raise InputDataError(f"table {table}: {by[0]} is null in {row['_n']} rows")
+    key = ", ".join(f"{name} {row[name]!r}" for name in by)
+    raise InputDataError(f"table {table}: {key} is there {row['_n']} times; {remedy}")

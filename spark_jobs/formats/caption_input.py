@@ -1,0 +1,219 @@
+"""Reading captions of any form for a job: its settings, the rows, and what is rejected."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from pydantic import Field, PositiveInt, field_validator
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from spark_jobs.core import schemas
+from spark_jobs.core.addresses import parse_address
+from spark_jobs.core.errors import CurationError, InputDataError, SettingsError
+from spark_jobs.core.observed_sums import ObservedSums
+from spark_jobs.core.schemas import CAPTION, REASON, URL
+from spark_jobs.core.settings import InputAddress, Settings, nearest
+from spark_jobs.formats.caption_files import caption_files, damaged_file, read_caption_files
+from spark_jobs.ingest.differences import differences
+from spark_jobs.ingest.normalise import Taking, caption_rows, rejected, repeated_keys
+from spark_jobs.ingest.presets import METACLIP_RECORD, PRESETS, InputFormat, Preset, column_map
+from spark_jobs.ingest.records import of_preset
+from spark_jobs.ingest.source import Part, Source, part_of
+from spark_jobs.ingest.text_rules import FrontEnd
+from spark_jobs.storage.batches import ROWS_AT_ONCE, batches_of, batches_that_fit
+from spark_jobs.storage.faults.spark import SPARK_FAULTS
+from spark_jobs.storage.file_lists import ListedFile, list_files_at
+from spark_jobs.storage.run import Counts, Run
+
+_log = logging.getLogger(__name__)
+
+_FEW = 100_000
+
+
+class TooManyRejectedError(CurationError):
+    """The rows that could not be taken are more than the settings allow."""
+
+    exit_code = 4
+
+
+class CaptionInput(Settings):
+    """Where captions come from, and which of them are taken."""
+
+    input: InputAddress = Field(description="file, folder, glob or table of captions")
+    preset: str | None = Field(
+        None, description=f"one of {', '.join(PRESETS)}; metaclip reads {METACLIP_RECORD}"
+    )
+    format: InputFormat | None = Field(None, description="default: the preset's, or by file name")
+    columns: dict[str, str] | None = Field(
+        None, description="map from our column names to the input's: {caption: TEXT, url: URL}"
+    )
+    carry: bool = Field(True, description="keep the input's other columns")
+    source: str | None = Field(None, description="value of the column source")
+    front_end: FrontEnd = Field(
+        "none",
+        description="synthclip: captions with a line feed are rejected, double quotes removed, "
+        "spaces at both ends stripped",
+    )
+    max_caption_bytes: PositiveInt = Field(
+        1 << 20,
+        le=1 << 30,
+        description="longer captions are rejected; neighbours of this length must fit into Spark's "
+        "memory",
+    )
+    max_rejected_fraction: float = Field(
+        1.0, ge=0, le=1, description="exit code 4 above this share of rejected rows (0-1)"
+    )
+
+    @field_validator("preset")
+    @classmethod
+    def _known_preset(cls, value: str | None) -> str | None:
+        if value is not None and value not in PRESETS:
+            raise ValueError(f"unknown preset{nearest(value, PRESETS)}; there are {[*PRESETS]}")
+        return value
+
+
+@dataclass(frozen=True)
+class Captions:
+    """The rows of an input under our names, with the working columns of `caption_rows`.
+
+    `files`: those that were read; none of a table.
+    """
+
+    rows: DataFrame
+    source: Source
+    files: Sequence[ListedFile] = ()
+
+    @contextmanager
+    def reading(self, *, by_python: bool = False) -> Iterator[None]:
+        """Within it the rows may be read: batches fit into memory, and a damaged file is named.
+
+        by_python: rows of files that Spark reads itself are going to be handed to Python as well.
+        """
+        spark = self.rows.sparkSession
+        frames = self.source.as_stored if by_python else []
+        try:
+            with (
+                batches_of(spark, self.source.rows_at_once or ROWS_AT_ONCE),
+                batches_that_fit(*frames),
+            ):
+                yield
+        except SPARK_FAULTS:
+            damaged = damaged_file(spark, self.files)
+            if damaged is None:
+                raise
+            raise damaged from None
+
+
+def read_captions(run: Run, settings: CaptionInput) -> Captions:
+    """The input's rows under our names; what had to be settled on the way is said as warnings."""
+    preset = PRESETS[settings.preset] if settings.preset else None
+    source, files = _read_input(run, settings, preset)
+    for note in (*source.notes, *differences(source.parts)):
+        _log.warning("%s: %s", settings.input, note)
+    parts = [of_preset(part, preset) for part in source.parts] if preset else source.parts
+    taking = Taking(settings.carry, settings.source, settings.max_caption_bytes, settings.front_end)
+
+    def mapping(part: Part) -> dict[str, str]:
+        # Files without a single record that can be read have no names to look among.
+        return column_map(preset, settings.columns, part.names, part.where) if part.names else {}
+
+    return Captions(caption_rows(parts, mapping, taking), source, files)
+
+
+def few_repeated_keys(rows: DataFrame) -> list[int] | None:
+    """All repeated keys, unless they are too many to hand around."""
+    found = repeated_keys(rows).limit(_FEW + 1).collect()
+    return None if len(found) > _FEW else sorted(row[0] for row in found)
+
+
+def count_and_repeated_keys(captions: Captions) -> tuple[int, list[int] | None]:
+    """The rows of an input, and `few_repeated_keys`, in one pass where files do not tell.
+
+    After tasks that ran twice the rows are too many: `reject_others` counts again.
+    """
+    if captions.source.n_rows is not None:
+        return captions.source.n_rows, few_repeated_keys(captions.rows)
+    observed = ObservedSums()
+    repeated = few_repeated_keys(observed.over(captions.rows, F.count("*").alias("n")))
+    n_rows = observed.get().get("n")
+    return captions.source.count() if n_rows is None else n_rows, repeated
+
+
+def reject_others(
+    run: Run,
+    settings: CaptionInput,
+    captions: Captions,
+    repeated: list[int] | None,
+    *,
+    rows_in: int,
+    kept: int,
+) -> Counts:
+    """Store the rows that are not taken; how many there are for each reason.
+
+    Raises InputDataError where rows taken and rejected are not those that were read.
+    """
+    reasons: Counts = {}
+    if kept < rows_in:
+        run.reject(rejected(captions.rows, repeated, run_id=run.run_id, job=run.job))
+        told = run.rejected().groupBy(REASON).agg(F.count("*").alias("n")).collect()
+        reasons = {row[REASON]: row["n"] for row in sorted(told)}
+    n_rejected = sum(reasons.values())
+    if rows_in != kept + n_rejected:
+        rows_in = captions.source.count()
+    if rows_in != kept + n_rejected:
+        raise InputDataError(
+            f"{settings.input}: {rows_in} rows were read, but {kept} kept and {n_rejected} "
+            "rejected; it changed while it was read, run again"
+        )
+    return reasons
+
+
+def refuse_too_many(settings: CaptionInput, rows_in: int, n_rejected: int) -> None:
+    """Raise TooManyRejectedError above the share that the settings allow."""
+    if n_rejected > settings.max_rejected_fraction * rows_in:
+        raise TooManyRejectedError(
+            f"{settings.input}: {n_rejected} of {rows_in} rows were rejected, more than "
+            f"max_rejected_fraction = {settings.max_rejected_fraction}; see the table 'rejected'"
+        )
+
+
+def _read_input(
+    run: Run, settings: CaptionInput, preset: Preset | None
+) -> tuple[Source, Sequence[ListedFile]]:
+    """The rows of a table, or of files, and these."""
+    address = parse_address(settings.input)
+    if run.inputs[settings.input].startswith("delta:") or not address.is_path:
+        rows = run.read(settings.input, schemas.EMPTY)
+        return Source([part_of(rows, rows.columns)]), ()
+    listed = list_files_at(run.spark, address.location)
+    try:
+        form, files, notes = caption_files(listed, settings.format, preset)
+    except SettingsError as fault:
+        raise SettingsError(f"{settings.input}: {fault}") from None
+
+    def texts_of(names: Sequence[str], file: str) -> dict[str, str]:
+        return _text_columns(names, file.removeprefix("file:"), settings, preset)
+
+    try:
+        source = read_caption_files(run.spark, files, address.location, form, preset, texts_of)
+    except SPARK_FAULTS:
+        damaged = damaged_file(run.spark, files)
+        if damaged is None:
+            raise
+        raise damaged from None
+    return replace(source, notes=[*notes, *source.notes]), files
+
+
+def _text_columns(
+    names: Sequence[str], file: str, settings: CaptionInput, preset: Preset | None
+) -> dict[str, str]:
+    """The columns of caption and url of a file of JSON, with the fault of what is no text there.
+
+    A caption that is made of other texts is none of them.
+    """
+    if preset is not None and preset.texts:
+        return {}
+    mapping = column_map(preset, settings.columns, names, file)
+    return {mapping[name]: f"{name}_not_text" for name in (CAPTION, URL) if name in mapping}

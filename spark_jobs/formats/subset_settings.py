@@ -1,0 +1,113 @@
+"""Settings and outputs of the jobs that draw subsets by class."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+from pydantic import Field
+from pyspark.sql import DataFrame
+from pyspark.sql.types import IntegralType, StringType
+
+from spark_jobs.core import schemas
+from spark_jobs.core.columns import named, require
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.schemas import CLASS_IDX, CLASS_NAME, ROWS, WNID
+from spark_jobs.core.settings import OutputAddress, OutputFile, nearest
+from spark_jobs.formats.datacomp_uids import uid_map, write_uids
+from spark_jobs.formats.label_file_settings import LabelFileSettings
+from spark_jobs.formats.label_files import write_class_frequencies
+from spark_jobs.storage.run import Run
+from spark_jobs.subsets.class_list import Class, ClassList, classes_of_column
+from spark_jobs.subsets.imagenet_classes import imagenet1k, with_current_wnids
+from spark_jobs.subsets.relabel import label_column
+
+
+class SubsetSettings(LabelFileSettings):
+    """How classes are named, the seed, and what is written beside the subset."""
+
+    class_column: str = Field(WNID, description="column of classes: of texts or whole numbers")
+    class_names: Literal["imagenet1k"] | None = Field(
+        None,
+        description="imagenet1k: the column holds wnids or indices of ImageNet's 1,000 classes, "
+        "which then count without rows too; null: the classes are those that the column holds",
+    )
+    seed: int = Field(
+        0, description="of the draws; rows drawn before and copied without their mark need another"
+    )
+    decisions: bool = Field(
+        False, description="add a row per input row to decisions in the workspace"
+    )
+    counts: OutputAddress | None = Field(
+        None, description="rows of each class: wanted, available, taken, missing"
+    )
+    uids: OutputFile | None = Field(
+        None, description="file of the sorted uids in DataComp's form (npy, u8,u8)"
+    )
+
+    def further_outputs(self) -> list[str]:
+        """The table of hashed uids."""
+        return [] if self.uids is None else [_uid_map_address(self.uids)]
+
+    def check_columns(self, rows: DataFrame, address: str, columns: Iterable[str]) -> None:
+        """Raise MissingColumnError or InputDataError where a column cannot serve."""
+        require(rows, f"table {address}", columns)
+        kind = rows.schema[self.class_column].dataType
+        if not isinstance(kind, StringType | IntegralType):
+            raise InputDataError(
+                f"table {address}: column {self.class_column!r} is {kind.simpleString()}, expected "
+                "texts or whole numbers for classes"
+            )
+        label = label_column(rows, self.class_column)
+        if label in rows.columns and not isinstance(rows.schema[label].dataType, IntegralType):
+            raise InputDataError(
+                f"table {address}: column {label!r} is "
+                f"{rows.schema[label].dataType.simpleString()}, expected whole numbers for labels"
+            )
+
+    def with_current_classes(self, rows: DataFrame) -> DataFrame:
+        """The rows with their classes as `class_names` has them."""
+        kind = rows.schema[self.class_column].dataType
+        if self.class_names is None or isinstance(kind, IntegralType):
+            return rows
+        return with_current_wnids(rows, self.class_column)
+
+    def class_list(self, rows: DataFrame, held: Iterable[Class], address: str) -> ClassList:
+        """The list that `class_names` tells, or the classes that are held.
+
+        Raises InputDataError where one is held that is not in the list.
+        """
+        if self.class_names is None:
+            return classes_of_column(held)
+        kind = rows.schema[self.class_column].dataType
+        listed = imagenet1k(by_index=isinstance(kind, IntegralType))
+        unknown = sorted(set(held) - set(listed))
+        if unknown:
+            known = [str(value) for value in listed]
+            raise InputDataError(
+                f"table {address}: column {self.class_column!r} holds {unknown[0]!r}, which is "
+                f"no class of {self.class_names}{nearest(str(unknown[0]), known)}; leave out "
+                "--class-names to take the classes as they are"
+            )
+        return listed
+
+    def write_files(
+        self, run: Run, stored: DataFrame, frequencies: Sequence[dict[str, Any]]
+    ) -> None:
+        """The table of counts and the files, as far as they are asked for."""
+        if self.counts is not None:
+            columns = schemas.CLASS_FREQUENCIES
+            told = [tuple(row[name] for name in columns.names) for row in frequencies]
+            run.write(run.spark.createDataFrame(told, columns).coalesce(1), self.counts)
+        if self.frequencies is not None:
+            rows_of_class = [(row[CLASS_NAME], row[ROWS]) for row in frequencies]
+            write_class_frequencies(rows_of_class, self.frequencies)
+        label = label_column(stored, self.class_column)
+        self.write_tsv(stored.withColumn(CLASS_IDX, named(label)))
+        if self.uids is not None:
+            write_uids(stored, self.uids)
+            hashed = uid_map(stored)
+            if hashed is not None:
+                run.write(hashed, _uid_map_address(self.uids))
+
+
+def _uid_map_address(uids: str) -> str:
+    return f"parquet:{uids.removesuffix('.npy')}_map.parquet"

@@ -1,0 +1,33 @@
+"""Scores and what each threshold keeps of them, as a picture."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from spark_jobs.report.svg import svg
+from spark_jobs.scoring.thresholds import telling
+
+_BARS, _ROWS, _MEAN = "#8a8a8a", "#1f5fa8", "#b3541e"
+
+
+def threshold_picture(rows: pd.DataFrame, bars: Mapping[float, int]) -> bytes:
+    """An SVG: the histogram, the rows kept, and the mean similarity inside a class.
+
+    rows: schemas.SIMILARITY_PLAN by threshold; bars: of `histogram`.
+    """
+
+    def draw(axes: list[Axes]) -> None:
+        top, middle, bottom = axes
+        top.bar(list(bars), list(bars.values()), width=0.02, align="edge", color=_BARS)
+        top.set_ylabel("rows with this score")
+        kept = telling(rows)
+        middle.plot(kept["threshold"], kept["rows"], "o-", color=_ROWS, ms=4)
+        middle.set(ylabel="rows at or above it", ylim=(0, None))
+        bottom.plot(kept["threshold"], kept["class_similarity"], "o-", color=_MEAN, ms=4)
+        bottom.set(xlabel="threshold", ylabel="mean inside a class")
+        for each in axes:
+            each.grid(True, which="major", color="#dddddd", linewidth=0.6)
+            each.set_axisbelow(True)
+
+    return svg(draw, size=(7.2, 8.0), rows=3).encode()

@@ -1,0 +1,191 @@
+"""Run a job or a pipeline: session, up-to-date check, the work, the record, the summary."""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from spark_jobs.core.errors import CurationError
+from spark_jobs.core.redaction import redacted, with_short_values
+from spark_jobs.core.settings import S, Settings
+from spark_jobs.running.job import Job, Pipeline, Step
+from spark_jobs.running.up_to_date import (
+    is_up_to_date,
+    new_run,
+    record_run,
+    recorded_settings,
+    why_not_up_to_date,
+)
+from spark_jobs.storage.faults.spark import SPARK_FAULTS, in_one_line
+from spark_jobs.storage.outputs.checks import check_all_outputs
+from spark_jobs.storage.run import Counts, Run
+from spark_jobs.storage.session import open_session
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a command has done: the last line of its stdout, as JSON."""
+
+    job: str
+    status: str  # done, up_to_date, would_run
+    run_id: str | None
+    outputs: dict[str, str]
+    counts: dict[str, Any]
+    seconds: float
+    report: str | None = None
+    name: str | None = None  # of the step of a recipe
+    steps: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """What a pipeline's summary calls this step: its name, else its job."""
+        return self.name or self.job
+
+    def as_step(self) -> dict[str, Any]:
+        """The entry in the `steps` of a pipeline's summary."""
+        named = {} if self.name is None else {"name": self.name}
+        return named | {"job": self.job, "status": self.status, "run_id": self.run_id}
+
+    def as_dict(self) -> dict[str, Any]:
+        """The summary without what a single job does not have, and without credentials."""
+        outputs = {name: redacted(address) for name, address in self.outputs.items()}
+        report = None if self.report is None else redacted(self.report)
+        every = asdict(replace(self, outputs=outputs, report=report))
+        return {k: v for k, v in every.items() if k not in {"steps", "name"} or v}
+
+
+def execute(
+    job: Job[S] | Pipeline[S], settings: S, *, force: bool = False, say: Callable[[str], None]
+) -> Summary:
+    """Do the work of a job or pipeline unless it is up to date; raise CurationError on a fault.
+
+    `say` takes the lines that are for people.
+    """
+    try:
+        spark = open_session()
+        if isinstance(job, Pipeline):
+            return _execute_pipeline(spark, job, settings, force, say)
+        return execute_step(spark, Step(job, settings), force=force, say=say)
+    except SPARK_FAULTS as fault:
+        if "CAPTIONLAKE_DEBUG" in os.environ:
+            raise
+        raise in_one_line(fault) from fault
+
+
+def execute_step(
+    spark: SparkSession, step: Step, *, force: bool, say: Callable[[str], None]
+) -> Summary:
+    """Run one job in a session, or find that its outputs are already those of this very run.
+
+    A step with a name also tells why it runs, and faults name it.
+    """
+    job, settings = step.job, step.settings
+    begun, started = time.monotonic(), datetime.now(UTC)
+    try:
+        run = new_run(spark, job, settings)
+        for address in run.untold:
+            say(f"{step.title}: which rows {address} has cannot be told: never up to date")
+        counts = None if force else is_up_to_date(run, settings)
+        status = "done" if counts is None else "up_to_date"
+        if counts is None:
+            why = "" if step.name is None else f" {_reason(run, settings, force)}"
+            say(f"{step.title} ...{why}")
+            _log.info("%s: run %s starts: %s", job.name, run.run_id, recorded_settings(settings))
+            check_all_outputs(spark, settings)
+            counts = job.run(run, settings)
+            record_run(run, settings, counts, started)
+    except (CurationError, *SPARK_FAULTS) as fault:
+        if step.name is None:
+            raise
+        raise _of_step(step, fault) from fault
+    seconds = round(time.monotonic() - begun, 1)
+    say(_line(step.title, status, counts, seconds))
+    for line in job.closing(spark, settings, counts) if job.closing else []:
+        say(line)
+    files = settings.addresses("file")
+    written = settings.addresses("output") | files
+    report = files.get("output") if job.name == "report" else None
+    return Summary(job.name, status, run.run_id, written, counts, seconds, report, name=step.name)
+
+
+def _reason(run: Run, settings: Settings, force: bool) -> str:
+    return "forced" if force else why_not_up_to_date(run, settings)
+
+
+def _of_step(step: Step, fault: Exception) -> CurationError:
+    """The fault with the step's name before it, of the same kind."""
+    told = fault if isinstance(fault, CurationError) else in_one_line(fault)
+    return type(told)(f"step {step.name}: {told}")
+
+
+def rehearse_step(
+    spark: SparkSession,
+    step: Step,
+    before: list[Summary],
+    *,
+    force: bool,
+    say: Callable[[str], None],
+) -> Summary:
+    """Tell whether the step would run, and why; `before`: the same of the steps before it."""
+    waits = [s.name for s in before if s.status == "would_run" and s.name in step.needs]
+    run_id, reason = None, f"after {', '.join(map(str, waits))}"
+    if not waits:
+        try:
+            run = new_run(spark, step.job, step.settings)
+        except CurationError as fault:
+            raise _of_step(step, fault) from fault
+        is_done = not force and is_up_to_date(run, step.settings) is not None
+        reason = "" if is_done else _reason(run, step.settings, force)
+        run_id = run.run_id
+    status = "would_run" if reason else "up_to_date"
+    say(f"{step.title}: would run: {reason}" if reason else f"{step.title}: up to date")
+    written = step.settings.addresses("output") | step.settings.addresses("file")
+    return Summary(step.job.name, status, run_id, written, {}, 0.0, name=step.name)
+
+
+def _execute_pipeline(
+    spark: SparkSession,
+    pipeline: Pipeline[S],
+    settings: S,
+    force: bool,
+    say: Callable[[str], None],
+) -> Summary:
+    begun = time.monotonic()
+    done: list[Summary] = []
+    for step in pipeline.steps(spark, settings):
+        if step.rehearse:
+            done.append(rehearse_step(spark, step, done, force=force, say=say))
+        else:
+            done.append(execute_step(spark, step, force=force, say=say))
+    for line in pipeline.closing(spark, settings) if pipeline.closing else []:
+        say(line)
+    stale = [step.status for step in done if step.status != "up_to_date"]
+    status = stale[0] if stale else "up_to_date" if done else "done"
+    return Summary(
+        job=pipeline.name,
+        status=status,
+        run_id=done[-1].run_id if done else None,
+        outputs={f"{step.title}.{k}": v for step in done for k, v in step.outputs.items()},
+        counts={step.title: step.counts for step in done},
+        seconds=round(time.monotonic() - begun, 1),
+        report=next((step.report for step in reversed(done) if step.report), None),
+        steps=[step.as_step() for step in done],
+    )
+
+
+def _line(job: str, status: str, counts: Counts, seconds: float) -> str:
+    told = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.items())
+    word = "up to date" if status == "up_to_date" else f"done in {seconds:.1f} s"
+    return f"{job}: {word}: {told}"
+
+
+def error_line(fault: CurationError) -> str:
+    """What a fault says on one line, without credentials and with values of 80 characters."""
+    return with_short_values(redacted(" ".join(str(fault).split())))

@@ -1,0 +1,59 @@
+"""Recipe files: a summary, variables, and named steps."""
+
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from spark_jobs.core.conf_files import conf_file, named_files
+from spark_jobs.core.errors import SettingsError
+from spark_jobs.core.settings import fault_lines, nearest
+from spark_jobs.core.yaml_files import read_yaml_map
+
+
+class Recipe(BaseModel):
+    """A recipe as it stands in its file.
+
+    `variables`: name -> value, null where a user must give one. `steps`: name -> the job and its
+    settings. `file` is what messages call it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str
+    summary: str
+    variables: dict[str, Any] = Field(default_factory=dict)
+    steps: dict[str, dict[str, Any]] = Field(min_length=1)
+
+
+def read_recipe(name: str) -> Recipe:
+    """Read a recipe by its file, or by its name where it is one that comes with captionlake.
+
+    Raises SettingsError with the file and every fault.
+    """
+    file = recipe_file(name)
+    content = read_yaml_map(file)
+    try:
+        return Recipe.model_validate({"file": name} | content)
+    except ValidationError as fault:
+        raise SettingsError(f"{name}: " + "; ".join(fault_lines(fault, Recipe))) from None
+
+
+def recipe_file(name: str) -> Path | Traversable:
+    """Where a recipe stands; SettingsError where there is none of that name."""
+    if "/" in name or name.endswith((".yml", ".yaml")):
+        return Path(name)
+    file = conf_file("recipes", f"{name}.yml")
+    if not file.is_file():
+        known = packaged_recipes()
+        raise SettingsError(
+            f"no recipe {name!r}{nearest(name, known)}; there are {', '.join(known)}, "
+            "or give a file"
+        )
+    return file
+
+
+def packaged_recipes() -> list[str]:
+    """The names of the recipes that come with captionlake."""
+    return named_files("recipes")

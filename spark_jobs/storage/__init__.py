@@ -1,0 +1,1 @@
+"""Sessions, tables and files: the only code that reads and writes them."""

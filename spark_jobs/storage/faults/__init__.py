@@ -1,0 +1,1 @@
+"""Faults of Spark, its workers and its stores, in one line that names the cause."""

@@ -1,0 +1,138 @@
+"""Spark's exceptions put into one line that names file or table, cause and remedy."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from py4j.protocol import Py4JError, Py4JNetworkError
+from pyspark.errors import PySparkException
+
+from spark_jobs.core.errors import CurationError
+from spark_jobs.storage.faults.causes import Cause, causes_of
+from spark_jobs.storage.faults.lines import (
+    WRITE_FAILED,
+    absent_path,
+    column_of_other_type,
+    corrupt_file,
+    damaged_log,
+    disk_full,
+    ended_stream,
+    file_not_found,
+    heap_too_small,
+    java_not_started,
+    missing_file,
+    no_columns,
+    no_footer,
+    no_permission,
+    output_not_made,
+    unknown_store,
+    write_conflict,
+    written_path,
+)
+from spark_jobs.storage.faults.workers import worker_fault
+
+# ConnectionError: what py4j raises once the JVM is gone.
+SPARK_FAULTS = (PySparkException, Py4JError, ConnectionError)
+
+# A cause and all causes, outermost first -> the error; None where it is not this one.
+_Error: TypeAlias = Callable[[Cause, Sequence[Cause]], CurationError | None]
+
+_JVM_ENDED = (
+    "Spark's Java process ended; where it says OutOfMemoryError above, give it more: "
+    "SPARK_DRIVER_MEMORY=8g in local mode (4g is usual), --driver-memory of spark-submit"
+)
+
+
+def in_one_line(fault: BaseException, table: str | None = None) -> CurationError:
+    """The CurationError that says what `fault` means for a user; the fault stays its cause.
+
+    `table`: the one that was being opened, for faults that name neither it nor a file of it.
+    Innermost cause first, each by its condition (error class), then by its class; else by the trace
+    of a Python worker; else the innermost cause in its own words.
+    """
+    if isinstance(fault, Py4JNetworkError | ConnectionError):
+        return CurationError(_JVM_ENDED)
+    causes = causes_of(fault)
+    error = classified(causes) or _of_worker(causes) or _own_words(causes)
+    if table is None or table in str(error):
+        return error
+    return type(error)(f"table {table}: {error}")
+
+
+def classified(causes: Sequence[Cause]) -> CurationError | None:
+    """The error by condition or class, None where neither is one of ours.
+
+    Innermost first: what is behind says more than what failed over it.
+    """
+    for cause in reversed(causes):
+        condition = cause.condition or ""
+        keys = (condition, condition.partition(".")[0], cause.kind)
+        for rule in (rules[key] for key in keys for rules in _RULES if key in rules):
+            if error := rule(cause, causes):
+                return error
+    return disk_full(causes)
+
+
+def _of_worker(causes: Sequence[Cause]) -> CurationError | None:
+    errors = (worker_fault(cause.message) for cause in reversed(causes))
+    return next((error for error in errors if error is not None), None)
+
+
+def _own_words(causes: Sequence[Cause]) -> CurationError:
+    speaking = [c for c in causes if c.first_line and c.condition != WRITE_FAILED]
+    cause = speaking[-1] if speaking else causes[-1]
+    line = cause.first_line or cause.kind
+    if cause.condition is None and cause.kind not in line:
+        line = f"{cause.kind}: {line}"
+    output = written_path(causes)
+    line = f"writing {output}: {line}" if output else line
+    return CurationError(f"{line} (CAPTIONLAKE_DEBUG=1 shows the whole trace)")
+
+
+# The part before a dot stands for all conditions below it. _LEGACY_...: Spark 3.5's names.
+_CONDITIONS: Mapping[str, _Error] = {
+    "FAILED_READ_FILE.PARQUET_COLUMN_DATA_TYPE_MISMATCH": column_of_other_type,
+    "_LEGACY_ERROR_TEMP_2063": column_of_other_type,
+    "FAILED_READ_FILE.FILE_NOT_EXIST": missing_file,
+    "_LEGACY_ERROR_TEMP_2055": missing_file,
+    "FAILED_READ_FILE": corrupt_file,
+    "CANNOT_READ_FILE_FOOTER": corrupt_file,
+    "_LEGACY_ERROR_TEMP_2064": corrupt_file,
+    "PATH_NOT_FOUND": absent_path,
+    "UNABLE_TO_INFER_SCHEMA": no_columns,
+    "DELTA_CANNOT_CREATE_LOG_PATH": output_not_made,
+    "DELTA_STATE_RECOVER_ERROR": damaged_log,
+    "DELTA_VERSIONS_NOT_CONTIGUOUS": damaged_log,
+    "DELTA_TRUNCATED_TRANSACTION_LOG": damaged_log,
+    "DELTA_LOG_FILE_NOT_FOUND": damaged_log,
+    "DELTA_MISSING_FILES_UNEXPECTED_VERSION": damaged_log,
+    "DELTA_CONCURRENT_APPEND": write_conflict,
+    "DELTA_CONCURRENT_DELETE_DELETE": write_conflict,
+    "DELTA_CONCURRENT_DELETE_READ": write_conflict,
+    "DELTA_CONCURRENT_TRANSACTION": write_conflict,
+    "DELTA_CONCURRENT_WRITE": write_conflict,
+    "DELTA_METADATA_CHANGED": write_conflict,
+    "DELTA_PROTOCOL_CHANGED": write_conflict,
+    "JAVA_GATEWAY_EXITED": java_not_started,
+    "UNABLE_TO_ACQUIRE_MEMORY": heap_too_small,
+}
+_CLASSES: Mapping[str, _Error] = {
+    "ConcurrentAppendException": write_conflict,
+    "ConcurrentDeleteDeleteException": write_conflict,
+    "ConcurrentDeleteReadException": write_conflict,
+    "ConcurrentTransactionException": write_conflict,
+    "ConcurrentWriteException": write_conflict,
+    "MetadataChangedException": write_conflict,
+    "ProtocolChangedException": write_conflict,
+    "ChecksumException": corrupt_file,
+    "ParquetDecodingException": corrupt_file,
+    "RuntimeException": no_footer,
+    "EOFException": ended_stream,
+    "ClassNotFoundException": unknown_store,
+    "UnsupportedFileSystemException": unknown_store,
+    "AccessControlException": no_permission,
+    "AccessDeniedException": no_permission,
+    "FileNotFoundException": file_not_found,
+    "OutOfMemoryError": heap_too_small,
+    "SparkOutOfMemoryError": heap_too_small,
+}
+_RULES = (_CONDITIONS, _CLASSES)

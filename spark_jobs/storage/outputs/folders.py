@@ -1,0 +1,74 @@
+"""Folders of JSON files, for those who read no tables, and small files in a folder."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import LongType, StringType, StructField, StructType
+
+from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.errors import OutputTableError
+from udfs.json_files import FILE, ROWS, file_system, write_json_lists
+
+_WRITTEN = StructType([StructField(FILE, StringType()), StructField(ROWS, LongType())])
+_CHUNK = "_chunk"
+
+
+class WrittenFiles(NamedTuple):
+    """How much was written."""
+
+    files: int
+    rows: int
+
+
+def write_json_files(
+    frame: DataFrame,
+    folder: str,
+    *,
+    name: str,
+    items: Sequence[str],
+    order: Sequence[str],
+    n_files: int,
+) -> WrittenFiles:
+    """Write rows as `<name>_00000.json` ..., each a JSON list; an empty list if there are none.
+
+    An item is the value of one column of `items`, or the list of several. Which file a row is in
+    follows from the `order` columns alone, by which each file is sorted.
+    """
+    system, path = file_system(folder)
+    system.create_dir(path, recursive=True)
+    chunk = F.pmod(F.xxhash64(*order), F.lit(n_files)).cast("int")
+    sorted_rows = (
+        frame.withColumn(_CHUNK, chunk)
+        .repartition(n_files, _CHUNK)
+        .sortWithinPartitions(_CHUNK, *order)
+        .select(_CHUNK, *items)
+    )
+    written = map_in_arrow(sorted_rows, write_json_lists(folder, name), _WRITTEN).collect()
+    if not written:
+        write_file(f"{folder}/{name}_00000.json", b"[]")
+    return WrittenFiles(max(1, len(written)), sum(row[ROWS] for row in written))
+
+
+def files_for(rows: int, rows_per_file: int) -> int:
+    """The files over which a hash spreads rows so that hardly one gets more than allowed.
+
+    Sizes vary by chance, so the mean stays six standard deviations below; one file needs no room.
+    """
+    if rows <= rows_per_file:
+        return 1
+    mean = (math.sqrt(9 + rows_per_file) - 3) ** 2  # mean + 6 sqrt(mean) = rows_per_file
+    return math.ceil(rows / max(mean, 1.0))
+
+
+def write_file(location: str, content: bytes) -> None:
+    """Write one small file."""
+    try:
+        system, path = file_system(location)
+        system.create_dir(path.rpartition("/")[0], recursive=True)
+        with system.open_output_stream(path) as stream:
+            stream.write(content)
+    except (OSError, ValueError) as fault:
+        raise OutputTableError(f"output {location}: cannot be written ({fault})") from None

@@ -1,0 +1,60 @@
+"""Addresses of tables."""
+
+from pathlib import Path
+
+import pytest
+
+from spark_jobs.core.addresses import Address, join_address, parse_address, parse_parent
+from spark_jobs.core.errors import SettingsError
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("/x/y", Address("/x/y", True, None)),
+        ("delta:/x", Address("/x", True, "delta")),
+        ("parquet:s3://b/x", Address("s3://b/x", True, "parquet")),
+        ("s3://bucket/x/", Address("s3://bucket/x", True, None)),
+        ("dbfs:/x", Address("dbfs:/x", True, None)),
+        ("main.web.captions", Address("main.web.captions", False, None)),
+        ("web.captions", Address("web.captions", False, None)),
+    ],
+)
+def test_reads_paths_and_names(text: str, address: Address) -> None:
+    assert parse_address(text) == address
+
+
+def test_relative_paths_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert parse_address("./x").location == str(tmp_path / "x")
+    assert parse_address("bank.txt").location == str(tmp_path / "bank.txt")
+
+
+@pytest.mark.parametrize("text", ["captions", "", "  ", "a.b.c.d", "my-table"])
+def test_refuses_what_could_be_either(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"neither a path nor|is empty"):
+        parse_address(text)
+
+
+def test_file_names_and_existing_folders_are_paths(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "captions").mkdir()
+    for text in ("captions", "new.jsonl", "*.parquet", "part.txt.gz"):
+        assert parse_address(text) == Address(str(tmp_path / text), True, None)
+
+
+def test_tables_lie_in_a_folder_or_a_schema(tmp_path: Path) -> None:
+    assert parse_parent(str(tmp_path)) == str(tmp_path)
+    assert parse_parent("main.web") == "main.web"
+    for text in ("web", "main.web.captions", "parquet:/x"):
+        with pytest.raises(SettingsError):
+            parse_parent(text)
+
+
+def test_tables_stand_beside_each_other_in_folders_and_schemas() -> None:
+    assert join_address("/x", "runs") == "/x/runs"
+    assert join_address("main.web", "runs") == "main.web.runs"
+    assert parse_address("main.web.captions").parent() == "main.web"
+    assert parse_address("/x/captions").parent() == "/x"

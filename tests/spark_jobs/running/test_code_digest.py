@@ -1,0 +1,123 @@
+"""Which code a job's digest is over."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from spark_jobs.running import code_digest as module
+from spark_jobs.running.code_digest import code_digest, imported_names, modules_behind, source_of
+from spark_jobs.running.registry import all_jobs
+
+
+def behind(job: str) -> set[str]:
+    return modules_behind([f"spark_jobs.jobs.{job.replace('-', '_')}"])
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("import udfs.text.lists as x, os", {"udfs.text.lists", "os"}),
+        ("from spark_jobs import schemas, tables as t", {"schemas", "tables"}),
+        ("from . import keep\nfrom .law import draw\nfrom ..job import Run",
+         {"balancing", "balancing.keep", "balancing.law", "balancing.law.draw", "job", "job.Run"}),
+        ("def f():\n  from udfs import a\nclass C:\n  def g(self):\n    import udfs.b",
+         {"udfs", "udfs.a", "udfs.b"}),
+        ("try:\n  import udfs.a\nexcept ImportError:\n  import udfs.b", {"udfs.a", "udfs.b"}),
+        ("if __name__ == '__main__':\n  from spark_jobs.cli import f\nelse:\n  import udfs.a",
+         {"udfs.a"}),
+        ("if TYPE_CHECKING:\n  import udfs.a\nimport udfs.b", {"udfs.b"}),
+        ("if x:\n  import udfs.a", {"udfs.a"}),
+        ("# import udfs.a\n'import udfs.b'", set()),
+    ],
+)  # fmt: skip
+def test_imports_that_can_run_are_found(source: str, names: set[str]) -> None:
+    found = set(imported_names(ast.parse(source), "spark_jobs.balancing"))
+    short = {name.removeprefix("spark_jobs.") for name in found} - {"spark_jobs"}
+    assert short == names
+
+
+def test_every_job_has_a_module_of_its_name() -> None:
+    assert [
+        n for n in all_jobs() if source_of(f"spark_jobs.jobs.{n.replace('-', '_')}") is None
+    ] == []
+    assert code_digest("no-such-job") == code_digest("none-either") != code_digest("diff")
+
+
+def imported(job: str) -> set[str]:
+    """The modules of ours that are there once a job's module is imported."""
+    program = (
+        f"import sys, spark_jobs.jobs.{job.replace('-', '_')}\n"
+        "print(*(m for m in sys.modules if m.partition('.')[0] in ('spark_jobs', 'udfs')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=True, text=True
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        "match-concepts",
+        *(pytest.param(j, marks=pytest.mark.slow) for j in all_jobs() if j != "match-concepts"),
+    ],
+)
+def test_all_that_an_import_loads_is_behind_it(job: str) -> None:
+    there = imported(job)
+    assert len(there) > 20
+    assert there - behind(job) == set()
+
+
+@pytest.fixture
+def changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    yield monkeypatch
+    code_digest.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("touched", "jobs", "others"),
+    [
+        ("spark_jobs.report.entries", ["report", "curate"], ["match-concepts", "embed-texts"]),
+        ("udfs.text.token_search", ["match-concepts", "curate"], ["dedup-captions", "embed-texts"]),
+        ("udfs.models.embedding", ["embed-texts"], ["match-concepts"]),
+        ("spark_jobs.storage.tables", ["match-concepts", "embed-texts", "diff"], []),
+        ("spark_jobs.cli", [], ["match-concepts", "embed-texts", "report"]),
+        ("spark_jobs.balancing", ["balance-captions"], ["dedup-captions"]),
+    ],
+)
+def test_a_change_concerns_the_jobs_that_import_it(changed, touched, jobs, others) -> None:
+    before = {job: code_digest(job) for job in [*jobs, *others]}
+    code_digest.cache_clear()
+    read = module.source_of
+    changed.setattr(
+        module,
+        "source_of",
+        lambda name: (read(name) or b"") + b"#" if name == touched else read(name),
+    )
+    assert [job for job in before if code_digest(job) != before[job]] == jobs
+
+
+@pytest.mark.parametrize(
+    ("file", "jobs"),
+    [
+        ("page.html", {"report", "curate"}),
+        ("unicode61.tsv", {"search-substrings", "match-concepts", "curate"}),
+        ("fgvc_aircraft.yml", {"search-substrings", "count-concepts"}),
+        ("balance_captions.yml", set()),  # its values are settings, which count by themselves
+        ("metaclip.yml", set()),
+    ],
+)
+def test_data_files_count_for_those_who_read_them(changed, file: str, jobs: set[str]) -> None:
+    looked = {*jobs, "dedup-captions", "embed-texts"}
+    before = {job: code_digest(job) for job in looked}
+    code_digest.cache_clear()
+    read = module._data_files
+    changed.setattr(
+        module,
+        "_data_files",
+        lambda name, folder: ((n, b"#" if n.endswith(file) else c) for n, c in read(name, folder)),
+    )
+    assert {job for job in looked if code_digest(job) != before[job]} == jobs
