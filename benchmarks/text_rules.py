@@ -23,9 +23,10 @@ import pyarrow as pa
 
 from benchmarks import inputs
 from benchmarks.measuring import interleaved, median_ratio, report
+from spark_jobs.formats.class_files import packaged_class_files, read_class_file
 from spark_jobs.formats.synsets import named_synsets
 from spark_jobs.labelling.lemma_table import lemma_table
-from spark_jobs.retrieval.class_file import class_queries, packaged_class_files, read_class_file
+from spark_jobs.retrieval.class_queries import class_queries
 from spark_jobs.retrieval.programs import numbered_phrases, programs
 from spark_jobs.retrieval.query import class_expression
 from udfs.text.boolean_match import match_queries

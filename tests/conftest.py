@@ -16,6 +16,7 @@ TEST_SESSION = {
     "spark.driver.memory": "2g",
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
     "spark.sql.shuffle.partitions": "2",
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",  # VACUUM has as many tasks
     "spark.default.parallelism": "2",
     "spark.sql.adaptive.enabled": "false",
     "spark.ui.showConsoleProgress": "false",

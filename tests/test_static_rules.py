@@ -47,6 +47,14 @@ CASTS_NUMBERS = {
 }
 # Where text is checked before a kernel sees it; all jobs go through it.
 MAPS_IN_ARROW = {"spark_jobs/core/arrow_mapping.py"}
+# Methods work on frames; what else they need comes as arguments.
+AREAS = {path.name for path in (ROOT / "spark_jobs").iterdir() if path.is_dir()} - {
+    *("jobs", "running", "formats", "storage", "core", "__pycache__"),
+}
+OF_FILES = {"os", "pathlib", "shutil", "tempfile", "glob", "fsspec", "pyarrow.fs"}
+OPENS_FILES = {
+    "spark_jobs/concepts/wordnet.py": "nltk reads WordNet from folders alone",
+}
 HEAVY_IMPORTS = {
     *("torch", "petastorm", "img2dataset", "delta", "open_clip", "timm", "faiss"),
     *("sentence_transformers", "transformers"),
@@ -233,6 +241,42 @@ def test_module_keeps_to_what_runs_everywhere(path: Path) -> None:
 )
 def test_check_finds_what_it_is_for(source: str) -> None:
     assert list(forbidden_in(source))
+
+
+def of_files_in(source: str) -> Iterator[str]:
+    """What of a module touches files, the system or a session."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            names = {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            names = {alias.name for alias in node.names}
+        else:
+            names = {node.id} & {"open"} if isinstance(node, ast.Name) else set()
+        yield from sorted(names & (OF_FILES | {"open", "pyspark.sql.SparkSession"}))
+
+
+@pytest.mark.parametrize("area", sorted(AREAS))
+def test_areas_touch_no_file_and_no_session(area: str) -> None:
+    touching = {
+        str(path.relative_to(ROOT)): names
+        for path in (ROOT / "spark_jobs" / area).rglob("*.py")
+        if (names := [*of_files_in(path.read_text())])
+    }
+    assert set(touching) <= set(OPENS_FILES), touching
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import os",
+        "from pathlib import Path",
+        "from pyarrow import fs",
+        "open('x')",
+        "from pyspark.sql import DataFrame, SparkSession",
+    ],
+)
+def test_the_check_of_areas_finds_them(source: str) -> None:
+    assert list(of_files_in(source))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))

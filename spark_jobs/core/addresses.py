@@ -12,6 +12,7 @@ TableFormat = Literal["delta", "parquet"]
 
 _PREFIX = re.compile(r"(delta|parquet):(?!//)(.+)", re.DOTALL)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
+_WEB = re.compile(r"https?:/", re.IGNORECASE)
 # What a file is called, never a table of a schema.
 _FILE_SUFFIXES = (
     *(".parquet", ".json", ".jsonl", ".ndjson", ".txt", ".csv", ".tsv", ".gz"),
@@ -53,6 +54,10 @@ def parse_address(text: str) -> Address:
     """
     if not text.strip():
         raise SettingsError("an address is empty: expected a path or catalog.schema.table")
+    if _WEB.match(text):
+        raise SettingsError(
+            f"address {text!r}: Spark reads no files of the web; download it, and give the file"
+        )
     prefixed = _PREFIX.fullmatch(text)
     if prefixed:
         return Address(_absolute(prefixed[2]), True, prefixed[1])  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from spark_jobs.core.columns import named
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import CAPTION_COUNT, LEMMA, ROWS
 from spark_jobs.storage.run import Run
-from spark_jobs.storage.tables import read_text
+from spark_jobs.storage.small_files import read_text
 from spark_jobs.subsets.class_list import Class, ClassList, UnknownClassError
 from spark_jobs.subsets.draw import count_classes
 

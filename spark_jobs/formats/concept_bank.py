@@ -24,7 +24,7 @@ from spark_jobs.core.made_of import Content, Matching
 from spark_jobs.core.redaction import redacted
 from spark_jobs.core.schemas import ENTRY, ENTRY_ID, LANG
 from spark_jobs.storage.run import Run
-from spark_jobs.storage.tables import read_text
+from spark_jobs.storage.small_files import read_text
 
 _log = logging.getLogger(__name__)
 _OF_FILE = {".json": metaclip_json, ".jsonl": json_lines, ".ndjson": json_lines, ".txt": lines}

@@ -14,7 +14,8 @@ from spark_jobs.core import schemas
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import ENTRY, ENTRY_COUNT, ENTRY_ID, LANG
 from spark_jobs.formats.concept_bank import check_ids
-from spark_jobs.storage.tables import read_bytes, read_table
+from spark_jobs.storage.small_files import read_bytes
+from spark_jobs.storage.tables import read_table
 
 
 def read_entry_counts(spark: SparkSession, address: str, version: str | None) -> DataFrame:

@@ -11,7 +11,7 @@ from spark_jobs.core.schemas import ENTRY_ID, GLOSS, LEMMA, WNID
 from spark_jobs.labelling.lemma_table import Synset, by_wnid, synsets_from_tsv
 from spark_jobs.scoring.definitions import Definition
 from spark_jobs.storage.run import Run
-from spark_jobs.storage.tables import read_text
+from spark_jobs.storage.small_files import read_text
 from spark_jobs.subsets.imagenet_classes import HUSKY, OLD_HUSKY
 
 NamedList = Literal["imagenet1k", "imagenet22k", "laionet"]

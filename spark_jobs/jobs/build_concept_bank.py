@@ -21,7 +21,7 @@ from spark_jobs.core.schemas import FAULT, REASON, RUN_ID, UID
 from spark_jobs.core.settings import OutputAddress, RoleName, Settings, nearest
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
-from spark_jobs.storage.tables import read_folder, read_text
+from spark_jobs.storage.small_files import read_folder, read_text
 
 _FROM_FILE = {"metaclip_json": metaclip_json, "lines": lines, "json_lines": json_lines}
 _FROM_FOLDER = {"wordnet": wordnet, "wordnet_names": wordnet_names}

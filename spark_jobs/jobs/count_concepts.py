@@ -13,14 +13,15 @@ from spark_jobs.core.columns import require
 from spark_jobs.core.errors import InputDataError, SettingsError
 from spark_jobs.core.schemas import CAPTION_COUNT, CLASS_IDX, CLASS_NAME, DATASET
 from spark_jobs.core.settings import InputAddress, OneOrMore, OutputAddress, OutputFile, Settings
+from spark_jobs.formats.class_files import class_file_digests, read_class_file
 from spark_jobs.formats.label_files import write_class_frequencies
-from spark_jobs.retrieval.class_file import ClassQuery, class_file_digests, read_class_file
+from spark_jobs.retrieval.class_queries import ClassQuery
 from spark_jobs.retrieval.count import count_classes
 from spark_jobs.retrieval.word_queries import too_short, word_queries
 from spark_jobs.running.job import Job
 from spark_jobs.storage.batches import batches_that_fit
 from spark_jobs.storage.run import Counts, Run
-from spark_jobs.storage.tables import read_folder
+from spark_jobs.storage.small_files import read_folder
 from udfs.text.word_match import Lemmatiser, words_of
 
 _log = logging.getLogger(__name__)

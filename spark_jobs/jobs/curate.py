@@ -26,7 +26,8 @@ from spark_jobs.jobs import (
 from spark_jobs.running.job import Pipeline, Step
 from spark_jobs.running.up_to_date import new_run
 from spark_jobs.storage.outputs.checks import check_outputs_ahead
-from spark_jobs.storage.tables import input_version, read_table
+from spark_jobs.storage.table_states import input_version
+from spark_jobs.storage.tables import read_table
 
 
 class Curate(ThresholdSettings):

@@ -21,7 +21,8 @@ from spark_jobs.formats.entry_counts import read_entry_counts
 from spark_jobs.formats.matches import check_bank
 from spark_jobs.running.job import Job, Pipeline, Step
 from spark_jobs.storage.run import Counts, Run
-from spark_jobs.storage.tables import input_version, read_table, table_state
+from spark_jobs.storage.table_states import input_version, table_state
+from spark_jobs.storage.tables import read_table
 
 _WIDEST_NAME = 28
 _NEEDED = StructType([schemas.CAPTIONS[UID]])

@@ -10,7 +10,7 @@ from spark_jobs.concepts.imagenet_prompts import imagenet_templates
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import QUERY_TEXTS
 from spark_jobs.core.settings import OneOrMore, OutputAddress, Settings
-from spark_jobs.retrieval.class_file import class_file_digests, read_class_file
+from spark_jobs.formats.class_files import class_file_digests, read_class_file
 from spark_jobs.retrieval.prompts import prompts
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run

@@ -13,7 +13,7 @@ from spark_jobs.running.job import Pipeline, Step
 from spark_jobs.running.recipes.planning import PlannedStep, plan_steps, select_steps
 from spark_jobs.running.recipes.reading import read_recipe
 from spark_jobs.storage.outputs.checks import check_outputs_ahead
-from spark_jobs.storage.tables import input_version
+from spark_jobs.storage.table_states import input_version
 
 
 class RunRecipe(Settings):

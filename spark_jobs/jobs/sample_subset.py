@@ -15,7 +15,7 @@ from spark_jobs.core.settings import InputAddress, OutputAddress, RoleName
 from spark_jobs.formats.subset_settings import SubsetSettings
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
-from spark_jobs.storage.tables import read_text
+from spark_jobs.storage.small_files import read_text
 from spark_jobs.subsets.class_list import Class, ClassList, UnknownClassError
 from spark_jobs.subsets.draw import class_table, count_classes
 from spark_jobs.subsets.frequencies import frequency_rows

@@ -10,13 +10,9 @@ from spark_jobs.core.columns import warn_of_replaced
 from spark_jobs.core.errors import SettingsError
 from spark_jobs.core.schemas import DATASET, QUERY
 from spark_jobs.core.settings import InputAddress, OneOrMore, OutputAddress, OutputFolder, Settings
+from spark_jobs.formats.class_files import class_file_digests, read_class_file
 from spark_jobs.formats.retrieval_chunks import TEXT_FIELDS, write_chunks
-from spark_jobs.retrieval.class_file import (
-    ClassQuery,
-    class_file_digests,
-    class_queries,
-    read_class_file,
-)
+from spark_jobs.retrieval.class_queries import ClassQuery, class_queries
 from spark_jobs.retrieval.phrases import RULES, SearchRule
 from spark_jobs.retrieval.search import search_captions
 from spark_jobs.running.job import Job

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.columns import named
 from spark_jobs.core.schemas import CAPTION, CAPTION_COUNT, CLASS_COUNTS, COUNTED_IDS, ENTRY_ID
-from spark_jobs.retrieval.class_file import ClassQuery
+from spark_jobs.retrieval.class_queries import ClassQuery
 from spark_jobs.retrieval.programs import numbered_phrases, programs
 from udfs.arrow import Batches, BatchFunction
 from udfs.compiled import one_compiles

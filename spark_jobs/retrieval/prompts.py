@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from spark_jobs.retrieval.class_file import ClassFile
+from spark_jobs.retrieval.class_queries import ClassFile
 
 _BARE = "{}"  # what a class file without templates searches for
 

@@ -8,7 +8,7 @@ from pyspark.sql.types import StructType
 
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.schemas import CAPTION, QUERIES
-from spark_jobs.retrieval.class_file import ClassQuery
+from spark_jobs.retrieval.class_queries import ClassQuery
 from spark_jobs.retrieval.phrases import RULES, SearchRule
 from spark_jobs.retrieval.programs import numbered_phrases, programs
 from udfs.arrow import Batches, BatchFunction

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 
-from spark_jobs.retrieval.class_file import ClassFile, ClassQuery, faults_of_names
+from spark_jobs.retrieval.class_queries import ClassFile, ClassQuery, faults_of_names
 from spark_jobs.retrieval.query import And, Or, Phrase, Query, Without
 
 WordsOf = Callable[[str], Sequence[str]]

@@ -17,8 +17,9 @@ from spark_jobs.embedding.embed import embed, frequent_items, with_hash
 from spark_jobs.embedding.model_settings import ModelSettings
 from spark_jobs.storage.batches import batches_that_fit
 from spark_jobs.storage.conflicts import MOST_TRIES, refusal
+from spark_jobs.storage.extending import Extendable
 from spark_jobs.storage.run import Counts, Run
-from spark_jobs.storage.tables import Extendable, read_table
+from spark_jobs.storage.tables import read_table
 from udfs.models.loading import Modality
 
 _log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from spark_jobs.core.run_records import RunRecord
 from spark_jobs.core.settings import S, Settings
 from spark_jobs.running.code_digest import code_digest
 from spark_jobs.running.job import Job
-from spark_jobs.storage import tables
+from spark_jobs.storage import table_states, tables
 from spark_jobs.storage.catalog_states import is_untold
 from spark_jobs.storage.file_stamps import stamp_of
 from spark_jobs.storage.outputs.files import mark_run
@@ -43,7 +43,7 @@ def new_run(spark: SparkSession, job: Job[S], settings: S) -> Run:
     """
     refuse_shared_places(spark, job.name, settings)
     states = {
-        address: tables.table_state(spark, address)
+        address: table_states.table_state(spark, address)
         for address in settings.addresses("input").values()
     }
     inputs = {address: state.version for address, state in states.items()}
@@ -109,7 +109,7 @@ def _changed(run: Run, settings: Settings, last: Row) -> list[str]:
     inputs = {a: v for a, v in redacted_names(run.inputs).items() if not is_untold(v)}
     return [
         *changes,
-        *_changes("input", before, inputs, same=tables.same_rows),
+        *_changes("input", before, inputs, same=table_states.same_rows),
         *(f"which rows {redacted(address)} has cannot be told" for address in run.untold),
         *(["the code changed"] if last["code"] != code_digest(run.job) else []),
     ]

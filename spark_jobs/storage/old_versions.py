@@ -11,7 +11,8 @@ from spark_jobs.core.errors import InputDataError
 from spark_jobs.storage.faults.causes import causes_of
 from spark_jobs.storage.faults.spark import SPARK_FAULTS
 from spark_jobs.storage.history import commits_until
-from spark_jobs.storage.tables import input_version, read_table
+from spark_jobs.storage.table_states import input_version
+from spark_jobs.storage.tables import read_table
 
 X = TypeVar("X")
 

@@ -14,11 +14,11 @@ from spark_jobs.core.draws import Draw
 from spark_jobs.core.made_of import Content, MadeOf, Matching, TableState, all_draws, unused_purpose
 from spark_jobs.core.redaction import redacted
 from spark_jobs.core.schemas import ENTRY_IDS
-from spark_jobs.storage import tables
+from spark_jobs.storage import extending, tables
 from spark_jobs.storage.catalog_states import is_untold
 from spark_jobs.storage.conflicts import refusal
+from spark_jobs.storage.extending import Extendable
 from spark_jobs.storage.history import PART
-from spark_jobs.storage.tables import Extendable
 
 Counts: TypeAlias = dict[str, int]
 
@@ -110,7 +110,7 @@ class Run:
 
     def extendable(self, address: str) -> Extendable:
         """Where an output stands that the run is going to extend."""
-        return tables.extendable(self.spark, address)
+        return extending.extendable(self.spark, address)
 
     def extend(
         self,
@@ -127,7 +127,7 @@ class Run:
         """
         part = {} if is_last else {"run_id": f"{self.run_id}{PART}"}
         commit = self.commit_to(address) | part
-        left = tables.extend_table(frame, address, commit, after, replace=replace)
+        left = extending.extend_table(frame, address, commit, after, replace=replace)
         if left is not None and left.version is not None:
             self.written[address] = left.version
         return left

@@ -139,12 +139,13 @@ def test_a_folder_that_is_no_wordnet_is_named(captionlake, captions, tmp_path):
 )
 def test_a_weight_that_is_no_whole_number_is_named(captionlake, tmp_path, weight, message):
     """A half would count as nothing."""
-    (tmp_path / "index.noun").write_text("x")
+    (tmp_path / "wordnet").mkdir()
+    (tmp_path / "wordnet/index.noun").write_text("x")
     table = pa.table({"uid": ["u"], "caption": ["a goose"], "times": [0.5]})
     pq.write_table(table, tmp_path / "captions.parquet")
     outcome = captionlake(
         *("count-concepts", "--captions", f"parquet:{tmp_path / 'captions.parquet'}"),
-        *("--classes", "dtd", "--wordnet", tmp_path, "--weight", weight),
+        *("--classes", "dtd", "--wordnet", tmp_path / "wordnet", "--weight", weight),
         *("--output", tmp_path / "out"),
     )
     assert outcome.exit_code == 3

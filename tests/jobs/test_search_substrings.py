@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_jobs.storage.outputs.folder_marks import write_file_mark
-from spark_jobs.storage.tables import table_state
+from spark_jobs.storage.table_states import table_state
 
 
 def published(cases: Path, name: str) -> list[dict]:

@@ -74,6 +74,15 @@ def absent_path(cause: Cause, causes: Sequence[Cause]) -> CurationError:
     return InputDataError(f"{cause.place}: does not exist")
 
 
+def absent_schema(cause: Cause, causes: Sequence[Cause]) -> CurationError:
+    """A name in the catalog below a schema that is not there."""
+    schema = cause.parameters.get("schemaName", "of that name").replace("`", "")
+    return CurationError(
+        f"the catalog has no schema {schema}; CREATE SCHEMA {schema} first, or give a path: a file "
+        "in the folder where one stands is ./name"
+    )
+
+
 def no_columns(cause: Cause, causes: Sequence[Cause]) -> CurationError:
     """An input of which Spark cannot tell the columns, since it has none."""
     form = cause.parameters.get("format", "").lower()

@@ -11,6 +11,7 @@ from spark_jobs.storage.faults.causes import Cause, causes_of
 from spark_jobs.storage.faults.lines import (
     WRITE_FAILED,
     absent_path,
+    absent_schema,
     column_of_other_type,
     corrupt_file,
     damaged_log,
@@ -98,6 +99,7 @@ _CONDITIONS: Mapping[str, _Error] = {
     "CANNOT_READ_FILE_FOOTER": corrupt_file,
     "_LEGACY_ERROR_TEMP_2064": corrupt_file,
     "PATH_NOT_FOUND": absent_path,
+    "SCHEMA_NOT_FOUND": absent_schema,
     "UNABLE_TO_INFER_SCHEMA": no_columns,
     "DELTA_CANNOT_CREATE_LOG_PATH": output_not_made,
     "DELTA_STATE_RECOVER_ERROR": damaged_log,

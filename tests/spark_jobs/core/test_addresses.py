@@ -36,6 +36,12 @@ def test_refuses_what_could_be_either(text: str) -> None:
         parse_address(text)
 
 
+@pytest.mark.parametrize("text", ["https://example.org/a.parquet", "HTTP://h/a.json"])
+def test_refuses_addresses_of_the_web(text: str) -> None:
+    with pytest.raises(SettingsError, match="download it, and give the file"):
+        parse_address(text)
+
+
 def test_file_names_and_existing_folders_are_paths(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

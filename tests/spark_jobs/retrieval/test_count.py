@@ -2,7 +2,7 @@
 
 from pyspark.sql import SparkSession
 
-from spark_jobs.retrieval.class_file import ClassQuery
+from spark_jobs.retrieval.class_queries import ClassQuery
 from spark_jobs.retrieval.count import count_classes
 from spark_jobs.retrieval.query import And, Phrase
 from udfs.text.word_match import Lemmatiser

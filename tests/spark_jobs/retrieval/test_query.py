@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from spark_jobs.core.errors import SettingsError
-from spark_jobs.retrieval.class_file import class_queries, packaged_class_files, read_class_file
+from spark_jobs.formats.class_files import packaged_class_files, read_class_file
+from spark_jobs.retrieval.class_queries import class_queries
 from spark_jobs.retrieval.phrases import RULES
 from spark_jobs.retrieval.programs import numbered_phrases, programs
 from spark_jobs.retrieval.query import (

@@ -11,7 +11,7 @@ from spark_jobs.core.made_of import MadeOf
 from spark_jobs.core.schemas import DRAWS, WRITTEN
 from spark_jobs.jobs.sample_subset import SampleSubset
 from spark_jobs.running.up_to_date import record_run, recorded_runs
-from spark_jobs.storage import tables
+from spark_jobs.storage import table_states, tables
 from spark_jobs.storage.outputs.folder_marks import read_file_mark
 from spark_jobs.storage.run import Run
 
@@ -52,8 +52,8 @@ def test_runs_without_draws_are_read_and_added_to(spark: SparkSession, workspace
     record_run(run, settings, {"kept": 3}, STARTED)
     records = recorded_runs(spark, str(workspace))
     assert [(r.run_id, r.draws) for r in records] == [("r0", []), ("r1", ["sample-subset"])]
-    assert tables.table_state(spark, str(tsv)).made_of == MadeOf(draws=("sample-subset",))
+    assert table_states.table_state(spark, str(tsv)).made_of == MadeOf(draws=("sample-subset",))
     without = Run(spark, "sample-subset", "r2", "s", str(workspace), {}, {})
     record_run(without, settings, {"kept": 3}, STARTED)
     assert (read_file_mark(str(tsv)) or {})["run_id"] == "r2"
-    assert tables.table_state(spark, str(tsv)).made_of == MadeOf()
+    assert table_states.table_state(spark, str(tsv)).made_of == MadeOf()

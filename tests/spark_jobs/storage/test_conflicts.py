@@ -10,8 +10,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.errors import OutputTableError
-from spark_jobs.storage import conflicts, tables
-from spark_jobs.storage.tables import Extendable
+from spark_jobs.storage import conflicts, extending, tables
+from spark_jobs.storage.extending import Extendable
 
 T = parse_address("/t")
 
@@ -90,23 +90,27 @@ def test_first_writes_at_once_all_arrive(spark: SparkSession, tmp_path: Path) ->
             spark, str(output), ids(spark, 0, 0).schema, version=written.version
         )
         assert min(int(row.uid) for row in frame.collect()) == 10 * k
-    stands = tables.extendable(spark, str(parts))
+    stands = extending.extendable(spark, str(parts))
     assert stands == Extendable(None, 0)
     extensions = [
-        lambda k=k: tables.extend_table(ids(spark, 10 * k, 10), str(parts), commit(f"r{k}"), stands)
+        lambda k=k: extending.extend_table(
+            ids(spark, 10 * k, 10), str(parts), commit(f"r{k}"), stands
+        )
         for k in range(3)
     ]
     left = [after for after in at_once(extensions) if after is not None]
     assert len(left) == 1
     assert len(uids(spark, parts)) == 10
     # One that has not looked again changes nothing; one that has goes on.
-    assert tables.extend_table(ids(spark, 50, 5), str(parts), commit("r9"), stands) is None
-    assert tables.extendable(spark, str(parts)).turn == 1
-    after = tables.extend_table(ids(spark, 50, 5), str(parts), commit("r9"), *left)
+    assert extending.extend_table(ids(spark, 50, 5), str(parts), commit("r9"), stands) is None
+    assert extending.extendable(spark, str(parts)).turn == 1
+    after = extending.extend_table(ids(spark, 50, 5), str(parts), commit("r9"), *left)
     assert after is not None
     assert (after.turn, len(uids(spark, parts))) == (2, 15)
-    replaced = tables.extend_table(ids(spark, 0, 0), str(parts), commit("r9"), after, replace=True)
-    assert replaced == tables.extendable(spark, str(parts))
+    replaced = extending.extend_table(
+        ids(spark, 0, 0), str(parts), commit("r9"), after, replace=True
+    )
+    assert replaced == extending.extendable(spark, str(parts))
     assert uids(spark, parts) == []
 
 
@@ -133,14 +137,14 @@ def test_metrics_that_are_left_out_are_counted_and_late_looks_find_the_commit(
         assert (written.rows, written.version) == (7, "delta:0:r:t")
     finally:
         spark.conf.unset(key)
-    save = tables._save
+    save = tables.save
 
     def save_and_others(writer, table):  # type: ignore[no-untyped-def]
         save(writer, table)
         for n in range(2):
             spark.sql(f"ALTER TABLE delta.`{address}` SET TBLPROPERTIES ('n' = '{n}')")
 
-    monkeypatch.setattr(tables, "_save", save_and_others)
+    monkeypatch.setattr(tables, "save", save_and_others)
     monkeypatch.setattr("spark_jobs.storage.history.DEPTH", 2)
     monkeypatch.setattr("spark_jobs.storage.history.commits_of.__defaults__", (2,))
     written = tables.write_table(ids(spark, 0, 3), address, commit("r2"))

@@ -9,7 +9,8 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import CAPTIONS
-from spark_jobs.storage.tables import read_table, table_state
+from spark_jobs.storage.table_states import table_state
+from spark_jobs.storage.tables import read_table
 
 UIDS = pa.array(["u2"])
 OTHERS = {

@@ -11,7 +11,7 @@ from spark_jobs.core import schemas
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.errors import InputDataError, OutputTableError
 from spark_jobs.core.made_of import Content, MadeOf, Matching, unused_purpose
-from spark_jobs.storage import tables
+from spark_jobs.storage import extending, table_states, tables
 from spark_jobs.storage.history import Commit, commits_of, state_of
 from spark_jobs.storage.outputs.folder_marks import write_file_mark, write_mark
 
@@ -83,7 +83,7 @@ def test_a_table_says_what_it_was_made_of(spark: SparkSession, tmp_path: Path, p
     rows = spark.range(5).selectExpr("cast(id as string) uid", "'a cat' caption")
     for draws in (("balance",), ("balance", "balance#2")):
         tables.write_table(rows, address, commit("r1", draws=draws, matching=BANK))
-        state = tables.table_state(spark, address)
+        state = table_states.table_state(spark, address)
         assert state.made_of == MadeOf(draws, BANK)
         assert state.mark == "r1:t"
     read = tables.read_table(spark, address, schemas.CAPTIONS, version=state.version)
@@ -95,18 +95,18 @@ def test_compaction_keeps_the_rows_and_a_deletion_does_not(spark, tmp_path: Path
     rows = spark.range(50).selectExpr("cast(id as string) uid", "'a cat' caption")
     for run_id in ("r0", "r1"):
         tables.write_table(rows.repartition(4), address, commit(run_id, draws=("balance",)))
-    before = tables.table_state(spark, address)
+    before = table_states.table_state(spark, address)
     spark.sql(f"OPTIMIZE delta.`{address}`")
     spark.sql(f"ALTER TABLE delta.`{address}` SET TBLPROPERTIES ('a' = 'b')")
-    after = tables.table_state(spark, address)
+    after = table_states.table_state(spark, address)
     assert (after.mark, after.made_of) == (before.mark, before.made_of)
     assert after.version != before.version
-    assert tables.same_rows(before.version, after.version)
+    assert table_states.same_rows(before.version, after.version)
     assert tables.last_run_id(spark, address) == "r1"
     spark.sql(f"DELETE FROM delta.`{address}` WHERE uid = '7'")
-    deleted = tables.table_state(spark, address)
+    deleted = table_states.table_state(spark, address)
     assert (deleted.mark != before.mark, deleted.made_of) == (True, MadeOf(draws=("balance",)))
-    assert not tables.same_rows(before.version, deleted.version)
+    assert not table_states.same_rows(before.version, deleted.version)
     assert tables.last_run_id(spark, address) is None
 
 
@@ -115,13 +115,13 @@ def test_parts_of_a_run_are_told_apart(spark: SparkSession, tmp_path: Path) -> N
     rows = spark.range(5).selectExpr("cast(id as string) uid", "'a cat' caption")
     marks = []
     for run_id in ("x.part", "x.part", "x"):
-        tables.extend_table(rows, address, commit(run_id), tables.extendable(spark, address))
+        extending.extend_table(rows, address, commit(run_id), extending.extendable(spark, address))
         marks.append(commits_of(spark, parse_address(address))[0].mark)
         if run_id.endswith(".part"):
             with pytest.raises(InputDataError, match="its last write never ended"):
-                tables.table_state(spark, address)
+                table_states.table_state(spark, address)
     assert len(set(marks)) == 3
-    assert tables.table_state(spark, address).mark == marks[2] == "x:t"
+    assert table_states.table_state(spark, address).mark == marks[2] == "x:t"
 
 
 def lose_log(table: Path, before: int) -> None:
@@ -154,14 +154,14 @@ def test_where_the_log_has_lost_the_change_the_rows_are_the_mark(
     for n in (1, 2):
         spark.sql(f"ALTER TABLE delta.`{table}` SET TBLPROPERTIES ('a' = '{n}')")
         lose_log(table, n)
-        marks.append(tables.table_state(spark, str(table)).mark)
+        marks.append(table_states.table_state(spark, str(table)).mark)
     assert marks[0] == marks[1]
     assert "t: its log begins at version 2" in caplog.text
     spark.sql(f"UPDATE delta.`{table}` SET uid = '70' WHERE uid = '7'")
     spark.sql(f"OPTIMIZE delta.`{table}`")
     spark.sql(f"ALTER TABLE delta.`{table}` SET TBLPROPERTIES ('a' = '3')")
     lose_log(table, commits_of(spark, tables.parse_address(str(table)))[0].version)
-    assert tables.table_state(spark, str(table)).mark not in marks
+    assert table_states.table_state(spark, str(table)).mark not in marks
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_files_of_a_marked_folder_keep_its_draws(spark, tmp_path: Path, read: st
         (tmp_path / name).write_text("[]")
     exp = tmp_path / "exp"
     write_mark(str(exp), commit("r1", draws=("balance",), matching=BANK))
-    state = tables.table_state(spark, f"{exp}{read}")
+    state = table_states.table_state(spark, f"{exp}{read}")
     whole = MadeOf(("balance",), BANK)
     assert state.made_of == (MadeOf(draws=("balance",)) if read else whole)
     assert (state.mark == "r1:t") == (not read)
@@ -185,7 +185,7 @@ def test_draws_of_all_marked_folders_below(spark: SparkSession, tmp_path: Path) 
         (tmp_path / name / "c.json").write_text("[]")
         write_mark(str(tmp_path / name), commit("r1", draws=draws))
     for read in ("", "/*/c.json"):
-        state = tables.table_state(spark, f"{tmp_path}{read}")
+        state = table_states.table_state(spark, f"{tmp_path}{read}")
         assert state.made_of == MadeOf(draws=("balance", "sample-subset"))
 
 
@@ -195,10 +195,10 @@ def test_a_file_has_a_mark_of_its_own(spark: SparkSession, tmp_path: Path) -> No
         (tmp_path / name).write_text("filepath\n")
     write_file_mark(str(file), commit("r1", draws=("sample-subset",)))
     for read, draws in (("labels.tsv", 1), ("*.tsv", 1), (".", 1), ("other.tsv", 0)):
-        state = tables.table_state(spark, f"{tmp_path / read}")
+        state = table_states.table_state(spark, f"{tmp_path / read}")
         assert state.made_of == MadeOf(draws=("sample-subset",)[:draws])
     write_file_mark(str(file), commit("r2"))
-    assert tables.table_state(spark, str(file)).made_of == MadeOf()
+    assert table_states.table_state(spark, str(file)).made_of == MadeOf()
 
 
 @pytest.mark.parametrize("foreign", ["letter.txt", "in/letter.txt", "part-0.parquet", "t"])
@@ -235,7 +235,7 @@ def test_a_parquet_folder_whose_files_changed_keeps_only_its_draws(spark, tmp_pa
     rows = spark.range(50).selectExpr("cast(id as string) uid", "'a cat' caption").repartition(2)
     tables.write_table(rows, address, commit("r1", draws=("balance",), matching=BANK))
     next((tmp_path / "t").glob("*.parquet")).unlink()
-    state = tables.table_state(spark, address)
+    state = table_states.table_state(spark, address)
     assert state.made_of == MadeOf(draws=("balance",))
     assert state.mark == state.version
 
@@ -255,7 +255,7 @@ def test_a_table_deleted_and_written_again_is_another(spark, tmp_path: Path) -> 
     for run_id in ("r1", "r2"):
         rows = spark.range(5).selectExpr("cast(id as string) uid", "'a cat' caption")
         written = tables.write_table(rows, address, commit(run_id))
-        assert written.version == tables.input_version(spark, address)
+        assert written.version == table_states.input_version(spark, address)
         marks.append(written.version)
         for file in sorted((tmp_path / "t").rglob("*"), reverse=True):
             file.rmdir() if file.is_dir() else file.unlink()

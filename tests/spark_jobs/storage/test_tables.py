@@ -14,7 +14,7 @@ from spark_jobs.core.errors import (
     OutputTableError,
     SettingsError,
 )
-from spark_jobs.storage import tables
+from spark_jobs.storage import extending, table_states, tables
 
 COMMIT = {"run_id": "r1", "job": "j", "settings_sha": "s"}
 
@@ -28,7 +28,7 @@ def test_a_path_keeps_versions_and_says_who_wrote_them(spark: SparkSession, tmp_
     assert tables.write_table(numbers(spark, 3), address, COMMIT).rows == 3
     assert tables.write_table(numbers(spark, 5), address, COMMIT | {"run_id": "r2"}).rows == 5
     assert tables.last_run_id(spark, address) == "r2"
-    assert tables.input_version(spark, address).startswith("delta:1:")
+    assert table_states.input_version(spark, address).startswith("delta:1:")
     first = tables.read_table(spark, address, schemas.CAPTIONS, version="delta:0")
     assert first.count() == 3
     (row,) = spark.sql(f"DESCRIBE HISTORY delta.`{address}` LIMIT 1").collect()
@@ -41,7 +41,7 @@ def test_a_catalog_name_does_the_same(spark: SparkSession):
         assert tables.write_table(numbers(spark, 3), "lake.captions", COMMIT).rows == 3
         assert tables.write_table(numbers(spark, 4), "lake.captions", COMMIT).rows == 4
         assert tables.last_run_id(spark, "lake.captions") == "r1"
-        assert tables.input_version(spark, "lake.captions").startswith("delta:1:")
+        assert table_states.input_version(spark, "lake.captions").startswith("delta:1:")
         old = tables.read_table(spark, "lake.captions", schemas.CAPTIONS, version="delta:0")
         assert old.count() == 3
         tables.append_table(numbers(spark, 2), "lake.more", COMMIT)
@@ -87,20 +87,20 @@ def test_constraints_hold_for_later_writes_of_whoever_writes(spark, tmp_path: Pa
         tables.write_table(nameless, address, COMMIT)
     with pytest.raises(Exception, match="uid_is_valid"):
         nameless.write.format("delta").mode("append").save(address)
-    assert tables.input_version(spark, address).startswith("delta:0:")
+    assert table_states.input_version(spark, address).startswith("delta:0:")
     assert spark.read.format("delta").load(address).count() == 3
 
 
 def test_a_table_the_catalog_lacks_is_named(spark: SparkSession):
     with pytest.raises(InputDataError, match=r"lake.nothing: the catalog has no such table"):
-        tables.input_version(spark, "lake.nothing")
+        table_states.input_version(spark, "lake.nothing")
 
 
 def test_a_parquet_output_is_replaced_whole(spark: SparkSession, tmp_path: Path):
     address = f"parquet:{tmp_path / 't'}"
     assert tables.write_table(numbers(spark, 3), address, COMMIT).rows == 3
     assert tables.write_table(numbers(spark, 2), address, COMMIT).rows == 2
-    version = tables.input_version(spark, address)
+    version = table_states.input_version(spark, address)
     assert version.startswith("files:")
     assert tables.read_table(spark, address, schemas.CAPTIONS, version=version).count() == 2
     assert [p.name for p in tmp_path.iterdir()] == ["t"]
@@ -134,7 +134,7 @@ def test_drift_of_an_output_is_refused(spark: SparkSession, tmp_path: Path, colu
     tables.write_table(numbers(spark, 1), address, COMMIT)
     with pytest.raises(OutputTableError, match=named):
         tables.write_table(spark.range(1).selectExpr(*_split(columns)), address, COMMIT)
-    assert tables.input_version(spark, address).startswith("delta:0:")
+    assert table_states.input_version(spark, address).startswith("delta:0:")
 
 
 def _split(columns: str) -> list[str]:
@@ -152,10 +152,10 @@ def test_columns_in_another_order_are_no_drift(spark: SparkSession, tmp_path: Pa
 def test_files_that_change_have_another_version(spark: SparkSession, tmp_path: Path):
     file = tmp_path / "bank.txt"
     file.write_text("cat\n")
-    before = tables.input_version(spark, str(file))
-    assert tables.input_version(spark, str(file)) == before
+    before = table_states.input_version(spark, str(file))
+    assert table_states.input_version(spark, str(file)) == before
     file.write_text("cat\ndog\n")
-    assert tables.input_version(spark, str(file)) != before
+    assert table_states.input_version(spark, str(file)) != before
 
 
 def test_a_first_write_that_died_is_no_input_but_can_be_written_again(
@@ -166,7 +166,7 @@ def test_a_first_write_that_died_is_no_input_but_can_be_written_again(
     (address / "_SUCCESS").unlink()
     (address / "_delta_log").mkdir()  # what Delta leaves where it dies before its first commit
     with pytest.raises(InputDataError, match="its first write never ended"):
-        tables.input_version(spark, str(address))
+        table_states.input_version(spark, str(address))
     assert tables.write_table(numbers(spark, 2), str(address), COMMIT).rows == 2
     assert tables.read_table(spark, str(address), schemas.CAPTIONS).count() == 2
 
@@ -196,4 +196,4 @@ def test_few_rows_of_many_tasks_go_into_few_files(spark: SparkSession, tmp_path:
 
 def test_parquet_takes_no_further_commits(spark: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="written in several commits, for which parquet has no"):
-        tables.extendable(spark, f"parquet:{tmp_path}")
+        extending.extendable(spark, f"parquet:{tmp_path}")

@@ -130,6 +130,9 @@ def test_what_is_not_there(spark: SparkSession, tmp_path: Path) -> None:
     assert "`idd` cannot be resolved. Did you mean one of the following? [`id`]" in column
     table = line_of(lambda: spark.table("nowhere.captions"))
     assert "`nowhere`.`captions` cannot be found" in table
+    writer = spark.range(1).write.format("delta")
+    schema = line_of(lambda: writer.saveAsTable("nowhere.captions"))
+    assert schema.startswith("the catalog has no schema nowhere; CREATE SCHEMA nowhere first")
 
 
 Batches = Iterator[pa.RecordBatch]

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.core.errors import OutputTableError
 from spark_jobs.core.settings import OutputAddress, OutputFile, OutputFolder, Settings
-from spark_jobs.storage import tables
+from spark_jobs.storage import table_states, tables
 from spark_jobs.storage.outputs.checks import check_all_outputs
 from spark_jobs.storage.outputs.files import write_output_file
 from spark_jobs.storage.outputs.folder_swap import replaced_folder
@@ -202,4 +202,4 @@ def test_a_parquet_output_is_no_input_while_its_files_move(
     journal = '{"staging": ".writing-0", "new": ["x"], "files": ["x"], "commit": {}}'
     (place / ".captionlake.json").write_text(journal)
     with pytest.raises(tables.InputDataError, match="its last write never ended"):
-        tables.input_version(spark, str(place))
+        table_states.input_version(spark, str(place))

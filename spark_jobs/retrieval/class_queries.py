@@ -1,18 +1,12 @@
-"""Class files: the classes of a data set, and the query of each."""
+"""The classes of a data set, and the boolean query of each."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
-from importlib.resources.abc import Traversable
-from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from spark_jobs.core.conf_files import conf_file, named_files
-from spark_jobs.core.errors import SettingsError
-from spark_jobs.core.settings import fault_lines, nearest
-from spark_jobs.core.yaml_files import read_yaml_map
+from spark_jobs.core.settings import nearest
 from spark_jobs.retrieval.query import Query, QueryError, class_expression, parse_query
 
 
@@ -41,24 +35,6 @@ class ClassQuery:
     dataset: str
     name: str
     query: Query
-
-
-def read_class_file(name: str) -> ClassFile:
-    """Read a class file by its path, or by its name where it is one that comes with captionlake."""
-    content = read_yaml_map(_file(name))
-    try:
-        return ClassFile.model_validate(content)
-    except ValidationError as fault:
-        raise SettingsError(f"{name}: " + "; ".join(fault_lines(fault, ClassFile))) from None
-
-
-def class_file_digests(names: Sequence[str]) -> dict[str, str]:
-    """Path -> digest of the content of each class file, by which a changed one is told."""
-    files = {name: _file(name) for name in names}
-    return {
-        name if "/" in name else f"conf/classes/{name}": sha256(file.read_bytes()).hexdigest()[:16]
-        for name, file in files.items()
-    }
 
 
 def class_queries(
@@ -102,21 +78,3 @@ def faults_of_names(file: ClassFile, name: str) -> list[str]:
         for told in classes
         if told not in file.classes
     ]
-
-
-def packaged_class_files() -> list[str]:
-    """The names of the class files that come with captionlake."""
-    return named_files("classes")
-
-
-def _file(name: str) -> Path | Traversable:
-    if "/" in name or name.endswith((".yml", ".yaml")):
-        return Path(name)
-    file = conf_file("classes", f"{name}.yml")
-    if not file.is_file():
-        known = packaged_class_files()
-        raise SettingsError(
-            f"no class file {name!r}{nearest(name, known)}; there are {', '.join(known)}, "
-            "or give a file"
-        )
-    return file

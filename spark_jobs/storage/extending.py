@@ -1,0 +1,88 @@
+"""Tables that are written in several commits, by runs that take turns."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from spark_jobs.core.addresses import parse_address
+from spark_jobs.core.errors import (
+    SettingsError,
+)
+from spark_jobs.storage.conflicts import conflict_of
+from spark_jobs.storage.delta_writing import as_json, commit_of, save, with_properties
+from spark_jobs.storage.faults.spark import SPARK_FAULTS
+from spark_jobs.storage.history import (
+    commits_until,
+)
+from spark_jobs.storage.tables import check_output
+
+_EXTENDING = "captionlake-extending"
+
+
+@dataclass(frozen=True)
+class Extendable:
+    """A table that is written in several commits, as it stands now.
+
+    `version`: what to read it by, None where it is not there. `turn`: how many such commits it has
+    had; of several runs that write the next one, a single one gets it.
+    """
+
+    version: str | None
+    turn: int = 0
+
+
+def extendable(spark: SparkSession, address: str) -> Extendable:
+    """Where a run stands that is going to extend a table.
+
+    Raises SettingsError where the address is of parquet, to which no commit can be added.
+    """
+    table = parse_address(address)
+    if table.format == "parquet":
+        raise SettingsError(
+            f"output {address}: is written in several commits, for which parquet has no way; give "
+            "a Delta table, the same address without parquet:"
+        )
+    commits = commits_until(spark, table, lambda commit: "turn" in commit.said)
+    if not commits:
+        return Extendable(None)
+    turn = next((int(commit.said["turn"]) for commit in commits if "turn" in commit.said), 0)
+    return Extendable(f"delta:{commits[0].version}:{commits[0].mark}", turn)
+
+
+def extend_table(
+    frame: DataFrame,
+    address: str,
+    commit: Mapping[str, Any],
+    after: Extendable,
+    *,
+    replace: bool = False,
+) -> Extendable | None:
+    """Add rows to a Delta table, made where it is not there, or replace what it holds.
+
+    Gives the table as it stands then, or None, with nothing written, where another run has extended
+    it since `after`.
+    """
+    table, write = parse_address(address), uuid.uuid4().hex
+    is_there = check_output(frame.sparkSession, address, frame.schema)
+    writer = frame.write.format("delta")
+    writer = writer.mode("append" if is_there and not replace else "overwrite")
+    if not is_there:
+        writer = with_properties(writer, frame.columns)
+    said = {**commit, "write": write, "turn": after.turn + 1}
+    writer = writer.option("userMetadata", as_json(said))
+    # Delta passes over a transaction that is no newer than the last of its name, and refuses one
+    # of two at the same time.
+    writer = writer.options(txnAppId=_EXTENDING, txnVersion=after.turn + 1)
+    try:
+        save(writer, table)
+    except SPARK_FAULTS as fault:
+        if conflict_of(fault) is None:
+            raise
+        return None
+    mine = commit_of(frame.sparkSession, table, write)
+    if mine is None:
+        return None
+    return Extendable(f"delta:{mine.version}:{mine.mark}", after.turn + 1)
