@@ -156,8 +156,8 @@ def reject_others(
     """
     reasons: Counts = {}
     if kept < rows_in:
-        run.reject(rejected(captions.rows, repeated, run_id=run.run_id, job=run.job))
-        told = run.rejected().groupBy(REASON).agg(F.count("*").alias("n")).collect()
+        run.write_rejected(rejected(captions.rows, repeated, run_id=run.run_id, job=run.job))
+        told = run.read_rejected().groupBy(REASON).agg(F.count("*").alias("n")).collect()
         reasons = {row[REASON]: row["n"] for row in sorted(told)}
     n_rejected = sum(reasons.values())
     if rows_in != kept + n_rejected:

@@ -11,7 +11,7 @@ from spark_jobs.core.arrow_mapping import map_as_stored
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.formats.folder_columns import file_id, file_ids
 from spark_jobs.ingest.source import FILE, Part, Source, part_of, position
-from spark_jobs.storage.file_columns import look_at_footers
+from spark_jobs.storage.file_columns import read_footers
 from spark_jobs.storage.file_lists import LITERAL_PATHS, ListedFile
 from udfs import parquet_files as worker
 
@@ -22,7 +22,7 @@ def read_parquet_files(spark: SparkSession, files: Sequence[ListedFile]) -> Sour
     Files whose columns Spark has no type for, whose names it cannot tell apart, or whose codec it
     lacks, are read by Arrow. Raises InputDataError, with the file, where one is no parquet file.
     """
-    looks = look_at_footers(spark, files)
+    looks = read_footers(spark, files)
     damaged = sorted(look[worker.FAULT] for look in looks if look[worker.FAULT])
     if damaged:
         more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""

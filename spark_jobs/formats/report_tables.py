@@ -45,9 +45,9 @@ from spark_jobs.report.classes import ClassCount
 from spark_jobs.report.entries import EntryCounts, EntryRow
 from spark_jobs.report.similarities import SimilarityPlan
 from spark_jobs.scoring.thresholds import histogram, telling
-from spark_jobs.storage.old_versions import read_old, refuse_lost
+from spark_jobs.storage.old_versions import read_recorded_version, refuse_lost_version
 from spark_jobs.storage.tables import has_table, read_table
-from spark_jobs.subsets.draw import of_classes
+from spark_jobs.subsets.draw import rows_of_classes
 
 _EXAMPLES = Draw("report/examples", seed=0)
 _SAMPLE = 400
@@ -85,7 +85,7 @@ def entries_of(spark: SparkSession, run: RunRecord) -> DataFrame | None:
         return None
     t = None if run.settings.get("by_language") else run.counts.get("t")
     version = run.written.get(address) or run.inputs.get(address)
-    refuse_lost(spark, address, version)
+    refuse_lost_version(spark, address, version)
     counted = read_entry_counts(spark, address, version)
     return counted.withColumns({KEPT_COUNT: F.lit(None).cast("long"), T: F.lit(t).cast("long")})
 
@@ -205,7 +205,7 @@ def _entries(spark: SparkSession, run: RunRecord, ids: set[int]) -> dict[int, Ma
     entries = entries_of(spark, run)
     if entries is None or not ids:
         return {}
-    rows = of_classes(entries.where(F.col(T).isNotNull()), ENTRY_ID, sorted(ids)).collect()
+    rows = rows_of_classes(entries.where(F.col(T).isNotNull()), ENTRY_ID, sorted(ids)).collect()
     return {
         r[ENTRY_ID]: MatchedEntry(r[ENTRY_ID], _name(r[ENTRY_ID], r[ENTRY]), r[ENTRY_COUNT], r[T])
         for r in rows
@@ -226,7 +226,7 @@ def _captions(rows: DataFrame) -> dict[str, str]:
 
 def _input(spark: SparkSession, run: RunRecord, setting: str) -> DataFrame:
     address = run.settings[setting]
-    return read_old(spark, address, schemas.EMPTY, run.inputs.get(address))
+    return read_recorded_version(spark, address, schemas.EMPTY, run.inputs.get(address))
 
 
 def _output(
@@ -234,7 +234,7 @@ def _output(
 ) -> DataFrame:
     """A table as the run left it, whatever others have written there since."""
     address = run.outputs[setting]
-    return read_old(spark, address, needed, run.written.get(address))
+    return read_recorded_version(spark, address, needed, run.written.get(address))
 
 
 def _is_sampled(rows: int) -> Column:

@@ -23,7 +23,7 @@ from spark_jobs.core.schemas import (
     WIDTH,
 )
 from spark_jobs.storage.outputs.folder_swap import replaced_folder
-from spark_jobs.storage.outputs.folders import files_for, write_json_files
+from spark_jobs.storage.outputs.folders import n_files_for, write_json_files
 
 _ROWS = 500_000
 _ITEM = "item"
@@ -68,7 +68,7 @@ def write_chunks(
                 name="chunk",
                 items=[_ITEM],
                 order=[QUERY, UID],
-                n_files=files_for(rows.get(dataset, 0), _ROWS),
+                n_files=n_files_for(rows.get(dataset, 0), _ROWS),
             )
             n_written += written.rows
     for name, dataset in renamed.items():

@@ -46,29 +46,6 @@ from spark_jobs.storage.run import Counts, Run
 FLOOR, BALANCE, NO_ENTRY = "floor", "balance", "no_entry"
 
 
-class BalanceCaptions(ThresholdSettings):
-    """Settings of balance-captions."""
-
-    captions: InputAddress = Field(description="table of captions, with uid and caption")
-    matches: InputAddress = Field(
-        description="matches of these captions; the same table where it holds both"
-    )
-    entry_counts: InputAddress | None = Field(
-        None,
-        description="captions per entry: a table or entry_count.npy; default: counted from the "
-        "matches",
-    )
-    output: OutputAddress = Field(description="the balanced captions")
-    probabilities: OutputAddress | None = Field(
-        None, description="entry_counts with t, keep_probability and the count kept"
-    )
-    decisions: bool = Field(
-        False,
-        description="add a row per caption to decisions in the workspace: its draw, and the keep "
-        "probability that it was held against; the texts of a record have the same",
-    )
-
-
 def run(run: Run, settings: BalanceCaptions) -> Counts:
     """Keep each caption with the probability that its entries give it."""
     captions = run.read(settings.captions, schemas.CAPTIONS)
@@ -97,7 +74,7 @@ def run(run: Run, settings: BalanceCaptions) -> Counts:
         told = with_probability(entries.frame, kept_counts, t=t_column(chosen.t, settings, counted))
         run.write(told, settings.probabilities, matching=read.matching_of_captions)
     if settings.decisions:
-        run.decide(_decisions(settings, captions, stored, drawn, draw))
+        run.write_decisions(_decisions(settings, captions, stored, drawn, draw))
     counts = chosen.counts() | {"rows_in": rows_in, "kept": kept, "dropped": rows_in - kept}
     counts |= read.told()
     if settings.floor:
@@ -193,29 +170,6 @@ def closing(_spark: SparkSession, settings: BalanceCaptions, counts: Counts) -> 
             f"{settings.target_rows:,}"
         )
     return lines
-
-
-def t_column(t: int, settings: ThresholdSettings, counted: CountedEntries) -> Column:
-    """Each entry's t as a column of the entries."""
-    if not settings.by_language:
-        return F.lit(t).cast("long")
-    thresholds = np.asarray(thresholds_of(settings, counted, settings.tail_fraction)(t))
-    of_language = [
-        F.lit(value)
-        for lang in counted.by_language()
-        for value in (lang, int(thresholds[counted.languages == lang][0]))
-    ]
-    return F.coalesce(F.create_map(*of_language)[F.col(LANG)], F.lit(1)).cast("long")
-
-
-def with_probability(entries: DataFrame, kept_counts: DataFrame, *, t: Column) -> DataFrame:
-    """schemas.ENTRY_PROBABILITIES: entry counts before and after, and each entry's probability."""
-    weighed = entries.withColumn(T, t)
-    probability = F.col(T).cast("double") / F.greatest(ENTRY_COUNT, T)
-    named = name_entries(
-        kept_counts, weighed.withColumn(KEEP_PROBABILITY, probability), column=KEPT_COUNT
-    )
-    return named.select(*schemas.ENTRY_PROBABILITIES.names)
 
 
 JOB = Job(

@@ -107,7 +107,7 @@ def _reject(run: Run, left_out: pa.Table) -> None:
         F.to_json(F.struct(*schemas.CONCEPT_BANK.names)).alias("row"),
         F.lit(None).cast("binary").alias("raw"),
     )
-    run.reject(rows)
+    run.write_rejected(rows)
 
 
 JOB = Job(

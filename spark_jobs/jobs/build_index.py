@@ -87,7 +87,7 @@ def run(run: Run, settings: BuildIndex) -> Counts:
     sampled = _sampled(settings, embeddings, n_lists(kind))
     trained = trained_index(settings.factory, sampled)
     n_shards = -(-embeddings.n_rows // _ROWS_PER_SHARD) if is_mergeable(kind) else 1
-    commit = run.commit_to(settings.output)
+    commit = run.output_metadata(settings.output)
     with replaced_folder(settings.output, commit, content=settings.folder_content()) as beside:
         folder = IndexFolder(Path(beside))
         with batches_that_fit(embeddings.rows):

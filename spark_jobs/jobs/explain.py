@@ -27,9 +27,9 @@ from spark_jobs.jobs.balance_captions import BalanceCaptions
 from spark_jobs.jobs.dedup_captions import DedupCaptions
 from spark_jobs.running.job import Pipeline, Step
 from spark_jobs.running.up_to_date import newest, read_runs
-from spark_jobs.storage.old_versions import read_old, unless_lost
+from spark_jobs.storage.old_versions import default_if_lost, read_recorded_version
 from spark_jobs.storage.tables import has_table, read_table
-from spark_jobs.subsets.draw import of_classes
+from spark_jobs.subsets.draw import rows_of_classes
 
 LOST = (
     "not known any more: a version of a table that run {run} read or wrote was removed since "
@@ -57,7 +57,7 @@ def lines(spark: SparkSession, settings: Explain) -> list[str]:
     if balance is None:
         wanted = f" with run_id {settings.run_id}" if settings.run_id else ""
         raise InputDataError(f"{parent}: runs has no run of balance-captions{wanted}")
-    of_balance = unless_lost(partial(explain_balance, spark, settings.uid, balance), None)
+    of_balance = default_if_lost(partial(explain_balance, spark, settings.uid, balance), None)
     if of_balance is None:
         return [f"uid {settings.uid}", LOST.format(run=balance["run_id"])]
     found = (
@@ -92,7 +92,7 @@ def explain_balance(spark: SparkSession, uid: str, run: Row) -> list[str]:
         return _explain_left_out(spark, uid, run, settings)
     entries = [] if not row[ENTRY_IDS] else _entries(spark, run, settings, stored, row[ENTRY_IDS])
     written = json.loads(run[schemas.WRITTEN]).get(settings.output)
-    output = read_old(spark, settings.output, schemas.EMPTY, written)
+    output = read_recorded_version(spark, settings.output, schemas.EMPTY, written)
     in_output = settings.floor > 0 and output.where(F.col(UID) == uid).limit(1).count() > 0
     return Explanation(uid, entries, settings.seed, row["draw"], in_output).lines()
 
@@ -159,7 +159,7 @@ def _entries(
     ts = np.broadcast_to(
         thresholds_of(settings, counted, settings.tail_fraction)(t), counted.counts.shape
     )
-    rows = of_classes(counts, ENTRY_ID, entry_ids).orderBy(ENTRY_ID).collect()
+    rows = rows_of_classes(counts, ENTRY_ID, entry_ids).orderBy(ENTRY_ID).collect()
     return [
         MatchedEntry(row[ENTRY_ID], row[ENTRY] or "", row[ENTRY_COUNT], int(ts[row[ENTRY_ID]]))
         for row in rows
@@ -168,7 +168,7 @@ def _entries(
 
 def _read(spark: SparkSession, run: Row, address: str) -> DataFrame:
     versions: dict[str, Any] = json.loads(run["inputs"])
-    return read_old(spark, address, schemas.EMPTY, versions[address])
+    return read_recorded_version(spark, address, schemas.EMPTY, versions[address])
 
 
 def steps(spark: SparkSession, settings: Explain) -> Iterator[Step]:

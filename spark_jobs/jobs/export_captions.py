@@ -17,7 +17,7 @@ from spark_jobs.formats.entry_counts import counted_entries, read_entry_counts
 from spark_jobs.formats.matches import check_bank
 from spark_jobs.running.job import Job
 from spark_jobs.storage.outputs.folder_swap import replaced_folder
-from spark_jobs.storage.outputs.folders import files_for, write_file, write_json_files
+from spark_jobs.storage.outputs.folders import n_files_for, write_file, write_json_files
 from spark_jobs.storage.run import Counts, Run
 
 _COUNTS = "entry_count.npy"
@@ -60,7 +60,7 @@ def run(run: Run, settings: ExportCaptions) -> Counts:
         rows, items = _with_entries(rows, matches, key), [CAPTION, ENTRY_IDS]
         told["without_matches"] = rows_in - rows.where(F.col(_IS_MATCHED)).count()
     _check_bank(run, settings)
-    commit = run.commit_to(settings.output)
+    commit = run.output_metadata(settings.output)
     with replaced_folder(settings.output, commit, content=settings.folder_content()) as folder:
         if settings.entry_counts is not None:
             write_file(f"{folder}/{_COUNTS}", npy(_counts(run, settings.entry_counts)))
@@ -70,7 +70,7 @@ def run(run: Run, settings: ExportCaptions) -> Counts:
             name=settings.name,
             items=items,
             order=key,
-            n_files=files_for(rows_in, settings.rows_per_file),
+            n_files=n_files_for(rows_in, settings.rows_per_file),
         )
         if written.rows != rows_in:
             raise InputDataError(

@@ -52,7 +52,7 @@ def run(run: Run, settings: ExportEmbeddings) -> Counts:
     embeddings = read_embeddings(run, settings.embeddings)
     rows = with_metadata(run, embeddings, settings.captions)
     n_files = max(1, -(-embeddings.n_rows // settings.rows_per_file))
-    commit = run.commit_to(settings.output)
+    commit = run.output_metadata(settings.output)
     with replaced_folder(settings.output, commit, content=settings.folder_content()) as beside:
         folder = EmbeddingFolder(Path(beside), settings.form, settings.modality)
         with batches_that_fit(embeddings.rows):

@@ -97,7 +97,7 @@ def run(run: Run, settings: FilterCaptions) -> Counts:
 
 
 def _decide(run: Run, judged: Judged) -> None:
-    run.decide(
+    run.write_decisions(
         decisions(
             judged.rows,
             kept=judged.rule.isNull(),

@@ -90,7 +90,7 @@ def run(run: Run, settings: GatherNeighbours) -> Counts:
     if settings.chunks is not None:
         rows_of_datasets = queries.select(DATASET).distinct().na.drop().collect()
         datasets = sorted(row[DATASET] for row in rows_of_datasets)
-        commit = run.commit_to(settings.chunks)
+        commit = run.output_metadata(settings.chunks)
         write_chunks(stored, settings.chunks, SEMANTIC_FIELDS, datasets, commit=commit)
     n_retrieved = retrieved.count()
     return {

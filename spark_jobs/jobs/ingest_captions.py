@@ -47,9 +47,9 @@ def run(run: Run, settings: IngestCaptions) -> Counts:
 def _decide(run: Run, kept: DataFrame, n_rejected: int) -> None:
     told = decisions(kept, kept=F.lit(True), rule=F.lit("accepted"))
     if n_rejected:
-        left_out = run.rejected()
+        left_out = run.read_rejected()
         told = told.unionByName(decisions(left_out, kept=F.lit(False), rule=F.col(REASON)))
-    run.decide(told)
+    run.write_decisions(told)
 
 
 JOB = Job(

@@ -106,7 +106,7 @@ def run(run: Run, settings: MatchFrequencies) -> Counts:
         raise InputDataError(f"{n_rows:,} rows came: the sources changed meanwhile, run again")
     settings.write_files(run, run.read(settings.output, rows.schema), frequencies)
     if settings.decisions:
-        run.decide(_decisions(run, sources, settings))
+        run.write_decisions(_decisions(run, sources, settings))
     short = [row[SHORT] for row in frequencies]
     rows_in = sum(source.count() for source in sources.values())
     n_classed = sum(n for counts in counts_of for n in counts.values())

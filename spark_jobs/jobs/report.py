@@ -35,7 +35,7 @@ from spark_jobs.running.job import Job
 from spark_jobs.running.recipes.planning import PlannedStep, plan_steps
 from spark_jobs.running.recipes.reading import read_recipe
 from spark_jobs.running.up_to_date import recorded_runs
-from spark_jobs.storage.old_versions import unless_lost
+from spark_jobs.storage.old_versions import default_if_lost
 from spark_jobs.storage.outputs.files import write_output_file
 from spark_jobs.storage.run import Counts, Run
 
@@ -169,8 +169,8 @@ def _entries_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterato
     for run in told:
         title = f"Entries, t = {run.counts['t']:,}" if len(told) > 1 else "Entries"
         nothing: list[Block] = []
-        pictures, tables = unless_lost(partial(_entry_blocks, spark, run), (_lost(), nothing))
-        matches = unless_lost(partial(_matches_blocks, spark, run), _lost())
+        pictures, tables = default_if_lost(partial(_entry_blocks, spark, run), (_lost(), nothing))
+        matches = default_if_lost(partial(_matches_blocks, spark, run), _lost())
         yield Section(title, [*pictures, *matches, *tables])
 
 
@@ -204,7 +204,7 @@ def _similarity_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iter
                 if rule.get("column") == column and rule.get("op") in (">", ">=")
             ]
             read = partial(_similarity_blocks, spark, run, used[0] if used else None)
-            yield Section(f"Similarity: {column}", unless_lost(read, _lost()))
+            yield Section(f"Similarity: {column}", default_if_lost(read, _lost()))
 
 
 def _similarity_blocks(spark: SparkSession, run: RunRecord, used: float | None) -> list[Block]:
@@ -216,7 +216,7 @@ def _class_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[
     for run in runs:
         if _has_class_counts(run):
             title = f"Classes: {table_name(run.outputs['output'])}"
-            yield Section(title, unless_lost(partial(_class_blocks, spark, run), _lost()))
+            yield Section(title, default_if_lost(partial(_class_blocks, spark, run), _lost()))
 
 
 def _class_blocks(spark: SparkSession, run: RunRecord) -> list[Block]:
@@ -235,7 +235,7 @@ def _examples_section(
     spark: SparkSession, runs: Sequence[RunRecord], workspace: str
 ) -> Iterator[Section]:
     of_runs = [
-        unless_lost(partial(_examples, spark, run, workspace), None) for run in reversed(runs)
+        default_if_lost(partial(_examples, spark, run, workspace), None) for run in reversed(runs)
     ]
     filled = [block for blocks in of_runs for block in blocks or [] if block.examples]
     lost = [Note(LOST)] if None in of_runs else []

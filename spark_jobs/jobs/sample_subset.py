@@ -200,7 +200,7 @@ def _sampling(settings: SampleSubset, *, draw: Draw) -> Sampling:
 
 
 def _decide(run: Run, drawn: Sample) -> None:
-    run.decide(
+    run.write_decisions(
         decisions(
             drawn.rows,
             kept=drawn.is_kept,

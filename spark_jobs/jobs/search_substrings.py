@@ -85,7 +85,7 @@ def run(run: Run, settings: SearchSubstrings) -> Counts:
     n_found = stored.select(DATASET, QUERY).distinct().count()
     if settings.chunks is not None:
         datasets = list(dict.fromkeys(query.dataset for query in queries))
-        commit = run.commit_to(settings.chunks)
+        commit = run.output_metadata(settings.chunks)
         write_chunks(stored, settings.chunks, TEXT_FIELDS, datasets, commit=commit)
     return {
         "rows_in": captions.count(),

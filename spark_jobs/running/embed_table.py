@@ -16,8 +16,8 @@ from spark_jobs.core.unique_keys import refuse_repeated
 from spark_jobs.embedding.embed import embed, frequent_items, with_hash
 from spark_jobs.embedding.model_settings import ModelSettings
 from spark_jobs.storage.batches import batches_that_fit
-from spark_jobs.storage.conflicts import MOST_TRIES, refusal
-from spark_jobs.storage.extending import Extendable
+from spark_jobs.storage.conflicts import MOST_TRIES, concurrent_write_error
+from spark_jobs.storage.extending import AppendPoint
 from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.tables import read_table
 from udfs.models.loading import Modality
@@ -57,7 +57,7 @@ def embed_table(
             if is_done:
                 break
             if losses == MOST_TRIES:
-                raise refusal(parse_address(output))
+                raise concurrent_write_error(parse_address(output))
             _log.warning("%s: another run embeds into it too; going on from what is there", output)
     stored = run.read(output, schemas.EMBEDDINGS)
     n_stored = stored.count()
@@ -105,20 +105,20 @@ def _embed_missing(work: _Work) -> tuple[int, bool]:
         vectors = embed(
             rows, spec, work.modality, weights=weights, n_tasks=n_tasks, frequent=frequent
         )
-        left = run.extend(vectors, work.output, stands, is_last=part == n_parts - 1)
+        left = run.commit_part(vectors, work.output, stands, is_last=part == n_parts - 1)
         if left is None:
             return missing.where(number < part).count() if part else 0, False
         stands = left
     return n_missing, True
 
 
-def _without_others(work: _Work, weights: str) -> tuple[Extendable | None, int]:
+def _without_others(work: _Work, weights: str) -> tuple[AppendPoint | None, int]:
     """The output without rows that are not wanted, and how many it has then.
 
     None where another run wrote there meanwhile.
     """
     run, output = work.run, work.output
-    stands = run.extendable(output)
+    stands = run.append_point(output)
     if stands.version is None:
         return stands, 0
     there = read_table(run.spark, output, schemas.EMBEDDINGS, version=stands.version)
@@ -127,7 +127,7 @@ def _without_others(work: _Work, weights: str) -> tuple[Extendable | None, int]:
     n_kept = still.count()
     if n_kept == there.count():
         return stands, n_kept
-    return run.extend(still.select(*there.columns), output, stands, replace=True), n_kept
+    return run.commit_part(still.select(*there.columns), output, stands, replace=True), n_kept
 
 
 def _of_same_rows(rows: DataFrame, others: DataFrame, how: str) -> DataFrame:

@@ -21,7 +21,7 @@ from spark_jobs.running.up_to_date import (
     recorded_settings,
     why_not_up_to_date,
 )
-from spark_jobs.storage.faults.spark import SPARK_FAULTS, in_one_line
+from spark_jobs.storage.faults.spark import SPARK_FAULTS, to_curation_error
 from spark_jobs.storage.outputs.checks import check_all_outputs
 from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.session import open_session
@@ -76,7 +76,7 @@ def execute(
     except SPARK_FAULTS as fault:
         if "CAPTIONLAKE_DEBUG" in os.environ:
             raise
-        raise in_one_line(fault) from fault
+        raise to_curation_error(fault) from fault
 
 
 def execute_step(
@@ -90,7 +90,7 @@ def execute_step(
     begun, started = time.monotonic(), datetime.now(UTC)
     try:
         run = new_run(spark, job, settings)
-        for address in run.untold:
+        for address in run.undetermined_inputs:
             say(f"{step.title}: which rows {address} has cannot be told: never up to date")
         counts = None if force else is_up_to_date(run, settings)
         status = "done" if counts is None else "up_to_date"
@@ -121,7 +121,7 @@ def _reason(run: Run, settings: Settings, force: bool) -> str:
 
 def _of_step(step: Step, fault: Exception) -> CurationError:
     """The fault with the step's name before it, of the same kind."""
-    told = fault if isinstance(fault, CurationError) else in_one_line(fault)
+    told = fault if isinstance(fault, CurationError) else to_curation_error(fault)
     return type(told)(f"step {step.name}: {told}")
 
 

@@ -22,11 +22,11 @@ from spark_jobs.core.settings import S, Settings
 from spark_jobs.running.code_digest import code_digest
 from spark_jobs.running.job import Job
 from spark_jobs.storage import table_states, tables
-from spark_jobs.storage.catalog_states import is_untold
+from spark_jobs.storage.catalog_states import is_undetermined
 from spark_jobs.storage.file_stamps import stamp_of
 from spark_jobs.storage.outputs.files import mark_run
 from spark_jobs.storage.outputs.folder_marks import has_files, marked_run_id
-from spark_jobs.storage.outputs.places import refuse_shared_places
+from spark_jobs.storage.outputs.places import refuse_overlapping_outputs
 from spark_jobs.storage.run import Counts, Run
 
 # Columns that tables of runs lack which were made before these were, and what they would say.
@@ -41,7 +41,7 @@ def new_run(spark: SparkSession, job: Job[S], settings: S) -> Run:
     the same id, whenever it runs, also where a table was compacted meanwhile. Raises
     InputDataError where an input is not there.
     """
-    refuse_shared_places(spark, job.name, settings)
+    refuse_overlapping_outputs(spark, job.name, settings)
     states = {
         address: table_states.table_state(spark, address)
         for address in settings.addresses("input").values()
@@ -105,12 +105,15 @@ def _changed(run: Run, settings: Settings, last: Row) -> list[str]:
     changes = _changes("setting", json.loads(last["settings"]), recorded_settings(settings))
     if not changes and last["settings_sha"] != run.settings_sha:
         changes = ["a setting whose value is not recorded"]
-    before = {a: v for a, v in json.loads(last["inputs"]).items() if not is_untold(v)}
-    inputs = {a: v for a, v in redacted_names(run.inputs).items() if not is_untold(v)}
+    before = {a: v for a, v in json.loads(last["inputs"]).items() if not is_undetermined(v)}
+    inputs = {a: v for a, v in redacted_names(run.inputs).items() if not is_undetermined(v)}
     return [
         *changes,
-        *_changes("input", before, inputs, same=table_states.same_rows),
-        *(f"which rows {redacted(address)} has cannot be told" for address in run.untold),
+        *_changes("input", before, inputs, same=table_states.has_same_rows),
+        *(
+            f"which rows {redacted(address)} has cannot be told"
+            for address in run.undetermined_inputs
+        ),
         *(["the code changed"] if last["code"] != code_digest(run.job) else []),
     ]
 
@@ -166,14 +169,14 @@ def record_run(run: Run, settings: Settings, counts: Counts, started: datetime) 
     )
     frame = run.spark.createDataFrame([row], schemas.RUNS).coalesce(1)
     # Each execution is a row of its own, so the append is told apart by its start.
-    commit = run.commit() | {"run_id": f"{run.run_id}-{started.isoformat()}"}
+    commit = run.run_metadata() | {"run_id": f"{run.run_id}-{started.isoformat()}"}
     tables.append_table(frame, join_address(run.workspace, "runs"), commit)
 
 
 def _mark_file(run: Run, file: str) -> None:
     """Say beside a file which run wrote it, and which draws its rows have been through."""
     try:
-        mark_run(file, run.commit_to(file))
+        mark_run(file, run.output_metadata(file))
     except (OSError, ValueError) as fault:
         _log.warning("%s: it does not say what it was made of (%s)", file, fault)
 

@@ -16,7 +16,7 @@ from spark_jobs.storage.file_lists import list_files
 
 StateOf = Callable[[str], TableState]  # address -> what stands there
 
-UNTOLD = "untold:"  # how the version of an input begins whose rows may be others each time
+UNDETERMINED = "untold:"  # how the version of an input begins whose rows may be others each time
 _FILE_FORMATS = {"parquet", "csv", "json", "orc", "text", "avro", "binaryfile"}
 _DETAILS, _COLUMNS = "# Detailed Table Information", "Columns"
 _PATH_FORMATS = {"delta", "parquet"}
@@ -50,13 +50,13 @@ def catalog_state(spark: SparkSession, table: Address, state_of: StateOf) -> Tab
     return TableState(version, version)
 
 
-def is_untold(version: str) -> bool:
+def is_undetermined(version: str) -> bool:
     """Whether it could not be told which rows an input has."""
-    return version.startswith(UNTOLD)
+    return version.startswith(UNDETERMINED)
 
 
 def _untold() -> TableState:
-    version = f"{UNTOLD}{uuid.uuid4().hex[:16]}"
+    version = f"{UNDETERMINED}{uuid.uuid4().hex[:16]}"
     return TableState(version, version)
 
 
@@ -119,6 +119,6 @@ def _version_beneath(name: str, home: str, state_of: StateOf) -> str:
         missing = max(0, len(parts) - len(above))
         address = ".".join([*parts[:missing], *above, last])
     state = state_of(address)
-    if is_untold(state.version):
+    if is_undetermined(state.version):
         raise LookupError(address)
     return f"{address} {state.mark}"

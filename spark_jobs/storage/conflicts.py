@@ -24,7 +24,7 @@ _CONDITIONS = re.compile(
 )
 
 
-def conflict_of(fault: BaseException) -> str | None:
+def conflict_name(fault: BaseException) -> str | None:
     """Delta's name of the conflict, by error condition or class; None for any other fault."""
     for cause in causes_of(fault):
         if _KINDS.fullmatch(cause.kind) or _CONDITIONS.fullmatch(cause.condition or ""):
@@ -32,7 +32,7 @@ def conflict_of(fault: BaseException) -> str | None:
     return None
 
 
-def retried(write: Callable[[], X | None], table: Address) -> X:
+def retry_on_conflict(write: Callable[[], X | None], table: Address) -> X:
     """What a write gives that is tried again where others wrote at the same time.
 
     `write` gives None where nothing of it is in the table. Raises OutputTableError after five
@@ -45,16 +45,16 @@ def retried(write: Callable[[], X | None], table: Address) -> X:
         try:
             written = write()
         except SPARK_FAULTS as fault:
-            conflict = conflict_of(fault)
+            conflict = conflict_name(fault)
             if conflict is None:
                 raise
         else:
             if written is not None:
                 return written
-    raise refusal(table, conflict)
+    raise concurrent_write_error(table, conflict)
 
 
-def refusal(table: Address, conflict: str | None = None) -> OutputTableError:
+def concurrent_write_error(table: Address, conflict: str | None = None) -> OutputTableError:
     """The fault of a table that others keep changing."""
     why = f" ({conflict})" if conflict else ""
     return OutputTableError(

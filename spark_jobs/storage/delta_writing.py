@@ -9,15 +9,15 @@ from pyspark.sql import DataFrameWriter, SparkSession
 from spark_jobs.core import schemas
 from spark_jobs.core.addresses import Address
 from spark_jobs.storage.history import (
-    KEPT_LOG,
+    KEEP_LOG,
     Commit,
-    commits_until,
+    read_commits_until,
 )
 
 
-def with_properties(writer: DataFrameWriter, columns: Sequence[str]) -> DataFrameWriter:
+def with_new_table_options(writer: DataFrameWriter, columns: Sequence[str]) -> DataFrameWriter:
     """What a new table gets: a log that is kept, and the constraints of its columns."""
-    writer = writer.options(**KEPT_LOG)
+    writer = writer.options(**KEEP_LOG)
     for checked, check in schemas.CHECKS.items():
         if set(checked) <= set(columns):
             writer = writer.option(f"delta.constraints.{checked[0]}_is_valid", check)
@@ -32,13 +32,13 @@ def save(writer: DataFrameWriter, table: Address) -> None:
         writer.saveAsTable(table.location)
 
 
-def commit_of(spark: SparkSession, table: Address, write: str) -> Commit | None:
+def find_commit(spark: SparkSession, table: Address, write: str) -> Commit | None:
     """The commit of a write by its name, however many have come since."""
 
     def is_mine(commit: Commit) -> bool:
         return commit.said.get("write") == write
 
-    return next(filter(is_mine, commits_until(spark, table, is_mine)), None)
+    return next(filter(is_mine, read_commits_until(spark, table, is_mine)), None)
 
 
 def as_json(commit: Mapping[str, Any]) -> str:

@@ -11,11 +11,11 @@ from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.errors import (
     SettingsError,
 )
-from spark_jobs.storage.conflicts import conflict_of
-from spark_jobs.storage.delta_writing import as_json, commit_of, save, with_properties
+from spark_jobs.storage.conflicts import conflict_name
+from spark_jobs.storage.delta_writing import as_json, find_commit, save, with_new_table_options
 from spark_jobs.storage.faults.spark import SPARK_FAULTS
 from spark_jobs.storage.history import (
-    commits_until,
+    read_commits_until,
 )
 from spark_jobs.storage.tables import check_output
 
@@ -23,7 +23,7 @@ _EXTENDING = "captionlake-extending"
 
 
 @dataclass(frozen=True)
-class Extendable:
+class AppendPoint:
     """A table that is written in several commits, as it stands now.
 
     `version`: what to read it by, None where it is not there. `turn`: how many such commits it has
@@ -34,7 +34,7 @@ class Extendable:
     turn: int = 0
 
 
-def extendable(spark: SparkSession, address: str) -> Extendable:
+def append_point(spark: SparkSession, address: str) -> AppendPoint:
     """Where a run stands that is going to extend a table.
 
     Raises SettingsError where the address is of parquet, to which no commit can be added.
@@ -45,21 +45,21 @@ def extendable(spark: SparkSession, address: str) -> Extendable:
             f"output {address}: is written in several commits, for which parquet has no way; give "
             "a Delta table, the same address without parquet:"
         )
-    commits = commits_until(spark, table, lambda commit: "turn" in commit.said)
+    commits = read_commits_until(spark, table, lambda commit: "turn" in commit.said)
     if not commits:
-        return Extendable(None)
+        return AppendPoint(None)
     turn = next((int(commit.said["turn"]) for commit in commits if "turn" in commit.said), 0)
-    return Extendable(f"delta:{commits[0].version}:{commits[0].mark}", turn)
+    return AppendPoint(f"delta:{commits[0].version}:{commits[0].mark}", turn)
 
 
-def extend_table(
+def commit_part(
     frame: DataFrame,
     address: str,
     commit: Mapping[str, Any],
-    after: Extendable,
+    after: AppendPoint,
     *,
     replace: bool = False,
-) -> Extendable | None:
+) -> AppendPoint | None:
     """Add rows to a Delta table, made where it is not there, or replace what it holds.
 
     Gives the table as it stands then, or None, with nothing written, where another run has extended
@@ -70,7 +70,7 @@ def extend_table(
     writer = frame.write.format("delta")
     writer = writer.mode("append" if is_there and not replace else "overwrite")
     if not is_there:
-        writer = with_properties(writer, frame.columns)
+        writer = with_new_table_options(writer, frame.columns)
     said = {**commit, "write": write, "turn": after.turn + 1}
     writer = writer.option("userMetadata", as_json(said))
     # Delta passes over a transaction that is no newer than the last of its name, and refuses one
@@ -79,10 +79,10 @@ def extend_table(
     try:
         save(writer, table)
     except SPARK_FAULTS as fault:
-        if conflict_of(fault) is None:
+        if conflict_name(fault) is None:
             raise
         return None
-    mine = commit_of(frame.sparkSession, table, write)
+    mine = find_commit(frame.sparkSession, table, write)
     if mine is None:
         return None
-    return Extendable(f"delta:{mine.version}:{mine.mark}", after.turn + 1)
+    return AppendPoint(f"delta:{mine.version}:{mine.mark}", after.turn + 1)

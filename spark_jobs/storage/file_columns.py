@@ -30,7 +30,7 @@ _FOOTERS = StructType(
 )
 
 
-def look_at_footers(spark: SparkSession, files: Sequence[ListedFile]) -> list[Row]:
+def read_footers(spark: SparkSession, files: Sequence[ListedFile]) -> list[Row]:
     """Path, schema, is_plain, rows and fault of each file, read in tasks, in the order of paths."""
     paths = spark.createDataFrame([(f.path,) for f in files], StructType(_FOOTERS.fields[:1]))
     spread = paths.repartition(min(len(files), _MOST_TASKS), worker.PATH)
@@ -59,7 +59,7 @@ def _schemas(spark: SparkSession, files: tuple[ListedFile, ...]) -> dict[str, pa
     """The schema of each file with rows; of files of the same sizes and times the same again."""
     return {
         look[worker.PATH]: pa.ipc.read_schema(pa.py_buffer(look[worker.SCHEMA]))
-        for look in look_at_footers(spark, files)
+        for look in read_footers(spark, files)
         if look[worker.ROWS]
     }
 

@@ -14,14 +14,14 @@ from pyspark.sql import functions as F
 from spark_jobs.core.addresses import Address
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.made_of import MadeOf, TableState
-from spark_jobs.storage.faults.spark import SPARK_FAULTS, in_one_line
+from spark_jobs.storage.faults.spark import SPARK_FAULTS, to_curation_error
 
-DEPTH = 20  # commits that one look at a table asks for
+N_RECENT_COMMITS = 20  # commits that one look at a table asks for
 _DEEPER = 1000
-PART = ".part"  # the end of the run id in the commits of a run that is not done
+PART_SUFFIX = ".part"  # the end of the run id in the commits of a run that is not done
 # The log says what the rows were made of; it grows by a small file with each write. Delta takes
 # such an option when it makes a table, and no later.
-KEPT_LOG = {"delta.logRetentionDuration": "interval 36500 days"}
+KEEP_LOG = {"delta.logRetentionDuration": "interval 36500 days"}
 _log = logging.getLogger(__name__)
 # Operations after which the rows are what they were before.
 _KEEPS_ROWS = {
@@ -60,7 +60,7 @@ class Commit:
     @property
     def mark(self) -> str:
         """What tells the rows after it from all others."""
-        return mark_of(self.said) or f"{self.version}@{self.time_ms}"
+        return run_mark(self.said) or f"{self.version}@{self.time_ms}"
 
     @property
     def replaces_rows(self) -> bool:
@@ -73,7 +73,9 @@ class Commit:
         return self.operation not in _KEEPS_ROWS
 
 
-def commits_of(spark: SparkSession, table: Address, limit: int = DEPTH) -> list[Commit]:
+def read_commits(
+    spark: SparkSession, table: Address, limit: int = N_RECENT_COMMITS
+) -> list[Commit]:
     """Newest commits first; empty where the address holds no Delta table.
 
     Raises CurationError, naming the table, where its log cannot be read.
@@ -85,7 +87,7 @@ def commits_of(spark: SparkSession, table: Address, limit: int = DEPTH) -> list[
     except SPARK_FAULTS as fault:
         if isinstance(fault, AnalysisException) and _means_no_delta(fault):
             return []
-        raise in_one_line(fault, str(table)) from fault
+        raise to_curation_error(fault, str(table)) from fault
     return [_commit(row) for row in rows]
 
 
@@ -104,9 +106,11 @@ def is_delta(spark: SparkSession, table: Address) -> bool:
 
 def delta_state(spark: SparkSession, table: Address) -> TableState | None:
     """What stands in a Delta table now; None where the address holds none."""
-    commits = commits_until(spark, table, lambda commit: commit.changes_rows and commit.is_ours)
+    commits = read_commits_until(
+        spark, table, lambda commit: commit.changes_rows and commit.is_ours
+    )
     last = next((commit for commit in commits if commit.changes_rows), None)
-    if last is not None and (last.run_id or "").endswith(PART):
+    if last is not None and (last.run_id or "").endswith(PART_SUFFIX):
         raise InputDataError(f"{table}: its last write never ended; run what writes it again")
     if not commits:
         return None
@@ -116,20 +120,20 @@ def delta_state(spark: SparkSession, table: Address) -> TableState | None:
             "drawn before; a draw may be one that chose them already",
             *(table, commits[-1].version),
         )
-    return state_of(commits, lambda: _digest_of_rows(spark, table, commits[0].version))
+    return state_from_commits(commits, lambda: _digest_of_rows(spark, table, commits[0].version))
 
 
-def commits_until(
+def read_commits_until(
     spark: SparkSession, table: Address, is_enough: Callable[[Commit], bool]
 ) -> list[Commit]:
     """Newest commits first, back to one that is enough as far as the log has it."""
-    commits = commits_of(spark, table)
-    if len(commits) == DEPTH and not any(map(is_enough, commits)):
-        return commits_of(spark, table, _DEEPER)
+    commits = read_commits(spark, table)
+    if len(commits) == N_RECENT_COMMITS and not any(map(is_enough, commits)):
+        return read_commits(spark, table, _DEEPER)
     return commits
 
 
-def state_of(commits: Sequence[Commit], digest_of_rows: Callable[[], str]) -> TableState:
+def state_from_commits(commits: Sequence[Commit], digest_of_rows: Callable[[], str]) -> TableState:
     """What the commits of a table, newest first, make it hold.
 
     Its rows are those of the newest commit that changed any. Where another program made that one,
@@ -148,13 +152,13 @@ def state_of(commits: Sequence[Commit], digest_of_rows: Callable[[], str]) -> Ta
     return TableState(f"delta:{commits[0].version}:{last.mark}", last.mark, made_of)
 
 
-def mark_of(said: dict[str, Any]) -> str | None:
+def run_mark(said: dict[str, Any]) -> str | None:
     """What tells the rows that a run wrote from all others: the run, and which of its tables.
 
     None for a part of a run's rows, since all its parts are of that run.
     """
     run_id = said.get("run_id")
-    return f"{run_id}:{said.get('table')}" if run_id and not run_id.endswith(PART) else None
+    return f"{run_id}:{said.get('table')}" if run_id and not run_id.endswith(PART_SUFFIX) else None
 
 
 def _digest_of_rows(spark: SparkSession, table: Address, version: int) -> str:

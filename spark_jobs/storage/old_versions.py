@@ -10,7 +10,7 @@ from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.storage.faults.causes import causes_of
 from spark_jobs.storage.faults.spark import SPARK_FAULTS
-from spark_jobs.storage.history import commits_until
+from spark_jobs.storage.history import read_commits_until
 from spark_jobs.storage.table_states import input_version
 from spark_jobs.storage.tables import read_table
 
@@ -33,36 +33,36 @@ class LostVersionError(InputDataError):
     """A version of a table that is no longer there."""
 
 
-def read_old(
+def read_recorded_version(
     spark: SparkSession, address: str, needed: StructType, version: str | None
 ) -> DataFrame:
     """Read a table at the version that a run recorded; LostVersionError where that is another now.
 
-    Files that were removed alone show only when the rows are asked for: `unless_lost`.
+    Files that were removed alone show only when the rows are asked for: `default_if_lost`.
     """
-    refuse_lost(spark, address, version)
+    refuse_lost_version(spark, address, version)
     return read_table(spark, address, needed, version=version)
 
 
-def refuse_lost(spark: SparkSession, address: str, version: str | None) -> None:
+def refuse_lost_version(spark: SparkSession, address: str, version: str | None) -> None:
     """Raise LostVersionError where a version of this number has other rows than it had."""
     if version is not None and not _is_there(spark, address, version):
         raise LostVersionError(f"{address}: the table was made again, {version} is not there")
 
 
-def unless_lost(read: Callable[[], X], otherwise: X) -> X:
+def default_if_lost(read: Callable[[], X], otherwise: X) -> X:
     """What `read` gives, or the other where a version of a table that it reads was removed."""
     try:
         return read()
     except LostVersionError:
         return otherwise
     except SPARK_FAULTS as fault:
-        if not is_lost(fault):
+        if not is_version_lost(fault):
             raise
         return otherwise
 
 
-def is_lost(fault: BaseException) -> bool:
+def is_version_lost(fault: BaseException) -> bool:
     """Whether a read failed because a version's files or commits were removed."""
     return any(
         cause.kind in _LOST_KINDS
@@ -86,7 +86,7 @@ def _is_there(spark: SparkSession, address: str, version: str) -> bool:
     if form != "delta" or not mark or mark.startswith("rows-"):
         return True
     wanted = int(number)
-    commits = commits_until(
+    commits = read_commits_until(
         spark,
         parse_address(address),
         lambda commit: commit.version <= wanted and commit.changes_rows,

@@ -15,10 +15,10 @@ from spark_jobs.core.made_of import Content, MadeOf, Matching, TableState, all_d
 from spark_jobs.core.redaction import redacted
 from spark_jobs.core.schemas import ENTRY_IDS
 from spark_jobs.storage import extending, tables
-from spark_jobs.storage.catalog_states import is_untold
-from spark_jobs.storage.conflicts import refusal
-from spark_jobs.storage.extending import Extendable
-from spark_jobs.storage.history import PART
+from spark_jobs.storage.catalog_states import is_undetermined
+from spark_jobs.storage.conflicts import concurrent_write_error
+from spark_jobs.storage.extending import AppendPoint
+from spark_jobs.storage.history import PART_SUFFIX
 
 Counts: TypeAlias = dict[str, int]
 
@@ -61,9 +61,9 @@ class Run:
         return Draw(name, seed)
 
     @property
-    def untold(self) -> list[str]:
+    def undetermined_inputs(self) -> list[str]:
         """The inputs of which it cannot be told what rows they have."""
-        return [address for address, version in self.inputs.items() if is_untold(version)]
+        return [address for address, version in self.inputs.items() if is_undetermined(version)]
 
     @property
     def draws(self) -> list[str]:
@@ -103,31 +103,31 @@ class Run:
         """
         if matching is None and ENTRY_IDS in frame.columns:
             matching = self._bank_of_inputs()
-        commit = self.commit_to(address, matching=matching, has_unique_keys=has_unique_keys)
+        commit = self.output_metadata(address, matching=matching, has_unique_keys=has_unique_keys)
         written = tables.write_table(frame, address, commit, is_narrow=is_narrow)
         self.written[address] = written.version
         return written.rows
 
-    def extendable(self, address: str) -> Extendable:
+    def append_point(self, address: str) -> AppendPoint:
         """Where an output stands that the run is going to extend."""
-        return extending.extendable(self.spark, address)
+        return extending.append_point(self.spark, address)
 
-    def extend(
+    def commit_part(
         self,
         frame: DataFrame,
         address: str,
-        after: Extendable,
+        after: AppendPoint,
         *,
         is_last: bool = False,
         replace: bool = False,
-    ) -> Extendable | None:
+    ) -> AppendPoint | None:
         """Add rows to a table, or replace them; only the last commit tells that the run is done.
 
         None where another run has written there since `after`.
         """
-        part = {} if is_last else {"run_id": f"{self.run_id}{PART}"}
-        commit = self.commit_to(address) | part
-        left = extending.extend_table(frame, address, commit, after, replace=replace)
+        part = {} if is_last else {"run_id": f"{self.run_id}{PART_SUFFIX}"}
+        commit = self.output_metadata(address) | part
+        left = extending.commit_part(frame, address, commit, after, replace=replace)
         if left is not None and left.version is not None:
             self.written[address] = left.version
         return left
@@ -137,11 +137,11 @@ class Run:
 
         Raises OutputTableError where another run writes there meanwhile.
         """
-        stands = self.extendable(address)
+        stands = self.append_point(address)
         for number, (frame, is_last) in enumerate(parts):
-            left = self.extend(frame, address, stands, is_last=is_last, replace=number == 0)
+            left = self.commit_part(frame, address, stands, is_last=is_last, replace=number == 0)
             if left is None:
-                raise refusal(parse_address(address))
+                raise concurrent_write_error(parse_address(address))
             stands = left
 
     def _bank_of_inputs(self) -> Matching | None:
@@ -154,33 +154,33 @@ class Run:
         """Whether each key of an input is known to be of one row."""
         return self.states[address].made_of.has_unique_keys
 
-    def commit_to(self, address: str, **known: Any) -> dict[str, Any]:
+    def output_metadata(self, address: str, **known: Any) -> dict[str, Any]:
         """What the commit of an output says of the run, and of what the rows were made of."""
         made_of = MadeOf(draws=self.draws_behind, **known)
-        return self.commit() | {"table": table_name(address), "made_of": made_of.as_json()}
+        return self.run_metadata() | {"table": table_name(address), "made_of": made_of.as_json()}
 
-    def reject(self, frame: DataFrame) -> None:
+    def write_rejected(self, frame: DataFrame) -> None:
         """Add rows to the workspace's `rejected`; once, however often the run is repeated."""
-        tables.append_table(frame, self.rejected_address, self.commit())
+        tables.append_table(frame, self.rejected_address, self.run_metadata())
 
-    def rejected(self) -> DataFrame:
+    def read_rejected(self) -> DataFrame:
         """The rows in `rejected` that are of this run."""
         every = tables.read_table(self.spark, self.rejected_address, schemas.REJECTED)
         return every.where(every[schemas.RUN_ID] == self.run_id)
 
-    def decide(self, frame: DataFrame) -> None:
+    def write_decisions(self, frame: DataFrame) -> None:
         """Add rows to the workspace's `decisions`; once, however often the run is repeated."""
         told = frame.select(
             F.lit(self.run_id).alias(schemas.RUN_ID), F.lit(self.job).alias(schemas.STEP), "*"
         )
         address = join_address(self.workspace, "decisions")
-        tables.append_table(told.select(*schemas.DECISIONS.names), address, self.commit())
+        tables.append_table(told.select(*schemas.DECISIONS.names), address, self.run_metadata())
 
     @property
     def rejected_address(self) -> str:
         """The table of rows left out, of all runs of the workspace."""
         return join_address(self.workspace, "rejected")
 
-    def commit(self) -> dict[str, str]:
+    def run_metadata(self) -> dict[str, str]:
         """What a commit's userMetadata says of its run."""
         return {"run_id": self.run_id, "job": self.job, "settings_sha": self.settings_sha}

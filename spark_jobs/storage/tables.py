@@ -19,13 +19,13 @@ from spark_jobs.core.errors import (
     OutputTableError,
 )
 from spark_jobs.core.settings import nearest
-from spark_jobs.storage.conflicts import retried
-from spark_jobs.storage.delta_writing import as_json, commit_of, save, with_properties
+from spark_jobs.storage.conflicts import retry_on_conflict
+from spark_jobs.storage.delta_writing import as_json, find_commit, save, with_new_table_options
 from spark_jobs.storage.faults.spark import SPARK_FAULTS
 from spark_jobs.storage.file_columns import refuse_other_columns
 from spark_jobs.storage.history import (
-    commits_until,
     is_delta,
+    read_commits_until,
 )
 from spark_jobs.storage.outputs.folder_marks import (
     marked_run_id,
@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Written:
+class WriteResult:
     """What a write has put into a table: how many rows, and the version to read them by."""
 
     rows: int
@@ -98,7 +98,7 @@ def check_output(spark: SparkSession, address: str, columns: StructType) -> bool
 
 def write_table(
     frame: DataFrame, address: str, commit: Mapping[str, Any], *, is_narrow: bool = False
-) -> Written:
+) -> WriteResult:
     """Replace a table by `frame` in one step.
 
     `commit` goes into the Delta commit's userMetadata, of parquet into a hidden file. A new Delta
@@ -113,12 +113,12 @@ def write_table(
         check_output(frame.sparkSession, address, frame.schema)
         return _write_parquet(frame.hint("rebalance") if is_narrow else frame, table, commit)
     options = {"optimizeWrite": "true"} if is_narrow else {}
-    return retried(lambda: _write_delta(frame, table, commit, options), table)
+    return retry_on_conflict(lambda: _write_delta(frame, table, commit, options), table)
 
 
 def _write_delta(
     frame: DataFrame, table: Address, commit: Mapping[str, Any], options: Mapping[str, str]
-) -> Written | None:
+) -> WriteResult | None:
     """The same of a Delta table, once; None where others have taken its place meanwhile."""
     # By its own name a write is told from the same one by another program at the same time.
     write = uuid.uuid4().hex
@@ -132,7 +132,7 @@ def _write_delta(
             # A transaction makes it a commit even where no file goes or comes, as of no rows.
             writer = writer.options(txnAppId=f"captionlake-{write}", txnVersion="1")
         else:
-            writer = with_properties(writer, frame.columns)
+            writer = with_new_table_options(writer, frame.columns)
         save(writer, table)
     except SPARK_FAULTS as fault:
         broken = _broken_constraint(fault, table)
@@ -156,12 +156,12 @@ def append_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> N
         save(writer, table)
         return True
 
-    retried(write, table)
+    retry_on_conflict(write, table)
 
 
 def last_run_id(spark: SparkSession, address: str) -> str | None:
     """The run that last changed the rows of a table; None where there is none to tell."""
-    commits = commits_until(spark, parse_address(address), lambda commit: commit.changes_rows)
+    commits = read_commits_until(spark, parse_address(address), lambda commit: commit.changes_rows)
     return next((commit.run_id for commit in commits if commit.changes_rows), None)
 
 
@@ -170,17 +170,17 @@ def has_table(spark: SparkSession, address: str) -> bool:
     return is_delta(spark, parse_address(address))
 
 
-def _written(spark: SparkSession, table: Address, write: str) -> Written | None:
+def _written(spark: SparkSession, table: Address, write: str) -> WriteResult | None:
     """The rows and version of what a write has just put into a Delta table, by its commit."""
-    mine = commit_of(spark, table, write)
+    mine = find_commit(spark, table, write)
     if mine is None:
         return None
     version = f"delta:{mine.version}:{mine.mark}"
     counted = mine.metrics.get("numOutputRows")  # a session may leave metrics out
     if counted is None:
         frame = read_table(spark, str(table), StructType(), version=version)
-        return Written(frame.count(), version)
-    return Written(int(counted), version)
+        return WriteResult(frame.count(), version)
+    return WriteResult(int(counted), version)
 
 
 def _open(spark: SparkSession, table: Address) -> DataFrame:
@@ -242,7 +242,7 @@ def _refuse_names(table: Address, columns: StructType) -> None:
             )
 
 
-def _write_parquet(frame: DataFrame, table: Address, commit: Mapping[str, Any]) -> Written:
+def _write_parquet(frame: DataFrame, table: Address, commit: Mapping[str, Any]) -> WriteResult:
     local = plain_path(table.location)
     if local.startswith("/"):
         with replaced_folder(f"parquet:{local}", commit) as staging:
@@ -252,7 +252,7 @@ def _write_parquet(frame: DataFrame, table: Address, commit: Mapping[str, Any]) 
         _mark_folder(table.location, commit)
     spark = frame.sparkSession
     rows = spark.read.schema(frame.schema).parquet(table.location).count()
-    return Written(rows, table_state(spark, f"parquet:{table.location}").version)
+    return WriteResult(rows, table_state(spark, f"parquet:{table.location}").version)
 
 
 def _mark_folder(folder: str, commit: Mapping[str, Any]) -> None:

@@ -147,7 +147,7 @@ def test_a_run_that_always_loses_is_refused_by_name(
 ) -> None:
     write_texts(tmp_path / "in.parquet", ["a", "b"])
     command = ["embed-texts", "--input", tmp_path / "in.parquet", "--output", tmp_path / "out"]
-    monkeypatch.setattr(Run, "extend", lambda *given, **named: None)
+    monkeypatch.setattr(Run, "commit_part", lambda *given, **named: None)
     outcome = captionlake(*command, "--model", f"open_clip:{tiny_clip}")
     assert outcome.exit_code == 3
     assert f"output {tmp_path / 'out'}: other runs write there at the same time" in outcome.error

@@ -111,7 +111,7 @@ def test_an_interrupted_search_is_not_up_to_date(
     command = ["search-neighbours", "--queries", tmp_path / "q", "--k", 3]
     command += ["--embeddings", tmp_path / "in", "--output", tmp_path / "out"]
     with monkeypatch.context() as patch:
-        extend, blocks = Run.extend, []
+        extend, blocks = Run.commit_part, []
 
         def fails_the_second_time(*arguments: object, **more: object) -> object:
             blocks.append(1)
@@ -119,7 +119,7 @@ def test_an_interrupted_search_is_not_up_to_date(
                 raise InputDataError("no more")
             return extend(*arguments, **more)
 
-        patch.setattr(Run, "extend", fails_the_second_time)
+        patch.setattr(Run, "commit_part", fails_the_second_time)
         assert captionlake(*command).exit_code == 3
     assert read(spark, tmp_path / "out").count() == 6
     outcome = captionlake(*command)

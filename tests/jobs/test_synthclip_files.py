@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.balancing.entry_count import count_matches
 from spark_jobs.balancing.keep import match_probability, matches_by_uid, weigh_matches
-from spark_jobs.storage.outputs.folders import files_for
+from spark_jobs.storage.outputs.folders import n_files_for
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_an_export_over_several_files_is_whole_and_replaces_the_last(
 
 @pytest.mark.parametrize("rows", [1, 999, 1_000, 1_001, 50_000, 10_000_000])
 def test_files_stay_six_deviations_below_their_size(rows: int):
-    n = files_for(rows, 1_000)
+    n = n_files_for(rows, 1_000)
     mean = rows / n
     assert n == 1 or mean + 6 * mean**0.5 <= 1_000
 

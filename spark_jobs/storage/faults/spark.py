@@ -43,7 +43,7 @@ _JVM_ENDED = (
 )
 
 
-def in_one_line(fault: BaseException, table: str | None = None) -> CurationError:
+def to_curation_error(fault: BaseException, table: str | None = None) -> CurationError:
     """The CurationError that says what `fault` means for a user; the fault stays its cause.
 
     `table`: the one that was being opened, for faults that name neither it nor a file of it.
@@ -53,13 +53,13 @@ def in_one_line(fault: BaseException, table: str | None = None) -> CurationError
     if isinstance(fault, Py4JNetworkError | ConnectionError):
         return CurationError(_JVM_ENDED)
     causes = causes_of(fault)
-    error = classified(causes) or _of_worker(causes) or _own_words(causes)
+    error = classify(causes) or _of_worker(causes) or _own_words(causes)
     if table is None or table in str(error):
         return error
     return type(error)(f"table {table}: {error}")
 
 
-def classified(causes: Sequence[Cause]) -> CurationError | None:
+def classify(causes: Sequence[Cause]) -> CurationError | None:
     """The error by condition or class, None where neither is one of ours.
 
     Innermost first: what is behind says more than what failed over it.

@@ -52,7 +52,7 @@ def write_json_files(
     return WrittenFiles(max(1, len(written)), sum(row[ROWS] for row in written))
 
 
-def files_for(rows: int, rows_per_file: int) -> int:
+def n_files_for(rows: int, rows_per_file: int) -> int:
     """The files over which a hash spreads rows so that hardly one gets more than allowed.
 
     Sizes vary by chance, so the mean stays six standard deviations below; one file needs no room.

@@ -12,7 +12,7 @@ from spark_jobs.core.settings import Settings
 from udfs.json_files import plain_path
 
 
-def refuse_shared_places(spark: SparkSession, job: str, settings: Settings) -> None:
+def refuse_overlapping_outputs(spark: SparkSession, job: str, settings: Settings) -> None:
     """Refuse an output at the place of an input or of another output: SettingsError names both.
 
     Links, schemes and names of the catalog are resolved. Nor may a `parquet:` output hold an input,

@@ -10,8 +10,8 @@ from spark_jobs.core.addresses import Address
 from spark_jobs.core.errors import InputDataError, OutputTableError
 from spark_jobs.core.schemas import RUN_ID
 from spark_jobs.storage.file_lists import list_files_at
-from spark_jobs.storage.history import Commit, commits_until, is_delta
-from spark_jobs.storage.outputs.folder_marks import files_in
+from spark_jobs.storage.history import Commit, is_delta, read_commits_until
+from spark_jobs.storage.outputs.folder_marks import visible_files_in
 from spark_jobs.storage.outputs.folder_swap import check_folder
 from udfs.json_files import file_system
 
@@ -36,7 +36,7 @@ def check_owner(spark: SparkSession, table: Address) -> None:
         )
 
 
-def check_place(spark: SparkSession, table: Address) -> None:
+def check_format(spark: SparkSession, table: Address) -> None:
     """Refuse an output where something else than a Delta table stands: OutputTableError."""
     if table.format == "parquet":
         check_parquet(spark, table)
@@ -72,7 +72,7 @@ def check_parquet(spark: SparkSession, table: Address) -> None:
         )
 
 
-def check_log(spark: SparkSession, table: Address) -> bool:
+def check_workspace_table(spark: SparkSession, table: Address) -> bool:
     """Whether a table to which runs add rows stands there; OutputTableError for one of others."""
     if not check_delta(spark, table):
         return False
@@ -86,7 +86,7 @@ def check_log(spark: SparkSession, table: Address) -> bool:
 
 
 def _commits(spark: SparkSession, table: Address) -> list[Commit]:
-    return commits_until(spark, table, lambda commit: commit.is_ours)
+    return read_commits_until(spark, table, lambda commit: commit.is_ours)
 
 
 def _is_ours(commits: Iterable[Commit]) -> bool:
@@ -117,7 +117,7 @@ def _names_below(spark: SparkSession, location: str) -> list[str]:
         return _listed_by_spark(spark, location) or []
     system, path = file_system(location)
     try:
-        return [path] if system.get_file_info(path).is_file else list(files_in(location))
+        return [path] if system.get_file_info(path).is_file else list(visible_files_in(location))
     except OSError as fault:
         if system.type_name != "local":  # Spark may have credentials that Arrow has not
             return _listed_by_spark(spark, location) or []

@@ -9,7 +9,7 @@ from pyspark.sql.types import LongType, StructField, StructType
 
 from spark_jobs.core.arrow_mapping import map_as_stored, map_in_arrow
 from spark_jobs.matching.match import match_concepts
-from spark_jobs.storage.faults.spark import in_one_line
+from spark_jobs.storage.faults.spark import to_curation_error
 from udfs.arrow import MOST_BYTES
 from udfs.text.matchers import MetaclipMatcher
 from udfs.text.token_trie import build_token_trie
@@ -30,7 +30,7 @@ def test_invalid_text_is_one_line_and_readers_may_take_it(spark: SparkSession) -
     )
     with pytest.raises(PySparkException) as fault:
         map_in_arrow(rows.coalesce(1), sizes, SIZES).collect()
-    assert str(in_one_line(fault.value)).startswith(
+    assert str(to_curation_error(fault.value)).startswith(
         "column 'title': the bytes b'a\\xff' in the row of uid 'u2' are no UTF-8, expected text"
     )
     assert sum(row.n for row in map_as_stored(rows, sizes, SIZES).collect()) == 3

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_jobs.storage.faults.spark import SPARK_FAULTS, in_one_line
+from spark_jobs.storage.faults.spark import SPARK_FAULTS, to_curation_error
 from spark_jobs.storage.session import VERIFY_PAGES
 
 DIGEST = ["count(*)", "sum(cast(xxhash64(*) AS decimal(38, 0)))"]
@@ -47,7 +47,7 @@ def flips(frame: DataFrame, files: list[Path], n: int) -> tuple[int, int, list[s
                 wrong.append(f"{where}: other rows")
         except SPARK_FAULTS as fault:
             failed += 1
-            if file.name not in (line := str(in_one_line(fault))):
+            if file.name not in (line := str(to_curation_error(fault))):
                 wrong.append(f"{where}: {line}")
         finally:
             file.write_bytes(sound)

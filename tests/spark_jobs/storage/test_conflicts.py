@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.errors import OutputTableError
 from spark_jobs.storage import conflicts, extending, tables
-from spark_jobs.storage.extending import Extendable
+from spark_jobs.storage.extending import AppendPoint
 
 T = parse_address("/t")
 
@@ -52,20 +52,20 @@ def test_conflicts_are_known_by_their_condition(monkeypatch, condition, is_confl
     raised = AnalysisException("what it says may change")
     monkeypatch.setattr(raised, "getErrorClass", lambda: condition, raising=False)
     monkeypatch.setattr(raised, "getMessageParameters", dict, raising=False)
-    assert (conflicts.conflict_of(raised) is not None) == is_conflict
+    assert (conflicts.conflict_name(raised) is not None) == is_conflict
 
 
 def test_a_write_is_tried_five_times_and_then_refused_by_name(monkeypatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr(conflicts.time, "sleep", waits.append)
     tries = iter([None, None, "written"])
-    assert conflicts.retried(lambda: next(tries), T) == "written"
+    assert conflicts.retry_on_conflict(lambda: next(tries), T) == "written"
     assert 0.2 <= waits[0] <= 0.6 < 0.4 + waits[1] <= 1.6  # twice as long, each its own
     calls: list[int] = []
     with pytest.raises(
         OutputTableError, match="output /t: other runs write there at the same time; wait"
     ):
-        conflicts.retried(lambda: calls.append(1), T)  # type: ignore[func-returns-value]
+        conflicts.retry_on_conflict(lambda: calls.append(1), T)  # type: ignore[func-returns-value]
     assert len(calls) == 5
 
 
@@ -84,16 +84,16 @@ def test_first_writes_at_once_all_arrive(spark: SparkSession, tmp_path: Path) ->
         for k in range(3)
     ]
     for k, written in enumerate(at_once(overwrites)):
-        assert isinstance(written, tables.Written)
+        assert isinstance(written, tables.WriteResult)
         assert written.rows == 10 + k
         frame = tables.read_table(
             spark, str(output), ids(spark, 0, 0).schema, version=written.version
         )
         assert min(int(row.uid) for row in frame.collect()) == 10 * k
-    stands = extending.extendable(spark, str(parts))
-    assert stands == Extendable(None, 0)
+    stands = extending.append_point(spark, str(parts))
+    assert stands == AppendPoint(None, 0)
     extensions = [
-        lambda k=k: extending.extend_table(
+        lambda k=k: extending.commit_part(
             ids(spark, 10 * k, 10), str(parts), commit(f"r{k}"), stands
         )
         for k in range(3)
@@ -102,15 +102,15 @@ def test_first_writes_at_once_all_arrive(spark: SparkSession, tmp_path: Path) ->
     assert len(left) == 1
     assert len(uids(spark, parts)) == 10
     # One that has not looked again changes nothing; one that has goes on.
-    assert extending.extend_table(ids(spark, 50, 5), str(parts), commit("r9"), stands) is None
-    assert extending.extendable(spark, str(parts)).turn == 1
-    after = extending.extend_table(ids(spark, 50, 5), str(parts), commit("r9"), *left)
+    assert extending.commit_part(ids(spark, 50, 5), str(parts), commit("r9"), stands) is None
+    assert extending.append_point(spark, str(parts)).turn == 1
+    after = extending.commit_part(ids(spark, 50, 5), str(parts), commit("r9"), *left)
     assert after is not None
     assert (after.turn, len(uids(spark, parts))) == (2, 15)
-    replaced = extending.extend_table(
+    replaced = extending.commit_part(
         ids(spark, 0, 0), str(parts), commit("r9"), after, replace=True
     )
-    assert replaced == extending.extendable(spark, str(parts))
+    assert replaced == extending.append_point(spark, str(parts))
     assert uids(spark, parts) == []
 
 
@@ -145,7 +145,7 @@ def test_metrics_that_are_left_out_are_counted_and_late_looks_find_the_commit(
             spark.sql(f"ALTER TABLE delta.`{address}` SET TBLPROPERTIES ('n' = '{n}')")
 
     monkeypatch.setattr(tables, "save", save_and_others)
-    monkeypatch.setattr("spark_jobs.storage.history.DEPTH", 2)
-    monkeypatch.setattr("spark_jobs.storage.history.commits_of.__defaults__", (2,))
+    monkeypatch.setattr("spark_jobs.storage.history.N_RECENT_COMMITS", 2)
+    monkeypatch.setattr("spark_jobs.storage.history.read_commits.__defaults__", (2,))
     written = tables.write_table(ids(spark, 0, 3), address, commit("r2"))
     assert (written.rows, written.version) == (3, "delta:1:r2:t")

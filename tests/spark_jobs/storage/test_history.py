@@ -12,7 +12,7 @@ from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.errors import InputDataError, OutputTableError
 from spark_jobs.core.made_of import Content, MadeOf, Matching, unused_purpose
 from spark_jobs.storage import extending, table_states, tables
-from spark_jobs.storage.history import Commit, commits_of, state_of
+from spark_jobs.storage.history import Commit, read_commits, state_from_commits
 from spark_jobs.storage.outputs.folder_marks import write_file_mark, write_mark
 
 BANK = Matching(Content("/bank", "b1"), 3, "metaclip", Content("/captions", "c1"))
@@ -51,7 +51,7 @@ def test_a_table_holds_what_its_last_change_of_rows_left() -> None:
                 matching = draw.choice([None, BANK])
                 said = of_run(f"r{version}", MadeOf(draws, matching, draw.random() < 0.5))
             commits.insert(0, Commit(version, operation, 1000 + version, {}, said))
-        state = state_of(commits, lambda: "no use")
+        state = state_from_commits(commits, lambda: "no use")
         assert (state.mark, state.made_of) == held(commits)
         assert state.version == f"delta:{commits[0].version}:{state.mark}"
 
@@ -101,12 +101,12 @@ def test_compaction_keeps_the_rows_and_a_deletion_does_not(spark, tmp_path: Path
     after = table_states.table_state(spark, address)
     assert (after.mark, after.made_of) == (before.mark, before.made_of)
     assert after.version != before.version
-    assert table_states.same_rows(before.version, after.version)
+    assert table_states.has_same_rows(before.version, after.version)
     assert tables.last_run_id(spark, address) == "r1"
     spark.sql(f"DELETE FROM delta.`{address}` WHERE uid = '7'")
     deleted = table_states.table_state(spark, address)
     assert (deleted.mark != before.mark, deleted.made_of) == (True, MadeOf(draws=("balance",)))
-    assert not table_states.same_rows(before.version, deleted.version)
+    assert not table_states.has_same_rows(before.version, deleted.version)
     assert tables.last_run_id(spark, address) is None
 
 
@@ -115,8 +115,8 @@ def test_parts_of_a_run_are_told_apart(spark: SparkSession, tmp_path: Path) -> N
     rows = spark.range(5).selectExpr("cast(id as string) uid", "'a cat' caption")
     marks = []
     for run_id in ("x.part", "x.part", "x"):
-        extending.extend_table(rows, address, commit(run_id), extending.extendable(spark, address))
-        marks.append(commits_of(spark, parse_address(address))[0].mark)
+        extending.commit_part(rows, address, commit(run_id), extending.append_point(spark, address))
+        marks.append(read_commits(spark, parse_address(address))[0].mark)
         if run_id.endswith(".part"):
             with pytest.raises(InputDataError, match="its last write never ended"):
                 table_states.table_state(spark, address)
@@ -160,7 +160,7 @@ def test_where_the_log_has_lost_the_change_the_rows_are_the_mark(
     spark.sql(f"UPDATE delta.`{table}` SET uid = '70' WHERE uid = '7'")
     spark.sql(f"OPTIMIZE delta.`{table}`")
     spark.sql(f"ALTER TABLE delta.`{table}` SET TBLPROPERTIES ('a' = '3')")
-    lose_log(table, commits_of(spark, tables.parse_address(str(table)))[0].version)
+    lose_log(table, read_commits(spark, tables.parse_address(str(table)))[0].version)
     assert table_states.table_state(spark, str(table)).mark not in marks
 
 

@@ -196,4 +196,4 @@ def test_few_rows_of_many_tasks_go_into_few_files(spark: SparkSession, tmp_path:
 
 def test_parquet_takes_no_further_commits(spark: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="written in several commits, for which parquet has no"):
-        extending.extendable(spark, f"parquet:{tmp_path}")
+        extending.append_point(spark, f"parquet:{tmp_path}")

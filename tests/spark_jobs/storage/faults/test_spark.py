@@ -16,10 +16,10 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.errors import CurationError, InputDataError
-from spark_jobs.storage.faults.causes import Cause, shown_place
-from spark_jobs.storage.faults.spark import SPARK_FAULTS, classified, in_one_line
+from spark_jobs.storage.faults.causes import Cause, display_path
+from spark_jobs.storage.faults.spark import SPARK_FAULTS, classify, to_curation_error
 from spark_jobs.storage.faults.workers import worker_fault
-from spark_jobs.storage.history import commits_of
+from spark_jobs.storage.history import read_commits
 from udfs.task_errors import TaskInputError
 
 NOISE = ["An error occurred while calling", "Please see the stack trace", "Traceback", "Py4J", "\n"]
@@ -30,7 +30,7 @@ def line_of(do: Callable[[], Any]) -> str:
     with pytest.raises((*SPARK_FAULTS, CurationError)) as fault:
         do()
     error = fault.value
-    line = str(error if isinstance(error, CurationError) else in_one_line(error))
+    line = str(error if isinstance(error, CurationError) else to_curation_error(error))
     assert [noise for noise in NOISE if noise in line] == []
     return line
 
@@ -101,7 +101,7 @@ def test_a_damaged_log(
 
 def test_a_log_that_cannot_be_read_names_its_table(spark: SparkSession, table: Path) -> None:
     (table / "_delta_log" / "00000000000000000002.json").write_text("{}")
-    line = line_of(lambda: commits_of(spark, parse_address(str(table))))
+    line = line_of(lambda: read_commits(spark, parse_address(str(table))))
     assert line.startswith(f"table {table}: a Delta log is damaged")
 
 
@@ -253,16 +253,16 @@ FULL = "No space left on device"
     ],
 )  # fmt: skip
 def test_faults_that_a_test_cannot_bring_about(causes: list[Cause], expected: str) -> None:
-    assert expected in str(classified(causes))
+    assert expected in str(classify(causes))
 
 
 def test_java_that_ended_or_never_began(monkeypatch: pytest.MonkeyPatch) -> None:
-    ended = str(in_one_line(Py4JNetworkError("Answer from Java side is empty")))
+    ended = str(to_curation_error(Py4JNetworkError("Answer from Java side is empty")))
     assert "Java process ended" in ended
     assert "SPARK_DRIVER_MEMORY=8g" in ended
     monkeypatch.setenv("SPARK_DRIVER_MEMORY", "900g")
     gateway = PySparkRuntimeError(error_class="JAVA_GATEWAY_EXITED", message_parameters={})
-    line = str(in_one_line(gateway))
+    line = str(to_curation_error(gateway))
     assert line.startswith("Spark's Java did not start (SPARK_DRIVER_MEMORY=900g): expected Java")
 
 
@@ -273,4 +273,4 @@ def test_traces_of_workers() -> None:
     )
     assert isinstance(worker_fault(f"{frames}udfs.models.spec.ModelError: m\n"), InputDataError)
     assert worker_fault("no trace at all") is None
-    assert shown_place("file:///a/b.parquet.") == "/a/b.parquet"
+    assert display_path("file:///a/b.parquet.") == "/a/b.parquet"

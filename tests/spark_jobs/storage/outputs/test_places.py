@@ -7,13 +7,13 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.core.errors import SettingsError
 from spark_jobs.jobs.dedup_captions import DedupCaptions
-from spark_jobs.storage.outputs.places import refuse_shared_places
+from spark_jobs.storage.outputs.places import refuse_overlapping_outputs
 
 
 def refused(spark: SparkSession, captions: str, output: str) -> str:
     settings = DedupCaptions.model_validate({"captions": captions, "output": output})
     with pytest.raises(SettingsError) as raised:
-        refuse_shared_places(spark, "dedup-captions", settings)
+        refuse_overlapping_outputs(spark, "dedup-captions", settings)
     return str(raised.value)
 
 
@@ -51,7 +51,7 @@ def test_files_inside_a_parquet_output_and_outputs_inside_delta(
         assert "lies inside 'output'" in refused(spark, captions, f"parquet:{folder}")
     assert "lies inside the Delta table" in refused(spark, str(folder), f"{table}/below/it")
     settings = DedupCaptions.model_validate({"captions": str(table), "output": f"{table}2"})
-    refuse_shared_places(spark, "dedup-captions", settings)
+    refuse_overlapping_outputs(spark, "dedup-captions", settings)
 
 
 def test_outputs_inside_the_folder_of_an_input(spark: SparkSession, tmp_path: Path) -> None:
@@ -62,4 +62,4 @@ def test_outputs_inside_the_folder_of_an_input(spark: SparkSession, tmp_path: Pa
     for output in (f"{tmp_path}/in/out", f"{tmp_path}/link/out", f"parquet:{tmp_path}/in/out"):
         assert inside in refused(spark, f"{tmp_path}/in", output)
     beside = {"captions": str(tmp_path / "in"), "output": str(tmp_path / "in2/out")}
-    refuse_shared_places(spark, "dedup-captions", DedupCaptions.model_validate(beside))
+    refuse_overlapping_outputs(spark, "dedup-captions", DedupCaptions.model_validate(beside))
