@@ -13,7 +13,7 @@ from pyspark.sql import Row, SparkSession
 from pyspark.sql.pandas.types import from_arrow_type
 from pyspark.sql.types import BinaryType, BooleanType, LongType, StringType, StructField, StructType
 
-from spark_jobs.core.arrow_mapping import map_as_stored
+from spark_jobs.core.arrow_mapping import map_in_arrow_unchecked
 from spark_jobs.core.errors import InputDataError, MissingColumnError
 from spark_jobs.storage.file_lists import ListedFile
 from udfs import parquet_files as worker
@@ -34,7 +34,7 @@ def read_footers(spark: SparkSession, files: Sequence[ListedFile]) -> list[Row]:
     """Path, schema, is_plain, rows and fault of each file, read in tasks, in the order of paths."""
     paths = spark.createDataFrame([(f.path,) for f in files], StructType(_FOOTERS.fields[:1]))
     spread = paths.repartition(min(len(files), _MOST_TASKS), worker.PATH)
-    looks = map_as_stored(spread, worker.look_at_footers, _FOOTERS).collect()
+    looks = map_in_arrow_unchecked(spread, worker.look_at_footers, _FOOTERS).collect()
     return sorted(looks, key=lambda look: look[worker.PATH])
 
 

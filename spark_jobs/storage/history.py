@@ -146,7 +146,7 @@ def state_from_commits(commits: Sequence[Commit], digest_of_rows: Callable[[], s
         return TableState(f"delta:{commits[0].version}:{mark}", mark)
     last = changing[0]
     ours = next((commit for commit in changing if commit.is_ours), None)
-    made_of = MadeOf() if ours is None else MadeOf.of_json(ours.said.get("made_of"))
+    made_of = MadeOf() if ours is None else MadeOf.from_json(ours.said.get("made_of"))
     if ours is not last:
         made_of = MadeOf(draws=made_of.draws)
     return TableState(f"delta:{commits[0].version}:{last.mark}", last.mark, made_of)

@@ -15,12 +15,12 @@ from spark_jobs.storage.catalog_states import catalog_state
 from spark_jobs.storage.file_lists import ListedFile, list_files_at
 from spark_jobs.storage.history import (
     delta_state,
-    mark_of,
+    run_mark,
 )
 from spark_jobs.storage.outputs.folder_marks import (
-    files_in,
-    marks_behind,
+    marks_of_files,
     read_mark,
+    visible_files_in,
 )
 from spark_jobs.storage.outputs.folder_swap import is_being_replaced
 from spark_jobs.storage.small_files import NO_CONTENT
@@ -31,7 +31,7 @@ def input_version(spark: SparkSession, address: str) -> str:
     return table_state(spark, address).version
 
 
-def same_rows(version: str | None, other: str | None) -> bool:
+def has_same_rows(version: str | None, other: str | None) -> bool:
     """Whether two versions of one table hold the same rows, though it was compacted between."""
     delta = (v.split(":", 2) if v and v.startswith("delta:") else [] for v in (version, other))
     marks = [parts[2:] for parts in delta]
@@ -64,10 +64,10 @@ def _folder_state(table: Address, files: Sequence[ListedFile]) -> TableState:
     """
     version = f"files:{len(files)}:{_digest(_lines(files))}"
     said = read_mark(table.location)
-    if said is not None and said.get("files") == files_in(table.location):
-        return TableState(version, mark_of(said) or version, MadeOf.of_json(said.get("made_of")))
-    marks = [*([said] if said else []), *marks_behind(file.path for file in files)]
-    draws = all_draws(MadeOf.of_json(mark.get("made_of")) for mark in marks)
+    if said is not None and said.get("files") == visible_files_in(table.location):
+        return TableState(version, run_mark(said) or version, MadeOf.from_json(said.get("made_of")))
+    marks = [*([said] if said else []), *marks_of_files(file.path for file in files)]
+    draws = all_draws(MadeOf.from_json(mark.get("made_of")) for mark in marks)
     return TableState(version, version, MadeOf(draws=draws))
 
 

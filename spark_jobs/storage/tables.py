@@ -18,7 +18,7 @@ from spark_jobs.core.errors import (
     MissingColumnError,
     OutputTableError,
 )
-from spark_jobs.core.settings import nearest
+from spark_jobs.core.settings import did_you_mean
 from spark_jobs.storage.conflicts import retry_on_conflict
 from spark_jobs.storage.delta_writing import as_json, find_commit, save, with_new_table_options
 from spark_jobs.storage.faults.spark import SPARK_FAULTS
@@ -213,7 +213,7 @@ def _check_columns(frame: DataFrame, table: Address, needed: StructType) -> None
     for field in needed:
         if field.name not in there:
             raise MissingColumnError(
-                f"table {table} has no column {field.name!r}{nearest(field.name, there)}; "
+                f"table {table} has no column {field.name!r}{did_you_mean(field.name, there)}; "
                 f"it has {', '.join(there) or 'none'}"
             )
         found = there[field.name].simpleString()

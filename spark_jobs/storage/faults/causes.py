@@ -37,9 +37,9 @@ class Cause:
         """The file or folder that it names, by parameter or in its message."""
         for name in ("filePath", "path", "file"):
             if self.parameters.get(name):
-                return shown_place(self.parameters[name])
+                return display_path(self.parameters[name])
         match = _PLACE.search(self.first_line)
-        return None if match is None else shown_place(match[0])
+        return None if match is None else display_path(match[0])
 
 
 def causes_of(fault: BaseException) -> list[Cause]:
@@ -50,7 +50,7 @@ def causes_of(fault: BaseException) -> list[Cause]:
     return [_of_python(fault)]
 
 
-def shown_place(path: str) -> str:
+def display_path(path: str) -> str:
     """How messages call a file: without file:, and without the dot that ends a sentence."""
     return re.sub(r"^/{2,}", "/", shown(path).rstrip("."))
 

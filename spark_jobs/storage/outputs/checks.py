@@ -8,7 +8,7 @@ from spark_jobs.core.addresses import join_address, parse_address
 from spark_jobs.core.settings import Settings
 from spark_jobs.storage.outputs.files import check_file
 from spark_jobs.storage.outputs.folder_swap import check_folder
-from spark_jobs.storage.outputs.tables import check_log, check_owner, check_place
+from spark_jobs.storage.outputs.tables import check_format, check_owner, check_workspace_table
 
 _LOGS = ("runs", "rejected", "decisions")
 
@@ -26,7 +26,7 @@ def check_all_outputs(spark: SparkSession, settings: Settings) -> None:
             check_owner(spark, parse_address(address))
     for file in settings.addresses("file").values():
         check_file(file)
-    _check_logs(spark, settings.records())
+    _check_logs(spark, settings.workspace_address())
 
 
 def check_outputs_ahead(spark: SparkSession, steps: Iterable[Settings]) -> None:
@@ -40,7 +40,7 @@ def check_outputs_ahead(spark: SparkSession, steps: Iterable[Settings]) -> None:
             if address in folders:
                 check_folder(address, settings.folder_content())
             else:
-                check_place(spark, parse_address(address))
+                check_format(spark, parse_address(address))
         for file in settings.addresses("file").values():
             check_file(file)
 
@@ -48,5 +48,5 @@ def check_outputs_ahead(spark: SparkSession, steps: Iterable[Settings]) -> None:
 def _check_logs(spark: SparkSession, workspace: str) -> None:
     """Where `runs` is ours, the others are taken to be."""
     for name in _LOGS:
-        if check_log(spark, parse_address(join_address(workspace, name))):
+        if check_workspace_table(spark, parse_address(join_address(workspace, name))):
             return

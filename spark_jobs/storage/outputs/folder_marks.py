@@ -21,7 +21,7 @@ def write_mark(
 
     `names`: the files that the run wrote, by default all that are not hidden.
     """
-    there = files_in(folder)
+    there = visible_files_in(folder)
     files = {name: there[name] for name in there if names is None or name in names}
     write_json(folder, MARK, {**commit, "files": files})
 
@@ -43,7 +43,7 @@ def write_file_mark(file: str, content: Mapping[str, Any]) -> None:
     write_json(folder, _mark_beside(name), content)
 
 
-def marks_behind(files: Iterable[str]) -> list[dict[str, Any]]:
+def marks_of_files(files: Iterable[str]) -> list[dict[str, Any]]:
     """What marks say of files: their own, those of their folders, of the folders above these.
 
     Paths that are on no file system known here have none.
@@ -80,12 +80,12 @@ def remove_mark(folder: str) -> None:
 def marked_run_id(folder: str) -> str | None:
     """The run that wrote a folder's files; None without a mark, or where a file has changed."""
     mark = read_mark(folder)
-    if mark is None or mark.get("files") != files_in(folder):
+    if mark is None or mark.get("files") != visible_files_in(folder):
         return None
     return str(mark.get("run_id"))
 
 
-def files_in(folder: str) -> Listing:
+def visible_files_in(folder: str) -> Listing:
     """The files below a folder but for hidden ones, whose names begin with . or _."""
     system, path = file_system(folder)
     selector = pafs.FileSelector(path, recursive=True, allow_not_found=True)
@@ -101,7 +101,7 @@ def files_in(folder: str) -> Listing:
 def has_files(folder: str) -> bool:
     """Whether files that are not hidden lie below a folder."""
     try:
-        return bool(files_in(folder))
+        return bool(visible_files_in(folder))
     except (OSError, ValueError):  # nothing there, a name in the catalog, or a foreign system
         return False
 

@@ -17,11 +17,11 @@ from pydantic import BaseModel, ValidationError
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.errors import OutputTableError, SettingsError
 from spark_jobs.storage.outputs.folder_marks import (
-    files_in,
     read_json,
     read_mark,
     remove_file,
     remove_mark,
+    visible_files_in,
     write_json,
     write_mark,
 )
@@ -76,7 +76,7 @@ def check_folder(address: str, content: str | None = None) -> None:
             raise OutputTableError(f"output {folder} is a file, expected a folder; {_REMEDY}")
         if system.get_file_info(f"{path}/_delta_log").type == pafs.FileType.Directory:
             raise OutputTableError(f"output {folder} holds a Delta table; {_REMEDY}")
-        there, (said, ours) = files_in(folder), _said_of(folder)
+        there, (said, ours) = visible_files_in(folder), _said_of(folder)
     except OSError as fault:
         raise OutputTableError(f"output {folder}: cannot be listed ({fault})") from None
     foreign = [name for name in there if name not in ours]
@@ -142,7 +142,10 @@ def _swap(address: str, folder: str, staging: str, commit: Mapping[str, Any]) ->
     with locked(system, path, waits=True):
         _finish(folder)
         check_folder(address, commit[CONTENT])
-        before, staged = list(files_in(folder)), list(files_in(f"{folder}/{staging}"))
+        before, staged = (
+            list(visible_files_in(folder)),
+            list(visible_files_in(f"{folder}/{staging}")),
+        )
         files = sorted({*before, *staged})
         journal = _Journal(staging=staging, new=staged, files=files, commit=dict(commit))
         write_json(folder, JOURNAL, journal.model_dump())
@@ -164,13 +167,13 @@ def _finish(folder: str) -> None:
     system, path = file_system(folder)
     staging, new = journal.staging.rpartition("/")[2], set(journal.new)
     remove_mark(folder)
-    for name in files_in(f"{folder}/{staging}"):
+    for name in visible_files_in(f"{folder}/{staging}"):
         system.create_dir(f"{path}/{name}".rpartition("/")[0], recursive=True)
         system.move(f"{path}/{staging}/{name}", f"{path}/{name}")
-    for name in set(files_in(folder)) & set(journal.files) - new:
+    for name in set(visible_files_in(folder)) & set(journal.files) - new:
         system.delete_file(f"{path}/{name}")
         _remove_empty_folders(system, path, name)
-    if new <= set(files_in(folder)):
+    if new <= set(visible_files_in(folder)):
         write_mark(folder, journal.commit, new)
         remove_file(folder, JOURNAL)
     _delete_folder(system, f"{path}/{staging}")

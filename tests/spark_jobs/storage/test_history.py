@@ -31,7 +31,7 @@ def held(commits: list[Commit]) -> tuple[str, MadeOf]:
         if commit.operation in ("OPTIMIZE", "VACUUM END", "SET TBLPROPERTIES"):
             continue
         if commit.run_id:
-            mark, made_of = f"{commit.run_id}:t", MadeOf.of_json(commit.said["made_of"])
+            mark, made_of = f"{commit.run_id}:t", MadeOf.from_json(commit.said["made_of"])
         else:
             mark = f"{commit.version}@{commit.time_ms}"
             made_of = MadeOf(draws=made_of.draws)
@@ -58,8 +58,8 @@ def test_a_table_holds_what_its_last_change_of_rows_left() -> None:
 
 def test_what_a_commit_says_is_read_back() -> None:
     for made_of in (MadeOf(), MadeOf(("balance",), BANK, True)):
-        assert MadeOf.of_json(json.loads(json.dumps(made_of.as_json()))) == made_of
-    assert MadeOf.of_json({"draws": 3}) == MadeOf.of_json(None) == MadeOf()
+        assert MadeOf.from_json(json.loads(json.dumps(made_of.as_json()))) == made_of
+    assert MadeOf.from_json({"draws": 3}) == MadeOf.from_json(None) == MadeOf()
 
 
 def test_contents_are_the_same_wherever_they_stand() -> None:
