@@ -7,7 +7,7 @@ import typer
 
 from spark_jobs import __version__
 from spark_jobs.core.errors import CurationError
-from spark_jobs.running.command_line import command, end_at_interrupts, say_on_stderr
+from spark_jobs.running.command_line import build_command, end_at_interrupts, say_on_stderr
 from spark_jobs.running.launch import error_line
 from spark_jobs.running.recipes.starting import recipe_lines, write_recipe
 from spark_jobs.running.registry import all_jobs
@@ -30,7 +30,7 @@ def build_app() -> typer.Typer:
         rich_markup_mode=None,
     )
     for job in all_jobs().values():
-        app.command(job.name, help=job.summary)(command(job))
+        app.command(job.name, help=job.summary)(build_command(job))
     app.command("jobs", help="List the jobs, a line each.")(_list_jobs)
     app.command("init", help="Write a recipe to start from; without a name, list them.")(_init)
     app.callback()(_version)

@@ -1,15 +1,15 @@
-"""Matching and balancing as one function of mapInArrow, so that matches stay in the worker."""
+"""Matching and balancing in one mapInArrow, so that dropped matches never leave the worker."""
 
 import numpy as np
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
-from spark_jobs.balancing.keep import PASSING_DRAW, keeping
+from spark_jobs.balancing.keep import TEMPORARY_DRAW, keep_by_draw
 from spark_jobs.core.draws import Draw
 from spark_jobs.core.observed_counts import ObservedCounts
 from spark_jobs.core.schemas import ENTRY_IDS, MATCHES, UID
-from spark_jobs.matching.match import matching
+from spark_jobs.matching.match import add_entry_ids
 from udfs.arrow import chained
 from udfs.text.matchers import ConceptMatcher
 
@@ -30,9 +30,9 @@ def keep_matched(
     match = matching(matcher, kept=[*kept.columns, PASSING_DRAW])
     match_and_keep = chained(match, keeping(match_probability))
     drawn = kept.withColumn(PASSING_DRAW, draw.of(UID))
-    return observed.counted(drawn, match_and_keep, matched_columns(captions))
+    return observed.map_and_count(drawn, match_and_keep, matched_columns(captions))
 
 
 def matched_columns(captions: DataFrame) -> StructType:
-    """The captions' columns, with entry_ids as the last."""
+    """Schema of the captions with entry_ids as the last column."""
     return StructType([*captions.drop(ENTRY_IDS).schema, MATCHES[ENTRY_IDS]])

@@ -1,4 +1,4 @@
-"""The settings by which a user says where the head of the concepts begins."""
+"""Settings that determine t, the count above which an entry is head."""
 
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ from spark_jobs.core.settings import Settings
 
 
 class LanguageSettings(Settings):
-    """Whether t is one for all entries, or one a language."""
+    """Whether all entries share one t, or each language has its own."""
 
     by_language: bool = Field(
         False,
@@ -19,9 +19,9 @@ class LanguageSettings(Settings):
 
 
 class ThresholdSettings(LanguageSettings):
-    """Exactly one way to t, and what goes with it."""
+    """Exactly one of t, tail_fraction and target_rows; the floor and the seed."""
 
-    one_of: ClassVar[tuple[str, ...]] = ("t", "tail_fraction", "target_rows")
+    mutually_exclusive: ClassVar[tuple[str, ...]] = ("t", "tail_fraction", "target_rows")
 
     t: PositiveInt | None = Field(
         None, description="captions per entry above which an entry is head"

@@ -15,10 +15,12 @@ def map_in_arrow(rows: DataFrame, function: BatchFunction, columns: StructType) 
     A string that is not UTF-8 ends the task with one line, before a kernel sees it; a batch is cut
     where it is too large. Columns may have any name.
     """
-    return map_as_stored(rows, checked(function), columns)
+    return map_in_arrow_unchecked(rows, checked(function), columns)
 
 
-def map_as_stored(rows: DataFrame, function: BatchFunction, columns: StructType) -> DataFrame:
+def map_in_arrow_unchecked(
+    rows: DataFrame, function: BatchFunction, columns: StructType
+) -> DataFrame:
     """The same on batches as Spark hands them over: for readers that reject rows themselves.
 
     PySpark 3.5 looks the columns up by name, and so takes `a.b` for a field of a struct a, and

@@ -5,23 +5,40 @@ from collections.abc import Iterable
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import DataType
 
 from spark_jobs.core.column_values import Value, typed_literal, typed_value
 from spark_jobs.core.errors import InputDataError, MissingColumnError
 from spark_jobs.core.schemas import CAPTION_ID, QUERY_ID, UID
-from spark_jobs.core.settings import nearest
+from spark_jobs.core.settings import did_you_mean
 
 _log = logging.getLogger(__name__)
 
 
-def require(rows: DataFrame, called: str, columns: Iterable[str]) -> None:
-    """Raise MissingColumnError where the rows, so called, lack one of the columns."""
+def require_columns(
+    rows: DataFrame, called: str, columns: Iterable[str], *, remedy: str | None = None
+) -> None:
+    """Raise MissingColumnError if the rows lack one of the columns.
+
+    `called`: the rows' name in the message, such as "table captions". `remedy`: what the message
+    advises; by default it suggests the nearest column and lists all.
+    """
     for column in columns:
         if column not in rows.columns:
-            raise MissingColumnError(
-                f"{called} has no column {column!r}{nearest(column, rows.columns)}; it has "
-                f"{', '.join(rows.columns)}"
-            )
+            names = f"{did_you_mean(column, rows.columns)}; it has {', '.join(rows.columns)}"
+            advice = names if remedy is None else f"; {remedy}"
+            raise MissingColumnError(f"{called} has no column {column!r}{advice}")
+
+
+def require_column_type(
+    rows: DataFrame, called: str, column: str, types: tuple[type[DataType], ...], expected: str
+) -> None:
+    """Raise InputDataError unless the column has one of the types, `expected` in words."""
+    column_type = rows.schema[column].dataType
+    if not isinstance(column_type, types):
+        raise InputDataError(
+            f"{called}: column {column!r} is {column_type.simpleString()}, expected {expected}"
+        )
 
 
 def keys(rows: DataFrame) -> list[str]:
@@ -68,7 +85,7 @@ def free_name(rows: DataFrame, name: str) -> str:
     return name
 
 
-def warn_of_replaced(rows: DataFrame, called: str, columns: Iterable[str]) -> None:
+def warn_of_replaced_columns(rows: DataFrame, called: str, columns: Iterable[str]) -> None:
     """Say which columns of an input the job's own ones of the same name take the place of."""
     ours = {column.lower() for column in columns}
     replaced = [column for column in rows.columns if column.lower() in ours]
@@ -95,7 +112,7 @@ def literal_of(frame: DataFrame, column: str, value: Value) -> Column:
         ) from None
 
 
-def with_plain_key(rows: DataFrame) -> DataFrame:
+def with_non_null_caption_id(rows: DataFrame) -> DataFrame:
     """The rows with -1 for a null caption_id, so that a join by `keys` finds such rows too."""
     if CAPTION_ID not in rows.columns:
         return rows

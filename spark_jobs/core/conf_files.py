@@ -14,7 +14,7 @@ def conf_file(*parts: str) -> Traversable:
     return folder.joinpath(*(part[-_LONGEST_NAME:] for part in parts))
 
 
-def named_files(folder: str) -> list[str]:
+def conf_file_names(folder: str) -> list[str]:
     """The names of the YAML files that come along in a folder of `conf/`."""
     return sorted(
         f.name.removesuffix(".yml") for f in conf_file(folder).iterdir() if f.name.endswith(".yml")

@@ -16,7 +16,7 @@ class FileError(CurationError):
     exit_code = 3
 
     @classmethod
-    def of(cls, fault: OSError) -> "FileError":
+    def from_os_error(cls, fault: OSError) -> "FileError":
         """The system's own words with the file's name and what to do."""
         name = fault.filename or "a file"
         return cls(

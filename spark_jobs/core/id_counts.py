@@ -24,9 +24,7 @@ ID_COUNTS = StructType(
 )
 
 
-def counted_ids(
-    rows: DataFrame, pack: BatchFunction, kinds: Sequence[Kind] = (Kind(),)
-) -> DataFrame:
+def count_ids(rows: DataFrame, pack: BatchFunction, kinds: Sequence[Kind] = (Kind(),)) -> DataFrame:
     """kind, id, count: the sums of what `pack`, given to mapInArrow, counted in each task.
 
     `kinds`: what is wanted of each kind of ids. Order: undefined.
@@ -35,12 +33,12 @@ def counted_ids(
     return map_in_arrow(by_part, partial(sum_packed, kinds=kinds), ID_COUNTS)
 
 
-def counted_entries(rows: DataFrame, pack: BatchFunction) -> DataFrame:
+def count_entry_ids(rows: DataFrame, pack: BatchFunction) -> DataFrame:
     """schemas.COUNTED_IDS: what `pack` counted of each entry id, only ids that occur."""
-    ids = counted_ids(rows, pack)
+    ids = count_ids(rows, pack)
     return ids.select(F.col(ID).cast("int").alias(ENTRY_ID), F.col(COUNT).alias(ENTRY_COUNT))
 
 
-def repeated(rows: DataFrame, hashed: Column, *, at_least: int = 2) -> DataFrame:
+def repeated_hashes(rows: DataFrame, hashed: Column, *, at_least: int = 2) -> DataFrame:
     """The 64-bit hashes that more than one row has, or `at_least` so many, in the column id."""
-    return counted_ids(rows.select(hashed), pack_ids, [Kind(at_least=at_least)]).select(ID)
+    return count_ids(rows.select(hashed), pack_ids, [Kind(at_least=at_least)]).select(ID)

@@ -47,7 +47,7 @@ class MadeOf:
         return asdict(self)
 
     @classmethod
-    def of_json(cls, value: Any) -> "MadeOf":
+    def from_json(cls, value: Any) -> "MadeOf":
         """Read what `as_json` wrote; nothing is known where it is none."""
         try:
             return _JSON.validate_python(value)

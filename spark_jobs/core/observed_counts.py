@@ -26,7 +26,9 @@ class ObservedCounts:
     def __init__(self) -> None:
         self._observed = ObservedSums()
 
-    def counted(self, rows: DataFrame, match: BatchFunction, columns: StructType) -> DataFrame:
+    def map_and_count(
+        self, rows: DataFrame, match: BatchFunction, columns: StructType
+    ) -> DataFrame:
         """`rows.mapInArrow(match, columns)`, whose column entry_ids is counted by its first action.
 
         Spark hands what it observes to the driver, so the counts of each task travel as one text,
@@ -41,7 +43,7 @@ class ObservedCounts:
             StructType([StructField(field.name, field.dataType) for field in columns]),
         )
         is_row = F.col(ENTRY_IDS).isNotNull()
-        return self._observed.over(
+        return self._observed.observe(
             along,
             F.count(ENTRY_IDS).alias(_ROWS),
             F.count_if(F.size(ENTRY_IDS) > 0).alias(_MATCHED),

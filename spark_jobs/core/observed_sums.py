@@ -21,7 +21,7 @@ class ObservedSums:
         """Whether this platform observes."""
         return self._observation is not None
 
-    def over(self, rows: DataFrame, *aggregates: Column) -> DataFrame:
+    def observe(self, rows: DataFrame, *aggregates: Column) -> DataFrame:
         """The rows, whose aggregates, with aliases, the next action on them computes as well."""
         if self._observation is None:
             return rows

@@ -33,7 +33,7 @@ class RunRecord:
     written: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of_row(cls, row: Row) -> Self:
+    def from_row(cls, row: Row) -> Self:
         """Read a row of schemas.RUNS."""
         parts = ("settings", "inputs", "outputs", "counts", "draws", "written")
         read = {name: json.loads(row[name]) for name in parts}

@@ -61,7 +61,7 @@ class Settings(BaseModel):
 
     # Settings that stand for each other: exactly one is given, and one that a user gives takes the
     # place of the one in the base file.
-    one_of: ClassVar[tuple[str, ...]] = ()
+    mutually_exclusive: ClassVar[tuple[str, ...]] = ()
 
     workspace: Workspace | None = Field(
         None, description="folder or catalog.schema of runs and rejected; default: output's parent"
@@ -81,9 +81,9 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _one_is_given(self) -> Self:
-        given = [name for name in self.one_of if getattr(self, name) is not None]
-        if self.one_of and len(given) != 1:
-            names = f"{', '.join(self.one_of[:-1])} and {self.one_of[-1]}"
+        given = [name for name in self.mutually_exclusive if getattr(self, name) is not None]
+        if self.mutually_exclusive and len(given) != 1:
+            names = f"{', '.join(self.mutually_exclusive[:-1])} and {self.mutually_exclusive[-1]}"
             found = f", found {' and '.join(given)}" if given else ""
             raise ValueError(f"expected exactly one of {names}{found}")
         return self
@@ -120,7 +120,7 @@ class Settings(BaseModel):
         """What is written into an output folder, where it must not replace what else is there."""
         return None
 
-    def records(self) -> str:
+    def workspace_address(self) -> str:
         """Where `runs` and `rejected` of these settings live; by default by the first output."""
         if self.workspace is not None:
             return self.workspace
@@ -182,16 +182,18 @@ def load_settings(
     for override in overrides:
         said = merge(said, _parse_override(model, override))
     try:
-        return validate_settings(model, over_base(model, job, said))
+        return validate_settings(model, merge_over_base_settings(model, job, said))
     except SettingsError as fault:
         raise SettingsError(f"{job}: {fault}") from None
 
 
-def over_base(model: type[Settings], job: str, said: Mapping[str, Any]) -> dict[str, Any]:
+def merge_over_base_settings(
+    model: type[Settings], job: str, said: Mapping[str, Any]
+) -> dict[str, Any]:
     """A job's base settings under those that were said."""
     base = base_settings(job)
-    if any(said.get(name) is not None for name in model.one_of):
-        base = {name: value for name, value in base.items() if name not in model.one_of}
+    if any(said.get(name) is not None for name in model.mutually_exclusive):
+        base = {name: value for name, value in base.items() if name not in model.mutually_exclusive}
     return merge(base, said)
 
 
@@ -274,7 +276,9 @@ def _fault_line(error: ErrorDetails, model: type[BaseModel]) -> str:
         return message
     if error["type"] == "extra_forbidden":
         is_of_model = len(error["loc"]) == 1
-        return f"unknown setting {key!r}{nearest(key, model.model_fields) if is_of_model else ''}"
+        return (
+            f"unknown setting {key!r}{did_you_mean(key, model.model_fields) if is_of_model else ''}"
+        )
     if error["type"] == "missing":
         return f"setting {key!r} is missing"
     return f"setting {key!r} = {shown(error['input'], key)}: {message}"
@@ -295,7 +299,7 @@ def _key_of(location: Sequence[int | str]) -> tuple[str, bool]:
     return ".".join(parts), False
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """', did you mean ...?' with the nearest known name, or nothing where none is near."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f", did you mean {close[0]!r}?" if close else ""

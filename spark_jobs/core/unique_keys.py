@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from spark_jobs.core.columns import keys, named
 from spark_jobs.core.errors import InputDataError
-from spark_jobs.core.id_counts import repeated
+from spark_jobs.core.id_counts import repeated_hashes
 
 _FEW = 1000
 
@@ -20,7 +20,7 @@ def refuse_repeated_keys(rows: DataFrame, address: str) -> None:
     by = keys(rows)
     hashed = F.xxhash64(*by)
     # Two keys may share a hash, so that those of repeated hashes are counted themselves.
-    hashes = [row[0] for row in repeated(rows, hashed.alias("hash")).limit(_FEW).collect()]
+    hashes = [row[0] for row in repeated_hashes(rows, hashed.alias("hash")).limit(_FEW).collect()]
     if not hashes:
         return
     counted = rows.where(hashed.isin(hashes)).groupBy(*by).agg(F.count(F.lit(1)).alias("n"))
@@ -33,7 +33,9 @@ def refuse_repeated_keys(rows: DataFrame, address: str) -> None:
         )
 
 
-def refuse_repeated(rows: DataFrame, by: Sequence[str], table: str, remedy: str) -> None:
+def refuse_repeated_or_null_keys(
+    rows: DataFrame, by: Sequence[str], table: str, remedy: str
+) -> None:
     """Raise InputDataError, naming one, where rows share their key columns `by` or have none."""
     columns = [named(name) for name in by]
     is_null = columns[0].isNull()

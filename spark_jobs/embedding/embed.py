@@ -9,7 +9,7 @@ from pyspark.sql.types import LongType, StructField, StructType
 
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.columns import named
-from spark_jobs.core.id_counts import repeated
+from spark_jobs.core.id_counts import repeated_hashes
 from spark_jobs.core.schemas import EMBEDDINGS, ITEM_HASH
 from udfs.arrow import Batches, BatchFunction
 from udfs.models.embedding import embedded_by
@@ -34,7 +34,7 @@ def frequent_items(rows: DataFrame, rows_per_task: int) -> list[int]:
     One pass over the hashes. There are at most four of them for each task.
     """
     at_least = max(_FEWEST_COPIES, rows_per_task // _SHARE_OF_TASK)
-    hashes = repeated(rows, F.col(ITEM_HASH), at_least=at_least).collect()
+    hashes = repeated_hashes(rows, F.col(ITEM_HASH), at_least=at_least).collect()
     return sorted(row[0] for row in hashes)
 
 

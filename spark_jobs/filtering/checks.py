@@ -12,7 +12,7 @@ from spark_jobs.core.column_values import (
     is_never_equal,
     typed_value,
 )
-from spark_jobs.core.settings import nearest
+from spark_jobs.core.settings import did_you_mean
 from spark_jobs.filtering.rules import AllOf, AnyOf, Comparison, InTable, Rule, TopFraction
 
 _EQUALITIES = ("==", "in", "not_in")
@@ -51,7 +51,7 @@ def _faults(
     column = rule.key if isinstance(rule, InTable) else rule.column
     if column not in columns.names:
         yield (
-            f"the table has no column {column!r}{nearest(column, columns.names)}; "
+            f"the table has no column {column!r}{did_you_mean(column, columns.names)}; "
             f"it has {', '.join(columns.names)}"
         )
         return
@@ -107,8 +107,8 @@ def _bound_faults(low: TypedValue, high: TypedValue) -> Iterator[str]:
 def _key_faults(rule: InTable, of: DataType, table: StructType) -> Iterator[str]:
     if rule.key not in table.names:
         yield (
-            f"table {rule.in_table} has no column {rule.key!r}{nearest(rule.key, table.names)}; "
-            f"it has {', '.join(table.names) or 'none'}"
+            f"table {rule.in_table} has no column {rule.key!r}"
+            f"{did_you_mean(rule.key, table.names)}; it has {', '.join(table.names) or 'none'}"
         )
         return
     there = table[rule.key].dataType

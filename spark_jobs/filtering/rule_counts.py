@@ -38,7 +38,7 @@ class RuleCounts:
         """The rows that pass every rule; the next action on them counts all."""
         rows = self._with_rule()
         if self._observed is not None:
-            rows = self._observed.over(rows, *self._sums())
+            rows = self._observed.observe(rows, *self._sums())
         return rows.where(named(self._rule).isNull()).drop(self._rule, *self._judged.marks)
 
     def get(self, *, rows_in: int, kept: int) -> tuple[dict[str, int], dict[str, int]]:

@@ -1,4 +1,7 @@
-"""Files of captions in any form, read into rows; what they mean is the ingest's to say."""
+"""Read caption files of any format into rows, with the columns that the files have.
+
+`spark_jobs.ingest` maps these columns to captionlake's own.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -9,11 +12,11 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, StringType, StructField, StructType
 
-from spark_jobs.core.arrow_mapping import map_as_stored
+from spark_jobs.core.arrow_mapping import map_in_arrow_unchecked
 from spark_jobs.core.errors import InputDataError, SettingsError
 from spark_jobs.formats.folder_columns import file_ids, shadowed_folders, with_folder_columns
 from spark_jobs.formats.json_files import TextColumns, read_json_files
-from spark_jobs.formats.parquet_files import read_parquet_files, read_unseen
+from spark_jobs.formats.parquet_files import read_parquet_by_spark, read_parquet_files
 from spark_jobs.formats.text_files import (
     read_csv_files,
     read_plain_text,
@@ -29,7 +32,7 @@ from udfs.json_files import file_system
 from udfs.json_items import ItemForm
 from udfs.json_rows import begins_with_list, begins_with_object, is_json_lines
 
-_FORMAT_OF: dict[str, InputFormat] = {
+_FORMAT_BY_SUFFIX: dict[str, InputFormat] = {
     ".parquet": "parquet",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -38,60 +41,63 @@ _FORMAT_OF: dict[str, InputFormat] = {
     ".tsv": "tsv",
     ".txt": "lines",
 }
-# What lies beside captions and holds none: exports' counts, img2dataset's shards and reports.
-_NO_CAPTIONS = {
+# Files found next to captions that hold none: counts of exports, img2dataset's shards and reports.
+_OTHER_SUFFIXES = {
     *(".npy", ".npz", ".tar", ".index", ".html", ".md", ".svg", ".png", ".jpg", ".jpeg", ".webp"),
     *(".yml", ".yaml", ".log", ".crc"),
 }
-_REPORTS = {"dataset_infos.json", "dataset_info.json", "state.json"}  # of Hugging Face's data sets
-_HEADS = StructType(
+# Written by Hugging Face's datasets library.
+_REPORT_FILES = {"dataset_infos.json", "dataset_info.json", "state.json"}
+_HEAD_COLUMNS = StructType(
     [
         StructField(worker.PATH, StringType()),
         StructField(worker.HEAD, BinaryType()),
         StructField(worker.FAULT, StringType()),
     ]
 )
-_FAULTS = StructType([_HEADS[worker.PATH], _HEADS[worker.FAULT]])
-_SHOWN = 3
-_LONG_LINE = 1 << 20
+_FAULT_COLUMNS = StructType([_HEAD_COLUMNS[worker.PATH], _HEAD_COLUMNS[worker.FAULT]])
+_MAX_NAMES = 3
+_MAX_LINE_BYTES = 1 << 20
 
 
-def caption_files(
-    files: Sequence[ListedFile], given: InputFormat | None, preset: Preset | None
+def select_caption_files(
+    files: Sequence[ListedFile], format_setting: InputFormat | None, preset: Preset | None
 ) -> tuple[InputFormat, list[ListedFile], list[str]]:
-    """The format of the files that hold captions, these, and what to say of the others.
+    """Select the files that hold captions: (their format, these files, notes on skipped files).
 
-    The format is the one that was said, the preset's, or the one that all names tell. Raises
-    SettingsError where these tell several or none.
+    The format is `format_setting`, else the preset's, else the one that all file names end in.
+    Raises SettingsError if the names end in several formats or in an unknown one.
     """
-    colon = next((file for file in files if ":" in file.name), None)
-    if colon is not None:
+    file_with_colon = next((file for file in files if ":" in file.name), None)
+    if file_with_colon is not None:
         raise InputDataError(
-            f"{colon.path}: Spark reads no file with a colon in its name; rename it"
+            f"{file_with_colon.path}: Spark reads no file with a colon in its name; rename it"
         )
-    beside = [file for file in files if _holds_no_captions(file)]
-    files = [file for file in files if not _holds_no_captions(file)] or beside
+    other_files = [file for file in files if _holds_no_captions(file)]
+    files = [file for file in files if not _holds_no_captions(file)] or other_files
     notes = []
-    if len(beside) and files is not beside:
-        notes.append(f"left unread, since they hold no captions: {_some(f.name for f in beside)}")
-    if given is not None or preset is not None:
-        format_ = given or preset.format  # type: ignore[union-attr]
-        fitting = [file for file in files if _fits(file, format_)]
-        others = [file.name for file in files if file not in fitting]
-        if fitting and others:
+    if len(other_files) and files is not other_files:
+        notes.append(
+            f"left unread, since they hold no captions: {_few_of(f.name for f in other_files)}"
+        )
+    if format_setting is not None or preset is not None:
+        format_ = format_setting or preset.format  # type: ignore[union-attr]
+        files_of_format = [file for file in files if _may_have_format(file, format_)]
+        skipped_names = [file.name for file in files if file not in files_of_format]
+        if files_of_format and skipped_names:
             notes.append(
-                f"left unread, since they are not of the format {format_}: {_some(others)}"
+                f"left unread, since they are not of the format {format_}: {_few_of(skipped_names)}"
             )
-        return format_, fitting or files, notes
+        return format_, files_of_format or files, notes
     suffixes = {_suffix(file.name) for file in files}
-    formats = {_FORMAT_OF.get(suffix) for suffix in suffixes}
-    only = formats.pop() if len(formats) == 1 else None
-    if only is None:
+    formats = {_FORMAT_BY_SUFFIX.get(suffix) for suffix in suffixes}
+    common_format = formats.pop() if len(formats) == 1 else None
+    if common_format is None:
         raise SettingsError(
             f"files end in {', '.join(sorted(suffixes))}; "
             f"give --format {', '.join(get_args(InputFormat))}, or a --preset"
         )
-    return only, files, notes
+    return common_format, files, notes
 
 
 def read_caption_files(
@@ -100,116 +106,126 @@ def read_caption_files(
     location: str,
     format_: InputFormat,
     preset: Preset | None,
-    texts_of: TextColumns,
+    text_columns_of: TextColumns,
 ) -> Source:
-    """The rows of all files in the form that the preset tells, each looked at before it is read.
+    """Read the rows of all files, in the form that the preset describes.
 
-    Folders called name=value below the location are columns. Files that are compressed as their
-    names say are unpacked; one that is not what it is called, or is cut off, is an InputDataError.
+    Each file is inspected before it is read. Folders named name=value below the location become
+    columns. Compressed files are unpacked as their suffix says. Raises InputDataError if a file is
+    not what its name says, or is truncated.
     """
-    empty = [file for file in files if not file.size]
-    source = _read(spark, files, format_, preset, texts_of)
+    empty_files = [file for file in files if not file.size]
+    source = _read_rows(spark, files, format_, preset, text_columns_of)
     parts = [with_folder_columns(spark, part, files, location) for part in source.parts]
     notes = [*source.notes, *shadowed_folders(source.parts, files, location)]
-    if empty:
-        notes.append(f"empty files, which hold no row: {_some(file.name for file in empty)}")
+    if empty_files:
+        notes.append(
+            f"empty files, which hold no row: {_few_of(file.name for file in empty_files)}"
+        )
     return replace(source, parts=parts, notes=notes)
 
 
-def _read(
+def _read_rows(
     spark: SparkSession,
     files: Sequence[ListedFile],
     format_: InputFormat,
     preset: Preset | None,
-    texts_of: TextColumns,
+    text_columns_of: TextColumns,
 ) -> Source:
-    can_look = _can_look(files[0])
+    workers_can_open = _workers_can_open(files[0])
     if format_ == "parquet":
-        return (read_parquet_files if can_look else read_unseen)(spark, files)
-    filled = [file for file in files if file.size]
-    heads = (_heads if can_look else _same_heads)(spark, filled)
+        return (read_parquet_files if workers_can_open else read_parquet_by_spark)(spark, files)
+    nonempty_files = [file for file in files if file.size]
+    heads = (_read_heads if workers_can_open else _first_line_as_heads)(spark, nonempty_files)
     match format_:
-        case "csv" if not can_look:
+        case "csv" if not workers_can_open:
             raise InputDataError(f"{files[0].path}: workers cannot open CSV files there; give TSV")
         case "csv":
-            return read_csv_files(spark, filled, heads, preset.separator if preset else ",")
+            return read_csv_files(spark, nonempty_files, heads, preset.separator if preset else ",")
         case "tsv":
-            return read_tsv_files(spark, filled, heads, preset.header if preset else ())
+            return read_tsv_files(spark, nonempty_files, heads, preset.header if preset else ())
         case "lines":
             return read_plain_text(spark, files, heads)
     items: ItemForm = preset.items if preset else "plain"
-    is_list = [_is_list(heads[file.path], format_, items) for file in filled]
-    lists = [file for file, one in zip(filled, is_list, strict=True) if one]
-    lines = [file for file, one in zip(filled, is_list, strict=True) if not one]
-    at_once = [_lines_at_once(file, heads[file.path]) for file in lines]
-    with batches_of(spark, min(at_once, default=1)):  # of lists a file at once
-        return read_json_files(spark, lines, lists, items, texts_of)
+    line_files, list_files = [], []
+    for file in nonempty_files:
+        is_list = _is_list(heads[file.path], format_, items)
+        (list_files if is_list else line_files).append(file)
+    max_rows = [_max_lines_per_batch(file, heads[file.path]) for file in line_files]
+    with batches_of(spark, min(max_rows, default=1)):  # a file that is a list is a batch of its own
+        return read_json_files(spark, line_files, list_files, items, text_columns_of)
 
 
-def _lines_at_once(file: ListedFile, head: bytes) -> int:
-    """How many lines like a file's first a batch may have; one without an end in sight is long."""
-    line_bytes = len(head) if b"\n" in head else min(max(file.size, 1), _LONG_LINE)
+def _max_lines_per_batch(file: ListedFile, head: bytes) -> int:
+    """Lines that a batch may have, judged by the file's first line.
+
+    A first line that does not end within the head is taken to be as long as the file, or 1 MiB.
+    """
+    line_bytes = len(head) if b"\n" in head else min(max(file.size, 1), _MAX_LINE_BYTES)
     return rows_that_fit(line_bytes, is_compressed=False)
 
 
 def _is_list(head: bytes, format_: InputFormat, items: ItemForm) -> bool:
-    """Whether a file of JSON is one list; what its name says holds unless its content cannot be."""
+    """Whether a JSON file is one list; the format decides unless the content contradicts it."""
     if format_ == "json":
         return begins_with_list(head) or not is_json_lines(head, or_one=begins_with_object(head))
-    # A line alone may be a record that is a list itself.
+    # With other items than "plain", a single line may be a record that is itself a list.
     return begins_with_list(head) and not is_json_lines(head, or_one=items != "plain")
 
 
-def damaged_file(spark: SparkSession, files: Sequence[ListedFile]) -> InputDataError | None:
-    """The fault of the first file that cannot be read to its end, if there is one.
+def damaged_file_error(spark: SparkSession, files: Sequence[ListedFile]) -> InputDataError | None:
+    """The error for the first compressed file that cannot be read to its end; None if all can.
 
-    To be asked after Spark has failed, since it does not name a compressed file that is cut off.
+    Called after Spark has failed, since Spark does not name a truncated compressed file.
     """
-    compressed = [file for file in files if file.is_compressed]
-    if not compressed or not _can_look(compressed[0]):
+    compressed_files = [file for file in files if file.is_compressed]
+    if not compressed_files or not _workers_can_open(compressed_files[0]):
         return None
-    ids = file_ids(spark, compressed).select("path")
-    rows = map_as_stored(ids, worker.read_to_the_end, _FAULTS).collect()
+    paths = file_ids(spark, compressed_files).select("path")
+    rows = map_in_arrow_unchecked(paths, worker.read_to_the_end, _FAULT_COLUMNS).collect()
     faults = sorted(row[worker.FAULT] for row in rows if row[worker.FAULT])
     return InputDataError(faults[0]) if faults else None
 
 
-def _heads(spark: SparkSession, files: Sequence[ListedFile]) -> dict[str, bytes]:
-    """Path -> first bytes; InputDataError where a file is no text, whatever it is called."""
+def _read_heads(spark: SparkSession, files: Sequence[ListedFile]) -> dict[str, bytes]:
+    """First bytes of each file by path; InputDataError if a file is not text, whatever its name."""
     if not files:
         return {}
     paths = file_ids(spark, files).select("path")
-    rows = map_as_stored(paths, worker.look_at_heads, _HEADS).collect()
+    rows = map_in_arrow_unchecked(paths, worker.look_at_heads, _HEAD_COLUMNS).collect()
     faults = sorted(row[worker.FAULT] for row in rows if row[worker.FAULT])
     if faults:
         raise InputDataError(faults[0])
     return {row[worker.PATH]: bytes(row[worker.HEAD]) for row in rows}
 
 
-def _same_heads(spark: SparkSession, files: Sequence[ListedFile]) -> dict[str, bytes]:
-    """Of files that workers cannot open the first line that Spark reads, taken for all of them."""
-    first = text_lines(spark, files).select(F.col("value").cast("binary")).first()
-    return dict.fromkeys((file.path for file in files), bytes(first[0]) if first else b"")
+def _first_line_as_heads(spark: SparkSession, files: Sequence[ListedFile]) -> dict[str, bytes]:
+    """The first line that Spark reads, as the head of every file: workers cannot open these."""
+    first_row = text_lines(spark, files).select(F.col("value").cast("binary")).first()
+    return dict.fromkeys((file.path for file in files), bytes(first_row[0]) if first_row else b"")
 
 
-def _can_look(file: ListedFile) -> bool:
+def _workers_can_open(file: ListedFile) -> bool:
     """Whether workers can open the files of this store themselves."""
     try:
         file_system(file.path)
-    except (ValueError, OSError):  # a store unknown to pyarrow, or one whose library is not there
+    except (ValueError, OSError):  # pyarrow does not know the store, or lacks its library
         return False
     return True
 
 
-def _fits(file: ListedFile, format_: InputFormat) -> bool:
-    """Whether a file's name does not tell another format; JSON is told apart by its content."""
-    of_name = _FORMAT_OF.get(_suffix(file.name), format_)
-    return of_name == format_ or {of_name, format_} == {"json", "jsonl"}
+def _may_have_format(file: ListedFile, format_: InputFormat) -> bool:
+    """Whether the file's suffix is not one of another format.
+
+    json and jsonl are not distinguished by suffix, but later by content.
+    """
+    format_of_name = _FORMAT_BY_SUFFIX.get(_suffix(file.name), format_)
+    return format_of_name == format_ or {format_of_name, format_} == {"json", "jsonl"}
 
 
 def _holds_no_captions(file: ListedFile) -> bool:
-    is_report = file.name.endswith("_stats.json") or file.name in _REPORTS
-    return is_report or _suffix(file.name) in _NO_CAPTIONS
+    is_report = file.name.endswith("_stats.json") or file.name in _REPORT_FILES
+    return is_report or _suffix(file.name) in _OTHER_SUFFIXES
 
 
 def _suffix(name: str) -> str:
@@ -218,7 +234,9 @@ def _suffix(name: str) -> str:
     return PurePosixPath(name).suffix.lower()
 
 
-def _some(names: Iterable[str]) -> str:
-    listed = sorted(names)
-    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
-    return ", ".join(listed[:_SHOWN]) + more
+def _few_of(names: Iterable[str]) -> str:
+    """The first names in alphabetical order, and how many more there are."""
+    sorted_names = sorted(names)
+    n_more = len(sorted_names) - _MAX_NAMES
+    more = f" and {n_more} more" if n_more > 0 else ""
+    return ", ".join(sorted_names[:_MAX_NAMES]) + more

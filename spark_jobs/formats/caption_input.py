@@ -1,4 +1,4 @@
-"""Reading captions of any form for a job: its settings, the rows, and what is rejected."""
+"""Reading captions for a job: settings, normalised rows, and storing of rejected rows."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -14,13 +14,17 @@ from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.errors import CurationError, InputDataError, SettingsError
 from spark_jobs.core.observed_sums import ObservedSums
 from spark_jobs.core.schemas import CAPTION, REASON, URL
-from spark_jobs.core.settings import InputAddress, Settings, nearest
-from spark_jobs.formats.caption_files import caption_files, damaged_file, read_caption_files
+from spark_jobs.core.settings import InputAddress, Settings, did_you_mean
+from spark_jobs.formats.caption_files import (
+    damaged_file_error,
+    read_caption_files,
+    select_caption_files,
+)
 from spark_jobs.ingest.differences import differences
-from spark_jobs.ingest.normalise import Taking, caption_rows, rejected, repeated_keys
+from spark_jobs.ingest.normalise import NormaliseOptions, caption_rows, rejected, repeated_keys
 from spark_jobs.ingest.presets import METACLIP_RECORD, PRESETS, InputFormat, Preset, column_map
-from spark_jobs.ingest.records import of_preset
-from spark_jobs.ingest.source import Part, Source, part_of
+from spark_jobs.ingest.records import apply_preset
+from spark_jobs.ingest.source import Part, Source, part_from_frame
 from spark_jobs.ingest.text_rules import FrontEnd
 from spark_jobs.storage.batches import ROWS_AT_ONCE, batches_of, batches_that_fit
 from spark_jobs.storage.faults.spark import SPARK_FAULTS
@@ -29,17 +33,17 @@ from spark_jobs.storage.run import Counts, Run
 
 _log = logging.getLogger(__name__)
 
-_FEW = 100_000
+_MAX_REPEATED_KEYS = 100_000
 
 
 class TooManyRejectedError(CurationError):
-    """The rows that could not be taken are more than the settings allow."""
+    """The share of rejected rows is larger than the settings allow."""
 
     exit_code = 4
 
 
 class CaptionInput(Settings):
-    """Where captions come from, and which of them are taken."""
+    """Settings: where captions come from, and which of them are accepted."""
 
     input: InputAddress = Field(description="file, folder, glob or table of captions")
     preset: str | None = Field(
@@ -68,17 +72,19 @@ class CaptionInput(Settings):
 
     @field_validator("preset")
     @classmethod
-    def _known_preset(cls, value: str | None) -> str | None:
+    def _is_known_preset(cls, value: str | None) -> str | None:
         if value is not None and value not in PRESETS:
-            raise ValueError(f"unknown preset{nearest(value, PRESETS)}; there are {[*PRESETS]}")
+            raise ValueError(
+                f"unknown preset{did_you_mean(value, PRESETS)}; there are {[*PRESETS]}"
+            )
         return value
 
 
 @dataclass(frozen=True)
 class Captions:
-    """The rows of an input under our names, with the working columns of `caption_rows`.
+    """The rows of an input under our column names, with the working columns of `caption_rows`.
 
-    `files`: those that were read; none of a table.
+    `files`: the files that were read; empty for a table.
     """
 
     rows: DataFrame
@@ -87,9 +93,9 @@ class Captions:
 
     @contextmanager
     def reading(self, *, by_python: bool = False) -> Iterator[None]:
-        """Within it the rows may be read: batches fit into memory, and a damaged file is named.
+        """Context in which to read the rows: limits batches, and names a damaged file on failure.
 
-        by_python: rows of files that Spark reads itself are going to be handed to Python as well.
+        by_python: rows of files that Spark's own readers read are passed on to Python too.
         """
         spark = self.rows.sparkSession
         frames = self.source.as_stored if by_python else []
@@ -100,48 +106,51 @@ class Captions:
             ):
                 yield
         except SPARK_FAULTS:
-            damaged = damaged_file(spark, self.files)
-            if damaged is None:
+            error = damaged_file_error(spark, self.files)
+            if error is None:
                 raise
-            raise damaged from None
+            raise error from None
 
 
 def read_captions(run: Run, settings: CaptionInput) -> Captions:
-    """The input's rows under our names; what had to be settled on the way is said as warnings."""
+    """Read the input's rows under our column names; logs differences between files as warnings."""
     preset = PRESETS[settings.preset] if settings.preset else None
     source, files = _read_input(run, settings, preset)
     for note in (*source.notes, *differences(source.parts)):
         _log.warning("%s: %s", settings.input, note)
-    parts = [of_preset(part, preset) for part in source.parts] if preset else source.parts
-    taking = Taking(settings.carry, settings.source, settings.max_caption_bytes, settings.front_end)
+    parts = [apply_preset(part, preset) for part in source.parts] if preset else source.parts
+    options = NormaliseOptions(
+        settings.carry, settings.source, settings.max_caption_bytes, settings.front_end
+    )
 
-    def mapping(part: Part) -> dict[str, str]:
-        # Files without a single record that can be read have no names to look among.
+    def map_columns(part: Part) -> dict[str, str]:
+        # Files without a single readable record have no column names.
         return column_map(preset, settings.columns, part.names, part.where) if part.names else {}
 
-    return Captions(caption_rows(parts, mapping, taking), source, files)
+    return Captions(caption_rows(parts, map_columns, options), source, files)
 
 
 def few_repeated_keys(rows: DataFrame) -> list[int] | None:
-    """All repeated keys, unless they are too many to hand around."""
-    found = repeated_keys(rows).limit(_FEW + 1).collect()
-    return None if len(found) > _FEW else sorted(row[0] for row in found)
+    """Sorted hashes of all repeated keys; None if there are more than 100,000."""
+    key_rows = repeated_keys(rows).limit(_MAX_REPEATED_KEYS + 1).collect()
+    return None if len(key_rows) > _MAX_REPEATED_KEYS else sorted(row[0] for row in key_rows)
 
 
 def count_and_repeated_keys(captions: Captions) -> tuple[int, list[int] | None]:
-    """The rows of an input, and `few_repeated_keys`, in one pass where files do not tell.
+    """The number of input rows, and `few_repeated_keys`.
 
-    After tasks that ran twice the rows are too many: `reject_others` counts again.
+    One pass does both, unless file metadata gives the number. If a task ran twice the number is
+    too high; `store_rejected_rows` then counts again.
     """
     if captions.source.n_rows is not None:
         return captions.source.n_rows, few_repeated_keys(captions.rows)
     observed = ObservedSums()
-    repeated = few_repeated_keys(observed.over(captions.rows, F.count("*").alias("n")))
+    repeated = few_repeated_keys(observed.observe(captions.rows, F.count("*").alias("n")))
     n_rows = observed.get().get("n")
     return captions.source.count() if n_rows is None else n_rows, repeated
 
 
-def reject_others(
+def store_rejected_rows(
     run: Run,
     settings: CaptionInput,
     captions: Captions,
@@ -170,8 +179,8 @@ def reject_others(
     return reasons
 
 
-def refuse_too_many(settings: CaptionInput, rows_in: int, n_rejected: int) -> None:
-    """Raise TooManyRejectedError above the share that the settings allow."""
+def refuse_too_many_rejected(settings: CaptionInput, rows_in: int, n_rejected: int) -> None:
+    """Raise TooManyRejectedError if the share of rejected rows is above the settings' limit."""
     if n_rejected > settings.max_rejected_fraction * rows_in:
         raise TooManyRejectedError(
             f"{settings.input}: {n_rejected} of {rows_in} rows were rejected, more than "
@@ -182,36 +191,38 @@ def refuse_too_many(settings: CaptionInput, rows_in: int, n_rejected: int) -> No
 def _read_input(
     run: Run, settings: CaptionInput, preset: Preset | None
 ) -> tuple[Source, Sequence[ListedFile]]:
-    """The rows of a table, or of files, and these."""
+    """Read a table or files: (rows, files read); no files for a table."""
     address = parse_address(settings.input)
     if run.inputs[settings.input].startswith("delta:") or not address.is_path:
         rows = run.read(settings.input, schemas.EMPTY)
-        return Source([part_of(rows, rows.columns)]), ()
-    listed = list_files_at(run.spark, address.location)
+        return Source([part_from_frame(rows, rows.columns)]), ()
+    listed_files = list_files_at(run.spark, address.location)
     try:
-        form, files, notes = caption_files(listed, settings.format, preset)
+        format_, files, notes = select_caption_files(listed_files, settings.format, preset)
     except SettingsError as fault:
         raise SettingsError(f"{settings.input}: {fault}") from None
 
-    def texts_of(names: Sequence[str], file: str) -> dict[str, str]:
+    def text_columns_of(names: Sequence[str], file: str) -> dict[str, str]:
         return _text_columns(names, file.removeprefix("file:"), settings, preset)
 
     try:
-        source = read_caption_files(run.spark, files, address.location, form, preset, texts_of)
+        source = read_caption_files(
+            run.spark, files, address.location, format_, preset, text_columns_of
+        )
     except SPARK_FAULTS:
-        damaged = damaged_file(run.spark, files)
-        if damaged is None:
+        error = damaged_file_error(run.spark, files)
+        if error is None:
             raise
-        raise damaged from None
+        raise error from None
     return replace(source, notes=[*notes, *source.notes]), files
 
 
 def _text_columns(
     names: Sequence[str], file: str, settings: CaptionInput, preset: Preset | None
 ) -> dict[str, str]:
-    """The columns of caption and url of a file of JSON, with the fault of what is no text there.
+    """Caption and url columns of a JSON file, each with the fault of a value that is not a string.
 
-    A caption that is made of other texts is none of them.
+    Empty for a preset whose caption is joined from several columns.
     """
     if preset is not None and preset.texts:
         return {}

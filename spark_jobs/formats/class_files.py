@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from spark_jobs.core.conf_files import conf_file, named_files
+from spark_jobs.core.conf_files import conf_file, conf_file_names
 from spark_jobs.core.errors import SettingsError
-from spark_jobs.core.settings import fault_lines, nearest
+from spark_jobs.core.settings import did_you_mean, fault_lines
 from spark_jobs.core.yaml_files import read_yaml_map
 from spark_jobs.retrieval.class_queries import ClassFile
 
@@ -34,7 +34,7 @@ def class_file_digests(names: Sequence[str]) -> dict[str, str]:
 
 def packaged_class_files() -> list[str]:
     """The names of the class files that come with captionlake."""
-    return named_files("classes")
+    return conf_file_names("classes")
 
 
 def _file(name: str) -> Path | Traversable:
@@ -44,7 +44,7 @@ def _file(name: str) -> Path | Traversable:
     if not file.is_file():
         known = packaged_class_files()
         raise SettingsError(
-            f"no class file {name!r}{nearest(name, known)}; there are {', '.join(known)}, "
+            f"no class file {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}, "
             "or give a file"
         )
     return file

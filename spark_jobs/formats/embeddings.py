@@ -13,7 +13,7 @@ from spark_jobs.core.arrow_collecting import record_batches
 from spark_jobs.core.columns import keys, named
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import EMBEDDING, MODEL, UID, WEIGHTS
-from spark_jobs.core.unique_keys import refuse_repeated
+from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
 from spark_jobs.embedding.driver_vectors import checked_unit, refuse_too_large_for_driver
 from spark_jobs.storage.run import Run
 from udfs.models.spec import name_of_label
@@ -71,12 +71,12 @@ def with_metadata(run: Run, embeddings: Embeddings, captions: str | None) -> Dat
     if embeddings.key != [UID]:
         raise InputDataError(f"table {embeddings.address}: there must be one vector a uid")
     remedy = "expected one row a uid, so that each row of the metadata is of one vector"
-    refuse_repeated(embeddings.rows, [UID], embeddings.address, remedy)
+    refuse_repeated_or_null_keys(embeddings.rows, [UID], embeddings.address, remedy)
     rows = embeddings.rows.select(UID, EMBEDDING)
     if captions is None:
         return rows
     texts = run.read(captions, schemas.CAPTIONS).drop(EMBEDDING)
-    refuse_repeated(texts, [UID], captions, remedy)
+    refuse_repeated_or_null_keys(texts, [UID], captions, remedy)
     return rows.join(texts, on=UID, how="left")
 
 
@@ -106,12 +106,12 @@ def refuse_repeated_queries(embeddings: Embeddings) -> None:
     """Raise InputDataError unless each query has one vector and a key of its own."""
     if len(embeddings.key) > 1:
         raise InputDataError(f"table {embeddings.address}: queries need one vector a uid")
-    refuse_repeated(
+    refuse_repeated_or_null_keys(
         embeddings.rows, embeddings.key, embeddings.address, "expected one vector a query"
     )
 
 
-def on_driver(embeddings: Embeddings) -> tuple[pa.ChunkedArray, Vectors]:
+def collect_vectors(embeddings: Embeddings) -> tuple[pa.ChunkedArray, Vectors]:
     """(keys, unit vectors (n, dimension)) on the driver, in the order in which they are stored.
 
     4 bytes a number, beside one partition of the table. Raises InputDataError where that is more

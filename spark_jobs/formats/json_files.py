@@ -22,10 +22,10 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from spark_jobs.core.arrow_mapping import map_as_stored
+from spark_jobs.core.arrow_mapping import map_in_arrow_unchecked
 from spark_jobs.formats.folder_columns import file_id
 from spark_jobs.formats.text_files import text_lines
-from spark_jobs.ingest.source import FAULT, FILE, LINE, Part, Source, position
+from spark_jobs.ingest.source import FAULT, FILE, LINE, Part, Source, positional_name
 from spark_jobs.storage.batches import ROWS_AT_ONCE, rows_that_fit
 from spark_jobs.storage.file_lists import LITERAL_PATHS, ListedFile
 from udfs import json_rows as worker
@@ -51,11 +51,11 @@ def read_json_files(
     lines: Sequence[ListedFile],
     lists: Sequence[ListedFile],
     form: ItemForm,
-    texts_of: TextColumns,
+    text_columns_of: TextColumns,
 ) -> Source:
     """The records of all files.
 
-    `lines`: files of a record a line, `lists`: those of a list of items each. `texts_of` is asked
+    `lines`: files of a record a line, `lists`: those of a list of items each. `text_columns_of` is asked
     for each file's own columns, so that one without a needed column is told by its name; files that
     call those columns alike become one part. Of a field that is of several kinds whole and floating
     numbers become double, all else text.
@@ -67,14 +67,14 @@ def read_json_files(
         (lists, _contents, worker.look_at_lists),
     ):
         if files:
-            rows = map_as_stored(frame(spark, files), look(form), _LOOKS).collect()
+            rows = map_in_arrow_unchecked(frame(spark, files), look(form), _LOOKS).collect()
             for row in rows:
                 path = ids[row[worker.FILE]]
                 kinds, n = looks.get(path, (Kinds(fields={}), 0))
                 kinds.merge(Kinds.of_json(json.loads(row[worker.KINDS])), most=None)
                 looks[path] = (kinds, n + row[worker.ROWS])
     every = _merged([looks[path][0] for path in sorted(looks)])
-    groups = _by_text_columns(looks, texts_of)
+    groups = _by_text_columns(looks, text_columns_of)
     parts = []
     for texts, paths in groups.items():
         fields = _merged([looks[path][0] for path in sorted(paths) if path in looks])
@@ -127,7 +127,7 @@ def _at_once(files: Sequence[ListedFile], looks: Mapping[str, tuple[Kinds, int]]
 
 
 def _by_text_columns(
-    looks: Mapping[str, tuple[Kinds, int]], texts_of: TextColumns
+    looks: Mapping[str, tuple[Kinds, int]], text_columns_of: TextColumns
 ) -> dict[tuple[tuple[str, str], ...], set[str]]:
     """Text columns -> the paths of files that have them; files without a sound record go along."""
     groups: dict[tuple[tuple[str, str], ...], set[str]] = {}
@@ -136,7 +136,7 @@ def _by_text_columns(
         if not kinds.fields:
             silent.add(path)
             continue
-        texts = texts_of([*kinds.fields], path)
+        texts = text_columns_of([*kinds.fields], path)
         groups.setdefault(tuple(texts.items()), set()).add(path)
     if silent or not groups:
         groups.setdefault(next(iter(groups), ()), set()).update(silent)
@@ -162,7 +162,7 @@ def _part(
     files: Sequence[ListedFile],
 ) -> Part:
     kinds = {**columns, **{name: StringType() for name in texts}}
-    places = [position(k) for k in range(len(kinds))]
+    places = [positional_name(k) for k in range(len(kinds))]
     schema = StructType(
         [
             *(StructField(p, kind) for p, kind in zip(places, kinds.values(), strict=True)),
@@ -172,7 +172,7 @@ def _part(
         ]
     )
     arrow: dict[str, pa.DataType] = {name: to_arrow_type(kind) for name, kind in kinds.items()}
-    rows = map_as_stored(stored, read(form, worker.Layout(arrow, texts)), schema)
+    rows = map_in_arrow_unchecked(stored, read(form, worker.Layout(arrow, texts)), schema)
     # A cast of bytes checks nothing: what is no UTF-8 stays as it is.
     frame = rows.withColumn(LINE, F.col(LINE).cast("string"))
     return Part(frame, tuple(kinds), tuple(file.path for file in files))

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
-from spark_jobs.core.columns import keys, named, require
+from spark_jobs.core.columns import keys, named, require_columns
 from spark_jobs.core.errors import InputDataError, MissingColumnError, SettingsError
 from spark_jobs.core.schemas import CAPTION, CLASS_IDX, FILEPATH, LABEL, UID
-from spark_jobs.core.settings import nearest
+from spark_jobs.core.settings import did_you_mean
 from spark_jobs.storage.outputs.files import write_output_file
 
 _PART_ROWS = 50_000
@@ -37,11 +37,11 @@ def write_label_tsv(
     for name in order:
         if name not in labelled.columns:
             raise MissingColumnError(
-                f"tsv_order: there is no column {name!r}{nearest(name, labelled.columns)}"
+                f"tsv_order: there is no column {name!r}{did_you_mean(name, labelled.columns)}"
             )
     in_file = {FILEPATH: _filled(pattern, labelled), LABEL: named(CLASS_IDX)}
     if CAPTION in columns:
-        require(labelled, "tsv: the table", [CAPTION])
+        require_columns(labelled, "tsv: the table", [CAPTION])
         in_file[CAPTION] = F.translate(CAPTION, "\r\n\t", "   ")
     ordered = labelled.orderBy(*map(named, order), *keys(labelled))
     lines = ordered.select(*(in_file[name].alias(name) for name in columns), UID)
@@ -68,7 +68,8 @@ def _filled(pattern: str, rows: DataFrame) -> Column:
     for name in parts[1::2]:
         if name not in rows.columns:
             raise MissingColumnError(
-                f"filepath {pattern!r}: there is no column {name!r}{nearest(name, rows.columns)}"
+                f"filepath {pattern!r}: there is no column {name!r}"
+                f"{did_you_mean(name, rows.columns)}"
             )
     if any(brace in text for text in parts[::2] for brace in "{}"):
         raise SettingsError(f"filepath {pattern!r}: a brace stands alone, expected {{column}}")

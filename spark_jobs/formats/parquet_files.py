@@ -7,10 +7,10 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import LongType, StructField, StructType
 
-from spark_jobs.core.arrow_mapping import map_as_stored
+from spark_jobs.core.arrow_mapping import map_in_arrow_unchecked
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.formats.folder_columns import file_id, file_ids
-from spark_jobs.ingest.source import FILE, Part, Source, part_of, position
+from spark_jobs.ingest.source import FILE, Part, Source, part_from_frame, positional_name
 from spark_jobs.storage.file_columns import read_footers
 from spark_jobs.storage.file_lists import LITERAL_PATHS, ListedFile
 from udfs import parquet_files as worker
@@ -35,11 +35,11 @@ def read_parquet_files(spark: SparkSession, files: Sequence[ListedFile]) -> Sour
     return Source(parts, n_rows=sum(look[worker.ROWS] for look in looks))
 
 
-def read_unseen(spark: SparkSession, files: Sequence[ListedFile]) -> Source:
+def read_parquet_by_spark(spark: SparkSession, files: Sequence[ListedFile]) -> Source:
     """The rows of files that workers cannot open, so that Spark alone unites their columns."""
     reader = spark.read.options(**LITERAL_PATHS).option("mergeSchema", "true")
     rows = reader.parquet(*(file.path for file in files))
-    return Source([part_of(rows, rows.columns, [f.path for f in files], file=file_id())])
+    return Source([part_from_frame(rows, rows.columns, [f.path for f in files], file=file_id())])
 
 
 def _by_columns(looks: Iterable[Row]) -> dict[tuple[bytes, bool], list[str]]:
@@ -54,7 +54,7 @@ def _by_columns(looks: Iterable[Row]) -> dict[tuple[bytes, bool], list[str]]:
 def _plain_part(spark: SparkSession, schema: bytes, paths: Sequence[str]) -> Part:
     names, _ = worker.schema_for_spark(schema)
     rows = spark.read.options(**LITERAL_PATHS).parquet(*paths)
-    return part_of(rows, names, paths, file=file_id())
+    return part_from_frame(rows, names, paths, file=file_id())
 
 
 def _other_part(
@@ -65,8 +65,8 @@ def _other_part(
     of_part = file_ids(spark, [file for file in files if file.path in wanted])
     columns = from_arrow_schema(arrow, prefer_timestamp_ntz=True)
     with_file = StructType([*columns, StructField(FILE, LongType())])
-    rows: DataFrame = map_as_stored(of_part, worker.read_parquet(arrow), with_file)
-    places = [position(k) for k in range(len(names))]
+    rows: DataFrame = map_in_arrow_unchecked(of_part, worker.read_parquet(arrow), with_file)
+    places = [positional_name(k) for k in range(len(names))]
     frame = rows.toDF(*places, FILE).withColumns(
         {name: F.lit(None).cast("string") for name in ("line", "fault")}
     )

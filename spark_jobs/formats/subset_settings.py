@@ -8,10 +8,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql.types import IntegralType, StringType
 
 from spark_jobs.core import schemas
-from spark_jobs.core.columns import named, require
+from spark_jobs.core.columns import named, require_column_type, require_columns
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import CLASS_IDX, CLASS_NAME, ROWS, WNID
-from spark_jobs.core.settings import OutputAddress, OutputFile, nearest
+from spark_jobs.core.settings import OutputAddress, OutputFile, did_you_mean
 from spark_jobs.formats.datacomp_uids import uid_map, write_uids
 from spark_jobs.formats.label_file_settings import LabelFileSettings
 from spark_jobs.formats.label_files import write_class_frequencies
@@ -49,19 +49,14 @@ class SubsetSettings(LabelFileSettings):
 
     def check_columns(self, rows: DataFrame, address: str, columns: Iterable[str]) -> None:
         """Raise MissingColumnError or InputDataError where a column cannot serve."""
-        require(rows, f"table {address}", columns)
-        kind = rows.schema[self.class_column].dataType
-        if not isinstance(kind, StringType | IntegralType):
-            raise InputDataError(
-                f"table {address}: column {self.class_column!r} is {kind.simpleString()}, expected "
-                "texts or whole numbers for classes"
-            )
+        table = f"table {address}"
+        require_columns(rows, table, columns)
+        class_types = (StringType, IntegralType)
+        expected = "texts or whole numbers for classes"
+        require_column_type(rows, table, self.class_column, class_types, expected)
         label = label_column(rows, self.class_column)
-        if label in rows.columns and not isinstance(rows.schema[label].dataType, IntegralType):
-            raise InputDataError(
-                f"table {address}: column {label!r} is "
-                f"{rows.schema[label].dataType.simpleString()}, expected whole numbers for labels"
-            )
+        if label in rows.columns:
+            require_column_type(rows, table, label, (IntegralType,), "whole numbers for labels")
 
     def with_current_classes(self, rows: DataFrame) -> DataFrame:
         """The rows with their classes as `class_names` has them."""
@@ -84,7 +79,7 @@ class SubsetSettings(LabelFileSettings):
             known = [str(value) for value in listed]
             raise InputDataError(
                 f"table {address}: column {self.class_column!r} holds {unknown[0]!r}, which is "
-                f"no class of {self.class_names}{nearest(str(unknown[0]), known)}; leave out "
+                f"no class of {self.class_names}{did_you_mean(str(unknown[0]), known)}; leave out "
                 "--class-names to take the classes as they are"
             )
         return listed

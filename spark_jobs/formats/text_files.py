@@ -12,11 +12,11 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from spark_jobs.core.arrow_mapping import map_as_stored
+from spark_jobs.core.arrow_mapping import map_in_arrow_unchecked
 from spark_jobs.core.columns import named
 from spark_jobs.core.schemas import CAPTION
 from spark_jobs.formats.folder_columns import file_id, file_ids
-from spark_jobs.ingest.source import FAULT, FILE, LINE, Part, Source, position
+from spark_jobs.ingest.source import FAULT, FILE, LINE, Part, Source, positional_name
 from spark_jobs.ingest.text_rules import INVALID_UTF8, is_valid_utf8
 from spark_jobs.storage.file_lists import LITERAL_PATHS, ListedFile
 from udfs.csv_files import WRONG_NUMBER_OF_FIELDS, header_names, read_csv
@@ -54,7 +54,7 @@ def _plain_part(spark: SparkSession, files: Sequence[ListedFile], end: str) -> P
     is_valid = is_valid_utf8(F.col("value"))
     caption = F.when(is_valid, F.regexp_replace("value", r"\r\z", "")).otherwise(F.col("value"))
     frame = lines.select(
-        caption.alias(position(0)),
+        caption.alias(positional_name(0)),
         F.col("value").alias(LINE),
         F.when(~is_valid, INVALID_UTF8).alias(FAULT),
         file_id().alias(FILE),
@@ -103,7 +103,7 @@ def _tsv_part(
         .when(F.col(FAULT).isNotNull(), F.col(FAULT))
         .when(F.size("fields") != len(names), WRONG_NUMBER_OF_FIELDS)
     )
-    fields = [F.get("fields", F.lit(k)).alias(position(k)) for k in range(len(names))]
+    fields = [F.get("fields", F.lit(k)).alias(positional_name(k)) for k in range(len(names))]
     frame = cut.select(*fields, F.col("value").alias(LINE), fault.alias(FAULT), FILE)
     return Part(frame, tuple(names), tuple(file.path for file in files), lines)
 
@@ -153,7 +153,7 @@ def _separator(header: str, separator: str) -> str:
 def _csv_part(
     spark: SparkSession, files: Sequence[ListedFile], separator: str, names: Sequence[str]
 ) -> Part:
-    places = [position(k) for k in range(len(names))]
+    places = [positional_name(k) for k in range(len(names))]
     columns = StructType(
         [
             *(StructField(place, BinaryType()) for place in places),
@@ -162,7 +162,7 @@ def _csv_part(
             StructField(FILE, LongType()),
         ]
     )
-    read = map_as_stored(file_ids(spark, files), read_csv(len(names), separator), columns)
+    read = map_in_arrow_unchecked(file_ids(spark, files), read_csv(len(names), separator), columns)
     texts: list[Column] = [named(place).cast("string").alias(place) for place in places]
     line = F.col(LINE).cast("string").alias(LINE)
     frame = read.select(*texts, line, FAULT, FILE)

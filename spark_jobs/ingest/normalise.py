@@ -24,7 +24,7 @@ from pyspark.sql.types import (
 
 from spark_jobs.core.columns import keys
 from spark_jobs.core.errors import InputDataError
-from spark_jobs.core.id_counts import repeated
+from spark_jobs.core.id_counts import repeated_hashes
 from spark_jobs.core.schemas import (
     CAPTION,
     CAPTION_COLUMNS,
@@ -42,7 +42,7 @@ from spark_jobs.ingest.common_types import (
     common_type,
     conform,
     delta_name,
-    storable,
+    delta_type,
     with_delta_names,
 )
 from spark_jobs.ingest.source import FAULT as PART_FAULT
@@ -51,10 +51,10 @@ from spark_jobs.ingest.text_rules import (
     INVALID_UTF8,
     FrontEnd,
     caption_fault,
-    cleaned,
+    cleaned_caption,
     is_valid_utf8,
 )
-from spark_jobs.ingest.uid import given_or_content_uid
+from spark_jobs.ingest.uid import input_or_content_uid
 from spark_jobs.ingest.values import as_type
 from udfs.id_counts import ID
 
@@ -72,7 +72,7 @@ ColumnMap = Callable[[Part], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
-class Taking:
+class NormaliseOptions:
     """How rows become ours: `carry` keeps the input's other columns, `source` fills that column."""
 
     carry: bool
@@ -81,7 +81,7 @@ class Taking:
     front_end: FrontEnd = "none"
 
 
-def caption_rows(parts: Sequence[Part], column_map: ColumnMap, taking: Taking) -> DataFrame:
+def caption_rows(parts: Sequence[Part], column_map: ColumnMap, taking: NormaliseOptions) -> DataFrame:
     """Rename and cast to our columns, with uid and the working columns FAULT, ROW and RAW.
 
     A value that a column's type cannot hold becomes null. Of the input's other columns those that
@@ -107,7 +107,7 @@ def _rows(
     mapping: Mapping[str, str],
     known: Sequence[str],
     others: Mapping[str, "_Carried"],
-    taking: Taking,
+    taking: NormaliseOptions,
 ) -> DataFrame:
     line = F.col(LINE)
     original = part.column(mapping[CAPTION]) if CAPTION in mapping else F.lit(None).cast("string")
@@ -138,19 +138,19 @@ def repeated_keys(rows: DataFrame, *, at_least: int = 2) -> DataFrame:
 
     Rows with a fault count too, since to find faults would need the captions.
     """
-    return repeated(rows, _key(rows), at_least=at_least).select(F.col(ID).alias(KEY))
+    return repeated_hashes(rows, _key(rows), at_least=at_least).select(F.col(ID).alias(KEY))
 
 
 def accepted(
-    rows: DataFrame, repeated: Sequence[int] | None = None, *, are_sound: bool = False
+    rows: DataFrame, repeated: Sequence[int] | None = None, *, no_faults: bool = False
 ) -> DataFrame:
     """The rows without fault, one per uid (and caption_id, where there is one).
 
     Which of the copies stays is fixed by its content. `repeated`: all of `repeated_keys`, so that
-    only those rows are shuffled; None where they are not known. `are_sound`: no row has a fault,
+    only those rows are shuffled; None where they are not known. `no_faults`: no row has a fault,
     so that none need be looked for.
     """
-    sound = rows if are_sound else rows.where(F.col(FAULT).isNull())
+    sound = rows if no_faults else rows.where(F.col(FAULT).isNull())
     if repeated is None:
         return _first_copies(sound)
     if not repeated:
@@ -254,7 +254,7 @@ def _ranked(sound: DataFrame) -> DataFrame:
 
 
 def _known_columns(
-    part: Part, mapping: Mapping[str, str], known: Sequence[str], taking: Taking
+    part: Part, mapping: Mapping[str, str], known: Sequence[str], taking: NormaliseOptions
 ) -> dict[str, Column]:
     """Our columns in the order of schemas.CAPTION_COLUMNS, those that some part has."""
     types = {field.name: field.dataType for field in CAPTION_COLUMNS}
@@ -262,14 +262,14 @@ def _known_columns(
     for name, theirs in mapping.items():
         found[name] = as_type(part.column(theirs), part.kind(theirs), types[name])
     found.setdefault(CAPTION, F.lit(None).cast("string"))
-    found[CAPTION] = cleaned(found[CAPTION], front_end=taking.front_end)
+    found[CAPTION] = cleaned_caption(found[CAPTION], front_end=taking.front_end)
     if CAPTION_ID in found:
         found[CAPTION_ID] = F.coalesce(found[CAPTION_ID], F.lit(0))
     if ENTRY_IDS in mapping:
         found[ENTRY_IDS] = F.array_sort(F.array_distinct(found[ENTRY_IDS]))
     if taking.source is not None:
         found[SOURCE] = F.lit(taking.source)
-    found[UID] = given_or_content_uid(found.get(UID), found.get(URL_COLUMN), found[CAPTION])
+    found[UID] = input_or_content_uid(found.get(UID), found.get(URL_COLUMN), found[CAPTION])
     return {name: found[name] for name in CAPTION_COLUMNS.names if name in found}
 
 
@@ -282,7 +282,7 @@ class _Carried:
 
     def column(self, part: Part) -> Column:
         """Its values in a part, under names that Delta takes."""
-        stored = storable(self.kind)
+        stored = delta_type(self.kind)
         if part not in self.names:
             return with_delta_names(F.lit(None).cast(stored), stored)[0]
         name = self.names[part]

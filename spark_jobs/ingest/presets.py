@@ -23,7 +23,7 @@ from spark_jobs.core.schemas import (
     URL,
     WIDTH,
 )
-from spark_jobs.core.settings import nearest
+from spark_jobs.core.settings import did_you_mean
 from spark_jobs.ingest.record_texts import TEXTS, Text
 from udfs.json_items import ItemForm
 
@@ -121,13 +121,13 @@ def column_map(
     for name, other in (columns or {}).items():
         if name not in CAPTION_COLUMNS.names:
             raise SettingsError(
-                f"columns: {name!r} is none of ours{nearest(name, CAPTION_COLUMNS.names)}; "
+                f"columns: {name!r} is none of ours{did_you_mean(name, CAPTION_COLUMNS.names)}; "
                 f"there are {', '.join(CAPTION_COLUMNS.names)}"
             )
         there = _called(other, input_columns)
         if there is None:
             raise MissingColumnError(
-                f"{where} has no column {other!r}{nearest(other, input_columns)}; "
+                f"{where} has no column {other!r}{did_you_mean(other, input_columns)}; "
                 f"it has {', '.join(input_columns)}"
             )
         found[name] = there

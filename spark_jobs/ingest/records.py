@@ -6,7 +6,7 @@ from pyspark.sql.types import ArrayType, IntegerType, StringType
 
 from spark_jobs.core.errors import MissingColumnError
 from spark_jobs.core.schemas import CAPTION, IC_INDEX
-from spark_jobs.core.settings import nearest
+from spark_jobs.core.settings import did_you_mean
 from spark_jobs.ingest.common_types import conform
 from spark_jobs.ingest.presets import Preset
 from spark_jobs.ingest.record_texts import TAGS, Text, joined_texts
@@ -16,7 +16,7 @@ from spark_jobs.ingest.values import as_type
 _FILENAME = "filename"
 
 
-def of_preset(part: Part, preset: Preset) -> Part:
+def apply_preset(part: Part, preset: Preset) -> Part:
     """The part with a preset's numbers as such, and its texts joined as caption.
 
     Raises MissingColumnError where one of these is absent.
@@ -34,7 +34,7 @@ def _with_caption(part: Part, texts: Sequence[Text]) -> Part:
     for name in (_FILENAME, *texts):
         if name not in part.names:
             raise MissingColumnError(
-                f"{part.where} has no column {name!r}{nearest(name, part.names)}; it has "
+                f"{part.where} has no column {name!r}{did_you_mean(name, part.names)}; it has "
                 f"{', '.join(part.names)}"
             )
     kinds = {name: ArrayType(StringType()) if name == TAGS else StringType() for name in texts}

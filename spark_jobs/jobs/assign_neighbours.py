@@ -1,15 +1,15 @@
-"""assign-neighbours: rows found as neighbours of labelled items get their classes."""
+"""assign-neighbours: give neighbours the classes of the labelled items they were found for."""
 
 from pydantic import Field
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from spark_jobs.core import schemas
-from spark_jobs.core.columns import keys, named, require
+from spark_jobs.core.columns import keys, named, require_columns
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import QUERY_ID, UID, WNID
 from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
-from spark_jobs.core.unique_keys import refuse_repeated
+from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
 from spark_jobs.neighbours.assign import AssignRule, assign, with_items
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
@@ -38,37 +38,38 @@ class AssignNeighbours(Settings):
 
 
 def run(run: Run, settings: AssignNeighbours) -> Counts:
-    """Join the items' classes to their neighbours and assign."""
+    """Join the items' classes to their neighbours, then assign classes to uids by the rule."""
     neighbours = run.read(settings.neighbours, schemas.NEIGHBOURS)
     items = run.read(settings.items, StructType([StructField(WNID, StringType())]))
     key = QUERY_ID if QUERY_ID in items.columns else keys(items)[0]
     order = settings.order or key
-    require(items, f"table {settings.items}", [key, order])
-    refuse_repeated(items, [key], settings.items, "expected one row an item")
-    unordered = items.where(named(order).isNull()).select(named(key)).first()
-    if unordered is not None:
-        raise InputDataError(f"table {settings.items}: {order} is null for {unordered[0]!r}")
-    of_items = with_items(neighbours, items, key, order)
-    n_neighbours, n_of_items = neighbours.count(), of_items.count()
-    if n_of_items == 0 < n_neighbours:
+    require_columns(items, f"table {settings.items}", [key, order])
+    refuse_repeated_or_null_keys(items, [key], settings.items, "expected one row an item")
+    item_without_order = items.where(named(order).isNull()).select(named(key)).first()
+    if item_without_order is not None:
+        raise InputDataError(f"table {settings.items}: {order} is null for {item_without_order[0]!r}")
+    neighbours_with_class = with_items(neighbours, items, key, order)
+    n_neighbours, n_with_class = neighbours.count(), neighbours_with_class.count()
+    if n_with_class == 0 < n_neighbours:
         raise InputDataError(
             f"none of the queries of {settings.neighbours} is an item of {settings.items} with a "
             f"{WNID}, by its column {key}"
         )
-    assigned = assign(of_items, settings.rule)
+    assigned = assign(neighbours_with_class, settings.rule)
     rows = run.write(assigned, settings.output)
     stored = run.read(settings.output, assigned.schema)
-    distinct = stored.agg(F.countDistinct(UID).alias("uids"), F.countDistinct(WNID).alias("wnids"))
-    sums = distinct.first()
-    assert sums is not None  # an aggregate without groups has one row
+    distinct_counts = stored.agg(
+        F.countDistinct(UID).alias("uids"), F.countDistinct(WNID).alias("wnids")
+    ).first()
+    assert distinct_counts is not None  # an aggregate without groups has one row
     return {
         "items": items.count(),
         "without_class": items.where(F.col(WNID).isNull()).count(),
         "neighbours": n_neighbours,
-        "left_out": n_neighbours - n_of_items,
+        "left_out": n_neighbours - n_with_class,
         "rows": rows,
-        "uids": sums["uids"],
-        "classes": sums["wnids"],
+        "uids": distinct_counts["uids"],
+        "classes": distinct_counts["wnids"],
     }
 
 

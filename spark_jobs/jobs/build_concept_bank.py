@@ -18,7 +18,7 @@ from spark_jobs.core import schemas
 from spark_jobs.core.addresses import absolute_address
 from spark_jobs.core.redaction import redacted
 from spark_jobs.core.schemas import FAULT, REASON, RUN_ID, UID
-from spark_jobs.core.settings import OutputAddress, RoleName, Settings, nearest
+from spark_jobs.core.settings import OutputAddress, RoleName, Settings, did_you_mean
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.small_files import read_folder, read_text
@@ -56,7 +56,7 @@ class BuildConceptBank(Settings):
             kind, _, path = source.partition(":")
             known = [*_FROM_FILE, *_FROM_FOLDER, *_EMBEDDED]
             if kind not in known:
-                raise ValueError(f"unknown kind {kind!r}{nearest(kind, known)}")
+                raise ValueError(f"unknown kind {kind!r}{did_you_mean(kind, known)}")
             if bool(path) == (kind in _EMBEDDED):
                 place = "FILE" if kind in _FROM_FILE else "FOLDER"
                 wanted = f"{kind} without a file" if kind in _EMBEDDED else f"{kind}:{place}"

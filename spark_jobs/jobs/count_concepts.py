@@ -9,8 +9,8 @@ from pyspark.sql import functions as F
 from spark_jobs.concepts.wordnet import noun_lemmatiser
 from spark_jobs.core import schemas
 from spark_jobs.core.column_values import WHOLE_TYPES
-from spark_jobs.core.columns import require
-from spark_jobs.core.errors import InputDataError, SettingsError
+from spark_jobs.core.columns import require_column_type, require_columns
+from spark_jobs.core.errors import SettingsError
 from spark_jobs.core.schemas import CAPTION_COUNT, CLASS_IDX, CLASS_NAME, DATASET
 from spark_jobs.core.settings import InputAddress, OneOrMore, OutputAddress, OutputFile, Settings
 from spark_jobs.formats.class_files import class_file_digests, read_class_file
@@ -77,12 +77,9 @@ def run(run: Run, settings: CountConcepts) -> Counts:
 
 def _check_weight(captions: DataFrame, weight: str, address: str) -> None:
     """Raise MissingColumnError or InputDataError where the column cannot serve."""
-    require(captions, f"table {address}", [weight])
-    of = captions.schema[weight].dataType
-    if not isinstance(of, WHOLE_TYPES):
-        raise InputDataError(
-            f"table {address}: column {weight!r} is {of.simpleString()}, expected whole numbers"
-        )
+    table = f"table {address}"
+    require_columns(captions, table, [weight])
+    require_column_type(captions, table, weight, WHOLE_TYPES, "whole numbers")
 
 
 def _read_queries(

@@ -29,7 +29,7 @@ def steps(spark: SparkSession, settings: Demo) -> Iterator[Step]:
     return steps_of_recipe(spark, RunRecipe(recipe="demo", **settings.model_dump()))
 
 
-def closing(spark: SparkSession, settings: Demo) -> list[str]:
+def closing_lines(spark: SparkSession, settings: Demo) -> list[str]:
     """Head and tail before and after, and where the tables are."""
     folder = parse_parent(settings.output)
     entries = read_table(
@@ -58,7 +58,7 @@ JOB = Pipeline(
     "Make captions, curate them, and show head and tail: the quick start.",
     Demo,
     steps,
-    closing,
+    closing_lines,
 )
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from pyspark.sql.types import StructType
 from spark_jobs.comparing.difference import BOTH, ONLY_A, ONLY_B, SIDE, by_column, by_concept, sides
 from spark_jobs.core import schemas
 from spark_jobs.core.column_values import COMPARABLE_TYPES
-from spark_jobs.core.columns import require
-from spark_jobs.core.errors import InputDataError, SettingsError
+from spark_jobs.core.columns import require_column_type, require_columns
+from spark_jobs.core.errors import SettingsError
 from spark_jobs.core.made_of import Matching
 from spark_jobs.core.schemas import ENTRY, ENTRY_ID, IN_A, IN_B, IN_BOTH, NAME, UID, WNID
 from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
@@ -106,12 +106,8 @@ def difference(spark: SparkSession, settings: Diff, a: DataFrame, b: DataFrame) 
     if column is None:
         return None
     for frame, address in ((a, settings.a), (b, settings.b)):
-        require(frame, f"table {address}", [column])
-        of = frame.schema[column].dataType
-        if not isinstance(of, COMPARABLE_TYPES):
-            raise InputDataError(
-                f"table {address}: column {column!r} is {of.simpleString()}, expected plain values"
-            )
+        require_columns(frame, f"table {address}", [column])
+        require_column_type(frame, f"table {address}", column, COMPARABLE_TYPES, "plain values")
     return by_column(a, b, column=column)
 
 

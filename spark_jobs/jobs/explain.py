@@ -22,11 +22,11 @@ from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import ENTRY, ENTRY_COUNT, ENTRY_ID, ENTRY_IDS, REASON, UID
 from spark_jobs.core.settings import Settings
 from spark_jobs.formats.entry_counts import counted_entries, read_entry_counts, unnamed_entries
-from spark_jobs.formats.matches import LEFT_OUT, of_captions
+from spark_jobs.formats.matches import LEFT_OUT, matches_of_captions
 from spark_jobs.jobs.balance_captions import BalanceCaptions
 from spark_jobs.jobs.dedup_captions import DedupCaptions
 from spark_jobs.running.job import Pipeline, Step
-from spark_jobs.running.up_to_date import newest, read_runs
+from spark_jobs.running.up_to_date import newest_run, read_runs
 from spark_jobs.storage.old_versions import default_if_lost, read_recorded_version
 from spark_jobs.storage.tables import has_table, read_table
 from spark_jobs.subsets.draw import rows_of_classes
@@ -76,7 +76,7 @@ def last_run(spark: SparkSession, parent: str, job: str, run_id: str | None) -> 
     if rows is None:
         raise InputDataError(f"{join_address(parent, 'runs')}: there is no table of runs")
     rows = rows.where(F.col(schemas.JOB) == job)
-    return newest(rows if run_id is None else rows.where(F.col(schemas.RUN_ID) == run_id))
+    return newest_run(rows if run_id is None else rows.where(F.col(schemas.RUN_ID) == run_id))
 
 
 def explain_balance(spark: SparkSession, uid: str, run: Row) -> list[str]:
@@ -85,7 +85,7 @@ def explain_balance(spark: SparkSession, uid: str, run: Row) -> list[str]:
     draw = Draw(json.loads(run["draws"])[0], settings.seed)
     stored = _read(spark, run, settings.matches)
     if LEFT_OUT in json.loads(run["counts"]):
-        stored = of_captions(stored, _read(spark, run, settings.captions))
+        stored = matches_of_captions(stored, _read(spark, run, settings.captions))
     matches = matches_by_uid(stored)
     row = matches.where(F.col(UID) == uid).select(ENTRY_IDS, draw.of(UID).alias("draw")).first()
     if row is None:

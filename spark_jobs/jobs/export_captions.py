@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs.core import schemas
-from spark_jobs.core.columns import keys, require, with_plain_key
+from spark_jobs.core.columns import keys, require_columns, with_non_null_caption_id
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import CAPTION, ENTRY_IDS
 from spark_jobs.core.settings import InputAddress, OutputFolder, Settings
@@ -56,7 +56,7 @@ def run(run: Run, settings: ExportCaptions) -> Counts:
     told: Counts = {}
     if settings.matches is not None:
         matches = run.read(settings.matches, schemas.MATCHES)
-        require(matches, f"table {settings.matches}", key)
+        require_columns(matches, f"table {settings.matches}", key)
         rows, items = _with_entries(rows, matches, key), [CAPTION, ENTRY_IDS]
         told["without_matches"] = rows_in - rows.where(F.col(_IS_MATCHED)).count()
     _check_bank(run, settings)
@@ -83,8 +83,10 @@ def run(run: Run, settings: ExportCaptions) -> Counts:
 
 def _with_entries(rows: DataFrame, matches: DataFrame, key: list[str]) -> DataFrame:
     """The rows with their entry_ids, an empty list where they have no row in the matches."""
-    entries = with_plain_key(matches.select(*key, ENTRY_IDS)).withColumn(_IS_MATCHED, F.lit(True))
-    joined = with_plain_key(rows).join(entries, on=key, how="left")
+    entries = with_non_null_caption_id(matches.select(*key, ENTRY_IDS)).withColumn(
+        _IS_MATCHED, F.lit(True)
+    )
+    joined = with_non_null_caption_id(rows).join(entries, on=key, how="left")
     return joined.withColumn(ENTRY_IDS, F.coalesce(ENTRY_IDS, F.array().cast("array<int>")))
 
 

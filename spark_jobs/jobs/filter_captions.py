@@ -11,7 +11,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 
 from spark_jobs.core import schemas
 from spark_jobs.core.addresses import absolute_address, parse_address
-from spark_jobs.core.columns import free_name, keys, named, require
+from spark_jobs.core.columns import free_name, keys, named, require_columns
 from spark_jobs.core.decisions import decisions
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import SCORE, UID
@@ -135,7 +135,7 @@ def _with_scores(run: Run, captions: DataFrame, address: str) -> DataFrame:
         raise InputDataError("the captions have a column score already; leave out `scores`")
     scores = run.read(address, StructType([schemas.SCORES[UID], schemas.SCORES[SCORE]]))
     by = keys(captions)
-    require(scores, f"table {address}", by)
+    require_columns(scores, f"table {address}", by)
     several = scores.groupBy(*by).count().where("count > 1").first()
     if several is not None:
         raise InputDataError(
@@ -148,7 +148,7 @@ def _with_scores(run: Run, captions: DataFrame, address: str) -> DataFrame:
     return captions.join(scores, on=reduce(and_, same), how="left").drop(*own.values())
 
 
-def closing(spark: SparkSession, settings: FilterCaptions, counts: Counts) -> list[str]:
+def closing_lines(spark: SparkSession, settings: FilterCaptions, counts: Counts) -> list[str]:
     """What might be a mistake: rules that drop all rows, and captions without a score."""
     lines = []
     without = counts.get("without_score", 0)
@@ -166,7 +166,11 @@ def closing(spark: SparkSession, settings: FilterCaptions, counts: Counts) -> li
 
 
 JOB = Job(
-    "filter-captions", "Keep the captions that pass rules.", FilterCaptions, run, closing=closing
+    "filter-captions",
+    "Keep the captions that pass rules.",
+    FilterCaptions,
+    run,
+    closing_lines=closing_lines,
 )
 
 if __name__ == "__main__":

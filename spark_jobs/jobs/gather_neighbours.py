@@ -8,7 +8,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from spark_jobs.core import schemas
-from spark_jobs.core.errors import InputDataError, MissingColumnError
+from spark_jobs.core.columns import require_columns
+from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import (
     DATASET,
     MODEL,
@@ -20,7 +21,7 @@ from spark_jobs.core.schemas import (
     WEIGHTS,
 )
 from spark_jobs.core.settings import InputAddress, OutputAddress, OutputFolder, Settings
-from spark_jobs.core.unique_keys import refuse_repeated
+from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
 from spark_jobs.formats.retrieval_chunks import SEMANTIC_FIELDS, write_chunks
 from spark_jobs.neighbours.gather import of_classes, united
 from spark_jobs.running.job import Job
@@ -65,16 +66,15 @@ def run(run: Run, settings: GatherNeighbours) -> Counts:
     queries = run.read(
         settings.queries, StructType([*schemas.QUERY_TEXTS.fields[:1], *QUERIES.fields])
     )
-    refuse_repeated(queries, [QUERY_ID], settings.queries, "expected one row a query")
+    refuse_repeated_or_null_keys(queries, [QUERY_ID], settings.queries, "expected one row a query")
     searched = united(_searches(run, settings))
     retrieved = of_classes(searched, queries)
     captions = run.read(settings.captions, schemas.CAPTIONS)
-    if settings.drop_nsfw and NSFW not in captions.columns:
-        raise MissingColumnError(
-            f"table {settings.captions} has no column {NSFW!r}; give --drop-nsfw '[]' to do without"
-        )
+    if settings.drop_nsfw:
+        remedy = "give --drop-nsfw '[]' to do without"
+        require_columns(captions, f"table {settings.captions}", [NSFW], remedy=remedy)
     uids = retrieved.select(UID).distinct()
-    refuse_repeated(
+    refuse_repeated_or_null_keys(
         captions.select(UID).join(uids, on=UID, how="left_semi"),
         [UID],
         settings.captions,

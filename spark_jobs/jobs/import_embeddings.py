@@ -9,7 +9,7 @@ from spark_jobs.core import schemas
 from spark_jobs.core.addresses import local_folder
 from spark_jobs.core.schemas import FAULT, UID
 from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
-from spark_jobs.core.unique_keys import refuse_repeated
+from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
 from spark_jobs.formats import vector_files
 from spark_jobs.formats.clip_retrieval_embeddings import EmbeddingFolder, Form
 from spark_jobs.formats.clip_retrieval_index import Modality
@@ -41,7 +41,9 @@ def run(run: Run, settings: ImportEmbeddings) -> Counts:
     folder = EmbeddingFolder(Path(local_folder(settings.input)), settings.form, settings.modality)
     pairs = folder.pairs(allow_gaps=settings.allow_gaps)
     uids = vector_files.read_keys(run.spark, pairs, uid_column=settings.uid_column)
-    refuse_repeated(uids, [UID], settings.input, "expected one vector a uid; see --uid-column")
+    refuse_repeated_or_null_keys(
+        uids, [UID], settings.input, "expected one vector a uid; see --uid-column"
+    )
     rows = vector_files.read(
         run.spark,
         pairs,

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.core import schemas
-from spark_jobs.core.columns import keys, warn_of_replaced
+from spark_jobs.core.columns import keys, warn_of_replaced_columns
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import CAPTION_COUNT, CLASS_IDX, LEMMA, WNID
 from spark_jobs.core.settings import InputAddress, OutputAddress
@@ -69,7 +69,7 @@ def run(run: Run, settings: LabelSynsets) -> Counts:
     """Label, then count, then write the files of what is stored."""
     captions = run.read(settings.captions, schemas.CAPTIONS)
     ours = [*schemas.LABELS.names, *schemas.LEMMA_SPANS.names]
-    warn_of_replaced(captions, f"table {settings.captions}", ours)
+    warn_of_replaced_columns(captions, f"table {settings.captions}", ours)
     table, matcher = _matcher(run, settings)
     labelled = label_captions(
         captions, matcher, table, several=settings.several, spans=settings.spans
@@ -133,7 +133,7 @@ def _rows_per_class(stored: DataFrame) -> DataFrame:
     return stored.where(F.col(WNID).isNotNull()).groupBy(WNID).agg(F.count("*").alias("n"))
 
 
-def closing(spark: SparkSession, settings: LabelSynsets, counts: Counts) -> list[str]:
+def closing_lines(spark: SparkSession, settings: LabelSynsets, counts: Counts) -> list[str]:
     """The lemmas that were found most."""
     if settings.counts is None:
         return []
@@ -147,7 +147,7 @@ JOB = Job(
     "Label captions with the synsets whose lemmas they hold (LAIONet, YFCC15M-Cls).",
     LabelSynsets,
     run,
-    closing=closing,
+    closing_lines=closing_lines,
 )
 
 if __name__ == "__main__":

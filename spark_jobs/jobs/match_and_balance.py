@@ -24,8 +24,8 @@ from spark_jobs.formats.caption_input import (
     CaptionInput,
     few_repeated_keys,
     read_captions,
-    refuse_too_many,
-    reject_others,
+    refuse_too_many_rejected,
+    store_rejected_rows,
 )
 from spark_jobs.formats.concept_bank import read_bank
 from spark_jobs.ingest.normalise import FAULT, accepted
@@ -78,10 +78,10 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
         captions, repeated, look = _first_pass(
             captions_read.rows, rows_in, matcher, len(bank.entries)
         )
-        reasons = reject_others(
+        reasons = store_rejected_rows(
             run, settings, captions_read, repeated, rows_in=rows_in, kept=look.rows
         )
-        refuse_too_many(settings, rows_in, rows_in - look.rows)
+        refuse_too_many_rejected(settings, rows_in, rows_in - look.rows)
         counted = CountedEntries(look.counts, np.array(bank.langs, object))
         chosen = find_thresholds(settings, match_concepts(captions, matcher), counted)
         probability = match_probability(look.counts, t=chosen.thresholds)
@@ -137,7 +137,7 @@ def _first_pass(
     """
     look = _look(rows.where(F.col(FAULT).isNull()), matcher, n_entries)
     if not look.uids_repeat:
-        return accepted(rows, [], are_sound=look.rows == rows_in), [], look
+        return accepted(rows, [], no_faults=look.rows == rows_in), [], look
     repeated = few_repeated_keys(rows)
     once = accepted(rows, repeated)
     return once, repeated, _look(once, matcher, n_entries)
@@ -156,7 +156,7 @@ def _stored_counts(run: Run, output: str, n_entries: int) -> NDArray[np.int64]:
     return count_vector(count_matches(run.read(output, schemas.MATCHES)), n_entries)
 
 
-def closing(_spark: SparkSession, settings: MatchAndBalance, counts: Counts) -> list[str]:
+def closing_lines(_spark: SparkSession, settings: MatchAndBalance, counts: Counts) -> list[str]:
     """Where the number of rows is another than was wished."""
     return target_lines(settings.target_rows, counts)
 
@@ -166,7 +166,7 @@ JOB = Job(
     "Balance captions by concept straight from their files, storing nothing between.",
     MatchAndBalance,
     run,
-    closing=closing,
+    closing_lines=closing_lines,
     arguments=("input",),
 )
 

@@ -37,7 +37,7 @@ _WITHOUT_SHARE = "classes_without_share"
 class MatchFrequencies(SubsetSettings):
     """Settings of match-frequencies."""
 
-    one_of = ("target_counts", "shape")
+    mutually_exclusive = ("target_counts", "shape")
 
     sources: InputAddresses = Field(
         description="tables of labelled captions, in order of preference; no uid is taken twice"
@@ -198,7 +198,7 @@ def _decisions(run: Run, sources: Mapping[str, DataFrame], settings: MatchFreque
     return reduce(DataFrame.unionAll, parts)
 
 
-def closing(spark: SparkSession, settings: MatchFrequencies, counts: Counts) -> list[str]:
+def closing_lines(spark: SparkSession, settings: MatchFrequencies, counts: Counts) -> list[str]:
     """Classes that get nothing, and those that lack most."""
     lines = []
     if _WITHOUT_SHARE in counts:
@@ -227,7 +227,7 @@ JOB = Job(
     "Take as many rows of each class as another data set has, or as a shape wants.",
     MatchFrequencies,
     run,
-    closing=closing,
+    closing_lines=closing_lines,
 )
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def run(run: Run, settings: PlanBalance) -> Counts:
         own_counts = read.counts(own_counts.size)
     of_t = thresholds_of(settings, counted)
     drawn = _drawn(settings, matches, rows_in)
-    counts = {"rows_in": rows_in, "sample_rows": drawn.count()} | read.told()
+    counts = {"rows_in": rows_in, "sample_rows": drawn.count()} | read.mismatch_counts()
     with _cached(_sample(run, settings, drawn)) as sample:
 
         def expected(ts: list[int]) -> pd.DataFrame:
@@ -133,7 +133,7 @@ def _write(run: Run, settings: PlanBalance, rows: pd.DataFrame) -> None:
     run.write(run.spark.createDataFrame(records, schemas.PLAN).coalesce(1), settings.output)
 
 
-def closing(spark: SparkSession, settings: PlanBalance, counts: Counts) -> list[str]:
+def closing_lines(spark: SparkSession, settings: PlanBalance, counts: Counts) -> list[str]:
     """The plan as a table."""
     rows = read_table(spark, settings.output, schemas.PLAN).orderBy(T).toPandas()
     return plan_lines(rows, counts.get(T)) + target_lines(settings.target_rows, counts)
@@ -144,7 +144,7 @@ JOB = Job(
     "Tell what each t would keep: rows, bytes, tail share; or the t for a wanted size.",
     PlanBalance,
     run,
-    closing=closing,
+    closing_lines=closing_lines,
 )
 
 if __name__ == "__main__":

@@ -5,8 +5,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.core import schemas
 from spark_jobs.core.column_values import COMPARABLE_TYPES, NUMBER_TYPES
-from spark_jobs.core.columns import require
-from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.columns import require_column_type, require_columns
 from spark_jobs.core.schemas import SCORE, THRESHOLD, WNID
 from spark_jobs.core.settings import InputAddress, OutputAddress, OutputFile, Settings
 from spark_jobs.report.threshold_picture import threshold_picture
@@ -58,24 +57,16 @@ def run(run: Run, settings: PlanThreshold) -> Counts:
 
 
 def _check_columns(scored: DataFrame, settings: PlanThreshold) -> None:
-    """Raise MissingColumnError or InputDataError where a column cannot serve."""
+    """Raise MissingColumnError or InputDataError if a column is missing or of another type."""
     table = f"table {settings.scores}"
-    require(scored, table, filter(None, (settings.column, settings.class_column)))
-    of = scored.schema[settings.column].dataType
-    if not isinstance(of, NUMBER_TYPES):
-        raise InputDataError(
-            f"{table}: column {settings.column!r} is {of.simpleString()}, expected numbers"
-        )
-    for name in filter(None, [settings.class_column]):
-        of_class = scored.schema[name].dataType
-        if not isinstance(of_class, COMPARABLE_TYPES):
-            raise InputDataError(
-                f"{table}: column {name!r} is {of_class.simpleString()}, expected plain values "
-                "for classes"
-            )
+    require_columns(scored, table, filter(None, (settings.column, settings.class_column)))
+    require_column_type(scored, table, settings.column, NUMBER_TYPES, "numbers")
+    if settings.class_column:
+        expected = "plain values for classes"
+        require_column_type(scored, table, settings.class_column, COMPARABLE_TYPES, expected)
 
 
-def closing(spark: SparkSession, settings: PlanThreshold, _counts: Counts) -> list[str]:
+def closing_lines(spark: SparkSession, settings: PlanThreshold, _counts: Counts) -> list[str]:
     """The plan as a table, without thresholds that keep everything or nothing."""
     rows = read_table(spark, settings.output, schemas.SIMILARITY_PLAN).orderBy(THRESHOLD)
     return plan_lines(telling(rows.toPandas()))
@@ -86,7 +77,7 @@ JOB = Job(
     "Tell what each threshold on a similarity would keep.",
     PlanThreshold,
     run,
-    closing=closing,
+    closing_lines=closing_lines,
 )
 
 if __name__ == "__main__":

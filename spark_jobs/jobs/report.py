@@ -16,8 +16,8 @@ from spark_jobs.formats.report_tables import (
     class_counts,
     duplicate_examples,
     entry_counts,
-    matches_after,
-    matches_before,
+    matches_after_balancing,
+    matches_before_balancing,
     matches_per_caption,
     matches_written,
     rejected_examples,
@@ -54,7 +54,7 @@ CHIPS = "Below a caption its entries, each with the number of captions that it o
 class Report(Settings):
     """Settings of report."""
 
-    one_of: ClassVar[tuple[str, ...]] = ("table", "run", "recipe")
+    mutually_exclusive: ClassVar[tuple[str, ...]] = ("table", "run", "recipe")
 
     table: InputAddress | None = Field(None, description="a table: the runs that led to it")
     run: str | None = Field(
@@ -71,30 +71,32 @@ class Report(Settings):
 
     @model_validator(mode="after")
     def _has_a_place(self) -> Self:
-        if self.output is None and "/" not in self.records():
-            raise ValueError(f"{self.records()} holds only tables: give a file, --output FILE")
+        if self.output is None and "/" not in self.workspace_address():
+            raise ValueError(
+                f"{self.workspace_address()} holds only tables: give a file, --output FILE"
+            )
         return self
 
     def addresses(self, role: RoleName) -> dict[str, str]:
         """As for all settings; what the runs of a workspace or recipe left is an input too."""
         if role == "file":
-            return {"output": self.output or f"{self.records()}/report.html"}
+            return {"output": self.output or f"{self.workspace_address()}/report.html"}
         if role != "input" or self.table is not None:
             return super().addresses(role)
         if self.run is not None:
-            return {"run": join_address(self.records(), "runs")}
+            return {"run": join_address(self.workspace_address(), "runs")}
         return {
             f"{step.name}.{key}": address
             for step in self._steps()
             for key, address in step.settings.addresses("output").items()
         }
 
-    def records(self) -> str:
+    def workspace_address(self) -> str:
         """The workspace whose `runs` tells of the table, run or recipe."""
         if self.workspace is not None:
             return self.workspace
         if self.recipe is not None:
-            return self._steps()[0].settings.records()
+            return self._steps()[0].settings.workspace_address()
         return parse_address(self.table).parent() if self.table else parse_parent(str(self.run))
 
     def _steps(self) -> list[PlannedStep]:
@@ -122,7 +124,7 @@ def run(run: Run, settings: Report) -> Counts:
     return {"runs": len(runs), "pictures": len(pictures)}
 
 
-def closing(spark: SparkSession, settings: Report, counts: Counts) -> list[str]:
+def closing_lines(spark: SparkSession, settings: Report, counts: Counts) -> list[str]:
     """Where the page is; why it has no pictures."""
     file = settings.addresses("file")["output"]
     return [f"  {file}", *([] if counts["pictures"] else [f"  {NO_COUNTS}"])]
@@ -183,10 +185,10 @@ def _entry_blocks(spark: SparkSession, run: RunRecord) -> tuple[list[Block], lis
 
 def _matches_blocks(spark: SparkSession, run: RunRecord) -> list[Block]:
     if run.job == "balance-captions":
-        before = matches_per_caption(matches_before(spark, run))
-        return matches_blocks(before, matches_per_caption(matches_after(spark, run)))
+        before = matches_per_caption(matches_before_balancing(spark, run))
+        return matches_blocks(before, matches_per_caption(matches_after_balancing(spark, run)))
     if run.job == _AT_ONCE:
-        return matches_blocks(None, matches_per_caption(matches_after(spark, run)))
+        return matches_blocks(None, matches_per_caption(matches_after_balancing(spark, run)))
     written = matches_written(spark, run)
     return [] if written is None else matches_blocks(matches_per_caption(written), None)
 
@@ -259,7 +261,7 @@ JOB = Job(
     "Show what the runs behind a table did, as one HTML page.",
     Report,
     run,
-    closing=closing,
+    closing_lines=closing_lines,
 )
 
 if __name__ == "__main__":

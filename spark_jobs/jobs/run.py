@@ -51,7 +51,7 @@ def steps(spark: SparkSession, settings: RunRecipe) -> Iterator[Step]:
     check_outputs_ahead(spark, (step.settings for step in chosen))
     for position, step in enumerate(chosen, start=1):
         place = f"[{position}/{len(chosen)}]"
-        yield Step(step.job, step.settings, step.name, place, step.needs, settings.dry_run)
+        yield Step(step.job, step.settings, step.name, place, step.depends_on, settings.dry_run)
 
 
 def _refuse_missing_inputs(spark: SparkSession, recipe: str, chosen: list[PlannedStep]) -> None:

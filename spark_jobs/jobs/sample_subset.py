@@ -211,7 +211,7 @@ def _decide(run: Run, drawn: Sample) -> None:
     )
 
 
-def closing(spark: SparkSession, settings: SampleSubset, counts: Counts) -> list[str]:
+def closing_lines(spark: SparkSession, settings: SampleSubset, counts: Counts) -> list[str]:
     """Where keeping every class, a minimum or a number changed one another."""
     draw = Draw(_PURPOSE, settings.seed)  # of which no line speaks
     return promise_lines(_sampling(settings, draw=draw), counts)
@@ -222,7 +222,7 @@ JOB = Job(
     "Draw a subset by similarity, class or number (LAIONet, ImageNet-Captions).",
     SampleSubset,
     run,
-    closing=closing,
+    closing_lines=closing_lines,
 )
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from spark_jobs.core import schemas
 from spark_jobs.core.schemas import MODEL, SCORE, UID, WEIGHTS
 from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
-from spark_jobs.core.unique_keys import refuse_repeated
+from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
 from spark_jobs.formats.embeddings import read_embeddings, refuse_other_model
 from spark_jobs.running.job import Job
 from spark_jobs.scoring.of_pairs import score_pairs
@@ -38,8 +38,10 @@ def run(run: Run, settings: ScoreClip) -> Counts:
     images = read_embeddings(run, settings.images)
     captions = read_embeddings(run, settings.captions)
     refuse_other_model(images, captions)
-    refuse_repeated(images.rows, [UID], images.address, "expected one vector an image")
-    refuse_repeated(captions.rows, captions.key, captions.address, "expected one vector a caption")
+    refuse_repeated_or_null_keys(images.rows, [UID], images.address, "expected one vector an image")
+    refuse_repeated_or_null_keys(
+        captions.rows, captions.key, captions.address, "expected one vector a caption"
+    )
     model, weights = captions.model
     names = images.address, captions.address
     scored = score_pairs(images.rows, captions.rows, names=names)

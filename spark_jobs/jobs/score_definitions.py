@@ -18,7 +18,7 @@ from spark_jobs.embedding.embed import embed, with_hash
 from spark_jobs.embedding.model_settings import ModelSettings
 from spark_jobs.formats.synset_settings import SynsetSettings
 from spark_jobs.formats.synsets import NAMED_LISTS, read_definitions
-from spark_jobs.running.embed_table import tasks_for
+from spark_jobs.running.embed_table import n_model_tasks
 from spark_jobs.running.job import Job
 from spark_jobs.scoring.definitions import (
     Definition,
@@ -85,7 +85,7 @@ def run(run: Run, settings: ScoreDefinitions) -> Counts:
     digest = settings.weights_digest()
     vectors = _embedded(run, settings, texts, digest)
     n_rows = rows.count()
-    scored = score_captions(rows, vectors, settings.spec, n_tasks=tasks_for(run, n_rows))
+    scored = score_captions(rows, vectors, settings.spec, n_tasks=n_model_tasks(run, n_rows))
     if not settings.carry:
         kinds = {column: (str(kind), str(settings.query_key)) for column, kind in columns.items()}
         scored = narrow(scored, kinds, {MODEL: settings.spec.label, WEIGHTS: digest})
@@ -121,7 +121,7 @@ def _embedded(
         settings.spec,
         "text",
         weights=digest,
-        n_tasks=tasks_for(run, len(distinct)),
+        n_tasks=n_model_tasks(run, len(distinct)),
     )
     vectors = _by_position(found, len(distinct), settings.model)
     _refuse_too_large(sum(map(len, texts.values())), vectors.shape[1])

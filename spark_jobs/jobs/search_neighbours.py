@@ -16,7 +16,7 @@ from spark_jobs.formats.clip_retrieval_index import IndexFolder, Modality
 from spark_jobs.formats.embeddings import (
     Embeddings,
     is_same_model,
-    on_driver,
+    collect_vectors,
     read_embeddings,
     refuse_other_model,
     refuse_repeated_queries,
@@ -24,7 +24,7 @@ from spark_jobs.formats.embeddings import (
 from spark_jobs.formats.index_records import read_record
 from spark_jobs.neighbours.exact import nearest, query_blocks
 from spark_jobs.neighbours.index import POSITION, search, with_uids
-from spark_jobs.running.embed_table import usual_tasks
+from spark_jobs.running.embed_table import n_shuffle_partitions
 from spark_jobs.running.job import Job
 from spark_jobs.storage.batches import batches_that_fit
 from spark_jobs.storage.run import Counts, Run
@@ -87,7 +87,7 @@ def _exact(
     run: Run, settings: SearchNeighbours, queries: Embeddings, embeddings: Embeddings
 ) -> Iterator[tuple[DataFrame, bool]]:
     """The true neighbours of block after block of the queries, and whether it is the last."""
-    ids, vectors = on_driver(queries)
+    ids, vectors = collect_vectors(queries)
     blocks = query_blocks(queries.n_rows, queries.dimension, settings.k)
     for block in blocks:
         neighbours = nearest(
@@ -96,7 +96,7 @@ def _exact(
             vectors[block],
             k=settings.k,
             n_rows=embeddings.n_rows,
-            n_tasks=usual_tasks(run),
+            n_tasks=n_shuffle_partitions(run),
             table=embeddings.address,
         )
         yield neighbours, block is blocks[-1]
@@ -143,8 +143,8 @@ def _with_model(found: DataFrame, queries: Embeddings) -> DataFrame:
 def _by_index(run: Run, queries: Embeddings, settings: SearchNeighbours) -> tuple[DataFrame, int]:
     """The neighbours, and the vectors of the index."""
     folder = IndexFolder.at(str(settings.index))
-    facts = folder.facts(settings.modality)
-    file = folder.index(settings.modality)
+    facts = folder.read_facts(settings.modality)
+    file = folder.index_file(settings.modality)
     _refuse_other_index(folder, queries)
     if facts.dimension != queries.dimension:
         raise InputDataError(
@@ -157,7 +157,7 @@ def _by_index(run: Run, queries: Embeddings, settings: SearchNeighbours) -> tupl
         str(file),
         k=settings.k,
         n_probe=settings.n_probe,
-        n_tasks=usual_tasks(run),
+        n_tasks=n_shuffle_partitions(run),
         table=queries.address,
     )
     return with_uids(found, _uids(run, folder, settings.uid_column)), facts.n_vectors
@@ -207,7 +207,7 @@ def _recall(
     return {"true_neighbours": n_true, "of_them_found": n_hits}
 
 
-def closing(_spark: SparkSession, settings: SearchNeighbours, counts: Counts) -> list[str]:
+def closing_lines(_spark: SparkSession, settings: SearchNeighbours, counts: Counts) -> list[str]:
     """The recall where it was measured, and what could not be checked or was not found."""
     lines = []
     if counts.get("true_neighbours"):
@@ -231,7 +231,7 @@ JOB = Job(
     "Find the nearest texts or images of each query, without a server.",
     SearchNeighbours,
     run,
-    closing=closing,
+    closing_lines=closing_lines,
 )
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from spark_jobs.core import schemas
-from spark_jobs.core.columns import warn_of_replaced
+from spark_jobs.core.columns import warn_of_replaced_columns
 from spark_jobs.core.errors import SettingsError
 from spark_jobs.core.schemas import DATASET, QUERY
 from spark_jobs.core.settings import InputAddress, OneOrMore, OutputAddress, OutputFolder, Settings
@@ -76,7 +76,7 @@ def run(run: Run, settings: SearchSubstrings) -> Counts:
     if not queries:
         raise SettingsError("no class is left: " + "; ".join(faults))
     captions = run.read(settings.captions, schemas.CAPTIONS)
-    warn_of_replaced(captions, f"table {settings.captions}", schemas.QUERIES.names)
+    warn_of_replaced_columns(captions, f"table {settings.captions}", schemas.QUERIES.names)
     found = search_captions(captions, queries, settings.rule)
     run.check_outputs({settings.output: found.schema})
     with batches_that_fit(captions):

@@ -9,7 +9,7 @@ from pyspark.sql.types import StructType
 
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.columns import keys
-from spark_jobs.core.id_counts import counted_entries, counted_ids
+from spark_jobs.core.id_counts import count_entry_ids, count_ids
 from spark_jobs.core.observed_counts import ObservedCounts
 from spark_jobs.core.schemas import ENTRY_IDS, MATCH_SPANS, MATCHES, SPANS
 from udfs.arrow import Batches, BatchFunction, chained
@@ -46,13 +46,13 @@ def match_concepts(
     columns = StructType([*kept.schema, *added])
     match = matching(matcher, kept.columns, spans=spans)
     if observed is not None:
-        return observed.counted(read, match, columns)
+        return observed.map_and_count(read, match, columns)
     return map_in_arrow(read, match, columns)
 
 
 def count_concepts(captions: DataFrame, matcher: ConceptMatcher) -> DataFrame:
     """Captions that hold each entry id, as counted in their matches, which are not stored."""
-    return counted_entries(captions.select(*matcher.columns), counting(matcher))
+    return count_entry_ids(captions.select(*matcher.columns), counting(matcher))
 
 
 def count_with_keys(captions: DataFrame, matcher: ConceptMatcher, key: Column) -> DataFrame:
@@ -64,7 +64,7 @@ def count_with_keys(captions: DataFrame, matcher: ConceptMatcher, key: Column) -
     """
     read = captions.select(key.alias(_KEY), *matcher.columns)
     kinds = {ENTRIES: Kind(), KEYS: Kind(at_least=2, most=1), ROWS: Kind(at_least=0)}
-    return counted_ids(read, counting_with_keys(matcher), [kinds[k] for k in sorted(kinds)])
+    return count_ids(read, counting_with_keys(matcher), [kinds[k] for k in sorted(kinds)])
 
 
 def counting_with_keys(matcher: ConceptMatcher) -> BatchFunction:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from spark_jobs.core.settings import nearest
+from spark_jobs.core.settings import did_you_mean
 from spark_jobs.retrieval.query import Query, QueryError, class_expression, parse_query
 
 
@@ -73,7 +73,7 @@ def faults_of_names(file: ClassFile, name: str) -> list[str]:
         "negatives": [*file.negatives],
     }
     return faults + [
-        f"{name}: {key}: there is no class {told!r}{nearest(told, file.classes)}"
+        f"{name}: {key}: there is no class {told!r}{did_you_mean(told, file.classes)}"
         for key, classes in maps.items()
         for told in classes
         if told not in file.classes

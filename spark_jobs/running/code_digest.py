@@ -24,26 +24,26 @@ def code_digest(job: str) -> str:
     Nothing is imported for it. Of a job that has no module of its own, all modules count.
     """
     module = f"spark_jobs.jobs.{job.replace('-', '_')}"
-    modules = modules_behind([module] if source_of(module) is not None else _all_modules())
+    modules = reachable_modules([module] if module_source(module) is not None else all_modules())
     digest = hashlib.sha256()
     for name, content in sorted(_contents(modules)):
         digest.update(f"{name} {len(content)} ".encode() + content)
     return f"{__version__}+{digest.hexdigest()[:16]}"
 
 
-def modules_behind(modules: Iterable[str]) -> set[str]:
+def reachable_modules(modules: Iterable[str]) -> set[str]:
     """The modules of our packages that these import, directly or not, and they themselves."""
     waiting, reached = [*modules], set()
     while waiting:
         module = waiting.pop()
-        if module not in reached and source_of(module) is not None:
+        if module not in reached and module_source(module) is not None:
             reached.add(module)
             waiting += [*_imports(module), *_packages_above(module)]
     return reached
 
 
 @cache
-def source_of(module: str) -> bytes | None:
+def module_source(module: str) -> bytes | None:
     """The source of a module or package; None where it is none of ours."""
     file = _file_of(module)
     return None if file is None else file.read_bytes()
@@ -80,7 +80,7 @@ def _is_never_met(test: ast.expr) -> bool:
 
 @cache
 def _tree(module: str) -> ast.Module:
-    return ast.parse(source_of(module) or b"")
+    return ast.parse(module_source(module) or b"")
 
 
 @cache
@@ -98,7 +98,7 @@ def _packages_above(module: str) -> Iterator[str]:
 def _contents(modules: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     modules = set(modules)
     for module in modules:
-        yield module, source_of(module) or b""
+        yield module, module_source(module) or b""
     for package in {m if _is_package(m) else m.rpartition(".")[0] for m in modules}:
         yield from _data_files(package, _folder_of(package))
     for name in {name for module in modules for name in _conf_folders(module)}:
@@ -118,11 +118,11 @@ def _conf_folders(module: str) -> Iterator[str]:
         if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
             called = getattr(node.func, "id", getattr(node.func, "attr", ""))
             folder = node.args[0].value
-            if called in {"conf_file", "named_files"} and folder not in _CONF_OF_SETTINGS:
+            if called in {"conf_file", "conf_file_names"} and folder not in _CONF_OF_SETTINGS:
                 yield str(folder)
 
 
-def _all_modules() -> Iterator[str]:
+def all_modules() -> Iterator[str]:
     for package in _PACKAGES:
         yield from _modules_below(package, files(package))
 

@@ -24,7 +24,7 @@ from spark_jobs.running.option_help import type_and_default
 def run_alone(job: AnyJob) -> None:
     """The command line of one job's own file: `spark-submit match_concepts.py --set ...`."""
     end_at_interrupts()
-    typer.run(command(job))
+    typer.run(build_command(job))
 
 
 def end_at_interrupts() -> None:
@@ -36,7 +36,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def command(job: AnyJob) -> Callable[..., None]:
+def build_command(job: AnyJob) -> Callable[..., None]:
     """The function behind a job's command: an option for each setting, then the common ones."""
 
     def body(**arguments: Any) -> None:
@@ -44,7 +44,7 @@ def command(job: AnyJob) -> Callable[..., None]:
         force = arguments.pop("force")
         _set_up_logging()
         options = {name: text for name, text in arguments.items() if text is not None}
-        finish(job, config, overrides, options, force=force)
+        run_command(job, config, overrides, options, force=force)
 
     parameters = [
         *(_argument(job.settings, name) for name in job.arguments),
@@ -57,7 +57,7 @@ def command(job: AnyJob) -> Callable[..., None]:
     return body
 
 
-def finish(
+def run_command(
     job: AnyJob,
     config: Path | None,
     overrides: list[str],
@@ -87,7 +87,9 @@ def _error_of(fault: CurationError | OSError | KeyboardInterrupt) -> CurationErr
         if isinstance(behind, KeyboardInterrupt):
             return InterruptedRunError("interrupted; the same command goes on with what is missing")
         behind = behind.__cause__ or behind.__context__
-    return FileError.of(fault) if isinstance(fault, OSError) else cast(CurationError, fault)
+    return (
+        FileError.from_os_error(fault) if isinstance(fault, OSError) else cast(CurationError, fault)
+    )
 
 
 def say_on_stderr(line: str) -> None:

@@ -12,7 +12,7 @@ from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.columns import keys, named
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import FAULT, ITEM_HASH, MODEL, WEIGHTS
-from spark_jobs.core.unique_keys import refuse_repeated
+from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
 from spark_jobs.embedding.embed import embed, frequent_items, with_hash
 from spark_jobs.embedding.model_settings import ModelSettings
 from spark_jobs.storage.batches import batches_that_fit
@@ -45,7 +45,9 @@ def embed_table(
     embeds into the same output meanwhile, this one goes on from what is there then. Raises
     InputDataError where rows share a key or have none, since each row of the output is of one row.
     """
-    refuse_repeated(table, keys(table), source, "expected one row a key; caption_id tells several")
+    refuse_repeated_or_null_keys(
+        table, keys(table), source, "expected one row a key; caption_id tells several"
+    )
     wanted = with_hash(table, keys(table), item)
     work = _Work(run, wanted, wanted.count(), settings, modality, output, commits)
     embedded = losses = 0
@@ -95,7 +97,7 @@ def _embed_missing(work: _Work) -> tuple[int, bool]:
         there = read_table(run.spark, work.output, schemas.EMBEDDINGS, version=stands.version)
         missing = _of_same_rows(missing, there, "left_anti")
     n_parts = max(1, min(work.commits, n_missing // _ROWS_WORTH_A_COMMIT))
-    n_tasks = tasks_for(run, n_missing // n_parts)
+    n_tasks = n_model_tasks(run, n_missing // n_parts)
     frequent = []
     if work.modality == "text":
         frequent = frequent_items(missing, n_missing // (n_parts * n_tasks))
@@ -138,11 +140,13 @@ def _of_same_rows(rows: DataFrame, others: DataFrame, how: str) -> DataFrame:
     return rows.join(marked, on=reduce(Column.__and__, is_same), how=how)
 
 
-def tasks_for(run: Run, n_rows: int) -> int:
+def n_model_tasks(run: Run, n_rows: int) -> int:
     """Enough for every core, each worth the loading of a model."""
-    return max(1, min(usual_tasks(run), n_rows // _ROWS_WORTH_A_TASK), n_rows // _ROWS_PER_TASK)
+    return max(
+        1, min(n_shuffle_partitions(run), n_rows // _ROWS_WORTH_A_TASK), n_rows // _ROWS_PER_TASK
+    )
 
 
-def usual_tasks(run: Run) -> int:
+def n_shuffle_partitions(run: Run) -> int:
     """How many tasks a shuffle of this session has."""
     return int(run.spark.conf.get("spark.sql.shuffle.partitions", "200") or 200)

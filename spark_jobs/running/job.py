@@ -14,7 +14,7 @@ from spark_jobs.storage.run import Counts, Run
 class Job(Generic[S]):
     """A job: `run` does the work and gives the counts for people and for the `runs` table.
 
-    `closing` gives lines to show at the end, from what was written. `arguments` are settings that
+    `closing_lines` gives the lines shown at the end. `arguments`: settings that
     the command line also takes by position.
     """
 
@@ -22,7 +22,7 @@ class Job(Generic[S]):
     summary: str
     settings: type[S]
     run: Callable[[Run, S], Counts]
-    closing: Callable[[SparkSession, S, Counts], list[str]] | None = None
+    closing_lines: Callable[[SparkSession, S, Counts], list[str]] | None = None
     arguments: tuple[str, ...] = ()
 
 
@@ -37,15 +37,15 @@ class Step:
     job: Job[Any]
     settings: Settings
     name: str | None = None
-    place: str = ""
-    needs: tuple[str, ...] = ()
-    rehearse: bool = False
+    position: str = ""
+    depends_on: tuple[str, ...] = ()
+    dry_run: bool = False
 
     @property
     def title(self) -> str:
         """How people read of it: `[2/5] matches (match-concepts)`."""
         named = self.job.name if self.name is None else f"{self.name} ({self.job.name})"
-        return f"{self.place} {named}".strip()
+        return f"{self.position} {named}".strip()
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,14 @@ class Pipeline(Generic[S]):
     """Several jobs as one command.
 
     `steps` is asked for the next step only after the one before has run, so that it may look at
-    what that wrote. `closing` gives the lines to show at the end.
+    what that wrote. `closing_lines` gives the lines to show at the end.
     """
 
     name: str
     summary: str
     settings: type[S]
     steps: Callable[[SparkSession, S], Iterator[Step]]
-    closing: Callable[[SparkSession, S], list[str]] | None = None
+    closing_lines: Callable[[SparkSession, S], list[str]] | None = None
     arguments: tuple[str, ...] = ()
 
 

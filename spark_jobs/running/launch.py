@@ -15,10 +15,10 @@ from spark_jobs.core.redaction import redacted, with_short_values
 from spark_jobs.core.settings import S, Settings
 from spark_jobs.running.job import Job, Pipeline, Step
 from spark_jobs.running.up_to_date import (
-    is_up_to_date,
     new_run,
     record_run,
     recorded_settings,
+    up_to_date_counts,
     why_not_up_to_date,
 )
 from spark_jobs.storage.faults.spark import SPARK_FAULTS, to_curation_error
@@ -92,7 +92,7 @@ def execute_step(
         run = new_run(spark, job, settings)
         for address in run.undetermined_inputs:
             say(f"{step.title}: which rows {address} has cannot be told: never up to date")
-        counts = None if force else is_up_to_date(run, settings)
+        counts = None if force else up_to_date_counts(run, settings)
         status = "done" if counts is None else "up_to_date"
         if counts is None:
             why = "" if step.name is None else f" {_reason(run, settings, force)}"
@@ -107,7 +107,7 @@ def execute_step(
         raise _of_step(step, fault) from fault
     seconds = round(time.monotonic() - begun, 1)
     say(_line(step.title, status, counts, seconds))
-    for line in job.closing(spark, settings, counts) if job.closing else []:
+    for line in job.closing_lines(spark, settings, counts) if job.closing_lines else []:
         say(line)
     files = settings.addresses("file")
     written = settings.addresses("output") | files
@@ -125,7 +125,7 @@ def _of_step(step: Step, fault: Exception) -> CurationError:
     return type(told)(f"step {step.name}: {told}")
 
 
-def rehearse_step(
+def dry_run_step(
     spark: SparkSession,
     step: Step,
     before: list[Summary],
@@ -134,14 +134,14 @@ def rehearse_step(
     say: Callable[[str], None],
 ) -> Summary:
     """Tell whether the step would run, and why; `before`: the same of the steps before it."""
-    waits = [s.name for s in before if s.status == "would_run" and s.name in step.needs]
+    waits = [s.name for s in before if s.status == "would_run" and s.name in step.depends_on]
     run_id, reason = None, f"after {', '.join(map(str, waits))}"
     if not waits:
         try:
             run = new_run(spark, step.job, step.settings)
         except CurationError as fault:
             raise _of_step(step, fault) from fault
-        is_done = not force and is_up_to_date(run, step.settings) is not None
+        is_done = not force and up_to_date_counts(run, step.settings) is not None
         reason = "" if is_done else _reason(run, step.settings, force)
         run_id = run.run_id
     status = "would_run" if reason else "up_to_date"
@@ -160,11 +160,11 @@ def _execute_pipeline(
     begun = time.monotonic()
     done: list[Summary] = []
     for step in pipeline.steps(spark, settings):
-        if step.rehearse:
-            done.append(rehearse_step(spark, step, done, force=force, say=say))
+        if step.dry_run:
+            done.append(dry_run_step(spark, step, done, force=force, say=say))
         else:
             done.append(execute_step(spark, step, force=force, say=say))
-    for line in pipeline.closing(spark, settings) if pipeline.closing else []:
+    for line in pipeline.closing_lines(spark, settings) if pipeline.closing_lines else []:
         say(line)
     stale = [step.status for step in done if step.status != "up_to_date"]
     status = stale[0] if stale else "up_to_date" if done else "done"

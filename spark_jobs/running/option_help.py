@@ -80,8 +80,10 @@ def _shown(value: Any) -> str:
 
 def _instead_of(model: type[Settings], job: str, name: str) -> list[str]:
     """That exactly one of several settings is needed, where none of them has a default."""
-    defaults = (default_of(model.model_fields[other], job, other) for other in model.one_of)
-    if name not in model.one_of or any(default is not None for default in defaults):
+    defaults = (
+        default_of(model.model_fields[other], job, other) for other in model.mutually_exclusive
+    )
+    if name not in model.mutually_exclusive or any(default is not None for default in defaults):
         return []
-    flags = [f"--{other.replace('_', '-')}" for other in model.one_of]
+    flags = [f"--{other.replace('_', '-')}" for other in model.mutually_exclusive]
     return [f"one of {_choices(tuple(flags))} is required"]

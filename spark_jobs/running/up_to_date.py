@@ -52,10 +52,12 @@ def new_run(spark: SparkSession, job: Job[S], settings: S) -> Run:
     marks = {address: state.mark for address, state in states.items()} | own_files
     identity = json.dumps([job.name, sha, marks, code_digest(job.name)], sort_keys=True)
     run_id = hashlib.sha256(identity.encode()).hexdigest()[:16]
-    return Run(spark, job.name, run_id, sha, settings.records(), inputs | own_files, states)
+    return Run(
+        spark, job.name, run_id, sha, settings.workspace_address(), inputs | own_files, states
+    )
 
 
-def is_up_to_date(run: Run, settings: Settings) -> Counts | None:
+def up_to_date_counts(run: Run, settings: Settings) -> Counts | None:
     """The counts of this very run if its outputs are all still what it wrote, else None."""
     outputs = settings.addresses("output").values()
     if not all(_last_run_id(run.spark, address) == run.run_id for address in outputs):
@@ -63,7 +65,7 @@ def is_up_to_date(run: Run, settings: Settings) -> Counts | None:
     if not all(stamp_of(file) for file in settings.addresses("file").values()):
         return None
     rows = read_runs(run.spark, run.workspace)
-    last = None if rows is None else newest(rows.where(F.col(schemas.RUN_ID) == run.run_id))
+    last = None if rows is None else newest_run(rows.where(F.col(schemas.RUN_ID) == run.run_id))
     if last is None or _altered_files(settings, last):
         return None
     return dict(json.loads(last["counts"]))
@@ -85,7 +87,7 @@ def why_not_up_to_date(run: Run, settings: Settings) -> str:
     rows = read_runs(run.spark, run.workspace)
     same_place = F.col("outputs") == _outputs(settings)
     is_job = F.col(schemas.JOB) == run.job
-    last = None if rows is None else newest(rows.where(is_job & same_place))
+    last = None if rows is None else newest_run(rows.where(is_job & same_place))
     if last is None:
         return "it has not run yet"
     if absent:
@@ -141,10 +143,10 @@ def recorded_runs(spark: SparkSession, workspace: str) -> list[RunRecord]:
     rows = read_runs(spark, workspace)
     if rows is None:
         raise InputDataError(f"{join_address(workspace, 'runs')}: there is no table of runs")
-    return [RunRecord.of_row(row) for row in rows.orderBy("started", schemas.RUN_ID).collect()]
+    return [RunRecord.from_row(row) for row in rows.orderBy("started", schemas.RUN_ID).collect()]
 
 
-def newest(runs: DataFrame) -> Row | None:
+def newest_run(runs: DataFrame) -> Row | None:
     """The run that started last."""
     return runs.orderBy(F.desc("started")).first()
 

@@ -1,4 +1,4 @@
-"""Tables read and written: Delta and parquet, by path or catalog name."""
+"""Read and write tables: Delta and parquet, by path or catalog name."""
 
 import logging
 import re
@@ -20,7 +20,12 @@ from spark_jobs.core.errors import (
 )
 from spark_jobs.core.settings import did_you_mean
 from spark_jobs.storage.conflicts import retry_on_conflict
-from spark_jobs.storage.delta_writing import as_json, find_commit, save, with_new_table_options
+from spark_jobs.storage.delta_writing import (
+    find_commit,
+    metadata_json,
+    save,
+    with_new_table_options,
+)
 from spark_jobs.storage.faults.spark import SPARK_FAULTS
 from spark_jobs.storage.file_columns import refuse_other_columns
 from spark_jobs.storage.history import (
@@ -41,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class WriteResult:
-    """What a write has put into a table: how many rows, and the version to read them by."""
+    """The number of rows that a write put into a table, and the version to read them by."""
 
     rows: int
     version: str
@@ -50,10 +55,10 @@ class WriteResult:
 def read_table(
     spark: SparkSession, address: str, needed: StructType, *, version: str | None = None
 ) -> DataFrame:
-    """Read a table, a Delta one at the given version, with all its columns.
+    """Read a table with all its columns; a Delta table at `version` if that is set.
 
-    Raises MissingColumnError or InputDataError, naming table and column, where a `needed` column
-    is absent or of another type.
+    Raises MissingColumnError or InputDataError, naming table and column, if a `needed` column is
+    absent or has another type.
     """
     table = parse_address(address)
     is_parquet = table.format == "parquet" or (version or "").startswith("files:")
@@ -61,95 +66,98 @@ def read_table(
     if version is not None and version.startswith("delta:"):
         reader = reader.option("versionAsOf", version.split(":")[1])
     if not table.is_path:
-        frame = _catalog_table(spark, table, reader)
+        frame = _read_catalog_table(spark, table, reader)
     elif is_parquet:
         frame = reader.parquet(table.location)
     else:
         frame = reader.format("delta").load(table.location)
     _check_columns(frame, table, needed)
     if table.is_path and is_parquet and needed.fields and marked_run_id(table.location) is None:
-        _check_files(spark, table, needed)
+        _check_columns_of_files(spark, table, needed)
     return frame
 
 
 def check_output(spark: SparkSession, address: str, columns: StructType) -> bool:
-    """Refuse an output of others or of other columns: OutputTableError names the difference.
+    """Whether a Delta table exists at the output.
 
-    Gives whether a Delta table stands there.
+    Raises OutputTableError if something other than a table with these columns is there; the message
+    names the first column that differs.
     """
     table = parse_address(address)
     if table.format == "parquet":
         check_parquet(spark, table)
         return False
-    _refuse_names(table, columns)
+    _refuse_invalid_names(table, columns)
     if not check_delta(spark, table):
         return False
-    there = {field.name: field.dataType.simpleString() for field in _open(spark, table).schema}
-    ours = {field.name: field.dataType.simpleString() for field in columns}
-    differing = [name for name in {**there, **ours} if there.get(name) != ours.get(name)]
+    existing = _type_names(_open(spark, table).schema)
+    new = _type_names(columns)
+    differing = [name for name in {**existing, **new} if existing.get(name) != new.get(name)]
     if differing:
         name = differing[0]
         raise OutputTableError(
-            f"output {table}: column {name!r} is {there.get(name, 'absent')} there, but would be "
-            f"{ours.get(name, 'absent')}; give another output or remove that table"
+            f"output {table}: column {name!r} is {existing.get(name, 'absent')} there, but would "
+            f"be {new.get(name, 'absent')}; give another output or remove that table"
         )
     return True
 
 
 def write_table(
-    frame: DataFrame, address: str, commit: Mapping[str, Any], *, is_narrow: bool = False
+    frame: DataFrame, address: str, metadata: Mapping[str, Any], *, is_narrow: bool = False
 ) -> WriteResult:
     """Replace a table by `frame` in one step.
 
-    `commit` goes into the Delta commit's userMetadata, of parquet into a hidden file. A new Delta
-    table gets the constraints of its columns (schemas.CHECKS). A parquet folder on a local disk is
-    written whole before its files move into place; on an object store Spark overwrites it.
-    `is_narrow`: the rows go through a shuffle into files of a good size, since else each task has
-    a file, however few rows a filter leaves it. Raises OutputTableError, with the table as it
-    was, where a row breaks a constraint.
+    `metadata` goes into the Delta commit's userMetadata, for parquet into a hidden file. A new
+    Delta table gets the CHECK constraints of its columns (schemas.CHECKS). A parquet folder on a
+    local disk is written completely before its files move into place; on an object store Spark
+    overwrites it. `is_narrow`: shuffle the rows into files of a good size; without it each task
+    writes a file, however few rows a filter left in it. Raises OutputTableError, with the table
+    unchanged, if a row breaks a constraint.
     """
     table = parse_address(address)
     if table.format == "parquet":
         check_output(frame.sparkSession, address, frame.schema)
-        return _write_parquet(frame.hint("rebalance") if is_narrow else frame, table, commit)
+        return _write_parquet(frame.hint("rebalance") if is_narrow else frame, table, metadata)
     options = {"optimizeWrite": "true"} if is_narrow else {}
-    return retry_on_conflict(lambda: _write_delta(frame, table, commit, options), table)
+    return retry_on_conflict(lambda: _write_delta(frame, table, metadata, options), table)
 
 
 def _write_delta(
-    frame: DataFrame, table: Address, commit: Mapping[str, Any], options: Mapping[str, str]
+    frame: DataFrame, table: Address, metadata: Mapping[str, Any], options: Mapping[str, str]
 ) -> WriteResult | None:
-    """The same of a Delta table, once; None where others have taken its place meanwhile."""
-    # By its own name a write is told from the same one by another program at the same time.
-    write = uuid.uuid4().hex
-    said = {**commit, "write": write}
+    """Try once to replace a Delta table; None if another program replaced it meanwhile."""
+    # A unique id distinguishes this commit from the same write by another program.
+    write_id = uuid.uuid4().hex
     try:
-        # Overwrite, not create: at a path a first write that died may have left a log without a
-        # version, and of a name in the catalog Spark passes on no userMetadata where it creates.
+        # Overwrite, not create: a crashed first write may have left a _delta_log without a version,
+        # and for a catalog table Spark drops userMetadata when it creates one.
         writer = frame.write.format("delta").mode("overwrite").options(**options)
-        writer = writer.option("userMetadata", as_json(said))
+        writer = writer.option("userMetadata", metadata_json({**metadata, "write": write_id}))
         if check_output(frame.sparkSession, str(table), frame.schema):
-            # A transaction makes it a commit even where no file goes or comes, as of no rows.
-            writer = writer.options(txnAppId=f"captionlake-{write}", txnVersion="1")
+            # Delta skips a commit that adds and removes no file, e.g. of no rows, unless it carries
+            # a transaction.
+            writer = writer.options(txnAppId=f"captionlake-{write_id}", txnVersion="1")
         else:
             writer = with_new_table_options(writer, frame.columns)
         save(writer, table)
     except SPARK_FAULTS as fault:
-        broken = _broken_constraint(fault, table)
-        if broken is None:
+        constraint_error = _broken_constraint(fault, table)
+        if constraint_error is None:
             raise
-        raise broken from None
-    return _written(frame.sparkSession, table, write)
+        raise constraint_error from None
+    return _write_result(frame.sparkSession, table, write_id)
 
 
-def append_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> None:
-    """Add rows to a Delta table, which is made where it is not there.
+def append_table(frame: DataFrame, address: str, metadata: Mapping[str, Any]) -> None:
+    """Append rows to a Delta table, creating it if it does not exist.
 
-    The same run's second append of a job changes nothing.
+    Idempotent per run: a second append with the same `run_id` changes nothing.
     """
     table = parse_address(address)
-    writer = frame.write.format("delta").mode("append").option("userMetadata", as_json(commit))
-    writer = writer.option("txnAppId", f"captionlake-{commit['run_id']}").option("txnVersion", 1)
+    writer = (
+        frame.write.format("delta").mode("append").option("userMetadata", metadata_json(metadata))
+    )
+    writer = writer.option("txnAppId", f"captionlake-{metadata['run_id']}").option("txnVersion", 1)
     writer = writer.option("mergeSchema", True)  # an older table may lack a column
 
     def write() -> bool:
@@ -160,27 +168,31 @@ def append_table(frame: DataFrame, address: str, commit: Mapping[str, Any]) -> N
 
 
 def last_run_id(spark: SparkSession, address: str) -> str | None:
-    """The run that last changed the rows of a table; None where there is none to tell."""
+    """Id of the run that last changed the rows of a table; None if another program did."""
     commits = read_commits_until(spark, parse_address(address), lambda commit: commit.changes_rows)
     return next((commit.run_id for commit in commits if commit.changes_rows), None)
 
 
 def has_table(spark: SparkSession, address: str) -> bool:
-    """Whether a Delta table stands at the address."""
+    """Whether a Delta table exists at the address."""
     return is_delta(spark, parse_address(address))
 
 
-def _written(spark: SparkSession, table: Address, write: str) -> WriteResult | None:
-    """The rows and version of what a write has just put into a Delta table, by its commit."""
-    mine = find_commit(spark, table, write)
-    if mine is None:
+def _write_result(spark: SparkSession, table: Address, write_id: str) -> WriteResult | None:
+    """Rows and version of a finished write, from its commit; None if it left no commit."""
+    commit = find_commit(spark, table, write_id)
+    if commit is None:
         return None
-    version = f"delta:{mine.version}:{mine.mark}"
-    counted = mine.metrics.get("numOutputRows")  # a session may leave metrics out
-    if counted is None:
+    version = f"delta:{commit.version}:{commit.mark}"
+    n_rows = commit.metrics.get("numOutputRows")  # a session may leave metrics out
+    if n_rows is None:
         frame = read_table(spark, str(table), StructType(), version=version)
         return WriteResult(frame.count(), version)
-    return WriteResult(int(counted), version)
+    return WriteResult(int(n_rows), version)
+
+
+def _type_names(columns: StructType) -> dict[str, str]:
+    return {field.name: field.dataType.simpleString() for field in columns}
 
 
 def _open(spark: SparkSession, table: Address) -> DataFrame:
@@ -189,50 +201,49 @@ def _open(spark: SparkSession, table: Address) -> DataFrame:
     return spark.table(table.location)
 
 
-def _catalog_table(spark: SparkSession, table: Address, reader: Any = None) -> DataFrame:
+def _read_catalog_table(spark: SparkSession, table: Address, reader: Any) -> DataFrame:
     try:
-        return (reader or spark.read).table(table.location)
+        return reader.table(table.location)
     except AnalysisException:
         raise InputDataError(f"{table}: the catalog has no such table") from None
 
 
 def _broken_constraint(fault: Exception, table: Address) -> OutputTableError | None:
-    found = re.search(
+    """The error for a row that breaks a CHECK constraint; None for any other fault."""
+    match = re.search(
         r"CHECK constraint \w+ \((.*)\) violated by row with values:\s+- (.*)", str(fault)
     )
-    if found is None:
+    if match is None:
         return None
     return OutputTableError(
-        f"output {table}: a row with {found[2].strip()} breaks the constraint {found[1]}; "
+        f"output {table}: a row with {match[2].strip()} breaks the constraint {match[1]}; "
         "nothing was written"
     )
 
 
 def _check_columns(frame: DataFrame, table: Address, needed: StructType) -> None:
-    there = {field.name: field.dataType for field in frame.schema}
-    for field in needed:
-        if field.name not in there:
+    type_names = _type_names(frame.schema)
+    for name, expected in _type_names(needed).items():
+        if name not in type_names:
             raise MissingColumnError(
-                f"table {table} has no column {field.name!r}{did_you_mean(field.name, there)}; "
-                f"it has {', '.join(there) or 'none'}"
+                f"table {table} has no column {name!r}{did_you_mean(name, type_names)}; "
+                f"it has {', '.join(type_names) or 'none'}"
             )
-        found = there[field.name].simpleString()
-        if found != field.dataType.simpleString():
+        if type_names[name] != expected:
             raise InputDataError(
-                f"table {table}: column {field.name!r} is {found}, "
-                f"expected {field.dataType.simpleString()}"
+                f"table {table}: column {name!r} is {type_names[name]}, expected {expected}"
             )
 
 
-def _check_files(spark: SparkSession, table: Address, needed: StructType) -> None:
-    """The same of each file that others wrote: Spark takes the columns of one for those of all."""
+def _check_columns_of_files(spark: SparkSession, table: Address, needed: StructType) -> None:
+    """Check the columns of each parquet file: Spark takes the schema of one file for all."""
     files = input_files(spark, table)
     if len(files) > 1:
         refuse_other_columns(spark, files, needed)
 
 
-def _refuse_names(table: Address, columns: StructType) -> None:
-    """Raise OutputTableError for a column whose name Delta does not take."""
+def _refuse_invalid_names(table: Address, columns: StructType) -> None:
+    """Raise OutputTableError if Delta does not accept the name of a column."""
     for name in columns.names:
         if set(name) & set(schemas.NOT_IN_DELTA_NAMES):
             raise OutputTableError(
@@ -242,22 +253,22 @@ def _refuse_names(table: Address, columns: StructType) -> None:
             )
 
 
-def _write_parquet(frame: DataFrame, table: Address, commit: Mapping[str, Any]) -> WriteResult:
+def _write_parquet(frame: DataFrame, table: Address, metadata: Mapping[str, Any]) -> WriteResult:
     local = plain_path(table.location)
     if local.startswith("/"):
-        with replaced_folder(f"parquet:{local}", commit) as staging:
+        with replaced_folder(f"parquet:{local}", metadata) as staging:
             frame.write.mode("append").parquet(f"file:{staging}")
     else:
         frame.write.mode("overwrite").parquet(table.location)
-        _mark_folder(table.location, commit)
+        _mark_folder(table.location, metadata)
     spark = frame.sparkSession
-    rows = spark.read.schema(frame.schema).parquet(table.location).count()
-    return WriteResult(rows, table_state(spark, f"parquet:{table.location}").version)
+    n_rows = spark.read.schema(frame.schema).parquet(table.location).count()
+    return WriteResult(n_rows, table_state(spark, f"parquet:{table.location}").version)
 
 
-def _mark_folder(folder: str, commit: Mapping[str, Any]) -> None:
-    """Say in a hidden file what a folder holds, where its file system can be written to."""
+def _mark_folder(folder: str, metadata: Mapping[str, Any]) -> None:
+    """Write the folder's mark; only log a warning if pyarrow cannot write to its file system."""
     try:
-        write_mark(folder, commit)
+        write_mark(folder, metadata)
     except (OSError, ValueError) as fault:
         _log.warning("%s: it does not say what it was made of (%s)", folder, fault)

@@ -1,11 +1,11 @@
-"""A list of classes: how a table's column names them, and how people do."""
+"""An ordered list of classes: their values in a table's column, and the names that people use."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
-from spark_jobs.core.settings import nearest
+from spark_jobs.core.settings import did_you_mean
 
 Class: TypeAlias = str | int
 
@@ -32,36 +32,36 @@ class ClassList:
         return len(self.values)
 
     def only(self, values: Iterable[Class]) -> "ClassList":
-        """The list of some of its classes, in its order."""
+        """The list restricted to these classes, in its own order."""
         kept = set(values)
-        of_kept = [value for value in self.values if value in kept]
-        names = {value: self.names[value] for value in of_kept}
+        kept_values = [value for value in self.values if value in kept]
+        names = {value: self.names[value] for value in kept_values}
         aliases = {alias: value for alias, value in self.aliases.items() if value in kept}
-        return ClassList(of_kept, names, aliases)
+        return ClassList(kept_values, names, aliases)
 
-    def find(self, given: Iterable[Class]) -> list[Class]:
-        """The values of classes that are given by value, name or alias, each once, in order.
+    def find(self, names: Iterable[Class]) -> list[Class]:
+        """The values of classes given by value, name or alias, each once, in the list's order.
 
-        Raises UnknownClassError with the nearest known name.
+        Raises UnknownClassError, with the most similar existing name.
         """
-        found = {self.value_of(name) for name in given}
-        return [value for value in self.values if value in found]
+        chosen = {self.value_of(name) for name in names}
+        return [value for value in self.values if value in chosen]
 
-    def value_of(self, given: Class) -> Class:
-        """The value of one class; UnknownClassError as for `find`."""
-        name = str(given)
-        if name in self._by_name:
-            return self._by_name[name]
-        raise UnknownClassError(f"there is no class {name!r}{nearest(name, self._by_name)}")
+    def value_of(self, name: Class) -> Class:
+        """The value of the class given by value, name or alias; raises like `find`."""
+        text = str(name)
+        if text in self._by_name:
+            return self._by_name[text]
+        raise UnknownClassError(f"there is no class {text!r}{did_you_mean(text, self._by_name)}")
 
     @cached_property
     def _by_name(self) -> dict[str, Class]:
-        """A value goes before a name, and that before an alias."""
+        """Any name -> value; a class's value takes precedence over names, names over aliases."""
         by_name = {name: value for value, name in self.names.items()}
         return dict(self.aliases) | by_name | {str(value): value for value in self.values}
 
 
 def classes_of_column(values: Iterable[Class]) -> ClassList:
-    """The classes that a column holds, sorted, each under its own name."""
-    found = sorted(values)
-    return ClassList(found, {value: str(value) for value in found})
+    """The classes of a column's distinct values, sorted; each is named by its value."""
+    ordered = sorted(values)
+    return ClassList(ordered, {value: str(value) for value in ordered})

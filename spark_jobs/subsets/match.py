@@ -9,10 +9,10 @@ from pyspark.sql import functions as F
 
 from spark_jobs.core.columns import free_name, keys, named
 from spark_jobs.core.draws import Draw
-from spark_jobs.core.id_counts import repeated
+from spark_jobs.core.id_counts import repeated_hashes
 from spark_jobs.core.schemas import TAKEN_FROM
 from spark_jobs.subsets.class_list import Class
-from spark_jobs.subsets.draw import count_classes, first_rows, of_classes
+from spark_jobs.subsets.draw import count_classes, draw_per_class, rows_of_classes
 from spark_jobs.subsets.key_join import joined_by_key
 from udfs.id_counts import ID
 
@@ -49,14 +49,14 @@ def match_frequencies(
     available: list[dict[Class, int]] = []
     taken: list[dict[Class, int]] = []
     for name, rows in sources.items():
-        free = of_classes(rows, column, target)
+        free = rows_of_classes(rows, column, target)
         for part in parts:
             free = joined_by_key(free, part.select(*keys(free)), how="left_anti")
         free = _once_each(free, column)
         counts = count_classes(free, column)
         missing = {key: n - sum(got.get(key, 0) for got in taken) for key, n in target.items()}
         got = {key: min(n, counts.get(key, 0)) for key, n in missing.items()}
-        drawn = first_rows(free, column, got, counts, draw=draw)
+        drawn = draw_per_class(free, column, got, counts, draw=draw)
         parts.append(drawn.withColumn(TAKEN_FROM, F.lit(name)))
         available.append(counts)
         taken.append(got)
@@ -71,7 +71,7 @@ def _once_each(rows: DataFrame, column: str) -> DataFrame:
     """
     by, columns = keys(rows), [named(name) for name in rows.columns]
     hashed, n, nth = (free_name(rows, name) for name in (_HASH, _N, _NTH))
-    several = repeated(rows, F.xxhash64(*by)).select(F.col(ID).alias(hashed))
+    several = repeated_hashes(rows, F.xxhash64(*by)).select(F.col(ID).alias(hashed))
     if several.first() is None:
         return rows
     with_hash = rows.withColumn(hashed, F.xxhash64(*by))

@@ -75,7 +75,7 @@ def test_memory_that_is_no_size(monkeypatch: pytest.MonkeyPatch, size: str) -> N
 
 
 def test_files_of_the_driver_are_named() -> None:
-    line = str(FileError.of(PermissionError(13, "Permission denied", "/mnt/plan.svg")))
+    line = str(FileError.from_os_error(PermissionError(13, "Permission denied", "/mnt/plan.svg")))
     assert line == (
         "/mnt/plan.svg: cannot be read or written (Permission denied); give another address, make "
         "room, or change its mode"

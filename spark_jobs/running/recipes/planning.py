@@ -11,9 +11,9 @@ from spark_jobs.core.errors import SettingsError
 from spark_jobs.core.settings import (
     RoleName,
     Settings,
+    did_you_mean,
     merge,
-    nearest,
-    over_base,
+    merge_over_base_settings,
     validate_settings,
 )
 from spark_jobs.running.job import Job
@@ -33,7 +33,7 @@ class PlannedStep:
     name: str
     job: Job[Any]
     settings: Settings
-    needs: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
 
 
 @dataclass
@@ -75,14 +75,14 @@ def select_steps(
     for wanted in (first, only):
         names = [step.name for step in steps]
         if wanted is not None and wanted not in names:
-            raise SettingsError(f"there is no step {wanted!r}{nearest(wanted, names)}")
+            raise SettingsError(f"there is no step {wanted!r}{did_you_mean(wanted, names)}")
     if only is not None:
         return [step for step in steps if step.name == only]
     if first is None:
         return steps
     chosen = {first}
     for step in steps:
-        if chosen.intersection(step.needs):
+        if chosen.intersection(step.depends_on):
             chosen.add(step.name)
     return [step for step in steps if step.name in chosen]
 
@@ -96,7 +96,7 @@ def _apply(recipe: Recipe, changes: Mapping[str, Any]) -> _Draft:
             draft.variables[name] = value
         elif name not in draft.steps:
             known = [*draft.variables, *draft.steps]
-            draft.faults.append(f"there is no step or variable {name!r}{nearest(name, known)}")
+            draft.faults.append(f"there is no step or variable {name!r}{did_you_mean(name, known)}")
         elif not isinstance(value, Mapping):
             draft.faults.append(f"step {name}: expected --set {name}.<setting>=value")
         else:
@@ -119,7 +119,7 @@ def _faults_of_step(name: str, said: Mapping[str, Any]) -> Iterable[str]:
     if "job" not in said:
         yield "has no job"
     elif said["job"] not in known:
-        yield f"there is no job {said['job']!r}{nearest(str(said['job']), known)}"
+        yield f"there is no job {said['job']!r}{did_you_mean(str(said['job']), known)}"
 
 
 def _table_names(draft: _Draft) -> set[str]:
@@ -148,7 +148,9 @@ def _settle(
             filled[key] = _placed(draft, job.settings, key, fill_in(value, draft.variables), tables)
         if "workspace" not in filled:
             filled["workspace"] = workspace or _parent(draft)
-        settings = validate_settings(job.settings, over_base(job.settings, job.name, filled))
+        settings = validate_settings(
+            job.settings, merge_over_base_settings(job.settings, job.name, filled)
+        )
     except ValueError as fault:
         draft.faults.append(f"step {name}: {fault}")
         return None
@@ -166,8 +168,8 @@ def _placed(draft: _Draft, model: type[Settings], key: str, value: Any, tables: 
         return value
     if role == "input" and value not in tables:
         raise ValueError(
-            f"{key}: no step writes {value!r}{nearest(value, tables)}; a table from elsewhere is a "
-            f"path or catalog.schema.table, such as './{value}'"
+            f"{key}: no step writes {value!r}{did_you_mean(value, tables)}; a table from elsewhere "
+            f"is a path or catalog.schema.table, such as './{value}'"
         )
     parent = _parent(draft)
     if role == "file" and "/" not in parent:

@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spark_jobs.core.conf_files import conf_file, named_files
+from spark_jobs.core.conf_files import conf_file, conf_file_names
 from spark_jobs.core.errors import SettingsError
-from spark_jobs.core.settings import fault_lines, nearest
+from spark_jobs.core.settings import did_you_mean, fault_lines
 from spark_jobs.core.yaml_files import read_yaml_map
 
 
@@ -48,7 +48,7 @@ def recipe_file(name: str) -> Path | Traversable:
     if not file.is_file():
         known = packaged_recipes()
         raise SettingsError(
-            f"no recipe {name!r}{nearest(name, known)}; there are {', '.join(known)}, "
+            f"no recipe {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}, "
             "or give a file"
         )
     return file
@@ -56,4 +56,4 @@ def recipe_file(name: str) -> Path | Traversable:
 
 def packaged_recipes() -> list[str]:
     """The names of the recipes that come with captionlake."""
-    return named_files("recipes")
+    return conf_file_names("recipes")

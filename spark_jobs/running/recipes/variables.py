@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from spark_jobs.core.settings import nearest
+from spark_jobs.core.settings import did_you_mean
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
@@ -29,7 +29,7 @@ def fill_in(value: Any, variables: Mapping[str, Any]) -> Any:
 
 def _value(name: str, variables: Mapping[str, Any]) -> Any:
     if name not in variables:
-        raise ValueError(f"there is no variable {name!r}{nearest(name, variables)}")
+        raise ValueError(f"there is no variable {name!r}{did_you_mean(name, variables)}")
     if variables[name] is None:
         raise ValueError(f"variable {name!r} has no value: --set {name}=...")
     inner = _VARIABLE.search(str(variables[name]))

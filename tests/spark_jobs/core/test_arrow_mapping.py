@@ -7,7 +7,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StructField, StructType
 
-from spark_jobs.core.arrow_mapping import map_as_stored, map_in_arrow
+from spark_jobs.core.arrow_mapping import map_in_arrow, map_in_arrow_unchecked
 from spark_jobs.matching.match import match_concepts
 from spark_jobs.storage.faults.spark import to_curation_error
 from udfs.arrow import MOST_BYTES
@@ -33,7 +33,7 @@ def test_invalid_text_is_one_line_and_readers_may_take_it(spark: SparkSession) -
     assert str(to_curation_error(fault.value)).startswith(
         "column 'title': the bytes b'a\\xff' in the row of uid 'u2' are no UTF-8, expected text"
     )
-    assert sum(row.n for row in map_as_stored(rows, sizes, SIZES).collect()) == 3
+    assert sum(row.n for row in map_in_arrow_unchecked(rows, sizes, SIZES).collect()) == 3
 
 
 def test_long_neighbours_come_in_batches_of_bounded_bytes(spark: SparkSession) -> None:

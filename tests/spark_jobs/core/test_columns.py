@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.types import IntegerType, StringType, StructField, StructType
 
 from spark_jobs.core.arrow_mapping import map_in_arrow
-from spark_jobs.core.columns import as_type, free_name, literal_of, named, warn_of_replaced
+from spark_jobs.core.columns import as_type, free_name, literal_of, named, warn_of_replaced_columns
 from spark_jobs.core.errors import InputDataError
 
 
@@ -44,7 +44,7 @@ def test_columns_that_give_way_are_said(
 ) -> None:
     frame = spark.createDataFrame([(1, 2, 3)], ["uid", "Query", "dataset"])
     with caplog.at_level(logging.WARNING):
-        warn_of_replaced(frame, "table t", ["dataset", "query"])
+        warn_of_replaced_columns(frame, "table t", ["dataset", "query"])
     assert "table t: its 'Query', 'dataset' are left out" in caplog.text
 
 

@@ -34,7 +34,7 @@ def test_rows_and_counts_come_from_one_write(
 ) -> None:
     for _ in ("the first write", "the second"):
         observed = ObservedCounts()
-        frame = observed.counted(rows, same, SCHEMA)
+        frame = observed.map_and_count(rows, same, SCHEMA)
         frame.write.format("delta").mode("overwrite").save(str(tmp_path / "t"))
         stored = spark.read.format("delta").load(str(tmp_path / "t")).collect()
         assert sorted((row.uid, row.entry_ids) for row in stored) == ROWS
@@ -46,7 +46,7 @@ def test_rows_and_counts_come_from_one_write(
 
 def test_they_are_not_given_for_another_number_of_rows(rows: DataFrame) -> None:
     observed = ObservedCounts()
-    observed.counted(rows, same, SCHEMA).collect()
+    observed.map_and_count(rows, same, SCHEMA).collect()
     assert observed.get(5, 5) is None
 
 
@@ -55,7 +55,7 @@ def test_they_are_not_given_where_they_are_too_much(
 ) -> None:
     monkeypatch.setattr(observed_counts, "_MOST_BYTES", 10)
     observed = ObservedCounts()
-    assert observed.counted(rows, same, SCHEMA).count() == 4
+    assert observed.map_and_count(rows, same, SCHEMA).count() == 4
     assert observed.get(4, 5) is None
 
 
@@ -64,13 +64,13 @@ def test_nobody_waits_for_what_is_never_told(
 ) -> None:
     monkeypatch.setattr(observed_sums, "_PATIENCE_S", 0.1)
     observed = ObservedCounts()
-    observed.counted(rows, same, SCHEMA)  # never run
+    observed.map_and_count(rows, same, SCHEMA)  # never run
     assert observed.get(4, 5) is None
 
 
 def test_no_rows_are_no_counts(rows: DataFrame) -> None:
     observed = ObservedCounts()
-    assert observed.counted(rows.where("uid = 'z'"), same, SCHEMA).collect() == []
+    assert observed.map_and_count(rows.where("uid = 'z'"), same, SCHEMA).collect() == []
     matched, counts = observed.get(0, 3) or (1, None)
     assert matched == 0
     assert counts is not None

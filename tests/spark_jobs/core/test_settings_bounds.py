@@ -34,7 +34,7 @@ PLAUSIBLE = {"rules": [{"rule": "r", "column": "c", "op": ">", "value": 1}], "t"
 
 def plausible(model: type[Settings]) -> dict[str, Any]:
     required = {name for name, field in model.model_fields.items() if field.is_required()}
-    ways = set(model.one_of[:1]) | ({"n"} & set(model.model_fields))
+    ways = set(model.mutually_exclusive[:1]) | ({"n"} & set(model.model_fields))
     values = {name: PLAUSIBLE.get(name, f"/folder/{name}") for name in required | ways}
     return {
         name: [value] if name in ("sources", "classes", "queries") and name in required else value

@@ -8,12 +8,17 @@ from collections.abc import Iterator
 import pytest
 
 from spark_jobs.running import code_digest as module
-from spark_jobs.running.code_digest import code_digest, imported_names, modules_behind, source_of
+from spark_jobs.running.code_digest import (
+    code_digest,
+    imported_names,
+    module_source,
+    reachable_modules,
+)
 from spark_jobs.running.registry import all_jobs
 
 
 def behind(job: str) -> set[str]:
-    return modules_behind([f"spark_jobs.jobs.{job.replace('-', '_')}"])
+    return reachable_modules([f"spark_jobs.jobs.{job.replace('-', '_')}"])
 
 
 @pytest.mark.parametrize(
@@ -41,7 +46,7 @@ def test_imports_that_can_run_are_found(source: str, names: set[str]) -> None:
 
 def test_every_job_has_a_module_of_its_name() -> None:
     assert [
-        n for n in all_jobs() if source_of(f"spark_jobs.jobs.{n.replace('-', '_')}") is None
+        n for n in all_jobs() if module_source(f"spark_jobs.jobs.{n.replace('-', '_')}") is None
     ] == []
     assert code_digest("no-such-job") == code_digest("none-either") != code_digest("diff")
 
@@ -91,10 +96,10 @@ def changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 def test_a_change_concerns_the_jobs_that_import_it(changed, touched, jobs, others) -> None:
     before = {job: code_digest(job) for job in [*jobs, *others]}
     code_digest.cache_clear()
-    read = module.source_of
+    read = module.module_source
     changed.setattr(
         module,
-        "source_of",
+        "module_source",
         lambda name: (read(name) or b"") + b"#" if name == touched else read(name),
     )
     assert [job for job in before if code_digest(job) != before[job]] == jobs

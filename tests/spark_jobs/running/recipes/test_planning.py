@@ -42,7 +42,7 @@ def fault(steps: dict[str, Any], **changes: Any) -> str:
 def test_a_step_comes_after_those_whose_tables_it_reads() -> None:
     steps = planned(two_branches())
     assert [step.name for step in steps] == ["bank", "ingest", "matches", "many", "few"]
-    assert {step.name: step.needs for step in steps} == {
+    assert {step.name: step.depends_on for step in steps} == {
         "bank": (),
         "ingest": (),
         "matches": ("bank", "ingest"),
