@@ -1,4 +1,4 @@
-"""Writes that Delta refuses because of another one at the same time, and their repetition."""
+"""Concurrent writes: recognising the conflicts that Delta reports, and retrying."""
 
 import os
 import re
@@ -16,7 +16,7 @@ X = TypeVar("X")
 
 MOST_TRIES = 5
 _FIRST_WAIT_S = 0.2
-# Java's class or the error condition; which of them there is depends on the platform.
+# Java class names and error conditions; which of the two is available depends on the platform.
 _KINDS = re.compile(r"(?:Delta)?Concurrent\w+Exception|(?:Protocol|Metadata)ChangedException")
 _CONDITIONS = re.compile(
     r"DELTA_(?:CONCURRENT_\w+|PROTOCOL_CHANGED|METADATA_CHANGED|TABLE_ALREADY_EXISTS"
@@ -25,7 +25,7 @@ _CONDITIONS = re.compile(
 
 
 def conflict_name(fault: BaseException) -> str | None:
-    """Delta's name of the conflict, by error condition or class; None for any other fault."""
+    """Delta's name for a write conflict, its condition or class; None for any other fault."""
     for cause in causes_of(fault):
         if _KINDS.fullmatch(cause.kind) or _CONDITIONS.fullmatch(cause.condition or ""):
             return cause.condition or cause.kind
@@ -33,37 +33,37 @@ def conflict_name(fault: BaseException) -> str | None:
 
 
 def retry_on_conflict(write: Callable[[], X | None], table: Address) -> X:
-    """What a write gives that is tried again where others wrote at the same time.
+    """Call `write`, again as long as concurrent writers get in its way, and return its result.
 
-    `write` gives None where nothing of it is in the table. Raises OutputTableError after five
-    tries.
+    `write` returns None if nothing of it got into the table. Raises OutputTableError after
+    MOST_TRIES tries.
     """
     conflict: str | None = None
     for attempt in range(MOST_TRIES):
         if attempt:
             time.sleep(_wait_s(attempt))
         try:
-            written = write()
+            result = write()
         except SPARK_FAULTS as fault:
             conflict = conflict_name(fault)
             if conflict is None:
                 raise
         else:
-            if written is not None:
-                return written
+            if result is not None:
+                return result
     raise concurrent_write_error(table, conflict)
 
 
 def concurrent_write_error(table: Address, conflict: str | None = None) -> OutputTableError:
-    """The fault of a table that others keep changing."""
-    why = f" ({conflict})" if conflict else ""
+    """The error for a table that other runs keep changing."""
+    detail = f" ({conflict})" if conflict else ""
     return OutputTableError(
-        f"output {redacted(str(table))}: other runs write there at the same time{why}; wait until "
-        "they have ended and run this again, or give another output"
+        f"output {redacted(str(table))}: other runs write there at the same time{detail}; wait "
+        "until they have ended and run this again, or give another output"
     )
 
 
 def _wait_s(attempt: int) -> float:
-    """Twice as long each time, and another time for each program, thread and try."""
-    part = int.from_bytes(os.urandom(2), "big") / 65_536
-    return float(_FIRST_WAIT_S * 2**attempt * (0.5 + part))
+    """Exponential backoff with jitter, different in each process, thread and try."""
+    jitter = int.from_bytes(os.urandom(2), "big") / 65_536
+    return float(_FIRST_WAIT_S * 2**attempt * (0.5 + jitter))

@@ -1,4 +1,4 @@
-"""What each write of a Delta table needs: what a new one gets, and its commit found again."""
+"""Parts of every Delta write: options of a new table, saving, and finding the commit afterwards."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,31 +16,31 @@ from spark_jobs.storage.history import (
 
 
 def with_new_table_options(writer: DataFrameWriter, columns: Sequence[str]) -> DataFrameWriter:
-    """What a new table gets: a log that is kept, and the constraints of its columns."""
+    """Set the options of a new table: log retention and the CHECK constraints of its columns."""
     writer = writer.options(**KEEP_LOG)
-    for checked, check in schemas.CHECKS.items():
-        if set(checked) <= set(columns):
-            writer = writer.option(f"delta.constraints.{checked[0]}_is_valid", check)
+    for constrained, condition in schemas.CHECKS.items():
+        if set(constrained) <= set(columns):
+            writer = writer.option(f"delta.constraints.{constrained[0]}_is_valid", condition)
     return writer
 
 
 def save(writer: DataFrameWriter, table: Address) -> None:
-    """Write to a path, or to a table of the catalog."""
+    """Save to a path or to a catalog table."""
     if table.is_path:
         writer.save(table.location)
     else:
         writer.saveAsTable(table.location)
 
 
-def find_commit(spark: SparkSession, table: Address, write: str) -> Commit | None:
-    """The commit of a write by its name, however many have come since."""
+def find_commit(spark: SparkSession, table: Address, write_id: str) -> Commit | None:
+    """The commit whose metadata has this write id, however many commits followed it."""
 
-    def is_mine(commit: Commit) -> bool:
-        return commit.said.get("write") == write
+    def is_of_write(commit: Commit) -> bool:
+        return commit.metadata.get("write") == write_id
 
-    return next(filter(is_mine, read_commits_until(spark, table, is_mine)), None)
+    return next(filter(is_of_write, read_commits_until(spark, table, is_of_write)), None)
 
 
-def as_json(commit: Mapping[str, Any]) -> str:
-    """A commit's userMetadata."""
-    return json.dumps(dict(commit), sort_keys=True)
+def metadata_json(metadata: Mapping[str, Any]) -> str:
+    """Serialise a commit's userMetadata."""
+    return json.dumps(dict(metadata), sort_keys=True)

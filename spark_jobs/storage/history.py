@@ -1,4 +1,4 @@
-"""The commits of a Delta table: who wrote it, and which of them changed its rows."""
+"""The commits of a Delta table: which run made them, and which of them changed its rows."""
 
 import json
 import logging
@@ -16,20 +16,20 @@ from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.made_of import MadeOf, TableState
 from spark_jobs.storage.faults.spark import SPARK_FAULTS, to_curation_error
 
-N_RECENT_COMMITS = 20  # commits that one look at a table asks for
-_DEEPER = 1000
-PART_SUFFIX = ".part"  # the end of the run id in the commits of a run that is not done
-# The log says what the rows were made of; it grows by a small file with each write. Delta takes
-# such an option when it makes a table, and no later.
+N_RECENT_COMMITS = 20  # read first; enough for most questions
+_MAX_COMMITS = 1000
+PART_SUFFIX = ".part"  # of the run id in the commits of a run before its last one
+# The log records what the rows were made of, and grows by only a small file with each write. Delta
+# takes this writer option only when it creates the table.
 KEEP_LOG = {"delta.logRetentionDuration": "interval 36500 days"}
 _log = logging.getLogger(__name__)
-# Operations after which the rows are what they were before.
+# Operations that leave the rows as they were.
 _KEEPS_ROWS = {
     *("OPTIMIZE", "REORG", "VACUUM START", "VACUUM END", "COMPUTE STATS", "CLUSTER BY"),
     *("SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "UPGRADE PROTOCOL", "DOMAIN METADATA CLEANUP"),
     *("ADD CONSTRAINT", "DROP CONSTRAINT", "ROW TRACKING BACKFILL", "DROP FEATURE"),
 }
-# What Delta and Spark say where an address holds no Delta table.
+# Error conditions of Delta and Spark for an address without a Delta table.
 _NO_DELTA = {
     *("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND", "NOT_SUPPORTED_COMMAND_FOR_V2_TABLE"),
     *("_LEGACY_ERROR_TEMP_1013", "EXPECT_TABLE_NOT_VIEW", "FORBIDDEN_OPERATION"),  # of a view
@@ -38,47 +38,47 @@ _NO_DELTA = {
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit; `said`: what one of our runs wrote of itself, empty where another program wrote."""
+    """A Delta commit; `metadata`: its userMetadata, empty if another program made the commit."""
 
     version: int
     operation: str
     time_ms: int
     metrics: dict[str, str]
-    said: dict[str, Any]
+    metadata: dict[str, Any]
     parameters: dict[str, str] = field(default_factory=dict)
 
     @property
     def run_id(self) -> str | None:
-        """The run that wrote it."""
-        return self.said.get("run_id")
+        """The run that made it; None if another program did."""
+        return self.metadata.get("run_id")
 
     @property
     def is_ours(self) -> bool:
-        """Whether one of our runs wrote it."""
+        """Whether a run of captionlake made it."""
         return self.run_id is not None
 
     @property
     def mark(self) -> str:
-        """What tells the rows after it from all others."""
-        return run_mark(self.said) or f"{self.version}@{self.time_ms}"
+        """Identifies the rows that the table has after this commit."""
+        return run_mark(self.metadata) or f"{self.version}@{self.time_ms}"
 
     @property
     def replaces_rows(self) -> bool:
-        """Whether it was an overwrite of the whole table."""
+        """Whether it overwrote the whole table."""
         return self.operation == "WRITE" and self.parameters.get("mode") == "Overwrite"
 
     @property
     def changes_rows(self) -> bool:
-        """Whether the table may hold other rows than before."""
+        """Whether the table may have other rows than before."""
         return self.operation not in _KEEPS_ROWS
 
 
 def read_commits(
     spark: SparkSession, table: Address, limit: int = N_RECENT_COMMITS
 ) -> list[Commit]:
-    """Newest commits first; empty where the address holds no Delta table.
+    """The last commits, newest first; empty if the address has no Delta table.
 
-    Raises CurationError, naming the table, where its log cannot be read.
+    Raises CurationError, naming the table, if its log cannot be read.
     """
     if table.format == "parquet":
         return []
@@ -92,7 +92,7 @@ def read_commits(
 
 
 def is_delta(spark: SparkSession, table: Address) -> bool:
-    """Whether the address holds a Delta table; a tenth of what a look at its history takes."""
+    """Whether the address has a Delta table; takes a tenth of the time of reading its history."""
     if table.format == "parquet":
         return False
     try:
@@ -105,7 +105,10 @@ def is_delta(spark: SparkSession, table: Address) -> bool:
 
 
 def delta_state(spark: SparkSession, table: Address) -> TableState | None:
-    """What stands in a Delta table now; None where the address holds none."""
+    """The current state of a Delta table; None if the address has none.
+
+    Raises InputDataError if the run that last wrote it did not finish.
+    """
     commits = read_commits_until(
         spark, table, lambda commit: commit.changes_rows and commit.is_ours
     )
@@ -124,55 +127,59 @@ def delta_state(spark: SparkSession, table: Address) -> TableState | None:
 
 
 def read_commits_until(
-    spark: SparkSession, table: Address, is_enough: Callable[[Commit], bool]
+    spark: SparkSession, table: Address, is_wanted: Callable[[Commit], bool]
 ) -> list[Commit]:
-    """Newest commits first, back to one that is enough as far as the log has it."""
+    """The last commits, newest first; further back if none of the recent ones is wanted."""
     commits = read_commits(spark, table)
-    if len(commits) == N_RECENT_COMMITS and not any(map(is_enough, commits)):
-        return read_commits(spark, table, _DEEPER)
+    if len(commits) == N_RECENT_COMMITS and not any(map(is_wanted, commits)):
+        return read_commits(spark, table, _MAX_COMMITS)
     return commits
 
 
 def state_from_commits(commits: Sequence[Commit], digest_of_rows: Callable[[], str]) -> TableState:
-    """What the commits of a table, newest first, make it hold.
+    """The state of a table from its commits, newest first.
 
-    Its rows are those of the newest commit that changed any. Where another program made that one,
-    nothing is known but the draws that the rows before it had been through. Where the log has lost
-    it, the rows themselves are the mark: any commit that is left will be lost in its turn.
+    The newest commit that changed rows determines them. If another program made it, only the draws
+    of the newest run are kept from what the table was made of. If the log no longer has such a
+    commit, a digest of the rows is the mark: commits still in the log will be removed in turn.
     """
-    changing = [commit for commit in commits if commit.changes_rows]
-    if not changing:
+    row_changes = [commit for commit in commits if commit.changes_rows]
+    if not row_changes:
         mark = digest_of_rows()
         return TableState(f"delta:{commits[0].version}:{mark}", mark)
-    last = changing[0]
-    ours = next((commit for commit in changing if commit.is_ours), None)
-    made_of = MadeOf() if ours is None else MadeOf.from_json(ours.said.get("made_of"))
-    if ours is not last:
+    last = row_changes[0]
+    last_ours = next((commit for commit in row_changes if commit.is_ours), None)
+    made_of = MadeOf()
+    if last_ours is not None:
+        made_of = MadeOf.from_json(last_ours.metadata.get("made_of"))
+    if last_ours is not last:
         made_of = MadeOf(draws=made_of.draws)
     return TableState(f"delta:{commits[0].version}:{last.mark}", last.mark, made_of)
 
 
-def run_mark(said: dict[str, Any]) -> str | None:
-    """What tells the rows that a run wrote from all others: the run, and which of its tables.
+def run_mark(metadata: dict[str, Any]) -> str | None:
+    """The mark of rows that a run wrote: run id and table name.
 
-    None for a part of a run's rows, since all its parts are of that run.
+    None for an intermediate commit of a run, whose commits would all get the same mark.
     """
-    run_id = said.get("run_id")
-    return f"{run_id}:{said.get('table')}" if run_id and not run_id.endswith(PART_SUFFIX) else None
+    run_id = metadata.get("run_id")
+    return (
+        f"{run_id}:{metadata.get('table')}" if run_id and not run_id.endswith(PART_SUFFIX) else None
+    )
 
 
 def _digest_of_rows(spark: SparkSession, table: Address, version: int) -> str:
-    """The same for the same rows in any order and any files. A pass over all columns."""
+    """Digest of a table's rows, independent of their order and files. Reads all columns."""
     rows = spark.sql(f"SELECT * FROM {table.sql_name} VERSION AS OF {version}")
     hashed = F.xxhash64(F.to_json(F.struct("*"), {"timeZone": "UTC"})).cast("decimal(38,0)")
-    n, total = rows.agg(F.count(F.lit(1)), F.sum(hashed)).collect()[0]
-    content = f"{rows.schema.simpleString()} {n} {total}"
+    n_rows, hash_sum = rows.agg(F.count(F.lit(1)), F.sum(hashed)).collect()[0]
+    content = f"{rows.schema.simpleString()} {n_rows} {hash_sum}"
     return f"rows-{sha256(content.encode()).hexdigest()[:16]}"
 
 
 def _history(spark: SparkSession, table: Address, limit: int) -> DataFrame:
-    # Milliseconds, since a time without zone is another one on each driver and stands twice in
-    # the hour in which clocks are put back.
+    # Milliseconds: a local timestamp depends on the driver's time zone and occurs twice in the hour
+    # when clocks are put back.
     rows = spark.sql(f"DESCRIBE HISTORY {table.sql_name} LIMIT {limit}")
     columns = ("version", "operation", "operationParameters", "operationMetrics", "userMetadata")
     return rows.select(*columns, F.unix_millis("timestamp").alias("time_ms"))
@@ -184,19 +191,19 @@ def _commit(row: Row) -> Commit:
         operation=row["operation"],
         time_ms=row["time_ms"],
         metrics=row["operationMetrics"] or {},
-        said=_said(row["userMetadata"]),
+        metadata=_parse_metadata(row["userMetadata"]),
         parameters=row["operationParameters"] or {},
     )
 
 
-def _said(metadata: str | None) -> dict[str, Any]:
+def _parse_metadata(text: str | None) -> dict[str, Any]:
     try:
-        said = json.loads(metadata or "null")
+        metadata = json.loads(text or "null")
     except ValueError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def _means_no_delta(fault: AnalysisException) -> bool:
-    named = fault.getErrorClass() or ""
-    return named.startswith("DELTA_") or named.partition(".")[0] in _NO_DELTA
+    condition = fault.getErrorClass() or ""
+    return condition.startswith("DELTA_") or condition.partition(".")[0] in _NO_DELTA

@@ -1,4 +1,4 @@
-"""Tables as a run read or left them, for what is told of the run later."""
+"""Read tables at the versions that a past run recorded, for reports on that run."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -10,13 +10,14 @@ from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.storage.faults.causes import causes_of
 from spark_jobs.storage.faults.spark import SPARK_FAULTS
-from spark_jobs.storage.history import read_commits_until
+from spark_jobs.storage.history import Commit, read_commits_until
 from spark_jobs.storage.table_states import input_version
 from spark_jobs.storage.tables import read_table
 
 X = TypeVar("X")
 
-# What a read says where VACUUM, a clean-up of the log or a user has removed what it needs.
+# Exception classes and error conditions of a read whose files or commits were removed: by VACUUM,
+# by clean-up of the log, or by a user.
 _LOST_KINDS = {
     *("SparkFileNotFoundException", "FileNotFoundException", "VersionNotFoundException"),
     "DeltaFileNotFoundException",
@@ -30,40 +31,41 @@ _LOST_CONDITIONS = {
 
 
 class LostVersionError(InputDataError):
-    """A version of a table that is no longer there."""
+    """A version of a table no longer exists."""
 
 
 def read_recorded_version(
     spark: SparkSession, address: str, needed: StructType, version: str | None
 ) -> DataFrame:
-    """Read a table at the version that a run recorded; LostVersionError where that is another now.
+    """Read a table at a version that a run recorded; the current one if `version` is None.
 
-    Files that were removed alone show only when the rows are asked for: `default_if_lost`.
+    Raises LostVersionError if that version now has other rows. Missing data files show only when
+    the rows are read: see `default_if_lost`.
     """
     refuse_lost_version(spark, address, version)
     return read_table(spark, address, needed, version=version)
 
 
 def refuse_lost_version(spark: SparkSession, address: str, version: str | None) -> None:
-    """Raise LostVersionError where a version of this number has other rows than it had."""
-    if version is not None and not _is_there(spark, address, version):
+    """Raise LostVersionError if the recorded version is gone or now has other rows."""
+    if version is not None and not _has_version(spark, address, version):
         raise LostVersionError(f"{address}: the table was made again, {version} is not there")
 
 
-def default_if_lost(read: Callable[[], X], otherwise: X) -> X:
-    """What `read` gives, or the other where a version of a table that it reads was removed."""
+def default_if_lost(read: Callable[[], X], default: X) -> X:
+    """Result of `read`, or `default` if a table version that it needs was removed."""
     try:
         return read()
     except LostVersionError:
-        return otherwise
+        return default
     except SPARK_FAULTS as fault:
         if not is_version_lost(fault):
             raise
-        return otherwise
+        return default
 
 
 def is_version_lost(fault: BaseException) -> bool:
-    """Whether a read failed because a version's files or commits were removed."""
+    """Whether a read failed because files or commits of a version were removed."""
     return any(
         cause.kind in _LOST_KINDS
         or cause.condition in _LOST_CONDITIONS
@@ -72,25 +74,24 @@ def is_version_lost(fault: BaseException) -> bool:
     )
 
 
-def _is_there(spark: SparkSession, address: str, version: str) -> bool:
-    """Whether the version of this number has the rows that it had; True where that is unknown.
+def _has_version(spark: SparkSession, address: str, version: str) -> bool:
+    """Whether the table still has this version, with the same rows; True if that is unknown.
 
-    What is no Delta table has no versions but the one that stands there.
+    Files and views have only their current version.
     """
-    form, number, mark = [*version.split(":", 2), "", ""][:3]
-    if form in {"files", "view"}:
+    kind, number, mark = [*version.split(":", 2), "", ""][:3]
+    if kind in {"files", "view"}:
         try:
             return input_version(spark, address) == version
         except InputDataError:
             return False
-    if form != "delta" or not mark or mark.startswith("rows-"):
+    if kind != "delta" or not mark or mark.startswith("rows-"):
         return True
-    wanted = int(number)
-    commits = read_commits_until(
-        spark,
-        parse_address(address),
-        lambda commit: commit.version <= wanted and commit.changes_rows,
-    )
-    before = (c for c in commits if c.version <= wanted and c.changes_rows)
-    last = next(before, None)
+    delta_version = int(number)
+
+    def determines_rows(commit: Commit) -> bool:
+        return commit.version <= delta_version and commit.changes_rows
+
+    commits = read_commits_until(spark, parse_address(address), determines_rows)
+    last = next(filter(determines_rows, commits), None)
     return last is None or last.mark == mark

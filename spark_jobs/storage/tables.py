@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 from pyspark.sql.types import StructType
 
 from spark_jobs.core import schemas
@@ -66,7 +66,7 @@ def read_table(
     if version is not None and version.startswith("delta:"):
         reader = reader.option("versionAsOf", version.split(":")[1])
     if not table.is_path:
-        frame = _read_catalog_table(spark, table, reader)
+        frame = _read_catalog_table(table, reader)
     elif is_parquet:
         frame = reader.parquet(table.location)
     else:
@@ -201,7 +201,7 @@ def _open(spark: SparkSession, table: Address) -> DataFrame:
     return spark.table(table.location)
 
 
-def _read_catalog_table(spark: SparkSession, table: Address, reader: Any) -> DataFrame:
+def _read_catalog_table(table: Address, reader: DataFrameReader) -> DataFrame:
     try:
         return reader.table(table.location)
     except AnalysisException:

@@ -103,10 +103,10 @@ def test_first_writes_at_once_all_arrive(spark: SparkSession, tmp_path: Path) ->
     assert len(uids(spark, parts)) == 10
     # One that has not looked again changes nothing; one that has goes on.
     assert extending.commit_part(ids(spark, 50, 5), str(parts), commit("r9"), stands) is None
-    assert extending.append_point(spark, str(parts)).turn == 1
+    assert extending.append_point(spark, str(parts)).n_commits == 1
     after = extending.commit_part(ids(spark, 50, 5), str(parts), commit("r9"), *left)
     assert after is not None
-    assert (after.turn, len(uids(spark, parts))) == (2, 15)
+    assert (after.n_commits, len(uids(spark, parts))) == (2, 15)
     replaced = extending.commit_part(
         ids(spark, 0, 0), str(parts), commit("r9"), after, replace=True
     )

@@ -31,7 +31,7 @@ def held(commits: list[Commit]) -> tuple[str, MadeOf]:
         if commit.operation in ("OPTIMIZE", "VACUUM END", "SET TBLPROPERTIES"):
             continue
         if commit.run_id:
-            mark, made_of = f"{commit.run_id}:t", MadeOf.from_json(commit.said["made_of"])
+            mark, made_of = f"{commit.run_id}:t", MadeOf.from_json(commit.metadata["made_of"])
         else:
             mark = f"{commit.version}@{commit.time_ms}"
             made_of = MadeOf(draws=made_of.draws)
