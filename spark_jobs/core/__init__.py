@@ -1,1 +1,1 @@
-"""Names and rules that all use: columns, addresses, settings, errors, draws; no session."""
+"""What all packages use: column names, addresses, settings, errors, draws. No Spark session."""

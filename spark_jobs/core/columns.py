@@ -1,4 +1,4 @@
-"""Column expressions that several jobs share."""
+"""Key columns, columns by exact name, safe casts and literals, checks that columns exist."""
 
 import logging
 from collections.abc import Iterable
@@ -42,19 +42,16 @@ def require_column_type(
 
 
 def keys(rows: DataFrame) -> list[str]:
-    """What identifies a row: uid, and caption_id where an image has several captions, or query_id.
-
-    The last of a table without uid.
-    """
+    """The columns that identify a row: uid, caption_id if present; query_id if there is no uid."""
     if UID not in rows.columns and QUERY_ID in rows.columns:
         return [QUERY_ID]
     return [UID, CAPTION_ID] if CAPTION_ID in rows.columns else [UID]
 
 
 def named(column: str) -> Column:
-    """A column by its exact name, which may hold dots, spaces and backticks.
+    """A column by its exact name, which may contain dots, spaces and backticks.
 
-    To be used for each name that comes from a user or from the input.
+    Use it for every name that comes from a user or from the input.
     """
     return F.col(_quoted(column))
 
@@ -64,12 +61,11 @@ def _quoted(column: str) -> str:
 
 
 def as_type(column: str, *kinds: str) -> Column:
-    """A column of the input, by its name, as a type of SQL's; null where a value is none of it.
+    """A column by its exact name, cast to a SQL type; null where a value cannot be cast.
 
-    Several types are gone through one after the other: text to double to bigint.
-
-    `cast` would stop the run at such a value in ANSI mode (Spark 4's default), and give another
-    number for one out of range in the other mode. `kinds`: literals of ours, such as "bigint".
+    Several `kinds` are cast to in turn, such as "double", "bigint". try_cast, not `cast`: in ANSI
+    mode (Spark 4's default) `cast` ends the run at such a value, else it wraps out-of-range
+    numbers. `kinds` is put into SQL as it is: only literals of this code.
     """
     expression = _quoted(column)
     for kind in kinds:
@@ -78,17 +74,17 @@ def as_type(column: str, *kinds: str) -> Column:
 
 
 def free_name(rows: DataFrame, name: str) -> str:
-    """The name, with as many underscores before it as keep it apart from the rows' own columns."""
-    taken = {column.lower() for column in rows.columns}
-    while name.lower() in taken:
+    """The name, prefixed with underscores until no column of the rows has it (ignoring case)."""
+    used_names = {column.lower() for column in rows.columns}
+    while name.lower() in used_names:
         name = f"_{name}"
     return name
 
 
 def warn_of_replaced_columns(rows: DataFrame, called: str, columns: Iterable[str]) -> None:
-    """Say which columns of an input the job's own ones of the same name take the place of."""
-    ours = {column.lower() for column in columns}
-    replaced = [column for column in rows.columns if column.lower() in ours]
+    """Log which columns of an input are dropped for output columns of the same name."""
+    output_names = {column.lower() for column in columns}
+    replaced = [column for column in rows.columns if column.lower() in output_names]
     if replaced:
         _log.warning(
             "%s: its %s are left out, the output has columns of its own of that name",
@@ -98,22 +94,22 @@ def warn_of_replaced_columns(rows: DataFrame, called: str, columns: Iterable[str
 
 
 def literal_of(frame: DataFrame, column: str, value: Value) -> Column:
-    """A value as a literal in the type of its column, so that it equals what the column stores.
+    """The value as a literal for comparison with a column: exact for whole numbers and decimals.
 
-    On a float32 column 0.7 is the float32 nearest to it; whole numbers and decimals compare
-    exactly, doubles as they are. Raises InputDataError where the column cannot hold such a value.
+    For a float column 0.7 becomes the nearest float32, as the column stores it. Raises
+    InputDataError if the value cannot be compared with the column's type.
     """
-    of = frame.schema[column].dataType
+    column_type = frame.schema[column].dataType
     try:
-        return typed_literal(of, typed_value(of, value))
+        return typed_literal(column_type, typed_value(column_type, value))
     except ValueError as fault:
         raise InputDataError(
-            f"column {column!r} is {of.simpleString()}, compared with {value!r}: {fault}"
+            f"column {column!r} is {column_type.simpleString()}, compared with {value!r}: {fault}"
         ) from None
 
 
 def with_non_null_caption_id(rows: DataFrame) -> DataFrame:
-    """The rows with -1 for a null caption_id, so that a join by `keys` finds such rows too."""
+    """Replace a null caption_id by -1, so that a join by `keys` matches such rows too."""
     if CAPTION_ID not in rows.columns:
         return rows
     return rows.withColumn(CAPTION_ID, F.coalesce(CAPTION_ID, F.lit(-1)))

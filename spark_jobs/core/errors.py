@@ -1,23 +1,23 @@
-"""The faults of a run: each is one clear line that names what was found and what to do.
+"""Errors that end a run: each message is one line with the value seen and what to do.
 
-Faults of a row are data (a `reason` column), never exceptions.
+Faults of single rows are data (a column `reason`), never exceptions.
 """
 
 
 class CurationError(Exception):
-    """A run that cannot go on; `exit_code` is the code of the process."""
+    """Base of all errors that end a run; `exit_code` is the exit code of the process."""
 
     exit_code = 1
 
 
 class FileError(CurationError):
-    """A file that the driver itself cannot read or write."""
+    """A file that the driver cannot read or write."""
 
     exit_code = 3
 
     @classmethod
     def from_os_error(cls, fault: OSError) -> "FileError":
-        """The system's own words with the file's name and what to do."""
+        """Make a FileError of the system's message, with the file's name and what to do."""
         name = fault.filename or "a file"
         return cls(
             f"{name}: cannot be read or written ({fault.strerror or fault}); give another address, "
@@ -32,7 +32,7 @@ class SettingsError(CurationError, ValueError):
 
 
 class InputDataError(CurationError, ValueError):
-    """An input that is missing, unreadable or not of the promised form."""
+    """An input that is missing, unreadable or not in the expected form."""
 
     exit_code = 3
 
@@ -42,12 +42,12 @@ class MissingColumnError(InputDataError):
 
 
 class OutputTableError(CurationError, ValueError):
-    """An output address that cannot take what the job writes."""
+    """An output address where the job cannot write its table."""
 
     exit_code = 3
 
 
 class InterruptedRunError(CurationError):
-    """A run that its user stopped."""
+    """A run that the user interrupted."""
 
-    exit_code = 130  # as shells have it of SIGINT
+    exit_code = 130  # 128 + SIGINT, as in shells

@@ -1,4 +1,4 @@
-"""Names of folders for data: a data set's name becomes one part of a path, and no more."""
+"""Folder names for arbitrary strings, such as data set names: safe as one part of a path."""
 
 import hashlib
 import re
@@ -6,57 +6,58 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 
-MOST_BYTES = 100
-_DIGEST = 24  # hex digits, 96 bits
-_JOINT = "~"  # in no name that stands as it is, so that no name is made twice
-# Windows takes these for devices, whatever follows a dot.
-_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])( *\..*)?", re.I)
+MAX_BYTES = 100
+_DIGEST_LENGTH = 24  # hex digits, 96 bits
+# Before the digest. No unchanged name contains it, so no two strings get the same name.
+_SEPARATOR = "~"
+# Reserved device names on Windows, also with an extension.
+_DEVICE_NAME = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])( *\..*)?", re.I)
 
 
-def folder_names(data: Iterable[str]) -> dict[str, str]:
-    """Datum -> the name of its folder, another one for each.
+def folder_names(strings: Iterable[str]) -> dict[str, str]:
+    """String -> folder name; different strings get different names.
 
-    A name of letters, digits, `_`, `-`, and spaces or dots inside stays as it is, unless it begins
-    with `_`, is longer than 100 bytes, is none in NFC, or is a device's. Others keep what can stay,
-    followed by `~` and a digest. Some disks take names that differ in case alone for one: of such
-    only the one in lower case stays.
+    A string of letters, digits, `_`, `-`, and inner spaces or dots is its own name, unless it
+    begins with `_`, has more than 100 bytes, is not in NFC, or is a device name. Any other becomes
+    its safe characters, `~` and a digest. Of strings that differ in case only, which a
+    case-insensitive file system would confuse, only the lower-case one is its own name.
     """
-    distinct = sorted(set(data))
-    same = Counter(map(_caseless, distinct))
+    distinct = sorted(set(strings))
+    n_by_caseless = Counter(map(_caseless, distinct))
     return {
-        datum: datum
-        if _is_ordinary(datum) and (same[_caseless(datum)] == 1 or datum == _caseless(datum))
-        else _with_digest(datum)
-        for datum in distinct
+        text: text
+        if _is_safe(text) and (n_by_caseless[_caseless(text)] == 1 or text == _caseless(text))
+        else _name_with_digest(text)
+        for text in distinct
     }
 
 
-def _is_ordinary(datum: str) -> bool:
+def _is_safe(text: str) -> bool:
     return (
-        all(_stays(char) for char in datum)
-        and unicodedata.is_normalized("NFC", datum)
-        and datum.strip(" .") == datum != ""
-        and not datum.startswith("_")
-        and len(datum.encode()) <= MOST_BYTES
-        and _DEVICE.fullmatch(datum) is None
+        all(_is_safe_character(char) for char in text)
+        and unicodedata.is_normalized("NFC", text)
+        and text.strip(" .") == text != ""
+        and not text.startswith("_")
+        and len(text.encode()) <= MAX_BYTES
+        and _DEVICE_NAME.fullmatch(text) is None
     )
 
 
-def _stays(char: str) -> bool:
-    """Whether a name may hold the character: letters, marks and numbers of any script, `_- .`."""
+def _is_safe_character(char: str) -> bool:
+    """Whether it is a letter, mark or number of any script, or one of `_- .`."""
     return char in "_- ." or unicodedata.category(char)[0] in "LMN"
 
 
-def _with_digest(datum: str) -> str:
-    normal = unicodedata.normalize("NFC", datum).replace(".", "_")
-    kept = "".join(char if _stays(char) else "_" for char in normal)
-    room = MOST_BYTES - len(_JOINT) - _DIGEST
-    short = kept.strip(" _").encode()[:room].decode(errors="ignore").rstrip(" ")
-    digest = hashlib.sha256(datum.encode(errors="surrogatepass")).hexdigest()[:_DIGEST]
-    return f"{short or 'unnamed'}{_JOINT}{digest}"
+def _name_with_digest(text: str) -> str:
+    without_dots = unicodedata.normalize("NFC", text).replace(".", "_")
+    safe = "".join(char if _is_safe_character(char) else "_" for char in without_dots)
+    max_bytes = MAX_BYTES - len(_SEPARATOR) - _DIGEST_LENGTH
+    shortened = safe.strip(" _").encode()[:max_bytes].decode(errors="ignore").rstrip(" ")
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:_DIGEST_LENGTH]
+    return f"{shortened or 'unnamed'}{_SEPARATOR}{digest}"
 
 
 def _caseless(name: str) -> str:
-    """The same for names that some file system takes for one."""
+    """Equal for names that some file system treats as the same."""
     decomposed = unicodedata.normalize("NFD", name)
     return unicodedata.normalize("NFC", decomposed.upper().casefold())

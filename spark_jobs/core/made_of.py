@@ -1,4 +1,4 @@
-"""What a table was made of: the draws behind its rows, and the captions and bank behind matches."""
+"""Provenance of a table: its draws, and for matches the captions and the concept bank."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field
@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 @dataclass(frozen=True)
 class Content:
-    """What stood at an address: contents of the same `mark` are the same, wherever they stand."""
+    """A table's content when it was read; equal `mark` means equal content, at any address."""
 
     address: str = field(compare=False)
     mark: str
@@ -18,10 +18,11 @@ class Content:
 
 @dataclass(frozen=True)
 class Matching:
-    """What was matched: `bank`, whose mark is a digest of its entries in order, in `captions`.
+    """Which bank was matched in which captions.
 
-    `captions` is None where the rows are no longer those of one table of captions, such as a part
-    of the matches. `rule`: the settings that decide which entries match.
+    `bank`: its mark is a digest of its entries in order. `rule`: the settings that decide which
+    entries match. `captions` is None if the rows are not those of one whole table of captions, such
+    as a subset of the matches.
     """
 
     bank: Content
@@ -32,10 +33,10 @@ class Matching:
 
 @dataclass(frozen=True)
 class MadeOf:
-    """What a table was made of; the defaults say that nothing is known.
+    """Provenance of a table; the defaults mean unknown.
 
-    `draws`: the purposes of the draws that its rows have been through, in order. `matching`: of
-    matches and entry counts. `has_unique_keys`: each key was checked to be of one row.
+    `draws`: purposes of the draws that selected its rows, in order. `matching`: for tables of
+    matches and entry counts. `has_unique_keys`: it was checked that no key occurs twice.
     """
 
     draws: tuple[str, ...] = ()
@@ -43,12 +44,12 @@ class MadeOf:
     has_unique_keys: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """What a commit's userMetadata says of it."""
+        """The value of `made_of` in a commit's userMetadata."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: Any) -> "MadeOf":
-        """Read what `as_json` wrote; nothing is known where it is none."""
+        """Read what `as_json` wrote; any other value gives the defaults."""
         try:
             return _JSON.validate_python(value)
         except ValidationError:
@@ -60,10 +61,10 @@ _JSON = TypeAdapter(MadeOf)
 
 @dataclass(frozen=True)
 class TableState:
-    """What stands at an address now.
+    """The current state of the table or files at an address.
 
-    `version`: `delta:7:<mark>` or `files:3:<digest>`, to read it by and to tell it from what stood
-    there before. `mark`: the same for tables with the same rows.
+    `version`: `delta:7:<mark>` or `files:3:<digest>`; identifies the version for reading it and
+    for detecting a change. `mark`: equal for tables with the same rows.
     """
 
     version: str
@@ -72,11 +73,11 @@ class TableState:
 
 
 def unused_purpose(purpose: str, used: Collection[str]) -> str:
-    """The purpose of a draw over rows that have been through others: `balance`, `balance#2` ..."""
-    names = chain([purpose], (f"{purpose}#{number}" for number in count(2)))
-    return next(name for name in names if name not in used)
+    """The first of `balance`, `balance#2`, `balance#3` ... that is not a used purpose."""
+    purposes = chain([purpose], (f"{purpose}#{number}" for number in count(2)))
+    return next(name for name in purposes if name not in used)
 
 
 def all_draws(tables: Iterable[MadeOf]) -> tuple[str, ...]:
-    """The draws behind the rows of several tables, each once."""
+    """The purposes of the draws of several tables, without repetition, in order."""
     return tuple(dict.fromkeys(name for table in tables for name in table.draws))

@@ -1,4 +1,4 @@
-"""Data files of installed packages, without importing the packages (and torch with them)."""
+"""Paths of data files in installed packages, found without importing the package (and torch)."""
 
 import importlib.util
 from pathlib import Path
@@ -7,7 +7,7 @@ from spark_jobs.core.errors import SettingsError
 
 
 def package_file(package: str, *parts: str) -> Path:
-    """Path of a file inside an installed package; SettingsError where it is not installed."""
+    """Path of a file inside an installed package; SettingsError if it is not installed."""
     spec = importlib.util.find_spec(package)
     folder = spec.submodule_search_locations[0] if spec and spec.submodule_search_locations else ""
     path = Path(folder, *parts)

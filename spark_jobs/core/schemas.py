@@ -1,4 +1,4 @@
-"""Every column name and table schema of captionlake."""
+"""All column names and table schemas of captionlake."""
 
 from pyspark.sql.types import (
     ArrayType,
@@ -99,9 +99,9 @@ RUN_ID = "run_id"
 JOB = "job"
 REASON = "reason"
 
-NOT_IN_DELTA_NAMES = " ,;{}()\n\t="  # no column of a Delta table has one of these in its name
+NOT_IN_DELTA_NAMES = " ,;{}()\n\t="  # characters that Delta refuses in column names
 
-# The known columns of a captions table, in the order in which an ingest writes them.
+# Columns of a captions table that have a fixed meaning, in the order in which ingest writes them.
 CAPTION_COLUMNS = StructType(
     [
         StructField(UID, StringType(), nullable=False),
@@ -124,7 +124,7 @@ CAPTIONS = StructType([StructField(UID, StringType()), StructField(CAPTION, Stri
 
 CAPTIONS_WITH_LANG = StructType([*CAPTIONS.fields, StructField(LANG, StringType())])
 
-EMPTY = StructType([])  # what a reader needs that takes any columns
+EMPTY = StructType([])  # required columns of a reader that takes any table
 
 CONCEPT_BANK = StructType(
     [
@@ -136,7 +136,7 @@ CONCEPT_BANK = StructType(
         StructField(LEMMA, StringType()),
         StructField(GLOSS, StringType()),
         StructField(CLASS_IDX, IntegerType()),
-        StructField(FAULT, StringType()),  # duplicate, empty, never_matches; null for a sound entry
+        StructField(FAULT, StringType()),  # null, duplicate, empty, never_matches
     ]
 )
 ENTRIES = StructType([StructField(ENTRY_ID, IntegerType()), StructField(ENTRY, StringType())])
@@ -144,7 +144,7 @@ ENTRIES = StructType([StructField(ENTRY_ID, IntegerType()), StructField(ENTRY, S
 MATCHES = StructType(
     [StructField(UID, StringType()), StructField(ENTRY_IDS, ArrayType(IntegerType()))]
 )
-# Where each match stands in the caption: its first code point, and the one behind its last.
+# Half-open range [start, end) in code points: caption[start:end] in Python is the match.
 _FROM_TO = [StructField("start", IntegerType()), StructField("end", IntegerType())]
 MATCH_SPANS = StructType(
     [StructField(SPANS, ArrayType(StructType([StructField(ENTRY_ID, IntegerType()), *_FROM_TO])))]
@@ -168,16 +168,17 @@ ENTRY_PROBABILITIES = StructType(
     ]
 )
 
-# What holds in every table that has these columns, of which the first is meant: Delta refuses a
-# write that breaks it. A `score` may be somebody else's; ours has its query beside it.
+# CHECK constraints of Delta, keyed by the columns that a table must have to get one; the first is
+# the column checked. `score` is checked only beside `query_type`, that is in our score tables.
 CHECKS = {
     (UID,): "uid IS NOT NULL",
-    (ENTRY_ID,): "entry_id >= 0",  # a Delta check refuses null too
+    (ENTRY_ID,): "entry_id >= 0",  # Delta refuses null as well
     (ENTRY_COUNT,): "entry_count >= 0",
     (KEPT_COUNT,): "kept_count >= 0",
     (CAPTION_COUNT,): "caption_count >= 0",
     (KEEP_PROBABILITY,): "keep_probability > 0 AND keep_probability <= 1",
-    (SCORE, QUERY_TYPE): "score IS NULL OR score BETWEEN -1.001 AND 1.001",  # NaN is above all
+    # Refuses NaN, which Spark orders above all numbers.
+    (SCORE, QUERY_TYPE): "score IS NULL OR score BETWEEN -1.001 AND 1.001",
 }
 
 REJECTED = StructType(
@@ -187,11 +188,11 @@ REJECTED = StructType(
         StructField(REASON, StringType()),
         StructField(UID, StringType()),
         StructField("row", StringType()),  # the input row as JSON
-        StructField("raw", BinaryType()),  # the bytes that are no valid UTF-8, where that is it
+        StructField("raw", BinaryType()),  # the row's bytes, if they are not valid UTF-8
     ]
 )
-# What balancing is expected to keep at t: rows of captions, their matches and caption bytes, and
-# how many of the matches would keep their caption alone.
+# Expected result of balancing at t: rows kept, their matches, their caption bytes. draws_won:
+# expected number of matches whose own draw keeps the caption, the sum of p over all matches.
 EXPECTED = StructType(
     [
         StructField(T, LongType()),
@@ -205,13 +206,13 @@ PLAN = StructType(
     [
         StructField(T, LongType()),
         StructField(EXPECTED_ROWS, LongType()),
-        StructField(EXPECTED_BYTES, LongType()),  # null where the captions were not given
-        StructField(TAIL_FRACTION, DoubleType()),  # share of matches in entries below t
-        StructField(KEPT_TAIL_FRACTION, DoubleType()),  # the same of what is kept
-        StructField(HEAD_ENTRIES, LongType()),  # entries above t
+        StructField(EXPECTED_BYTES, LongType()),  # null without a captions table
+        StructField(TAIL_FRACTION, DoubleType()),  # share of matches in tail entries, below t
+        StructField(KEPT_TAIL_FRACTION, DoubleType()),  # the same among matches of kept captions
+        StructField(HEAD_ENTRIES, LongType()),  # number of head entries, above t
     ]
 )
-# Rows of two subsets by concept or class; entry_id is null where they go by another column.
+# Rows of subsets a and b by concept or class; entry_id is null if grouped by another column.
 DIFFERENCE = StructType(
     [
         StructField(ENTRY_ID, IntegerType()),
@@ -220,8 +221,8 @@ DIFFERENCE = StructType(
     ]
 )
 
-# What label-synsets adds to a caption: its synset, that one's position in the list of classes, and
-# the lemmas that were found.
+# Columns that label-synsets adds to a caption: its synset, the synset's index in the class list,
+# and the lemmas found in the caption.
 LABELS = StructType(
     [
         StructField(WNID, StringType()),
@@ -232,13 +233,13 @@ LABELS = StructType(
 CAPTIONS_WITH_WNID = StructType([*CAPTIONS.fields, LABELS[WNID]])
 LABELLED = StructType([*CAPTIONS_WITH_WNID.fields, LABELS[LEMMAS]])
 
-# What search-substrings adds to a caption: the data set and the class that it was found for.
+# Columns that search-substrings adds to a caption: the data set and class that it matched.
 QUERIES = StructType([StructField(DATASET, StringType()), StructField(QUERY, StringType())])
-# The prompts of classes; embed-texts takes them by their column caption.
+# Prompts of classes, in the column `caption` so that embed-texts reads them like captions.
 QUERY_TEXTS = StructType(
     [StructField(QUERY_ID, StringType()), StructField(CAPTION, StringType()), *QUERIES.fields]
 )
-# Captions of each class of each data set, those with none too.
+# Number of captions per data set and class, zeros included.
 CLASS_COUNTS = StructType(
     [
         StructField(DATASET, StringType()),
@@ -247,7 +248,7 @@ CLASS_COUNTS = StructType(
         StructField(CAPTION_COUNT, LongType()),
     ]
 )
-# Captions of each synset, lemma null, and of each of its lemmas.
+# Number of captions per synset (lemma null) and per lemma of a synset.
 LABEL_COUNTS = StructType(
     [
         StructField(WNID, StringType()),
@@ -257,13 +258,13 @@ LABEL_COUNTS = StructType(
     ]
 )
 
-# Rows of each class of a subset: wanted, there and taken in each source, taken in all, missing.
+# Rows per class of a subset: target, available and taken per source, total (rows), short of target.
 CLASS_FREQUENCIES = StructType(
     [
         StructField(CLASS, StringType()),
         StructField(CLASS_IDX, IntegerType()),
         StructField(CLASS_NAME, StringType()),
-        StructField(TARGET, LongType()),  # null where nothing was to be matched
+        StructField(TARGET, LongType()),  # null without target counts
         StructField(AVAILABLE, ArrayType(LongType())),
         StructField(TAKEN, ArrayType(LongType())),
         StructField(ROWS, LongType()),
@@ -271,8 +272,8 @@ CLASS_FREQUENCIES = StructType(
     ]
 )
 
-# One vector of unit length a row, or the reason why there is none. item_hash: what was embedded;
-# weights: a digest of the model's files. Beside the key: uid, with caption_id, or query_id.
+# A unit vector per row, or `fault`, the reason why there is none. item_hash: hash of the embedded
+# item; weights: digest of the model's files. Key columns come before: uid (caption_id) or query_id.
 EMBEDDINGS = StructType(
     [
         StructField(ITEM_HASH, LongType()),
@@ -282,7 +283,7 @@ EMBEDDINGS = StructType(
         StructField(FAULT, StringType()),
     ]
 )
-# A row per caption and query; wnid is null where an image is what a caption is compared with.
+# A row per caption and query; wnid is null if captions are compared with images.
 SCORES = StructType(
     [
         StructField(UID, StringType()),
@@ -296,7 +297,7 @@ SCORES = StructType(
 )
 VECTORS = StructType([EMBEDDINGS[name] for name in (EMBEDDING, MODEL, WEIGHTS)])
 
-# What is at least a threshold: rows, their classes, and the mean over classes of their mean score.
+# Rows at or above a threshold, their classes, and the mean over classes of each class's mean score.
 SIMILARITY_PLAN = StructType(
     [
         StructField(THRESHOLD, DoubleType()),
@@ -305,7 +306,7 @@ SIMILARITY_PLAN = StructType(
         StructField(CLASS_SIMILARITY, DoubleType()),
     ]
 )
-# rank 0 is the nearest.
+# rank counts from 0, the nearest.
 NEIGHBOURS = StructType(
     [
         StructField(QUERY_ID, StringType()),
@@ -315,7 +316,7 @@ NEIGHBOURS = StructType(
     ]
 )
 
-# Why a row stayed or went; caption_id is null where a uid has one caption.
+# Why a row was kept or dropped; caption_id is null if a uid has one caption.
 DECISIONS = StructType(
     [
         StructField(RUN_ID, StringType()),
@@ -338,7 +339,7 @@ RUNS = StructType(
         StructField("inputs", StringType()),  # JSON: address -> version
         StructField("outputs", StringType()),  # JSON: setting -> address
         StructField("counts", StringType()),  # JSON: rows in, kept, dropped by reason
-        StructField(DRAWS, StringType()),  # JSON: purposes of the draws that the run made
+        StructField(DRAWS, StringType()),  # JSON: purposes of the run's draws
         StructField(WRITTEN, StringType()),  # JSON: address -> version; file -> bytes@time
         StructField("started", TimestampType()),
         StructField("seconds", DoubleType()),
