@@ -111,12 +111,12 @@ def ingest_equal(folder: Path) -> list[dict[str, Any]]:
 
 
 def _rejected(rows: DataFrame, columns: list[str]) -> Callable[[], object]:
-    from spark_jobs.ingest.normalise import Taking, caption_rows, rejected, repeated_keys
+    from spark_jobs.ingest.normalise import NormaliseOptions, caption_rows, rejected, repeated_keys
     from spark_jobs.ingest.presets import column_map
-    from spark_jobs.ingest.source import part_of
+    from spark_jobs.ingest.source import part_from_frame
 
-    part = part_of(rows.select(columns), columns)
-    taking = Taking(carry=True, source=None, max_caption_bytes=1 << 24)
+    part = part_from_frame(rows.select(columns), columns)
+    taking = NormaliseOptions(carry=True, source=None, max_caption_bytes=1 << 24)
     ours = caption_rows([part], lambda p: column_map(None, None, p.names), taking)
     listed = [row[0] for row in repeated_keys(ours).collect()]
     return lambda: do_nothing_with(rejected(ours, listed, run_id="r", job="j"))
@@ -143,8 +143,8 @@ def dedup_marks(folder: Path) -> list[dict[str, Any]]:
 
 
 def listed_classes(folder: Path) -> list[dict[str, Any]]:
-    """Ten rows of so many classes, by `isin` and by `of_classes`."""
-    from spark_jobs.subsets.draw import of_classes
+    """Ten rows of so many classes, by `isin` and by `rows_of_classes`."""
+    from spark_jobs.subsets.draw import rows_of_classes
 
     spark = small_session()
     rows = spark.range(10).select(F.concat(F.lit("c"), F.col("id").cast("string")).alias("wnid"))
@@ -153,7 +153,7 @@ def listed_classes(folder: Path) -> list[dict[str, Any]]:
         names = [f"c{k}" for k in range(size)]
         ways = {
             "isin": lambda names=names: rows.where(F.col("wnid").isin(names)).count(),
-            "of_classes": lambda names=names: of_classes(rows, "wnid", names).count(),
+            "rows_of_classes": lambda names=names: rows_of_classes(rows, "wnid", names).count(),
         }
         ways["isin"]()
         found.append({"classes": size, **{way: cpu_s(work) for way, work in ways.items()}})

@@ -168,12 +168,11 @@ def queries(spark: SparkSession, folder: Path, size: int) -> None:
 
 def on_driver(spark: SparkSession, folder: Path, size: int) -> None:
     """The vectors of all queries as a matrix."""
-    from spark_jobs.formats.embeddings import Embeddings
-    from spark_jobs.formats.embeddings import on_driver as read_on_driver
+    from spark_jobs.formats.embeddings import Embeddings, collect_vectors
 
     address = vectors_table(spark, folder, "query_id", size)
     rows = spark.read.parquet(address)
-    read_on_driver(Embeddings(address, rows, ("m", "w"), DIMENSION, size, 0))
+    collect_vectors(Embeddings(address, rows, ("m", "w"), DIMENSION, size, 0))
 
 
 def greedy(spark: SparkSession, folder: Path, size: int) -> None:
@@ -230,14 +229,14 @@ def ingest_csv(spark: SparkSession, folder: Path, size: int) -> None:
 def classes(spark: SparkSession, folder: Path, size: int) -> None:
     """Of each of ever more classes one of two rows."""
     from spark_jobs.core.draws import Draw
-    from spark_jobs.subsets.draw import count_classes, first_rows
+    from spark_jobs.subsets.draw import count_classes, draw_per_class
 
     rows = spark.range(0, 2 * size, 1, 8).selectExpr(
         "md5(string(id)) uid", f"concat('entry number ', pmod(id, {size})) class"
     )
     counts = count_classes(rows, "class")
     wanted = dict.fromkeys(counts, 1)
-    do_nothing_with(first_rows(rows, "class", wanted, counts, draw=Draw("bench", 0)))
+    do_nothing_with(draw_per_class(rows, "class", wanted, counts, draw=Draw("bench", 0)))
 
 
 ITEMS: dict[str, tuple[Work, tuple[int, ...]]] = {

@@ -35,7 +35,7 @@ NAMES_COLUMNS = {"spark_jobs/core/columns.py", "spark_jobs/ingest/record_texts.p
 LISTS_LITERALS = {
     "spark_jobs/comparing/difference.py": "names of two sides",
     "spark_jobs/filtering/filter.py": "what a user lists in a rule",
-    "spark_jobs/jobs/balance_captions.py": "languages",
+    "spark_jobs/balancing/probabilities.py": "languages",
     "spark_jobs/jobs/gather_neighbours.py": "what a user lists as unsafe",
     "spark_jobs/core/unique_keys.py": "at most 1,000 hashes",
 }
@@ -163,7 +163,7 @@ def literal_lists_in(source: str) -> Iterator[str]:
             continue
         is_list = getattr(node.func, "attr", None) in ("isin", "create_map")
         if is_list and not all(map(is_constant, node.args)):
-            yield f"line {node.lineno}: {ast.unparse(node)} (join a table by of_classes)"
+            yield f"line {node.lineno}: {ast.unparse(node)} (join a table by rows_of_classes)"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))

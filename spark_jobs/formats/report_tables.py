@@ -38,7 +38,7 @@ from spark_jobs.core.schemas import (
     T,
 )
 from spark_jobs.formats.entry_counts import read_entry_counts
-from spark_jobs.formats.matches import LEFT_OUT, of_captions
+from spark_jobs.formats.matches import LEFT_OUT, matches_of_captions
 from spark_jobs.report.blocks import Example, visible
 from spark_jobs.report.captions import MOST_MATCHES
 from spark_jobs.report.classes import ClassCount
@@ -59,7 +59,7 @@ X = TypeVar("X")
 
 def entry_counts(spark: SparkSession, run: RunRecord) -> EntryCounts | None:
     """The entries that a run balanced or counted; None where it leaves no counts."""
-    entries = entries_of(spark, run)
+    entries = read_run_entries(spark, run)
     if entries is None:
         return None
     matched = entries.where(F.col(ENTRY_COUNT) > 0)
@@ -76,7 +76,7 @@ def entry_counts(spark: SparkSession, run: RunRecord) -> EntryCounts | None:
     )
 
 
-def entries_of(spark: SparkSession, run: RunRecord) -> DataFrame | None:
+def read_run_entries(spark: SparkSession, run: RunRecord) -> DataFrame | None:
     """entry_id, entry, entry_count, kept_count and t of a run, the last two null where not told."""
     if "probabilities" in run.outputs:
         return _output(spark, run, "probabilities", schemas.ENTRY_PROBABILITIES)
@@ -96,20 +96,20 @@ def matches_per_caption(matches: DataFrame) -> dict[int, int]:
     return {row["n"]: row["count"] for row in matches.groupBy(number).count().collect()}
 
 
-def matches_before(spark: SparkSession, run: RunRecord) -> DataFrame:
+def matches_before_balancing(spark: SparkSession, run: RunRecord) -> DataFrame:
     """The matches that a run balanced, a row per uid."""
     matches = _input(spark, run, "matches")
     if LEFT_OUT in run.counts:
-        matches = of_captions(matches, _input(spark, run, "captions"))
+        matches = matches_of_captions(matches, _input(spark, run, "captions"))
     return matches_by_uid(matches)
 
 
-def matches_after(spark: SparkSession, run: RunRecord) -> DataFrame:
+def matches_after_balancing(spark: SparkSession, run: RunRecord) -> DataFrame:
     """Those of the captions that it kept."""
     kept = _output(spark, run, "output")
     if ENTRY_IDS in kept.columns:
         return matches_by_uid(kept)
-    return matches_before(spark, run).join(kept.select(UID), on=UID, how="left_semi")
+    return matches_before_balancing(spark, run).join(kept.select(UID), on=UID, how="left_semi")
 
 
 def matches_written(spark: SparkSession, run: RunRecord) -> DataFrame | None:
@@ -125,7 +125,7 @@ def balanced_examples(spark: SparkSession, run: RunRecord) -> tuple[list[Example
     Which they are follows from their uids alone.
     """
     is_sampled = _is_sampled(run.counts["rows_in"])
-    matches = matches_before(spark, run).where(is_sampled)
+    matches = matches_before_balancing(spark, run).where(is_sampled)
     seed = run.settings["seed"]
     drawn = matches.withColumn(DRAW, Draw(run.draws[0], seed).of(UID)).orderBy(_order()).collect()
     caption_of = _captions(_input(spark, run, "captions").where(is_sampled))
@@ -202,7 +202,7 @@ def _named(rows: DataFrame) -> list[EntryRow]:
 
 
 def _entries(spark: SparkSession, run: RunRecord, ids: set[int]) -> dict[int, MatchedEntry]:
-    entries = entries_of(spark, run)
+    entries = read_run_entries(spark, run)
     if entries is None or not ids:
         return {}
     rows = rows_of_classes(entries.where(F.col(T).isNotNull()), ENTRY_ID, sorted(ids)).collect()

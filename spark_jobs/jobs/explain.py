@@ -1,4 +1,4 @@
-"""explain: why one uid stayed or went, from the tables of a run alone."""
+"""explain: why one uid was kept or dropped, from the tables that the recorded runs read."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,8 @@ from pydantic import Field
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs.balancing.choose_t import thresholds_of
+from spark_jobs.balancing.balance_settings import BalanceCaptions
+from spark_jobs.balancing.choose_t import entry_thresholds
 from spark_jobs.balancing.entry_count import count_matches
 from spark_jobs.balancing.explanation import Explanation, MatchedEntry
 from spark_jobs.balancing.keep import matches_by_uid
@@ -21,10 +22,9 @@ from spark_jobs.core.draws import Draw
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import ENTRY, ENTRY_COUNT, ENTRY_ID, ENTRY_IDS, REASON, UID
 from spark_jobs.core.settings import Settings
+from spark_jobs.dedup.dedup_settings import DedupCaptions
 from spark_jobs.formats.entry_counts import counted_entries, read_entry_counts, unnamed_entries
 from spark_jobs.formats.matches import LEFT_OUT, matches_of_captions
-from spark_jobs.jobs.balance_captions import BalanceCaptions
-from spark_jobs.jobs.dedup_captions import DedupCaptions
 from spark_jobs.running.job import Pipeline, Step
 from spark_jobs.running.up_to_date import newest_run, read_runs
 from spark_jobs.storage.old_versions import default_if_lost, read_recorded_version
@@ -46,7 +46,7 @@ class Explain(Settings):
 
 
 def lines(spark: SparkSession, settings: Explain) -> list[str]:
-    """Follow the uid from the balancing back to the ingest; say where it went."""
+    """Look for the uid in balancing, then dedup, then ingest, and say why it stayed or went."""
     parent = parse_parent(settings.run)
     balance = last_run(spark, parent, "balance-captions", settings.run_id)
     if balance is None and last_run(spark, parent, "match-and-balance", settings.run_id):
@@ -55,23 +55,23 @@ def lines(spark: SparkSession, settings: Explain) -> list[str]:
             "--no-intermediate does"
         )
     if balance is None:
-        wanted = f" with run_id {settings.run_id}" if settings.run_id else ""
-        raise InputDataError(f"{parent}: runs has no run of balance-captions{wanted}")
-    of_balance = default_if_lost(partial(explain_balance, spark, settings.uid, balance), None)
-    if of_balance is None:
+        with_run_id = f" with run_id {settings.run_id}" if settings.run_id else ""
+        raise InputDataError(f"{parent}: runs has no run of balance-captions{with_run_id}")
+    balance_lines = default_if_lost(partial(explain_balance, spark, settings.uid, balance), None)
+    if balance_lines is None:
         return [f"uid {settings.uid}", LOST.format(run=balance["run_id"])]
-    found = (
-        of_balance
+    explanation_lines = (
+        balance_lines
         or explain_dedup(spark, settings.uid, last_run(spark, parent, "dedup-captions", None))
         or explain_rejected(spark, settings.uid, join_address(parent, "rejected"))
     )
-    if not found:
+    if not explanation_lines:
         raise InputDataError(f"uid {settings.uid!r} is in no table of the runs in {parent}")
-    return found
+    return explanation_lines
 
 
 def last_run(spark: SparkSession, parent: str, job: str, run_id: str | None) -> Row | None:
-    """The newest row of `runs` for a job."""
+    """The newest row of `runs` of a job, or its run with that run_id; None if there is none."""
     rows = read_runs(spark, parent)
     if rows is None:
         raise InputDataError(f"{join_address(parent, 'runs')}: there is no table of runs")
@@ -80,19 +80,21 @@ def last_run(spark: SparkSession, parent: str, job: str, run_id: str | None) -> 
 
 
 def explain_balance(spark: SparkSession, uid: str, run: Row) -> list[str]:
-    """The draw and what it was held against; empty where the uid was not balanced."""
+    """The uid's entries, keep probability and draw in that run; empty if it was not balanced."""
     settings = BalanceCaptions.model_validate_json(run["settings"])
     draw = Draw(json.loads(run["draws"])[0], settings.seed)
-    stored = _read(spark, run, settings.matches)
+    match_rows = _read(spark, run, settings.matches)
     if LEFT_OUT in json.loads(run["counts"]):
-        stored = matches_of_captions(stored, _read(spark, run, settings.captions))
-    matches = matches_by_uid(stored)
+        match_rows = matches_of_captions(match_rows, _read(spark, run, settings.captions))
+    matches = matches_by_uid(match_rows)
     row = matches.where(F.col(UID) == uid).select(ENTRY_IDS, draw.of(UID).alias("draw")).first()
     if row is None:
         return _explain_left_out(spark, uid, run, settings)
-    entries = [] if not row[ENTRY_IDS] else _entries(spark, run, settings, stored, row[ENTRY_IDS])
-    written = json.loads(run[schemas.WRITTEN]).get(settings.output)
-    output = read_recorded_version(spark, settings.output, schemas.EMPTY, written)
+    entries = []
+    if row[ENTRY_IDS]:
+        entries = _matched_entries(spark, run, settings, match_rows, row[ENTRY_IDS])
+    output_version = json.loads(run[schemas.WRITTEN]).get(settings.output)
+    output = read_recorded_version(spark, settings.output, schemas.EMPTY, output_version)
     in_output = settings.floor > 0 and output.where(F.col(UID) == uid).limit(1).count() > 0
     return Explanation(uid, entries, settings.seed, row["draw"], in_output).lines()
 
@@ -100,24 +102,24 @@ def explain_balance(spark: SparkSession, uid: str, run: Row) -> list[str]:
 def _explain_left_out(
     spark: SparkSession, uid: str, run: Row, settings: BalanceCaptions
 ) -> list[str]:
-    """A uid of captions without matches, or of matches of other captions; else empty."""
+    """Lines for a uid in the captions or the matches but not both by one key; else empty."""
     tables = {"captions": settings.captions, "matches": settings.matches}
-    with_uid = [
+    tables_with_uid = [
         name
         for name, address in tables.items()
         if not _read(spark, run, address).where(F.col(UID) == uid).isEmpty()
     ]
-    if not with_uid:
+    if not tables_with_uid:
         return []
-    there = " and ".join(f"the {name} {tables[name]}" for name in with_uid)
-    if len(with_uid) == len(tables):
-        return [f"uid {uid}", f"not balanced: it is in {there}, by different texts"]
-    (absent,) = set(tables) - set(with_uid)
-    return [f"uid {uid}", f"not balanced: it is in {there}, not in the {absent}"]
+    present = " and ".join(f"the {name} {tables[name]}" for name in tables_with_uid)
+    if len(tables_with_uid) == len(tables):
+        return [f"uid {uid}", f"not balanced: it is in {present}, by different texts"]
+    (absent,) = set(tables) - set(tables_with_uid)
+    return [f"uid {uid}", f"not balanced: it is in {present}, not in the {absent}"]
 
 
 def explain_dedup(spark: SparkSession, uid: str, run: Row | None) -> list[str]:
-    """The copy that stayed in place of the uid; empty where it was not there."""
+    """Lines that name the copy kept in place of the uid; empty if the run did not read the uid."""
     if run is None:
         return []
     settings = DedupCaptions.model_validate_json(run["settings"])
@@ -125,16 +127,16 @@ def explain_dedup(spark: SparkSession, uid: str, run: Row | None) -> list[str]:
     row = captions.where(F.col(UID) == uid).first()
     if row is None:
         return []
-    same = F.lit(True)
+    is_copy = F.lit(True)
     for column in settings.by.split("+"):
-        same = same & named(column).eqNullSafe(F.lit(row[column]))
-    stayed = captions.where(same).agg(F.min(UID).alias(UID)).first()
-    name = stayed[UID] if stayed else None
-    return [f"uid {uid}", f"dropped: a copy by {settings.by}; uid {name} stayed"]
+        is_copy = is_copy & named(column).eqNullSafe(F.lit(row[column]))
+    kept_copy = captions.where(is_copy).agg(F.min(UID).alias(UID)).first()
+    kept_uid = kept_copy[UID] if kept_copy else None
+    return [f"uid {uid}", f"dropped: a copy by {settings.by}; uid {kept_uid} stayed"]
 
 
 def explain_rejected(spark: SparkSession, uid: str, address: str) -> list[str]:
-    """The reason of an ingest; empty where it took the row."""
+    """Lines with the reasons why ingest rejected the uid; empty if it did not."""
     if not has_table(spark, address):
         return []
     rejected = read_table(spark, address, schemas.REJECTED).where(F.col(UID) == uid)
@@ -142,13 +144,14 @@ def explain_rejected(spark: SparkSession, uid: str, address: str) -> list[str]:
     return [f"uid {uid}", f"rejected: {', '.join(reasons)}"] if reasons else []
 
 
-def _entries(
+def _matched_entries(
     spark: SparkSession,
     run: Row,
     settings: BalanceCaptions,
     matches: DataFrame,
     entry_ids: list[int],
 ) -> list[MatchedEntry]:
+    """The entries with these ids, with the count and the t that the run used, by entry_id."""
     if settings.entry_counts is not None:
         version = json.loads(run["inputs"])[settings.entry_counts]
         counts = read_entry_counts(spark, settings.entry_counts, version)
@@ -156,23 +159,26 @@ def _entries(
         counts = unnamed_entries(count_matches(matches))
     t = json.loads(run["counts"])["t"]
     counted = counted_entries(counts, settings.entry_counts or settings.matches)
-    ts = np.broadcast_to(
-        thresholds_of(settings, counted, settings.tail_fraction)(t), counted.counts.shape
+    thresholds = np.broadcast_to(
+        entry_thresholds(settings, counted, settings.tail_fraction)(t), counted.counts.shape
     )
     rows = rows_of_classes(counts, ENTRY_ID, entry_ids).orderBy(ENTRY_ID).collect()
     return [
-        MatchedEntry(row[ENTRY_ID], row[ENTRY] or "", row[ENTRY_COUNT], int(ts[row[ENTRY_ID]]))
+        MatchedEntry(
+            row[ENTRY_ID], row[ENTRY] or "", row[ENTRY_COUNT], int(thresholds[row[ENTRY_ID]])
+        )
         for row in rows
     ]
 
 
 def _read(spark: SparkSession, run: Row, address: str) -> DataFrame:
+    """Read an input of the run in the version that it read."""
     versions: dict[str, Any] = json.loads(run["inputs"])
     return read_recorded_version(spark, address, schemas.EMPTY, versions[address])
 
 
 def steps(spark: SparkSession, settings: Explain) -> Iterator[Step]:
-    """None: explaining only reads."""
+    """No steps: explaining only reads."""
     return iter(())
 
 

@@ -16,7 +16,7 @@ from spark_jobs.formats.label_files import write_class_frequencies
 from spark_jobs.ingest.record_texts import DESCRIPTION, TAGS, TEXTS, TITLE, Text
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
-from spark_jobs.subsets.draw import count_classes, of_classes
+from spark_jobs.subsets.draw import count_classes, rows_of_classes
 from spark_jobs.subsets.imagenet_classes import imagenet_class_names
 from spark_jobs.subsets.vary import NamedClass, Template, templates_of, vary
 
@@ -83,7 +83,7 @@ def run(run: Run, settings: VaryCaptions) -> Counts:
     else:
         settings.write_tsv(stored)
     rows_in = records.count()
-    n_of_classes = of_classes(records, WNID, [c.wnid for c in classes]).count()
+    n_of_classes = rows_of_classes(records, WNID, [c.wnid for c in classes]).count()
     counts = {"rows_in": rows_in, "kept": rows, "unknown_class": rows_in - n_of_classes}
     return counts | {"blank": n_of_classes - rows}
 

@@ -1,1 +1,1 @@
-"""Subsets by class: how many rows of each, and which."""
+"""Subsets by class: how many rows of each class to keep, and which."""

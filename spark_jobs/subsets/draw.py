@@ -1,8 +1,9 @@
-"""Draw exactly so many rows of each class, however large one of them is.
+"""Draw an exact number of rows of each class, however large a class is.
 
-A row's draw is that of its key; a class's n rows are those with its n smallest draws. Where
-the n-th stands follows from the counts but for chance, so that only the draws near it are looked
-at: no class is sorted or sent to one task, and the rows themselves are filtered where they are.
+A row's draw is a hash of its key; a class keeps the n rows with the n smallest draws. The n-th
+smallest draw of a class is known from its row count up to sampling error, so one pass over keys
+needs to compare only the draws near it: no class is sorted or shuffled to one task, and the rows
+themselves are filtered in their partitions.
 """
 
 import math
@@ -24,20 +25,20 @@ from spark_jobs.subsets.class_list import Class
 MOST_CLASSES = 1_000_000  # which the driver holds, in about 0.7 GB
 _DEVIATIONS = 7  # standard deviations around the n-th draw: missed once in 4e11 classes
 _CLASS, _WANTED, _LOW, _HIGH = "_class", "_want", "_low", "_high"
-_PLACE, _BEFORE, _SO_FAR = "_place", "_n", "_so_far"
-_ALL_DRAWS = 2.0  # above every draw
+_CUTOFF, _N_ROWS, _CUMULATIVE = "_cutoff", "_n", "_cumulative"
+_ABOVE_ALL_DRAWS = 2.0
 
-# Where a class is cut: the draw of its last row, and that row's key.
-Place = tuple[Any, ...]
+# (draw, *key) of the last row that a class keeps.
+Cutoff = tuple[Any, ...]
 
 
 def count_classes(rows: DataFrame, column: str) -> dict[Class, int]:
-    """Rows of each class, sorted by class; those without a class are not counted.
+    """Count the rows of each class, sorted by class; rows without a class are not counted.
 
-    Raises InputDataError where there are so many that the column can hold no classes.
+    Raises InputDataError if there are more than MOST_CLASSES classes.
     """
     value = named(column).alias(_CLASS)
-    classes = rows.where(named(column).isNotNull()).groupBy(value).agg(F.count("*").alias(_BEFORE))
+    classes = rows.where(named(column).isNotNull()).groupBy(value).agg(F.count("*").alias(_N_ROWS))
     batches = list(record_batches(classes.limit(MOST_CLASSES + 1)))
     if not batches:
         return {}
@@ -48,16 +49,16 @@ def count_classes(rows: DataFrame, column: str) -> dict[Class, int]:
             "classes"
         )
     ordered = counts.sort_by(_CLASS)
-    return dict(zip(ordered[_CLASS].to_pylist(), ordered[_BEFORE].to_pylist(), strict=True))
+    return dict(zip(ordered[_CLASS].to_pylist(), ordered[_N_ROWS].to_pylist(), strict=True))
 
 
-def of_classes(rows: DataFrame, column: str, classes: Iterable[Class]) -> DataFrame:
-    """The rows of these classes."""
-    listed = class_table(rows, column, dict.fromkeys(classes, ()), [])
-    return rows.join(F.broadcast(listed), on=column, how="left_semi")
+def rows_of_classes(rows: DataFrame, column: str, classes: Iterable[Class]) -> DataFrame:
+    """Keep the rows whose class is one of `classes`."""
+    listed_classes = class_table(rows, column, dict.fromkeys(classes, ()), [])
+    return rows.join(F.broadcast(listed_classes), on=column, how="left_semi")
 
 
-def places(
+def cutoffs(
     rows: DataFrame,
     column: str,
     wanted: Mapping[Class, int],
@@ -65,32 +66,33 @@ def places(
     *,
     draw: Draw,
     deviations: float = _DEVIATIONS,
-) -> dict[Class, Place]:
-    """Where each class is cut so that it keeps `wanted` rows of its `counts`.
+) -> dict[Class, Cutoff]:
+    """Find the cutoff of each class that leaves it `wanted` of its `counts` rows.
 
-    Classes of which nothing is wanted have no place. One more pass over keys and classes.
+    Classes that keep no row have no cutoff. Takes one pass over keys and classes, and another for
+    those whose cutoff lies more than `deviations` standard deviations from where it is expected.
     """
-    at_end = (_ALL_DRAWS, *(None for _ in keys(rows)))
-    found: dict[Class, Place] = {
-        key: at_end for key, n in wanted.items() if n >= counts.get(key, 0) > 0
+    keep_all = (_ABOVE_ALL_DRAWS, *(None for _ in keys(rows)))
+    cutoff_of: dict[Class, Cutoff] = {
+        key: keep_all for key, n in wanted.items() if n >= counts.get(key, 0) > 0
     }
-    partly = {key: n for key, n in wanted.items() if 0 < n < counts.get(key, 0)}
-    while partly:
-        bounds = {key: _bounds(n, counts[key], deviations) for key, n in partly.items()}
-        cut = _places_between(rows, column, partly, bounds, draw)
-        found |= cut
-        partly = {key: n for key, n in partly.items() if key not in cut}
-        deviations = math.inf  # all draws of those that chance has put outside
-    return found
+    not_found = {key: n for key, n in wanted.items() if 0 < n < counts.get(key, 0)}
+    while not_found:
+        bounds = {key: _bounds(n, counts[key], deviations) for key, n in not_found.items()}
+        within_bounds = _cutoffs_between(rows, column, not_found, bounds, draw)
+        cutoff_of |= within_bounds
+        not_found = {key: n for key, n in not_found.items() if key not in within_bounds}
+        deviations = math.inf  # the second pass compares all draws of these classes
+    return cutoff_of
 
 
-def is_drawn(rows: DataFrame, place: Column, *, draw: Draw) -> Column:
-    """Whether a row is at or before its class's place, a struct column; not where it has none."""
-    return F.coalesce(_place_of(rows, draw) <= place, F.lit(False))
+def is_within_cutoff(rows: DataFrame, cutoff: Column, *, draw: Draw) -> Column:
+    """Whether a row's (draw, key) is at most its class's cutoff, a struct; false without one."""
+    return F.coalesce(_draw_and_key(rows, draw) <= cutoff, F.lit(False))
 
 
-def place_kind(rows: DataFrame) -> StructType:
-    """The type of a place."""
+def cutoff_type(rows: DataFrame) -> StructType:
+    """The type of a cutoff as a column."""
     return _nullable(
         StructType([StructField(DRAW, DoubleType()), *(rows.schema[key] for key in keys(rows))])
     )
@@ -99,15 +101,16 @@ def place_kind(rows: DataFrame) -> StructType:
 def class_table(
     rows: DataFrame,
     column: str,
-    known: Mapping[Class, tuple[Any, ...]],
+    values_by_class: Mapping[Class, tuple[Any, ...]],
     columns: Sequence[StructField],
 ) -> DataFrame:
-    """A small table of what is known of each class, to be joined to the rows."""
+    """A small table with a row per class: the class and its values, to be joined to the rows."""
     schema = _nullable(StructType([rows.schema[column], *columns]))
-    return rows.sparkSession.createDataFrame([(key, *told) for key, told in known.items()], schema)
+    class_rows = [(key, *values) for key, values in values_by_class.items()]
+    return rows.sparkSession.createDataFrame(class_rows, schema)
 
 
-def first_rows(
+def draw_per_class(
     rows: DataFrame,
     column: str,
     wanted: Mapping[Class, int],
@@ -115,66 +118,69 @@ def first_rows(
     *,
     draw: Draw,
 ) -> DataFrame:
-    """Of each class the `wanted` rows with the smallest draws, all where it has no more."""
-    place = free_name(rows, _PLACE)
-    place_of = places(rows, column, wanted, counts, draw=draw)
-    values = {key: (value,) for key, value in place_of.items()}
-    table = class_table(rows, column, values, [StructField(place, place_kind(rows))])
-    joined = rows.join(F.broadcast(table), on=column)
-    drawn = joined.where(is_drawn(joined, named(place), draw=draw))
+    """The `wanted` rows of each class with the smallest draws, all rows if it has no more."""
+    cutoff = free_name(rows, _CUTOFF)
+    cutoff_of = cutoffs(rows, column, wanted, counts, draw=draw)
+    values = {key: (value,) for key, value in cutoff_of.items()}
+    table = class_table(rows, column, values, [StructField(cutoff, cutoff_type(rows))])
+    with_cutoff = rows.join(F.broadcast(table), on=column)
+    drawn = with_cutoff.where(is_within_cutoff(with_cutoff, named(cutoff), draw=draw))
     return drawn.select(*map(named, rows.columns))
 
 
 def _bounds(n: int, count: int, deviations: float) -> tuple[float, float]:
-    """Draws between which the n-th smallest of `count` is."""
+    """Draws (low, high) between which the n-th smallest of `count` uniform draws lies."""
     if math.isinf(deviations):
-        return 0.0, _ALL_DRAWS
+        return 0.0, _ABOVE_ALL_DRAWS
     share = n / count
     margin = deviations * math.sqrt(count * share * (1 - share)) + deviations
     return (n - margin) / count, (n + margin) / count
 
 
-def _places_between(
+def _cutoffs_between(
     rows: DataFrame,
     column: str,
     wanted: Mapping[Class, int],
     bounds: Mapping[Class, tuple[float, float]],
     draw: Draw,
-) -> dict[Class, Place]:
-    """The places of those classes that are cut between their bounds.
+) -> dict[Class, Cutoff]:
+    """The cutoffs of those classes whose cutoff lies between their bounds.
 
-    Of each class the rows below its bounds are counted together, those between them one by one.
+    The rows of a class below its bounds are one group, each row between them a group of its own;
+    the cutoff is the group at which the cumulative row count reaches `wanted`.
     """
-    of_class = {key: (float(wanted[key]), *bounds[key]) for key in wanted}
+    per_class = {key: (float(wanted[key]), *bounds[key]) for key in wanted}
     columns = [StructField(name, DoubleType()) for name in (_WANTED, _LOW, _HIGH)]
     keyed = rows.select(named(column).alias(_CLASS), *keys(rows))
-    table = class_table(keyed, _CLASS, of_class, columns)
-    near = keyed.join(F.broadcast(table), on=_CLASS)
-    place = _place_of(near, draw)
-    between = F.when(place[DRAW] >= F.col(_LOW), place).alias(_PLACE)
+    table = class_table(keyed, _CLASS, per_class, columns)
+    with_bounds = keyed.join(F.broadcast(table), on=_CLASS)
+    draw_and_key = _draw_and_key(with_bounds, draw)
+    group = F.when(draw_and_key[DRAW] >= F.col(_LOW), draw_and_key).alias(_CUTOFF)
     counted = (
-        near.where(place[DRAW] < F.col(_HIGH))
-        .groupBy(_CLASS, _WANTED, between)
-        .agg(F.count("*").alias(_BEFORE))
+        with_bounds.where(draw_and_key[DRAW] < F.col(_HIGH))
+        .groupBy(_CLASS, _WANTED, group)
+        .agg(F.count("*").alias(_N_ROWS))
     )
-    in_order = Window.partitionBy(_CLASS).orderBy(F.col(_PLACE).asc_nulls_first())
-    so_far = F.sum(_BEFORE).over(in_order.rowsBetween(Window.unboundedPreceding, 0))
-    reached = counted.withColumn(_SO_FAR, so_far).where(
-        (F.col(_SO_FAR) >= F.col(_WANTED)) & (F.col(_SO_FAR) - F.col(_BEFORE) < F.col(_WANTED))
+    ascending = Window.partitionBy(_CLASS).orderBy(F.col(_CUTOFF).asc_nulls_first())
+    cumulative = F.sum(_N_ROWS).over(ascending.rowsBetween(Window.unboundedPreceding, 0))
+    reaches_wanted = counted.withColumn(_CUMULATIVE, cumulative).where(
+        (F.col(_CUMULATIVE) >= F.col(_WANTED))
+        & (F.col(_CUMULATIVE) - F.col(_N_ROWS) < F.col(_WANTED))
     )
-    cut = reached.where(F.col(_PLACE).isNotNull()).select(_CLASS, _PLACE).collect()
-    return {row[_CLASS]: tuple(row[_PLACE]) for row in cut}
+    is_single_row = F.col(_CUTOFF).isNotNull()  # null: the group of all rows below the bounds
+    cutoff_rows = reaches_wanted.where(is_single_row).select(_CLASS, _CUTOFF).collect()
+    return {row[_CLASS]: tuple(row[_CUTOFF]) for row in cutoff_rows}
 
 
-def _place_of(rows: DataFrame, draw: Draw) -> Column:
-    by = keys(rows)
-    return F.struct(draw.of(*by).alias(DRAW), *by)
+def _draw_and_key(rows: DataFrame, draw: Draw) -> Column:
+    key_columns = keys(rows)
+    return F.struct(draw.of(*key_columns).alias(DRAW), *key_columns)
 
 
 def _nullable(schema: StructType) -> StructType:
-    """As a local table has it."""
-    return StructType([StructField(f.name, _plain(f.dataType)) for f in schema])
+    """The schema with all fields nullable and without metadata, nested structs too."""
+    return StructType([StructField(f.name, _without_metadata(f.dataType)) for f in schema])
 
 
-def _plain(kind: DataType) -> DataType:
-    return _nullable(kind) if isinstance(kind, StructType) else kind
+def _without_metadata(data_type: DataType) -> DataType:
+    return _nullable(data_type) if isinstance(data_type, StructType) else data_type

@@ -1,4 +1,4 @@
-"""Rows of each class of a subset, told class by class."""
+"""The class frequencies of a subset: rows wanted, available and taken of each class."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,25 +24,25 @@ def frequency_rows(
     available: Sequence[Frequencies],
     taken: Sequence[Frequencies],
 ) -> list[dict[str, Any]]:
-    """schemas.CLASS_FREQUENCIES as dicts, in the order of the classes.
+    """Rows of schemas.CLASS_FREQUENCIES as dicts, in the order of the classes.
 
-    available and taken: of each source, in order.
+    available and taken: row counts by class, one mapping per source.
     """
     rows = []
-    for place, value in enumerate(classes):
-        wanted = None if target is None else target.get(value, 0)
-        there = [counts.get(value, 0) for counts in available]
-        got = [counts.get(value, 0) for counts in taken]
+    for class_idx, value in enumerate(classes):
+        n_wanted = None if target is None else target.get(value, 0)
+        n_available = [counts.get(value, 0) for counts in available]
+        n_taken = [counts.get(value, 0) for counts in taken]
         rows.append(
             {
                 CLASS: str(value),
-                CLASS_IDX: place,
+                CLASS_IDX: class_idx,
                 CLASS_NAME: classes.names[value],
-                TARGET: wanted,
-                AVAILABLE: there,
-                TAKEN: got,
-                ROWS: sum(got),
-                SHORT: 0 if wanted is None else wanted - sum(got),
+                TARGET: n_wanted,
+                AVAILABLE: n_available,
+                TAKEN: n_taken,
+                ROWS: sum(n_taken),
+                SHORT: 0 if n_wanted is None else n_wanted - sum(n_taken),
             }
         )
     return rows

@@ -1,4 +1,4 @@
-"""Named lists of classes for tables whose class column holds wnids or class indices."""
+"""ImageNet's classes as class lists, for tables whose class column holds wnids or indices."""
 
 from collections import Counter
 
@@ -12,26 +12,26 @@ from spark_jobs.core.conf_files import conf_file
 from spark_jobs.core.yaml_files import read_yaml_map
 from spark_jobs.subsets.class_list import Class, ClassList
 
-# The Siberian husky, and the id that LAIONet's table has for it, which WordNet 3.0 does not know.
+# wnid of the Siberian husky in WordNet 3.0, and the older one in LAIONet's table.
 HUSKY, OLD_HUSKY = "n02110185", "n02112837"
 
-# Four of open_clip's names were mended after the published files of clip-beyond-tail were
-# written; theirs are the first lemmas of the synsets.
-_RENAMED = ("n01631663", "n03710637", "n04008634", "n04355933")
+# open_clip corrected four class names after clip-beyond-tail published its files, which name these
+# classes by the first lemma of the synset.
+_NAMED_BY_FIRST_LEMMA = ("n01631663", "n03710637", "n04008634", "n04355933")
 
 
 def imagenet1k(*, by_index: bool) -> ClassList:
     """ImageNet's 1,000 classes by wnid, or by index from 0, under the published names.
 
-    Lemmas that one class alone has are aliases.
+    Aliases: wnid, index, and lemmas that belong to a single class.
     """
     synsets = imagenet_synsets("imagenet1k")
     values: list[Class] = [i if by_index else s.wnid for i, s in enumerate(synsets)]
     names = imagenet_class_names()
     aliases: dict[str, Class] = {}
-    of_lemma = Counter(lemma for s in synsets for lemma in s.lemmas)
+    n_classes_of_lemma = Counter(lemma for s in synsets for lemma in s.lemmas)
     for index, (value, synset) in enumerate(zip(values, synsets, strict=True)):
-        aliases |= {lemma: value for lemma in synset.lemmas if of_lemma[lemma] == 1}
+        aliases |= {lemma: value for lemma in synset.lemmas if n_classes_of_lemma[lemma] == 1}
         aliases |= {synset.wnid: value, str(index): value}
     aliases[OLD_HUSKY] = aliases[HUSKY]
     return ClassList(
@@ -40,22 +40,22 @@ def imagenet1k(*, by_index: bool) -> ClassList:
 
 
 def with_current_wnids(rows: DataFrame, column: str) -> DataFrame:
-    """The rows with ids of WordNet 3.0 where LAIONet has another."""
+    """Replace the one wnid of LAIONet that is not from WordNet 3.0."""
     is_old = named(column) == OLD_HUSKY
     return rows.withColumn(column, F.when(is_old, HUSKY).otherwise(named(column)))
 
 
 def imagenet_class_names() -> dict[str, str]:
-    """Wnid -> name of ImageNet's 1,000 classes, in class order; no two are alike."""
+    """Wnid -> name of ImageNet's 1,000 classes, in class order; names are unique."""
     synsets = imagenet_synsets("imagenet1k")
     return {
-        s.wnid: s.lemmas[0] if s.wnid in _RENAMED else name
+        s.wnid: s.lemmas[0] if s.wnid in _NAMED_BY_FIRST_LEMMA else name
         for s, name in zip(synsets, imagenet_names(), strict=True)
     }
 
 
 def published_names() -> dict[str, str]:
-    """The same, also by the id that LAIONet has for the husky."""
+    """`imagenet_class_names`, also by the older wnid that LAIONet has for the husky."""
     names = imagenet_class_names()
     return names | {OLD_HUSKY: names[HUSKY]}
 

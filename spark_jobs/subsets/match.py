@@ -1,4 +1,4 @@
-"""Rows from several sources so that each class has as many as a target says."""
+"""Draw rows from several sources so that class frequencies match a target."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from spark_jobs.subsets.draw import count_classes, draw_per_class, rows_of_class
 from spark_jobs.subsets.key_join import joined_by_key
 from udfs.id_counts import ID
 
-_HASH, _N, _NTH = "_hash", "_n", "_nth"
+_KEY_HASH, _CLASS_SIZE, _ROW_NUMBER = "_hash", "_n", "_nth"
 
 
 @dataclass(frozen=True)
 class Taken:
-    """The rows of each source, with taken_from; available and taken: their numbers by class."""
+    """The rows taken from each source, with taken_from; available, taken: their counts by class."""
 
     parts: Sequence[DataFrame]
     available: Sequence[Mapping[Class, int]]
@@ -29,7 +29,7 @@ class Taken:
 
 
 def united(parts: Iterable[DataFrame]) -> DataFrame:
-    """The rows of all parts; a column that a part lacks is null there."""
+    """The union of all parts by column name; a column that a part lacks is null there."""
     return reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), parts)
 
 
@@ -40,46 +40,54 @@ def match_frequencies(
     *,
     draw: Draw,
 ) -> Taken:
-    """Of each class as many rows as its target, from the first source that has them.
+    """Take each class's target number of rows, from the first sources that have them.
 
-    No key is taken twice: not from two sources, nor for two classes of one source, where it stays
-    with the class that has fewer rows there. sources: name -> rows, in order of preference.
+    sources: name -> rows, in order of preference. No key is taken twice: neither from two sources,
+    nor for two classes of one source, where it counts for the class with fewer rows there.
     """
     parts: list[DataFrame] = []
     available: list[dict[Class, int]] = []
     taken: list[dict[Class, int]] = []
     for name, rows in sources.items():
-        free = rows_of_classes(rows, column, target)
+        untaken = rows_of_classes(rows, column, target)
         for part in parts:
-            free = joined_by_key(free, part.select(*keys(free)), how="left_anti")
-        free = _once_each(free, column)
-        counts = count_classes(free, column)
-        missing = {key: n - sum(got.get(key, 0) for got in taken) for key, n in target.items()}
-        got = {key: min(n, counts.get(key, 0)) for key, n in missing.items()}
-        drawn = draw_per_class(free, column, got, counts, draw=draw)
+            untaken = joined_by_key(untaken, part.select(*keys(untaken)), how="left_anti")
+        untaken = _one_row_per_key(untaken, column)
+        counts = count_classes(untaken, column)
+        missing = {
+            key: n - sum(counts_of.get(key, 0) for counts_of in taken) for key, n in target.items()
+        }
+        n_taken = {key: min(n, counts.get(key, 0)) for key, n in missing.items()}
+        drawn = draw_per_class(untaken, column, n_taken, counts, draw=draw)
         parts.append(drawn.withColumn(TAKEN_FROM, F.lit(name)))
         available.append(counts)
-        taken.append(got)
+        taken.append(n_taken)
     return Taken(parts, available, taken)
 
 
-def _once_each(rows: DataFrame, column: str) -> DataFrame:
-    """The rows of keys that stand once, and of the others one row, of the rarest class.
+def _one_row_per_key(rows: DataFrame, column: str) -> DataFrame:
+    """Keep one row of each key, that of the rarest class.
 
-    Which of several rows of one class stays is by a hash of their content. Only hashes of keys are
-    shuffled to find those.
+    Of several rows of that class, a hash of their content decides. Repeated keys are found by
+    shuffling their hashes alone.
     """
-    by, columns = keys(rows), [named(name) for name in rows.columns]
-    hashed, n, nth = (free_name(rows, name) for name in (_HASH, _N, _NTH))
-    several = repeated_hashes(rows, F.xxhash64(*by)).select(F.col(ID).alias(hashed))
-    if several.first() is None:
+    key_columns, columns = keys(rows), [named(name) for name in rows.columns]
+    key_hash, class_size, row_number = (
+        free_name(rows, name) for name in (_KEY_HASH, _CLASS_SIZE, _ROW_NUMBER)
+    )
+    hash_of_key = F.xxhash64(*key_columns)
+    repeated_keys = repeated_hashes(rows, hash_of_key).select(F.col(ID).alias(key_hash))
+    if repeated_keys.first() is None:
         return rows
-    with_hash = rows.withColumn(hashed, F.xxhash64(*by))
-    sizes = rows.groupBy(named(column).alias(column)).agg(F.count("*").alias(n))
-    copies = with_hash.join(several, on=hashed, how="left_semi")
-    sized = copies.join(F.broadcast(sizes), on=column)
-    row = F.to_json(F.struct(*columns))
-    rarest_first = Window.partitionBy(*by).orderBy(n, named(column), F.xxhash64(row), row)
-    once = sized.withColumn(nth, F.row_number().over(rarest_first)).where(named(nth) == 1)
-    single = with_hash.join(several, on=hashed, how="left_anti")
-    return single.select(*columns).unionByName(once.select(*columns))
+    with_hash = rows.withColumn(key_hash, hash_of_key)
+    class_sizes = rows.groupBy(named(column).alias(column)).agg(F.count("*").alias(class_size))
+    copies = with_hash.join(repeated_keys, on=key_hash, how="left_semi")
+    with_size = copies.join(F.broadcast(class_sizes), on=column)
+    content = F.to_json(F.struct(*columns))
+    rarest_first = Window.partitionBy(*key_columns).orderBy(
+        class_size, named(column), F.xxhash64(content), content
+    )
+    numbered = with_size.withColumn(row_number, F.row_number().over(rarest_first))
+    first_copies = numbered.where(named(row_number) == 1)
+    single = with_hash.join(repeated_keys, on=key_hash, how="left_anti")
+    return single.select(*columns).unionByName(first_copies.select(*columns))

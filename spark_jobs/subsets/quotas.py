@@ -1,6 +1,6 @@
-"""How many rows of each class: counts in, counts out, nothing drawn yet.
+"""How many rows each class gets: counts in, counts out, no rows drawn.
 
-Counts are maps from a class to its rows, in the order of the classes, which settles every tie.
+Counts map a class to its number of rows, in the order of the classes, which settles every tie.
 """
 
 import heapq
@@ -13,44 +13,47 @@ K = TypeVar("K")
 
 
 def capped(counts: Mapping[K, int], most: int) -> dict[K, int]:
-    """At most `most` rows of each class."""
+    """Limit each class to `most` rows."""
     return {key: min(count, most) for key, count in counts.items()}
 
 
-def with_short_tail(counts: Mapping[K, int], classes: int, most: int) -> dict[K, int]:
-    """At most `most` rows of each of the rarest classes (clip-beyond-tail's trimmed tails)."""
-    tail = rarest(counts, classes)
+def with_short_tail(counts: Mapping[K, int], n_classes: int, most: int) -> dict[K, int]:
+    """Limit the n_classes rarest classes to `most` rows each (trimmed tails, Wen et al. 2024)."""
+    tail = rarest(counts, n_classes)
     return {key: min(count, most) if key in tail else count for key, count in counts.items()}
 
 
-def rarest(counts: Mapping[K, int], classes: int) -> set[K]:
-    """So many classes with the fewest rows, those without any before; of equal ones the first."""
-    return set(sorted(counts, key=lambda key: counts[key])[:classes])  # stable
+def rarest(counts: Mapping[K, int], n_classes: int) -> set[K]:
+    """The n_classes classes with the fewest rows, 0 included; of equal ones the first in order."""
+    return set(sorted(counts, key=lambda key: counts[key])[:n_classes])  # stable
 
 
 def without_surplus(counts: Mapping[K, int], surplus: int) -> dict[K, int]:
-    """Take `surplus` rows off, each from the class that then has most, never a class's last.
+    """Remove `surplus` rows, each from the class that is then largest, never a class's last row.
 
-    Raises ValueError where that leaves too little to take.
+    Raises ValueError if every class is down to one row before that.
     """
-    left = dict(counts)
-    order = {key: place for place, key in enumerate(left)}
-    most = [(-count, order[key], key) for key, count in left.items() if count > 1]
-    heapq.heapify(most)
+    remaining = dict(counts)
+    largest_first = [
+        (-count, position, key)
+        for position, (key, count) in enumerate(remaining.items())
+        if count > 1
+    ]
+    heapq.heapify(largest_first)
     for _ in range(surplus):
-        if not most:
+        if not largest_first:
             raise ValueError("every class has one row left")
-        negative, place, key = most[0]
-        left[key] -= 1
-        if left[key] > 1:
-            heapq.heapreplace(most, (negative + 1, place, key))
+        negative_count, position, key = largest_first[0]
+        remaining[key] -= 1
+        if remaining[key] > 1:
+            heapq.heapreplace(largest_first, (negative_count + 1, position, key))
         else:
-            heapq.heappop(most)
-    return left
+            heapq.heappop(largest_first)
+    return remaining
 
 
-def shared_out(n: int, weights: Mapping[K, float]) -> dict[K, int]:
-    """`n` rows in proportion to the weights, by largest remainder, so that they add up to n."""
+def apportion(n: int, weights: Mapping[K, float]) -> dict[K, int]:
+    """Share n rows in proportion to the weights by largest remainder; the shares add up to n."""
     fractions = {key: Fraction(weight) for key, weight in weights.items()}
     total = sum(fractions.values())
     if not total:
@@ -64,14 +67,14 @@ def shared_out(n: int, weights: Mapping[K, float]) -> dict[K, int]:
 
 
 def share_of_each(counts: Mapping[K, int], fraction: float) -> dict[K, int]:
-    """The fraction of each class to the nearest whole number, half to even."""
+    """The fraction of each class's rows, rounded to the nearest whole number (half to even)."""
     return {key: round(fraction * count) for key, count in counts.items()}
 
 
 def stratified(counts: Mapping[K, int], n: int, *, least: int) -> dict[K, int]:
-    """`n` rows in proportion to the classes, of each at least `least` where it has them.
+    """Share n rows in proportion to the counts, with at least min(least, count) of each class.
 
-    Raises ValueError where n is less than that, or more than all rows.
+    Raises ValueError if n is less than the sum of these minimums, or more than all rows.
     """
     floor = {key: min(least, count) for key, count in counts.items()}
     if not sum(floor.values()) <= n <= sum(counts.values()):
@@ -79,7 +82,7 @@ def stratified(counts: Mapping[K, int], n: int, *, least: int) -> dict[K, int]:
     fixed: dict[K, int] = {}
     while True:
         open_counts = {key: count for key, count in counts.items() if key not in fixed}
-        shares = shared_out(n - sum(fixed.values()), open_counts)
+        shares = apportion(n - sum(fixed.values()), open_counts)
         below = {key: floor[key] for key, share in shares.items() if share < floor[key]}
         if not below:
             return {key: fixed[key] if key in fixed else shares[key] for key in counts}

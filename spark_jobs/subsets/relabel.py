@@ -1,4 +1,4 @@
-"""Labels of a subset: each row's class by its place among the classes kept."""
+"""Labels of a subset: the index of each row's class among the classes kept."""
 
 from collections.abc import Mapping
 
@@ -13,36 +13,37 @@ from spark_jobs.subsets.draw import class_table
 
 
 def label_column(rows: DataFrame, class_column: str) -> str:
-    """The column of labels: class_idx, or the class column where it is label, of whole numbers."""
+    """The label column: `label` if that is the class column and of integers, else class_idx."""
     is_label = class_column == LABEL and isinstance(rows.schema[LABEL].dataType, IntegralType)
     return LABEL if is_label else CLASS_IDX
 
 
 def with_labels(rows: DataFrame, class_column: str, classes: ClassList) -> DataFrame:
-    """The rows with their class's place in the list as label, where they have none."""
+    """Add the index of each row's class in the list as label, unless the rows have labels."""
     name = label_column(rows, class_column)
     if name in rows.columns:
         return rows
-    place = {value: (number,) for number, value in enumerate(classes)}
-    return _joined(rows, class_column, place, [name])
+    index_of = {value: (index,) for index, value in enumerate(classes)}
+    return _with_class_numbers(rows, class_column, index_of, [name])
 
 
 def relabelled(
     rows: DataFrame, class_column: str, classes: ClassList, kept: ClassList
 ) -> DataFrame:
-    """The rows with labels 0..k-1 of the k kept classes, and the old ones as label_ori."""
+    """Relabel the rows 0..k-1 by the k kept classes, with the old labels as label_ori."""
     name = label_column(rows, class_column)
     old, new = free_name(rows, "_old"), free_name(rows, "_new")
-    old_place = {value: number for number, value in enumerate(classes)}
-    places = {value: (old_place[value], number) for number, value in enumerate(kept)}
-    joined = _joined(rows, class_column, places, [old, new])
-    was = named(name) if name in rows.columns else named(old)
-    return joined.withColumns({LABEL_ORI: was, name: named(new)}).drop(old, new)
+    old_index = {value: index for index, value in enumerate(classes)}
+    indices = {value: (old_index[value], index) for index, value in enumerate(kept)}
+    with_indices = _with_class_numbers(rows, class_column, indices, [old, new])
+    old_label = named(name) if name in rows.columns else named(old)
+    return with_indices.withColumns({LABEL_ORI: old_label, name: named(new)}).drop(old, new)
 
 
-def _joined(
+def _with_class_numbers(
     rows: DataFrame, column: str, numbers: Mapping[Class, tuple[int, ...]], names: list[str]
 ) -> DataFrame:
+    """Add integer columns `names` with the numbers of each row's class, null if it has none."""
     fields = [StructField(name, IntegerType()) for name in names]
     table = class_table(rows, column, numbers, fields)
     joined = rows.join(F.broadcast(table), on=column, how="left")

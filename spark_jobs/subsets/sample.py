@@ -1,4 +1,4 @@
-"""A subset of labelled rows: by threshold, by class, by number; with every class kept."""
+"""Sample a subset of labelled rows: by threshold, per class and overall, with every class kept."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import RULE, THRESHOLD, VALUE
 from spark_jobs.subsets.class_list import Class, ClassList
 from spark_jobs.subsets.draw import (
-    Place,
+    Cutoff,
     count_classes,
-    first_rows,
-    is_drawn,
-    of_classes,
-    place_kind,
-    places,
+    cutoff_type,
+    cutoffs,
+    draw_per_class,
+    is_within_cutoff,
+    rows_of_classes,
 )
 from spark_jobs.subsets.quotas import without_surplus
-from spark_jobs.subsets.sample_rules import DRAWN, RESTORED, ClassCuts, decided
-from spark_jobs.subsets.sampling import Quotas, Sampling, quotas_of, removed_classes
+from spark_jobs.subsets.sample_rules import DRAWN, RESTORED, ClassCutoffs, with_decision
+from spark_jobs.subsets.sampling import Quotas, Sampling, class_quotas, removed_classes
 
-_ALL = "_all"
+_ALL_ROWS = "_all"
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Sample:
     """`rows` with a struct column `decision`; those of rules DRAWN and RESTORED are the subset.
 
     available and kept: rows of each class in the input and in the subset. restored: classes that
-    got one row back. too_small and without_tail: classes that were left out by their minimum, and
-    as a tail without rows.
+    got one row back. too_small and without_tail: classes that are left out because they are below
+    their minimum, or in a tail that keeps no rows.
     """
 
     rows: DataFrame
@@ -48,17 +48,17 @@ class Sample:
 
     @property
     def rule(self) -> Column:
-        """Why a row stays or goes."""
+        """The rule by which a row stays or goes."""
         return named(self.decision)[RULE]
 
     @property
     def value(self) -> Column:
-        """What the rule looked at, null where it looked at nothing."""
+        """The value that the rule compared, null if it compared none."""
         return named(self.decision)[VALUE]
 
     @property
     def threshold(self) -> Column:
-        """What the rule held that against."""
+        """The threshold that the rule compared the value with."""
         return named(self.decision)[THRESHOLD]
 
     @property
@@ -68,51 +68,58 @@ class Sample:
 
     @property
     def subset(self) -> DataFrame:
-        """The rows that stay, as they were."""
+        """The rows of the subset, with the input's columns."""
         return self.rows.where(self.is_kept).drop(self.decision)
 
 
 def sample(rows: DataFrame, classes: ClassList, sampling: Sampling) -> Sample:
     """Decide which rows of these classes are in the subset.
 
-    Raises InputDataError where n rows cannot be had.
+    Raises InputDataError if there are too few rows for n, or n is too small for every class.
     """
     column, draw = sampling.column, sampling.draw_of_class
-    listed = of_classes(rows, column, classes)
-    over_rows = listed.where(sampling.is_over(rows))
-    available = _counts(listed, column, classes)
-    over = available if sampling.threshold is None else _counts(over_rows, column, classes)
-    too_small, without_tail = removed_classes(over, sampling)
+    of_listed_classes = rows_of_classes(rows, column, classes)
+    over_threshold = of_listed_classes.where(sampling.is_over(rows))
+    available = _counts(of_listed_classes, column, classes)
+    n_over = available if sampling.threshold is None else _counts(over_threshold, column, classes)
+    too_small, without_tail = removed_classes(n_over, sampling)
     removed = too_small | without_tail
-    stays = {
+    must_stay = {
         key for key in classes
         if sampling.keeps_every_class and available[key] and key not in removed
     }  # fmt: skip
-    quotas = quotas_of(over, removed, stays, sampling)
-    of_class = places(over_rows, column, quotas.of_class, over, draw=draw)
-    kept, of_all = quotas.of_class, dict[Class, Place]()
+    quotas = class_quotas(n_over, removed, must_stay, sampling)
+    class_cutoffs = cutoffs(over_threshold, column, quotas.of_class, n_over, draw=draw)
+    kept, overall_cutoffs = quotas.of_class, dict[Class, Cutoff]()
     if quotas.n_of_all is not None:
-        drawable = over_rows
-        if quotas.of_class != over:
-            drawable = first_rows(over_rows, column, quotas.of_class, over, draw=draw)
-        kept, of_all = _drawn_of_all(drawable, quotas.of_class, quotas.n_of_all, stays, sampling)
-    back = _brought_back(listed, {key for key in stays if not kept[key]}, sampling)
-    cuts = {key: ClassCuts(of_class.get(key), of_all.get(key), back.get(key)) for key in classes}
+        drawable = over_threshold
+        if quotas.of_class != n_over:
+            drawable = draw_per_class(over_threshold, column, quotas.of_class, n_over, draw=draw)
+        kept, overall_cutoffs = _overall_cutoffs(
+            drawable, quotas.of_class, quotas.n_of_all, must_stay, sampling
+        )
+    emptied = {key for key in must_stay if not kept[key]}
+    restored_keys = _restored_keys(of_listed_classes, emptied, sampling)
+    cutoffs_of = {
+        key: ClassCutoffs(class_cutoffs.get(key), overall_cutoffs.get(key), restored_keys.get(key))
+        for key in classes
+    }
     decision = free_name(rows, "_decision")
+    draws_overall = quotas.n_of_all is not None
     return Sample(
-        rows=decided(rows, cuts, sampling, decision, draws_of_all=quotas.n_of_all is not None),
+        rows=with_decision(rows, cutoffs_of, sampling, decision, draws_overall=draws_overall),
         decision=decision,
         available=available,
-        kept={**kept, **dict.fromkeys(back, 1)},
+        kept={**kept, **dict.fromkeys(restored_keys, 1)},
         quotas=quotas,
-        restored=set(back),
+        restored=set(restored_keys),
         too_small={key for key in too_small if available[key]},
         without_tail={key for key in without_tail - too_small if available[key]},
     )
 
 
 def refuse_other_count(n_rows: int, expected: int) -> None:
-    """Raise InputDataError where a draw gave more rows than it was to give."""
+    """Raise InputDataError if a draw gave another number of rows than expected."""
     if n_rows != expected:
         raise InputDataError(
             f"{n_rows:,} rows were drawn where {expected:,} were meant, since some uid is there "
@@ -125,57 +132,59 @@ def _counts(rows: DataFrame, column: str, classes: ClassList) -> dict[Class, int
     return {key: counts.get(key, 0) for key in classes}
 
 
-def _drawn_of_all(
+def _overall_cutoffs(
     rows: DataFrame,
     counts: Mapping[Class, int],
     n: int,
-    stays: set[Class],
+    must_stay: set[Class],
     sampling: Sampling,
-) -> tuple[dict[Class, int], dict[Class, Place]]:
-    """(rows of each class, where each is cut) when n of all these rows are drawn.
+) -> tuple[dict[Class, int], dict[Class, Cutoff]]:
+    """(rows kept, cutoff) of each class if n of all these rows are drawn, whatever their class.
 
-    Where classes that must stay are emptied, and n was given, as many rows of the largest go. A
-    class of which nothing is drawn has no place.
+    If n itself was set and the draw empties classes that must stay, the largest classes give up as
+    many rows. A class of which nothing is drawn has no cutoff.
     """
     if n == 0:
         return dict.fromkeys(counts, 0), {}
     column, draw = sampling.column, sampling.draw_of_all
-    all_class = free_name(rows, _ALL)
-    in_one_class = rows.withColumn(all_class, F.lit(""))
+    single_class = free_name(rows, _ALL_ROWS)
+    as_one_class = rows.withColumn(single_class, F.lit(""))
     total = sum(counts.values())
-    [place] = places(in_one_class, all_class, {"": n}, {"": total}, draw=draw).values()
-    n_drawn = count_classes(_before(rows, place, draw), column)
+    [overall] = cutoffs(as_one_class, single_class, {"": n}, {"": total}, draw=draw).values()
+    n_drawn = count_classes(_within_cutoff(rows, overall, draw), column)
     drawn = {key: n_drawn.get(key, 0) for key in counts}
     refuse_other_count(sum(drawn.values()), n)
-    emptied = [key for key in counts if key in stays and not drawn[key]]
+    emptied = [key for key in counts if key in must_stay and not drawn[key]]
     kept = without_surplus(drawn, len(emptied)) if sampling.n is not None else drawn
-    cut = {key: kept[key] for key in kept if kept[key] < drawn[key]}
-    return kept, dict.fromkeys(kept, place) | places(rows, column, cut, counts, draw=draw)
+    reduced = {key: kept[key] for key in kept if kept[key] < drawn[key]}
+    return kept, dict.fromkeys(kept, overall) | cutoffs(rows, column, reduced, counts, draw=draw)
 
 
-def _before(rows: DataFrame, place: Place, draw: Draw) -> DataFrame:
-    kind = place_kind(rows)
-    parts = zip(place, kind, strict=True)
-    at = F.struct(*(F.lit(part).alias(field.name) for part, field in parts)).cast(kind)
-    return rows.where(is_drawn(rows, at, draw=draw))
+def _within_cutoff(rows: DataFrame, cutoff: Cutoff, draw: Draw) -> DataFrame:
+    """The rows whose (draw, key) is at most one cutoff for all."""
+    data_type = cutoff_type(rows)
+    parts = zip(cutoff, data_type, strict=True)
+    literal = F.struct(*(F.lit(part).alias(field.name) for part, field in parts)).cast(data_type)
+    return rows.where(is_within_cutoff(rows, literal, draw=draw))
 
 
-def _brought_back(
+def _restored_keys(
     rows: DataFrame, classes: set[Class], sampling: Sampling
 ) -> dict[Class, tuple[Any, ...]]:
-    """Class -> key of the row that an emptied class gets back."""
+    """Class -> key of the row that the emptied class gets back."""
     if not classes:
         return {}
-    by = keys(rows)
-    first = F.min(F.struct(*_preference(rows, sampling), *by)).alias("_first")
+    key_columns = keys(rows)
+    first = F.min(F.struct(*_preference(rows, sampling), *key_columns)).alias("_first")
     class_name = named(sampling.column).alias("_class")
-    firsts = of_classes(rows, sampling.column, classes).groupBy(class_name).agg(first)
-    key_of = firsts.select("_class", *(F.col("_first")[key] for key in by)).collect()
-    return {row[0]: tuple(row[1:]) for row in key_of}
+    first_rows = rows_of_classes(rows, sampling.column, classes).groupBy(class_name).agg(first)
+    key_parts = (F.col("_first")[key] for key in key_columns)
+    class_and_key = first_rows.select("_class", *key_parts).collect()
+    return {row[0]: tuple(row[1:]) for row in class_and_key}
 
 
 def _preference(rows: DataFrame, sampling: Sampling) -> list[Column]:
-    """What is smallest in the row that is preferred; rows without such a value come last."""
+    """Sort columns whose smallest value marks the row to restore; rows with null come last."""
     if sampling.restore_by is not None:
         value = named(sampling.restore_by)
     elif sampling.similarity is not None:

@@ -1,4 +1,4 @@
-"""What a subset's promises have cost each other, in lines to read at the end of a run."""
+"""Lines at the end of a run that say where settings of a subset overrode each other."""
 
 from collections.abc import Iterator, Mapping
 
@@ -12,15 +12,15 @@ BELOW_LEAST, ABSENT = "classes_below_min", "classes_without_rows"
 
 
 def promise_counts(drawn: Sample, sampling: Sampling, *, are_chosen: bool) -> dict[str, int]:
-    """The numbers behind the lines, those that are not 0; `are_chosen`: the classes were."""
-    left_out = len(drawn.too_small) + len(drawn.without_tail)
-    emptied = sum(n == 0 < drawn.available[key] for key, n in drawn.kept.items())
+    """The numbers of these lines, without zeros; `are_chosen`: the user named the classes."""
+    n_left_out = len(drawn.too_small) + len(drawn.without_tail)
+    n_emptied = sum(n == 0 < drawn.available[key] for key, n in drawn.kept.items())
     numbers = {
         DRAWN_FROM: drawn.quotas.n_drawable if sampling.fraction is not None else 0,
         LIFTED: drawn.quotas.n_lifted,
         TOO_SMALL: len(drawn.too_small),
         WITHOUT_TAIL: len(drawn.without_tail),
-        EMPTIED: emptied - left_out,
+        EMPTIED: n_emptied - n_left_out,
         BELOW_LEAST: sum(0 < n < sampling.least_per_class for n in drawn.kept.values()),
         ABSENT: sum(n == 0 for n in drawn.available.values()) if are_chosen else 0,
     }
@@ -28,31 +28,33 @@ def promise_counts(drawn: Sample, sampling: Sampling, *, are_chosen: bool) -> di
 
 
 def promise_lines(sampling: Sampling, counts: Mapping[str, int]) -> list[str]:
-    """A line for each promise that another has changed; counts: of the run."""
+    """A line for each setting that another one overrode; counts: those of the run."""
     if sampling.fraction is not None:
-        size = list(_fraction_lines(sampling, counts))
+        size_lines = list(_fraction_lines(sampling, counts))
     elif sampling.n is not None:
-        size = list(_number_lines(sampling, counts))
+        size_lines = list(_number_lines(sampling, counts))
     else:
-        size = list(_threshold_lines(sampling, counts))
-    return [f"  {line}" for line in (*size, *_class_lines(sampling, counts))]
+        size_lines = list(_threshold_lines(sampling, counts))
+    return [f"  {line}" for line in (*size_lines, *_class_lines(sampling, counts))]
 
 
 def _fraction_lines(sampling: Sampling, counts: Mapping[str, int]) -> Iterator[str]:
     assert sampling.fraction is not None
-    base, kept = counts.get(DRAWN_FROM, 0), counts[KEPT]
+    n_drawable, kept = counts.get(DRAWN_FROM, 0), counts[KEPT]
     asked = f"{100 * sampling.fraction:.4g} %"
-    why = []
+    reasons = []
     if counts.get(LIFTED):
-        why.append(f"{counts[LIFTED]:,} classes, of which {asked} rounds to no row, keep one each")
+        reasons.append(
+            f"{counts[LIFTED]:,} classes, of which {asked} rounds to no row, keep one each"
+        )
     if counts[RESTORED]:
-        why.append(f"{counts[RESTORED]:,} classes that {_emptying(sampling)} keep one row each")
-    if sampling.is_stratified and not why:
-        why.append(f"{asked} of each class, in whole rows")
-    if not base or not (why or kept != round(sampling.fraction * base)):
+        reasons.append(f"{counts[RESTORED]:,} classes that {_emptying(sampling)} keep one row each")
+    if sampling.is_stratified and not reasons:
+        reasons.append(f"{asked} of each class, in whole rows")
+    if not n_drawable or not (reasons or kept != round(sampling.fraction * n_drawable)):
         return
-    instead = f"{100 * kept / base:.1f} % of {base:,} in place of {asked}"
-    yield f"{'; '.join(why)}: {kept:,} rows, {instead}"
+    instead = f"{100 * kept / n_drawable:.1f} % of {n_drawable:,} in place of {asked}"
+    yield f"{'; '.join(reasons)}: {kept:,} rows, {instead}"
 
 
 def _number_lines(sampling: Sampling, counts: Mapping[str, int]) -> Iterator[str]:
@@ -62,10 +64,10 @@ def _number_lines(sampling: Sampling, counts: Mapping[str, int]) -> Iterator[str
             "one each, in place of rows of the others"
         )
     if counts[RESTORED]:
-        of = "the other" if sampling.is_stratified else "the largest"
+        which = "the other" if sampling.is_stratified else "the largest"
         yield (
             f"{counts[RESTORED]:,} classes that {_emptying(sampling)} keep one row each, in place "
-            f"of rows of {of} classes"
+            f"of rows of {which} classes"
         )
 
 
@@ -78,19 +80,19 @@ def _threshold_lines(sampling: Sampling, counts: Mapping[str, int]) -> Iterator[
 
 
 def _emptying(sampling: Sampling) -> str:
-    """What can have emptied a class."""
+    """The settings that can have emptied a class, as a phrase."""
     if sampling.threshold is None:
         return "the draw emptied"
     return "the threshold emptied" if sampling.is_stratified else "threshold or draw emptied"
 
 
 def _class_lines(sampling: Sampling, counts: Mapping[str, int]) -> Iterator[str]:
-    """Classes that have none or few of their rows."""
+    """Lines on classes that keep none or few of their rows."""
     least = sampling.least_per_class
-    lasting = ", keep_every_class or not" if sampling.keeps_every_class else ""
+    regardless = ", keep_every_class or not" if sampling.keeps_every_class else ""
     texts = {
-        TOO_SMALL: f"classes with fewer than min_per_class = {least} rows are left out{lasting}",
-        WITHOUT_TAIL: f"of the rarest classes keep no row, as tail_rows = 0 says{lasting}",
+        TOO_SMALL: f"classes with fewer than min_per_class = {least} rows are left out{regardless}",
+        WITHOUT_TAIL: f"of the rarest classes keep no row, as tail_rows = 0 says{regardless}",
         EMPTIED: "classes that have rows keep none, as no_keep_every_class allows",
         BELOW_LEAST: f"classes keep fewer than min_per_class = {least} rows: they had as many, and "
         "other settings took of them",

@@ -1,4 +1,4 @@
-"""Why each row of a sample stays or goes: its rule, what that looked at, and against what."""
+"""Why each row of a sample stays or goes: the rule, the value it compared, and its threshold."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -10,79 +10,83 @@ from pyspark.sql.types import StructField, StructType
 from spark_jobs.core.columns import free_name, keys, named
 from spark_jobs.core.schemas import DRAW, RULE, THRESHOLD, VALUE
 from spark_jobs.subsets.class_list import Class
-from spark_jobs.subsets.draw import Place, class_table, is_drawn, place_kind
+from spark_jobs.subsets.draw import Cutoff, class_table, cutoff_type, is_within_cutoff
 from spark_jobs.subsets.sampling import Sampling
 
 # The rules in `decisions`; rows of the first two stay.
 DRAWN, RESTORED = "drawn", "restored"
 _CLASS, _THRESHOLD, _PER_CLASS, _DRAW = "class", "threshold", "per_class", "draw"
 
-_OF_CLASS, _OF_ALL, _BACK = "of_class", "of_all", "back"
+_CLASS_CUTOFF, _OVERALL_CUTOFF, _RESTORED_KEY = "class_cutoff", "overall_cutoff", "restored_key"
 
 
-class ClassCuts(NamedTuple):
-    """Where a class is cut: by its own draw, by that of all rows; and the key it gets back.
+class ClassCutoffs(NamedTuple):
+    """A class's cutoffs in the draw inside classes and in that of all rows, and its restored key.
 
-    None: it has no row of that kind.
+    None: the class keeps no row by that draw, or gets none back.
     """
 
-    of_class: Place | None
-    of_all: Place | None
-    back: tuple[Any, ...] | None
+    class_cutoff: Cutoff | None
+    overall_cutoff: Cutoff | None
+    restored_key: tuple[Any, ...] | None
 
 
-def decided(
+def with_decision(
     rows: DataFrame,
-    cuts: Mapping[Class, ClassCuts],
+    cutoffs_of: Mapping[Class, ClassCutoffs],
     sampling: Sampling,
     decision: str,
     *,
-    draws_of_all: bool,
+    draws_overall: bool,
 ) -> DataFrame:
-    """The rows with a struct column `decision` of rule, value and threshold."""
-    by = keys(rows)
-    cut = free_name(rows, "_cut")
-    key_kind = StructType([rows.schema[key] for key in by])
+    """Add a struct column `decision` of rule, value and threshold to the rows."""
+    key_columns = keys(rows)
+    cutoff_column = free_name(rows, "_cut")
     fields = [
-        StructField(_OF_CLASS, place_kind(rows)),
-        StructField(_OF_ALL, place_kind(rows)),
-        StructField(_BACK, key_kind),
+        StructField(_CLASS_CUTOFF, cutoff_type(rows)),
+        StructField(_OVERALL_CUTOFF, cutoff_type(rows)),
+        StructField(_RESTORED_KEY, StructType([rows.schema[key] for key in key_columns])),
     ]
-    of_class = {key: (tuple(class_cuts),) for key, class_cuts in cuts.items()}
-    table = class_table(rows, sampling.column, of_class, [StructField(cut, StructType(fields))])
-    joined = rows.join(F.broadcast(table), on=sampling.column, how="left")
-    at = named(cut)
-    is_back = F.coalesce(F.struct(*by) == at[_BACK], F.lit(False))
-    is_first = is_drawn(joined, at[_OF_CLASS], draw=sampling.draw_of_class)
-    is_drawn_of_all = is_drawn(joined, at[_OF_ALL], draw=sampling.draw_of_all)
+    values_by_class = {key: (tuple(class_cutoffs),) for key, class_cutoffs in cutoffs_of.items()}
+    table_columns = [StructField(cutoff_column, StructType(fields))]
+    table = class_table(rows, sampling.column, values_by_class, table_columns)
+    with_cutoffs = rows.join(F.broadcast(table), on=sampling.column, how="left")
+    cutoffs = named(cutoff_column)
+    is_restored = F.coalesce(F.struct(*key_columns) == cutoffs[_RESTORED_KEY], F.lit(False))
+    is_in_class_draw = is_within_cutoff(
+        with_cutoffs, cutoffs[_CLASS_CUTOFF], draw=sampling.draw_of_class
+    )
+    is_in_overall_draw = is_within_cutoff(
+        with_cutoffs, cutoffs[_OVERALL_CUTOFF], draw=sampling.draw_of_all
+    )
     rule = (
-        F.when(at.isNull(), _CLASS)
-        .when(is_back, RESTORED)
+        F.when(cutoffs.isNull(), _CLASS)
+        .when(is_restored, RESTORED)
         .when(~sampling.is_over(rows), _THRESHOLD)
-        .when(~is_first, _PER_CLASS)
-        .when(~(is_drawn_of_all if draws_of_all else F.lit(True)), _DRAW)
+        .when(~is_in_class_draw, _PER_CLASS)
+        .when(~(is_in_overall_draw if draws_overall else F.lit(True)), _DRAW)
         .otherwise(DRAWN)
     )
-    value, threshold = _looked_at(rows, rule, at, sampling)
-    why = F.struct(rule.alias(RULE), value.alias(VALUE), threshold.alias(THRESHOLD))
-    return joined.select(*map(named, rows.columns), why.alias(decision))
+    value, threshold = _compared_value_and_threshold(rows, rule, cutoffs, sampling)
+    reason = F.struct(rule.alias(RULE), value.alias(VALUE), threshold.alias(THRESHOLD))
+    return with_cutoffs.select(*map(named, rows.columns), reason.alias(decision))
 
 
-def _looked_at(
-    rows: DataFrame, rule: Column, at: Column, sampling: Sampling
+def _compared_value_and_threshold(
+    rows: DataFrame, rule: Column, cutoffs: Column, sampling: Sampling
 ) -> tuple[Column, Column]:
-    """(what the rule looked at, what it held that against); numbers."""
-    by = keys(rows)
+    """The number that the rule compared, and the number it compared that with."""
+    key_columns = keys(rows)
     similarity = F.lit(None) if sampling.similarity is None else named(sampling.similarity)
-    of_threshold = rule.isin(_THRESHOLD, RESTORED)
+    compares_similarity = rule.isin(_THRESHOLD, RESTORED)
     value = (
-        F.when(of_threshold, similarity.cast("double"))
-        .when(rule == _PER_CLASS, sampling.draw_of_class.of(*by))
-        .when(rule == _DRAW, sampling.draw_of_all.of(*by))
+        F.when(compares_similarity, similarity.cast("double"))
+        .when(rule == _PER_CLASS, sampling.draw_of_class.of(*key_columns))
+        .when(rule == _DRAW, sampling.draw_of_all.of(*key_columns))
     )
     threshold = (
-        F.when(of_threshold, sampling.least_similarity(rows).cast("double"))
-        .when(rule == _PER_CLASS, at[_OF_CLASS][DRAW])
-        .when(rule == _DRAW, at[_OF_ALL][DRAW])
+        F.when(compares_similarity, sampling.least_similarity(rows).cast("double"))
+        .when(rule == _PER_CLASS, cutoffs[_CLASS_CUTOFF][DRAW])
+        .when(rule == _DRAW, cutoffs[_OVERALL_CUTOFF][DRAW])
     )
     return value, threshold

@@ -1,4 +1,4 @@
-"""What a subset is to hold: the rules by which rows of classes are sampled, and their numbers."""
+"""The rules by which a subset of labelled rows is sampled, and the row quotas they give."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from spark_jobs.core.draws import Draw
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.subsets.class_list import Class
 from spark_jobs.subsets.quotas import (
+    apportion,
     capped,
     rarest,
     share_of_each,
-    shared_out,
     stratified,
     with_short_tail,
 )
@@ -22,16 +22,17 @@ from spark_jobs.subsets.quotas import (
 
 @dataclass(frozen=True)
 class Sampling:
-    """What is kept, in this order: what is over the threshold, so many of a class, so many of all.
+    """The rules of a subset, applied in this order: threshold, rows per class, rows in all.
 
-    A row must have a `similarity` of at least `threshold`. The `tail_classes` rarest classes are
-    cut to `tail_rows` rows, every class to `most_per_class`, and those with fewer than
-    `least_per_class` are left out. Then `n` rows, or a `fraction`, are drawn of all. Where
-    `is_stratified` n are drawn from the classes in proportion, or of each class its fraction, to
-    the nearest whole number (half to even). With `keeps_every_class` a stratified draw takes one
-    row of a class at least, and each class that threshold or draw emptied gets one row back: that
-    with the smallest `restore_by`, else the largest similarity, else the smallest draw; `n` rows
-    are n all the same.
+    1. A row must have a `similarity` of at least `threshold`.
+    2. The `tail_classes` rarest classes are cut to `tail_rows` rows, every class to
+       `most_per_class`; classes with fewer than `least_per_class` rows are left out.
+    3. `n` rows, or a `fraction` of them, are drawn from all. If `is_stratified`, the n rows are
+       shared among the classes in proportion, or each class keeps its fraction, rounded to the
+       nearest whole number (half to even).
+    4. With `keeps_every_class` a stratified draw takes at least one row of each class, and each
+       class emptied by threshold or draw gets one row back: that with the smallest `restore_by`,
+       else the largest similarity, else the smallest draw. `n` still counts all rows.
     """
 
     column: str
@@ -50,36 +51,37 @@ class Sampling:
 
     @property
     def draw_of_class(self) -> Draw:
-        """By which a class's rows are ordered."""
+        """The draw that orders the rows inside their class."""
         return self.draw.step("class")
 
     @property
     def draw_of_all(self) -> Draw:
-        """By which rows are drawn whatever their class."""
+        """The draw that orders all rows, whatever their class."""
         return self.draw.step("all")
 
     def least_similarity(self, rows: DataFrame) -> Column:
-        """The threshold in the type of its column, null without one."""
+        """The threshold as a literal of the column's type, null without a threshold."""
         if self.similarity is None or self.threshold is None:
             return F.lit(None)
         return literal_of(rows, self.similarity, self.threshold)
 
     def is_over(self, rows: DataFrame) -> Column:
-        """Whether a row is over the threshold, which null and NaN are not."""
+        """Whether a row's similarity is at least the threshold; null and NaN are not."""
         if self.similarity is None or self.threshold is None:
             return F.lit(True)
-        value = named(self.similarity)  # to Spark NaN is above all numbers
-        is_least = value >= self.least_similarity(rows)
-        return F.coalesce(is_least & ~F.isnan(value), F.lit(False))
+        similarity = named(self.similarity)
+        is_enough = similarity >= self.least_similarity(rows)  # Spark has NaN above all numbers
+        return F.coalesce(is_enough & ~F.isnan(similarity), F.lit(False))
 
 
 @dataclass(frozen=True)
 class Quotas:
-    """How many rows each class gets, before those that emptied classes get back.
+    """How many rows each class gets, before emptied classes get a row back.
 
-    of_class: rows of each class. n_of_all: how many of all these rows are drawn whatever their
-    class, None for all of them. n_drawable: rows that n or the fraction is drawn from. n_lifted:
-    classes of which a stratified draw takes one row though their share rounds to none.
+    of_class: rows of each class. n_of_all: how many of these rows are then drawn whatever their
+    class, None for all of them. n_drawable: number of rows that n or the fraction is drawn from.
+    n_lifted: number of classes that get one row in a stratified draw though their share rounds to
+    none.
     """
 
     of_class: Mapping[Class, int]
@@ -88,47 +90,54 @@ class Quotas:
     n_lifted: int = 0
 
 
-def removed_classes(over: Mapping[Class, int], sampling: Sampling) -> tuple[set[Class], set[Class]]:
-    """(classes with fewer rows than the least, those of a tail that is to have none)."""
-    few = {key for key, count in over.items() if count < sampling.least_per_class}
-    no_tail = set() if sampling.tail_rows else rarest(over, sampling.tail_classes)
-    return few, no_tail
+def removed_classes(
+    n_over: Mapping[Class, int], sampling: Sampling
+) -> tuple[set[Class], set[Class]]:
+    """Classes that keep no row: (those below the minimum, those of a tail without rows).
 
-
-def quotas_of(
-    over: Mapping[Class, int], removed: set[Class], stays: set[Class], sampling: Sampling
-) -> Quotas:
-    """The quotas of classes with so many rows over the threshold.
-
-    Raises InputDataError where n rows cannot be had.
+    n_over: rows of each class over the threshold.
     """
-    rows = with_short_tail(over, sampling.tail_classes, sampling.tail_rows)
+    too_small = {key for key, count in n_over.items() if count < sampling.least_per_class}
+    without_tail = set() if sampling.tail_rows else rarest(n_over, sampling.tail_classes)
+    return too_small, without_tail
+
+
+def class_quotas(
+    n_over: Mapping[Class, int], removed: set[Class], must_stay: set[Class], sampling: Sampling
+) -> Quotas:
+    """The quotas of classes, from the rows that each has over the threshold.
+
+    must_stay: classes that keep at least one row. Raises InputDataError if there are fewer than n
+    rows, or more than n classes that must stay.
+    """
+    counts = with_short_tail(n_over, sampling.tail_classes, sampling.tail_rows)
     if sampling.most_per_class is not None:
-        rows = capped(rows, sampling.most_per_class)
-    rows |= dict.fromkeys(removed, 0)
-    total = sum(rows.values())
+        counts = capped(counts, sampling.most_per_class)
+    counts |= dict.fromkeys(removed, 0)
+    total = sum(counts.values())
     if sampling.n is not None:
-        _refuse_impossible(sampling.n, total, len(stays))
+        _refuse_impossible(sampling.n, total, len(must_stay))
     if sampling.is_stratified:
-        return _stratified(rows, total, stays, sampling)
+        return _stratified(counts, total, must_stay, sampling)
     if sampling.fraction is not None:
-        return Quotas(rows, round(sampling.fraction * total), total)  # half to even, as published
-    return Quotas(rows, sampling.n, total)
+        n_of_all = round(sampling.fraction * total)  # half to even, as published
+        return Quotas(counts, n_of_all, total)
+    return Quotas(counts, sampling.n, total)
 
 
 def _stratified(
-    rows: Mapping[Class, int], total: int, stays: set[Class], sampling: Sampling
+    counts: Mapping[Class, int], total: int, must_stay: set[Class], sampling: Sampling
 ) -> Quotas:
-    """Of n what emptied classes get back counts too, of a fraction not."""
+    """Quotas of a stratified draw; rows given back to emptied classes count towards n only."""
     least = int(sampling.keeps_every_class)
     if sampling.fraction is not None:
-        shares = share_of_each(rows, sampling.fraction)
-        of_class = {key: max(shares[key], min(least, count)) for key, count in rows.items()}
+        shares = share_of_each(counts, sampling.fraction)
+        of_class = {key: max(shares[key], min(least, count)) for key, count in counts.items()}
     else:
-        n = (sampling.n or 0) - sum(rows[key] == 0 for key in stays)
-        shares = shared_out(n, rows)
-        of_class = stratified(rows, n, least=least)
-    n_lifted = sum(shares[key] == 0 < of_class[key] for key in rows)
+        n = (sampling.n or 0) - sum(counts[key] == 0 for key in must_stay)
+        shares = apportion(n, counts)
+        of_class = stratified(counts, n, least=least)
+    n_lifted = sum(shares[key] == 0 < of_class[key] for key in counts)
     return Quotas(of_class, None, total, n_lifted)
 
 

@@ -1,4 +1,4 @@
-"""The caption variants of clip-beyond-tail: which texts, and what goes in front of them."""
+"""Caption variants of clip-beyond-tail (Wen et al. 2024): a class template, then record texts."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -35,21 +35,21 @@ def vary(
     front: Sequence[str] | None,
     draw: Draw,
 ) -> DataFrame:
-    """The records of these classes with class_idx and a caption of the texts.
+    """Compose the captions of the records of these classes from their texts, and add class_idx.
 
-    front: templates with `{}` for one of the class's names, of which each record draws one, to go
-    before the texts; None for the texts alone. A record whose caption is blank is left out.
+    front: templates to put before the texts, with `{}` for a name of the class; each record draws
+    one template and one name. None for the texts alone. Records with a blank caption are left out.
     """
     names = free_name(records, _NAMES)
-    listed = [(c.wnid, c.class_idx, list(c.names)) for c in classes]
+    class_rows = [(c.wnid, c.class_idx, list(c.names)) for c in classes]
     schema = f"{WNID} string, {CLASS_IDX} int, {names} array<string>"
-    table = records.sparkSession.createDataFrame(listed, schema)
+    table = records.sparkSession.createDataFrame(class_rows, schema)
     joined = records.drop(CLASS_IDX).join(F.broadcast(table), on=WNID)
     text = joined_texts(texts)
     if front is not None:
-        by = keys(records)
-        template = _drawn(F.array(*map(F.lit, front)), draw.step("template").of(*by))
-        name = _drawn(named(names), draw.step("lemma").of(*by))
+        key_columns = keys(records)
+        template = _drawn_item(F.array(*map(F.lit, front)), draw.step("template").of(*key_columns))
+        name = _drawn_item(named(names), draw.step("lemma").of(*key_columns))
         text = F.concat(F.replace(template, F.lit("{}"), name), F.lit(" "), text)
     varied = joined.withColumn(CAPTION, on_one_line(text)).drop(names)
     is_blank = F.replace(CAPTION, F.lit(" "), F.lit("")) == ""
@@ -58,11 +58,11 @@ def vary(
 
 
 def templates_of(template: Template, openai80: Sequence[str]) -> Sequence[str]:
-    """The templates of a mode: one, or OpenAI's 80."""
+    """The templates that a mode stands for: one, or OpenAI's 80."""
     return openai80 if template == "openai80" else [_TEMPLATES[template]]
 
 
-def _drawn(items: Column, draw: Column) -> Column:
-    # A draw next to 1, times the size, may be rounded up to it.
-    place = F.least(F.floor(draw * F.size(items)), F.size(items) - F.lit(1))
-    return F.get(items, place.cast("int"))
+def _drawn_item(items: Column, draw: Column) -> Column:
+    # draw < 1, but draw * size may be rounded up to size.
+    index = F.least(F.floor(draw * F.size(items)), F.size(items) - F.lit(1))
+    return F.get(items, index.cast("int"))

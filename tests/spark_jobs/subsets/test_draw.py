@@ -10,7 +10,13 @@ from spark_jobs.core.columns import keys
 from spark_jobs.core.draws import Draw
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.subsets import draw
-from spark_jobs.subsets.draw import class_table, count_classes, first_rows, is_drawn, places
+from spark_jobs.subsets.draw import (
+    class_table,
+    count_classes,
+    cutoffs,
+    draw_per_class,
+    is_within_cutoff,
+)
 
 N = 20_000
 
@@ -30,7 +36,7 @@ def rows(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> DataF
 
 
 def plain(rows: DataFrame, wanted: dict[str, int], draw: Draw) -> set[str]:
-    """The uids of each class's first rows, by sorting all."""
+    """The uids of the rows with the smallest draws of each class, by sorting all."""
     drawn = rows.withColumn("draw", draw.of("uid")).toPandas()
     drawn = drawn[drawn["wnid"].notna()].sort_values(["draw", "uid"])
     nth = drawn.groupby("wnid").cumcount()
@@ -44,7 +50,7 @@ def test_the_first_of_each_class(rows: DataFrame, seed: int) -> None:
     known = rows.where("wnid IS NOT NULL")
     assert sum(counts.values()) == known.count()
     wanted = {key: int(draws.integers(0, count * 1.2 + 1)) for key, count in counts.items()}
-    found = first_rows(rows, "wnid", wanted, counts, draw=Draw("test", seed))
+    found = draw_per_class(rows, "wnid", wanted, counts, draw=Draw("test", seed))
     assert found.columns == rows.columns
     uids = [row.uid for row in found.select("uid").collect()]
     assert len(uids) == sum(min(wanted[key], counts[key]) for key in counts)
@@ -53,15 +59,15 @@ def test_the_first_of_each_class(rows: DataFrame, seed: int) -> None:
 
 @pytest.mark.parametrize("deviations", [0.0, 0.3])
 def test_what_chance_puts_elsewhere_is_found(rows: DataFrame, deviations: float) -> None:
-    """Bounds so narrow that they miss many a place, for which all draws are looked at then."""
+    """Bounds so narrow that they miss many cutoffs, for which all draws are compared then."""
     counts = count_classes(rows, "wnid")
     wanted = {key: count // 2 for key, count in counts.items()}
-    narrow = places(rows, "wnid", wanted, counts, draw=Draw("test", 3), deviations=deviations)
-    assert narrow == places(rows, "wnid", wanted, counts, draw=Draw("test", 3))
+    narrow = cutoffs(rows, "wnid", wanted, counts, draw=Draw("test", 3), deviations=deviations)
+    assert narrow == cutoffs(rows, "wnid", wanted, counts, draw=Draw("test", 3))
 
 
-def test_only_draws_near_the_place_are_looked_at() -> None:
-    """Of 1e8 rows those 7 standard deviations, of 5,000 rows each, around the place."""
+def test_only_draws_near_the_cutoff_are_compared() -> None:
+    """Of 1e8 rows those 7 standard deviations, of 5,000 rows each, around the cutoff."""
     low, high = draw._bounds(50_000_000, 100_000_000, 7)
     assert (high - low) * 1e8 == pytest.approx(70_014)
     assert (high + low) / 2 == pytest.approx(0.5)
@@ -75,7 +81,7 @@ def test_equal_draws_go_by_key(spark: SparkSession, monkeypatch) -> None:
 
     monkeypatch.setattr(Draw, "of", lambda *_keys: F.lit(0.25))
     rows = spark.createDataFrame([(f"u{k:03}", 1) for k in range(500)], "uid string, wnid int")
-    found = first_rows(rows, "wnid", {1: 123}, {1: 500}, draw=Draw("test", 0))
+    found = draw_per_class(rows, "wnid", {1: 123}, {1: 500}, draw=Draw("test", 0))
     assert sorted(row.uid for row in found.collect()) == [f"u{k:03}" for k in range(123)]
 
 
@@ -84,18 +90,20 @@ def test_keys_of_several_captions(spark: SparkSession) -> None:
         [(f"u{k // 3}", k % 3, "a") for k in range(600)], "uid string, caption_id int, wnid string"
     )
     assert keys(rows) == ["uid", "caption_id"]
-    found = first_rows(
+    found = draw_per_class(
         rows, "wnid", {"a": 200, "gone": 5}, {"a": 600}, draw=Draw("test", 0)
     ).collect()
     assert len(found) == len({(row.uid, row.caption_id) for row in found}) == 200
 
 
-def test_a_class_without_a_place_has_no_rows(spark: SparkSession) -> None:
+def test_a_class_without_a_cutoff_keeps_no_rows(spark: SparkSession) -> None:
     rows = spark.createDataFrame([("u", "a")], "uid string, wnid string")
-    kind = StructField("place", draw.place_kind(rows))
+    kind = StructField("cutoff", draw.cutoff_type(rows))
     table = class_table(rows, "wnid", {"a": (None,)}, [kind])
     joined = rows.join(table, on="wnid")
-    assert joined.where(is_drawn(joined, joined["place"], draw=Draw("test", 0))).count() == 0
+    assert (
+        joined.where(is_within_cutoff(joined, joined["cutoff"], draw=Draw("test", 0))).count() == 0
+    )
 
 
 def test_a_column_that_holds_no_classes(rows: DataFrame, monkeypatch) -> None:

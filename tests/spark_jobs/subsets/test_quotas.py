@@ -6,10 +6,10 @@ from fractions import Fraction
 import pytest
 
 from spark_jobs.subsets.quotas import (
+    apportion,
     capped,
     rarest,
     share_of_each,
-    shared_out,
     stratified,
     with_short_tail,
     without_surplus,
@@ -45,14 +45,14 @@ def test_largest_remainder() -> None:
     draws = random.Random(1)
     for counts in CASES:
         n = draws.randint(0, 500)
-        shares = shared_out(n, counts)
+        shares = apportion(n, counts)
         total = sum(counts.values())
         assert list(shares) == list(counts)
         assert sum(shares.values()) == (n if total else 0)
         for key, share in shares.items():
             assert abs(share - (n * counts[key] / total if total else 0)) < 1
-    assert shared_out(2, {"a": 1, "b": 1, "c": 1}) == {"a": 1, "b": 1, "c": 0}
-    assert shared_out(10, {"a": 0.1, "b": 0.2, "c": 0.7}) == {"a": 1, "b": 2, "c": 7}
+    assert apportion(2, {"a": 1, "b": 1, "c": 1}) == {"a": 1, "b": 1, "c": 0}
+    assert apportion(10, {"a": 0.1, "b": 0.2, "c": 0.7}) == {"a": 1, "b": 2, "c": 7}
 
 
 def test_a_share_of_each_goes_to_the_nearest_row_and_halves_to_even() -> None:
@@ -73,7 +73,7 @@ def test_strata_keep_a_row_and_take_no_more_than_there_are() -> None:
         assert sum(shares.values()) == n
         assert all(min(1, counts[key]) <= shares[key] <= counts[key] for key in counts)
         if n < sum(counts.values()):
-            assert stratified(counts, n, least=0) == shared_out(n, counts)
+            assert stratified(counts, n, least=0) == apportion(n, counts)
     with pytest.raises(ValueError, match="1 is not between 2 and 5"):
         stratified({"a": 2, "b": 3}, 1, least=1)
 
