@@ -1,4 +1,4 @@
-"""Settings of a job: YAML and `--set` in, a frozen model out, every fault named at once."""
+"""Settings of a job: read from YAML and `--set`, checked by a frozen model, all faults at once."""
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,17 +25,17 @@ from spark_jobs.core.errors import SettingsError
 from spark_jobs.core.redaction import shown
 from spark_jobs.core.yaml_files import parse_yaml_value, read_yaml_map
 
-_MOST_CHARACTERS = 500  # of the line of a fault
-_MOST_DEPTH = 30  # of lists and maps in a setting
+_MAX_FAULT_CHARACTERS = 500
+_MAX_DEPTH = 30  # of nested lists and maps in a setting
 RoleName = Literal["input", "output", "folder", "file", "workspace"]
 
 
 @dataclass(frozen=True)
 class Role:
-    """What a setting's address is to the job.
+    """How a job uses the address in a setting.
 
-    A table read or written, an output that is a folder of plain files, a plain file written, or
-    the folder of the job's records.
+    "input", "output": a table read or written. "folder": an output that is a folder of plain files.
+    "file": a plain file written. "workspace": where the tables `runs` and `rejected` lie.
     """
 
     name: RoleName
@@ -45,22 +45,21 @@ InputAddress = Annotated[str, AfterValidator(absolute_address), Role("input")]
 OutputAddress = Annotated[str, AfterValidator(absolute_address), Role("output")]
 OutputFolder = Annotated[str, AfterValidator(absolute_address), Role("output"), Role("folder")]
 OutputFile = Annotated[str, AfterValidator(absolute_file), Role("file")]
-_one_is_a_list = BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
-# A list of which one item may stand alone.
-OneOrMore = Annotated[list[str], Field(min_length=1), _one_is_a_list]
-InputAddresses = Annotated[list[InputAddress], Field(min_length=1), _one_is_a_list, Role("input")]
+_text_as_list = BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
+# A list; a single text counts as a list of one.
+OneOrMore = Annotated[list[str], Field(min_length=1), _text_as_list]
+InputAddresses = Annotated[list[InputAddress], Field(min_length=1), _text_as_list, Role("input")]
 Workspace = Annotated[str, AfterValidator(parse_parent), Role("workspace")]
 
 
 class Settings(BaseModel):
-    """Base of every job's settings: frozen, unknown keys refused."""
+    """Base of all jobs' settings: frozen, unknown keys are an error."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False
     )
 
-    # Settings that stand for each other: exactly one is given, and one that a user gives takes the
-    # place of the one in the base file.
+    # Exactly one of these settings must be set; one set by the user drops the base file's.
     mutually_exclusive: ClassVar[tuple[str, ...]] = ()
 
     workspace: Workspace | None = Field(
@@ -70,80 +69,94 @@ class Settings(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _is_storable_as_read(cls, value: Any) -> Any:
-        refuse_unstorable(value)  # pydantic fails to name such text
+        refuse_unstorable(
+            value
+        )  # first, as pydantic fails on half surrogates without naming the setting
         return value
 
     @field_validator("*")
     @classmethod
     def _is_storable(cls, value: Any) -> Any:
-        refuse_unstorable(value)  # a number may have been text
+        refuse_unstorable(value)  # again, as a number may have been text before
         return value
 
     @model_validator(mode="after")
-    def _one_is_given(self) -> Self:
-        given = [name for name in self.mutually_exclusive if getattr(self, name) is not None]
-        if self.mutually_exclusive and len(given) != 1:
+    def _has_exactly_one(self) -> Self:
+        set_names = [name for name in self.mutually_exclusive if getattr(self, name) is not None]
+        if self.mutually_exclusive and len(set_names) != 1:
             names = f"{', '.join(self.mutually_exclusive[:-1])} and {self.mutually_exclusive[-1]}"
-            found = f", found {' and '.join(given)}" if given else ""
-            raise ValueError(f"expected exactly one of {names}{found}")
+            seen = f", found {' and '.join(set_names)}" if set_names else ""
+            raise ValueError(f"expected exactly one of {names}{seen}")
         return self
 
     def addresses(self, role: RoleName) -> dict[str, str]:
-        """Setting -> address of every filled setting with this role, in the order of the fields.
+        """Setting -> address of all settings with this role that are set, in field order.
 
-        Those of a list are numbered: `sources.0`.
+        The addresses of a list are numbered: `sources.0`.
         """
-        found: dict[str, str] = {}
-        for name in self.names(role):
+        addresses: dict[str, str] = {}
+        for name in self.names_with_role(role):
             value = getattr(self, name)
             if isinstance(value, list):
-                found |= {f"{name}.{number}": address for number, address in enumerate(value)}
+                addresses |= {f"{name}.{number}": address for number, address in enumerate(value)}
             elif value is not None:
-                found[name] = value
-        return found
+                addresses[name] = value
+        return addresses
 
     @classmethod
-    def names(cls, role: RoleName) -> list[str]:
-        """The settings with this role, in the order of the fields."""
+    def names_with_role(cls, role: RoleName) -> list[str]:
+        """The names of the settings with this role, in field order."""
         fields = cls.model_fields.items()
         return [name for name, f in fields if _has_role(f.annotation, f.metadata, role)]
 
     def own_files(self) -> dict[str, str]:
-        """Path -> digest of the files that the settings are read from: they are inputs as well."""
+        """Path -> digest of further files that the settings are read from; they count as inputs."""
         return {}
 
     def further_outputs(self) -> list[str]:
-        """Tables that the job may write beside those that settings name."""
+        """Addresses of tables that the job may write besides those in the settings."""
         return []
 
     def folder_content(self) -> str | None:
-        """What is written into an output folder, where it must not replace what else is there."""
+        """The kind of content of an output folder, if it must not replace content of another kind."""
         return None
 
     def workspace_address(self) -> str:
-        """Where `runs` and `rejected` of these settings live; by default by the first output."""
+        """The folder or schema of `runs` and `rejected`: `workspace`, else that of the first output."""
         if self.workspace is not None:
             return self.workspace
         written = [*self.addresses("output").values(), *self.addresses("file").values()]
         return parse_address(written[0]).parent()
 
 
+def require_one_or_both(values: Mapping[str, object]) -> None:
+    """Raise ValueError unless one of two settings has a value; keys: their names in the message."""
+    if not any(values.values()):
+        raise ValueError(f"give {', '.join(values)}, or both")
+
+
+def refuse_both(values: Mapping[str, object]) -> None:
+    """Raise ValueError if both of two settings are set; keys: their names in the message."""
+    if all(value is not None for value in values.values()):
+        raise ValueError(f"give {' or '.join(values)}, not both")
+
+
 S = TypeVar("S", bound=Settings)
 
 
 def refuse_unstorable(value: object) -> None:
-    """Raise ValueError where a number has more than 64 bits, a text is none, or lists nest deep."""
+    """Raise ValueError for integers over 64 bits, text with NUL or half surrogates, deep nesting."""
     level = [value]
-    for _ in range(_MOST_DEPTH):
+    for _ in range(_MAX_DEPTH):
         for part in level:
             _refuse_scalar(part)
-        level = [inside for part in level for inside in _inside(part)]
+        level = [child for part in level for child in _children(part)]
         if not level:
             return
-    raise ValueError(f"nests more than {_MOST_DEPTH} deep")
+    raise ValueError(f"nests more than {_MAX_DEPTH} deep")
 
 
-def _inside(value: object) -> list[Any]:
+def _children(value: object) -> list[Any]:
     if isinstance(value, dict):
         return [*value, *value.values()]
     return list(value) if isinstance(value, list | tuple) else []
@@ -159,9 +172,9 @@ def _refuse_scalar(value: object) -> None:
 
 
 def _has_role(annotation: Any, metadata: Iterable[Any], role: RoleName) -> bool:
-    """Whether a field's type, or the type inside its Optional, carries the role."""
-    inside = (m for part in get_args(annotation) for m in getattr(part, "__metadata__", ()))
-    return Role(role) in [m for m in (*metadata, *inside) if isinstance(m, Role)]
+    """Whether a field's type, or the type inside its Optional, is annotated with the role."""
+    inner = (m for part in get_args(annotation) for m in getattr(part, "__metadata__", ()))
+    return Role(role) in [m for m in (*metadata, *inner) if isinstance(m, Role)]
 
 
 def load_settings(
@@ -169,42 +182,43 @@ def load_settings(
     job: str,
     config: Path | None,
     overrides: Iterable[str],
-    given: Mapping[str, str | bool],
+    options: Mapping[str, str | bool],
 ) -> S:
-    """Build a job's settings: its base file, `config`, options, then `key=value` overrides.
+    """Build a job's settings; later sources win: base file, `config`, `options`, `overrides`.
 
-    Raises SettingsError with every fault at once, one a line.
+    `options`: setting -> its text on the command line. `overrides`: `key=value` of `--set`.
+    Raises SettingsError with all faults at once.
     """
-    said: dict[str, Any] = {} if config is None else read_yaml_map(config)
-    for key, text in given.items():
-        value = text if isinstance(text, bool) else _value_of(model, key, text)
-        said = merge(said, {key: value})
+    user_settings: dict[str, Any] = {} if config is None else read_yaml_map(config)
+    for key, text in options.items():
+        value = text if isinstance(text, bool) else _parse_option(model, key, text)
+        user_settings = merge(user_settings, {key: value})
     for override in overrides:
-        said = merge(said, _parse_override(model, override))
+        user_settings = merge(user_settings, _parse_override(model, override))
     try:
-        return validate_settings(model, merge_over_base_settings(model, job, said))
+        return validate_settings(model, merge_over_base_settings(model, job, user_settings))
     except SettingsError as fault:
         raise SettingsError(f"{job}: {fault}") from None
 
 
 def merge_over_base_settings(
-    model: type[Settings], job: str, said: Mapping[str, Any]
+    model: type[Settings], job: str, user_settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A job's base settings under those that were said."""
+    """The job's base settings, overridden by the user's."""
     base = base_settings(job)
-    if any(said.get(name) is not None for name in model.mutually_exclusive):
+    if any(user_settings.get(name) is not None for name in model.mutually_exclusive):
         base = {name: value for name, value in base.items() if name not in model.mutually_exclusive}
-    return merge(base, said)
+    return merge(base, user_settings)
 
 
 def base_settings(job: str) -> dict[str, Any]:
-    """The papers' defaults for a job, from conf/base."""
+    """The defaults of a job, the papers' values, from its file in conf/base."""
     base = conf_file("base", f"{job.replace('-', '_')}.yml")
     return read_yaml_map(base) if base.is_file() else {}
 
 
 def validate_settings(model: type[S], values: Mapping[str, Any]) -> S:
-    """Check `values` against the model; SettingsError lists every fault."""
+    """Check `values` against the model; raise SettingsError with all faults."""
     try:
         return model.model_validate(values)
     except ValidationError as fault:
@@ -212,32 +226,32 @@ def validate_settings(model: type[S], values: Mapping[str, Any]) -> S:
 
 
 def fault_lines(fault: ValidationError, model: type[BaseModel]) -> list[str]:
-    """Every fault that a model found, one a line."""
+    """All faults of a validation, a line each."""
     lines = (_shortened(_fault_line(error, model)) for error in fault.errors())
-    return list(dict.fromkeys(lines))  # each type that a setting may have finds a fault in it
+    return list(dict.fromkeys(lines))  # a union type reports the same fault once per member
 
 
 def _shortened(line: str) -> str:
-    """A line of which the middle is left out where it repeats a long value."""
-    if len(line) <= _MOST_CHARACTERS:
+    """The line, with its middle cut out if it is too long because it repeats a long value."""
+    if len(line) <= _MAX_FAULT_CHARACTERS:
         return line
-    return f"{line[: _MOST_CHARACTERS // 2]} ... {line[-_MOST_CHARACTERS // 2 :]}"
+    return f"{line[: _MAX_FAULT_CHARACTERS // 2]} ... {line[-_MAX_FAULT_CHARACTERS // 2 :]}"
 
 
 def _parse_override(model: type[Settings], override: str) -> dict[str, Any]:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise SettingsError(f"--set {shown(override)}: expected key=value")
-    value = _value_of(model, key, text)
+    value = _parse_option(model, key, text)
     for part in reversed(key.split(".")):
         value = {part: value}
     return value  # type: ignore[no-any-return]
 
 
-def _value_of(model: type[Settings], key: str, text: str) -> Any:
-    """A value of the command line: as it stands where text is wanted, so a uid of digits stays.
+def _parse_option(model: type[Settings], key: str, text: str) -> Any:
+    """Parse a value of the command line as YAML, unless the setting is text.
 
-    Everything else is YAML.
+    Text is taken literally, so that a uid of digits does not become a number.
     """
     field = model.model_fields.get(key)
     if not text or (field is not None and _is_text(field.annotation)):
@@ -246,19 +260,18 @@ def _value_of(model: type[Settings], key: str, text: str) -> Any:
 
 
 def _is_text(annotation: Any) -> bool:
-    """Whether a type is str, also one that is annotated or optional."""
+    """Whether a type is str, possibly annotated or optional."""
     parts = (getattr(part, "__origin__", part) for part in (annotation, *get_args(annotation)))
     return get_origin(annotation) in (None, Annotated, Union, UnionType) and str in parts
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid on `base`; maps in both are merged likewise."""
+    """`base` updated with `over`; nested maps are merged recursively."""
     merged = dict(base)
     for key, value in over.items():
-        below = merged.get(key)
-        merged[key] = (
-            merge(below, value) if isinstance(below, dict) and isinstance(value, Mapping) else value
-        )
+        base_value = merged.get(key)
+        are_maps = isinstance(base_value, dict) and isinstance(value, Mapping)
+        merged[key] = merge(base_value, value) if are_maps else value
     return merged
 
 
@@ -266,29 +279,28 @@ _EXPECTED_MAPS = {"dict_type", "model_type", "model_attributes_type"}
 
 
 def _fault_line(error: ErrorDetails, model: type[BaseModel]) -> str:
-    key, is_of_several_types = _key_of(error["loc"])
+    key, has_union_type = _key_of(error["loc"])
     message = error["msg"].removeprefix("Value error, ")
-    if is_of_several_types:
+    if has_union_type:
         message = "is of none of the types that this setting takes"
     elif error["type"] in _EXPECTED_MAPS:
         message = "expected a map of keys and values"
     if not key:
         return message
     if error["type"] == "extra_forbidden":
-        is_of_model = len(error["loc"]) == 1
-        return (
-            f"unknown setting {key!r}{did_you_mean(key, model.model_fields) if is_of_model else ''}"
-        )
+        is_top_level = len(error["loc"]) == 1
+        suggestion = did_you_mean(key, model.model_fields) if is_top_level else ""
+        return f"unknown setting {key!r}{suggestion}"
     if error["type"] == "missing":
         return f"setting {key!r} is missing"
     return f"setting {key!r} = {shown(error['input'], key)}: {message}"
 
 
 def _key_of(location: Sequence[int | str]) -> tuple[str, bool]:
-    """The key as the user wrote it, `rules.0.value`, and whether its type is one of several.
+    """The key as the user wrote it, `rules.0.value`, and whether its type is a union.
 
-    pydantic also names which kind of a value it took, which our kinds show by `<...>`, and which
-    of several types it tried, by `list[...]` and the like.
+    pydantic's location also contains the tag of a tagged union, which ours write as `<...>`, and
+    the member of a union that it tried, such as `list[...]`.
     """
     parts: list[str] = []
     for part in map(str, location):
@@ -299,7 +311,7 @@ def _key_of(location: Sequence[int | str]) -> tuple[str, bool]:
     return ".".join(parts), False
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """', did you mean ...?' with the nearest known name, or nothing where none is near."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f", did you mean {close[0]!r}?" if close else ""
+def did_you_mean(name: str, valid_names: Iterable[str]) -> str:
+    """`, did you mean 'x'?` with the most similar valid name; empty if none is similar."""
+    similar = difflib.get_close_matches(name, list(valid_names), n=1)
+    return f", did you mean {similar[0]!r}?" if similar else ""

@@ -1,4 +1,4 @@
-"""Reading embeddings: of one model, of one length, as rows or as a matrix on the driver."""
+"""Read embeddings of one model and dimension, as rows or as a matrix on the driver."""
 
 from dataclasses import dataclass
 
@@ -22,10 +22,10 @@ from udfs.vectors import Vectors
 
 @dataclass(frozen=True)
 class Embeddings:
-    """A table of unit vectors, all of `dimension` numbers and of one model.
+    """A table of unit vectors of one model, each of `dimension` numbers.
 
-    `model`: its label and the digest of its weights. `rows`: the n_rows rows that have a vector;
-    n_without more have none.
+    `model`: (label, digest of the weights). `rows`: the `n_rows` rows that have a vector;
+    `n_without` further rows have none.
     """
 
     address: str
@@ -37,14 +37,14 @@ class Embeddings:
 
     @property
     def key(self) -> list[str]:
-        """The columns that tell its rows apart: uid or query_id, with caption_id if it has one."""
+        """The key columns: uid or query_id, with caption_id if the table has one."""
         return keys(self.rows)
 
 
 def read_embeddings(run: Run, address: str) -> Embeddings:
-    """A table of embed-texts, embed-images or import-embeddings.
+    """Read a table of embed-texts, embed-images or import-embeddings.
 
-    Raises InputDataError where it holds no vector, or those of several models or lengths.
+    Raises InputDataError if it has no vector, or vectors of several models or dimensions.
     """
     rows = run.read(address, schemas.VECTORS)
     run.read(address, StructType([StructField(name, StringType()) for name in keys(rows)[:1]]))
@@ -64,9 +64,9 @@ def read_embeddings(run: Run, address: str) -> Embeddings:
 
 
 def with_metadata(run: Run, embeddings: Embeddings, captions: str | None) -> DataFrame:
-    """Uid and embedding, with the columns of a table of captions where one is given.
+    """Rows of uid and embedding, joined with a table of captions if there is one.
 
-    A row per vector: raises InputDataError where a uid has several vectors or several captions.
+    One row per vector: raises InputDataError if a uid has several vectors or several captions.
     """
     if embeddings.key != [UID]:
         raise InputDataError(f"table {embeddings.address}: there must be one vector a uid")
@@ -75,35 +75,47 @@ def with_metadata(run: Run, embeddings: Embeddings, captions: str | None) -> Dat
     rows = embeddings.rows.select(UID, EMBEDDING)
     if captions is None:
         return rows
-    texts = run.read(captions, schemas.CAPTIONS).drop(EMBEDDING)
-    refuse_repeated_or_null_keys(texts, [UID], captions, remedy)
-    return rows.join(texts, on=UID, how="left")
+    metadata = run.read(captions, schemas.CAPTIONS).drop(EMBEDDING)
+    refuse_repeated_or_null_keys(metadata, [UID], captions, remedy)
+    return rows.join(metadata, on=UID, how="left")
 
 
-def refuse_other_model(some: Embeddings, others: Embeddings) -> None:
-    """Raise InputDataError unless the vectors of both can be compared.
+def refuse_other_model(first: Embeddings, second: Embeddings) -> None:
+    """Raise InputDataError unless both tables' vectors are of one model and dimension.
 
-    Those of one model with different prompts can be: so queries and documents are embedded.
+    The prompts may differ, as they do between queries and documents.
     """
-    if not is_same_model(some.model, others.model):
+    if not is_same_model(first.model, second.model):
         raise InputDataError(
-            f"{some.address} is of {some.model[0]} ({some.model[1]}), but {others.address} of "
-            f"{others.model[0]} ({others.model[1]})"
+            f"{first.address} is of {first.model[0]} ({first.model[1]}), but {second.address} of "
+            f"{second.model[0]} ({second.model[1]})"
         )
-    if some.dimension != others.dimension:
+    if first.dimension != second.dimension:
         raise InputDataError(
-            f"vectors of {some.address} have {some.dimension} numbers, those of "
-            f"{others.address} {others.dimension}"
+            f"vectors of {first.address} have {first.dimension} numbers, those of "
+            f"{second.address} {second.dimension}"
         )
 
 
-def is_same_model(some: tuple[str, str], other: tuple[str, str]) -> bool:
-    """Whether (label, digest of weights) are of one model, be it with another prompt."""
-    return (name_of_label(some[0]), some[1]) == (name_of_label(other[0]), other[1])
+def refuse_missing_vectors(embeddings: Embeddings, n_written: int, called: str) -> None:
+    """Raise InputDataError unless a job has written all vectors of the table.
+
+    `called`: what was written, such as "output FOLDER".
+    """
+    if n_written != embeddings.n_rows:
+        raise InputDataError(
+            f"{called}: {n_written:,} of {embeddings.n_rows:,} vectors of {embeddings.address} "
+            "were written; did it change meanwhile?"
+        )
+
+
+def is_same_model(first: tuple[str, str], second: tuple[str, str]) -> bool:
+    """Whether two (label, digest of weights) are of one model, whatever their prompts."""
+    return (name_of_label(first[0]), first[1]) == (name_of_label(second[0]), second[1])
 
 
 def refuse_repeated_queries(embeddings: Embeddings) -> None:
-    """Raise InputDataError unless each query has one vector and a key of its own."""
+    """Raise InputDataError unless each query has exactly one vector, under a single key column."""
     if len(embeddings.key) > 1:
         raise InputDataError(f"table {embeddings.address}: queries need one vector a uid")
     refuse_repeated_or_null_keys(
@@ -112,10 +124,10 @@ def refuse_repeated_queries(embeddings: Embeddings) -> None:
 
 
 def collect_vectors(embeddings: Embeddings) -> tuple[pa.ChunkedArray, Vectors]:
-    """(keys, unit vectors (n, dimension)) on the driver, in the order in which they are stored.
+    """Collect (keys, unit vectors of shape (n_rows, dimension)) on the driver, in stored order.
 
-    4 bytes a number, beside one partition of the table. Raises InputDataError where that is more
-    than 2 GiB, a key is there several times, or a vector is not of unit length.
+    Needs 4 bytes a number plus one partition of the table. Raises InputDataError if the vectors
+    take more than 2 GiB, a key is repeated, or a vector is not of unit length.
     """
     n_rows, dimension, table = embeddings.n_rows, embeddings.dimension, embeddings.address
     refuse_too_large_for_driver(
@@ -124,18 +136,18 @@ def collect_vectors(embeddings: Embeddings) -> tuple[pa.ChunkedArray, Vectors]:
     refuse_repeated_queries(embeddings)
     [key] = embeddings.key
     vectors = np.empty((n_rows, dimension), np.float32)
-    keys_of_batches, n_read = [], 0
+    key_chunks, n_read = [], 0
     for batch in record_batches(embeddings.rows.select(key, EMBEDDING)):
-        of_batch = checked_unit(batch.column(EMBEDDING), batch.column(key), table)
-        last = n_read + batch.num_rows
-        if last > n_rows:
+        batch_vectors = checked_unit(batch.column(EMBEDDING), batch.column(key), table)
+        end = n_read + batch.num_rows
+        if end > n_rows:
             break
-        vectors[n_read:last] = of_batch
-        keys_of_batches.append(batch.column(key).cast(pa.string()))
-        n_read = last
+        vectors[n_read:end] = batch_vectors
+        key_chunks.append(batch.column(key).cast(pa.string()))
+        n_read = end
     else:
         if n_read == n_rows:
-            return pa.chunked_array(keys_of_batches, pa.string()), vectors
+            return pa.chunked_array(key_chunks, pa.string()), vectors
     raise InputDataError(
         f"table {table}: had {n_rows:,} vectors when it was first read, and has "
         "others now: it changed meanwhile; run again"

@@ -47,7 +47,9 @@ def run(run: Run, settings: AssignNeighbours) -> Counts:
     refuse_repeated_or_null_keys(items, [key], settings.items, "expected one row an item")
     item_without_order = items.where(named(order).isNull()).select(named(key)).first()
     if item_without_order is not None:
-        raise InputDataError(f"table {settings.items}: {order} is null for {item_without_order[0]!r}")
+        raise InputDataError(
+            f"table {settings.items}: {order} is null for {item_without_order[0]!r}"
+        )
     neighbours_with_class = with_items(neighbours, items, key, order)
     n_neighbours, n_with_class = neighbours.count(), neighbours_with_class.count()
     if n_with_class == 0 < n_neighbours:

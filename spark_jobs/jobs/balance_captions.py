@@ -2,13 +2,12 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs.balancing.choose_t import Thresholds, find_thresholds, target_lines, thresholds_of
-from spark_jobs.balancing.counted_entries import CountedEntries
-from spark_jobs.balancing.entry_count import count_matches, name_entries
+from spark_jobs.balancing.balance_settings import BalanceCaptions
+from spark_jobs.balancing.choose_t import Thresholds, choose_t, target_lines
+from spark_jobs.balancing.entry_count import count_matches
 from spark_jobs.balancing.floor import captions_for_floor, missing_captions
 from spark_jobs.balancing.keep import (
     BALANCING,
@@ -18,9 +17,9 @@ from spark_jobs.balancing.keep import (
     matches_by_uid,
     with_caption_rows,
 )
-from spark_jobs.balancing.t_settings import ThresholdSettings
+from spark_jobs.balancing.probabilities import entry_probabilities, t_column
 from spark_jobs.core import schemas
-from spark_jobs.core.columns import keys, with_plain_key
+from spark_jobs.core.columns import keys, with_non_null_caption_id
 from spark_jobs.core.decisions import decisions
 from spark_jobs.core.draws import Draw
 from spark_jobs.core.schemas import (
@@ -32,33 +31,31 @@ from spark_jobs.core.schemas import (
     ENTRY_IDS,
     KEEP_PROBABILITY,
     KEPT,
-    KEPT_COUNT,
-    LANG,
     UID,
-    T,
 )
-from spark_jobs.core.settings import InputAddress, OutputAddress
 from spark_jobs.formats.matches import NOT_MATCHED, read_entries, read_matches
 from spark_jobs.running.job import Job
 from spark_jobs.storage.batches import batches_that_fit
 from spark_jobs.storage.run import Counts, Run
 
-FLOOR, BALANCE, NO_ENTRY = "floor", "balance", "no_entry"
+FLOOR, BALANCE, NO_ENTRY = "floor", "balance", "no_entry"  # rules, as in the decisions
 
 
 def run(run: Run, settings: BalanceCaptions) -> Counts:
-    """Keep each caption with the probability that its entries give it."""
+    """Keep each caption with its keep_probability (MetaCLIP, Xu et al. 2023, algorithm 1)."""
     captions = run.read(settings.captions, schemas.CAPTIONS)
-    read = read_matches(run, settings.matches, settings.captions, is_joined=settings.floor > 0)
-    entries = read_entries(run, settings.entry_counts, read)
-    stored, counted = read.rows, entries.counted
-    matches = _matches_by_uid(settings, captions, stored)
-    chosen = find_thresholds(settings, matches, counted)
+    caption_matches = read_matches(
+        run, settings.matches, settings.captions, is_joined=settings.floor > 0
+    )
+    entries = read_entries(run, settings.entry_counts, caption_matches)
+    match_rows, counted = caption_matches.rows, entries.counted
+    matches = _matches_by_uid(settings, captions, match_rows)
+    chosen_t = choose_t(settings, matches, counted)
     draw = run.draw(BALANCING, settings.seed)
-    drawn = balance(matches, counted.counts, chosen.thresholds, floor=settings.floor, draw=draw)
-    if _is_a_row_each(settings, stored) and not settings.floor:
-        probability = match_probability(counted.counts, t=chosen.thresholds)
-        output = keep_balanced(stored, probability, draw=draw)
+    drawn = balance(matches, counted.counts, chosen_t.thresholds, floor=settings.floor, draw=draw)
+    if _is_match_row_the_caption(settings, match_rows) and not settings.floor:
+        probability = match_probability(counted.counts, t=chosen_t.thresholds)
+        output = keep_balanced(match_rows, probability, draw=draw)
     else:
         output = captions.join(drawn.where(KEPT).select(UID), on=UID, how="left_semi")
     outputs = {settings.output: output.schema}
@@ -70,27 +67,39 @@ def run(run: Run, settings: BalanceCaptions) -> Counts:
         has_unique_keys = run.has_unique_keys(settings.captions)
         kept = run.write(output, settings.output, has_unique_keys=has_unique_keys, is_narrow=True)
     if settings.probabilities is not None:
-        kept_counts = count_matches(_kept_matches(run, settings, stored))
-        told = with_probability(entries.frame, kept_counts, t=t_column(chosen.t, settings, counted))
-        run.write(told, settings.probabilities, matching=read.matching_of_captions)
+        kept_counts = count_matches(_kept_matches(run, settings, match_rows))
+        probabilities = entry_probabilities(
+            entries.frame, kept_counts, t=t_column(chosen_t.t, settings, counted)
+        )
+        matching = caption_matches.matching_of_captions
+        run.write(probabilities, settings.probabilities, matching=matching)
     if settings.decisions:
-        run.write_decisions(_decisions(settings, captions, stored, drawn, draw))
-    counts = chosen.counts() | {"rows_in": rows_in, "kept": kept, "dropped": rows_in - kept}
-    counts |= read.told()
+        run.write_decisions(_decisions(settings, captions, match_rows, drawn, draw))
+    counts = chosen_t.counts() | {"rows_in": rows_in, "kept": kept, "dropped": rows_in - kept}
+    counts |= caption_matches.mismatch_counts()
     if settings.floor:
-        lifted = drawn.where(F.col(schemas.RULE) == FLOOR).select(UID)
-        counts["kept_for_floor"] = captions.join(lifted, on=UID, how="left_semi").count()
+        for_floor = drawn.where(F.col(schemas.RULE) == FLOOR).select(UID)
+        counts["kept_for_floor"] = captions.join(for_floor, on=UID, how="left_semi").count()
     return counts
 
 
-def _is_a_row_each(settings: BalanceCaptions, stored: DataFrame) -> bool:
-    """Whether each row of the matches is a caption with its columns, rather than one to look up."""
-    return settings.captions == settings.matches and CAPTION_ID not in stored.columns
+def _is_match_row_the_caption(settings: BalanceCaptions, match_rows: DataFrame) -> bool:
+    """Whether each row of the matches holds its caption's columns too, so that no join is needed.
+
+    False where records have several captions, which are drawn together by uid.
+    """
+    return settings.captions == settings.matches and CAPTION_ID not in match_rows.columns
 
 
-def _matches_by_uid(settings: BalanceCaptions, captions: DataFrame, stored: DataFrame) -> DataFrame:
-    """What is drawn for: with the rows of the captions that each stands for, where these matter."""
-    matches = matches_by_uid(stored)
+def _matches_by_uid(
+    settings: BalanceCaptions, captions: DataFrame, match_rows: DataFrame
+) -> DataFrame:
+    """The matches with one row per uid, the unit of the draw.
+
+    caption_rows is counted in the captions where the floor or target_rows needs it; with a floor,
+    uids without a caption are left out.
+    """
+    matches = matches_by_uid(match_rows)
     if settings.captions == settings.matches:
         return matches
     if settings.floor or settings.target_rows is not None:
@@ -98,14 +107,14 @@ def _matches_by_uid(settings: BalanceCaptions, captions: DataFrame, stored: Data
     return matches.where(F.col(CAPTION_ROWS) > 0) if settings.floor else matches
 
 
-def _kept_matches(run: Run, settings: BalanceCaptions, stored: DataFrame) -> DataFrame:
-    """The matches of the rows that are in the output."""
+def _kept_matches(run: Run, settings: BalanceCaptions, match_rows: DataFrame) -> DataFrame:
+    """The matches of the captions in the output."""
     output = run.read(settings.output, schemas.EMPTY)
     if settings.captions == settings.matches:
         return output
-    by = [name for name in keys(stored) if name in keys(output)]
-    kept = with_plain_key(output.select(*by))
-    return with_plain_key(stored).join(kept, on=by, how="left_semi")
+    by = [name for name in keys(match_rows) if name in keys(output)]
+    kept = with_non_null_caption_id(output.select(*by))
+    return with_non_null_caption_id(match_rows).join(kept, on=by, how="left_semi")
 
 
 def balance(
@@ -116,42 +125,46 @@ def balance(
     floor: int,
     draw: Draw,
 ) -> DataFrame:
-    """Draw every caption, then lift the entries that are left below their floor to it.
+    """Draw for each uid, then raise the entries below the floor by more of their captions.
 
-    Gives the matches with keep_probability, draw, kept and rule.
+    `matches`: of `matches_by_uid`. Adds keep_probability, draw, kept and rule: "balance", "floor",
+    or "no_entry" where nothing matched.
     """
     drawn = draw_matches(matches, match_probability(entry_counts, t=thresholds), draw=draw)
-    ruled = drawn.withColumn(
+    with_rule = drawn.withColumn(
         schemas.RULE, F.when(F.size(ENTRY_IDS) > 0, BALANCE).otherwise(NO_ENTRY)
     )
     if not floor:
-        return ruled
+        return with_rule
     kept_counts = np.zeros(entry_counts.size, np.int64)
     for row in count_matches(drawn.where(KEPT)).collect():
         kept_counts[row[ENTRY_ID]] = row[ENTRY_COUNT]
     missing = missing_captions(entry_counts, kept_counts, floor=floor)
-    lifted = captions_for_floor(drawn.where(~F.col(KEPT)), missing)
-    joined = ruled.join(lifted.withColumn(FLOOR, F.lit(True)), on=UID, how="left")
-    is_lifted = F.col(FLOOR).isNotNull()
-    every = joined.withColumn(KEPT, F.col(KEPT) | is_lifted).withColumn(
-        schemas.RULE, F.when(is_lifted, FLOOR).otherwise(F.col(schemas.RULE))
+    for_floor = captions_for_floor(drawn.where(~F.col(KEPT)), missing)
+    joined = with_rule.join(for_floor.withColumn(FLOOR, F.lit(True)), on=UID, how="left")
+    is_for_floor = F.col(FLOOR).isNotNull()
+    with_floor = joined.withColumn(KEPT, F.col(KEPT) | is_for_floor).withColumn(
+        schemas.RULE, F.when(is_for_floor, FLOOR).otherwise(F.col(schemas.RULE))
     )
-    return every.drop(FLOOR)
+    return with_floor.drop(FLOOR)
 
 
 def _decisions(
     settings: BalanceCaptions,
     captions: DataFrame,
-    stored: DataFrame,
+    match_rows: DataFrame,
     drawn: DataFrame,
     draw: Draw,
 ) -> DataFrame:
-    """A row per caption; one without a row in the matches has its draw, and probability 0."""
+    """A decision per caption: its draw as value, its keep_probability as threshold.
+
+    Captions without a row in the matches have the rule "not_matched" and threshold 0.
+    """
     rows = drawn
-    if not _is_a_row_each(settings, stored):
-        ruled = drawn.select(UID, KEEP_PROBABILITY, KEPT, schemas.RULE)
-        own = captions.select(*keys(captions)).withColumn(DRAW, draw.of(UID))
-        rows = own.join(ruled, on=UID, how="left")
+    if not _is_match_row_the_caption(settings, match_rows):
+        by_uid = drawn.select(UID, KEEP_PROBABILITY, KEPT, schemas.RULE)
+        with_draw = captions.select(*keys(captions)).withColumn(DRAW, draw.of(UID))
+        rows = with_draw.join(by_uid, on=UID, how="left")
     return decisions(
         rows,
         kept=F.coalesce(KEPT, F.lit(False)),
@@ -161,8 +174,8 @@ def _decisions(
     )
 
 
-def closing(_spark: SparkSession, settings: BalanceCaptions, counts: Counts) -> list[str]:
-    """Where the number of rows is another than was wished."""
+def closing_lines(_spark: SparkSession, settings: BalanceCaptions, counts: Counts) -> list[str]:
+    """Lines on an output whose number of rows is not target_rows."""
     lines = target_lines(settings.target_rows, counts)
     if settings.target_rows is not None and counts.get("kept_for_floor"):
         lines.append(
@@ -177,7 +190,7 @@ JOB = Job(
     "Thin out the captions of head entries to about t each.",
     BalanceCaptions,
     run,
-    closing=closing,
+    closing_lines=closing_lines,
 )
 
 if __name__ == "__main__":

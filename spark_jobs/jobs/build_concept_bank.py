@@ -1,4 +1,4 @@
-"""build-concept-bank: entries from one or more sources, with ids in bank order."""
+"""build-concept-bank: a concept bank from one or more sources, entry ids in their order."""
 
 import pyarrow as pa
 from pydantic import Field, field_validator
@@ -25,7 +25,7 @@ from spark_jobs.storage.small_files import read_folder, read_text
 
 _FROM_FILE = {"metaclip_json": metaclip_json, "lines": lines, "json_lines": json_lines}
 _FROM_FOLDER = {"wordnet": wordnet, "wordnet_names": wordnet_names}
-_EMBEDDED = ("imagenet1k", "imagenet22k")
+_PACKAGED = ("imagenet1k", "imagenet22k")  # come with a Python package, so without a path
 _FAULTS = ("duplicate", "empty", "never_matches")
 
 
@@ -51,42 +51,46 @@ class BuildConceptBank(Settings):
 
     @field_validator("sources")
     @classmethod
-    def _known_kinds(cls, value: list[str]) -> list[str]:
-        for source in value:
+    def _have_valid_kinds(cls, sources: list[str]) -> list[str]:
+        kinds = [*_FROM_FILE, *_FROM_FOLDER, *_PACKAGED]
+        for source in sources:
             kind, _, path = source.partition(":")
-            known = [*_FROM_FILE, *_FROM_FOLDER, *_EMBEDDED]
-            if kind not in known:
-                raise ValueError(f"unknown kind {kind!r}{did_you_mean(kind, known)}")
-            if bool(path) == (kind in _EMBEDDED):
-                place = "FILE" if kind in _FROM_FILE else "FOLDER"
-                wanted = f"{kind} without a file" if kind in _EMBEDDED else f"{kind}:{place}"
-                raise ValueError(f"{source!r}: expected {wanted}")
-        return value
+            if kind not in kinds:
+                raise ValueError(f"unknown kind {kind!r}{did_you_mean(kind, kinds)}")
+            if bool(path) == (kind in _PACKAGED):
+                path_kind = "FILE" if kind in _FROM_FILE else "FOLDER"
+                expected = f"{kind} without a file" if kind in _PACKAGED else f"{kind}:{path_kind}"
+                raise ValueError(f"{source!r}: expected {expected}")
+        return sources
 
     def addresses(self, role: RoleName) -> dict[str, str]:
-        """As for all settings; the files of the sources are inputs too."""
+        """The addresses of all settings, and as inputs the files of the sources."""
+        if role != "input":
+            return super().addresses(role)
         files = [path for source in self.sources if (path := source.partition(":")[2])]
-        named = {f"sources.{i}": absolute_address(path) for i, path in enumerate(files)}
-        return named if role == "input" else super().addresses(role)
+        return {f"sources.{i}": absolute_address(path) for i, path in enumerate(files)}
 
 
 def run(run: Run, settings: BuildConceptBank) -> Counts:
-    """Read every source, report faulty entries, and write the bank."""
-    read = [_read_source(run, source) for source in settings.sources]
-    bank, left_out = concept_bank(read, parity=settings.parity)
+    """Read the sources, write the bank, and count faulty entries by fault.
+
+    Without parity faulty entries go into rejected.
+    """
+    source_tables = [_read_source(run, source) for source in settings.sources]
+    bank, left_out = concept_bank(source_tables, parity=settings.parity)
     faulty = left_out if left_out.num_rows else bank.filter(pa.compute.is_valid(bank[FAULT]))
     faults = faulty[FAULT].to_pylist()
     run.write(_frame(run, bank), settings.output)
     if left_out.num_rows:
         _reject(run, left_out)
-    found = {fault: faults.count(fault) for fault in _FAULTS}
-    return {"entries": bank.num_rows, "left_out": left_out.num_rows, **found}
+    fault_counts = {fault: faults.count(fault) for fault in _FAULTS}
+    return {"entries": bank.num_rows, "left_out": left_out.num_rows, **fault_counts}
 
 
 def _read_source(run: Run, source: str) -> pa.Table:
     kind, _, path = source.partition(":")
-    name = redacted(path)  # stands in the column source
-    if kind in _EMBEDDED:
+    name = redacted(path)  # value of the column source
+    if kind in _PACKAGED:
         return imagenet(kind)  # type: ignore[arg-type]
     if kind in _FROM_FOLDER:
         return _FROM_FOLDER[kind](read_folder(run.spark, path, ("data.*", "index.*")), name)
@@ -94,7 +98,7 @@ def _read_source(run: Run, source: str) -> pa.Table:
 
 
 def _frame(run: Run, bank: pa.Table) -> DataFrame:
-    rows = bank.to_pandas(integer_object_nulls=True)  # no float where class_idx is null
+    rows = bank.to_pandas(integer_object_nulls=True)  # or a class_idx with nulls becomes float
     return run.spark.createDataFrame(rows, schemas.CONCEPT_BANK)
 
 

@@ -11,7 +11,12 @@ from spark_jobs.core.redaction import redacted
 from spark_jobs.core.settings import InputAddress, OutputFolder, Settings
 from spark_jobs.embedding.driver_vectors import refuse_too_large_for_driver
 from spark_jobs.formats.clip_retrieval_index import IndexFolder, Modality
-from spark_jobs.formats.embeddings import Embeddings, read_embeddings, with_metadata
+from spark_jobs.formats.embeddings import (
+    Embeddings,
+    read_embeddings,
+    refuse_missing_vectors,
+    with_metadata,
+)
 from spark_jobs.formats.index_records import IndexRecord, write_record
 from spark_jobs.neighbours.index import write_shards
 from spark_jobs.neighbours.training import training_vectors
@@ -29,10 +34,10 @@ from udfs.faiss_index import (
 )
 from udfs.vectors import Vectors
 
-_VECTORS_PER_LIST = 64  # that a list is trained on; faiss warns below 39
-_LEAST_TRAINED = 10_000
+_TRAINING_VECTORS_PER_LIST = 64  # faiss warns below 39
+_MIN_TRAINING_VECTORS = 10_000
 _ROWS_PER_SHARD = 1_000_000
-_SHARE_OF_MEMORY = 0.8
+_MEMORY_FRACTION = 0.8  # of the driver's free memory
 
 
 class BuildIndex(Settings):
@@ -40,7 +45,7 @@ class BuildIndex(Settings):
 
     embeddings: InputAddress = Field(description="embeddings, with uid, of texts or of images")
     captions: InputAddress | None = Field(
-        None, description="captions whose columns are to stand in the metadata beside uid"
+        None, description="captions whose columns are to stand in the metadata new_folder uid"
     )
     modality: Modality = Field("text", description="text: text.index; image: image.index")
     factory: str = Field(
@@ -71,55 +76,60 @@ class BuildIndex(Settings):
         return value
 
     def folder_content(self) -> str:
-        """An index of the other modality in the folder is another export, and stays."""
+        """Names the modality, so that an index of the other one in the same folder stays."""
         return f"build-index --modality {self.modality}"
 
 
 def run(run: Run, settings: BuildIndex) -> Counts:
-    """Estimate, train on the driver, fill shards in tasks, merge, replace an earlier index."""
+    """Train the index on the driver, fill shards in tasks, and merge them on the driver.
+
+    Refuses beforehand an index larger than memory. Replaces an earlier index of the modality.
+    """
     embeddings = read_embeddings(run, settings.embeddings)
     rows = with_metadata(run, embeddings, settings.captions)
     try:
-        kind = empty_index(settings.factory, embeddings.dimension)
+        untrained = empty_index(settings.factory, embeddings.dimension)
     except ValueError as fault:
         raise SettingsError(str(fault)) from None
-    _refuse_too_large(settings, embeddings, embeddings.n_rows)
-    sampled = _sampled(settings, embeddings, n_lists(kind))
-    trained = trained_index(settings.factory, sampled)
-    n_shards = -(-embeddings.n_rows // _ROWS_PER_SHARD) if is_mergeable(kind) else 1
-    commit = run.output_metadata(settings.output)
-    with replaced_folder(settings.output, commit, content=settings.folder_content()) as beside:
-        folder = IndexFolder(Path(beside))
+    _refuse_larger_than_memory(settings, embeddings)
+    training_sample = _training_sample(settings, embeddings, n_lists(untrained))
+    trained = trained_index(settings.factory, training_sample)
+    n_shards = -(-embeddings.n_rows // _ROWS_PER_SHARD) if is_mergeable(untrained) else 1
+    metadata = run.output_metadata(settings.output)
+    content = settings.folder_content()
+    with replaced_folder(settings.output, metadata, content=content) as new_folder:
+        folder = IndexFolder(Path(new_folder))
         with batches_that_fit(embeddings.rows):
-            shards = write_shards(rows, trained, beside, n_shards, embeddings.address)
+            shards = write_shards(rows, trained, new_folder, n_shards, embeddings.address)
         files = sorted(folder.path.glob("shard_*.index"))
-        merge_shards(files, folder.index(settings.modality))
-        n_vectors = folder.facts(settings.modality).n_vectors  # as many as rows of metadata
-        if n_vectors != embeddings.n_rows:
-            raise InputDataError(
-                f"index {settings.output}: {n_vectors:,} of {embeddings.n_rows:,} vectors of "
-                f"{embeddings.address} were written; did it change meanwhile?"
-            )
-        folder.write_names(settings.name, embeddings.model[0], local_folder(settings.output))
+        merge_shards(files, folder.index_file(settings.modality))
+        n_vectors = folder.read_facts(settings.modality).n_vectors
+        refuse_missing_vectors(embeddings, n_vectors, f"index {settings.output}")
+        folder.write_indices_json(settings.name, embeddings.model[0], local_folder(settings.output))
         write_record(folder.path, _record(run, settings, embeddings))
-        size = folder.index(settings.modality).stat().st_size
+        n_bytes = folder.index_file(settings.modality).stat().st_size
     return {
         "vectors": n_vectors,
         "without_vector": embeddings.n_without,
-        "trained_on": len(sampled),
+        "trained_on": len(training_sample),
         "shards": len(shards),
-        "bytes": size,
+        "bytes": n_bytes,
     }
 
 
-def _sampled(settings: BuildIndex, embeddings: Embeddings, lists: int) -> Vectors:
-    """The vectors to train on; InputDataError where they are fewer than the inverted lists."""
-    n_train = settings.train_rows or max(_LEAST_TRAINED, _VECTORS_PER_LIST * lists)
-    n_train = min(n_train, embeddings.n_rows)
-    if n_train < lists:
+def _training_sample(
+    settings: BuildIndex, embeddings: Embeddings, n_inverted_lists: int
+) -> Vectors:
+    """Draw the vectors to train on.
+
+    Raises InputDataError if they are fewer than the inverted lists, or more than the driver takes.
+    """
+    default = max(_MIN_TRAINING_VECTORS, _TRAINING_VECTORS_PER_LIST * n_inverted_lists)
+    n_train = min(settings.train_rows or default, embeddings.n_rows)
+    if n_train < n_inverted_lists:
         raise InputDataError(
-            f"factory {settings.factory!r} has {lists} lists, but there are only {n_train} "
-            "vectors to train on; take fewer lists, or Flat"
+            f"factory {settings.factory!r} has {n_inverted_lists} lists, but there are only "
+            f"{n_train} vectors to train on; take fewer lists, or Flat"
         )
     n_rows, dimension = embeddings.n_rows, embeddings.dimension
     remedy = "train on fewer: --train-rows"
@@ -147,15 +157,17 @@ def _record(run: Run, settings: BuildIndex, embeddings: Embeddings) -> IndexReco
     )
 
 
-def _refuse_too_large(settings: BuildIndex, embeddings: Embeddings, n: int) -> None:
-    needed = index_bytes(settings.factory, embeddings.dimension, n)
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    allowed = settings.memory * 1e9 if settings.memory else _SHARE_OF_MEMORY * free
-    if needed > allowed:
+def _refuse_larger_than_memory(settings: BuildIndex, embeddings: Embeddings) -> None:
+    n_rows = embeddings.n_rows
+    needed_bytes = index_bytes(settings.factory, embeddings.dimension, n_rows)
+    free_bytes = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    allowed_bytes = settings.memory * 1e9 if settings.memory else _MEMORY_FRACTION * free_bytes
+    if needed_bytes > allowed_bytes:
         raise InputDataError(
-            f"factory {settings.factory!r} over {n:,} vectors needs {needed / 1e9:.3g} GB, and "
-            f"{allowed / 1e9:.3g} GB are there: take smaller codes, such as IVF4096,PQ32x8, more "
-            "memory, or search-neighbours without an index, which needs none"
+            f"factory {settings.factory!r} over {n_rows:,} vectors needs "
+            f"{needed_bytes / 1e9:.3g} GB, and {allowed_bytes / 1e9:.3g} GB are there: take "
+            "smaller codes, such as IVF4096,PQ32x8, more memory, or search-neighbours without an "
+            "index, which needs none"
         )
 
 

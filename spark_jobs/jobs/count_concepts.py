@@ -1,4 +1,4 @@
-"""count-concepts: how many captions speak of each class of downstream data sets."""
+"""count-concepts: count the captions that mention each class of downstream data sets."""
 
 import logging
 
@@ -53,7 +53,7 @@ class CountConcepts(Settings):
 
 
 def run(run: Run, settings: CountConcepts) -> Counts:
-    """Count in one pass over the captions for all classes of all data sets."""
+    """Count for all classes of all data sets in one pass over the captions."""
     captions = run.read(settings.captions, schemas.CAPTIONS)
     if settings.weight is not None:
         _check_weight(captions, settings.weight, settings.captions)
@@ -66,17 +66,19 @@ def run(run: Run, settings: CountConcepts) -> Counts:
         run.write(counted.coalesce(1), settings.output)
     stored = run.read(settings.output, schemas.CLASS_COUNTS)
     if settings.frequencies is not None:
-        place = {query.dataset: i for i, query in reversed([*enumerate(queries)])}
-        rows = sorted(stored.collect(), key=lambda row: (place[row[DATASET]], row[CLASS_IDX]))
-        told = [(row[CLASS_NAME], row[CAPTION_COUNT]) for row in rows]
-        write_class_frequencies(told, settings.frequencies)
-    found = stored.where(F.col(CAPTION_COUNT) > 0).count()
+        dataset_order = {query.dataset: i for i, query in reversed([*enumerate(queries)])}
+        rows = sorted(
+            stored.collect(), key=lambda row: (dataset_order[row[DATASET]], row[CLASS_IDX])
+        )
+        frequencies = [(row[CLASS_NAME], row[CAPTION_COUNT]) for row in rows]
+        write_class_frequencies(frequencies, settings.frequencies)
+    n_classes_found = stored.where(F.col(CAPTION_COUNT) > 0).count()
     counts = {"rows_in": captions.count(), "classes": len(queries)}
-    return counts | {"faulty_classes": len(faults), "classes_found": found}
+    return counts | {"faulty_classes": len(faults), "classes_found": n_classes_found}
 
 
 def _check_weight(captions: DataFrame, weight: str, address: str) -> None:
-    """Raise MissingColumnError or InputDataError where the column cannot serve."""
+    """Raise MissingColumnError or InputDataError unless the column holds whole numbers."""
     table = f"table {address}"
     require_columns(captions, table, [weight])
     require_column_type(captions, table, weight, WHOLE_TYPES, "whole numbers")
@@ -85,7 +87,10 @@ def _check_weight(captions: DataFrame, weight: str, address: str) -> None:
 def _read_queries(
     settings: CountConcepts, lemmatiser: Lemmatiser
 ) -> tuple[list[ClassQuery], list[str]]:
-    """The queries of all classes; faulty ones are told, or stop the run if it is strict."""
+    """The queries of all sound classes, and a line for each faulty one, which is logged too.
+
+    Raises SettingsError where strict and a class is faulty, or none is sound.
+    """
 
     def words(text: str) -> list[str]:
         return words_of(text, lemmatiser)
@@ -94,10 +99,10 @@ def _read_queries(
     faults: list[str] = []
     for name in settings.classes:
         file = read_class_file(name)
-        sound, faulty = word_queries(file, name, words)
-        queries += sound
-        faults += faulty
-        if not faulty:
+        file_queries, file_faults = word_queries(file, name, words)
+        queries += file_queries
+        faults += file_faults
+        if not file_faults:
             for line in too_short(file, name, words):
                 _log.warning("%s", line)
     if faults and (settings.strict or not queries):

@@ -1,4 +1,4 @@
-"""curate: captions and a concept bank in, deduplicated and balanced captions out."""
+"""curate: ingest, deduplicate, match and balance captions, one job after the other."""
 
 from collections.abc import Iterator
 from typing import Any, Literal, Self
@@ -7,11 +7,13 @@ from pydantic import Field, model_validator
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from spark_jobs.balancing.balance_settings import BalanceCaptions
 from spark_jobs.balancing.t_settings import ThresholdSettings
 from spark_jobs.core import schemas
 from spark_jobs.core.addresses import join_address, parse_parent
 from spark_jobs.core.schemas import URL
 from spark_jobs.core.settings import Settings
+from spark_jobs.dedup.dedup_settings import DedupCaptions
 from spark_jobs.formats.caption_input import CaptionInput, read_captions
 from spark_jobs.ingest.presets import InputFormat
 from spark_jobs.ingest.text_rules import FrontEnd
@@ -56,65 +58,72 @@ class Curate(ThresholdSettings):
     )
 
     @model_validator(mode="after")
-    def _has_what_it_needs(self) -> Self:
+    def _has_needed_matches(self) -> Self:
         if not self.intermediate and (self.decisions or self.floor):
-            told = "decisions" if self.decisions else "a floor"
-            raise ValueError(f"{told} needs the stored matches: leave intermediate on")
+            setting = "decisions" if self.decisions else "a floor"
+            raise ValueError(f"{setting} needs the stored matches: leave intermediate on")
         return self
 
 
-def _own(settings: type[Settings]) -> set[str]:
+def _own_names(settings: type[Settings]) -> set[str]:
     return set(settings.model_fields) - set(Settings.model_fields)
 
 
-_BALANCING = _own(ThresholdSettings)
-_INPUT = _own(CaptionInput) & _own(Curate)
+# Settings that curate passes on under the same name.
+_BALANCING = _own_names(ThresholdSettings)
+_INPUT = _own_names(CaptionInput) & _own_names(Curate)
 
 
 def steps(spark: SparkSession, settings: Curate) -> Iterator[Step]:
-    """Ingest -> dedup -> match -> balance -> report; without intermediate tables two in one."""
+    """Ingest -> dedup -> match -> balance -> report.
+
+    Without intermediate tables match-and-balance does all but dedup; where that is wanted, captions
+    are ingested and deduplicated first.
+    """
     parent = parse_parent(settings.output)
     workspace = settings.workspace or parent
-    input_version(spark, settings.bank)  # a bank that is not there is told before the ingest
-    page = report.Report(
+    input_version(spark, settings.bank)  # fails for a missing bank before the ingest
+    report_settings = report.Report(
         table=join_address(parent, "balanced_captions"),
         output=f"{parent}/report.html",
         workspace=workspace,
     )
-    writes_page = settings.report and "/" in parent
-    check_outputs_ahead(spark, [page] if writes_page else [])
+    writes_report = settings.report and "/" in parent
+    check_outputs_ahead(spark, [report_settings] if writes_report else [])
     ingest = ingest_captions.IngestCaptions(
-        **_given(settings, _INPUT),
+        **_values_of(settings, _INPUT),
         output=join_address(parent, "captions"),
         decisions=settings.decisions,
         workspace=workspace,
     )
-    is_stored = settings.intermediate or settings.dedup not in {"auto", "none"}
-    if is_stored:
+    stores_captions = settings.intermediate or settings.dedup not in {"auto", "none"}
+    if stores_captions:
         yield Step(ingest_captions.JOB, ingest)
-    by = _dedup_by(spark, settings, ingest, is_stored=is_stored)
-    unique = join_address(parent, "unique_captions")
+    by = _dedup_by(spark, settings, ingest, stores_captions=stores_captions)
+    unique_captions = join_address(parent, "unique_captions")
     if by != "none":
-        if not is_stored:
+        if not stores_captions:
             yield Step(ingest_captions.JOB, ingest)
-        dedup = dedup_captions.DedupCaptions(
+        dedup = DedupCaptions(
             captions=ingest.output,
             by=by,
-            output=unique,
+            output=unique_captions,
             decisions=settings.decisions,
             workspace=workspace,
         )
         yield Step(dedup_captions.JOB, dedup)
     if settings.intermediate:
-        yield from _match_then_balance(settings, ingest.output if by == "none" else unique)
+        captions = ingest.output if by == "none" else unique_captions
+        yield from _match_then_balance(settings, captions)
     else:
-        given = _given(settings, _INPUT) if by == "none" else {"input": unique}
-        both = match_and_balance.MatchAndBalance(
-            **given, **_balancing(settings), bank=settings.bank
+        files = _values_of(settings, _INPUT)
+        input_settings = files if by == "none" else {"input": unique_captions}
+        matching_and_balancing = match_and_balance.MatchAndBalance(
+            **input_settings, **_balancing(settings), bank=settings.bank
         )
-        yield Step(match_and_balance.JOB, both)
-    if writes_page:
-        yield Step(report.JOB, page)
+        yield Step(match_and_balance.JOB, matching_and_balancing)
+    if writes_report:
+        yield Step(report.JOB, report_settings)
 
 
 def _match_then_balance(settings: Curate, captions: str) -> Iterator[Step]:
@@ -128,7 +137,7 @@ def _match_then_balance(settings: Curate, captions: str) -> Iterator[Step]:
         workspace=settings.workspace or parent,
     )
     yield Step(match_concepts.JOB, matching)
-    balance = balance_captions.BalanceCaptions(
+    balance = BalanceCaptions(
         captions=join_address(parent, "matches"),
         matches=join_address(parent, "matches"),
         entry_counts=join_address(parent, "entry_counts"),
@@ -138,13 +147,13 @@ def _match_then_balance(settings: Curate, captions: str) -> Iterator[Step]:
     yield Step(balance_captions.JOB, balance)
 
 
-def _given(settings: Curate, names: set[str]) -> dict[str, Any]:
+def _values_of(settings: Curate, names: set[str]) -> dict[str, Any]:
     return {name: getattr(settings, name) for name in names}
 
 
 def _balancing(settings: Curate) -> dict[str, Any]:
     parent = parse_parent(settings.output)
-    return _given(settings, _BALANCING) | {
+    return _values_of(settings, _BALANCING) | {
         "output": join_address(parent, "balanced_captions"),
         "probabilities": join_address(parent, "entry_probabilities"),
         "workspace": settings.workspace or parent,
@@ -156,12 +165,15 @@ def _dedup_by(
     settings: Curate,
     ingest: ingest_captions.IngestCaptions,
     *,
-    is_stored: bool,
+    stores_captions: bool,
 ) -> Literal["caption", "url", "caption+url", "none"]:
-    """Captions alone are made unique; pairs with a url are left as they were sampled."""
+    """The columns to deduplicate by; auto: none where a row has a url, else caption.
+
+    Pairs with a url keep their copies, as in MetaCLIP's pools.
+    """
     if settings.dedup != "auto":
         return settings.dedup
-    if is_stored:
+    if stores_captions:
         captions = read_table(spark, ingest.output, schemas.CAPTIONS)
     else:
         captions = read_captions(new_run(spark, ingest_captions.JOB, ingest), ingest).rows

@@ -3,8 +3,8 @@
 from pyspark.sql import functions as F
 
 from spark_jobs.core import schemas
+from spark_jobs.core.columns import require_columns
 from spark_jobs.core.decisions import decisions
-from spark_jobs.core.errors import MissingColumnError
 from spark_jobs.core.schemas import KEPT
 from spark_jobs.dedup.dedup_settings import DedupCaptions
 from spark_jobs.dedup.exact import keep_smallest_uid, mark_smallest_uid
@@ -16,11 +16,7 @@ def run(run: Run, settings: DedupCaptions) -> Counts:
     """Keep the row with the smallest uid of each group."""
     captions = run.read(settings.captions, schemas.CAPTIONS)
     by = settings.by.split("+")
-    missing_columns = [column for column in by if column not in captions.columns]
-    if missing_columns:
-        raise MissingColumnError(
-            f"table {settings.captions} has no column {missing_columns[0]!r}; use --by caption"
-        )
+    require_columns(captions, f"table {settings.captions}", by, remedy="use --by caption")
     rows_in = captions.count()
     has_unique_keys = run.has_unique_keys(settings.captions)
     unique = keep_smallest_uid(captions, by=by)

@@ -1,4 +1,4 @@
-"""demo: the quick start, on captions that it makes itself."""
+"""demo: the quick start, which makes captions and curates them."""
 
 from collections.abc import Iterator
 
@@ -9,8 +9,7 @@ from spark_jobs.core import schemas
 from spark_jobs.core.addresses import join_address, parse_parent
 from spark_jobs.core.settings import Settings
 from spark_jobs.demo.summary import head_and_tail, summary_lines
-from spark_jobs.jobs.run import RunRecipe
-from spark_jobs.jobs.run import steps as steps_of_recipe
+from spark_jobs.jobs import run
 from spark_jobs.running.job import Pipeline, Step
 from spark_jobs.storage.tables import read_table
 
@@ -25,12 +24,13 @@ class Demo(Settings):
 
 
 def steps(spark: SparkSession, settings: Demo) -> Iterator[Step]:
-    """Those of the recipe `demo`."""
-    return steps_of_recipe(spark, RunRecipe(recipe="demo", **settings.model_dump()))
+    """The steps of the recipe `demo`."""
+    recipe = run.RunRecipe(recipe="demo", **settings.model_dump())
+    return run.JOB.steps(spark, recipe)
 
 
 def closing_lines(spark: SparkSession, settings: Demo) -> list[str]:
-    """Head and tail before and after, and where the tables are."""
+    """Entry counts of head and tail before and after balancing, and where the tables are."""
     folder = parse_parent(settings.output)
     entries = read_table(
         spark, join_address(folder, "entry_probabilities"), schemas.ENTRY_PROBABILITIES

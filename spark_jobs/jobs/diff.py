@@ -1,4 +1,4 @@
-"""diff: what two subsets share and where they part, by concept or class."""
+"""diff: compare two subsets by concept or class: sizes, overlap, and shares that differ most."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -50,37 +50,39 @@ class Diff(Settings):
 
 
 def steps(spark: SparkSession, settings: Diff) -> Iterator[Step]:
-    """The table, where one is wanted."""
+    """Write the table, if an output is set."""
     if settings.matches is not None and settings.by is not None:
         raise SettingsError("diff: expected one of matches and by, found both")
     if settings.output is not None:
-        yield Step(_TABLE, settings)
+        yield Step(_TABLE_JOB, settings)
 
 
 def lines(spark: SparkSession, settings: Diff) -> list[str]:
-    """The sizes, what is shared, and the concepts or classes whose shares differ most."""
-    a, b = (_open(spark, address) for address in (settings.a, settings.b))
-    of_side = sides(a, b)
-    counts = {row[SIDE]: row["count"] for row in of_side.groupBy(SIDE).count().collect()}
+    """Sizes, overlap, and the concepts or classes whose shares differ most."""
+    a, b = (_read_table_with_uid(spark, address) for address in (settings.a, settings.b))
+    uids_by_side = sides(a, b)
+    counts = {row[SIDE]: row["count"] for row in uids_by_side.groupBy(SIDE).count().collect()}
     both, only_a, only_b = (counts.get(side, 0) for side in (BOTH, ONLY_A, ONLY_B))
-    told = [
+    size_lines = [
         f"a: {both + only_a:,} uids, {only_a:,} of them only there ({settings.a})",
         f"b: {both + only_b:,} uids, {only_b:,} of them only there ({settings.b})",
         f"both: {both:,} uids",
     ]
-    found = difference(spark, settings, a, b)
-    if found is None:
-        return told
+    compared = difference(spark, settings, a, b)
+    if compared is None:
+        return size_lines
     if settings.matches is not None:
-        unmatched = of_side.join(_open(spark, settings.matches), on=UID, how="left_anti").count()
-        told += [f"without a row in {settings.matches}: {unmatched:,} uids"] if unmatched else []
+        matches = _read_table_with_uid(spark, settings.matches)
+        n_unmatched = uids_by_side.join(matches, on=UID, how="left_anti").count()
+        if n_unmatched:
+            size_lines.append(f"without a row in {settings.matches}: {n_unmatched:,} uids")
     share_a = F.col(IN_A) / max(1, both + only_a)
     share_b = F.col(IN_B) / max(1, both + only_b)
-    ordered = found.withColumn("gap", share_b - share_a).orderBy(
+    by_gap = compared.withColumn("gap", share_b - share_a).orderBy(
         F.desc(F.abs("gap")), ENTRY_ID, NAME
     )
-    rows = ordered.limit(settings.top).collect()
-    return [*told, *table_lines(rows, both + only_a, both + only_b)]
+    rows = by_gap.limit(settings.top).collect()
+    return [*size_lines, *table_lines(rows, both + only_a, both + only_b)]
 
 
 def table_lines(rows: list[Any], size_a: int, size_b: int) -> list[str]:
@@ -100,7 +102,7 @@ def difference(spark: SparkSession, settings: Diff, a: DataFrame, b: DataFrame) 
         matches = read_table(spark, settings.matches, schemas.MATCHES, version=state.version)
         if not state.made_of.has_unique_keys:
             refuse_repeated_keys(matches, settings.matches)
-        entries = _entries(spark, settings, state.made_of.matching)
+        entries = _entry_names(spark, settings, state.made_of.matching)
         return by_concept(sides(a, b), matches, entries)
     column = settings.by or (WNID if WNID in a.columns and WNID in b.columns else None)
     if column is None:
@@ -112,25 +114,28 @@ def difference(spark: SparkSession, settings: Diff, a: DataFrame, b: DataFrame) 
 
 
 def run(run: Run, settings: Diff) -> Counts:
-    """Write the table of all concepts or classes."""
-    a, b = (_open(run.spark, address) for address in (settings.a, settings.b))
-    found = difference(run.spark, settings, a, b)
-    if found is None:
+    """Write the difference of all concepts or classes."""
+    a, b = (_read_table_with_uid(run.spark, address) for address in (settings.a, settings.b))
+    compared = difference(run.spark, settings, a, b)
+    if compared is None:
         raise SettingsError("diff: an output needs matches, or by, or a column wnid in both")
-    return {"rows": run.write(found.select(*schemas.DIFFERENCE.names), settings.output or "")}
+    rows = run.write(compared.select(*schemas.DIFFERENCE.names), settings.output or "")
+    return {"rows": rows}
 
 
-def _open(spark: SparkSession, address: str) -> DataFrame:
+def _read_table_with_uid(spark: SparkSession, address: str) -> DataFrame:
     return read_table(spark, address, _NEEDED, version=input_version(spark, address))
 
 
-def _entries(spark: SparkSession, settings: Diff, matched: Matching | None) -> DataFrame:
-    """The names of the entries, those of the bank that was matched."""
+def _entry_names(
+    spark: SparkSession, settings: Diff, matches_made_of: Matching | None
+) -> DataFrame:
+    """entry_id and entry of entry_counts, which must be of the bank of the matches; else no row."""
     address = settings.entry_counts
     if address is None:
         return spark.createDataFrame([], schemas.ENTRIES)
     state = table_state(spark, address)
-    check_bank(address, state.made_of.matching, None, settings.matches or "", matched)
+    check_bank(address, state.made_of.matching, None, settings.matches or "", matches_made_of)
     return read_entry_counts(spark, address, state.version).select(ENTRY_ID, ENTRY)
 
 
@@ -141,7 +146,7 @@ def _name(row: Any) -> str:
     return name if len(name) < _WIDEST_NAME else f"{name[: _WIDEST_NAME - 4]}..."
 
 
-_TABLE = Job("diff", "Write what two subsets share by concept or class.", Diff, run)
+_TABLE_JOB = Job("diff", "Write what two subsets share by concept or class.", Diff, run)
 
 JOB = Pipeline(
     "diff",

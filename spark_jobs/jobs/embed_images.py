@@ -37,10 +37,10 @@ class EmbedImages(ModelSettings):
 
 
 def run(run: Run, settings: EmbedImages) -> Counts:
-    """Embed the images that the output has not."""
+    """Embed the images that are not yet in the output."""
     images = run.read(settings.input, EMPTY)
-    there = {field.name: field.dataType for field in images.schema}
-    if not isinstance(there.get(settings.column), StringType):
+    types_by_column = {field.name: field.dataType for field in images.schema}
+    if not isinstance(types_by_column.get(settings.column), StringType):
         images = run.read(settings.input, StructType([StructField(settings.column, BinaryType())]))
     return embed_table(
         run,

@@ -27,9 +27,9 @@ class EmbedTexts(ModelSettings):
 
 
 def run(run: Run, settings: EmbedTexts) -> Counts:
-    """Embed the texts that the output has not."""
-    needed = StructType([StructField(settings.column, StringType())])
-    texts = run.read(settings.input, needed)
+    """Embed the texts that are not yet in the output."""
+    required_columns = StructType([StructField(settings.column, StringType())])
+    texts = run.read(settings.input, required_columns)
     return embed_table(
         run,
         texts,

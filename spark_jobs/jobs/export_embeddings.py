@@ -1,16 +1,15 @@
-"""export-embeddings: a table of embeddings as files of clip-retrieval or DataComp."""
+"""export-embeddings: write a table of embeddings as files of clip-retrieval or DataComp."""
 
 from pathlib import Path
 
 from pydantic import Field, PositiveInt, field_validator
 
 from spark_jobs.core.addresses import local_folder
-from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.settings import InputAddress, OutputFolder, Settings
 from spark_jobs.formats import vector_files
 from spark_jobs.formats.clip_retrieval_embeddings import EmbeddingFolder, Form
 from spark_jobs.formats.clip_retrieval_index import Modality
-from spark_jobs.formats.embeddings import read_embeddings, with_metadata
+from spark_jobs.formats.embeddings import read_embeddings, refuse_missing_vectors, with_metadata
 from spark_jobs.running.job import Job
 from spark_jobs.storage.batches import batches_that_fit
 from spark_jobs.storage.outputs.folder_swap import replaced_folder
@@ -42,34 +41,31 @@ class ExportEmbeddings(Settings):
         return value
 
     def folder_content(self) -> str:
-        """Vectors of another form or modality in the folder are another export, and stay."""
-        which = f"--modality {self.modality}" if self.form == "clip_retrieval" else self.array
-        return f"export-embeddings --form {self.form} {which}"
+        """Names form and modality, so that vectors of another one in the same folder stay."""
+        modality = f"--modality {self.modality}" if self.form == "clip_retrieval" else self.array
+        return f"export-embeddings --form {self.form} {modality}"
 
 
 def run(run: Run, settings: ExportEmbeddings) -> Counts:
-    """Write a pair of files in each task; what an earlier export wrote is replaced."""
+    """Write pairs of files of vectors and metadata, one per task; replace an earlier export."""
     embeddings = read_embeddings(run, settings.embeddings)
     rows = with_metadata(run, embeddings, settings.captions)
     n_files = max(1, -(-embeddings.n_rows // settings.rows_per_file))
-    commit = run.output_metadata(settings.output)
-    with replaced_folder(settings.output, commit, content=settings.folder_content()) as beside:
-        folder = EmbeddingFolder(Path(beside), settings.form, settings.modality)
+    metadata = run.output_metadata(settings.output)
+    content = settings.folder_content()
+    with replaced_folder(settings.output, metadata, content=content) as new_folder:
+        folder = EmbeddingFolder(Path(new_folder), settings.form, settings.modality)
         with batches_that_fit(embeddings.rows):
-            written = vector_files.write(
+            rows_of_files = vector_files.write(
                 rows,
                 folder.namer(n_files),
                 array=settings.array if settings.form == "datacomp" else None,
                 n_files=n_files,
                 source=embeddings.address,
             )
-        if sum(written) != embeddings.n_rows:
-            raise InputDataError(
-                f"output {settings.output}: {sum(written):,} of {embeddings.n_rows:,} vectors of "
-                f"{embeddings.address} were written; did it change meanwhile?"
-            )
+        refuse_missing_vectors(embeddings, sum(rows_of_files), f"output {settings.output}")
     return {
-        "files": len(written),
+        "files": len(rows_of_files),
         "rows": embeddings.n_rows,
         "without_vector": embeddings.n_without,
     }

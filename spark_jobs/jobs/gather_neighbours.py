@@ -20,7 +20,13 @@ from spark_jobs.core.schemas import (
     UID,
     WEIGHTS,
 )
-from spark_jobs.core.settings import InputAddress, OutputAddress, OutputFolder, Settings
+from spark_jobs.core.settings import (
+    InputAddress,
+    OutputAddress,
+    OutputFolder,
+    Settings,
+    require_one_or_both,
+)
 from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
 from spark_jobs.formats.retrieval_chunks import SEMANTIC_FIELDS, write_chunks
 from spark_jobs.neighbours.gather import of_classes, united
@@ -53,8 +59,7 @@ class GatherNeighbours(Settings):
 
     @model_validator(mode="after")
     def _has_neighbours(self) -> Self:
-        if self.by_text is None and self.by_image is None:
-            raise ValueError("give by_text, by_image, or both")
+        require_one_or_both({"by_text": self.by_text, "by_image": self.by_image})
         return self
 
 

@@ -12,8 +12,8 @@ from spark_jobs.formats.caption_input import (
     CaptionInput,
     count_and_repeated_keys,
     read_captions,
-    refuse_too_many,
-    reject_others,
+    refuse_too_many_rejected,
+    store_rejected_rows,
 )
 from spark_jobs.ingest.normalise import accepted
 from spark_jobs.running.job import Job
@@ -35,12 +35,12 @@ def run(run: Run, settings: IngestCaptions) -> Counts:
     with captions.reading():
         rows_in, repeated = count_and_repeated_keys(captions)
         kept = run.write(accepted(captions.rows, repeated), settings.output, has_unique_keys=True)
-        reasons = reject_others(run, settings, captions, repeated, rows_in=rows_in, kept=kept)
+        reasons = store_rejected_rows(run, settings, captions, repeated, rows_in=rows_in, kept=kept)
     n_rejected = sum(reasons.values())
     rows_in = kept + n_rejected
     if settings.decisions:
         _decide(run, run.read(settings.output, schemas.CAPTIONS), n_rejected)
-    refuse_too_many(settings, rows_in, n_rejected)
+    refuse_too_many_rejected(settings, rows_in, n_rejected)
     return {"rows_in": rows_in, "kept": kept, "rejected": n_rejected, **reasons}
 
 

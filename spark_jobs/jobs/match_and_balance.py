@@ -1,4 +1,4 @@
-"""match-and-balance: from files of captions to the balanced ones, with nothing stored between."""
+"""match-and-balance: balance captions straight from their files, without storing matches."""
 
 from dataclasses import dataclass
 
@@ -8,11 +8,12 @@ from pydantic import Field, field_validator
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs.balancing.choose_t import find_thresholds, target_lines
+from spark_jobs.balancing.choose_t import choose_t, target_lines
 from spark_jobs.balancing.counted_entries import CountedEntries
 from spark_jobs.balancing.entry_count import count_matches, count_vector
 from spark_jobs.balancing.keep import BALANCING, match_probability
 from spark_jobs.balancing.match_and_keep import keep_matched, matched_columns
+from spark_jobs.balancing.probabilities import entry_probabilities, t_column
 from spark_jobs.balancing.t_settings import ThresholdSettings
 from spark_jobs.core import schemas
 from spark_jobs.core.columns import keys
@@ -29,7 +30,6 @@ from spark_jobs.formats.caption_input import (
 )
 from spark_jobs.formats.concept_bank import read_bank
 from spark_jobs.ingest.normalise import FAULT, accepted
-from spark_jobs.jobs.balance_captions import t_column, with_probability
 from spark_jobs.matching.match import ENTRIES, KEYS, ROWS, count_with_keys, match_concepts
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
@@ -58,33 +58,33 @@ class MatchAndBalance(CaptionInput, ThresholdSettings):
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What a first pass over captions found; counts: of shape (n_entries,)."""
+class _FirstPass:
+    """Counts of a first pass over captions; entry_counts: shape (n_entries,)."""
 
-    rows: int
-    matched: int
-    counts: NDArray[np.int64]
-    uids_repeat: bool
+    n_captions: int
+    n_matched: int
+    entry_counts: NDArray[np.int64]
+    has_repeated_keys: bool
 
 
 def run(run: Run, settings: MatchAndBalance) -> Counts:
-    """Match once for the counts, and once more for the captions that are kept."""
-    captions_read = read_captions(run, settings)
-    _check(run, settings, captions_read.rows)
+    """Match in a first pass to count entries, and again in a second to keep captions by them."""
+    caption_input = read_captions(run, settings)
+    _refuse_unusable(run, settings, caption_input.rows)
     bank = read_bank(run, settings.bank)
     matcher = MetaclipMatcher(build_token_trie(bank.entries))
-    rows_in, observed = captions_read.source.count(), ObservedCounts()
-    with captions_read.reading(by_python=True):
-        captions, repeated, look = _first_pass(
-            captions_read.rows, rows_in, matcher, len(bank.entries)
+    rows_in, observed = caption_input.source.count(), ObservedCounts()
+    with caption_input.reading(by_python=True):
+        captions, repeated, first_pass = _match_first(
+            caption_input.rows, rows_in, matcher, len(bank.entries)
         )
         reasons = store_rejected_rows(
-            run, settings, captions_read, repeated, rows_in=rows_in, kept=look.rows
+            run, settings, caption_input, repeated, rows_in=rows_in, kept=first_pass.n_captions
         )
-        refuse_too_many_rejected(settings, rows_in, rows_in - look.rows)
-        counted = CountedEntries(look.counts, np.array(bank.langs, object))
-        chosen = find_thresholds(settings, match_concepts(captions, matcher), counted)
-        probability = match_probability(look.counts, t=chosen.thresholds)
+        refuse_too_many_rejected(settings, rows_in, rows_in - first_pass.n_captions)
+        counted = CountedEntries(first_pass.entry_counts, np.array(bank.langs, object))
+        chosen_t = choose_t(settings, match_concepts(captions, matcher), counted)
+        probability = match_probability(first_pass.entry_counts, t=chosen_t.thresholds)
         balanced = keep_matched(
             captions,
             matcher,
@@ -94,29 +94,33 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
         )
         kept = run.write(balanced, settings.output, is_narrow=True)
     if settings.probabilities is not None:
-        seen = observed.get(kept, len(bank.entries))
-        kept_counts = seen[1] if seen else _stored_counts(run, settings.output, len(bank.entries))
-        told = with_probability(
-            bank.with_counts(look.counts),
-            bank.with_counts(kept_counts).drop(ENTRY, LANG),
-            t=t_column(chosen.t, settings, counted),
+        observed_counts = observed.get(kept, len(bank.entries))
+        kept_counts = (
+            observed_counts[1]
+            if observed_counts
+            else _stored_counts(run, settings.output, len(bank.entries))
         )
-        run.write(told, settings.probabilities, matching=bank.matching("metaclip", None))
+        probabilities = entry_probabilities(
+            bank.with_counts(first_pass.entry_counts),
+            bank.with_counts(kept_counts).drop(ENTRY, LANG),
+            t=t_column(chosen_t.t, settings, counted),
+        )
+        run.write(probabilities, settings.probabilities, matching=bank.matching("metaclip", None))
     return {
         "rows_in": rows_in,
-        "accepted": look.rows,
-        "matched": look.matched,
-        "matches": int(look.counts.sum()),
-        **chosen.counts(),
+        "accepted": first_pass.n_captions,
+        "matched": first_pass.n_matched,
+        "matches": int(first_pass.entry_counts.sum()),
+        **chosen_t.counts(),
         "kept": kept,
-        "dropped": look.rows - kept,
-        "rejected": rows_in - look.rows,
+        "dropped": first_pass.n_captions - kept,
+        "rejected": rows_in - first_pass.n_captions,
         **reasons,
     }
 
 
-def _check(run: Run, settings: MatchAndBalance, rows: DataFrame) -> None:
-    """Refuse before the first pass what would fail after it."""
+def _refuse_unusable(run: Run, settings: MatchAndBalance, rows: DataFrame) -> None:
+    """Fail before the first pass if the input or an output would fail after it."""
     if CAPTION_ID in rows.columns:
         raise InputDataError(
             f"{settings.input}: records of several captions are balanced as one, by their stored "
@@ -128,28 +132,31 @@ def _check(run: Run, settings: MatchAndBalance, rows: DataFrame) -> None:
     run.check_outputs(outputs)
 
 
-def _first_pass(
+def _match_first(
     rows: DataFrame, rows_in: int, matcher: ConceptMatcher, n_entries: int
-) -> tuple[DataFrame, list[int] | None, _Look]:
-    """The accepted captions, the repeated keys as `accepted` takes them, and what was found.
+) -> tuple[DataFrame, list[int] | None, _FirstPass]:
+    """The accepted captions, the repeated keys for `accepted`, and the counts of the captions.
 
-    Where uids repeat, which is rare, all is counted again without the copies.
+    Where keys repeat, which is rare, a second pass counts without the repeated rows.
     """
-    look = _look(rows.where(F.col(FAULT).isNull()), matcher, n_entries)
-    if not look.uids_repeat:
-        return accepted(rows, [], no_faults=look.rows == rows_in), [], look
+    first_pass = _count_pass(rows.where(F.col(FAULT).isNull()), matcher, n_entries)
+    if not first_pass.has_repeated_keys:
+        return accepted(rows, [], no_faults=first_pass.n_captions == rows_in), [], first_pass
     repeated = few_repeated_keys(rows)
-    once = accepted(rows, repeated)
-    return once, repeated, _look(once, matcher, n_entries)
+    first_copies = accepted(rows, repeated)
+    return first_copies, repeated, _count_pass(first_copies, matcher, n_entries)
 
 
-def _look(captions: DataFrame, matcher: ConceptMatcher, n_entries: int) -> _Look:
-    found = count_with_keys(captions, matcher, F.xxhash64(*keys(captions))).toPandas()
-    of_kind = {kind: found[found[KIND] == kind] for kind in (ENTRIES, KEYS, ROWS)}
-    counts = np.zeros(n_entries, np.int64)
-    counts[of_kind[ENTRIES][ID].to_numpy()] = of_kind[ENTRIES][COUNT].to_numpy()
-    rows, matched = (int(of_kind[ROWS].loc[of_kind[ROWS][ID] == k, COUNT].sum()) for k in (0, 1))
-    return _Look(rows, matched, counts, not of_kind[KEYS].empty)
+def _count_pass(captions: DataFrame, matcher: ConceptMatcher, n_entries: int) -> _FirstPass:
+    counts = count_with_keys(captions, matcher, F.xxhash64(*keys(captions))).toPandas()
+    by_kind = {kind: counts[counts[KIND] == kind] for kind in (ENTRIES, KEYS, ROWS)}
+    entry_counts = np.zeros(n_entries, np.int64)
+    entry_counts[by_kind[ENTRIES][ID].to_numpy()] = by_kind[ENTRIES][COUNT].to_numpy()
+    row_counts = by_kind[ROWS]  # id 0: captions, 1: those with a match
+    n_captions, n_matched = (
+        int(row_counts.loc[row_counts[ID] == id_, COUNT].sum()) for id_ in (0, 1)
+    )
+    return _FirstPass(n_captions, n_matched, entry_counts, not by_kind[KEYS].empty)
 
 
 def _stored_counts(run: Run, output: str, n_entries: int) -> NDArray[np.int64]:
@@ -157,7 +164,7 @@ def _stored_counts(run: Run, output: str, n_entries: int) -> NDArray[np.int64]:
 
 
 def closing_lines(_spark: SparkSession, settings: MatchAndBalance, counts: Counts) -> list[str]:
-    """Where the number of rows is another than was wished."""
+    """Lines on an output whose number of rows is not target_rows."""
     return target_lines(settings.target_rows, counts)
 
 

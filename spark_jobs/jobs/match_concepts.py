@@ -16,7 +16,7 @@ from spark_jobs.balancing.entry_count import count_matches, count_vector
 from spark_jobs.core import schemas
 from spark_jobs.core.observed_counts import ObservedCounts
 from spark_jobs.core.schemas import ENTRY_IDS
-from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
+from spark_jobs.core.settings import InputAddress, OutputAddress, Settings, require_one_or_both
 from spark_jobs.formats.concept_bank import Bank, read_bank
 from spark_jobs.matching.language import with_language
 from spark_jobs.matching.match import count_concepts, match_concepts
@@ -82,9 +82,8 @@ class MatchConcepts(Settings):
         return json.dumps(parts | (of_rule if self.rule == "metaclip2" else {}))
 
     @model_validator(mode="after")
-    def _gives_something(self) -> Self:
-        if self.output is None and self.entry_counts is None:
-            raise ValueError("give output, entry_counts, or both")
+    def _fits_together(self) -> Self:
+        require_one_or_both({"output": self.output, "entry_counts": self.entry_counts})
         if self.lang_model is not None and self.rule != "metaclip2":
             raise ValueError("lang_model is of the rule metaclip2")
         if self.output is None and (self.spans or self.carry):
@@ -135,7 +134,7 @@ def _matcher(run: Run, settings: MatchConcepts) -> tuple[Bank, ConceptMatcher]:
         return bank, MetaclipMatcher(trie)
     is_mended = settings.kana_and_hangul
     padded = partial(padded_entry, is_mended=is_mended)
-    bank = read_bank(run, settings.bank, by_language=True, padded=padded)
+    bank = read_bank(run, settings.bank, by_language=True, pad=padded)
     return bank, metaclip2_matcher(
         bank.entries.to_pylist(), bank.langs, duplicates=settings.duplicates, is_mended=is_mended
     )

@@ -16,7 +16,7 @@ from spark_jobs.core.decisions import decisions
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import CAPTION, CLASS_NAME, ROWS, SHORT, TAKEN, TAKEN_FROM, TARGET, UID
 from spark_jobs.core.settings import InputAddress, InputAddresses, OutputAddress
-from spark_jobs.formats.class_targets import MOST_ROWS, read_targets
+from spark_jobs.formats.class_targets import MAX_ROWS_PER_CLASS, read_targets
 from spark_jobs.formats.subset_settings import SubsetSettings
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
@@ -62,7 +62,7 @@ class MatchFrequencies(SubsetSettings):
     )
     rows: PositiveInt | None = Field(
         None,
-        le=MOST_ROWS,
+        le=MAX_ROWS_PER_CLASS,
         description="the same shape at so many rows; default: the target's own, or of a shape as "
         "many as leave no class short",
     )

@@ -8,9 +8,9 @@ from pydantic import Field, PositiveInt
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs.balancing.choose_t import largest_t, t_for_target, target_lines, thresholds_of
+from spark_jobs.balancing.choose_t import entry_thresholds, largest_t, t_for_target, target_lines
 from spark_jobs.balancing.keep import matches_by_uid, with_caption_rows
-from spark_jobs.balancing.plan import plan, plan_lines, round_ts, whole_of_sample
+from spark_jobs.balancing.plan import plan, plan_lines, round_ts, scale_to_all_matches
 from spark_jobs.balancing.t_settings import LanguageSettings
 from spark_jobs.balancing.thresholds import expected_rows
 from spark_jobs.core import schemas
@@ -64,7 +64,7 @@ def run(run: Run, settings: PlanBalance) -> Counts:
     own_counts = counted.counts
     if settings.entry_counts is not None:
         own_counts = read.counts(own_counts.size)
-    of_t = thresholds_of(settings, counted)
+    of_t = entry_thresholds(settings, counted)
     drawn = _drawn(settings, matches, rows_in)
     counts = {"rows_in": rows_in, "sample_rows": drawn.count()} | read.mismatch_counts()
     with _cached(_sample(run, settings, drawn)) as sample:
@@ -73,7 +73,7 @@ def run(run: Run, settings: PlanBalance) -> Counts:
             limits = {t: of_t(t) for t in ts}
             sums = expected_rows(sample, counted.counts, limits).toPandas().set_index(T)
             every = sums.reindex(ts, fill_value=0.0).reset_index()  # of an empty table: no sums
-            return whole_of_sample(every, counted.counts, own_counts, limits)
+            return scale_to_all_matches(every, counted.counts, own_counts, limits)
 
         def rows_at(ts: list[int]) -> dict[int, float]:
             at = expected(ts)

@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.errors import InputDataError
-from spark_jobs.core.settings import Settings
+from spark_jobs.core.settings import Settings, refuse_both
 from spark_jobs.running.job import Pipeline, Step
 from spark_jobs.running.recipes.planning import PlannedStep, plan_steps, select_steps
 from spark_jobs.running.recipes.reading import read_recipe
@@ -31,8 +31,7 @@ class RunRecipe(Settings):
     @model_validator(mode="after")
     def _can_be_planned(self) -> Self:
         """Every fault of the recipe is told before a session starts."""
-        if self.first is not None and self.only is not None:
-            raise ValueError("give --from or --only, not both")
+        refuse_both({"--from": self.first, "--only": self.only})
         self.chosen_steps()
         return self
 

@@ -11,7 +11,7 @@ from spark_jobs.core.decisions import decisions
 from spark_jobs.core.draws import Draw
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import UID
-from spark_jobs.core.settings import InputAddress, OutputAddress, RoleName
+from spark_jobs.core.settings import InputAddress, OutputAddress, RoleName, refuse_both
 from spark_jobs.formats.subset_settings import SubsetSettings
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
@@ -85,10 +85,8 @@ class SampleSubset(SubsetSettings):
     def _fits_together(self) -> Self:
         if (self.threshold is None) != (self.column is None):
             raise ValueError("threshold and column go together")
-        if self.n is not None and self.fraction is not None:
-            raise ValueError("give n or fraction, not both")
-        if self.classes is not None and self.random_classes is not None:
-            raise ValueError("give classes or random_classes, not both")
+        refuse_both({"n": self.n, "fraction": self.fraction})
+        refuse_both({"classes": self.classes, "random_classes": self.random_classes})
         if self.stratified and self.n is None and self.fraction is None:
             raise ValueError("stratified needs n or fraction")
         kept = (self.threshold, self.classes, self.random_classes, self.max_per_class, self.n)

@@ -11,12 +11,12 @@ from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.columns import named
 from spark_jobs.core.errors import InputDataError, MissingColumnError, SettingsError
 from spark_jobs.core.schemas import MODEL, NEIGHBOURS, QUERY_ID, UID, WEIGHTS
-from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
+from spark_jobs.core.settings import InputAddress, OutputAddress, Settings, require_one_or_both
 from spark_jobs.formats.clip_retrieval_index import IndexFolder, Modality
 from spark_jobs.formats.embeddings import (
     Embeddings,
-    is_same_model,
     collect_vectors,
+    is_same_model,
     read_embeddings,
     refuse_other_model,
     refuse_repeated_queries,
@@ -57,9 +57,8 @@ class SearchNeighbours(Settings):
     )
 
     @model_validator(mode="after")
-    def _has_where_to_search(self) -> Self:
-        if self.embeddings is None and self.index is None:
-            raise ValueError("give embeddings, an index, or both")
+    def _has_embeddings_or_index(self) -> Self:
+        require_one_or_both({"embeddings": self.embeddings, "an index": self.index})
         return self
 
 

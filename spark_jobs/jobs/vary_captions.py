@@ -10,7 +10,7 @@ from spark_jobs.concepts.synsets import imagenet_synsets
 from spark_jobs.core import schemas
 from spark_jobs.core.columns import free_name, keys
 from spark_jobs.core.schemas import CLASS_IDX, UID, WNID
-from spark_jobs.core.settings import InputAddress, OutputAddress
+from spark_jobs.core.settings import InputAddress, OutputAddress, require_one_or_both
 from spark_jobs.formats.label_file_settings import LabelFileSettings
 from spark_jobs.formats.label_files import write_class_frequencies
 from spark_jobs.ingest.record_texts import DESCRIPTION, TAGS, TEXTS, TITLE, Text
@@ -49,9 +49,8 @@ class VaryCaptions(LabelFileSettings):
     )
 
     @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if not self.texts and not self.append_class_name:
-            raise ValueError("give texts, append_class_name, or both")
+    def _has_texts_or_class_name(self) -> Self:
+        require_one_or_both({"texts": self.texts, "append_class_name": self.append_class_name})
         return self
 
 
