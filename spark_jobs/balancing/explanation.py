@@ -1,15 +1,15 @@
-"""Why balancing kept a caption or let it go, in words."""
+"""Explain in words why balancing kept or dropped a caption."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_WIDEST_ENTRY = 34
+_MAX_ENTRY_WIDTH = 34  # characters
 
 
 @dataclass(frozen=True)
 class MatchedEntry:
-    """An entry that a caption matches, in how many captions it occurs, and its t."""
+    """An entry that a caption matches; `count`: captions that match it."""
 
     entry_id: int
     entry: str
@@ -18,15 +18,15 @@ class MatchedEntry:
 
     @property
     def probability(self) -> float:
-        """T / max(count, t): what this match alone would keep."""
+        """Keep probability of a caption with this match alone, t / max(count, t)."""
         return self.t / max(self.count, self.t)
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Entries and draw of one caption; everything else follows from them.
+    """Matched entries and draw of one caption, and the decision that follows from them.
 
-    `in_output`: whether the caption is in the balanced table, which a floor may have put it in.
+    `in_output`: whether the balanced table has the caption, possibly by the floor alone.
     """
 
     uid: str
@@ -52,29 +52,31 @@ class Explanation:
             f"{e.entry_id:>8}  {_short(e.entry):<36}{e.count:>12,}{e.probability:>14.6f}"
             for e in self.entries
         ]
-        word = "kept" if self.is_kept or self.is_lifted else "dropped"
-        return [f"uid {self.uid}", *([header, *rows] if rows else []), f"{word}: {self.reason}"]
+        decision = "kept" if self.is_kept or self.is_lifted else "dropped"
+        return [f"uid {self.uid}", *([header, *rows] if rows else []), f"{decision}: {self.reason}"]
 
     @property
     def is_lifted(self) -> bool:
-        """Whether the draw was lost, but a floor put the caption back."""
+        """Whether the caption lost its draw, but the floor of an entry keeps it."""
         return bool(self.entries) and self.in_output and not self.is_kept
 
     @property
     def reason(self) -> str:
-        """The draw and what it was held against."""
+        """The draw and the keep probability that it was compared with."""
         if not self.entries:
             return "it matches no entry"
         sign = "<" if self.is_kept else ">="
-        drawn = (
+        comparison = (
             f"draw {self.draw:.6f} {sign} keep probability {self.keep_probability:.6f} "
-            f"(t {self._ts()}, seed {self.seed})"
+            f"(t {self._distinct_ts()}, seed {self.seed})"
         )
-        return f"for the floor of an entry, in spite of its {drawn}" if self.is_lifted else drawn
+        if self.is_lifted:
+            return f"for the floor of an entry, in spite of its {comparison}"
+        return comparison
 
-    def _ts(self) -> str:
+    def _distinct_ts(self) -> str:
         return ", ".join(f"{t:,}" for t in sorted({entry.t for entry in self.entries}))
 
 
 def _short(entry: str) -> str:
-    return entry if len(entry) <= _WIDEST_ENTRY else entry[: _WIDEST_ENTRY - 3] + "..."
+    return entry if len(entry) <= _MAX_ENTRY_WIDTH else entry[: _MAX_ENTRY_WIDTH - 3] + "..."

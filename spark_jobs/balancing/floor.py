@@ -1,4 +1,4 @@
-"""A floor per entry: captions that an entry keeps at least, as far as it has them."""
+"""A floor per entry: the least captions that each entry keeps, as far as it has that many."""
 
 from collections.abc import Iterator
 
@@ -28,32 +28,37 @@ _CANDIDATES = StructType(
 def missing_captions(
     entry_counts: NDArray[np.int64], kept_counts: NDArray[np.int64], *, floor: int
 ) -> NDArray[np.int64]:
-    """How many matches each entry is short of min(floor, count), shape (n_entries,)."""
+    """Kept matches that each entry lacks to reach min(floor, count), shape (n_entries,)."""
     return np.maximum(np.minimum(entry_counts, floor) - kept_counts, 0)
 
 
-def captions_for_floor(left_out: DataFrame, missing: NDArray[np.int64]) -> DataFrame:
-    """The uids that lift every entry to its floor: of its left-out captions those drawn lowest.
+def captions_for_floor(dropped: DataFrame, missing: NDArray[np.int64]) -> DataFrame:
+    """The uids that lift each entry to its floor: of its dropped captions those drawn lowest.
 
-    `left_out`: uid, entry_ids, draw of the captions, or records, that balancing drops. `missing`:
-    captions each entry is short of, (n_entries,). A caption may serve several entries, and a record
-    an entry by several texts, each of which is an id in entry_ids. Each task hands on only the
-    lowest draws of each entry, so that a head entry never meets one task whole.
+    `dropped`: uid, entry_ids, draw of the captions (or records) that balancing drops. `missing`:
+    captions that each entry lacks, (n_entries,). A caption may count for several entries, and a
+    record several times for one entry, once for each of its texts in entry_ids. Each task emits
+    only the lowest draws of each entry, so that no task gets all captions of a head entry.
     """
-    rows = left_out.select(UID, ENTRY_IDS, DRAW)
-    candidates = map_in_arrow(rows, _lowest_draws(missing), _CANDIDATES)
+    rows = dropped.select(UID, ENTRY_IDS, DRAW)
+    candidates = map_in_arrow(rows, lowest_draws(missing), _CANDIDATES)
     by_draw = Window.partitionBy(ENTRY_ID).orderBy(DRAW, UID)
     ranked = candidates.withColumn("rank", F.row_number().over(by_draw))
     return ranked.where(F.col("rank") <= F.col(_MISSING)).select(UID).distinct()
 
 
-def _lowest_draws(missing: NDArray[np.int64]) -> BatchFunction:
-    def take(batches: Batches) -> Iterator[pa.RecordBatch]:
-        lowest = SmallestDraws(missing)
-        for batch in batches:
-            lowest.add(batch.column(ENTRY_IDS), batch.column(DRAW), batch.column(UID))
-        found = lowest.rows()
-        wanted = pa.array(missing[found[ENTRY_ID].to_numpy()], pa.int64())
-        yield from found.append_column(_MISSING, wanted).to_batches()
+def lowest_draws(missing: NDArray[np.int64]) -> BatchFunction:
+    """For mapInArrow: uid, entry_ids, draw -> the `missing` lowest draws of each entry in a task.
 
-    return take
+    Gives entry_id, draw, uid and what the entry lacks.
+    """
+
+    def select_lowest(batches: Batches) -> Iterator[pa.RecordBatch]:
+        smallest = SmallestDraws(missing)
+        for batch in batches:
+            smallest.add(batch.column(ENTRY_IDS), batch.column(DRAW), batch.column(UID))
+        candidates = smallest.rows()
+        missing_of_entry = pa.array(missing[candidates[ENTRY_ID].to_numpy()], pa.int64())
+        yield from candidates.append_column(_MISSING, missing_of_entry).to_batches()
+
+    return select_lowest

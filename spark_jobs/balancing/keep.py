@@ -1,4 +1,4 @@
-"""Keep probabilities and the balanced rows."""
+"""Keep probabilities of captions, and the captions that balancing keeps."""
 
 from collections.abc import Iterator
 
@@ -23,37 +23,38 @@ from spark_jobs.core.schemas import (
 from udfs.arrow import Batches, BatchFunction
 from udfs.balancing import keep_probability
 
-PASSING_DRAW = "_balancing_draw"  # that `keeping` drops; the rows may have a draw of their own
-BALANCING = "balance"  # the purpose of the draw, one for all jobs that balance
+# A column that `keep_by_draw` drops; its name differs from `draw`, which the rows may have.
+TEMPORARY_DRAW = "_balancing_draw"
+BALANCING = "balance"  # purpose of the draw, the same in all jobs that balance
 
 
 def match_probability(
     entry_counts: NDArray[np.int64], *, t: int | NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """T / max(count, t) for each entry (MetaCLIP, Xu et al. 2023, algorithm 1), shape (n,).
+    """Probability that an entry keeps a match: t / max(entry_count, t), shape (n_entries,).
 
-    `t`: one for all entries, or (n,).
+    MetaCLIP (Xu et al. 2023), algorithm 1. `t`: one for all entries, or (n_entries,).
     """
     return t / np.maximum(entry_counts, t).astype(np.float64)
 
 
 def weigh_matches(matches: DataFrame, match_probability: NDArray[np.float64]) -> DataFrame:
-    """Add keep_probability = 1 - prod(1 - p) over a caption's entries; without entries 0.
+    """Add keep_probability = 1 - prod(1 - p) over a caption's entries; 0 without entries.
 
     `matches`: schemas.MATCHES, a row per caption. `match_probability`: (n_entries,).
     """
     return map_in_arrow(
-        matches.select(UID, ENTRY_IDS), weighing(match_probability), WEIGHED_MATCHES
+        matches.select(UID, ENTRY_IDS), add_keep_probability(match_probability), WEIGHED_MATCHES
     )
 
 
 def draw_matches(
     matches: DataFrame, match_probability: NDArray[np.float64], *, draw: Draw
 ) -> DataFrame:
-    """Add keep_probability, the caption's draw, and kept: whether the draw is below it.
+    """Add keep_probability, the caption's draw, and kept: draw < keep_probability.
 
-    The same law as one draw per match, in one draw; a caption without entries is not kept.
-    Order: undefined.
+    One draw per caption has the same distribution as MetaCLIP's draw per match. A caption without
+    entries is not kept. Order: undefined.
     """
     weighed = weigh_matches(matches, match_probability).withColumn(DRAW, draw.of(UID))
     return weighed.withColumn(KEPT, F.col(DRAW) < F.col(KEEP_PROBABILITY))
@@ -62,17 +63,17 @@ def draw_matches(
 def keep_balanced(
     matches: DataFrame, match_probability: NDArray[np.float64], *, draw: Draw
 ) -> DataFrame:
-    """The rows that `draw_matches` keeps, with all their columns; the others stay in the worker."""
-    drawn = matches.withColumn(PASSING_DRAW, draw.of(UID))
-    return map_in_arrow(drawn, keeping(match_probability), matches.schema)
+    """The rows that `draw_matches` keeps, with all columns; the Python worker drops the others."""
+    with_draw = matches.withColumn(TEMPORARY_DRAW, draw.of(UID))
+    return map_in_arrow(with_draw, keep_by_draw(match_probability), matches.schema)
 
 
 def matches_by_uid(matches: DataFrame) -> DataFrame:
-    """uid, entry_ids, caption_rows: the texts of a record are kept or go together, as one row.
+    """One row per uid: uid, entry_ids, caption_rows; the texts of a record are balanced as one.
 
     Where `matches` has caption_id, a record's entry_ids are those of all its texts, repeats
-    included: the law of MetaCLIP's balancer, where any text's draw keeps the record. caption_rows
-    is the number of its texts, else 1.
+    included: as in MetaCLIP's balancer, a draw won for any text keeps the whole record.
+    caption_rows: the number of its texts; 1 without caption_id.
     """
     if CAPTION_ID not in matches.columns:
         return matches.select(UID, ENTRY_IDS, F.lit(1).cast("long").alias(CAPTION_ROWS))
@@ -81,32 +82,41 @@ def matches_by_uid(matches: DataFrame) -> DataFrame:
 
 
 def with_caption_rows(matches: DataFrame, captions: DataFrame) -> DataFrame:
-    """`matches_by_uid` with caption_rows counted in the captions; 0 where they lack the uid."""
-    rows = captions.groupBy(UID).agg(F.count(F.lit(1)).alias(CAPTION_ROWS))
-    joined = matches.drop(CAPTION_ROWS).join(rows, on=UID, how="left")
+    """Set caption_rows to the rows of `captions` per uid; 0 for a uid that they lack.
+
+    `matches`: of `matches_by_uid`.
+    """
+    rows_per_uid = captions.groupBy(UID).agg(F.count(F.lit(1)).alias(CAPTION_ROWS))
+    joined = matches.drop(CAPTION_ROWS).join(rows_per_uid, on=UID, how="left")
     return joined.withColumn(CAPTION_ROWS, F.coalesce(CAPTION_ROWS, F.lit(0).cast("long")))
 
 
-def weighing(
-    match_probability: NDArray[np.float64],
-) -> BatchFunction:
-    """The function of mapInArrow behind `weigh_matches`."""
+def add_keep_probability(match_probability: NDArray[np.float64]) -> BatchFunction:
+    """For mapInArrow: uid, entry_ids -> the same with keep_probability.
 
-    def weigh(batches: Batches) -> Iterator[pa.RecordBatch]:
+    `match_probability`: (n_entries,).
+    """
+
+    def add(batches: Batches) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            kept = keep_probability(batch.column(ENTRY_IDS), match_probability)
-            yield pa.RecordBatch.from_arrays([*batch, pa.array(kept)], WEIGHED_MATCHES.names)
+            probability = keep_probability(batch.column(ENTRY_IDS), match_probability)
+            columns = [*batch, pa.array(probability)]
+            yield pa.RecordBatch.from_arrays(columns, WEIGHED_MATCHES.names)
 
-    return weigh
+    return add
 
 
-def keeping(match_probability: NDArray[np.float64]) -> BatchFunction:
-    """The function of mapInArrow behind `keep_balanced`; it takes the draws as a column."""
+def keep_by_draw(match_probability: NDArray[np.float64]) -> BatchFunction:
+    """For mapInArrow: the rows whose draw is below their keep probability, without the draw.
+
+    `match_probability`: (n_entries,). The draw is in the column TEMPORARY_DRAW.
+    """
 
     def keep(batches: Batches) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             probability = keep_probability(batch.column(ENTRY_IDS), match_probability)
-            kept = batch.filter(pa.array(batch.column(PASSING_DRAW).to_numpy() < probability))
-            yield kept.select([name for name in kept.schema.names if name != PASSING_DRAW])
+            draws = batch.column(TEMPORARY_DRAW).to_numpy()
+            kept = batch.filter(pa.array(draws < probability))
+            yield kept.select([name for name in kept.schema.names if name != TEMPORARY_DRAW])
 
     return keep

@@ -22,15 +22,16 @@ def keep_matched(
     draw: Draw,
     observed: ObservedCounts,
 ) -> DataFrame:
-    """The captions that `keep_balanced` keeps of their matches, with entry_ids.
+    """Match the captions and keep those that `keep_balanced` would keep, with entry_ids.
 
-    `observed` counts the entries of those that the frame's first action keeps.
+    `match_probability`: (n_entries,). `observed`: counts the entries of the kept captions during
+    the first action on the frame.
     """
-    kept = captions.drop(ENTRY_IDS)
-    match = matching(matcher, kept=[*kept.columns, PASSING_DRAW])
-    match_and_keep = chained(match, keeping(match_probability))
-    drawn = kept.withColumn(PASSING_DRAW, draw.of(UID))
-    return observed.map_and_count(drawn, match_and_keep, matched_columns(captions))
+    unmatched = captions.drop(ENTRY_IDS)
+    match = add_entry_ids(matcher, kept=[*unmatched.columns, TEMPORARY_DRAW])
+    match_and_keep = chained(match, keep_by_draw(match_probability))
+    with_draw = unmatched.withColumn(TEMPORARY_DRAW, draw.of(UID))
+    return observed.map_and_count(with_draw, match_and_keep, matched_columns(captions))
 
 
 def matched_columns(captions: DataFrame) -> StructType:

@@ -1,7 +1,7 @@
-"""The threshold t: from a share of the tail, per language, or for a number of rows.
+"""Find the threshold t for a tail share, per language, or for a number of rows.
 
-MetaCLIP 2 (Chuang et al. 2025, section 3.3) keeps one share of the tail over all languages: t of
-English gives the share, the share gives every other language its t.
+MetaCLIP 2 (Chuang et al. 2025, section 3.3) has one tail share for all languages: that of English
+at its t. Each other language gets the t that gives it this share.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,21 +19,21 @@ from spark_jobs.core.schemas import CAPTION_BYTES, CAPTION_ROWS, ENTRY_IDS, EXPE
 from udfs.arrow import Batches, BatchFunction
 from udfs.balancing import keep_probability
 
-_CANDIDATES = 17
-_CLOSE_ENOUGH = 1e-3  # of the wished number of rows
+_CANDIDATES = 17  # values of t per pass
+_TOLERANCE = 1e-3  # of the wished number of rows
 
 
 def tail_fraction_at(entry_counts: NDArray[np.int64], *, t: int) -> float:
-    """Share (0-1) of all matches that lies in entries with a count below t; nan without matches."""
+    """Share (0-1) of matches in the tail (entries with a count below t); nan without matches."""
     total = entry_counts.sum()
     return float(entry_counts[entry_counts < t].sum() / total) if total else float("nan")
 
 
 def t_at_tail_fraction(entry_counts: NDArray[np.int64], *, tail_fraction: float) -> int:
-    """The count up to which the entries, rarest first, hold a share closest to `tail_fraction`.
+    """The count up to which the entries, rarest first, have a share closest to `tail_fraction`.
 
-    It is a count that occurs, the smallest on a tie, so with many equal counts the share it gives
-    can be far from the one asked for. 0 where nothing was counted.
+    Always one of the counts, the smallest on a tie; so with many equal counts its share can be far
+    from `tail_fraction`. 0 if all counts are 0.
     """
     ascending = np.sort(entry_counts)
     total = ascending.sum()
@@ -46,19 +46,19 @@ def t_at_tail_fraction(entry_counts: NDArray[np.int64], *, tail_fraction: float)
 def t_by_language(
     entry_counts: Mapping[str, NDArray[np.int64]], *, t: int, reference: str = "en"
 ) -> dict[str, int]:
-    """Each language's t, for the tail share that t gives the reference language.
+    """Each language's t for the tail share that the reference language has at `t`.
 
     A language without matches gets 0, as in the published code.
     """
     share = tail_fraction_at(entry_counts[reference], t=t)
-    others = t_at_tail_fraction_by_language(entry_counts, tail_fraction=share)
-    return others | {reference: t}
+    ts = t_at_tail_fraction_by_language(entry_counts, tail_fraction=share)
+    return ts | {reference: t}
 
 
 def t_at_tail_fraction_by_language(
     entry_counts: Mapping[str, NDArray[np.int64]], *, tail_fraction: float
 ) -> dict[str, int]:
-    """Each language's own `t_at_tail_fraction`."""
+    """`t_at_tail_fraction` of each language."""
     return {
         lang: t_at_tail_fraction(counts, tail_fraction=tail_fraction)
         for lang, counts in entry_counts.items()
@@ -72,20 +72,27 @@ def expected_rows(
 ) -> DataFrame:
     """What balancing is expected to keep of `matches` at each t: schemas.EXPECTED.
 
-    `entry_counts`: (n_entries,), index = entry_id. `thresholds`: t -> itself, or what t means for
-    each entry, (n_entries,). A row of the matches stands for as many rows of the captions as its
-    column caption_rows says, for one where it has none; expected bytes are those of its column
-    caption_bytes, else 0.
+    `entry_counts`: (n_entries,), index = entry_id. `thresholds`: t -> thresholds of the entries,
+    one for all or (n_entries,). A row of the matches stands for caption_rows rows of the captions,
+    1 without that column; expected bytes are from the column caption_bytes, 0 without it.
     """
-    probabilities = {t: match_probability(entry_counts, t=own) for t, own in thresholds.items()}
+    probabilities = {
+        t: match_probability(entry_counts, t=entry_ts) for t, entry_ts in thresholds.items()
+    }
     weights = [name for name in (CAPTION_ROWS, CAPTION_BYTES) if name in matches.columns]
     rows = matches.select(ENTRY_IDS, *weights)
-    summed = map_in_arrow(rows, _summing(probabilities), EXPECTED)
-    sums = [F.sum(name).alias(name) for name in EXPECTED.names if name != T]
-    return summed.groupBy(T).agg(*sums)
+    task_sums = map_in_arrow(rows, sum_expected(probabilities), EXPECTED)
+    totals = [F.sum(name).alias(name) for name in EXPECTED.names if name != T]
+    return task_sums.groupBy(T).agg(*totals)
 
 
-def _summing(probabilities: Mapping[int, NDArray[np.float64]]) -> BatchFunction:
+def sum_expected(probabilities: Mapping[int, NDArray[np.float64]]) -> BatchFunction:
+    """For mapInArrow: entry_ids -> the sums of schemas.EXPECTED over a task, a row per t.
+
+    `probabilities`: t -> match probability of each entry, (n_entries,). Batches may have the
+    columns caption_rows (else 1) and caption_bytes (else 0).
+    """
+
     def sum_in_task(batches: Batches) -> Iterator[pa.RecordBatch]:
         sums = np.zeros((len(probabilities), 4))
         for batch in batches:
@@ -94,9 +101,10 @@ def _summing(probabilities: Mapping[int, NDArray[np.float64]]) -> BatchFunction:
             n_rows = _weight(batch, CAPTION_ROWS, default=1.0)
             n_matches = n_ids.fill_null(0).to_numpy() * (n_rows > 0)
             weights = [n_rows, n_matches, _weight(batch, CAPTION_BYTES, default=0.0)]
-            for k, probability in enumerate(probabilities.values()):
-                kept = keep_probability(entry_ids, probability)
-                sums[k] += [*(kept @ weight for weight in weights), probability[ids].sum()]
+            for k, entry_probability in enumerate(probabilities.values()):
+                kept = keep_probability(entry_ids, entry_probability)
+                draws_won = entry_probability[ids].sum()
+                sums[k] += [*(kept @ weight for weight in weights), draws_won]
         columns = [pa.array(probabilities, pa.int64()), *map(pa.array, sums.T)]
         yield pa.RecordBatch.from_arrays(columns, EXPECTED.names)
 
@@ -110,22 +118,23 @@ def _weight(batch: pa.RecordBatch, name: str, *, default: float) -> NDArray[np.f
 
 
 def t_for_rows(
-    expected: Callable[[list[int]], dict[int, float]], *, rows: int, t_max: int
+    rows_by_t: Callable[[list[int]], dict[int, float]], *, rows: int, t_max: int
 ) -> tuple[int, float]:
-    """The t whose expected rows are closest to `rows`, or within a thousandth of them; and they.
+    """The t whose expected rows are closest to `rows`, and its expected rows.
 
-    `expected` gives the rows expected at each t, which grow with t; it is asked for 17 values at a
-    time, so a handful of passes finds one among millions. `t_max`: the largest count.
+    Stops early at a t within a thousandth of `rows`. `rows_by_t` gives the rows expected at each
+    t, which grow with t; it is called with 17 values at a time, so that a handful of passes finds
+    one t among millions. `t_max`: the largest count.
     """
     low, high = 1, max(t_max, 1)
     while True:
-        at = expected(sorted({int(t) for t in np.geomspace(low, high, _CANDIDATES).round()}))
-        best = min(at, key=lambda t: (abs(at[t] - rows), t))
-        below = max((t for t in at if at[t] < rows), default=low)
-        above = min((t for t in at if at[t] >= rows), default=high)
-        narrowed = (below, above)
-        if abs(at[best] - rows) <= _CLOSE_ENOUGH * rows or above - below <= 1:
-            return best, at[best]
-        if narrowed == (low, high):
-            return best, at[best]
-        low, high = narrowed
+        candidates = sorted({int(t) for t in np.geomspace(low, high, _CANDIDATES).round()})
+        expected = rows_by_t(candidates)
+        best = min(expected, key=lambda t: (abs(expected[t] - rows), t))
+        below = max((t for t in expected if expected[t] < rows), default=low)
+        above = min((t for t in expected if expected[t] >= rows), default=high)
+        if abs(expected[best] - rows) <= _TOLERANCE * rows or above - below <= 1:
+            return best, expected[best]
+        if (below, above) == (low, high):
+            return best, expected[best]
+        low, high = below, above

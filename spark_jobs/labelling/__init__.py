@@ -1,1 +1,1 @@
-"""Captions get the synsets whose lemmas they hold."""
+"""Label captions with the synsets whose lemmas occur in them."""

@@ -1,4 +1,4 @@
-"""The lemmas of a list of synsets, and which of them name one synset alone."""
+"""Tables of lemmas to search for, made from a list of synsets."""
 
 import itertools
 from collections import defaultdict
@@ -10,7 +10,7 @@ from spark_jobs.core.errors import InputDataError
 
 @dataclass(frozen=True)
 class Synset:
-    """A class: its id, its position in the list of classes, its lemmas."""
+    """A class: its WordNet id, its position in the list of classes, its lemmas."""
 
     wnid: str
     class_idx: int
@@ -19,7 +19,7 @@ class Synset:
 
 @dataclass(frozen=True)
 class LemmaTable:
-    """Lemmas to look for, those of one synset together. `owner`: position of a lemma's synset."""
+    """Lemmas to search for, ordered by synset; `owner`: position of each lemma's synset."""
 
     synsets: Sequence[Synset]
     lemmas: Sequence[str]
@@ -27,28 +27,31 @@ class LemmaTable:
 
 
 def synsets_from_tsv(text: str, name: str) -> list[Synset]:
-    """Lines `wnid<TAB>lemma, lemma` or `wnid<TAB>lemma<TAB>lemma`; which is told by the whole file.
+    """Read synsets from lines `wnid<TAB>lemma, lemma` or `wnid<TAB>lemma<TAB>lemma`.
 
-    A class's position is that of its wnid among the sorted wnids. Raises InputDataError with the
-    line that is none.
+    The file is of the second form if any line has two tabs. class_idx is the position of the wnid
+    among the sorted wnids. Raises InputDataError for a line without wnid or lemmas; `name` is the
+    file's name in it.
     """
     lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
     fields = [line.split("\t") for line in lines]
     has_tabs = any(len(parts) > 2 for parts in fields)
-    found = []
+    wnids_with_lemmas = []
     for number, (wnid, *rest) in enumerate(fields, start=1):
         lemmas = rest if has_tabs else [lemma for part in rest for lemma in part.split(", ")]
         if not wnid or not lemmas or not all(lemmas):
             raise InputDataError(f"{name}: line {number}: expected a wnid, a tab, and lemmas")
-        found.append((wnid, tuple(lemmas)))
-    return by_wnid(found, name)
+        wnids_with_lemmas.append((wnid, tuple(lemmas)))
+    return synsets_by_wnid(wnids_with_lemmas, name)
 
 
-def by_wnid(rows: Iterable[tuple[str, Sequence[str]]], name: str) -> list[Synset]:
-    """Synsets in the order of their wnids; InputDataError for a wnid that comes twice."""
-    ordered = sorted(rows)
-    for (wnid, _), (following, _) in itertools.pairwise(ordered):
-        if wnid == following:
+def synsets_by_wnid(
+    wnids_with_lemmas: Iterable[tuple[str, Sequence[str]]], name: str
+) -> list[Synset]:
+    """Synsets in the order of their wnids; raises InputDataError for a repeated wnid."""
+    ordered = sorted(wnids_with_lemmas)
+    for (wnid, _), (next_wnid, _) in itertools.pairwise(ordered):
+        if wnid == next_wnid:
             raise InputDataError(f"{name}: the synset {wnid} is there twice")
     return [Synset(wnid, i, tuple(lemmas)) for i, (wnid, lemmas) in enumerate(ordered)]
 
@@ -56,9 +59,10 @@ def by_wnid(rows: Iterable[tuple[str, Sequence[str]]], name: str) -> list[Synset
 def lemma_table(
     synsets: Sequence[Synset], *, unique_by: Callable[[str], str] | None = None
 ) -> LemmaTable:
-    """Every lemma of every synset, each once a synset.
+    """All lemmas of all synsets, without repeats within a synset.
 
-    `unique_by`: only those whose value by this function no other synset has (LAIONet's rule).
+    `unique_by`: leaves out a lemma whose value by this function another synset has too (the rule
+    of LAIONet, Shirali & Hardt 2023).
     """
     owners: defaultdict[str, set[int]] = defaultdict(set)
     pairs = [

@@ -1,4 +1,4 @@
-"""Captions with the language that a model tells of them."""
+"""Detect the language of captions with a fastText model."""
 
 from collections.abc import Iterator
 
@@ -9,14 +9,14 @@ from pyspark.sql.types import StringType, StructField, StructType
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import CAPTION, LANG
-from udfs.arrow import Batches
+from udfs.arrow import Batches, BatchFunction
 from udfs.language import languages, load_language_model
 
 
 def with_language(captions: DataFrame, model: str) -> DataFrame:
-    """The captions with the column lang, of a fastText model in place of one they may have.
+    """Add the column lang, the language that a fastText model detects; replaces a column lang.
 
-    `model`: a path that every worker can read. Raises InputDataError where it is no model.
+    `model`: a path that every worker can read. Raises InputDataError if it is no fastText model.
     """
     try:
         load_language_model(model)
@@ -26,12 +26,20 @@ def with_language(captions: DataFrame, model: str) -> DataFrame:
         ) from None
     except ValueError as fault:
         raise InputDataError(f"lang_model {model}: is no fastText model ({fault})") from None
-    kept = captions.drop(LANG)
-    columns = StructType([*kept.schema, StructField(LANG, StringType())])
+    without_lang = captions.drop(LANG)
+    columns = StructType([*without_lang.schema, StructField(LANG, StringType())])
+    return map_in_arrow(without_lang, add_language(model), columns)
+
+
+def add_language(model: str) -> BatchFunction:
+    """For mapInArrow: rows with a caption -> the same with lang, null where there is none.
+
+    `model`: path of a fastText model.
+    """
 
     def detect(batches: Batches) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            found = languages(batch.column(CAPTION), model)
-            yield pa.RecordBatch.from_arrays([*batch.columns, found], [*batch.schema.names, LANG])
+            langs = languages(batch.column(CAPTION), model)
+            yield pa.RecordBatch.from_arrays([*batch.columns, langs], [*batch.schema.names, LANG])
 
-    return map_in_arrow(kept, detect, columns)
+    return detect

@@ -10,10 +10,10 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.balancing.choose_t import (
     ChosenT,
-    find_thresholds,
+    choose_t,
+    entry_thresholds,
     largest_t,
     target_lines,
-    thresholds_of,
 )
 from spark_jobs.balancing.counted_entries import CountedEntries
 from spark_jobs.balancing.keep import BALANCING, matches_by_uid, with_caption_rows
@@ -207,7 +207,7 @@ def test_records_meet_the_target_with_any_seed(spark: SparkSession, texts: Rows,
     draws = uids.select("uid", *(Draw(BALANCING, s).of("uid").alias(f"s{s}") for s in range(20)))
     of_seed = draws.toPandas().set_index("uid")
     for target in (1_200, 2_500, 6_000):
-        chosen = find_thresholds(ThresholdSettings(target_rows=target), rows, counted)
+        chosen = choose_t(ThresholdSettings(target_rows=target), rows, counted)
         sizes, probability = law(texts, np.full(ENTRIES, chosen.t))
         deviation = np.sqrt((sizes**2 * probability * (1 - probability)).sum())
         step = abs(expected(texts, chosen.t + 1)[0] - expected(texts, chosen.t)[0])
@@ -254,12 +254,12 @@ def test_target_rows_by_language(spark: SparkSession, texts: Rows, tables: Path)
     assert counts[langs == "de"].max() > counts[langs == "en"].max()
     n_matched = sum(1 for uid, *_ in texts if law_of_all(texts)[uid])
     settings = ThresholdSettings(target_rows=n_matched, by_language=True)
-    every = find_thresholds(settings, matches, counted)
+    every = choose_t(settings, matches, counted)
     assert every.expected_rows == n_matched
     assert largest_t(settings, counted) == counts[langs == "en"].max() + 1
     settings = ThresholdSettings(target_rows=3_000, by_language=True)
-    chosen = find_thresholds(settings, matches, counted)
-    of_t = thresholds_of(settings, counted)
+    chosen = choose_t(settings, matches, counted)
+    of_t = entry_thresholds(settings, counted)
 
     def rows_at(t: int) -> float:
         rows, probability = law(texts, np.asarray(of_t(t)))
