@@ -1,4 +1,4 @@
-"""Batches of rows for Python that fit into memory, however long the captions are."""
+"""Limit the batches of rows that Spark hands to Python, so that long captions fit in memory."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,61 +8,62 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-ROWS_AT_ONCE = 10_000  # Spark's own value
-# What limits the rows that Spark holds at once, and its own values.
+ROWS_AT_ONCE = 10_000  # Spark's default
+# The settings that limit the rows of a batch, with Spark's defaults.
 _LIMITS = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": ROWS_AT_ONCE,
     "spark.sql.parquet.columnarReaderBatchSize": 4_096,
 }
-# In each task Spark's parquet reader holds four times that, six while its buffer grows, beside a
-# page of the file, which is a hundred rows at least.
+# Per task the vectorised parquet reader allocates about 4x this (6x while growing its buffer) plus
+# one parquet page (>= 100 rows).
 _BATCH_BYTES = 32 << 20
-_MOST_COMPRESSION = 20  # times that snappy, Spark's own choice for parquet, makes text smaller
+_MAX_COMPRESSION_RATIO = 20  # of text by snappy, Spark's default codec for parquet
 
 
 @contextmanager
 def batches_that_fit(*frames: DataFrame) -> Iterator[None]:
-    """Within it Spark reads the frames, tables as they stand, and hands them to Python, so cut.
+    """Limit the rows of a batch while the frames, tables as read, are processed in Python.
 
-    Spark 3.5 limits batches by their rows alone, and where the JVM's direct memory does not hold
-    one, its task waits for ever. The session's limits stay unless the rows of some file are long on
-    average: above 167 bytes as they are stored.
+    Spark 3.5 limits batches only by their number of rows, and a task whose batch does not fit in
+    the JVM's direct memory hangs. The session's limits are unchanged unless the rows of some file
+    are long on average: above 167 bytes as stored.
     """
     with contextlib.ExitStack() as stack:
         if frames:
-            most = min(map(_rows_that_fit, frames))
-            stack.enter_context(batches_of(frames[0].sparkSession, most))
+            max_rows = min(map(_rows_that_fit, frames))
+            stack.enter_context(batches_of(frames[0].sparkSession, max_rows))
         yield
 
 
 @contextmanager
-def batches_of(spark: SparkSession, most: int) -> Iterator[None]:
-    """Within it Spark reads and hands to Python at most so many rows at once."""
-    usual = {name: spark.conf.get(name, str(rows)) for name, rows in _LIMITS.items()}
+def batches_of(spark: SparkSession, max_rows: int) -> Iterator[None]:
+    """Limit the batches that Spark reads and hands to Python to `max_rows` rows."""
+    before = {name: spark.conf.get(name, str(rows)) for name, rows in _LIMITS.items()}
     try:
-        for name, rows in usual.items():
-            spark.conf.set(name, str(min(int(rows or _LIMITS[name]), most)))
+        for name, rows in before.items():
+            spark.conf.set(name, str(min(int(rows or _LIMITS[name]), max_rows)))
         yield
     finally:
-        for name, rows in usual.items():
+        for name, rows in before.items():
             spark.conf.set(name, str(rows))
 
 
 def rows_that_fit(row_bytes: float, *, is_compressed: bool) -> int:
-    """How many rows of so many bytes, as they are stored, a batch may have."""
-    times = _MOST_COMPRESSION if is_compressed else 1
-    return max(1, int(_BATCH_BYTES / max(times * row_bytes, 1.0)))
+    """The rows that a batch may have; `row_bytes`: their average length as stored."""
+    ratio = _MAX_COMPRESSION_RATIO if is_compressed else 1
+    return max(1, int(_BATCH_BYTES / max(ratio * row_bytes, 1.0)))
 
 
 def _rows_that_fit(frame: DataFrame) -> int:
-    # One number tells a file at a fraction of what its path, a string in every row, would cost.
+    # Group by size + mtime as a cheap file key; grouping by _metadata.file_path would copy a long
+    # string into every row.
     size, time = F.col("_metadata.file_size"), F.col("_metadata.file_modification_time")
     try:
         files = frame.groupBy(size + F.unix_micros(time)).agg(
             F.max(size).alias("size"), F.count("*").alias("n")
         )
         longest = files.agg(F.max(F.col("size") / F.col("n")).alias("bytes")).first()
-    except AnalysisException:  # a view: its files are not known
+    except AnalysisException:  # a view: it has no file metadata
         return max(_LIMITS.values())
     row_bytes = (longest["bytes"] if longest else None) or 1.0
     return rows_that_fit(row_bytes, is_compressed=True)

@@ -1,4 +1,4 @@
-"""What stands under a catalog's name that is no Delta table: a view, files, or neither."""
+"""States of catalog entries that are not Delta tables: views, tables of files, and others."""
 
 import hashlib
 import re
@@ -14,14 +14,16 @@ from spark_jobs.core.made_of import TableState
 from spark_jobs.storage.faults.spark import SPARK_FAULTS
 from spark_jobs.storage.file_lists import list_files
 
-StateOf = Callable[[str], TableState]  # address -> what stands there
+StateOf = Callable[[str], TableState]  # address -> state of what is there
 
-UNDETERMINED = "untold:"  # how the version of an input begins whose rows may be others each time
+UNDETERMINED = "untold:"  # prefix of versions of inputs whose rows may differ at each read
 _FILE_FORMATS = {"parquet", "csv", "json", "orc", "text", "avro", "binaryfile"}
 _DETAILS, _COLUMNS = "# Detailed Table Information", "Columns"
 _PATH_FORMATS = {"delta", "parquet"}
-_LEAVES_ROWS = {"Last Access", "Statistics", "Owner", "Comment", "Table Properties"}
-# Without arguments or parentheses some of these are no functions to the parser.
+# Details of a table that may change without a change of its rows.
+_UNRELATED_TO_ROWS = {"Last Access", "Statistics", "Owner", "Comment", "Table Properties"}
+# Names whose value differs from call to call, searched in the text since the parser takes some of
+# them for columns when they have no parentheses.
 _VOLATILE = re.compile(
     r"(?i)\b(?:rand|randn|random|uuid|shuffle|now|curdate|getdate|localtimestamp|unix_timestamp"
     r"|current_\w+|session_user|user|monotonically_increasing_id|spark_partition_id|input_file\w*"
@@ -33,10 +35,11 @@ _OPERATORS = {"unresolvedalias", "unresolvedstar", "subqueryalias"}
 
 
 def catalog_state(spark: SparkSession, table: Address, state_of: StateOf) -> TableState:
-    """The state of a view by its text and the tables beneath, of a table of files by its files.
+    """The state of a view from its text and tables, or of a table of files from its files.
 
-    Where neither tells which rows it has, such as a temporary view or another database's table, the
-    version is one that never comes again. Raises InputDataError where the catalog has no such name.
+    If neither determines the rows, as for a temporary view or a table of another database, the
+    version is random, so it never equals another. Raises InputDataError if the catalog has no such
+    name.
     """
     details = _details(spark, table)
     try:
@@ -45,23 +48,23 @@ def catalog_state(spark: SparkSession, table: Address, state_of: StateOf) -> Tab
         else:
             parts = [*_file_parts(spark, table, details)]
     except (*SPARK_FAULTS, CurationError, LookupError):
-        return _untold()
+        return _undetermined_state()
     version = f"{parts[0]}{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}"
     return TableState(version, version)
 
 
 def is_undetermined(version: str) -> bool:
-    """Whether it could not be told which rows an input has."""
+    """Whether a version does not identify the rows of its input."""
     return version.startswith(UNDETERMINED)
 
 
-def _untold() -> TableState:
+def _undetermined_state() -> TableState:
     version = f"{UNDETERMINED}{uuid.uuid4().hex[:16]}"
     return TableState(version, version)
 
 
 def _details(spark: SparkSession, table: Address) -> dict[str, str]:
-    """What the catalog says of a table; under Columns its columns, which a view may rename."""
+    """The catalog's details of a table; `Columns`: its columns, which a view may rename."""
     try:
         rows = spark.sql(f"DESCRIBE TABLE EXTENDED {table.sql_name}").collect()
     except AnalysisException:
@@ -73,51 +76,55 @@ def _details(spark: SparkSession, table: Address) -> dict[str, str]:
 
 
 def _file_parts(spark: SparkSession, table: Address, details: dict[str, str]) -> Iterator[str]:
-    """`files:`, the details, each file with size and time; LookupError where no file is behind."""
+    """`files:`, the details, each file with size and time; LookupError if it has no files."""
     uris = spark.read.table(table.location).inputFiles()
     if not uris and details["Provider"].lower() not in _FILE_FORMATS:
         raise LookupError(details["Provider"])
     yield "files:"
-    yield repr(sorted((k, v) for k, v in details.items() if k not in _LEAVES_ROWS))
+    yield repr(sorted((k, v) for k, v in details.items() if k not in _UNRELATED_TO_ROWS))
     yield from (f"{f.path} {f.size} {f.modified}" for f in list_files(spark, uris))
 
 
 def _view_parts(spark: SparkSession, details: dict[str, str], state_of: StateOf) -> Iterator[str]:
-    """`view:`, its text, and the versions of the tables beneath.
+    """`view:`, the view's text, and the versions of the tables that it reads.
 
-    LookupError where the rows do not follow from these: functions that others define or that
-    give something else each time, tables that cannot be told.
+    LookupError if these do not determine the rows: with user-defined or nondeterministic functions,
+    or tables without a version.
     """
-    text, home = details["View Text"], details["View Catalog and Namespace"]
+    text, namespace = details["View Text"], details["View Catalog and Namespace"]
     (plan,) = spark.sql(f"EXPLAIN EXTENDED {text}").first() or ("",)
     parsed, _, analysed = plan.partition("== Analyzed Logical Plan ==")
     if not analysed:
         raise LookupError(plan)
-    names = {name.lower() for name in _FUNCTION.findall(parsed)} - _OPERATORS
-    system = {row[0].lower() for row in spark.sql("SHOW SYSTEM FUNCTIONS").collect()}
-    if _VOLATILE.search(text) or names - system:
+    functions = {name.lower() for name in _FUNCTION.findall(parsed)} - _OPERATORS
+    built_in = {row[0].lower() for row in spark.sql("SHOW SYSTEM FUNCTIONS").collect()}
+    if _VOLATILE.search(text) or functions - built_in:
         raise LookupError(text)
     yield "view:"
-    yield f"{home} {details[_COLUMNS]} {text}"
-    common = set(re.findall(r"(?m)CTE \[(.*?)\]", parsed))
+    yield f"{namespace} {details[_COLUMNS]} {text}"
+    cte_lists = set(re.findall(r"(?m)CTE \[(.*?)\]", parsed))
     for name in sorted(set(_RELATION.findall(parsed))):
         try:
-            yield _version_beneath(name, home, state_of)
+            yield _table_version(name, namespace, state_of)
         except InputDataError:
-            if not any(name in names.split(", ") for names in common):
+            if not any(name in ctes.split(", ") for ctes in cte_lists):
                 raise
 
 
-def _version_beneath(name: str, home: str, state_of: StateOf) -> str:
-    """`mark` of a table as a view names it: in full, from the view's own schema, or by its path."""
-    *above, last = name.split(", ")
-    if len(above) == 1 and "/" in last:
-        prefix = f"{above[0]}:" if above[0].lower() in _PATH_FORMATS else ""
+def _table_version(name: str, namespace: str, state_of: StateOf) -> str:
+    """`<address> <mark>` of a table that a view reads.
+
+    `name`: its parts as in the parsed plan, joined by ", ": a full name, one relative to the view's
+    namespace, or a format and a path.
+    """
+    *qualifiers, last = name.split(", ")
+    if len(qualifiers) == 1 and "/" in last:
+        prefix = f"{qualifiers[0]}:" if qualifiers[0].lower() in _PATH_FORMATS else ""
         address = prefix.lower() + last
     else:
-        parts = home.split(".")
-        missing = max(0, len(parts) - len(above))
-        address = ".".join([*parts[:missing], *above, last])
+        namespace_parts = namespace.split(".")
+        n_missing = max(0, len(namespace_parts) - len(qualifiers))
+        address = ".".join([*namespace_parts[:n_missing], *qualifiers, last])
     state = state_of(address)
     if is_undetermined(state.version):
         raise LookupError(address)

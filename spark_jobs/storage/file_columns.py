@@ -1,7 +1,7 @@
-"""The columns of each parquet file of a table that others wrote, by its footer.
+"""Check the columns of each parquet file in a folder, from its footer.
 
-Spark takes the columns of one file for those of all: where another lacks one, its rows are null
-there without a word.
+Spark takes the schema of one file for all: a column that another file lacks is silently null in its
+rows.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from spark_jobs.core.errors import InputDataError, MissingColumnError
 from spark_jobs.storage.file_lists import ListedFile
 from udfs import parquet_files as worker
 
-_MOST_TASKS = 10_000
+_MAX_TASKS = 10_000
 _FOOTERS = StructType(
     [
         StructField(worker.PATH, StringType()),
@@ -31,57 +31,60 @@ _FOOTERS = StructType(
 
 
 def read_footers(spark: SparkSession, files: Sequence[ListedFile]) -> list[Row]:
-    """Path, schema, is_plain, rows and fault of each file, read in tasks, in the order of paths."""
+    """A row per file: path, schema, is_plain, rows and fault, read in tasks, sorted by path."""
     paths = spark.createDataFrame([(f.path,) for f in files], StructType(_FOOTERS.fields[:1]))
-    spread = paths.repartition(min(len(files), _MOST_TASKS), worker.PATH)
-    looks = map_in_arrow_unchecked(spread, worker.look_at_footers, _FOOTERS).collect()
-    return sorted(looks, key=lambda look: look[worker.PATH])
+    spread_paths = paths.repartition(min(len(files), _MAX_TASKS), worker.PATH)
+    footers = map_in_arrow_unchecked(spread_paths, worker.look_at_footers, _FOOTERS).collect()
+    return sorted(footers, key=lambda footer: footer[worker.PATH])
 
 
 def refuse_other_columns(
     spark: SparkSession, files: Sequence[ListedFile], needed: StructType
 ) -> None:
-    """Check that each file with rows has the `needed` columns that others have, of their types.
+    """Raise an error if a file with rows lacks a `needed` column or has it in another type.
 
-    A column that no file has is of its folder's name. Raises MissingColumnError or InputDataError
-    with file and column. A file that workers cannot open is left to Spark.
+    A column that no file has is left out: it comes from folder names (`column=value`). Raises
+    MissingColumnError or InputDataError with file and column. Files that workers cannot open are
+    not checked; Spark reports them when it reads them.
     """
     schemas = _schemas(spark, tuple(files))
     for field in needed:
-        kinds = {path: _type_of(field.name, schema) for path, schema in schemas.items()}
-        if any(kind is not None for kind in kinds.values()):
-            for path, kind in kinds.items():
-                _check(path, kind, schemas[path].names, field)
+        types = {path: _type_name(field.name, schema) for path, schema in schemas.items()}
+        if any(type_name is not None for type_name in types.values()):
+            for path, type_name in types.items():
+                _check(path, type_name, schemas[path].names, field)
 
 
 @lru_cache(maxsize=8)  # a run reads a table more than once
 def _schemas(spark: SparkSession, files: tuple[ListedFile, ...]) -> dict[str, pa.Schema]:
-    """The schema of each file with rows; of files of the same sizes and times the same again."""
+    """Path -> schema of each file with rows; cached by the files' sizes and times."""
     return {
-        look[worker.PATH]: pa.ipc.read_schema(pa.py_buffer(look[worker.SCHEMA]))
-        for look in read_footers(spark, files)
-        if look[worker.ROWS]
+        footer[worker.PATH]: pa.ipc.read_schema(pa.py_buffer(footer[worker.SCHEMA]))
+        for footer in read_footers(spark, files)
+        if footer[worker.ROWS]
     }
 
 
-def _check(path: str, kind: str | None, names: list[str], field: StructField) -> None:
+def _check(path: str, type_name: str | None, names: list[str], field: StructField) -> None:
     expected = field.dataType.simpleString()
-    if kind is None:
+    if type_name is None:
         raise MissingColumnError(
             f"file {path}: has no column {field.name!r}, which other files of the table have; "
             f"it has {', '.join(names)}"
         )
-    if kind != expected:
-        raise InputDataError(f"file {path}: column {field.name!r} is {kind}, expected {expected}")
+    if type_name != expected:
+        raise InputDataError(
+            f"file {path}: column {field.name!r} is {type_name}, expected {expected}"
+        )
 
 
-def _type_of(name: str, schema: pa.Schema) -> str | None:
-    """Spark's type of a column, whatever the case of its name; Arrow's where Spark has none."""
-    kinds = [column.type for column in schema if column.name.lower() == name.lower()]
-    if not kinds:
+def _type_name(name: str, schema: pa.Schema) -> str | None:
+    """Spark's type of a column, ignoring the case of its name; Arrow's type if Spark has none."""
+    arrow_types = [column.type for column in schema if column.name.lower() == name.lower()]
+    if not arrow_types:
         return None
-    kind = worker.type_for_spark(kinds[0])
+    arrow_type = worker.type_for_spark(arrow_types[0])
     try:
-        return str(from_arrow_type(kind, prefer_timestamp_ntz=True).simpleString())
+        return str(from_arrow_type(arrow_type, prefer_timestamp_ntz=True).simpleString())
     except PySparkTypeError:
-        return str(kind)
+        return str(arrow_type)

@@ -1,4 +1,4 @@
-"""Every file at a path, whatever its name holds."""
+"""List the files at a path, including names with glob characters."""
 
 import os
 import stat
@@ -13,9 +13,9 @@ from pyspark.sql import functions as F
 from spark_jobs.core.errors import InputDataError
 from udfs.json_files import plain_path
 
-# Spark's own option: a path is taken as it stands, although it holds [ ] { } * ? or \. Without the
-# other one, which finds no partitions and lists each file once, several such paths are read several
-# times each (3.5.9).
+# `__globPaths__` is an internal Spark option: read a path literally although it contains [ ] { } *
+# ? or \. Without `recursiveFileLookup`, which turns off partition discovery, Spark 3.5.9 reads each
+# of several such paths several times.
 LITERAL_PATHS = {"__globPaths__": "false", "recursiveFileLookup": "true"}
 COMPRESSED = (".gz", ".bz2")
 _GLOB = frozenset("[]{}*?\\")
@@ -23,9 +23,10 @@ _GLOB = frozenset("[]{}*?\\")
 
 @dataclass(frozen=True)
 class ListedFile:
-    """A file: its path as Spark takes it with LITERAL_PATHS, bytes, and time.
+    """A file in a listing.
 
-    `uri`: the same path as `_metadata.file_path` has it. `modified`: microseconds since 1970.
+    `path`: for reads with LITERAL_PATHS. `uri`: the same path as in `_metadata.file_path`. `size`:
+    bytes. `modified`: microseconds since 1970, empty for an empty file.
     """
 
     path: str
@@ -40,15 +41,15 @@ class ListedFile:
 
     @property
     def is_compressed(self) -> bool:
-        """Whether it is unpacked while it is read."""
+        """Whether it is decompressed while being read."""
         return self.name.endswith(COMPRESSED)
 
 
 def list_files_at(spark: SparkSession, location: str) -> list[ListedFile]:
-    """All files below a folder, in its folders too, or of a file or glob, sorted by path.
+    """All files of a folder, recursively, or of a file or glob, sorted by path.
 
-    A location that exists as it stands is no glob. Names that begin with _ or . are left out, as
-    Spark does everywhere. Raises InputDataError where nothing is there, or a pipe or device.
+    A location that exists literally is not read as a glob. Names that begin with _ or . are left
+    out, as everywhere in Spark. Raises InputDataError if nothing is there, or a pipe or device.
     """
     listed = _list(_reader(spark).options(**LITERAL_PATHS), location)
     if not listed and _GLOB & set(location):
@@ -60,7 +61,7 @@ def list_files_at(spark: SparkSession, location: str) -> list[ListedFile]:
 
 
 def list_files(spark: SparkSession, uris: Sequence[str]) -> list[ListedFile]:
-    """The files that a table is said to be of, sorted by path; InputDataError where one is gone."""
+    """The files with these URIs, sorted by path; InputDataError if one does not exist."""
     if not uris:
         return []
     listed = _list(_reader(spark).options(**LITERAL_PATHS), sorted(map(_path, uris)))
@@ -70,7 +71,7 @@ def list_files(spark: SparkSession, uris: Sequence[str]) -> list[ListedFile]:
 
 
 def _refuse_pipes(files: Sequence[ListedFile]) -> None:
-    """Raise InputDataError for what is opened and then waited for, which has no size."""
+    """Raise InputDataError for a pipe or device, which a read may wait for without end."""
     for file in files:
         local = plain_path(file.path)
         is_local = local.startswith("/") and os.path.exists(local)
@@ -91,13 +92,14 @@ def _list(reader: DataFrameReader, location: str | list[str]) -> list[ListedFile
         "path",
         F.col("_metadata.file_path").alias("uri"),
         "length",
-        F.unix_micros("modificationTime").alias("modified"),  # the same in each time zone
+        F.unix_micros("modificationTime").alias("modified"),  # independent of the time zone
     ).collect()
-    filled = [ListedFile(r.path, r.uri, r.length, str(r.modified)) for r in rows]
-    paths = {file.path for file in filled}
-    # Spark reads no row of an empty file, but knows it.
-    empty = {_path(uri): uri for uri in files.inputFiles()}
-    return [*filled, *(ListedFile(p, uri, 0, "") for p, uri in empty.items() if p not in paths)]
+    nonempty = [ListedFile(r.path, r.uri, r.length, str(r.modified)) for r in rows]
+    nonempty_paths = {file.path for file in nonempty}
+    # Spark has no row for an empty file, but lists it among the input files.
+    uris = {_path(uri): uri for uri in files.inputFiles()}
+    empty = [ListedFile(p, uri, 0, "") for p, uri in uris.items() if p not in nonempty_paths]
+    return [*nonempty, *empty]
 
 
 def _path(uri: str) -> str:

@@ -1,4 +1,4 @@
-"""Size and time of one file, by which it is known to be the one that a run wrote."""
+"""Size and time of a file, to check that it is still the one that a run wrote."""
 
 import pyarrow.fs as pafs
 
@@ -6,7 +6,7 @@ from udfs.json_files import file_system
 
 
 def stamp_of(file: str) -> str | None:
-    """`bytes@nanoseconds since 1970`; None where no file is there or its file system is unknown."""
+    """`<bytes>@<nanoseconds since 1970>`; None if there is no file or pyarrow cannot look."""
     try:
         system, path = file_system(file)
         info = system.get_file_info(path)

@@ -163,9 +163,9 @@ def run_mark(metadata: dict[str, Any]) -> str | None:
     None for an intermediate commit of a run, whose commits would all get the same mark.
     """
     run_id = metadata.get("run_id")
-    return (
-        f"{run_id}:{metadata.get('table')}" if run_id and not run_id.endswith(PART_SUFFIX) else None
-    )
+    if not run_id or run_id.endswith(PART_SUFFIX):
+        return None
+    return f"{run_id}:{metadata.get('table')}"
 
 
 def _digest_of_rows(spark: SparkSession, table: Address, version: int) -> str:

@@ -1,4 +1,4 @@
-"""One run of a job: its reads and writes, and what its outputs say of where they come from."""
+"""One run of a job: its reads and writes, and the provenance recorded with its outputs."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -25,11 +25,11 @@ Counts: TypeAlias = dict[str, int]
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a job: who it is, and its reads and writes.
+    """One run of a job: its identity, and its reads and writes.
 
-    `inputs` maps each input address to the version that this run reads, and the files that
-    settings come from to their digests. `states`: what stands at the input addresses. `written`:
-    the versions of the outputs that this run has written so far.
+    `inputs`: input address -> the version that this run reads; also settings file -> digest.
+    `states`: input address -> state. `written`: output address -> version, for the outputs written
+    so far.
     """
 
     spark: SparkSession
@@ -43,16 +43,16 @@ class Run:
     _draws: list[str] = field(default_factory=list)
 
     def read(self, address: str, needed: StructType) -> DataFrame:
-        """Read an input at this run's version, or an output as this run has written it."""
+        """Read an input at this run's version, or an output at the version that it has written."""
         version = self.written.get(address) or self.inputs.get(address)
         return tables.read_table(self.spark, address, needed, version=version)
 
     def draw(self, purpose: str, seed: int) -> Draw:
-        """The draw of this run's rows, independent of all draws that chose them before.
+        """A draw for this run's rows, independent of all draws that selected them before.
 
-        Where the rows of an input have been through a draw of the same purpose, this is another
-        one, `balance#2`: to take those again that were kept for their small draws would be no draw
-        at all. The outputs say that their rows have been through it.
+        If an input's rows already went through a draw of this purpose, the new one is named e.g.
+        `balance#2`: the same draw again would keep all rows that it kept before. The outputs record
+        the draw.
         """
         used = all_draws(state.made_of for state in self.states.values())
         name = unused_purpose(purpose, used)
@@ -62,26 +62,26 @@ class Run:
 
     @property
     def undetermined_inputs(self) -> list[str]:
-        """The inputs of which it cannot be told what rows they have."""
+        """The inputs whose versions do not identify their rows."""
         return [address for address, version in self.inputs.items() if is_undetermined(version)]
 
     @property
     def draws(self) -> list[str]:
-        """The purposes of the draws that this run has made, in order."""
+        """The purposes of this run's own draws, in order."""
         return [*self._draws]
 
     @property
     def draws_behind(self) -> tuple[str, ...]:
-        """The purposes of the draws that the rows of its outputs have been through, in order."""
-        behind = all_draws(state.made_of for state in self.states.values())
-        return tuple(dict.fromkeys([*behind, *self._draws]))
+        """The purposes of all draws that selected the outputs' rows: those of the inputs first."""
+        of_inputs = all_draws(state.made_of for state in self.states.values())
+        return tuple(dict.fromkeys([*of_inputs, *self._draws]))
 
     def content(self, address: str) -> Content:
-        """Which rows this run reads at an input's address."""
+        """The content of an input, as this run reads it."""
         return Content(redacted(address), self.states[address].mark)
 
     def check_outputs(self, columns: Mapping[str, StructType]) -> None:
-        """Refuse outputs that hold something else, all of them before the first is written."""
+        """Check all outputs before the first is written; see `tables.check_output`."""
         for address, schema in columns.items():
             tables.check_output(self.spark, address, schema)
 
@@ -94,22 +94,22 @@ class Run:
         has_unique_keys: bool = False,
         is_narrow: bool = False,
     ) -> int:
-        """Replace a table and give its number of rows.
+        """Replace a table and return its number of rows.
 
-        It says what it was made of: the draws of all inputs and of this run, and `matching`, of
-        matches and entry counts, by default the bank of the matches that are carried along.
-        `has_unique_keys`: each key is known to be of one row. `is_narrow`: few of the rows read may
-        be left, which then go into few files.
+        Records its provenance: the draws of all inputs and of this run, and `matching` for tables
+        of matches and entry counts; the default is the bank that the inputs were matched against,
+        if the rows have entry ids. `has_unique_keys`: it was checked that no key occurs twice.
+        `is_narrow`: only a small part of the rows read may remain, so write few files.
         """
         if matching is None and ENTRY_IDS in frame.columns:
-            matching = self._bank_of_inputs()
-        commit = self.output_metadata(address, matching=matching, has_unique_keys=has_unique_keys)
-        written = tables.write_table(frame, address, commit, is_narrow=is_narrow)
-        self.written[address] = written.version
-        return written.rows
+            matching = self._matching_of_inputs()
+        metadata = self.output_metadata(address, matching=matching, has_unique_keys=has_unique_keys)
+        result = tables.write_table(frame, address, metadata, is_narrow=is_narrow)
+        self.written[address] = result.version
+        return result.rows
 
     def append_point(self, address: str) -> AppendPoint:
-        """Where an output stands that the run is going to extend."""
+        """The current append point of an output that is written in several commits."""
         return extending.append_point(self.spark, address)
 
     def commit_part(
@@ -121,66 +121,72 @@ class Run:
         is_last: bool = False,
         replace: bool = False,
     ) -> AppendPoint | None:
-        """Add rows to a table, or replace them; only the last commit tells that the run is done.
+        """Append rows to a table, or replace its rows; returns the new append point.
 
-        None where another run has written there since `after`.
+        Commits before the last have the run id `<id>.part`, so that an interrupted run never counts
+        as up to date. None, with nothing written, if another run has written there since `after`.
         """
-        part = {} if is_last else {"run_id": f"{self.run_id}{PART_SUFFIX}"}
-        commit = self.output_metadata(address) | part
-        left = extending.commit_part(frame, address, commit, after, replace=replace)
-        if left is not None and left.version is not None:
-            self.written[address] = left.version
-        return left
+        part_run_id = {} if is_last else {"run_id": f"{self.run_id}{PART_SUFFIX}"}
+        metadata = self.output_metadata(address) | part_run_id
+        new_point = extending.commit_part(frame, address, metadata, after, replace=replace)
+        if new_point is not None and new_point.version is not None:
+            self.written[address] = new_point.version
+        return new_point
 
     def write_parts(self, parts: Iterable[tuple[DataFrame, bool]], address: str) -> None:
-        """Replace a table in several commits: each part, and whether it is the last.
+        """Replace a table in several commits; `parts` are (rows, whether it is the last part).
 
-        Raises OutputTableError where another run writes there meanwhile.
+        Raises OutputTableError if another run writes there meanwhile.
         """
-        stands = self.append_point(address)
+        point = self.append_point(address)
         for number, (frame, is_last) in enumerate(parts):
-            left = self.commit_part(frame, address, stands, is_last=is_last, replace=number == 0)
-            if left is None:
+            new_point = self.commit_part(
+                frame, address, point, is_last=is_last, replace=number == 0
+            )
+            if new_point is None:
                 raise concurrent_write_error(parse_address(address))
-            stands = left
+            point = new_point
 
-    def _bank_of_inputs(self) -> Matching | None:
-        """What was matched, where the inputs say it of one bank; in which captions is unknown."""
-        known = {state.made_of.matching for state in self.states.values()} - {None}
-        of_parts = {replace(matching, captions=None) for matching in known if matching is not None}
-        return of_parts.pop() if len(of_parts) == 1 else None
+    def _matching_of_inputs(self) -> Matching | None:
+        """The matching that the inputs record, without its captions; None unless it is just one."""
+        matchings = {state.made_of.matching for state in self.states.values()} - {None}
+        without_captions = {replace(m, captions=None) for m in matchings if m is not None}
+        return without_captions.pop() if len(without_captions) == 1 else None
 
     def has_unique_keys(self, address: str) -> bool:
-        """Whether each key of an input is known to be of one row."""
+        """Whether it is recorded of an input that no key occurs twice."""
         return self.states[address].made_of.has_unique_keys
 
-    def output_metadata(self, address: str, **known: Any) -> dict[str, Any]:
-        """What the commit of an output says of the run, and of what the rows were made of."""
-        made_of = MadeOf(draws=self.draws_behind, **known)
+    def output_metadata(self, address: str, **provenance: Any) -> dict[str, Any]:
+        """Metadata of an output: the run, the table's name, and its provenance.
+
+        `provenance`: fields of MadeOf besides the draws.
+        """
+        made_of = MadeOf(draws=self.draws_behind, **provenance)
         return self.run_metadata() | {"table": table_name(address), "made_of": made_of.as_json()}
 
     def write_rejected(self, frame: DataFrame) -> None:
-        """Add rows to the workspace's `rejected`; once, however often the run is repeated."""
+        """Append rows to the workspace's `rejected`; repeating the run appends no more."""
         tables.append_table(frame, self.rejected_address, self.run_metadata())
 
     def read_rejected(self) -> DataFrame:
-        """The rows in `rejected` that are of this run."""
-        every = tables.read_table(self.spark, self.rejected_address, schemas.REJECTED)
-        return every.where(every[schemas.RUN_ID] == self.run_id)
+        """The rows of `rejected` from this run."""
+        of_all_runs = tables.read_table(self.spark, self.rejected_address, schemas.REJECTED)
+        return of_all_runs.where(of_all_runs[schemas.RUN_ID] == self.run_id)
 
     def write_decisions(self, frame: DataFrame) -> None:
-        """Add rows to the workspace's `decisions`; once, however often the run is repeated."""
-        told = frame.select(
+        """Append rows to the workspace's `decisions`; repeating the run appends no more."""
+        with_run = frame.select(
             F.lit(self.run_id).alias(schemas.RUN_ID), F.lit(self.job).alias(schemas.STEP), "*"
         )
         address = join_address(self.workspace, "decisions")
-        tables.append_table(told.select(*schemas.DECISIONS.names), address, self.run_metadata())
+        tables.append_table(with_run.select(*schemas.DECISIONS.names), address, self.run_metadata())
 
     @property
     def rejected_address(self) -> str:
-        """The table of rows left out, of all runs of the workspace."""
+        """The address of the workspace's table of rejected rows, from all runs."""
         return join_address(self.workspace, "rejected")
 
     def run_metadata(self) -> dict[str, str]:
-        """What a commit's userMetadata says of its run."""
+        """The part of a commit's userMetadata that identifies the run."""
         return {"run_id": self.run_id, "job": self.job, "settings_sha": self.settings_sha}

@@ -1,4 +1,4 @@
-"""The one SparkSession builder: Databricks, spark-submit, Spark Connect, or local mode."""
+"""Get the SparkSession: on Databricks, under spark-submit, by Spark Connect, or in local mode."""
 
 import importlib.metadata
 import logging
@@ -20,15 +20,15 @@ from spark_jobs.core.yaml_files import read_yaml_map
 from spark_jobs.storage.faults.spark import SPARK_FAULTS
 from spark_jobs.storage.java import java_options
 
-VERIFY_PAGES = "parquet.page.verify-checksum.enabled"  # pages have one unless a writer left it out
+VERIFY_PAGES = "parquet.page.verify-checksum.enabled"  # writers add checksums by default
 _log = logging.getLogger(__name__)
 
 
 def open_session(conf: Mapping[str, str] | None = None) -> SparkSession:
-    """Take the session that there is, else build one; `conf` adds to conf/spark in local mode.
+    """Return the active session, or build one; `conf` adds to conf/spark in local mode.
 
-    A master is set only where nothing else decides it. Whoever built the session, it verifies the
-    checksums of parquet pages.
+    Sets a master only if nothing else decides it. The session verifies the checksums of parquet
+    pages, whoever built it.
     """
     active = SparkSession.getActiveSession()
     session = _build_session(conf) if active is None else active
@@ -42,7 +42,7 @@ def _build_session(conf: Mapping[str, str] | None) -> SparkSession:
     settings = _read_conf("session")
     if "PYSPARK_GATEWAY_PORT" not in os.environ:  # not started by spark-submit
         settings |= _read_conf("local")
-        if os.environ.get("SPARK_DRIVER_MEMORY"):  # Spark's own variable, which a setting overrules
+        if os.environ.get("SPARK_DRIVER_MEMORY"):  # which the setting would override
             _check_memory(os.environ["SPARK_DRIVER_MEMORY"])
             del settings["spark.driver.memory"]
         settings |= conf or {}
@@ -50,29 +50,29 @@ def _build_session(conf: Mapping[str, str] | None) -> SparkSession:
     builder = SparkSession.builder.appName("captionlake")
     for key, value in settings.items():
         builder = builder.config(key, value)
-    with _own_interrupts():
+    with _keep_interrupt_handler():
         return builder.getOrCreate()
 
 
 @contextmanager
-def _own_interrupts() -> Iterator[None]:
-    """Leave a program its handler of Ctrl-C, for which Spark puts one of its own.
+def _keep_interrupt_handler() -> Iterator[None]:
+    """Restore the program's handler of Ctrl-C, which PySpark replaces when it builds a session.
 
-    Spark's asks the JVM to cancel all jobs on the connection on which the interrupted call waits
-    for its answer, which fails, and with it the call: of the interrupt nothing is left to see.
+    PySpark's handler asks the JVM to cancel all jobs over the connection on which the interrupted
+    call waits for its answer. That fails, and the call with it, so the interrupt is lost.
     """
     handler = signal.getsignal(signal.SIGINT)
     yield
-    usual = (signal.default_int_handler, signal.SIG_DFL, signal.SIG_IGN, None)
-    if handler not in usual and current_thread() is main_thread():
+    default_handlers = (signal.default_int_handler, signal.SIG_DFL, signal.SIG_IGN, None)
+    if handler not in default_handlers and current_thread() is main_thread():
         signal.signal(signal.SIGINT, handler)
 
 
 def _verify_pages(session: SparkSession) -> None:
-    """Have a flipped bit in a page of a parquet file fail the read instead of change a value.
+    """Make a flipped bit in a parquet page fail the read instead of changing a value.
 
-    A session's own settings reach the reader of each table and file, so this also works where
-    another program made the session; a platform that allows no such setting is left as it is.
+    The parquet readers of all tables and files use the session's settings, so this also works if
+    another program built the session. Does nothing if the platform does not allow the setting.
     """
     try:
         session.conf.set(VERIFY_PAGES, "true")
@@ -86,61 +86,61 @@ def _read_conf(name: str) -> dict[str, str]:
 
 
 def _check_memory(size: str) -> None:
-    """Refuse what Java would refuse, without a word of where it came from."""
+    """Raise SettingsError for a size that Java would refuse without naming the variable."""
     if not re.fullmatch(r"[1-9]\d*[kmgt]b?", size, re.IGNORECASE):
         raise SettingsError(f"SPARK_DRIVER_MEMORY={size}: expected a size such as 8g or 512m")
 
 
 def _prepare_local_mode(settings: dict[str, str]) -> None:
-    """Everything that must stand before the JVM starts: Java, jars, the workers' Python."""
+    """Set what must be in place before the JVM starts: Java, jars, the workers' Python."""
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    # Else a thread of Spark's that runs out of memory dies alone, and its task waits for ever.
+    # Otherwise only the Spark thread that runs out of memory dies, and its task hangs.
     options = f"-XX:+ExitOnOutOfMemoryError {java_options()}".strip()
-    quiet = conf_file("spark", "log4j2.properties")
-    if isinstance(quiet, Path) and "CAPTIONLAKE_DEBUG" not in os.environ:
-        options += f" -Dlog4j2.configurationFile={quiet.as_uri()}"
+    log_conf = conf_file("spark", "log4j2.properties")
+    if isinstance(log_conf, Path) and "CAPTIONLAKE_DEBUG" not in os.environ:
+        options += f" -Dlog4j2.configurationFile={log_conf.as_uri()}"
     key = "spark.driver.extraJavaOptions"
     settings[key] = f"{settings.get(key, '')} {options}".strip()
     settings.setdefault("spark.ui.showConsoleProgress", str(sys.stderr.isatty()).lower())
-    # Spark makes this folder at once, by default in the folder one happens to stand in.
+    # Spark creates this folder at once, by default in the current directory.
     settings.setdefault("spark.sql.warehouse.dir", f"{tempfile.gettempdir()}/captionlake-warehouse")
-    # Hadoop's is 022, whatever the process has.
+    # Hadoop uses 022, ignoring the umask of the process.
     settings["spark.hadoop.fs.permissions.umask-mode"] = f"{_umask():03o}"
     settings |= delta_jars()
 
 
 def _umask() -> int:
-    """The umask of this process, which can only be read by setting it."""
+    """The umask of this process; it can only be read by setting it."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
 
 
 def delta_jars() -> dict[str, str]:
-    """The settings that give Spark the Delta jars: files already fetched, else Maven coordinates.
+    """Settings that give Spark the Delta jars: files already downloaded, else Maven coordinates.
 
-    Nothing is set where Spark's own jars folder holds Delta.
+    Empty if Spark's own jars folder has Delta.
     """
     import pyspark
 
-    own = Path(os.environ.get("SPARK_HOME", Path(pyspark.__file__).parent)) / "jars"
-    if any(own.glob("delta-spark_*.jar")):
+    spark_jars = Path(os.environ.get("SPARK_HOME", Path(pyspark.__file__).parent)) / "jars"
+    if any(spark_jars.glob("delta-spark_*.jar")):
         return {}
     version = _delta_version()
     ivy = Path.home() / ".ivy2"
-    fetched = ivy / "jars"
+    ivy_jars = ivy / "jars"
     names = [
         f"io.delta_delta-spark_2.12-{version}.jar",
         f"io.delta_delta-storage-{version}.jar",
         "org.antlr_antlr4-runtime-4.9.3.jar",
     ]
-    if all((fetched / name).is_file() for name in names):
-        return {"spark.jars": ",".join(str(fetched / name) for name in names)}
+    if all((ivy_jars / name).is_file() for name in names):
+        return {"spark.jars": ",".join(str(ivy_jars / name) for name in names)}
     _log.info("fetching the jars of Delta %s (once)", version)
     return {
         "spark.jars.packages": f"io.delta:delta-spark_2.12:{version}",
-        "spark.jars.ivy": str(ivy),  # Java's own idea of the home folder may be another
+        "spark.jars.ivy": str(ivy),  # Java may assume another home folder
     }
 
 

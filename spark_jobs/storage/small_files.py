@@ -1,4 +1,4 @@
-"""Small files, such as a concept bank, read whole."""
+"""Read small files completely into the driver, such as a concept bank."""
 
 import fnmatch
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ NO_CONTENT = "no file with content lies there"
 
 
 def read_text(spark: SparkSession, address: str) -> str:
-    """The whole of one small UTF-8 file, such as a concept bank, compressed or not."""
+    """The text of one small UTF-8 file, gzip, bzip2 or not compressed."""
     try:
         return unpacked(read_bytes(spark, address)).decode("utf-8-sig")
     except COMPRESSED:
@@ -27,18 +27,18 @@ def read_text(spark: SparkSession, address: str) -> str:
 
 
 def read_bytes(spark: SparkSession, address: str) -> bytes:
-    """The whole of one small file."""
+    """The content of one small file."""
     contents = list(read_folder(spark, address).values())
     if len(contents) != 1:
-        found = f"{len(contents)} files with content lie there, expected one"
-        raise InputDataError(f"{parse_address(address)}: {found if contents else NO_CONTENT}")
+        too_many = f"{len(contents)} files with content lie there, expected one"
+        raise InputDataError(f"{parse_address(address)}: {too_many if contents else NO_CONTENT}")
     return contents[0]
 
 
 def read_folder(
     spark: SparkSession, address: str, patterns: Sequence[str] = ("*",)
 ) -> dict[str, bytes]:
-    """File name -> content of the small files in a folder, or of the one file at the address."""
+    """File name -> content of the non-empty files in a folder, or of the one at the address."""
     files = list_files_at(spark, parse_address(address).location)
     paths = [
         file.path

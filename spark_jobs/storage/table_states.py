@@ -1,4 +1,4 @@
-"""What stands at an address now: the version of its rows, and what they were made of."""
+"""The current state of the table or files at an address: version and provenance of its rows."""
 
 import hashlib
 from collections.abc import Sequence
@@ -27,22 +27,25 @@ from spark_jobs.storage.small_files import NO_CONTENT
 
 
 def input_version(spark: SparkSession, address: str) -> str:
-    """The `version` of `table_state`."""
+    """The current version of an input: that of `table_state`."""
     return table_state(spark, address).version
 
 
 def has_same_rows(version: str | None, other: str | None) -> bool:
-    """Whether two versions of one table hold the same rows, though it was compacted between."""
-    delta = (v.split(":", 2) if v and v.startswith("delta:") else [] for v in (version, other))
-    marks = [parts[2:] for parts in delta]
-    return version == other or (marks[0] == marks[1] != [])
+    """Whether two versions of one table have the same rows, e.g. before and after OPTIMIZE."""
+    return version == other or (_delta_mark(version) == _delta_mark(other) != [])
+
+
+def _delta_mark(version: str | None) -> list[str]:
+    """[mark] of a version `delta:<number>:<mark>`; [] for any other."""
+    return version.split(":", 2)[2:] if version and version.startswith("delta:") else []
 
 
 def table_state(spark: SparkSession, address: str) -> TableState:
-    """What stands at an address now, by one look at its history or listing of its files.
+    """The state of a table or files, from its history or from a listing of its files.
 
     The version is `delta:7:<mark>`, `files:3:<digest of names, sizes and times>`, or that of
-    `catalog_states`. Raises InputDataError where nothing stands there.
+    `catalog_states`. Raises InputDataError if nothing is there or the last write did not finish.
     """
     table = parse_address(address)
     state = delta_state(spark, table)
@@ -50,7 +53,7 @@ def table_state(spark: SparkSession, address: str) -> TableState:
         return state
     if not table.is_path:
         return catalog_state(spark, table, partial(table_state, spark))
-    if _is_unfinished(spark, table):
+    if _has_unfinished_first_write(spark, table):
         raise InputDataError(f"{table}: its first write never ended; run what writes it again")
     if is_being_replaced(table.location):
         raise InputDataError(f"{table}: its last write never ended; run what writes it again")
@@ -58,47 +61,37 @@ def table_state(spark: SparkSession, address: str) -> TableState:
 
 
 def _folder_state(table: Address, files: Sequence[ListedFile]) -> TableState:
-    """What stands in files; a whole folder that a run wrote says what it holds.
+    """The state of files, with the provenance from the folder's mark if a run wrote them all.
 
-    Where its files are others now, or only some are read, nothing is known but the draws.
+    If files have changed since, or only some of them are read, only the draws are kept.
     """
-    version = f"files:{len(files)}:{_digest(_lines(files))}"
-    said = read_mark(table.location)
-    if said is not None and said.get("files") == visible_files_in(table.location):
-        return TableState(version, run_mark(said) or version, MadeOf.from_json(said.get("made_of")))
-    marks = [*([said] if said else []), *marks_of_files(file.path for file in files)]
+    version = f"files:{len(files)}:{_digest(files)}"
+    mark = read_mark(table.location)
+    if mark is not None and mark.get("files") == visible_files_in(table.location):
+        return TableState(version, run_mark(mark) or version, MadeOf.from_json(mark.get("made_of")))
+    marks = [*([mark] if mark else []), *marks_of_files(file.path for file in files)]
     draws = all_draws(MadeOf.from_json(mark.get("made_of")) for mark in marks)
     return TableState(version, version, MadeOf(draws=draws))
 
 
-def _is_unfinished(spark: SparkSession, table: Address) -> bool:
-    """Whether a first Delta write died before its commit: there is a log folder, but no version.
-
-    To be asked of a path without history.
-    """
+def _has_unfinished_first_write(spark: SparkSession, table: Address) -> bool:
+    """Whether a path without Delta history has a log folder, left by a crashed first write."""
     try:
-        _listing(spark, Address(f"{table.location}/_delta_log", True, None))
+        list_files_at(spark, f"{table.location}/_delta_log")
     except InputDataError:
         return False
     return True
 
 
 def input_files(spark: SparkSession, table: Address) -> list[ListedFile]:
-    """The files of an input; InputDataError where all are empty."""
+    """List the files of an input; InputDataError if all are empty."""
     files = list_files_at(spark, table.location)
     if not any(file.size for file in files):
         raise InputDataError(f"{table}: {NO_CONTENT}")
     return files
 
 
-def _listing(spark: SparkSession, table: Address) -> list[str]:
-    """Path, size and time of every file below a path or glob, without reading any."""
-    return _lines(list_files_at(spark, table.location))
-
-
-def _lines(files: Sequence[ListedFile]) -> list[str]:
-    return [f"{file.path} {file.size} {file.modified}" for file in files]
-
-
-def _digest(parts: list[str]) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+def _digest(files: Sequence[ListedFile]) -> str:
+    """Digest of the paths, sizes and times of files."""
+    lines = [f"{file.path} {file.size} {file.modified}" for file in files]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
