@@ -1,1 +1,1 @@
-"""Captions are retrieved for a task by text queries, a query a class."""
+"""Retrieve captions for the classes of a task by text queries, one per class."""

@@ -1,4 +1,4 @@
-"""The classes of a data set, and the boolean query of each."""
+"""Classes of a downstream data set, and the boolean query of each class."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,11 +11,11 @@ from spark_jobs.retrieval.query import Query, QueryError, class_expression, pars
 
 
 class ClassFile(BaseModel):
-    """A data set's classes.
+    """The classes of a data set, as a class file lists them.
 
-    `templates`: prompts with one {} for the class. `class_map`: class -> boolean query, for those
-    whose name is not what to search for. `alternatives`: class -> what else it is called, in place
-    of the name's own parts; `negatives`: class -> what speaks against it; both for count-concepts.
+    `templates`: prompts with one {} for the class. `class_map`: class -> boolean query that
+    replaces the class's name. For count-concepts: `alternatives`: class -> names that replace the
+    parts of its own name; `negatives`: class -> words that exclude a caption.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,7 +30,7 @@ class ClassFile(BaseModel):
 
 @dataclass(frozen=True)
 class ClassQuery:
-    """One class with what is searched for it."""
+    """One class and its query."""
 
     dataset: str
     name: str
@@ -44,27 +44,29 @@ def class_queries(
     *,
     names_are_phrases: bool = False,
 ) -> tuple[list[ClassQuery], list[str]]:
-    """The queries that can be read, and a line for each class that is faulty.
+    """Parse the query of each class; returns the valid queries and a line for each fault.
 
-    `names_are_phrases`: a class that is not mapped is searched by its whole name, not its words.
+    `name`: the file's name in these lines. `names_are_phrases`: search a class without class_map by
+    its whole name instead of its words.
     """
-    faults = faults_of_names(file, name)
+    faults = class_name_faults(file, name)
     queries = []
-    for known in dict.fromkeys(file.classes):
-        searched = '"' + known.replace('"', '""') + '"' if names_are_phrases else known
-        text = class_expression(file.class_map.get(known, searched))
+    for class_name in dict.fromkeys(file.classes):
+        quoted = '"' + class_name.replace('"', '""') + '"'
+        default = quoted if names_are_phrases else class_name
+        text = class_expression(file.class_map.get(class_name, default))
         try:
-            queries.append(ClassQuery(file.dataset, known, parse_query(text, tokens_of)))
+            queries.append(ClassQuery(file.dataset, class_name, parse_query(text, tokens_of)))
         except QueryError as fault:
-            faults.append(f"{name}: class {known!r}: {fault}: {text}")
+            faults.append(f"{name}: class {class_name!r}: {fault}: {text}")
     return queries, faults
 
 
-def faults_of_names(file: ClassFile, name: str) -> list[str]:
-    """A line for each class that comes twice, and for each that is told of but is none."""
+def class_name_faults(file: ClassFile, name: str) -> list[str]:
+    """A line for each repeated class, and for each key of a map that is not a class."""
     faults = [
-        f"{name}: class {known!r}: is there {n} times"
-        for known, n in Counter(file.classes).items()
+        f"{name}: class {class_name!r}: is there {n} times"
+        for class_name, n in Counter(file.classes).items()
         if n > 1
     ]
     maps = {
@@ -73,8 +75,8 @@ def faults_of_names(file: ClassFile, name: str) -> list[str]:
         "negatives": [*file.negatives],
     }
     return faults + [
-        f"{name}: {key}: there is no class {told!r}{did_you_mean(told, file.classes)}"
-        for key, classes in maps.items()
-        for told in classes
-        if told not in file.classes
+        f"{name}: {key}: there is no class {class_name!r}{did_you_mean(class_name, file.classes)}"
+        for key, class_names in maps.items()
+        for class_name in class_names
+        if class_name not in file.classes
     ]

@@ -1,5 +1,6 @@
-"""Captions per class."""
+"""Count the captions of each class (Parashar et al. 2024)."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -28,45 +29,49 @@ def count_classes(
     *,
     weight: str | None = None,
 ) -> DataFrame:
-    """schemas.CLASS_COUNTS: the captions of each class, in the way of Parashar et al. 2024.
+    """Captions of each class, 0 for classes without any: schemas.CLASS_COUNTS.
 
-    `weight`: a column of whole numbers, how often each caption counts; null is 0.
+    `weight`: an integer column, how often each caption counts; null counts as 0. class_idx:
+    position among the queries of the same data set.
     """
-    weighed = F.lit(1) if weight is None else F.coalesce(named(weight), F.lit(0))
-    read = captions.select(CAPTION, weighed.cast("long").alias(_WEIGHT))
-    counted = map_in_arrow(read, counting(queries, lemmatiser), COUNTED_IDS)
-    sums = counted.groupBy(ENTRY_ID).agg(F.sum(COUNTED_IDS.names[1]).alias(CAPTION_COUNT))
-    class_idx: dict[str, int] = {}
-    known = []
+    caption_weight = F.lit(1) if weight is None else F.coalesce(named(weight), F.lit(0))
+    rows = captions.select(CAPTION, caption_weight.cast("long").alias(_WEIGHT))
+    task_sums = map_in_arrow(rows, sum_weights_by_class(queries, lemmatiser), COUNTED_IDS)
+    sums = task_sums.groupBy(ENTRY_ID).agg(F.sum(COUNTED_IDS.names[1]).alias(CAPTION_COUNT))
+    next_class_idx: Counter[str] = Counter()
+    class_rows = []
     for position, query in enumerate(queries):
-        class_idx[query.dataset] = class_idx.get(query.dataset, -1) + 1
-        known.append((position, query.dataset, class_idx[query.dataset], query.name))
+        class_rows.append((position, query.dataset, next_class_idx[query.dataset], query.name))
+        next_class_idx[query.dataset] += 1
     names = [ENTRY_ID, *CLASS_COUNTS.names[:3]]
     types = ["int", "string", "int", "string"]
     schema = ", ".join(f"{name} {type_}" for name, type_ in zip(names, types, strict=True))
-    classes = captions.sparkSession.createDataFrame(known, schema)
+    classes = captions.sparkSession.createDataFrame(class_rows, schema)
     joined = classes.join(F.broadcast(sums), on=ENTRY_ID, how="left")
     count = F.coalesce(CAPTION_COUNT, F.lit(0)).alias(CAPTION_COUNT)
     return joined.select(*CLASS_COUNTS.names[:3], count)
 
 
-def counting(queries: Sequence[ClassQuery], lemmatiser: Lemmatiser) -> BatchFunction:
-    """The function of mapInArrow behind `count_classes`: caption, weight in; class, sum out."""
-    trees = [query.query for query in queries]
-    number = numbered_phrases(trees)
-    matcher = word_matcher([phrase.tokens[0] for phrase in number], lemmatiser)
-    codes = programs(trees, number)
+def sum_weights_by_class(queries: Sequence[ClassQuery], lemmatiser: Lemmatiser) -> BatchFunction:
+    """For mapInArrow: caption, weight -> position of a query, sum of its captions' weights.
 
-    def count(batches: Batches) -> Iterator[pa.RecordBatch]:
+    The phrases of the queries are single words.
+    """
+    query_trees = [query.query for query in queries]
+    phrase_ids = numbered_phrases(query_trees)
+    matcher = word_matcher([phrase.tokens[0] for phrase in phrase_ids], lemmatiser)
+    query_programs = programs(query_trees, phrase_ids)
+
+    def sum_in_task(batches: Batches) -> Iterator[pa.RecordBatch]:
         with one_compiles("match_words"):
-            match_queries(matcher.match(pa.array([], pa.string())), codes)
-        sums = np.zeros(len(trees), np.int64)
+            match_queries(matcher.match(pa.array([], pa.string())), query_programs)
+        sums = np.zeros(len(query_trees), np.int64)
         for batch in batches:
-            found = match_queries(matcher.match(batch.column(0)), codes)
-            rows = rows_of(found)
-            np.add.at(sums, found.values.to_numpy(), batch.column(1).to_numpy()[rows])
-        classes = np.flatnonzero(sums).astype(np.int32)
-        columns = [pa.array(classes), pa.array(sums[classes])]
+            query_ids = match_queries(matcher.match(batch.column(0)), query_programs)
+            weights = batch.column(1).to_numpy()[rows_of(query_ids)]
+            np.add.at(sums, query_ids.values.to_numpy(), weights)
+        counted_ids = np.flatnonzero(sums).astype(np.int32)
+        columns = [pa.array(counted_ids), pa.array(sums[counted_ids])]
         yield pa.RecordBatch.from_arrays(columns, COUNTED_IDS.names)
 
-    return count
+    return sum_in_task

@@ -1,4 +1,4 @@
-"""Captions found for the queries of all classes of all data sets, in one pass."""
+"""Search captions for the queries of all classes of all data sets, in one pass."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,36 +20,36 @@ from udfs.text.lists import rows_of
 def search_captions(
     captions: DataFrame, queries: Sequence[ClassQuery], rule: SearchRule
 ) -> DataFrame:
-    """The captions for which a query holds, with dataset and query; a row for each of both.
+    """The captions for which a query holds, with dataset and query: a row per caption and query.
 
-    `queries`: read with the rule's own tokens. unmet-promise's substring retrieval (Geigle et al.
-    2024). Columns of the captions called dataset or query give way. Order: that of the captions,
-    then of the queries.
+    Substring retrieval of unmet-promise (Geng et al. 2024). `queries`: parsed with the tokens of
+    the rule. Replaces columns called dataset or query. Order: that of the captions, then of the
+    queries.
     """
-    kept = captions.drop(*QUERIES.names)
-    columns = StructType([*QUERIES, *kept.schema])
-    return map_in_arrow(kept, searching(queries, rule), columns)
+    rows = captions.drop(*QUERIES.names)
+    columns = StructType([*QUERIES, *rows.schema])
+    return map_in_arrow(rows, find_queries(queries, rule), columns)
 
 
-def searching(queries: Sequence[ClassQuery], rule: SearchRule) -> BatchFunction:
-    """The function of mapInArrow behind `search_captions`."""
-    trees = [query.query for query in queries]
-    number = numbered_phrases(trees)
-    find = RULES[rule].finder([*number])
-    codes = programs(trees, number)
+def find_queries(queries: Sequence[ClassQuery], rule: SearchRule) -> BatchFunction:
+    """For mapInArrow: rows with a caption -> dataset, query and the row, per query that holds."""
+    query_trees = [query.query for query in queries]
+    phrase_ids = numbered_phrases(query_trees)
+    find_phrases = RULES[rule].finder([*phrase_ids])
+    query_programs = programs(query_trees, phrase_ids)
     datasets = pa.array([query.dataset for query in queries], pa.string())
-    names = pa.array([query.name for query in queries], pa.string())
+    class_names = pa.array([query.name for query in queries], pa.string())
 
     def search(batches: Batches) -> Iterator[pa.RecordBatch]:
         with one_compiles(f"search_{rule}"):
-            match_queries(find(pa.array([], pa.string())), codes)
+            match_queries(find_phrases(pa.array([], pa.string())), query_programs)
         for batch in batches:
-            found = match_queries(find(batch.column(CAPTION)), codes)
-            rows = rows_of(found)
-            columns = [column.take(pa.array(rows)) for column in batch]
-            named = [datasets.take(found.values), names.take(found.values)]
+            query_ids = match_queries(find_phrases(batch.column(CAPTION)), query_programs)
+            rows = pa.array(rows_of(query_ids))
+            columns = [column.take(rows) for column in batch]
+            added = [datasets.take(query_ids.values), class_names.take(query_ids.values)]
             yield pa.RecordBatch.from_arrays(
-                [*named, *columns], [*QUERIES.names, *batch.schema.names]
+                [*added, *columns], [*QUERIES.names, *batch.schema.names]
             )
 
     return search
