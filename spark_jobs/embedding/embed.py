@@ -17,23 +17,23 @@ from udfs.models.loading import Modality
 from udfs.models.spec import ModelSpec
 from udfs.vectors import vector_lists
 
-_ITEM, _TEXT, _HASH = "_item", "_text", "_hash"
-_FEWEST_COPIES = 1_000  # below which an item is not worth a plan of its own
-_SHARE_OF_TASK = 4  # an item with this part of a task's rows has its copies spread
+_ITEM, _DISTINCT_ITEM, _DISTINCT_HASH = "_item", "_text", "_hash"
+_FEWEST_COPIES = 1_000  # copies below which an item is never treated as frequent
+_TASK_FRACTION = 4  # an item is frequent if its copies are at least 1/4 of a task's rows
 
 
-def with_hash(rows: DataFrame, keys: Sequence[str], item: str) -> DataFrame:
-    """The keys, the item in the column _item, and a hash by which a later run knows it again."""
+def with_item_hash(rows: DataFrame, keys: Sequence[str], item: str) -> DataFrame:
+    """The keys, the item as column _item, and its hash, by which later runs detect a change."""
     content = named(item)
     return rows.select(*keys, content.alias(_ITEM), F.xxhash64(content).alias(ITEM_HASH))
 
 
 def frequent_items(rows: DataFrame, rows_per_task: int) -> list[int]:
-    """The hashes of items whose copies would be too many for one task, ascending.
+    """The hashes of items that have too many copies for one task, ascending.
 
-    One pass over the hashes. There are at most four of them for each task.
+    One pass over the hashes. There are at most _TASK_FRACTION of them per task.
     """
-    at_least = max(_FEWEST_COPIES, rows_per_task // _SHARE_OF_TASK)
+    at_least = max(_FEWEST_COPIES, rows_per_task // _TASK_FRACTION)
     hashes = repeated_hashes(rows, F.col(ITEM_HASH), at_least=at_least).collect()
     return sorted(row[0] for row in hashes)
 
@@ -47,55 +47,62 @@ def embed(
     n_tasks: int,
     frequent: Sequence[int] = (),
 ) -> DataFrame:
-    """schemas.EMBEDDINGS beside the keys of the rows of `with_hash`.
+    """Embed the rows of `with_item_hash`: their keys and the columns of schemas.EMBEDDINGS.
 
-    Texts are brought together by their hash and sorted by length, so that each distinct one is
-    embedded once, in batches of equal length; images stay in their partitions. Copies of the texts
-    with the hashes `frequent` stay there too, and get the vector that was made of one of them. A
-    row without a vector has the reason in `fault`. `weights`: the digest of the model's files.
+    Texts are partitioned by their hash and sorted by length, so that each distinct text is embedded
+    once, in batches of equal length; images stay in their partitions. So do texts with a hash in
+    `frequent`: one copy of each is embedded, and its vector broadcast to the others. A row without
+    a vector has the reason in `fault`. `weights`: the digest of the model's files.
     """
     if modality == "image":
         return _with_vectors(rows, spec, modality, weights)
     if not frequent:
         return _with_vectors(_by_length(rows, n_tasks), spec, modality, weights)
     schema = StructType([StructField(ITEM_HASH, LongType())])
-    listed = F.broadcast(rows.sparkSession.createDataFrame([(k,) for k in frequent], schema))
-    others = rows.join(listed, on=ITEM_HASH, how="left_anti").select(*map(named, rows.columns))
-    copies = rows.join(listed, on=ITEM_HASH, how="left_semi")
-    texts = copies.select(F.col(ITEM_HASH).alias(_HASH), _ITEM, F.col(_ITEM).alias(_TEXT))
-    distinct = _by_length(texts.distinct(), n_tasks, _HASH)
-    vectors = _with_vectors(distinct, spec, modality, weights)
-    is_same = (F.col(ITEM_HASH) == F.col(_HASH)) & F.col(_ITEM).eqNullSafe(F.col(_TEXT))
-    spread = copies.join(F.broadcast(vectors), on=is_same).drop(_HASH, _TEXT, _ITEM)
-    return _with_vectors(_by_length(others, n_tasks), spec, modality, weights).unionByName(spread)
+    hash_rows = [(item_hash,) for item_hash in frequent]
+    hashes = F.broadcast(rows.sparkSession.createDataFrame(hash_rows, schema))
+    others = rows.join(hashes, on=ITEM_HASH, how="left_anti").select(*map(named, rows.columns))
+    copies = rows.join(hashes, on=ITEM_HASH, how="left_semi")
+    texts = copies.select(
+        F.col(ITEM_HASH).alias(_DISTINCT_HASH), _ITEM, F.col(_ITEM).alias(_DISTINCT_ITEM)
+    )
+    distinct_texts = _by_length(texts.distinct(), n_tasks, _DISTINCT_HASH)
+    vectors = _with_vectors(distinct_texts, spec, modality, weights)
+    has_same_hash = F.col(ITEM_HASH) == F.col(_DISTINCT_HASH)
+    is_same = has_same_hash & F.col(_ITEM).eqNullSafe(F.col(_DISTINCT_ITEM))
+    with_copied = copies.join(F.broadcast(vectors), on=is_same)
+    embedded_copies = with_copied.drop(_DISTINCT_HASH, _DISTINCT_ITEM, _ITEM)
+    embedded_others = _with_vectors(_by_length(others, n_tasks), spec, modality, weights)
+    return embedded_others.unionByName(embedded_copies)
 
 
 def _by_length(rows: DataFrame, n_tasks: int, item_hash: str = ITEM_HASH) -> DataFrame:
-    """Equal texts side by side, beside those of about their length."""
-    together = rows.repartition(n_tasks, item_hash)
-    return together.sortWithinPartitions(F.length(_ITEM), item_hash, _ITEM)
+    """Partition texts by their hash, and sort each partition by length, equal texts adjacent."""
+    partitioned = rows.repartition(n_tasks, item_hash)
+    return partitioned.sortWithinPartitions(F.length(_ITEM), item_hash, _ITEM)
 
 
 def _with_vectors(rows: DataFrame, spec: ModelSpec, modality: Modality, weights: str) -> DataFrame:
-    """The columns of the rows but the item, and what was made of it."""
-    kept = rows.drop(_ITEM)
-    columns = StructType([*kept.schema, *EMBEDDINGS.fields[1:]])
-    return map_in_arrow(rows, _embedding(kept.columns, spec, modality, weights), columns)
+    """Replace the item by its embedding, model, weights and fault; all other columns stay."""
+    other_columns = rows.drop(_ITEM)
+    schema = StructType([*other_columns.schema, *EMBEDDINGS.fields[1:]])
+    function = _embed_function(other_columns.columns, spec, modality, weights)
+    return map_in_arrow(rows, function, schema)
 
 
-def _embedding(
-    kept: Sequence[str], spec: ModelSpec, modality: Modality, weights: str
+def _embed_function(
+    other_columns: Sequence[str], spec: ModelSpec, modality: Modality, weights: str
 ) -> BatchFunction:
     def embed_batches(batches: Batches) -> Iterator[pa.RecordBatch]:
         for rows, vectors, faults in embedded_by(spec, modality, batches, _ITEM):
             n = rows.num_rows
             columns = [
-                *(rows[name].combine_chunks() for name in kept),
+                *(rows[name].combine_chunks() for name in other_columns),
                 vector_lists(vectors, faults.is_null()),
                 pa.array([spec.label] * n, pa.string()),
                 pa.array([weights] * n, pa.string()),
                 faults,
             ]
-            yield pa.RecordBatch.from_arrays(columns, [*kept, *EMBEDDINGS.names[1:]])
+            yield pa.RecordBatch.from_arrays(columns, [*other_columns, *EMBEDDINGS.names[1:]])
 
     return embed_batches

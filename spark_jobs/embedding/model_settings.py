@@ -1,4 +1,4 @@
-"""The settings by which a user names a model and where it runs."""
+"""The settings that name an embedding model and how it runs."""
 
 from typing import Self
 
@@ -10,7 +10,8 @@ from spark_jobs.core.settings import Settings
 from udfs.models.spec import MINILM, Device, ModelError, ModelSpec, Precision, model_path
 from udfs.models.spec import weights_digest as digest_of
 
-_CHECKPOINTS = (".safetensors", ".pt", ".pth", ".bin")  # of which no pretrained tag is called
+# Suffixes of checkpoint files; no tag of a pretrained open_clip model ends in one.
+_CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
 
 class ModelSettings(Settings):
@@ -49,7 +50,7 @@ class ModelSettings(Settings):
     @field_validator("weights")
     @classmethod
     def _file_is_absolute(cls, value: str | None) -> str | None:
-        is_file = value is not None and ("/" in value or value.endswith(_CHECKPOINTS))
+        is_file = value is not None and ("/" in value or value.endswith(_CHECKPOINT_SUFFIXES))
         return absolute_file(value) if is_file and value is not None else value
 
     @model_validator(mode="after")
@@ -76,12 +77,12 @@ class ModelSettings(Settings):
         )
 
     def weights_digest(self) -> str:
-        """Of the model's files; InputDataError where they are not there or may not be loaded."""
+        """Digest of the model's files; InputDataError if they are missing or may not be loaded."""
         try:
             return digest_of(model_path(self.spec))
         except ModelError as fault:
             raise InputDataError(str(fault)) from None
 
     def own_files(self) -> dict[str, str]:
-        """The model's files are an input, as any other."""
+        """Count the model's files among the input files."""
         return super().own_files() | {f"models/{self.model}": self.weights_digest()}

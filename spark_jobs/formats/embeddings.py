@@ -14,7 +14,7 @@ from spark_jobs.core.columns import keys, named
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import EMBEDDING, MODEL, UID, WEIGHTS
 from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
-from spark_jobs.embedding.driver_vectors import checked_unit, refuse_too_large_for_driver
+from spark_jobs.embedding.driver_vectors import refuse_too_large_for_driver, unit_matrix_on_driver
 from spark_jobs.storage.run import Run
 from udfs.models.spec import name_of_label
 from udfs.vectors import Vectors
@@ -138,7 +138,7 @@ def collect_vectors(embeddings: Embeddings) -> tuple[pa.ChunkedArray, Vectors]:
     vectors = np.empty((n_rows, dimension), np.float32)
     key_chunks, n_read = [], 0
     for batch in record_batches(embeddings.rows.select(key, EMBEDDING)):
-        batch_vectors = checked_unit(batch.column(EMBEDDING), batch.column(key), table)
+        batch_vectors = unit_matrix_on_driver(batch.column(EMBEDDING), batch.column(key), table)
         end = n_read + batch.num_rows
         if end > n_rows:
             break

@@ -10,7 +10,7 @@ from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import QUERY_ID, UID, WNID
 from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
 from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
-from spark_jobs.neighbours.assign import AssignRule, assign, with_items
+from spark_jobs.neighbours.assign import AssignRule, assign, with_query_classes
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
 
@@ -50,7 +50,7 @@ def run(run: Run, settings: AssignNeighbours) -> Counts:
         raise InputDataError(
             f"table {settings.items}: {order} is null for {item_without_order[0]!r}"
         )
-    neighbours_with_class = with_items(neighbours, items, key, order)
+    neighbours_with_class = with_query_classes(neighbours, items, key, order)
     n_neighbours, n_with_class = neighbours.count(), neighbours_with_class.count()
     if n_with_class == 0 < n_neighbours:
         raise InputDataError(

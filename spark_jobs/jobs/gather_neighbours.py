@@ -1,4 +1,4 @@
-"""gather-neighbours: the captions retrieved for each class by semantic search."""
+"""gather-neighbours: captions for each class, by semantic search (Geng et al. 2024)."""
 
 from typing import Self
 
@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
+from udfs.address_by_model.spec import name_of_label
 
 from spark_jobs.core import schemas
 from spark_jobs.core.columns import require_columns
@@ -29,10 +30,9 @@ from spark_jobs.core.settings import (
 )
 from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
 from spark_jobs.formats.retrieval_chunks import SEMANTIC_FIELDS, write_chunks
-from spark_jobs.neighbours.gather import of_classes, united
+from spark_jobs.neighbours.gather import most_similar_by_class, union_neighbours
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
-from udfs.models.spec import name_of_label
 
 
 class GatherNeighbours(Settings):
@@ -64,16 +64,16 @@ class GatherNeighbours(Settings):
 
 
 def run(run: Run, settings: GatherNeighbours) -> Counts:
-    """Unite the searches, drop what is not safe, join the captions.
+    """Unite the searches, join the captions, and drop unsafe ones.
 
-    Every retrieved pair of a class and a uid is a row, without a caption, or not safe.
+    Each retrieved pair of a class and a uid is counted once: as a row, without_caption, or unsafe.
     """
     queries = run.read(
         settings.queries, StructType([*schemas.QUERY_TEXTS.fields[:1], *QUERIES.fields])
     )
     refuse_repeated_or_null_keys(queries, [QUERY_ID], settings.queries, "expected one row a query")
-    searched = united(_searches(run, settings))
-    retrieved = of_classes(searched, queries)
+    neighbours = union_neighbours(_read_neighbours(run, settings))
+    retrieved = most_similar_by_class(neighbours, queries)
     captions = run.read(settings.captions, schemas.CAPTIONS)
     if settings.drop_nsfw:
         remedy = "give --drop-nsfw '[]' to do without"
@@ -85,25 +85,25 @@ def run(run: Run, settings: GatherNeighbours) -> Counts:
         settings.captions,
         "expected one caption a uid",
     )
-    joined = captions.drop(SIMILARITY, *QUERIES.names).join(retrieved, on=UID, how="inner")
-    n_joined = joined.count()
+    with_captions = captions.drop(SIMILARITY, *QUERIES.names).join(retrieved, on=UID, how="inner")
+    n_with_caption = with_captions.count()
     if settings.drop_nsfw:
         is_unsafe = F.coalesce(F.col(NSFW).isin(settings.drop_nsfw), F.lit(False))
-        joined = joined.where(~is_unsafe)
-    rows = run.write(joined, settings.output)
+        with_captions = with_captions.where(~is_unsafe)
+    rows = run.write(with_captions, settings.output)
     stored = run.read(settings.output, QUERIES)
     if settings.chunks is not None:
-        rows_of_datasets = queries.select(DATASET).distinct().na.drop().collect()
-        datasets = sorted(row[DATASET] for row in rows_of_datasets)
+        dataset_rows = queries.select(DATASET).distinct().na.drop().collect()
+        datasets = sorted(row[DATASET] for row in dataset_rows)
         commit = run.output_metadata(settings.chunks)
         write_chunks(stored, settings.chunks, SEMANTIC_FIELDS, datasets, commit=commit)
     n_retrieved = retrieved.count()
     return {
-        "neighbours": searched.count(),
-        "of_other_queries": searched.join(queries, on=QUERY_ID, how="left_anti").count(),
+        "neighbours": neighbours.count(),
+        "of_other_queries": neighbours.join(queries, on=QUERY_ID, how="left_anti").count(),
         "retrieved": n_retrieved,
-        "without_caption": n_retrieved - n_joined,
-        "unsafe": n_joined - rows,
+        "without_caption": n_retrieved - n_with_caption,
+        "unsafe": n_with_caption - rows,
         "rows": rows,
         "uids": stored.select(UID).distinct().count(),
         "classes": queries.select(*QUERIES.names).distinct().count(),
@@ -111,18 +111,24 @@ def run(run: Run, settings: GatherNeighbours) -> Counts:
     }
 
 
-def _searches(run: Run, settings: GatherNeighbours) -> list[DataFrame]:
-    """The tables of neighbours; InputDataError where they say that they are of several models."""
+def _read_neighbours(run: Run, settings: GatherNeighbours) -> list[DataFrame]:
+    """Read the tables of neighbours; raise InputDataError if their address_by_model differ."""
     addresses = [a for a in (settings.by_text, settings.by_image) if a is not None]
     tables = [run.read(address, schemas.NEIGHBOURS) for address in addresses]
-    models: dict[tuple[str, str], str] = {}
+    address_by_model: dict[tuple[str, str], str] = {}
     for address, rows in zip(addresses, tables, strict=True):
         if {MODEL, WEIGHTS} <= set(rows.columns):
             for row in rows.select(MODEL, WEIGHTS).distinct().limit(9).collect():
-                models.setdefault((name_of_label(row[MODEL] or ""), row[WEIGHTS]), address)
-    if len(models) > 1:
-        shown = "; ".join(f"{name} ({digest}) in {at}" for (name, digest), at in models.items())
-        raise InputDataError(f"similarities of several models cannot be united: {shown}")
+                address_by_model.setdefault(
+                    (name_of_label(row[MODEL] or ""), row[WEIGHTS]), address
+                )
+    if len(address_by_model) > 1:
+        shown = "; ".join(
+            f"{name} ({digest}) in {at}" for (name, digest), at in address_by_model.items()
+        )
+        raise InputDataError(
+            f"similarities of several address_by_model cannot be union_neighbours: {shown}"
+        )
     return tables
 
 

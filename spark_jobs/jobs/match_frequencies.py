@@ -25,7 +25,7 @@ from spark_jobs.subsets.class_list import Class, ClassList
 from spark_jobs.subsets.draw import count_classes
 from spark_jobs.subsets.frequencies import frequency_rows
 from spark_jobs.subsets.key_join import joined_by_key
-from spark_jobs.subsets.match import match_frequencies, united
+from spark_jobs.subsets.match import match_frequencies, union_parts
 from spark_jobs.subsets.relabel import label_column, with_labels
 from spark_jobs.subsets.shapes import Shape, as_large_as_possible, at_n_rows, shape_weights
 
@@ -133,7 +133,7 @@ def _labelled(
     label = label_column(parts[0], settings.class_column)
     if not all(label in part.columns for part in parts):
         parts = [part.drop(label) for part in parts]
-    rows = united(_with_captions(run, part, settings) for part in parts)
+    rows = union_parts(_with_captions(run, part, settings) for part in parts)
     return with_labels(rows, settings.class_column, classes)
 
 

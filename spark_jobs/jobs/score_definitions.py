@@ -14,7 +14,7 @@ from spark_jobs.core.columns import keys
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import CAPTION, EMBEDDING, LEMMAS, MODEL, QUERY_ID, WEIGHTS, WNID
 from spark_jobs.core.settings import InputAddress, OutputAddress
-from spark_jobs.embedding.embed import embed, with_hash
+from spark_jobs.embedding.embed import embed, with_item_hash
 from spark_jobs.embedding.model_settings import ModelSettings
 from spark_jobs.formats.synset_settings import SynsetSettings
 from spark_jobs.formats.synsets import NAMED_LISTS, read_definitions
@@ -115,7 +115,7 @@ def _embedded(
     """The unit vectors of the queries, each distinct text embedded once, on executors."""
     distinct = list(dict.fromkeys(text for of in texts.values() for text in of))
     rows = pd.DataFrame({QUERY_ID: range(len(distinct)), CAPTION: distinct})
-    table = with_hash(run.spark.createDataFrame(rows), [QUERY_ID], CAPTION)
+    table = with_item_hash(run.spark.createDataFrame(rows), [QUERY_ID], CAPTION)
     found = embed(
         table,
         settings.spec,

@@ -1,1 +1,1 @@
-"""Nearest vectors, and what follows from them."""
+"""Nearest-neighbour search over vectors, and class assignments from its results."""

@@ -1,4 +1,7 @@
-"""Classes of rows that were found as neighbours of labelled items (text to text, LAIONet)."""
+"""Assign classes to rows by the labelled items whose nearest neighbours they are.
+
+Text to text, as in LAIONet (Shirali & Hardt 2023).
+"""
 
 import sys
 from collections.abc import Callable, Iterable
@@ -15,79 +18,87 @@ from spark_jobs.core.columns import named
 from spark_jobs.core.schemas import QUERY_ID, RANK, SIMILARITY, UID, WNID
 
 AssignRule = Literal["union", "greedy", "most_similar", "most_similar_published"]
-_ORDER = "item_order"
-_SEEN = (_ORDER, QUERY_ID, RANK)  # the order in which items, and the neighbours of each, are seen
+_ITEM_ORDER = "item_order"
+_SEARCH_ORDER = (_ITEM_ORDER, QUERY_ID, RANK)  # items in order, then the neighbours of each by rank
 _ASSIGNED = StructType([StructField(WNID, StringType()), StructField(UID, StringType())])
 
 
 def assign(neighbours: DataFrame, rule: AssignRule) -> DataFrame:
-    """Columns wnid and uid. neighbours: what `with_items` gives.
+    """Assign rows to classes: columns wnid and uid. neighbours: the result of `with_query_classes`.
 
-    "union": a class gets the distinct neighbours of all its items. "greedy": in their order, each
-    item takes its nearest neighbour that no item before it took. "most_similar": a row gets the
-    class of the item that is most similar to it, of equal ones the class seen first.
-    "most_similar_published": as the published code has it, which keeps of each class the
-    similarity of its last item, and of equal classes the one seen first. A class is seen first
-    whose first item that has the row as a neighbour comes first. A similarity that is null or no
-    number is below all.
+    - "union": a class gets the distinct neighbours of all its items.
+    - "greedy": in order, each item takes its nearest neighbour that no earlier item took.
+    - "most_similar": a row gets the class of the item most similar to it.
+    - "most_similar_published": the same as in the published code, where a later item of a class
+      overwrites the similarity of an earlier one.
+
+    Ties between classes go to the class of the first item, in search order, that has the row as a
+    neighbour. A similarity that is null or NaN is below all numbers.
     """
-    last_similarity = F.max_by(_number(SIMILARITY), F.struct(*_SEEN))
+    last_similarity = F.max_by(_null_if_nan(SIMILARITY), F.struct(*_SEARCH_ORDER))
     rules: dict[AssignRule, Callable[[DataFrame], DataFrame]] = {
         "union": lambda rows: rows.select(WNID, UID).distinct(),
         "greedy": _greedy,
-        "most_similar": lambda rows: _best(rows, F.max(_number(SIMILARITY))),
-        "most_similar_published": lambda rows: _best(rows, last_similarity),
+        "most_similar": lambda rows: _most_similar_class(rows, F.max(_null_if_nan(SIMILARITY))),
+        "most_similar_published": lambda rows: _most_similar_class(rows, last_similarity),
     }
     return rules[rule](neighbours)
 
 
-def _number(column: str) -> Column:
+def _null_if_nan(column: str) -> Column:
     return F.when(~F.isnan(named(column)), named(column))
 
 
-def _best(rows: DataFrame, similarity: Column) -> DataFrame:
-    """Of each row the class with the largest similarity, of equal ones the one seen first."""
-    seen = F.min(F.struct(*_SEEN)).alias("seen")
-    classes = rows.groupBy(UID, WNID).agg(similarity.alias("s"), seen)
-    first = Window.partitionBy(UID).orderBy(F.desc_nulls_last("s"), "seen", WNID)
-    ranked = classes.withColumn("n", F.row_number().over(first))
+def _most_similar_class(rows: DataFrame, similarity: Column) -> DataFrame:
+    """The class of each uid with the largest similarity; ties go to the first in search order.
+
+    similarity: aggregates the similarities of the items of one class.
+    """
+    first_found = F.min(F.struct(*_SEARCH_ORDER)).alias("first_found")
+    classes = rows.groupBy(UID, WNID).agg(similarity.alias("s"), first_found)
+    best_first = Window.partitionBy(UID).orderBy(F.desc_nulls_last("s"), "first_found", WNID)
+    ranked = classes.withColumn("n", F.row_number().over(best_first))
     return ranked.where("n = 1").select(WNID, UID)
 
 
 def _greedy(rows: DataFrame) -> DataFrame:
-    """On the driver: what an item gets depends on all items before it.
+    """Assign on the driver, since the row that an item gets depends on all items before it.
 
-    Sorted by Spark, the pairs pass by one batch at a time; what stays is a uid and wnid an item.
+    Spark sorts the pairs, which the driver reads one batch at a time; it keeps one uid and wnid per
+    item.
     """
-    pairs = rows.select(*_SEEN, WNID, UID).orderBy(*_SEEN, UID).select(QUERY_ID, UID, WNID)
-    classes = take_nearest(record_batches(pairs, in_order=True))
-    taken = pd.DataFrame({WNID: classes.values(), UID: classes.keys()}, dtype=object)
-    return rows.sparkSession.createDataFrame(taken, _ASSIGNED)
+    pairs = (
+        rows.select(*_SEARCH_ORDER, WNID, UID)
+        .orderBy(*_SEARCH_ORDER, UID)
+        .select(QUERY_ID, UID, WNID)
+    )
+    wnid_of_uid = assign_greedily(record_batches(pairs, in_order=True))
+    assigned = pd.DataFrame({WNID: wnid_of_uid.values(), UID: wnid_of_uid.keys()}, dtype=object)
+    return rows.sparkSession.createDataFrame(assigned, _ASSIGNED)
 
 
-def take_nearest(batches: Iterable[pa.RecordBatch]) -> dict[str, str]:
-    """The wnid of each uid, of query_id, uid, wnid in the order of items and of their neighbours.
+def assign_greedily(batches: Iterable[pa.RecordBatch]) -> dict[str, str]:
+    """Map uid -> wnid, where each item takes its first neighbour that no earlier item took.
 
-    Each item takes its first neighbour that is still free. Of an item's pairs only those up to that
-    are looked at. Holds about 250 bytes an item.
+    batches: columns query_id, uid, wnid, in search order. Holds about 250 bytes per item.
     """
-    taken: dict[str, str] = {}
-    served = None
+    wnid_of_uid: dict[str, str] = {}
+    last_served = None
     for batch in batches:
         for query, uid, wnid in zip(*(batch.column(n).to_pylist() for n in range(3)), strict=True):
-            if query != served and uid not in taken:
-                served = query
-                taken[uid] = sys.intern(wnid)
-    return taken
+            if query != last_served and uid not in wnid_of_uid:
+                last_served = query
+                wnid_of_uid[uid] = sys.intern(wnid)
+    return wnid_of_uid
 
 
-def with_items(neighbours: DataFrame, items: DataFrame, key: str, order: str) -> DataFrame:
-    """The neighbours, schemas.NEIGHBOURS, with wnid and item_order of their query.
+def with_query_classes(neighbours: DataFrame, items: DataFrame, key: str, order: str) -> DataFrame:
+    """Add wnid and item_order of the query's item to the neighbours (schemas.NEIGHBOURS).
 
-    Those of other queries and of items without a class are left out. items: key, by which a query
-    is called, wnid, and the column `order`; items of equal order go by their key.
+    items: their `key`, which is the query_id, wnid and the column `order`. Neighbours of other
+    queries and of items without a class are left out.
     """
     classes = items.select(
-        named(key).cast("string").alias(QUERY_ID), WNID, named(order).alias(_ORDER)
+        named(key).cast("string").alias(QUERY_ID), WNID, named(order).alias(_ITEM_ORDER)
     )
     return neighbours.join(classes.where(F.col(WNID).isNotNull()), on=QUERY_ID, how="inner")

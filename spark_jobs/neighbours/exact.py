@@ -1,4 +1,4 @@
-"""Exact search over a table of vectors: the k nearest in each task, then of all tasks."""
+"""Exact nearest-neighbour search over a table of vectors: k nearest per task, then of all tasks."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,10 +20,10 @@ from udfs.arrow import Batches, BatchFunction
 from udfs.neighbours import nearest_in_task
 from udfs.vectors import Vectors
 
-_MOST_CANDIDATES = 4_000_000  # that a task holds of one block of queries
-_MOST_QUERY_BYTES = 32 << 20  # of one closure, which the driver pickles
+_MOST_CANDIDATES = 4_000_000  # candidates that a task holds for one block of queries
+_MOST_QUERY_BYTES = 32 << 20  # query vectors in one closure, which the driver pickles
 _QUERY, _TIE, _STORED = "query", "tie", "stored"
-_FOUND = StructType(
+_CANDIDATES = StructType(
     [
         StructField(_QUERY, IntegerType()),
         StructField(UID, StringType()),
@@ -35,13 +35,16 @@ _FOUND = StructType(
 
 
 def query_blocks(n_queries: int, dimension: int, k: int) -> list[slice]:
-    """The queries of each pass over the embeddings: what a task holds, and a closure carries.
+    """Split the queries into blocks, one for each pass over the embeddings.
 
-    Of each query a task holds up to k candidates, and its vector travels in the UDF's closure: 32
-    MiB of vectors, 16,384 queries of 512 numbers.
+    A block is limited by the k candidates that a task holds for each query, and by the vectors in
+    the function's closure: 32 MiB, i.e. 16,384 queries of dimension 512.
     """
-    block = max(1, min(_MOST_CANDIDATES // k, _MOST_QUERY_BYTES // (4 * dimension)))
-    return [slice(start, min(start + block, n_queries)) for start in range(0, n_queries, block)]
+    block_size = max(1, min(_MOST_CANDIDATES // k, _MOST_QUERY_BYTES // (4 * dimension)))
+    return [
+        slice(start, min(start + block_size, n_queries))
+        for start in range(0, n_queries, block_size)
+    ]
 
 
 def nearest(
@@ -54,29 +57,29 @@ def nearest(
     n_tasks: int,
     table: str,
 ) -> DataFrame:
-    """schemas.NEIGHBOURS: the k vectors of largest cosine with each query of a block.
+    """Find the k vectors of largest cosine with each query of a block, as schemas.NEIGHBOURS.
 
-    embeddings: n_rows of uid and embedding, unit vectors, of `table`. queries: (n, dimension), in
-    the order of `query_ids`, of one of `query_blocks`. The order is that of the exact products,
-    which hang on the two vectors alone; equally near ones are ordered by a hash of their uid. What
-    is stored are six decimals. One pass over the embeddings.
+    embeddings: n_rows of uid and embedding, unit vectors, of `table`. queries: (n, dimension), one
+    of `query_blocks`, in the order of `query_ids`. Ranks follow the exact products, which depend on
+    the two vectors alone, ties a hash of the uid. Similarities are stored with six decimals. One
+    pass over the embeddings.
     """
     tie = F.xxhash64(UID).alias(_TIE)
     rows = embeddings.where(F.col(EMBEDDING).isNotNull()).select(UID, EMBEDDING, tie)
-    search = _searching(queries, k, n_rows // n_tasks, table)
-    nearest_rows = map_in_arrow(rows.coalesce(n_tasks), search, _FOUND)
+    search = _search_function(queries, k, n_rows // n_tasks, table)
+    candidates = map_in_arrow(rows.coalesce(n_tasks), search, _CANDIDATES)
     nearest_first = Window.partitionBy(_QUERY).orderBy(F.desc(SIMILARITY), _TIE, UID)
     rank = (F.row_number().over(nearest_first) - 1).alias(RANK)
     stored = F.col(_STORED).alias(SIMILARITY)
-    ranked = nearest_rows.select(_QUERY, UID, rank, stored)
-    names = embeddings.sparkSession.createDataFrame(
+    ranked = candidates.select(_QUERY, UID, rank, stored)
+    query_names = embeddings.sparkSession.createDataFrame(
         list(enumerate(query_ids)), f"{_QUERY} int, {QUERY_ID} string"
     )
-    few = ranked.where(F.col(RANK) < k)
-    return few.join(F.broadcast(names), on=_QUERY).select(*NEIGHBOURS.names)
+    k_nearest = ranked.where(F.col(RANK) < k)
+    return k_nearest.join(F.broadcast(query_names), on=_QUERY).select(*NEIGHBOURS.names)
 
 
-def _searching(queries: Vectors, k: int, n_rows: int, table: str) -> BatchFunction:
+def _search_function(queries: Vectors, k: int, n_rows: int, table: str) -> BatchFunction:
     def search(batches: Batches) -> Iterator[pa.RecordBatch]:
         return nearest_in_task(batches, queries, k, n_rows=n_rows, table=table)
 

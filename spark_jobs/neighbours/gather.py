@@ -1,4 +1,4 @@
-"""What was retrieved for classes: neighbours of all their queries, each row once a class."""
+"""Gather the neighbours of all queries of a class, each row once (unmet-promise, Geng et al. 2024)."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -9,18 +9,19 @@ from pyspark.sql import functions as F
 from spark_jobs.core.schemas import DATASET, QUERIES, QUERY, QUERY_ID, SIMILARITY, UID
 
 
-def united(neighbours: Sequence[DataFrame]) -> DataFrame:
-    """query_id, uid and similarity of tables of schemas.NEIGHBOURS, by text and by image."""
-    rows = [table.select(QUERY_ID, UID, SIMILARITY) for table in neighbours]
-    return reduce(DataFrame.unionByName, rows)
+def union_neighbours(neighbours: Sequence[DataFrame]) -> DataFrame:
+    """The union of tables of schemas.NEIGHBOURS (by text, by image): query_id, uid, similarity."""
+    selected = [table.select(QUERY_ID, UID, SIMILARITY) for table in neighbours]
+    return reduce(DataFrame.unionByName, selected)
 
 
-def of_classes(neighbours: DataFrame, queries: DataFrame) -> DataFrame:
-    """dataset, query (the class), uid, and its largest similarity to any query of the class.
+def most_similar_by_class(neighbours: DataFrame, queries: DataFrame) -> DataFrame:
+    """Each uid once per class, with its largest similarity to any query of the class.
 
-    neighbours: what `united` gives; those of other queries are left out. queries: query_id, a row
-    each, dataset and query.
+    Columns dataset, query (the class), uid, similarity. neighbours: the result of
+    `union_neighbours`. queries: a row per query_id with dataset and query; neighbours of other
+    queries are left out.
     """
-    of_query = queries.select(QUERY_ID, *QUERIES.names)
-    with_class = neighbours.join(F.broadcast(of_query), on=QUERY_ID, how="inner")
+    query_classes = queries.select(QUERY_ID, *QUERIES.names)
+    with_class = neighbours.join(F.broadcast(query_classes), on=QUERY_ID, how="inner")
     return with_class.groupBy(DATASET, QUERY, UID).agg(F.max(SIMILARITY).alias(SIMILARITY))

@@ -1,4 +1,4 @@
-"""A faiss index over a table of vectors, and search in one, by tasks."""
+"""Build a faiss index from a table of vectors, and search one, in tasks."""
 
 from collections.abc import Iterator, Mapping
 
@@ -36,9 +36,10 @@ _POSITIONS = StructType(
 def write_shards(
     rows: DataFrame, trained: bytes, folder: str, n_shards: int, table: str
 ) -> dict[int, int]:
-    """Write the files of `fill_shards` by the order of uid, and give shard -> vectors.
+    """Write the shards of an index, sorted by uid, and return shard -> number of vectors.
 
-    rows: uid, embedding and what is to stand in the metadata; table: what they are of.
+    rows: uid, embedding and the columns of the metadata files, of `table`. The files are those of
+    `fill_shards`.
     """
     sorted_rows = rows.repartitionByRange(n_shards, UID).sortWithinPartitions(UID)
     fill = fill_shards(trained, folder, len(str(n_shards)), table)
@@ -49,9 +50,9 @@ def write_shards(
 def search(
     queries: DataFrame, key: str, index: str, *, k: int, n_probe: int, n_tasks: int, table: str
 ) -> DataFrame:
-    """The k nearest of each query in an index: query_id, position in it, similarity.
+    """Find the k nearest vectors of each query in an index: query_id, position, similarity.
 
-    Fewer where the inverted lists that were looked into hold fewer. table: what the queries are of.
+    Fewer than k if the inverted lists that are probed hold fewer. table: the table of the queries.
     """
     rows = queries.select(named(key).alias(QUERY_ID), EMBEDDING).repartition(n_tasks)
 
@@ -72,13 +73,13 @@ def search(
     return map_in_arrow(rows, find, _POSITIONS)
 
 
-def with_uids(found: DataFrame, uids: DataFrame) -> DataFrame:
-    """schemas.NEIGHBOURS of what `search` found; a position without a uid keeps its row, uid null.
+def with_uids(nearest: DataFrame, uids: DataFrame) -> DataFrame:
+    """Replace the positions of `search` by uids and add ranks, as schemas.NEIGHBOURS.
 
-    uids: position and uid. Equally near ones are ordered by a hash of their uid, as by exact
-    search, though which of them are among the k is the index's.
+    uids: position and uid; a position without a uid gets a null. Ties are ranked by a hash of the
+    uid, as in exact search, but the index decides which of them are among the k.
     """
-    rows = found.join(uids, on=POSITION, how="left")
+    rows = nearest.join(uids, on=POSITION, how="left")
     nearest_first = Window.partitionBy(QUERY_ID).orderBy(
         F.desc(SIMILARITY), F.xxhash64(UID), UID, POSITION
     )
@@ -87,17 +88,18 @@ def with_uids(found: DataFrame, uids: DataFrame) -> DataFrame:
 
 
 def with_positions(rows: DataFrame, first_of_file: Mapping[str, int]) -> DataFrame:
-    """Rows of metadata files with their position: those of the files before their own come first.
+    """Add to rows of metadata files their position in the index.
 
-    A row of another file has the position null.
+    That is the row's index in its file plus `first_of_file`, the position of the file's first row;
+    null for a file that is not in it.
     """
-    file, first = free_name(rows, "_file"), free_name(rows, "_first")
-    located = rows.withColumns(
+    file, first_position = free_name(rows, "_file"), free_name(rows, "_first")
+    with_file = rows.withColumns(
         {file: F.col("_metadata.file_name"), POSITION: F.col("_metadata.row_index")}
     )
-    names = StructType([StructField(file, StringType()), StructField(first, LongType())])
-    firsts = rows.sparkSession.createDataFrame([*first_of_file.items()], names)
-    joined = located.join(F.broadcast(firsts), on=file, how="left")
-    position = (named(first) + F.col(POSITION)).alias(POSITION)
-    own = (name for name in rows.columns if name.lower() != POSITION)
-    return joined.select(*map(named, own), position)
+    schema = StructType([StructField(file, StringType()), StructField(first_position, LongType())])
+    first_positions = rows.sparkSession.createDataFrame([*first_of_file.items()], schema)
+    joined = with_file.join(F.broadcast(first_positions), on=file, how="left")
+    position = (named(first_position) + F.col(POSITION)).alias(POSITION)
+    other_columns = (name for name in rows.columns if name.lower() != POSITION)
+    return joined.select(*map(named, other_columns), position)

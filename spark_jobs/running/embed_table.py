@@ -13,7 +13,7 @@ from spark_jobs.core.columns import keys, named
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import FAULT, ITEM_HASH, MODEL, WEIGHTS
 from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
-from spark_jobs.embedding.embed import embed, frequent_items, with_hash
+from spark_jobs.embedding.embed import embed, frequent_items, with_item_hash
 from spark_jobs.embedding.model_settings import ModelSettings
 from spark_jobs.storage.batches import batches_that_fit
 from spark_jobs.storage.conflicts import MOST_TRIES, concurrent_write_error
@@ -48,7 +48,7 @@ def embed_table(
     refuse_repeated_or_null_keys(
         table, keys(table), source, "expected one row a key; caption_id tells several"
     )
-    wanted = with_hash(table, keys(table), item)
+    wanted = with_item_hash(table, keys(table), item)
     work = _Work(run, wanted, wanted.count(), settings, modality, output, commits)
     embedded = losses = 0
     with batches_that_fit(table):

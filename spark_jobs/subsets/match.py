@@ -28,7 +28,7 @@ class Taken:
     taken: Sequence[Mapping[Class, int]]
 
 
-def united(parts: Iterable[DataFrame]) -> DataFrame:
+def union_parts(parts: Iterable[DataFrame]) -> DataFrame:
     """The union of all parts by column name; a column that a part lacks is null there."""
     return reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), parts)
 

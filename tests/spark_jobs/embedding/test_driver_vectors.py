@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.embedding import driver_vectors
 from spark_jobs.embedding.driver_vectors import refuse_too_large_for_driver
-from spark_jobs.formats.embeddings import Embeddings, on_driver
+from spark_jobs.formats.embeddings import Embeddings, collect_vectors
 from spark_jobs.jobs.score_definitions import _refuse_too_large
 
 N, DIMENSION = 300, 4
@@ -25,7 +25,7 @@ def embeddings(rows: DataFrame, n_rows: int) -> Embeddings:
 
 
 def test_each_key_with_its_vector(spark: SparkSession) -> None:
-    ids, vectors = on_driver(embeddings(rows_of(spark, VECTORS), N))
+    ids, vectors = collect_vectors(embeddings(rows_of(spark, VECTORS), N))
     assert sorted(ids.to_pylist()) == sorted(f"q{k}" for k in range(N))
     assert vectors.dtype == np.float32
     places = [int(key[1:]) for key in ids.to_pylist()]
@@ -35,14 +35,14 @@ def test_each_key_with_its_vector(spark: SparkSession) -> None:
 @pytest.mark.parametrize("n_rows", [N - 1, N + 1])
 def test_a_table_that_changed_meanwhile(spark: SparkSession, n_rows: int) -> None:
     with pytest.raises(InputDataError, match=rf"some/table: had {n_rows} vectors .* run again"):
-        on_driver(embeddings(rows_of(spark, VECTORS), n_rows))
+        collect_vectors(embeddings(rows_of(spark, VECTORS), n_rows))
 
 
 def test_a_vector_that_is_not_unit(spark: SparkSession) -> None:
     longer = VECTORS.copy()
     longer[7] *= 3
     with pytest.raises(InputDataError, match="table some/table: the vector of 'q7' has length 3"):
-        on_driver(embeddings(rows_of(spark, longer), N))
+        collect_vectors(embeddings(rows_of(spark, longer), N))
 
 
 def test_more_than_the_driver_takes(monkeypatch: pytest.MonkeyPatch) -> None:

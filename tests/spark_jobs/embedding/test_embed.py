@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs.embedding.embed import embed, frequent_items, with_hash
+from spark_jobs.embedding.embed import embed, frequent_items, with_item_hash
 from spark_jobs.embedding.model_settings import ModelSettings
 
 
@@ -21,7 +21,7 @@ def test_copies_of_a_frequent_text_stay_where_they_are_and_share_its_vector(
     captions = [texts[k] for k in rng.choice(22, 300, p=share)]
     rows = [(f"u{k}", caption) for k, caption in enumerate(captions)]
     table = spark.createDataFrame(rows, "uid string, caption string").repartition(4)
-    hashed = with_hash(table, ["uid"], "caption")
+    hashed = with_item_hash(table, ["uid"], "caption")
     frequent = frequent_items(hashed, rows_per_task=100)
     expected = table.where("caption is null or caption = 'a hot one'")
     hashes = expected.select(F.xxhash64("caption")).distinct().collect()

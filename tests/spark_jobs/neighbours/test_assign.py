@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_jobs.neighbours.assign import assign, take_nearest, with_items
+from spark_jobs.neighbours.assign import assign, assign_greedily, with_query_classes
 
 NAN = float("nan")
 
@@ -74,7 +74,7 @@ def test_rules_on_generated_ties(spark: SparkSession, rule: str) -> None:
         shuffled, "query_id string, uid string, rank int, similarity float"
     )
     classes = spark.createDataFrame(pd.concat(of_items))
-    of_classes = with_items(rows.repartition(3), classes, "query_id", "place")
+    of_classes = with_query_classes(rows.repartition(3), classes, "query_id", "place")
     assert {(row.wnid, row.uid) for row in assign(of_classes, rule).collect()} == wanted
 
 
@@ -96,5 +96,5 @@ def test_greedy_as_batches_pass_by() -> None:
         columns = map(pa.array, zip(*pairs, strict=True))
         table = pa.table([*columns], names=["query_id", "uid", "wnid"])
         for rows in (1, 7, 10_000):
-            assert take_nearest(table.to_batches(max_chunksize=rows)) == expected
+            assert assign_greedily(table.to_batches(max_chunksize=rows)) == expected
         assert len(expected) <= min(n_items, n_rows)

@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.core.draws import Draw
-from spark_jobs.subsets.match import match_frequencies, united
+from spark_jobs.subsets.match import match_frequencies, union_parts
 
 
 @pytest.mark.slow
@@ -26,7 +26,7 @@ def test_published_counts(spark: SparkSession, cases: Path) -> None:
     target = Counter(index.str.partition("_")[0])
     assert target == expected[expected["target"] > 0]["target"].to_dict()
     found = match_frequencies(sources, "wnid", dict(target), draw=Draw("test", 0))
-    rows = united(found.parts).toPandas()
+    rows = union_parts(found.parts).toPandas()
     assert rows["uid"].is_unique
     main = rows[rows["taken_from"] == "laionet"]
     assert main["wnid"].value_counts().to_dict() == {
@@ -85,7 +85,7 @@ def test_against_the_slow_way(spark: SparkSession, seed: int) -> None:
     sources = {f"s{k}": spark.createDataFrame(table) for k, table in enumerate(made)}
     target = {f"c{k}": int(draws.integers(0, 250)) for k in range(10)}
     found = match_frequencies(sources, "wnid", target, draw=Draw("test", seed))
-    rows = united(found.parts).collect()
+    rows = union_parts(found.parts).collect()
     told = {(int(row.taken_from[1:]), row.uid, row.wnid) for row in rows}
     assert len(rows) == len(told) == len({row.uid for row in rows})
     tables = [
@@ -105,7 +105,7 @@ def test_which_copy_of_a_key_stays_is_by_its_content(spark: SparkSession) -> Non
         rows = spark.createDataFrame(order, "uid string, wnid string, caption string")
         sources = {"s": rows.repartition(n)}
         found = match_frequencies(sources, "wnid", {"dog": 50}, draw=Draw("test", 0))
-        kept.append(sorted((r.uid, r.caption) for r in united(found.parts).collect()))
+        kept.append(sorted((r.uid, r.caption) for r in union_parts(found.parts).collect()))
     assert len(kept[0]) == 20
     assert kept[0] == kept[1]
     assert len({caption for _, caption in kept[0]}) > 1  # none is preferred by its text
@@ -117,7 +117,7 @@ def test_columns_of_one_source_alone(spark: SparkSession) -> None:
     found = match_frequencies(
         {"one": one, "two": two}, "wnid", {"a": 5, "b": 1}, draw=Draw("test", 0)
     )
-    rows = united(found.parts)
+    rows = union_parts(found.parts)
     assert {tuple(row) for row in rows.select("uid", "n", "url", "taken_from").collect()} == {
         ("u", 1, None, "one"),
         ("v", None, "x", "two"),
