@@ -45,7 +45,7 @@ class BuildIndex(Settings):
 
     embeddings: InputAddress = Field(description="embeddings, with uid, of texts or of images")
     captions: InputAddress | None = Field(
-        None, description="captions whose columns are to stand in the metadata new_folder uid"
+        None, description="captions whose columns are to stand in the metadata beside uid"
     )
     modality: Modality = Field("text", description="text: text.index; image: image.index")
     factory: str = Field(

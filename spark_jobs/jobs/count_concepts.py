@@ -17,7 +17,7 @@ from spark_jobs.formats.class_files import class_file_digests, read_class_file
 from spark_jobs.formats.label_files import write_class_frequencies
 from spark_jobs.retrieval.class_queries import ClassQuery
 from spark_jobs.retrieval.count import count_classes
-from spark_jobs.retrieval.word_queries import too_short, word_queries
+from spark_jobs.retrieval.word_queries import one_letter_warnings, word_queries
 from spark_jobs.running.job import Job
 from spark_jobs.storage.batches import batches_that_fit
 from spark_jobs.storage.run import Counts, Run
@@ -103,7 +103,7 @@ def _read_queries(
         queries += file_queries
         faults += file_faults
         if not file_faults:
-            for line in too_short(file, name, words):
+            for line in one_letter_warnings(file, name, words):
                 _log.warning("%s", line)
     if faults and (settings.strict or not queries):
         raise SettingsError("; ".join(faults))

@@ -1,4 +1,4 @@
-"""export-captions: captions as the JSON files of SynthCLIP, with entry_count.npy."""
+"""export-captions: write captions as the JSON files of SynthCLIP, with entry_count.npy."""
 
 import io
 
@@ -20,7 +20,7 @@ from spark_jobs.storage.outputs.folder_swap import replaced_folder
 from spark_jobs.storage.outputs.folders import n_files_for, write_file, write_json_files
 from spark_jobs.storage.run import Counts, Run
 
-_COUNTS = "entry_count.npy"
+_COUNTS_FILE = "entry_count.npy"
 _IS_MATCHED = "_is_matched"
 
 
@@ -44,31 +44,31 @@ class ExportCaptions(Settings):
     output: OutputFolder = Field(description="folder for the files")
 
     def folder_content(self) -> str:
-        """Files of another name in the folder are another export, and stay."""
+        """Names the files, so that those of another name in the same folder stay."""
         return f"export-captions --name {self.name}"
 
 
 def run(run: Run, settings: ExportCaptions) -> Counts:
     """Write the files; each is a JSON list, sorted by uid."""
     captions = run.read(settings.captions, schemas.CAPTIONS)
-    key, items, rows_in = keys(captions), [CAPTION], captions.count()
+    key, fields, rows_in = keys(captions), [CAPTION], captions.count()
     rows = captions.select(*key, CAPTION)
-    told: Counts = {}
+    match_counts: Counts = {}
     if settings.matches is not None:
         matches = run.read(settings.matches, schemas.MATCHES)
         require_columns(matches, f"table {settings.matches}", key)
-        rows, items = _with_entries(rows, matches, key), [CAPTION, ENTRY_IDS]
-        told["without_matches"] = rows_in - rows.where(F.col(_IS_MATCHED)).count()
-    _check_bank(run, settings)
-    commit = run.output_metadata(settings.output)
-    with replaced_folder(settings.output, commit, content=settings.folder_content()) as folder:
+        rows, fields = _with_entry_ids(rows, matches, key), [CAPTION, ENTRY_IDS]
+        match_counts["without_matches"] = rows_in - rows.where(F.col(_IS_MATCHED)).count()
+    _refuse_other_bank(run, settings)
+    metadata = run.output_metadata(settings.output)
+    with replaced_folder(settings.output, metadata, content=settings.folder_content()) as folder:
         if settings.entry_counts is not None:
-            write_file(f"{folder}/{_COUNTS}", npy(_counts(run, settings.entry_counts)))
+            write_file(f"{folder}/{_COUNTS_FILE}", npy(_entry_counts(run, settings.entry_counts)))
         written = write_json_files(
             rows,
             folder,
             name=settings.name,
-            items=items,
+            items=fields,
             order=key,
             n_files=n_files_for(rows_in, settings.rows_per_file),
         )
@@ -78,11 +78,11 @@ def run(run: Run, settings: ExportCaptions) -> Counts:
                 f"their matches: a {' and '.join(key)} stands in several rows of "
                 f"{settings.matches}; nothing was written"
             )
-    return {"rows_in": rows_in, "rows": written.rows, "files": written.files, **told}
+    return {"rows_in": rows_in, "rows": written.rows, "files": written.files, **match_counts}
 
 
-def _with_entries(rows: DataFrame, matches: DataFrame, key: list[str]) -> DataFrame:
-    """The rows with their entry_ids, an empty list where they have no row in the matches."""
+def _with_entry_ids(rows: DataFrame, matches: DataFrame, key: list[str]) -> DataFrame:
+    """Add entry_ids from the matches; an empty list where a row has no match row."""
     entries = with_non_null_caption_id(matches.select(*key, ENTRY_IDS)).withColumn(
         _IS_MATCHED, F.lit(True)
     )
@@ -90,18 +90,21 @@ def _with_entries(rows: DataFrame, matches: DataFrame, key: list[str]) -> DataFr
     return joined.withColumn(ENTRY_IDS, F.coalesce(ENTRY_IDS, F.array().cast("array<int>")))
 
 
-def _check_bank(run: Run, settings: ExportCaptions) -> None:
-    """Counts may be of more captions, as SynthCLIP's are, but not of another bank."""
+def _refuse_other_bank(run: Run, settings: ExportCaptions) -> None:
+    """Raise InputDataError if matches and entry_counts are of different banks.
+
+    The counts may be of more captions than the matches, as SynthCLIP's are.
+    """
     if settings.matches is None or settings.entry_counts is None:
         return
-    own, said = (
+    matches_made_of, counts_made_of = (
         run.states[address].made_of.matching
         for address in (settings.matches, settings.entry_counts)
     )
-    check_bank(settings.entry_counts, said, None, settings.matches, own)
+    check_bank(settings.entry_counts, counts_made_of, None, settings.matches, matches_made_of)
 
 
-def _counts(run: Run, address: str) -> NDArray[np.uint64]:
+def _entry_counts(run: Run, address: str) -> NDArray[np.uint64]:
     entries = read_entry_counts(run.spark, address, run.inputs[address])
     return counted_entries(entries, address).counts.astype(np.uint64)
 

@@ -1,4 +1,4 @@
-"""filter-captions: the rows that pass every rule, and why the others do not."""
+"""filter-captions: keep the rows that pass every rule, and count the others by rule."""
 
 from collections import Counter
 from functools import reduce
@@ -50,15 +50,15 @@ class FilterCaptions(Settings):
 
     @field_validator("rules")
     @classmethod
-    def _have_names_of_their_own(cls, rules: list[Rule]) -> list[Rule]:
-        names = Counter(rule.rule for rule in rules)
-        twice = [name for name, n in names.items() if n > 1]
-        if twice:
-            raise ValueError(f"two rules are called {twice[0]!r}")
+    def _have_distinct_names(cls, rules: list[Rule]) -> list[Rule]:
+        name_counts = Counter(rule.rule for rule in rules)
+        repeated = [name for name, n in name_counts.items() if n > 1]
+        if repeated:
+            raise ValueError(f"two rules are called {repeated[0]!r}")
         return rules
 
     def addresses(self, role: RoleName) -> dict[str, str]:
-        """As for all settings; the tables of rules are inputs too."""
+        """The addresses of all settings, and as inputs the tables of rules."""
         addresses = super().addresses(role)
         if role == "input":
             for number, rule in enumerate(lookups(self.rules)):
@@ -67,36 +67,36 @@ class FilterCaptions(Settings):
 
 
 def run(run: Run, settings: FilterCaptions) -> Counts:
-    """Check the rules, judge the rows by them, write those that pass, count the others by rule."""
+    """Write the rows that pass the rules; count the others by the first rule that they fail."""
     captions = run.read(settings.captions, StructType([StructField(UID, StringType())]))
     rows = captions
     if settings.scores is not None:
         rows = _with_scores(run, captions, settings.scores)
     judged = _judge(run, rows, settings)
     has_unique_keys = settings.scores is None and run.has_unique_keys(settings.captions)
-    counted = RuleCounts(
+    rule_counts = RuleCounts(
         judged,
         [rule.rule for rule in settings.rules],
         {} if settings.scores is None else {"without_score": F.col(SCORE).isNull()},
         is_observed=parse_address(settings.output).is_path,
     )
     kept = run.write(
-        counted.kept(), settings.output, has_unique_keys=has_unique_keys, is_narrow=True
+        rule_counts.kept(), settings.output, has_unique_keys=has_unique_keys, is_narrow=True
     )
     rows_in = captions.count()
-    by_rule, without_score = counted.get(rows_in=rows_in, kept=kept)
-    dropped = {_count_of(rule): by_rule[rule.rule] for rule in settings.rules}
-    if kept + sum(dropped.values()) != rows_in:
+    dropped_by_rule, without_score = rule_counts.get(rows_in=rows_in, kept=kept)
+    dropped_counts = {_dropped_name(rule): dropped_by_rule[rule.rule] for rule in settings.rules}
+    if kept + sum(dropped_counts.values()) != rows_in:
         raise InputDataError(
             f"table {settings.captions}: {rows_in} rows in, but {kept} kept and dropped by rule "
-            f"{dropped}: an input has changed while it was read; run it again"
+            f"{dropped_counts}: an input has changed while it was read; run it again"
         )
     if settings.decisions:
-        _decide(run, judged)
-    return {"rows_in": rows_in, "kept": kept} | dropped | without_score
+        _write_decisions(run, judged)
+    return {"rows_in": rows_in, "kept": kept} | dropped_counts | without_score
 
 
-def _decide(run: Run, judged: Judged) -> None:
+def _write_decisions(run: Run, judged: Judged) -> None:
     run.write_decisions(
         decisions(
             judged.rows,
@@ -109,13 +109,13 @@ def _decide(run: Run, judged: Judged) -> None:
 
 
 def _judge(run: Run, rows: DataFrame, settings: FilterCaptions) -> Judged:
-    """The rows with the first rule that each fails; InputDataError lists the rules' faults."""
+    """Find the first rule that each row fails; raise InputDataError with all faults of rules."""
     tables = {
         lookup: run.read(absolute_address(lookup.in_table), schemas.EMPTY)
         for lookup in lookups(settings.rules)
     }
-    of_tables = {lookup: table.schema for lookup, table in tables.items()}
-    faults = rule_faults(settings.rules, rows.schema, of_tables)
+    table_schemas = {lookup: table.schema for lookup, table in tables.items()}
+    faults = rule_faults(settings.rules, rows.schema, table_schemas)
     if faults:
         raise InputDataError(f"table {settings.captions}: {'; '.join(faults)}")
     bounds = {
@@ -125,43 +125,46 @@ def _judge(run: Run, rows: DataFrame, settings: FilterCaptions) -> Judged:
     return judge(rows, settings.rules, bounds=bounds, tables=tables)
 
 
-def _count_of(rule: Rule) -> str:
+def _dropped_name(rule: Rule) -> str:
     return f"dropped_{rule.rule}"
 
 
 def _with_scores(run: Run, captions: DataFrame, address: str) -> DataFrame:
-    """The captions with their score; InputDataError where one has several."""
+    """Add each caption's score, null without one; raise InputDataError if one has several."""
     if SCORE in captions.columns:
         raise InputDataError("the captions have a column score already; leave out `scores`")
     scores = run.read(address, StructType([schemas.SCORES[UID], schemas.SCORES[SCORE]]))
     by = keys(captions)
     require_columns(scores, f"table {address}", by)
-    several = scores.groupBy(*by).count().where("count > 1").first()
-    if several is not None:
+    repeated = scores.groupBy(*by).count().where("count > 1").first()
+    if repeated is not None:
         raise InputDataError(
-            f"table {address}: {several[UID]!r} has {several['count']} scores; "
+            f"table {address}: {repeated[UID]!r} has {repeated['count']} scores; "
             "filter it to one model and query type first"
         )
-    own = {key: free_name(captions, f"_{key}") for key in by}
-    scores = scores.select(*(named(key).alias(name) for key, name in own.items()), SCORE)
-    same = (named(key).eqNullSafe(named(name)) for key, name in own.items())
-    return captions.join(scores, on=reduce(and_, same), how="left").drop(*own.values())
+    score_key_names = {key: free_name(captions, f"_{key}") for key in by}
+    score_keys = (named(key).alias(name) for key, name in score_key_names.items())
+    scores = scores.select(*score_keys, SCORE)
+    is_same_key = (named(key).eqNullSafe(named(name)) for key, name in score_key_names.items())
+    joined = captions.join(scores, on=reduce(and_, is_same_key), how="left")
+    return joined.drop(*score_key_names.values())
 
 
 def closing_lines(spark: SparkSession, settings: FilterCaptions, counts: Counts) -> list[str]:
-    """What might be a mistake: rules that drop all rows, and captions without a score."""
+    """Lines on likely mistakes: rules that drop all rows, and captions without a score."""
     lines = []
-    without = counts.get("without_score", 0)
-    if without:
+    n_without_score = counts.get("without_score", 0)
+    if n_without_score:
         lines.append(
-            f"{without:,} of {counts['rows_in']:,} captions have no score in {settings.scores}"
+            f"{n_without_score:,} of {counts['rows_in']:,} captions have no score in "
+            f"{settings.scores}"
         )
-    reached = counts["rows_in"]
+    n_reached = counts["rows_in"]
     for rule in settings.rules:
-        dropped = counts[_count_of(rule)]
-        if dropped and dropped == reached:
-            lines.append(f"rule {rule.rule!r} dropped all {reached:,} rows that reached it")
-        reached -= dropped
+        n_dropped = counts[_dropped_name(rule)]
+        if n_dropped and n_dropped == n_reached:
+            lines.append(f"rule {rule.rule!r} dropped all {n_reached:,} rows that reached it")
+        n_reached -= n_dropped
     return lines
 
 

@@ -112,23 +112,20 @@ def run(run: Run, settings: GatherNeighbours) -> Counts:
 
 
 def _read_neighbours(run: Run, settings: GatherNeighbours) -> list[DataFrame]:
-    """Read the tables of neighbours; raise InputDataError if their address_by_model differ."""
+    """Read the tables of neighbours; raise InputDataError if their models differ."""
     addresses = [a for a in (settings.by_text, settings.by_image) if a is not None]
     tables = [run.read(address, schemas.NEIGHBOURS) for address in addresses]
     address_by_model: dict[tuple[str, str], str] = {}
     for address, rows in zip(addresses, tables, strict=True):
         if {MODEL, WEIGHTS} <= set(rows.columns):
             for row in rows.select(MODEL, WEIGHTS).distinct().limit(9).collect():
-                address_by_model.setdefault(
-                    (name_of_label(row[MODEL] or ""), row[WEIGHTS]), address
-                )
+                model = (name_of_label(row[MODEL] or ""), row[WEIGHTS])
+                address_by_model.setdefault(model, address)
     if len(address_by_model) > 1:
         shown = "; ".join(
             f"{name} ({digest}) in {at}" for (name, digest), at in address_by_model.items()
         )
-        raise InputDataError(
-            f"similarities of several address_by_model cannot be union_neighbours: {shown}"
-        )
+        raise InputDataError(f"similarities of several models cannot be united: {shown}")
     return tables
 
 

@@ -1,4 +1,4 @@
-"""import-embeddings: vectors of clip-retrieval or DataComp as a table of embeddings."""
+"""import-embeddings: read vectors of clip-retrieval or DataComp into a table of embeddings."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class ImportEmbeddings(Settings):
 
 
 def run(run: Run, settings: ImportEmbeddings) -> Counts:
-    """Read a pair of files in each task."""
+    """Read pairs of files of vectors and metadata, one per task."""
     folder = EmbeddingFolder(Path(local_folder(settings.input)), settings.form, settings.modality)
     pairs = folder.pairs(allow_gaps=settings.allow_gaps)
     uids = vector_files.read_keys(run.spark, pairs, uid_column=settings.uid_column)

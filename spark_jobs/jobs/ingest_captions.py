@@ -1,4 +1,4 @@
-"""ingest-captions: captions of any form into one table with a uid per row."""
+"""ingest-captions: read captions of any form into one table with a uid per row."""
 
 from pydantic import Field
 from pyspark.sql import DataFrame
@@ -30,7 +30,7 @@ class IngestCaptions(CaptionInput):
 
 
 def run(run: Run, settings: IngestCaptions) -> Counts:
-    """Rows in are always rows out plus rejected; a run that cannot show it fails."""
+    """Write accepted rows and rejected rows; fails unless together they are all rows read."""
     captions = read_captions(run, settings)
     with captions.reading():
         rows_in, repeated = count_and_repeated_keys(captions)
@@ -39,17 +39,17 @@ def run(run: Run, settings: IngestCaptions) -> Counts:
     n_rejected = sum(reasons.values())
     rows_in = kept + n_rejected
     if settings.decisions:
-        _decide(run, run.read(settings.output, schemas.CAPTIONS), n_rejected)
+        _write_decisions(run, run.read(settings.output, schemas.CAPTIONS), n_rejected)
     refuse_too_many_rejected(settings, rows_in, n_rejected)
     return {"rows_in": rows_in, "kept": kept, "rejected": n_rejected, **reasons}
 
 
-def _decide(run: Run, kept: DataFrame, n_rejected: int) -> None:
-    told = decisions(kept, kept=F.lit(True), rule=F.lit("accepted"))
+def _write_decisions(run: Run, kept_rows: DataFrame, n_rejected: int) -> None:
+    decision_rows = decisions(kept_rows, kept=F.lit(True), rule=F.lit("accepted"))
     if n_rejected:
-        left_out = run.read_rejected()
-        told = told.unionByName(decisions(left_out, kept=F.lit(False), rule=F.col(REASON)))
-    run.write_decisions(told)
+        rejections = decisions(run.read_rejected(), kept=F.lit(False), rule=F.col(REASON))
+        decision_rows = decision_rows.unionByName(rejections)
+    run.write_decisions(decision_rows)
 
 
 JOB = Job(

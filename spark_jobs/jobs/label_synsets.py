@@ -1,4 +1,4 @@
-"""label-synsets: captions get the synsets whose lemmas they hold."""
+"""label-synsets: label captions with the synsets whose lemmas they contain."""
 
 import logging
 from typing import Literal
@@ -66,10 +66,10 @@ class LabelSynsets(SynsetSettings, LabelFileSettings):
 
 
 def run(run: Run, settings: LabelSynsets) -> Counts:
-    """Label, then count, then write the files of what is stored."""
+    """Label the captions, count labels, and write files from the stored labels."""
     captions = run.read(settings.captions, schemas.CAPTIONS)
-    ours = [*schemas.LABELS.names, *schemas.LEMMA_SPANS.names]
-    warn_of_replaced_columns(captions, f"table {settings.captions}", ours)
+    added_columns = [*schemas.LABELS.names, *schemas.LEMMA_SPANS.names]
+    warn_of_replaced_columns(captions, f"table {settings.captions}", added_columns)
     table, matcher = _matcher(run, settings)
     labelled = label_captions(
         captions, matcher, table, several=settings.several, spans=settings.spans
@@ -80,25 +80,31 @@ def run(run: Run, settings: LabelSynsets) -> Counts:
         rows = run.write(labelled, settings.output, is_narrow=True)
         stored = run.read(settings.output, schemas.LABELS)
         if settings.counts is not None:
-            every = stored
+            all_labels = stored
             if settings.several != "rows":
-                every = label_captions(captions, matcher, table, several="rows")
-            run.write(count_labels(every, table), settings.counts)
+                all_labels = label_captions(captions, matcher, table, several="rows")
+            run.write(count_labels(all_labels, table), settings.counts)
     _write_tsv(settings, stored)
-    per_class = {row[WNID]: row["n"] for row in _rows_per_class(stored).collect()}
+    rows_by_wnid = {row[WNID]: row["n"] for row in _rows_per_class(stored).collect()}
     if settings.frequencies is not None:
-        name_of = published_names() if settings.synsets in ("imagenet1k", "laionet") else {}
-        named = [
-            (name_of.get(s.wnid, s.lemmas[0]), per_class.get(s.wnid, 0)) for s in table.synsets
+        name_by_wnid = published_names() if settings.synsets in ("imagenet1k", "laionet") else {}
+        frequencies = [
+            (name_by_wnid.get(s.wnid, s.lemmas[0]), rows_by_wnid.get(s.wnid, 0))
+            for s in table.synsets
         ]
-        write_class_frequencies(named, settings.frequencies)
-    found = {"rows_in": captions.count(), "synsets": len(table.synsets)}
-    labelled_captions = stored.select(*keys(stored)).distinct().count()
-    found |= {"captions": labelled_captions, "lemmas": len(table.lemmas)}
-    return found | {"rows": rows, "synsets_found": len(per_class)}
+        write_class_frequencies(frequencies, settings.frequencies)
+    counts = {"rows_in": captions.count(), "synsets": len(table.synsets)}
+    n_labelled = stored.select(*keys(stored)).distinct().count()
+    counts |= {"captions": n_labelled, "lemmas": len(table.lemmas)}
+    return counts | {"rows": rows, "synsets_found": len(rows_by_wnid)}
 
 
 def _matcher(run: Run, settings: LabelSynsets) -> tuple[LemmaTable, LemmaMatcher]:
+    """The lemmas of the synsets and their matcher.
+
+    Rule laionet (Shirali & Hardt 2023) matches only lemmas of one synset alone; rule yfcc (Fang et
+    al. 2022) matches all.
+    """
     synsets = read_synsets(run, settings.synsets)
     if settings.rule == "yfcc":
         table = lemma_table(synsets)
@@ -107,11 +113,11 @@ def _matcher(run: Run, settings: LabelSynsets) -> tuple[LemmaTable, LemmaMatcher
         except ValueError as fault:
             raise InputDataError(f"{settings.synsets}: {fault}: --punctuated") from None
 
-    def same_text(lemma: str) -> str:
-        told = unpunctuated(lemma) if settings.punctuated else lemma
-        return told if settings.case_sensitive else told.lower()
+    def matched_text(lemma: str) -> str:
+        text = unpunctuated(lemma) if settings.punctuated else lemma
+        return text if settings.case_sensitive else text.lower()
 
-    table = lemma_table(synsets, unique_by=same_text)
+    table = lemma_table(synsets, unique_by=matched_text)
     matcher = laionet_matcher(
         table.lemmas, is_case_sensitive=settings.case_sensitive, is_cleaned=settings.punctuated
     )
@@ -119,7 +125,7 @@ def _matcher(run: Run, settings: LabelSynsets) -> tuple[LemmaTable, LemmaMatcher
 
 
 def _write_tsv(settings: LabelSynsets, stored: DataFrame) -> None:
-    """The rows with a label; how many have none is said."""
+    """Write the rows with class_idx to the tsv; log a warning with the number of the others."""
     if settings.tsv is None:
         return
     has_label = F.col(CLASS_IDX).isNotNull()
@@ -134,7 +140,7 @@ def _rows_per_class(stored: DataFrame) -> DataFrame:
 
 
 def closing_lines(spark: SparkSession, settings: LabelSynsets, counts: Counts) -> list[str]:
-    """The lemmas that were found most."""
+    """The five lemmas found in most captions."""
     if settings.counts is None:
         return []
     rows = read_table(spark, settings.counts, schemas.LABEL_COUNTS).where(F.col(LEMMA).isNotNull())

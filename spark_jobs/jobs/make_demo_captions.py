@@ -1,4 +1,4 @@
-"""make-demo-captions: captions to try things on."""
+"""make-demo-captions: make synthetic captions with a long tail of concepts."""
 
 from pydantic import Field, PositiveInt
 
@@ -17,10 +17,10 @@ class MakeDemoCaptions(Settings):
 
 
 def run(run: Run, settings: MakeDemoCaptions) -> Counts:
-    """Make them in batches, each by one task."""
+    """Make the captions in batches, each by one task."""
     n = n_batches(settings.rows)
-    numbers = run.spark.range(0, n, numPartitions=min(n, 64))
-    captions = demo_captions(numbers, settings.rows, settings.seed)
+    batch_ids = run.spark.range(0, n, numPartitions=min(n, 64))
+    captions = demo_captions(batch_ids, settings.rows, settings.seed)
     return {"rows": run.write(captions, settings.output)}
 
 

@@ -1,4 +1,4 @@
-"""make-queries: the prompts of downstream classes, to be embedded and searched with."""
+"""make-queries: make prompts of downstream classes, to embed and search with."""
 
 from collections import Counter
 from typing import Literal
@@ -36,7 +36,7 @@ class MakeQueries(Settings):
 
 
 def run(run: Run, settings: MakeQueries) -> Counts:
-    """Put every class into every template."""
+    """Put each class into each template; raise InputDataError if two queries get one query_id."""
     templates = imagenet_templates() if settings.templates == "openai80" else None
     files = [read_class_file(name) for name in settings.classes]
     rows = [
@@ -44,16 +44,16 @@ def run(run: Run, settings: MakeQueries) -> Counts:
         for file in files
         for query_id, name, text in prompts(file, templates)
     ]
-    several = next((key for key, n in Counter(row[0] for row in rows).items() if n > 1), None)
-    if several is not None:
+    repeated_id = next((key for key, n in Counter(row[0] for row in rows).items() if n > 1), None)
+    if repeated_id is not None:
         raise InputDataError(
-            f"class files {', '.join(settings.classes)}: several queries are called {several!r}; "
-            "each class of a data set must be there once"
+            f"class files {', '.join(settings.classes)}: several queries are called "
+            f"{repeated_id!r}; each class of a data set must be there once"
         )
     schema = StructType(QUERY_TEXTS.fields)
-    written = run.write(run.spark.createDataFrame(rows, schema).coalesce(1), settings.output)
+    n_queries = run.write(run.spark.createDataFrame(rows, schema).coalesce(1), settings.output)
     classes = {(dataset, name) for _, _, dataset, name in rows}
-    return {"datasets": len(files), "classes": len(classes), "queries": written}
+    return {"datasets": len(files), "classes": len(classes), "queries": n_queries}
 
 
 JOB = Job("make-queries", "Make prompts of downstream classes to search with.", MakeQueries, run)

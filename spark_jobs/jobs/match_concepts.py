@@ -1,4 +1,4 @@
-"""match-concepts: which entries of a concept bank occur in each caption."""
+"""match-concepts: find the entries of a concept bank that occur in each caption."""
 
 import json
 import logging
@@ -76,10 +76,10 @@ class MatchConcepts(Settings):
 
     @property
     def matching_rule(self) -> str:
-        """What decides, beside captions and bank, which entries match."""
-        of_rule = {"kana_and_hangul": self.kana_and_hangul, "lang_model": self.lang_model}
+        """JSON of the settings that decide which entries match, for the output's record."""
         parts = {"rule": self.rule, "duplicates": self.duplicates}
-        return json.dumps(parts | (of_rule if self.rule == "metaclip2" else {}))
+        metaclip2_parts = {"kana_and_hangul": self.kana_and_hangul, "lang_model": self.lang_model}
+        return json.dumps(parts | (metaclip2_parts if self.rule == "metaclip2" else {}))
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -92,42 +92,49 @@ class MatchConcepts(Settings):
 
 
 def run(run: Run, settings: MatchConcepts) -> Counts:
-    """Match, and count the matches in the pass that stores them."""
+    """Match captions; entry counts come from the pass that stores the matches, if it stores any."""
     needs_lang = settings.rule == "metaclip2" and settings.lang_model is None
-    needed = schemas.CAPTIONS_WITH_LANG if needs_lang else schemas.CAPTIONS
-    table = captions = run.read(settings.captions, needed)
+    required_columns = schemas.CAPTIONS_WITH_LANG if needs_lang else schemas.CAPTIONS
+    table = captions = run.read(settings.captions, required_columns)
     if settings.lang_model is not None:
         captions = with_language(table, settings.lang_model)
     bank, matcher = _matcher(run, settings)
     observed = ObservedCounts()
-    found = match_concepts(
+    match_rows = match_concepts(
         captions, matcher, carry=settings.carry, spans=settings.spans, observed=observed
     )
-    outputs = {settings.output: found.schema, settings.entry_counts: schemas.ENTRY_COUNTS}
+    outputs = {settings.output: match_rows.schema, settings.entry_counts: schemas.ENTRY_COUNTS}
     run.check_outputs({address: schema for address, schema in outputs.items() if address})
-    told = {"entries": len(bank.entries)}
+    run_counts = {"entries": len(bank.entries)}
     matching = bank.matching(settings.matching_rule, run.content(settings.captions))
     with batches_that_fit(table):
         if settings.output is None:
-            counts = count_vector(count_concepts(captions, matcher), len(bank.entries))
-            told |= {"rows_in": table.count()}
+            entry_counts = count_vector(count_concepts(captions, matcher), len(bank.entries))
+            run_counts |= {"rows_in": table.count()}
         else:
             has_unique_keys = run.has_unique_keys(settings.captions)
             rows = run.write(
-                found, settings.output, matching=matching, has_unique_keys=has_unique_keys
+                match_rows, settings.output, matching=matching, has_unique_keys=has_unique_keys
             )
-            seen = observed.get(rows, len(bank.entries))
+            observed_counts = observed.get(rows, len(bank.entries))
             matches = run.read(settings.output, schemas.MATCHES)
-            matched, counts = seen or _counted_again(matches, len(bank.entries))
-            told |= {"rows_in": rows, "matched": matched, "matches": int(counts.sum())}
-            if not matched and isinstance(matcher, Metaclip2Matcher):
-                _log.warning("nothing matched: bank has languages %s", _some(matcher.languages))
+            n_matched, entry_counts = observed_counts or _count_stored(matches, len(bank.entries))
+            run_counts |= {
+                "rows_in": rows,
+                "matched": n_matched,
+                "matches": int(entry_counts.sum()),
+            }
+            if not n_matched and isinstance(matcher, Metaclip2Matcher):
+                _log.warning(
+                    "nothing matched: bank has languages %s", _first_names(matcher.languages)
+                )
     if settings.entry_counts is not None:
-        run.write(bank.with_counts(counts), settings.entry_counts, matching=matching)
-    return told
+        run.write(bank.with_counts(entry_counts), settings.entry_counts, matching=matching)
+    return run_counts
 
 
 def _matcher(run: Run, settings: MatchConcepts) -> tuple[Bank, ConceptMatcher]:
+    """The bank and its matcher: of MetaCLIP (Xu et al. 2023) or MetaCLIP 2 (Chuang et al. 2025)."""
     if settings.rule == "metaclip":
         bank = read_bank(run, settings.bank)
         trie = build_token_trie(bank.entries, duplicates=settings.duplicates)
@@ -140,14 +147,14 @@ def _matcher(run: Run, settings: MatchConcepts) -> tuple[Bank, ConceptMatcher]:
     )
 
 
-def _some(names: Collection[str]) -> str:
+def _first_names(names: Collection[str]) -> str:
     return ", ".join(sorted(names)[:9]) + (", ..." if len(names) > 9 else "")
 
 
-def _counted_again(matches: DataFrame, n_entries: int) -> tuple[int, NDArray[np.int64]]:
-    """Rows with a match, and the count of each entry, from the stored matches."""
-    counts = count_vector(count_matches(matches), n_entries)
-    return matches.where(F.size(ENTRY_IDS) > 0).count(), counts
+def _count_stored(matches: DataFrame, n_entries: int) -> tuple[int, NDArray[np.int64]]:
+    """Count the stored rows with a match, and each entry's captions, shape (n_entries,)."""
+    entry_counts = count_vector(count_matches(matches), n_entries)
+    return matches.where(F.size(ENTRY_IDS) > 0).count(), entry_counts
 
 
 JOB = Job("match-concepts", "Find the entries of a concept bank in captions.", MatchConcepts, run)
