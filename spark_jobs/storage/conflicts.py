@@ -17,7 +17,7 @@ X = TypeVar("X")
 MOST_TRIES = 5
 _FIRST_WAIT_S = 0.2
 # Java class names and error conditions; which of the two is available depends on the platform.
-_KINDS = re.compile(r"(?:Delta)?Concurrent\w+Exception|(?:Protocol|Metadata)ChangedException")
+_CLASSES = re.compile(r"(?:Delta)?Concurrent\w+Exception|(?:Protocol|Metadata)ChangedException")
 _CONDITIONS = re.compile(
     r"DELTA_(?:CONCURRENT_\w+|PROTOCOL_CHANGED|METADATA_CHANGED|TABLE_ALREADY_EXISTS"
     r"|CREATE_TABLE_WITH_NON_EMPTY_LOCATION)(?:\..*)?|TABLE_OR_VIEW_ALREADY_EXISTS"
@@ -27,8 +27,8 @@ _CONDITIONS = re.compile(
 def conflict_name(fault: BaseException) -> str | None:
     """Delta's name for a write conflict, its condition or class; None for any other fault."""
     for cause in causes_of(fault):
-        if _KINDS.fullmatch(cause.kind) or _CONDITIONS.fullmatch(cause.condition or ""):
-            return cause.condition or cause.kind
+        if _CLASSES.fullmatch(cause.class_name) or _CONDITIONS.fullmatch(cause.condition or ""):
+            return cause.condition or cause.class_name
     return None
 
 

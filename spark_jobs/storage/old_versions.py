@@ -18,7 +18,7 @@ X = TypeVar("X")
 
 # Exception classes and error conditions of a read whose files or commits were removed: by VACUUM,
 # by clean-up of the log, or by a user.
-_LOST_KINDS = {
+_LOST_CLASSES = {
     *("SparkFileNotFoundException", "FileNotFoundException", "VersionNotFoundException"),
     "DeltaFileNotFoundException",
 }
@@ -67,7 +67,7 @@ def default_if_lost(read: Callable[[], X], default: X) -> X:
 def is_version_lost(fault: BaseException) -> bool:
     """Whether a read failed because files or commits of a version were removed."""
     return any(
-        cause.kind in _LOST_KINDS
+        cause.class_name in _LOST_CLASSES
         or cause.condition in _LOST_CONDITIONS
         or cause.message.startswith("Cannot time travel Delta table")
         for cause in causes_of(fault)

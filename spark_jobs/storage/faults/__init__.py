@@ -1,1 +1,1 @@
-"""Faults of Spark, its workers and its stores, in one line that names the cause."""
+"""One-line errors for exceptions of Spark, its Python workers and its stores."""

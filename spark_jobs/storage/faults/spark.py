@@ -1,4 +1,4 @@
-"""Spark's exceptions put into one line that names file or table, cause and remedy."""
+"""Turn Spark's exceptions into errors of one line that names file or table, cause and remedy."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
@@ -34,8 +34,8 @@ from spark_jobs.storage.faults.workers import worker_fault
 # ConnectionError: what py4j raises once the JVM is gone.
 SPARK_FAULTS = (PySparkException, Py4JError, ConnectionError)
 
-# A cause and all causes, outermost first -> the error; None where it is not this one.
-_Error: TypeAlias = Callable[[Cause, Sequence[Cause]], CurationError | None]
+# (cause, all causes, outermost first) -> the error; None if the cause is another fault.
+_Rule: TypeAlias = Callable[[Cause, Sequence[Cause]], CurationError | None]
 
 _JVM_ENDED = (
     "Spark's Java process ended; where it says OutOfMemoryError above, give it more: "
@@ -44,53 +44,53 @@ _JVM_ENDED = (
 
 
 def to_curation_error(fault: BaseException, table: str | None = None) -> CurationError:
-    """The CurationError that says what `fault` means for a user; the fault stays its cause.
+    """The CurationError that tells a user what `fault` means.
 
-    `table`: the one that was being opened, for faults that name neither it nor a file of it.
-    Innermost cause first, each by its condition (error class), then by its class; else by the trace
-    of a Python worker; else the innermost cause in its own words.
+    `table`: the one being opened, for faults that name neither it nor a file of it. The error comes
+    from the first rule that applies to the condition or class of a cause, innermost first; else
+    from the trace of a Python worker; else it repeats the innermost cause.
     """
     if isinstance(fault, Py4JNetworkError | ConnectionError):
         return CurationError(_JVM_ENDED)
     causes = causes_of(fault)
-    error = classify(causes) or _of_worker(causes) or _own_words(causes)
+    error = classify(causes) or _error_of_worker(causes) or _error_in_own_words(causes)
     if table is None or table in str(error):
         return error
     return type(error)(f"table {table}: {error}")
 
 
 def classify(causes: Sequence[Cause]) -> CurationError | None:
-    """The error by condition or class, None where neither is one of ours.
+    """The error from the rules for conditions and classes; None if no rule applies.
 
-    Innermost first: what is behind says more than what failed over it.
+    Innermost cause first, as it is more specific than the failures that it led to.
     """
     for cause in reversed(causes):
         condition = cause.condition or ""
-        keys = (condition, condition.partition(".")[0], cause.kind)
+        keys = (condition, condition.partition(".")[0], cause.class_name)
         for rule in (rules[key] for key in keys for rules in _RULES if key in rules):
             if error := rule(cause, causes):
                 return error
     return disk_full(causes)
 
 
-def _of_worker(causes: Sequence[Cause]) -> CurationError | None:
+def _error_of_worker(causes: Sequence[Cause]) -> CurationError | None:
     errors = (worker_fault(cause.message) for cause in reversed(causes))
     return next((error for error in errors if error is not None), None)
 
 
-def _own_words(causes: Sequence[Cause]) -> CurationError:
-    speaking = [c for c in causes if c.first_line and c.condition != WRITE_FAILED]
-    cause = speaking[-1] if speaking else causes[-1]
-    line = cause.first_line or cause.kind
-    if cause.condition is None and cause.kind not in line:
-        line = f"{cause.kind}: {line}"
+def _error_in_own_words(causes: Sequence[Cause]) -> CurationError:
+    with_message = [c for c in causes if c.first_line and c.condition != WRITE_FAILED]
+    cause = with_message[-1] if with_message else causes[-1]
+    line = cause.first_line or cause.class_name
+    if cause.condition is None and cause.class_name not in line:
+        line = f"{cause.class_name}: {line}"
     output = written_path(causes)
     line = f"writing {output}: {line}" if output else line
     return CurationError(f"{line} (CAPTIONLAKE_DEBUG=1 shows the whole trace)")
 
 
-# The part before a dot stands for all conditions below it. _LEGACY_...: Spark 3.5's names.
-_CONDITIONS: Mapping[str, _Error] = {
+# A condition without a dot also covers its subconditions. _LEGACY_...: names of Spark 3.5.
+_CONDITIONS: Mapping[str, _Rule] = {
     "FAILED_READ_FILE.PARQUET_COLUMN_DATA_TYPE_MISMATCH": column_of_other_type,
     "_LEGACY_ERROR_TEMP_2063": column_of_other_type,
     "FAILED_READ_FILE.FILE_NOT_EXIST": missing_file,
@@ -117,7 +117,7 @@ _CONDITIONS: Mapping[str, _Error] = {
     "JAVA_GATEWAY_EXITED": java_not_started,
     "UNABLE_TO_ACQUIRE_MEMORY": heap_too_small,
 }
-_CLASSES: Mapping[str, _Error] = {
+_CLASSES: Mapping[str, _Rule] = {
     "ConcurrentAppendException": write_conflict,
     "ConcurrentDeleteDeleteException": write_conflict,
     "ConcurrentDeleteReadException": write_conflict,

@@ -1,14 +1,14 @@
-"""Exceptions of Python workers: what the last line of their trace says to a user."""
+"""Errors for exceptions of Python workers, from the traceback in Spark's message."""
 
 import re
 
 from spark_jobs.core.errors import CurationError, InputDataError
 
 _TRACE = "Traceback (most recent call last):"
-# A line of the trace that is not indented and names an exception: `module.Class: what it says`.
+# An unindented line of the traceback that names an exception: `module.Class: message`.
 _RAISED = re.compile(r"^([A-Za-z_][\w.]*)(?:: (.*))?$", re.MULTILINE)
-# Faults of an input, worded for people where they are raised.
-_FOR_PEOPLE = ("TaskInputError", "ModelError", "DamagedFileError")
+# Exceptions for faults of an input, whose message is meant for users as it is.
+_INPUT_FAULTS = ("TaskInputError", "ModelError", "DamagedFileError")
 _MEMORY = "MemoryError"
 _OUT_OF_MEMORY = (
     "a Python worker ran out of memory ({line}); give executors more outside the heap "
@@ -22,21 +22,21 @@ _NO_MODULE = (
 
 
 def worker_fault(text: str) -> CurationError | None:
-    """The error behind the trace of a Python worker in a message; None where it holds none."""
-    _, begun, trace = text.rpartition(_TRACE)
-    raised = [*_RAISED.finditer(trace)] if begun else []
-    if not raised:
+    """The error for the last Python traceback in a message; None if it has none."""
+    _, header, trace = text.rpartition(_TRACE)
+    candidates = [*_RAISED.finditer(trace)] if header else []
+    if not candidates:
         return None
-    # What follows is the rest of its message: the exception is the first line after the frames.
+    # The exception is the first such line after the frames; later ones belong to its message.
     last_frame = trace.rfind('\n  File "')
-    error = next((match for match in raised if match.start() > last_frame), raised[-1])
-    return _of_class(error[1].rpartition(".")[2], (error[2] or "").strip())
+    raised = next((match for match in candidates if match.start() > last_frame), candidates[-1])
+    return _error_of_class(raised[1].rpartition(".")[2], (raised[2] or "").strip())
 
 
-def _of_class(name: str, said: str) -> CurationError:
-    line = f"{name}: {said}" if said else name
-    if name in _FOR_PEOPLE:
-        return InputDataError(said)
+def _error_of_class(name: str, message: str) -> CurationError:
+    line = f"{name}: {message}" if message else name
+    if name in _INPUT_FAULTS:
+        return InputDataError(message)
     if name.endswith(_MEMORY):
         return CurationError(_OUT_OF_MEMORY.format(line=line))
     if name == "ModuleNotFoundError":
