@@ -1,4 +1,4 @@
-"""Addresses of tables: a path, or a name in the catalog."""
+"""Addresses of tables, a path or a catalog name: parsing, joining, making absolute."""
 
 import os
 import re
@@ -13,7 +13,7 @@ TableFormat = Literal["delta", "parquet"]
 _PREFIX = re.compile(r"(delta|parquet):(?!//)(.+)", re.DOTALL)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _WEB = re.compile(r"https?:/", re.IGNORECASE)
-# What a file is called, never a table of a schema.
+# A name with one of these endings is a file, not schema.table.
 _FILE_SUFFIXES = (
     *(".parquet", ".json", ".jsonl", ".ndjson", ".txt", ".csv", ".tsv", ".gz"),
     *(".npy", ".svg", ".html", ".yml", ".yaml"),
@@ -23,7 +23,7 @@ _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){1,2}")
 
 @dataclass(frozen=True)
 class Address:
-    """A table: `location` is a path or a catalog name; `format` is None where none was said."""
+    """A parsed address: `location` is a path or catalog name; `format` is None without a prefix."""
 
     location: str
     is_path: bool
@@ -34,23 +34,23 @@ class Address:
 
     @property
     def sql_name(self) -> str:
-        """How SQL names the Delta table: delta.`/path` or `catalog`.`schema`.`table`."""
+        """The Delta table's name in SQL: delta.`/path` or `catalog`.`schema`.`table`."""
         if self.is_path:
             return f"delta.`{self.location.replace('`', '``')}`"
         return ".".join(f"`{part}`" for part in self.location.split("."))
 
     def parent(self) -> str:
-        """The folder or schema that the table lies in."""
+        """The folder or schema that contains the table."""
         if self.is_path:
             return self.location.rstrip("/").rpartition("/")[0] or "/"
         return self.location.rpartition(".")[0]
 
 
 def parse_address(text: str) -> Address:
-    """Read `/x/y`, `./x`, `s3://b/x`, `delta:/x`, `parquet:/x` or `catalog.schema.table`.
+    """Parse `/x/y`, `./x`, `s3://b/x`, `delta:/x`, `parquet:/x` or `catalog.schema.table`.
 
-    A relative path is made absolute, since Spark's driver may run elsewhere. A bare word is
-    refused: it could be either.
+    A relative path is made absolute, since Spark's driver may run in another folder. A bare word
+    raises SettingsError: it could be a folder or a table.
     """
     if not text.strip():
         raise SettingsError("an address is empty: expected a path or catalog.schema.table")
@@ -58,9 +58,9 @@ def parse_address(text: str) -> Address:
         raise SettingsError(
             f"address {text!r}: Spark reads no files of the web; download it, and give the file"
         )
-    prefixed = _PREFIX.fullmatch(text)
-    if prefixed:
-        return Address(_absolute(prefixed[2]), True, prefixed[1])  # type: ignore[arg-type]
+    with_format = _PREFIX.fullmatch(text)
+    if with_format:
+        return Address(_absolute(with_format[2]), True, with_format[1])  # type: ignore[arg-type]
     if "/" in text or text.endswith(_FILE_SUFFIXES) or os.path.exists(text):
         return Address(_absolute(text), True, None)
     if _NAME.fullmatch(text):
@@ -71,13 +71,13 @@ def parse_address(text: str) -> Address:
 
 
 def absolute_address(text: str) -> str:
-    """The address as it reads from any folder one may stand in."""
+    """The address with its path made absolute, so that it is valid in any working directory."""
     address = parse_address(text)
     return f"{address.format}:{address.location}" if address.format else address.location
 
 
 def table_name(address: str) -> str:
-    """The last part of an address: what a table is called."""
+    """The table's name: the last part of its address."""
     table = parse_address(address)
     if not table.is_path:
         return table.location.rpartition(".")[2]
@@ -85,16 +85,16 @@ def table_name(address: str) -> str:
 
 
 def absolute_file(text: str) -> str:
-    """The path of a file, made absolute; a name without a folder lies where one stands."""
+    """The path of a file, made absolute; a bare name lies in the working directory."""
     if not text.strip():
         raise SettingsError("a file's name is empty")
     return _absolute(text)
 
 
 def parse_parent(text: str) -> str:
-    """Read where tables are to lie: a folder, made absolute, or `catalog.schema`.
+    """Parse the parent of tables: a folder, made absolute, or `catalog.schema`.
 
-    A bare word that is no folder yet is refused: it could be either.
+    A bare word that is no existing folder raises SettingsError: it could be either.
     """
     parent = parse_address(text)
     if parent.format is not None or (text.count(".") > 1 and not parent.is_path):
@@ -103,7 +103,7 @@ def parse_parent(text: str) -> str:
 
 
 def local_folder(address: str) -> str:
-    """The path of a folder that programs without Spark open; SettingsError where it is none."""
+    """A folder's path for programs that open it without Spark; SettingsError if it has none."""
     path = plain_path(address)
     if not path.startswith("/"):
         raise SettingsError(f"{address}: must be a folder that every worker can open as a path")

@@ -1,4 +1,4 @@
-"""Rows brought to the driver as Arrow batches, a partition at a time."""
+"""Collect rows to the driver as Arrow batches, one partition at a time."""
 
 from collections.abc import Iterator
 
@@ -14,13 +14,14 @@ _BATCHES = StructType([StructField(_BATCH, BinaryType())])
 
 
 def record_batches(rows: DataFrame, *, in_order: bool = False) -> Iterator[pa.RecordBatch]:
-    """The rows in the batches that Spark hands to Python, `in_order` of the rows or in any.
+    """The rows as Arrow batches; with `in_order` in the order of the rows.
 
-    The driver holds one partition, packed, and a batch of it: no Python object for each value, as
-    `toPandas` makes of lists, and not all rows at once, which spark.driver.maxResultSize limits.
+    The driver holds one serialised partition and one batch. Unlike `toPandas` this makes no Python
+    object per value of a list, and spark.driver.maxResultSize does not limit the whole.
     """
     packed = map_in_arrow(rows, serialised, _BATCHES)
-    # The iterator takes one partition after the other: behind a shuffle that is only to read it.
+    # toLocalIterator runs the last stage one partition at a time: after a shuffle that stage only
+    # reads, and the work runs in parallel before it.
     for row in (packed if in_order else packed.hint("rebalance")).toLocalIterator():
         with pa.ipc.open_stream(row[_BATCH]) as batches:
             yield from batches

@@ -1,4 +1,4 @@
-"""`mapInArrow` as all jobs use it: for columns of any name, on text that is valid."""
+"""`mapInArrow` for columns of any name, and with checks for valid text and batch size."""
 
 from collections.abc import Iterator
 
@@ -10,10 +10,10 @@ from udfs.arrow import Batches, BatchFunction, checked
 
 
 def map_in_arrow(rows: DataFrame, function: BatchFunction, columns: StructType) -> DataFrame:
-    """`rows.mapInArrow(function, columns)` on batches that are `checked`.
+    """`rows.mapInArrow(function, columns)` on valid batches of limited size, see udfs.arrow.
 
-    A string that is not UTF-8 ends the task with one line, before a kernel sees it; a batch is cut
-    where it is too large. Columns may have any name.
+    A string that is not UTF-8 ends the task with a one-line error before `function` gets it; too
+    large batches are split. Columns may have any name.
     """
     return map_in_arrow_unchecked(rows, checked(function), columns)
 
@@ -21,24 +21,24 @@ def map_in_arrow(rows: DataFrame, function: BatchFunction, columns: StructType) 
 def map_in_arrow_unchecked(
     rows: DataFrame, function: BatchFunction, columns: StructType
 ) -> DataFrame:
-    """The same on batches as Spark hands them over: for readers that reject rows themselves.
+    """The same on batches as Spark makes them: for readers that reject invalid rows themselves.
 
-    PySpark 3.5 looks the columns up by name, and so takes `a.b` for a field of a struct a, and
-    `Text` beside `text` for ambiguous. Such rows go by with other names; `function` sees theirs.
+    PySpark 3.5 resolves the columns by name: `a.b` as a field of a struct a, and `Text` beside
+    `text` as ambiguous. Such columns are renamed for Spark; `function` sees the original names.
     """
     names = rows.columns
-    if len({name.lower() for name in names}) == len(names) and not any(map(_is_read, names)):
+    if len({name.lower() for name in names}) == len(names) and not any(map(_is_parsed, names)):
         return rows.mapInArrow(function, columns)
 
-    def by_their_names(batches: Batches) -> Iterator[pa.RecordBatch]:
+    def with_original_names(batches: Batches) -> Iterator[pa.RecordBatch]:
         return function(_renamed(batch, names) for batch in batches)
 
-    plain = rows.toDF(*(f"c{position}" for position in range(len(names))))
-    return plain.mapInArrow(by_their_names, columns)
+    with_plain_names = rows.toDF(*(f"c{position}" for position in range(len(names))))
+    return with_plain_names.mapInArrow(with_original_names, columns)
 
 
-def _is_read(name: str) -> bool:
-    """Whether Spark reads such a name as an expression rather than as it stands."""
+def _is_parsed(name: str) -> bool:
+    """Whether Spark would parse the name as an expression rather than take it literally."""
     return "." in name or "`" in name
 
 

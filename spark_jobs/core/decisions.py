@@ -1,4 +1,4 @@
-"""Decisions: for each row of a step whether it stayed, by which rule, value and threshold."""
+"""Decisions: whether each row of a step was kept, and by which rule, value and threshold."""
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -14,7 +14,7 @@ def decisions(
     value: Column | None = None,
     threshold: Column | None = None,
 ) -> DataFrame:
-    """The columns of schemas.DECISIONS that the rows decide; the run adds its own."""
+    """The row-level columns of schemas.DECISIONS; the run adds run_id and step."""
     none = F.lit(None)
     caption_id = F.col(CAPTION_ID) if CAPTION_ID in rows.columns else none
     return rows.select(

@@ -1,4 +1,4 @@
-"""Counts by id over a whole table, with arrays in the shuffle in place of rows."""
+"""Counts per id over a whole table: tasks pack their counts, so the shuffle moves arrays."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -25,20 +25,20 @@ ID_COUNTS = StructType(
 
 
 def count_ids(rows: DataFrame, pack: BatchFunction, kinds: Sequence[Kind] = (Kind(),)) -> DataFrame:
-    """kind, id, count: the sums of what `pack`, given to mapInArrow, counted in each task.
+    """ID_COUNTS: sums over all tasks of the counts that `pack` (for mapInArrow) makes in each.
 
-    `kinds`: what is wanted of each kind of ids. Order: undefined.
+    `kinds`: which ids of each kind to return. Order: undefined.
     """
     by_part = map_in_arrow(rows, pack, PACKED).repartition(PART).sortWithinPartitions(PART)
     return map_in_arrow(by_part, partial(sum_packed, kinds=kinds), ID_COUNTS)
 
 
 def count_entry_ids(rows: DataFrame, pack: BatchFunction) -> DataFrame:
-    """schemas.COUNTED_IDS: what `pack` counted of each entry id, only ids that occur."""
+    """schemas.COUNTED_IDS: the counts of `pack` per entry id; ids that do not occur have no row."""
     ids = count_ids(rows, pack)
     return ids.select(F.col(ID).cast("int").alias(ENTRY_ID), F.col(COUNT).alias(ENTRY_COUNT))
 
 
 def repeated_hashes(rows: DataFrame, hashed: Column, *, at_least: int = 2) -> DataFrame:
-    """The 64-bit hashes that more than one row has, or `at_least` so many, in the column id."""
+    """Column id: the 64-bit hashes `hashed` that `at_least` rows share."""
     return count_ids(rows.select(hashed), pack_ids, [Kind(at_least=at_least)]).select(ID)

@@ -1,4 +1,4 @@
-"""Credentials hidden in whatever is written or printed: addresses, settings, messages."""
+"""Hide credentials in what is written or printed: addresses, settings, messages."""
 
 import logging
 import re
@@ -6,27 +6,27 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, TypeVar
 
-X = TypeVar("X")
+V = TypeVar("V")
 
 HIDDEN = "***"
-LONGEST_VALUE = 80  # characters of a value that an error line repeats
-_LOOKED_AT = 4_000
+LONGEST_VALUE = 80  # characters of a value in an error line
+_SCANNED_CHARACTERS = 4_000  # of a value
 
-# abfss://container@account...: what stands before the @ is no user.
-_NO_USERS = {"abfs", "abfss", "wasb", "wasbs", "hdfs"}
-_END = r"\s'\"<>"  # what ends an address in a line of text
-# Each pattern looks at a text of any length once: none begins inside what it has looked at.
+# abfss://container@account...: the part before the @ is a container, not a user.
+_SCHEMES_WITHOUT_USER = {"abfs", "abfss", "wasb", "wasbs", "hdfs"}
+_END = r"\s'\"<>"  # characters that end an address in a line of text
+# All patterns take linear time: no match begins inside text that a failed match has scanned.
 _SCHEME = r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]{0,19})://"
 _USER = re.compile(
     rf"{_SCHEME}"
     rf"([^{_END}/?#]+"
-    rf"|[^{_END}/:?#@]+:(?!\d{{1,5}}/)(?:(?!://)[^{_END}?#])*)@"  # raw secrets hold slashes
+    rf"|[^{_END}/:?#@]+:(?!\d{{1,5}}/)(?:(?!://)[^{_END}?#])*)@"  # raw secrets may contain /
 )
 _QUERY = re.compile(rf"({_SCHEME}(?:(?!://)[^{_END}?])*\?)([^{_END}]*[^{_END}:,;.)\]}}])")
 _PARAMETER = re.compile(r"([^&=]+=)[^&]+")
 _BARE_PARAMETER = re.compile(r"(?<![^&])[\w~%+-]{12,}(?![^&])")
 
-# What services hand out as keys; each begins or looks like nothing else.
+# Keys issued by services, recognised by their prefix or form.
 _TOKEN = re.compile(
     r"""\b(?:
       hf_[A-Za-z0-9]{30,}                                   # Hugging Face
@@ -44,10 +44,10 @@ _TOKEN = re.compile(
 )
 _BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)(?=[^\s\d]*\d)[\w.~+/=-]{8,}")
 
-# name=value, "name": "value"; behind a / it is a folder of a partition, whose name is needed.
+# name=value, "name": "value"; not after a /, where it is a partition folder whose name is needed.
 _NAME = re.compile(r"(?<![\w/.-])([A-Za-z][\w.-]*)[\"']?\s*[=:]\s*[\"']?")
 _VALUE = re.compile(r"[^\s\"'&,;(){}\[\]]*[^\s\"'&,;(){}\[\].:]")
-# In quotes that are no apostrophes.
+# A long value in quotes; apostrophes inside words and quoted paths do not count.
 _LONG_VALUE = re.compile(
     r"(?<!\w)(?:'(?![^\s']*/[^\s']*')[^'\n]{81,}'|\"(?![^\s\"]*/[^\s\"]*\")[^\"\n]{81,}\")(?!\w)"
 )
@@ -56,7 +56,7 @@ _CREDENTIALS = {
     *("token", "secret", "password", "passwd", "passphrase", "pwd", "credential", "credentials"),
     *("sas", "sig", "signature", "apikey", "authorization"),
 }
-_KINDS_OF_KEYS = {
+_KEY_KINDS = {
     *("access", "secret", "api", "account", "private", "storage", "shared", "signing"),
     *("encryption", "auth", "master", "subscription"),
 }
@@ -65,20 +65,20 @@ _KINDS_OF_KEYS = {
 def names_credential(name: str) -> bool:
     """Whether a setting or parameter of this name holds a credential: `fs.s3a.secret.key`, `sig`.
 
-    Words count, so `query_key` and `max_tokens` do not.
+    Whole words are compared, so `query_key` and `max_tokens` are no credentials.
     """
     words = [word.lower() for word in _WORDS.findall(name)]
     if words == ["key"] or _CREDENTIALS & set(words):
         return True
     pairs = pairwise(words)
-    return any(kind in _KINDS_OF_KEYS and word == "key" for kind, word in pairs)
+    return any(kind in _KEY_KINDS and word == "key" for kind, word in pairs)
 
 
 def redacted(text: str) -> str:
-    """The text with `***` for each credential in it; the same again where it is redacted already.
+    """The text with each credential replaced by `***`; idempotent.
 
-    Hidden are the user info and the parameters' values of URLs, values behind names of
-    credentials, and what looks like a key that a service hands out.
+    Hides user info and query values of URLs, values after names of credentials, and text in the
+    form of a service's key.
     """
     text = _USER.sub(_without_user, text)
     text = _QUERY.sub(lambda url: url[1] + _without_values(url[3]), text)
@@ -88,7 +88,7 @@ def redacted(text: str) -> str:
 
 
 def redacted_values(value: Any, name: str = "") -> Any:
-    """A value of JSON with all its texts redacted, keys too; under a credential's name all goes."""
+    """A JSON value with texts and keys redacted; `***` for any value under a credential's name."""
     if isinstance(value, Mapping):
         return {
             redacted(str(key)): redacted_values(item, name if names_credential(name) else str(key))
@@ -103,41 +103,41 @@ def redacted_values(value: Any, name: str = "") -> Any:
     return redacted(value) if isinstance(value, str) else value
 
 
-def redacted_names(values: Mapping[str, X]) -> dict[str, X]:
-    """The same values under redacted names, such as addresses."""
+def redacted_names(values: Mapping[str, V]) -> dict[str, V]:
+    """The same values with redacted keys, such as addresses."""
     return {redacted(name): value for name, value in values.items()}
 
 
 def shown(value: object, name: str = "") -> str:
-    """A value as an error line repeats it: quoted, redacted, at most 80 characters."""
+    """A value for an error line: quoted, redacted, at most 80 characters."""
     try:
-        whole = repr(redacted_values(_start_of(value), name))
-    except ValueError:  # of a number, which Python writes up to 4,300 digits
+        quoted = repr(redacted_values(_start_of(value), name))
+    except ValueError:  # Python refuses to print integers of more than 4,300 digits
         return "a number of thousands of digits"
-    return whole if len(whole) <= LONGEST_VALUE else f"{whole[: LONGEST_VALUE - 1]}…"
+    return quoted if len(quoted) <= LONGEST_VALUE else f"{quoted[: LONGEST_VALUE - 1]}…"
 
 
 def _start_of(value: object) -> object:
-    """What can be seen of a value, and a bit more, since what is behind is cut off."""
-    return value[:_LOOKED_AT] if isinstance(value, str) else value
+    """The start of a text: the part shown and enough after it for redaction."""
+    return value[:_SCANNED_CHARACTERS] if isinstance(value, str) else value
 
 
 def with_short_values(text: str) -> str:
-    """The text with quoted values cut to 80 characters; paths, which have no spaces, stay."""
+    """The text with quoted values cut to 80 characters, except paths (`/` and no spaces)."""
     return _LONG_VALUE.sub(lambda value: f"{value[0][:LONGEST_VALUE]}…{value[0][-1]}", text)
 
 
 class RedactingFormatter(logging.Formatter):
-    """Lines of a log, traces included, without credentials."""
+    """A log formatter that redacts whole records, tracebacks included."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, redacted."""
+        """The formatted record, redacted."""
         return redacted(super().format(record))
 
 
-def _without_user(found: re.Match[str]) -> str:
-    is_no_user = found[1].lower() in _NO_USERS and ":" not in found[2]
-    return found[0] if is_no_user else f"{found[1]}://{HIDDEN}@"
+def _without_user(url: re.Match[str]) -> str:
+    is_no_user = url[1].lower() in _SCHEMES_WITHOUT_USER and ":" not in url[2]
+    return url[0] if is_no_user else f"{url[1]}://{HIDDEN}@"
 
 
 def _without_values(query: str) -> str:
@@ -145,24 +145,26 @@ def _without_values(query: str) -> str:
 
 
 def _without_named_values(text: str) -> str:
-    parts, done = [], 0
+    parts, end = [], 0
     for name in _NAME.finditer(text):
-        if name.start() < done or not _may_be_credential(name[1]):
+        if name.start() < end or not _may_be_credential(name[1]):
             continue
-        value = _VALUE.match(text, name.end(), name.end() + _LOOKED_AT)
+        value = _VALUE.match(text, name.end(), name.end() + _SCANNED_CHARACTERS)
         if value is not None and _is_value(name, value[0]):
             value = _VALUE.match(text, name.end()) or value
-            parts += [text[done : name.end()], HIDDEN]
-            done = value.end()
-    return "".join([*parts, text[done:]])
+            parts += [text[end : name.end()], HIDDEN]
+            end = value.end()
+    return "".join([*parts, text[end:]])
 
 
 def _may_be_credential(name: str) -> bool:
-    return name.lower() != "key" and names_credential(name)  # "key=5 stands twice" is ours
+    return name.lower() != "key" and names_credential(
+        name
+    )  # our own messages say "key=5 stands twice"
 
 
 def _is_value(name: re.Match[str], value: str) -> bool:
-    """Whether a name with its separator, and a value, are no prose: `token: a word` is."""
+    """Whether name, separator and value are an assignment rather than prose (`token: a word`)."""
     separator = name[0][len(name[1]) :]
     is_plain_colon = separator.strip() == ":"
     return not is_plain_colon or (len(value) >= 8 and re.search(r"\d", value) is not None)

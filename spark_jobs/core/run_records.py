@@ -1,4 +1,4 @@
-"""Which runs led to a table: from the table back to the first input, by the table `runs`."""
+"""Lineage of a table: the runs that led to it, from the rows of the table `runs`."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -14,10 +14,10 @@ from spark_jobs.core.redaction import redacted
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A row of the table `runs`, with its JSON read.
+    """A row of the table `runs`, with its JSON parsed.
 
-    `inputs`: address -> version. `outputs`: setting -> address. `draws`: the purposes of the draws
-    that it made. `written`: address -> version, or a file's stamp. `started` is in UTC.
+    `inputs`: address -> version. `outputs`: setting -> address. `draws`: purposes of the run's
+    draws. `written`: address -> version, or a file's stamp. `started` is in UTC.
     """
 
     run_id: str
@@ -34,34 +34,34 @@ class RunRecord:
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
-        """Read a row of schemas.RUNS."""
-        parts = ("settings", "inputs", "outputs", "counts", "draws", "written")
-        read = {name: json.loads(row[name]) for name in parts}
+        """Parse a row of schemas.RUNS."""
+        json_columns = ("settings", "inputs", "outputs", "counts", "draws", "written")
+        parsed = {name: json.loads(row[name]) for name in json_columns}
         plain = {name: row[name] for name in ("run_id", "job", "code", "seconds")}
-        return cls(**read, **plain, started=row["started"].astimezone(UTC))
+        return cls(**parsed, **plain, started=row["started"].astimezone(UTC))
 
 
 def runs_behind(records: Sequence[RunRecord], addresses: Iterable[str]) -> list[RunRecord]:
-    """The runs that wrote these tables and all that these were made from, oldest first.
+    """The runs that wrote these tables and, recursively, the inputs of those runs, oldest first.
 
-    A run has read what the last run before it wrote at the address. Records hold no credentials,
-    so addresses are compared without.
+    `records`: oldest first. The writer of a run's input is the newest earlier run that wrote to the
+    address. Records are redacted, so addresses are compared redacted.
     """
-    found: dict[int, RunRecord] = {}
-    wanted = [(parse_address(redacted(address)).location, len(records)) for address in addresses]
-    while wanted:
-        location, before = wanted.pop()
-        position = _writer(records, location, before)
-        if position is not None and position not in found:
-            record = found[position] = records[position]
-            wanted += [(parse_address(address).location, position) for address in record.inputs]
-    return [found[position] for position in sorted(found)]
+    by_index: dict[int, RunRecord] = {}
+    pending = [(parse_address(redacted(address)).location, len(records)) for address in addresses]
+    while pending:
+        location, before = pending.pop()
+        index = _index_of_writer(records, location, before)
+        if index is not None and index not in by_index:
+            record = by_index[index] = records[index]
+            pending += [(parse_address(address).location, index) for address in record.inputs]
+    return [by_index[index] for index in sorted(by_index)]
 
 
-def _writer(records: Sequence[RunRecord], location: str, before: int) -> int | None:
-    """The position of the last run, of those before a position, that wrote at the location."""
-    for position in range(before - 1, -1, -1):
-        written = records[position].outputs.values()
-        if location in (parse_address(address).location for address in written):
-            return position
+def _index_of_writer(records: Sequence[RunRecord], location: str, before: int) -> int | None:
+    """Index of the newest run before `before` that wrote `location`."""
+    for index in range(before - 1, -1, -1):
+        outputs = records[index].outputs.values()
+        if location in (parse_address(address).location for address in outputs):
+            return index
     return None

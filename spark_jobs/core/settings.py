@@ -69,15 +69,13 @@ class Settings(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _is_storable_as_read(cls, value: Any) -> Any:
-        refuse_unstorable(
-            value
-        )  # first, as pydantic fails on half surrogates without naming the setting
+        refuse_unstorable(value)  # pydantic's own error for a half surrogate names no setting
         return value
 
     @field_validator("*")
     @classmethod
     def _is_storable(cls, value: Any) -> Any:
-        refuse_unstorable(value)  # again, as a number may have been text before
+        refuse_unstorable(value)  # again: a number may have been text before
         return value
 
     @model_validator(mode="after")
@@ -118,11 +116,11 @@ class Settings(BaseModel):
         return []
 
     def folder_content(self) -> str | None:
-        """The kind of content of an output folder, if it must not replace content of another kind."""
+        """Kind of content of an output folder that must not replace another kind; None for any."""
         return None
 
     def workspace_address(self) -> str:
-        """The folder or schema of `runs` and `rejected`: `workspace`, else that of the first output."""
+        """The folder or schema of `runs` and `rejected`; by default that of the first output."""
         if self.workspace is not None:
             return self.workspace
         written = [*self.addresses("output").values(), *self.addresses("file").values()]
@@ -145,7 +143,7 @@ S = TypeVar("S", bound=Settings)
 
 
 def refuse_unstorable(value: object) -> None:
-    """Raise ValueError for integers over 64 bits, text with NUL or half surrogates, deep nesting."""
+    """Raise ValueError for integers over 64 bits, NUL, half surrogates, or too deep nesting."""
     level = [value]
     for _ in range(_MAX_DEPTH):
         for part in level:
@@ -270,8 +268,10 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
         base_value = merged.get(key)
-        are_maps = isinstance(base_value, dict) and isinstance(value, Mapping)
-        merged[key] = merge(base_value, value) if are_maps else value
+        if isinstance(base_value, dict) and isinstance(value, Mapping):
+            merged[key] = merge(base_value, value)
+        else:
+            merged[key] = value
     return merged
 
 

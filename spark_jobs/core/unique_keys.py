@@ -1,4 +1,4 @@
-"""Whether a table has one row for each key."""
+"""Checks that a table has one row per key."""
 
 from collections.abc import Sequence
 
@@ -9,18 +9,23 @@ from spark_jobs.core.columns import keys, named
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.id_counts import repeated_hashes
 
-_FEW = 1000
+_MAX_COLLECTED_HASHES = 1000
 
 
 def refuse_repeated_keys(rows: DataFrame, address: str) -> None:
-    """Raise InputDataError, which names one, where a key is that of several rows.
+    """Raise InputDataError, naming a key, if several rows have the same `keys(rows)`.
 
-    Joined by such a key, rows would be multiplied. Costs a pass over the key's columns.
+    A join by such keys would multiply rows. Costs one pass over the key columns.
     """
     by = keys(rows)
     hashed = F.xxhash64(*by)
-    # Two keys may share a hash, so that those of repeated hashes are counted themselves.
-    hashes = [row[0] for row in repeated_hashes(rows, hashed.alias("hash")).limit(_FEW).collect()]
+    # Different keys may share a hash, so the keys with a repeated hash are counted exactly.
+    hashes = [
+        row[0]
+        for row in repeated_hashes(rows, hashed.alias("hash"))
+        .limit(_MAX_COLLECTED_HASHES)
+        .collect()
+    ]
     if not hashes:
         return
     counted = rows.where(hashed.isin(hashes)).groupBy(*by).agg(F.count(F.lit(1)).alias("n"))
@@ -36,7 +41,7 @@ def refuse_repeated_keys(rows: DataFrame, address: str) -> None:
 def refuse_repeated_or_null_keys(
     rows: DataFrame, by: Sequence[str], table: str, remedy: str
 ) -> None:
-    """Raise InputDataError, naming one, where rows share their key columns `by` or have none."""
+    """Raise InputDataError, naming a key, if rows share a key or its first column is null."""
     columns = [named(name) for name in by]
     is_null = columns[0].isNull()
     counted = (

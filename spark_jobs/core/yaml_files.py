@@ -1,4 +1,4 @@
-"""YAML of settings: a map, no key twice, no tags, and no larger than settings are."""
+"""YAML files of settings: a map without tags or duplicate keys, of limited size and depth."""
 
 import math
 import stat
@@ -13,17 +13,17 @@ from spark_jobs.core.errors import SettingsError
 from spark_jobs.core.redaction import shown
 
 MAX_BYTES = 8 << 20
-MAX_NODES = 200_000  # scalars, lists and maps, those behind an alias each time it stands there
+MAX_NODES = 200_000  # scalars, lists and maps; those behind an alias count at each use
 MAX_DEPTH = 50
 _LONGEST_INTEGER = 100  # characters
 _MERGE = "tag:yaml.org,2002:merge"
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses what no file of settings holds: YAMLError says where.
+    """SafeLoader with stricter rules; YAMLError says where one is broken.
 
-    A key that stands twice, of which YAML would take the last; tags; NaN; and, before any value is
-    made, what nests deeper or expands further than is allowed.
+    Refuses duplicate keys (PyYAML takes the last), tags and NaN; and, before it builds any value,
+    too deep nesting and too many values, aliases expanded.
     """
 
     def __init__(self, text: str) -> None:
@@ -47,23 +47,23 @@ class _Loader(yaml.SafeLoader):
 
     def get_single_node(self) -> yaml.Node | None:
         node = super().get_single_node()
-        if node is not None and _expanded(node, {}) > MAX_NODES:
+        if node is not None and _expanded_size(node, {}) > MAX_NODES:
             raise _fault(node, f"expands to more than {MAX_NODES:,} values by its aliases")
         return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
-        seen = set()
-        # Here, since a merge that uses the map later adds its keys to it.
+        seen_keys = set()
+        # Checked here, before a merge key adds the keys of another map to this node.
         for key_node, _ in node.value:
-            if key_node.tag == _MERGE:  # `<<: *base`, whose keys one's own may replace
+            if key_node.tag == _MERGE:  # `<<: *base`: the map's own keys may override those
                 continue
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, Hashable):
                 raise _fault(key_node, f"a {type(key).__name__} is a key, expected text")
-            if key in seen:
+            if key in seen_keys:
                 raise _fault(key_node, f"{shown(key)} stands there twice")
-            seen.add(key)
+            seen_keys.add(key)
         return node
 
     def construct_integer(self, node: yaml.ScalarNode) -> int:
@@ -73,7 +73,7 @@ class _Loader(yaml.SafeLoader):
 
     def construct_number(self, node: yaml.ScalarNode) -> float:
         number = self.construct_yaml_float(node)
-        if math.isnan(number):  # an infinity may bound a rule
+        if math.isnan(number):  # infinity is allowed, as a bound of a rule
             raise _fault(node, f"{node.value} is no number")
         return number
 
@@ -83,8 +83,8 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_integer)
 
 
 def read_yaml_map(path: Path | Traversable) -> dict[str, Any]:
-    """Read a YAML file of settings; SettingsError where it is missing, too large or no map."""
-    content = _parsed(_read(path), str(path))
+    """Read a YAML file of settings; SettingsError if it is missing, too large or not a map."""
+    content = _parse(_read(path), str(path))
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -93,18 +93,18 @@ def read_yaml_map(path: Path | Traversable) -> dict[str, Any]:
 
 
 def parse_yaml_value(text: str, name: str) -> Any:
-    """A value of the command line; SettingsError, which calls it `name`, where it is no YAML."""
+    """Parse a value of the command line; SettingsError, naming it `name`, if it is not YAML."""
     if len(text) > MAX_BYTES:
         raise SettingsError(f"{name}: has {len(text):,} characters, expected {MAX_BYTES:,} at most")
-    return _parsed(text, name)
+    return _parse(text, name)
 
 
 def _read(path: Path | Traversable) -> str:
     try:
         if isinstance(path, Path) and path.exists() and not stat.S_ISREG(path.stat().st_mode):
             raise SettingsError(f"{path}: is no regular file, expected a file of YAML")
-        with path.open("rb") as opened:
-            content = opened.read(MAX_BYTES + 1)
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise SettingsError(f"{path}: has more than the {MAX_BYTES:,} bytes that settings may")
         return content.decode("utf-8")
@@ -116,15 +116,17 @@ def _read(path: Path | Traversable) -> str:
         ) from None
 
 
-def _parsed(text: str, name: str) -> Any:
+def _parse(text: str, name: str) -> Any:
     try:
         return _Loader(text).get_single_data()
-    except (yaml.YAMLError, ValueError, OverflowError) as fault:  # ValueError: a date of no month
-        raise SettingsError(f"{name}: is no YAML of settings ({_in_short(fault)})") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as fault:  # ValueError: an invalid date
+        raise SettingsError(
+            f"{name}: is no YAML of settings ({_problem_and_line(fault)})"
+        ) from None
 
 
-def _in_short(fault: Exception) -> str:
-    """What is wrong and on which line, without the text around it."""
+def _problem_and_line(fault: Exception) -> str:
+    """The problem and its line, without the excerpt that PyYAML adds."""
     if isinstance(fault, yaml.reader.ReaderError):
         return f"character {fault.position}: {fault.reason}"
     mark = getattr(fault, "problem_mark", None) or getattr(fault, "context_mark", None)
@@ -133,15 +135,14 @@ def _in_short(fault: Exception) -> str:
     return f"{where}{' '.join(str(problem).split())[:200]}"
 
 
-def _fault(place: Any, problem: str) -> yaml.MarkedYAMLError:
-    """The fault of an event or node."""
-    return yaml.MarkedYAMLError(problem=problem, problem_mark=place.start_mark)
+def _fault(event_or_node: Any, problem: str) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=event_or_node.start_mark)
 
 
-def _expanded(node: yaml.Node, sizes: dict[int, int]) -> int:
-    """The nodes at and below one, each as often as an alias repeats it; YAMLError for a circle.
+def _expanded_size(node: yaml.Node, sizes: dict[int, int]) -> int:
+    """Number of nodes in the tree below `node`, aliases expanded; YAMLError for a cycle.
 
-    `sizes`: of nodes seen before, 0 of those that are being counted.
+    `sizes`: node id -> size of the nodes counted before, 0 while a node is being counted.
     """
     if id(node) in sizes:
         if not sizes[id(node)]:
@@ -150,8 +151,8 @@ def _expanded(node: yaml.Node, sizes: dict[int, int]) -> int:
     if isinstance(node, yaml.ScalarNode):
         return 1
     sizes[id(node)] = 0
-    parts = node.value
+    children = node.value
     if isinstance(node, yaml.MappingNode):
-        parts = [part for pair in parts for part in pair]
-    sizes[id(node)] = 1 + sum(_expanded(part, sizes) for part in parts)
+        children = [child for pair in children for child in pair]
+    sizes[id(node)] = 1 + sum(_expanded_size(child, sizes) for child in children)
     return sizes[id(node)]
