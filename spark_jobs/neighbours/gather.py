@@ -1,4 +1,4 @@
-"""Gather the neighbours of all queries of a class, each row once (unmet-promise, Geng et al. 2024)."""
+"""Gather the neighbours of all queries of a class, each once (unmet-promise, Geng et al. 2024)."""
 
 from collections.abc import Sequence
 from functools import reduce

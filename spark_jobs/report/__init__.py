@@ -1,1 +1,1 @@
-"""What runs did, as one HTML page: sections of figures, tables and examples."""
+"""The report of runs as one HTML page: sections of figures, tables and examples."""

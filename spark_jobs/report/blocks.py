@@ -1,4 +1,4 @@
-"""What a report is made of; page.html says how each looks."""
+"""The blocks that a report consists of; page.html renders each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ from markupsafe import Markup
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture with its title; `told` says in words what it shows."""
+    """A picture with its title, and below it a description of what it shows."""
 
     title: str
     svg: Markup
-    told: str = ""
+    description: str = ""
     kind: str = "figure"
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text; columns from `first_number` on are numbers and stand to the right."""
+    """Rows of text; columns from index `first_number` on are numbers, aligned right."""
 
     title: str
     columns: Sequence[str]
@@ -29,17 +29,17 @@ class Table:
 
 @dataclass(frozen=True)
 class Bar:
-    """One stage of a funnel: a share between 0 and 1, its number, and what was lost before it."""
+    """A stage of a funnel: its number of rows, their share in [0, 1], the losses before it."""
 
     label: str
     number: str
     share: float
-    told: str = ""
+    losses: str = ""
 
 
 @dataclass(frozen=True)
 class Bars:
-    """Stages from top to bottom."""
+    """The stages of a funnel, from top to bottom."""
 
     title: str
     bars: Sequence[Bar]
@@ -48,7 +48,7 @@ class Bars:
 
 @dataclass(frozen=True)
 class Example:
-    """A caption with what became of it and why."""
+    """A caption, whether it was kept, and why."""
 
     caption: str
     is_kept: bool
@@ -67,7 +67,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class Note:
-    """A paragraph, such as why a picture is not there."""
+    """A paragraph of text, such as why a picture is missing."""
 
     text: str
     kind: str = "note"
@@ -78,7 +78,7 @@ Block = Figure | Table | Bars | Examples | Note
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with blocks below; `folds`: its tables but the first open on a click."""
+    """A heading with blocks below it; `folds`: all tables but the first open on a click."""
 
     title: str
     blocks: Sequence[Block] = ()
@@ -86,20 +86,20 @@ class Section:
 
     @property
     def anchor(self) -> str:
-        """The id by which the page's own links reach it."""
+        """The HTML id that links inside the page point to."""
         return "".join(c if c.isalnum() else "-" for c in self.title.lower())
 
 
 def visible(text: str, longest: int = 300) -> str:
-    """A caption that can be shown: control characters as their pictures, long ones cut.
+    """Make a text displayable: show control characters as symbols, and shorten long texts.
 
-    A browser drops NUL and acts on others; U+2400 and on are made for this.
+    Browsers drop NUL and act on other control characters; the symbols are those from U+2400 on.
     """
-    cut = text if len(text) <= longest else text[: longest - 1] + "…"
-    return "".join(_picture(character) for character in cut)
+    shortened = text if len(text) <= longest else text[: longest - 1] + "…"
+    return "".join(_visible_character(character) for character in shortened)
 
 
-def _picture(character: str) -> str:
+def _visible_character(character: str) -> str:
     code = ord(character)
     if code < 0x20:
         return chr(0x2400 + code)

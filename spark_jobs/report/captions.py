@@ -1,4 +1,4 @@
-"""Matches per caption before and after."""
+"""Matches per caption before and after balancing."""
 
 from collections.abc import Mapping
 
@@ -9,41 +9,41 @@ from matplotlib.ticker import PercentFormatter
 from spark_jobs.report.blocks import Block, Figure, Note
 from spark_jobs.report.charts import AFTER, BEFORE, chart
 
-MOST_MATCHES = 10  # captions with more are counted together
+MOST_MATCHES = 10  # captions with more share one bar
 
 
 def matches_blocks(
     before: Mapping[int, int] | None, after: Mapping[int, int] | None
 ) -> list[Block]:
-    """Captions by their number of matches; number -> captions, above MOST_MATCHES together.
+    """A bar chart of captions by their number of matches.
 
-    None where that is not known.
+    before, after: number of matches -> captions, those above MOST_MATCHES as one; None if unknown.
     """
-    given = [("before", BEFORE, before or {}), ("after", AFTER, after or {})]
-    drawn = [(name, colour, counts) for name, colour, counts in given if any(counts.values())]
-    if not drawn:
+    both = [("before", BEFORE, before or {}), ("after", AFTER, after or {})]
+    series = [(name, colour, counts) for name, colour, counts in both if any(counts.values())]
+    if not series:
         return [Note("There are no captions: there is nothing to draw.")]
-    highest = min(MOST_MATCHES + 1, max(n for _, _, counts in drawn for n in counts))
+    highest = min(MOST_MATCHES + 1, max(n for _, _, counts in series for n in counts))
     numbers = np.arange(highest + 1)
 
     def draw(axes: Axes) -> None:
-        width = 0.8 / len(drawn)
-        for position, (name, colour, counts) in enumerate(drawn):
+        width = 0.8 / len(series)
+        for position, (name, colour, counts) in enumerate(series):
             shares = [counts.get(int(n), 0) / sum(counts.values()) for n in numbers]
-            left = numbers + (position - (len(drawn) - 1) / 2) * width
-            axes.bar(left, shares, width, color=colour, label=name)
-        axes.set_xticks(numbers, [_name(n) for n in numbers])
+            centres = numbers + (position - (len(series) - 1) / 2) * width
+            axes.bar(centres, shares, width, color=colour, label=name)
+        axes.set_xticks(numbers, [_tick_label(n) for n in numbers])
         axes.set(xlabel="entries matched", ylabel="share of captions")
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.legend(loc="upper right")
 
     picture = chart(draw, "Share of captions by the number of entries that they match")
-    shares = ", ".join(f"{_share_without(counts):.1%} {name}" for name, _, counts in drawn)
-    told = f"Captions without a match: {shares}."
-    return [Figure("Matches per caption", picture, told)]
+    shares = ", ".join(f"{_share_without(counts):.1%} {name}" for name, _, counts in series)
+    description = f"Captions without a match: {shares}."
+    return [Figure("Matches per caption", picture, description)]
 
 
-def _name(n: int) -> str:
+def _tick_label(n: int) -> str:
     return str(n) if n <= MOST_MATCHES else f"{MOST_MATCHES + 1}+"
 
 

@@ -1,4 +1,4 @@
-"""Charts that take their colours from the page, so that they suit light and dark."""
+"""Charts whose colours are CSS variables of the page, so that they suit light and dark mode."""
 
 import re
 from collections.abc import Callable
@@ -8,26 +8,26 @@ from matplotlib.axes import Axes
 
 from spark_jobs.report.svg import svg
 
-# Each stands for a CSS variable of the page, which takes its place in the SVG.
+# Placeholder colours that are replaced by CSS variables of the page in the SVG.
 INK, GRID, BEFORE, AFTER, MARK = "#010101", "#030303", "#040404", "#050505", "#060606"
 _VARIABLES = {INK: "ink", GRID: "grid", BEFORE: "before", AFTER: "after", MARK: "mark"}
 
 _SIZE = (4.6, 3.3)  # inches; on a phone a picture is 350 px wide, so its text stays readable
 
 
-def chart(draw: Callable[[Axes], None], told: str) -> Markup:
-    """An SVG to stand in HTML. `told`: what it shows, for those who cannot see it."""
+def chart(draw: Callable[[Axes], None], alt_text: str) -> Markup:
+    """Draw a chart as an SVG for HTML, with an alternative text for screen readers."""
 
-    def on_one(axes: list[Axes]) -> None:
+    def draw_coloured(axes: list[Axes]) -> None:
         _colour(axes[0])
         draw(axes[0])
         _colour_legend(axes[0])
 
-    text = svg(on_one, size=_SIZE, transparent=True)
+    text = svg(draw_coloured, size=_SIZE, transparent=True)
     text = text[text.index("<svg") :]
     for colour, variable in _VARIABLES.items():
         text = text.replace(colour, f"var(--{variable})")
-    return Markup(_for_page(text, told))
+    return Markup(_for_page(text, alt_text))
 
 
 def _colour(axes: Axes) -> None:
@@ -49,13 +49,13 @@ def _colour_legend(axes: Axes) -> None:
 
 
 def numbered(picture: Markup, number: int) -> Markup:
-    """The picture with ids that no other of the page has."""
+    """Prefix the ids of a picture with its number, so that they are unique on the page."""
     text = re.sub(r'\sid="([^"]+)"', rf' id="c{number}-\1"', str(picture))
     return Markup(re.sub(r'(url\(|href=")#', rf"\1#c{number}-", text))
 
 
-def _for_page(text: str, told: str) -> str:
-    """The width that there is, and a name."""
+def _for_page(text: str, alt_text: str) -> str:
+    """Remove metadata and the fixed size, and add the alternative text."""
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'\s(width|height)="[\d.]+pt"', "", text, count=2)
-    return text.replace("<svg", f'<svg role="img" aria-label="{Markup.escape(told)}"', 1)
+    return text.replace("<svg", f'<svg role="img" aria-label="{Markup.escape(alt_text)}"', 1)

@@ -1,4 +1,4 @@
-"""Rows of each class before and after a subset was drawn."""
+"""Class frequencies before and after a subset was drawn."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from spark_jobs.report.blocks import Block, Figure, Note, Table
 from spark_jobs.report.charts import AFTER, BEFORE, MARK, chart
 from spark_jobs.report.frequency_curves import Curve, draw_curves
 
-_SHOWN = 10
-_LINES = ("-", "--", ":", "-.")
+_MOST_SHORT_CLASSES = 10  # rows of the table
+_LINE_STYLES = ("-", "--", ":", "-.")
 
 
 @dataclass(frozen=True)
 class ClassCount:
-    """A class: rows wanted (None: nothing was to be matched), there and taken in each source."""
+    """Rows of a class: wanted (None if there was no target), available and taken per source."""
 
     name: str
     target: int | None
@@ -25,27 +25,29 @@ class ClassCount:
 
     @property
     def rows(self) -> int:
-        """Rows taken in all."""
+        """Rows taken from all sources."""
         return sum(self.taken)
 
     @property
     def short(self) -> int:
-        """Rows that are missing."""
+        """Rows missing from the target."""
         return 0 if self.target is None else self.target - self.rows
 
 
 def class_blocks(counts: Sequence[ClassCount], sources: Sequence[str]) -> list[Block]:
-    """The curves before and after, those of each source, and the classes that lack rows."""
+    """Curves before and after, curves per source, and the classes that lack most rows."""
     if not any(sum(count.available) for count in counts):
         return [Note("No class has rows: there is nothing to draw.")]
-    blocks: list[Block] = [Figure("Rows of each class", _before_and_after(counts), _told(counts))]
+    blocks: list[Block] = [
+        Figure("Rows of each class", _before_and_after(counts), _description(counts))
+    ]
     if len(sources) > 1:
         blocks.append(Figure("Taken from each source", _by_source(counts, sources)))
     short = sorted((count for count in counts if count.short), key=lambda count: -count.short)
     if short:
         rows = [
             (count.name, f"{count.target:,}", *(f"{n:,}" for n in count.taken), f"{count.short:,}")
-            for count in short[:_SHOWN]
+            for count in short[:_MOST_SHORT_CLASSES]
         ]
         names = [f"from {name}" for name in sources]
         blocks.append(Table("Classes that lack most", ["class", "wanted", *names, "missing"], rows))
@@ -69,7 +71,12 @@ def _before_and_after(counts: Sequence[ClassCount]) -> Markup:
 
 def _by_source(counts: Sequence[ClassCount], sources: Sequence[str]) -> Markup:
     curves = [
-        Curve(name, [count.taken[number] for count in counts], AFTER, _LINES[number % len(_LINES)])
+        Curve(
+            name,
+            [count.taken[number] for count in counts],
+            AFTER,
+            _LINE_STYLES[number % len(_LINE_STYLES)],
+        )
         for number, name in enumerate(sources)
     ]
 
@@ -79,12 +86,12 @@ def _by_source(counts: Sequence[ClassCount], sources: Sequence[str]) -> Markup:
     return chart(draw, "Rows taken of each class by rank, from each source")
 
 
-def _told(counts: Sequence[ClassCount]) -> str:
-    before = sum(any(count.available) for count in counts)
-    after = sum(count.rows > 0 for count in counts)
-    told = f"{before:,} classes had rows, {after:,} have some after it"
-    missing = sum(count.short for count in counts)
+def _description(counts: Sequence[ClassCount]) -> str:
+    n_before = sum(any(count.available) for count in counts)
+    n_after = sum(count.rows > 0 for count in counts)
+    classes_with_rows = f"{n_before:,} classes had rows, {n_after:,} have some after it"
+    n_missing = sum(count.short for count in counts)
     n_short = sum(count.short > 0 for count in counts)
-    if missing:
-        return f"{told}; {n_short:,} lack {missing:,} rows of what was wanted."
-    return f"{told}."
+    if n_missing:
+        return f"{classes_with_rows}; {n_short:,} lack {n_missing:,} rows of what was wanted."
+    return f"{classes_with_rows}."

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from spark_jobs.report.blocks import Block, Figure, Note, Table, visible
 from spark_jobs.report.charts import AFTER, BEFORE, INK, MARK, chart
 
-_POINTS = 300  # drawn of a curve, evenly spread over a log axis
+_POINTS = 300  # points of a curve, evenly spaced on the log axis
 
 
 @dataclass(frozen=True)
 class EntryRow:
-    """An entry with its captions before and after; `kept` is None where nothing was balanced."""
+    """An entry and its captions before and after balancing; `kept` is None without balancing."""
 
     entry: str
     count: int
@@ -26,11 +26,11 @@ class EntryRow:
 
 @dataclass(frozen=True)
 class EntryCounts:
-    """Entries that match at all, most frequent first.
+    """The entries that match a caption, most frequent first.
 
-    counts, kept: (n_entries,), the captions of each entry before and after; `kept` is None where
-    nothing was balanced. `ts`: every t in use. `largest`, `rarest`: the ends, with their words.
-    `n_bank`: entries of the bank, also those that match nothing.
+    counts, kept: (n_entries,), captions of each entry before and after balancing; `kept` is None
+    without balancing. ts: all t in use. largest, rarest: the first and last entries, with their
+    text. n_bank: number of entries of the bank, with those that match nothing.
     """
 
     counts: NDArray[np.int64]
@@ -42,25 +42,26 @@ class EntryCounts:
 
 
 def entry_pictures(entries: EntryCounts) -> list[Block]:
-    """Counts by rank, and the cumulative share of matches."""
+    """Figures: captions per entry by rank, and the cumulative share of matches."""
     if not entries.counts.size:
         return [Note("No entry of the bank occurs in these captions: there is nothing to draw.")]
-    matched = f"{entries.counts.size:,} of {entries.n_bank:,} entries occur in a caption."
+    n_matched = f"{entries.counts.size:,} of {entries.n_bank:,} entries occur in a caption."
+    by_rank, cumulative = _counts_by_rank(entries), _cumulative_share(entries)
     return [
-        Note(matched),
-        Figure("Captions per entry", _counts_by_rank(entries), _told_of_head(entries)),
-        Figure("Cumulative share of matches", _cumulative_share(entries), _told_of_share(entries)),
+        Note(n_matched),
+        Figure("Captions per entry", by_rank, _head_description(entries)),
+        Figure("Cumulative share of matches", cumulative, _share_description(entries)),
     ]
 
 
 def entry_tables(entries: EntryCounts) -> list[Block]:
-    """Head and tail, and the entries at both ends."""
+    """Tables: head and tail, the most frequent and the rarest entries."""
     if not entries.counts.size:
         return []
     return [
         *([_head_and_tail(entries)] if len(entries.ts) == 1 else []),
-        _ends("Most frequent entries", entries.largest),
-        _ends("Rarest entries that match", entries.rarest),
+        _entry_table("Most frequent entries", entries.largest),
+        _entry_table("Rarest entries that match", entries.rarest),
     ]
 
 
@@ -71,8 +72,10 @@ def _counts_by_rank(entries: EntryCounts) -> Markup:
         axes.plot(ranks, entries.counts[ranks - 1], color=BEFORE, label="before", linewidth=1.8)
         if entries.kept is not None:
             kept = entries.kept[ranks - 1]
-            there = kept > 0  # a log axis has no zero
-            axes.plot(ranks[there], kept[there], ".", color=AFTER, label="after", markersize=4)
+            has_kept = kept > 0  # a log axis has no zero
+            axes.plot(
+                ranks[has_kept], kept[has_kept], ".", color=AFTER, label="after", markersize=4
+            )
         for t in entries.ts[:6]:
             axes.axhline(t, color=MARK, linewidth=1, linestyle="--")
             axes.annotate(
@@ -93,9 +96,15 @@ def _cumulative_share(entries: EntryCounts) -> Markup:
     ranks = _ranks(entries.counts.size)
 
     def draw(axes: Axes) -> None:
-        axes.plot(ranks, _shares(entries.counts)[ranks - 1], color=BEFORE, label="before", lw=1.8)
+        axes.plot(
+            ranks,
+            _cumulative_shares(entries.counts)[ranks - 1],
+            color=BEFORE,
+            label="before",
+            lw=1.8,
+        )
         if entries.kept is not None and entries.kept.any():
-            after = _shares(entries.kept)[ranks - 1]
+            after = _cumulative_shares(entries.kept)[ranks - 1]
             axes.plot(ranks, after, color=AFTER, label="after", linewidth=1.8)
         axes.set(xscale="log", xlabel="entries up to this rank", ylabel="share of matches")
         axes.set_ylim(0, 1.03)
@@ -105,54 +114,57 @@ def _cumulative_share(entries: EntryCounts) -> Markup:
     return chart(draw, "Share of all matches that the most frequent entries hold together")
 
 
-def _told_of_head(entries: EntryCounts) -> str:
+def _head_description(entries: EntryCounts) -> str:
     if entries.kept is None or len(entries.ts) != 1:
         return ""
-    head = int((entries.counts > entries.ts[0]).sum())
+    n_head = int((entries.counts > entries.ts[0]).sum())
     return (
-        f"{head:,} entries occur in more than t = {entries.ts[0]:,} captions: the head. "
-        f"The other {entries.counts.size - head:,} keep all of theirs."
+        f"{n_head:,} entries occur in more than t = {entries.ts[0]:,} captions: the head. "
+        f"The other {entries.counts.size - n_head:,} keep all of theirs."
     )
 
 
-def _told_of_share(entries: EntryCounts) -> str:
-    top = max(1, entries.counts.size // 100)
-    told = f"The top 1 % of entries hold {_share_of(entries.counts, top)} of the matches"
+def _share_description(entries: EntryCounts) -> str:
+    n_top = max(1, entries.counts.size // 100)
+    description = (
+        f"The top 1 % of entries hold {_share_of_top(entries.counts, n_top)} of the matches"
+    )
     if entries.kept is not None and entries.kept.any():
-        told += f", after balancing {_share_of(entries.kept, top)}"
-    return told + "."
+        description += f", after balancing {_share_of_top(entries.kept, n_top)}"
+    return description + "."
 
 
-def _share_of(counts: NDArray[np.int64], top: int) -> str:
-    return f"{_shares(counts)[top - 1]:.1%}"
+def _share_of_top(counts: NDArray[np.int64], n_top: int) -> str:
+    return f"{_cumulative_shares(counts)[n_top - 1]:.1%}"
 
 
-def _shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def _cumulative_shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(np.cumsum(counts) / counts.sum())
 
 
 def _ranks(n: int) -> NDArray[np.int64]:
+    """The ranks from 1 to n that are drawn."""
     return np.unique(np.geomspace(1, n, _POINTS).round().astype(np.int64))
 
 
 def _head_and_tail(entries: EntryCounts) -> Table:
     is_head = entries.counts > entries.ts[0]
-    named = [(f"head: more than {entries.ts[0]:,} captions", is_head), ("tail", ~is_head)]
+    parts = [(f"head: more than {entries.ts[0]:,} captions", is_head), ("tail", ~is_head)]
     series = [entries.counts, *([] if entries.kept is None else [entries.kept])]
     rows = [
-        (name, f"{chosen.sum():,}", *(f"{counts[chosen].sum():,}" for counts in series))
-        for name, chosen in named
+        (name, f"{is_in_part.sum():,}", *(f"{counts[is_in_part].sum():,}" for counts in series))
+        for name, is_in_part in parts
     ]
     shares = [f"{c[~is_head].sum() / c.sum():.1%}" if c.sum() else "-" for c in series]
     columns = ["", "entries", "matches", *(["kept"] if len(series) > 1 else [])]
     return Table("Head and tail", columns, [*rows, ("share of matches in the tail", "", *shares)])
 
 
-def _ends(title: str, rows: Sequence[EntryRow]) -> Table:
+def _entry_table(title: str, rows: Sequence[EntryRow]) -> Table:
     has_kept = any(row.kept is not None for row in rows)
     columns = ["entry", "captions", *(["kept"] if has_kept else [])]
-    told = [
+    cells = [
         (visible(r.entry, 60), f"{r.count:,}", *([f"{r.kept:,}"] if r.kept is not None else []))
         for r in rows
     ]
-    return Table(title, columns, told)
+    return Table(title, columns, cells)

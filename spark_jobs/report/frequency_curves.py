@@ -1,4 +1,4 @@
-"""Class frequencies as curves: rows of each class by its rank, both on log axes."""
+"""Class frequencies as curves: rows of each class over its rank, on log-log axes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _COLOURS = ("#1f5fa8", "#b3541e", "#4b8b3b", "#7a4fa3", "#8a8a8a")
 
 @dataclass(frozen=True)
 class Curve:
-    """Rows of each class, in any order, and how they are drawn."""
+    """Rows of each class, in any order, and how the curve is drawn."""
 
     name: str
     counts: Sequence[int]
@@ -21,7 +21,7 @@ class Curve:
 
 
 def draw_curves(axes: Axes, curves: Sequence[Curve]) -> None:
-    """Each curve from its most frequent class down; classes without rows have no point."""
+    """Draw each curve from its most frequent class down; classes without rows have no point."""
     for curve in curves:
         ranked = sorted((n for n in curve.counts if n > 0), reverse=True)
         ranks = range(1, len(ranked) + 1)
@@ -32,10 +32,10 @@ def draw_curves(axes: Axes, curves: Sequence[Curve]) -> None:
 
 
 def frequency_picture(counts: Mapping[str, Sequence[int]]) -> bytes:
-    """An SVG of several data sets' class frequencies: name -> rows of each class."""
+    """Draw class frequencies of several data sets as SVG; counts: name -> rows of each class."""
     curves = [
-        Curve(name, of_class, _COLOURS[number % len(_COLOURS)])
-        for number, (name, of_class) in enumerate(counts.items())
+        Curve(name, class_counts, _COLOURS[number % len(_COLOURS)])
+        for number, (name, class_counts) in enumerate(counts.items())
     ]
 
     def draw(axes: list[Axes]) -> None:

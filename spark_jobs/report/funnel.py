@@ -1,12 +1,12 @@
-"""How many rows each step left."""
+"""The funnel of a report: how many rows each step left."""
 
 from collections.abc import Sequence
 
 from spark_jobs.core.run_records import RunRecord
 from spark_jobs.report.blocks import Bar, Bars, Note, Section
 
-# What the rows that a job leaves are called, and under which name they are counted.
-_LEFT = {
+# Job -> its stages: (label of the rows that it leaves, name under which they are counted).
+_STAGES = {
     "ingest-captions": [("accepted", "kept")],
     "dedup-captions": [("unique", "kept")],
     "match-concepts": [("matched", "matched")],
@@ -19,60 +19,64 @@ _LEFT = {
     "sample-subset": [("drawn", "kept")],
     "match-frequencies": [("taken", "rows")],
 }
+# Counts of a run that are not reasons why rows were lost.
 _NO_REASONS = {
     *("rows_in", "kept", "matched", "matches", "entries", "t", "dropped", "rejected", "captions"),
     *("accepted", "rows", "scored", "left_out", "synsets", "synsets_found", "lemmas"),
     *("restored", "drawn_from", "classes", "target", "short"),
 }
-_NO_ROWS_LOST = ("from_", "classes_")  # rows taken, numbers of classes
+_NO_REASON_PREFIXES = ("from_", "classes_")  # rows taken by source, numbers of classes
 
-# Reads tables of its own, so that what came before is not what it draws from.
-_BEGINS_ANEW = "match-frequencies"
+# The job that starts a new branch: its input rows are not the previous job's output rows.
+_STARTS_BRANCH = "match-frequencies"
 
 
 def funnel_section(runs: Sequence[RunRecord]) -> Section:
-    """From the rows read to the rows kept, with the losses of each step."""
+    """Bars from the rows read to the rows kept, with the losses of each step."""
     stages = _stages(runs)
     if not stages:
         return Section("Rows", [Note("No step of these runs counts captions.")])
-    read = stages[0].counts["rows_in"]
-    bars = [Bar("read", f"{read:,}", 1.0 if read else 0.0)]
-    matched: dict[int, int] = {}  # rows in -> those of them that match, which balancing takes on
+    n_read = stages[0].counts["rows_in"]
+    bars = [Bar("read", f"{n_read:,}", 1.0 if n_read else 0.0)]
+    # rows_in -> how many of them match: balancing reads all rows of the table of matches.
+    n_matched: dict[int, int] = {}
     for run in stages:
         rows_in, reasons = run.counts["rows_in"], run.counts
-        for label, name in _LEFT[run.job]:
-            left = run.counts[name]
-            lost = _lost(reasons, matched.get(rows_in, rows_in) - left)
-            bars.append(Bar(label, f"{left:,}", left / read if read else 0.0, lost))
+        for label, name in _STAGES[run.job]:
+            n_left = run.counts[name]
+            losses = _losses(reasons, n_matched.get(rows_in, rows_in) - n_left)
+            bars.append(Bar(label, f"{n_left:,}", n_left / n_read if n_read else 0.0, losses))
             if label == "matched":
-                matched[rows_in] = left
-            rows_in, reasons = left, {}  # what a job rejects, it rejects first
+                n_matched[rows_in] = n_left
+            rows_in, reasons = n_left, {}  # a job rejects rows before its first stage
     return Section("Rows", [Bars("Captions after each step", bars)])
 
 
 def key_figures(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
-    """The numbers that one looks for first: (number, what it counts)."""
+    """The most important numbers of the runs: (number, what it counts)."""
     stages = _stages(runs)
     if not stages:
         return []
-    label, name = _LEFT[stages[-1].job][-1]
-    read, left = stages[0].counts["rows_in"], stages[-1].counts[name]
-    share = [(f"{left / read:.1%}", "of those read")] if read else []
+    label, name = _STAGES[stages[-1].job][-1]
+    n_read, n_left = stages[0].counts["rows_in"], stages[-1].counts[name]
+    share = [(f"{n_left / n_read:.1%}", "of those read")] if n_read else []
     ts = [(f"{run.counts['t']:,}", "t") for run in runs if "t" in run.counts][-1:]
-    return [(f"{read:,}", "captions read"), (f"{left:,}", f"captions {label}"), *share, *ts]
+    return [(f"{n_read:,}", "captions read"), (f"{n_left:,}", f"captions {label}"), *share, *ts]
 
 
 def _stages(runs: Sequence[RunRecord]) -> list[RunRecord]:
-    stages = [run for run in runs if run.job in _LEFT and _LEFT[run.job][-1][1] in run.counts]
-    begins = [place for place, run in enumerate(stages) if run.job == _BEGINS_ANEW]
-    return stages[begins[-1] :] if begins else stages
+    """The runs that count rows, from the last start of a branch on."""
+    stages = [run for run in runs if run.job in _STAGES and _STAGES[run.job][-1][1] in run.counts]
+    starts = [index for index, run in enumerate(stages) if run.job == _STARTS_BRANCH]
+    return stages[starts[-1] :] if starts else stages
 
 
-def _lost(counts: dict[str, int], lost: int) -> str:
+def _losses(counts: dict[str, int], n_lost: int) -> str:
+    """How many rows a step lost, and the reasons among its counts."""
     reasons = [
         f"{name.replace('_', ' ')} {n:,}"
         for name, n in counts.items()
-        if name not in _NO_REASONS and not name.startswith(_NO_ROWS_LOST) and n and n < lost
+        if name not in _NO_REASONS and not name.startswith(_NO_REASON_PREFIXES) and n and n < n_lost
     ]
-    told = f" ({', '.join(reasons)})" if reasons else ""
-    return f"{lost:,} fewer{told}" if lost else ""
+    in_brackets = f" ({', '.join(reasons)})" if reasons else ""
+    return f"{n_lost:,} fewer{in_brackets}" if n_lost else ""

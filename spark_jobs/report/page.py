@@ -1,4 +1,4 @@
-"""The page: one HTML file that needs nothing else."""
+"""The report page: one self-contained HTML file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from spark_jobs.report.charts import numbered
 
 @dataclass(frozen=True)
 class Page:
-    """`title`: what the report is of. `key_figures`: (number, what it counts)."""
+    """A report; key_figures: (number, what it counts)."""
 
     title: str
     subtitle: str
@@ -22,24 +22,26 @@ class Page:
 
 
 def render(page: Page) -> bytes:
-    """The page as HTML; every text in it is escaped."""
-    # By hand, since Jinja's own loader does not find a template inside a wheel.
+    """Render the page as HTML; all texts in it are escaped."""
+    # Jinja's own loader does not find a template inside a wheel.
     template = files("spark_jobs.report").joinpath("page.html").read_text(encoding="utf-8")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     numbers = iter(range(10_000))
     sections = [_numbered(section, numbers) for section in page.sections]
-    told = replace(page, sections=sections)
-    # No lone surrogate comes out of Spark, but a setting may hold one.
-    html = environment.from_string(template).render(page=told, version=__version__)
+    numbered_page = replace(page, sections=sections)
+    html = environment.from_string(template).render(page=numbered_page, version=__version__)
+    # Text from Spark has no lone surrogates, but a setting may have some.
     return html.encode("utf-8", errors="replace")
 
 
 def _numbered(section: Section, numbers: object) -> Section:
-    def of(block: Block) -> Block:
+    """Make the ids in the section's figures unique by a number for each figure."""
+
+    def with_unique_ids(block: Block) -> Block:
         if not isinstance(block, Figure):
             return block
         return replace(block, svg=numbered(block.svg, next(numbers)))  # type: ignore[call-overload]
 
-    return replace(section, blocks=[of(block) for block in section.blocks])
+    return replace(section, blocks=[with_unique_ids(block) for block in section.blocks])

@@ -1,4 +1,4 @@
-"""The plan of a balancing as a picture."""
+"""The picture of a balancing plan: rows kept and tail shares over t."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -8,10 +8,10 @@ from spark_jobs.report.svg import svg
 _ROWS_COLOUR, _TAIL_COLOUR, _BEFORE_COLOUR = "#1f5fa8", "#b3541e", "#8a8a8a"
 
 
-def plan_picture(rows: pd.DataFrame, wanted: int | None) -> bytes:
-    """An SVG: rows and tail shares over t on a log axis. `rows`: schemas.PLAN, by t.
+def plan_picture(rows: pd.DataFrame, marked_t: int | None) -> bytes:
+    """Draw rows kept and tail shares over t (log axis) as SVG.
 
-    `wanted`: the t to mark.
+    rows: schemas.PLAN, sorted by t. marked_t: the t to mark.
     """
 
     def draw(axes: list[Axes]) -> None:
@@ -23,14 +23,14 @@ def plan_picture(rows: pd.DataFrame, wanted: int | None) -> bytes:
         below.legend(["of all matches", "of what is kept"], title="matches in the tail")
         below.set(xlabel="t: captions per entry above which an entry is head", ylim=(0, 103))
         below.set_ylabel("share in the tail (%)")
-        for each in axes:
-            each.grid(True, which="major", color="#dddddd", linewidth=0.6)
-            if wanted is not None:
-                each.axvline(wanted, color="#444444", linewidth=1, linestyle=":")
-        if wanted is not None:
+        for panel in axes:
+            panel.grid(True, which="major", color="#dddddd", linewidth=0.6)
+            if marked_t is not None:
+                panel.axvline(marked_t, color="#444444", linewidth=1, linestyle=":")
+        if marked_t is not None:
             above.annotate(
-                f"t = {wanted:,}",
-                (wanted, 0.04),
+                f"t = {marked_t:,}",
+                (marked_t, 0.04),
                 (5, 0),
                 xycoords=("data", "axes fraction"),
                 textcoords="offset points",

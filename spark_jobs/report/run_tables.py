@@ -1,4 +1,4 @@
-"""Which runs a report tells of: settings, versions, counts."""
+"""Tables of the runs in a report: start, code, settings and input versions."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,20 +9,20 @@ from spark_jobs.report.blocks import Block, Section, Table
 
 
 def runs_section(runs: Sequence[RunRecord]) -> Section:
-    """When each run started, its id, and what it was given."""
+    """A section with the runs, and the settings and inputs of each."""
     columns = ["job", "run", "started (UTC)", "code", "seconds"]
     rows = [
         (r.job, r.run_id, f"{r.started:%Y-%m-%d %H:%M:%S}", r.code, f"{r.seconds:,.1f}")
         for r in runs
     ]
     blocks: list[Block] = [Table("Runs", columns, rows, first_number=4)]
-    blocks += [_given(run) for run in runs]
+    blocks += [_settings_table(run) for run in runs]
     return Section("Runs and settings", blocks, folds=True)
 
 
-def _given(run: RunRecord) -> Table:
+def _settings_table(run: RunRecord) -> Table:
     settings = [(name, _text(value)) for name, value in run.settings.items() if value is not None]
-    versions = [(f"{address}", f"version {version}") for address, version in run.inputs.items()]
+    versions = [(address, f"version {version}") for address, version in run.inputs.items()]
     return Table(run.job, ["setting or input", "value"], [*settings, *versions], first_number=2)
 
 

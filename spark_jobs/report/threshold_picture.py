@@ -1,4 +1,4 @@
-"""Scores and what each threshold keeps of them, as a picture."""
+"""The picture of a threshold plan: the scores, and what each threshold keeps."""
 
 from collections.abc import Mapping
 
@@ -12,9 +12,9 @@ _BARS, _ROWS, _MEAN = "#8a8a8a", "#1f5fa8", "#b3541e"
 
 
 def threshold_picture(rows: pd.DataFrame, bars: Mapping[float, int]) -> bytes:
-    """An SVG: the histogram, the rows kept, and the mean similarity inside a class.
+    """Draw the histogram, the rows kept, and the mean similarity inside a class as SVG.
 
-    rows: schemas.SIMILARITY_PLAN by threshold; bars: of `histogram`.
+    rows: schemas.SIMILARITY_PLAN, sorted by threshold. bars: left edge of a bin -> rows.
     """
 
     def draw(axes: list[Axes]) -> None:
@@ -26,8 +26,8 @@ def threshold_picture(rows: pd.DataFrame, bars: Mapping[float, int]) -> bytes:
         middle.set(ylabel="rows at or above it", ylim=(0, None))
         bottom.plot(kept["threshold"], kept["class_similarity"], "o-", color=_MEAN, ms=4)
         bottom.set(xlabel="threshold", ylabel="mean inside a class")
-        for each in axes:
-            each.grid(True, which="major", color="#dddddd", linewidth=0.6)
-            each.set_axisbelow(True)
+        for panel in axes:
+            panel.grid(True, which="major", color="#dddddd", linewidth=0.6)
+            panel.set_axisbelow(True)
 
     return svg(draw, size=(7.2, 8.0), rows=3).encode()

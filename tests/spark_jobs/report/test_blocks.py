@@ -52,7 +52,7 @@ class TestFunnel:
 
     def test_each_stage_tells_what_it_left_and_lost(self) -> None:
         (bars,) = funnel_section(self.RUNS).blocks
-        found = [(bar.label, bar.number, bar.share, bar.told) for bar in bars.bars]
+        found = [(bar.label, bar.number, bar.share, bar.losses) for bar in bars.bars]
         assert found == [
             ("read", "100", 1.0, ""),
             ("accepted", "90", 0.9, "10 fewer (null caption 4, bad utf8 6)"),
@@ -75,7 +75,7 @@ class TestFunnel:
             drawn_from=300, classes_lifted=44, classes_too_small=3,
         )  # fmt: skip
         (bars,) = funnel_section([run]).blocks
-        assert [(bar.label, bar.told) for bar in bars.bars][1:] == [("drawn", "357 fewer")]
+        assert [(bar.label, bar.losses) for bar in bars.bars][1:] == [("drawn", "357 fewer")]
 
     def test_no_captions_and_no_stages(self) -> None:
         (bars,) = funnel_section([record("ingest-captions", rows_in=0, kept=0)]).blocks
@@ -111,8 +111,8 @@ class TestEntries:
         note, by_rank, share = entry_pictures(entries([60, 30, 9, 1], [20, 18, 9, 1], 20))
         assert note.text == "4 of 10 entries occur in a caption."
         assert isinstance(by_rank, Figure)
-        assert "2 entries occur in more than t = 20 captions" in by_rank.told
-        assert "hold 60.0% of the matches, after balancing 41.7%" in share.told
+        assert "2 entries occur in more than t = 20 captions" in by_rank.description
+        assert "hold 60.0% of the matches, after balancing 41.7%" in share.description
         assert all(name in by_rank.svg for name in ("var(--before)", "var(--after)", "t = 20"))
 
     @pytest.mark.parametrize("kept", [None, [0, 0]])
@@ -127,10 +127,10 @@ class TestEntries:
 
 def test_matches_per_caption_are_shares() -> None:
     (figure,) = matches_blocks({0: 1, 1: 2, 11: 1}, {1: 2})
-    assert figure.told == "Captions without a match: 25.0% before, 0.0% after."
+    assert figure.description == "Captions without a match: 25.0% before, 0.0% after."
     assert "11+" in figure.svg
     (figure,) = matches_blocks({2: 4}, {})
-    assert "after" not in figure.told
+    assert "after" not in figure.description
     (note,) = matches_blocks({}, {})
     assert isinstance(note, Note)
 
