@@ -13,7 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from udfs.text.code_points import N_CODE_POINTS
-from udfs.text.lemma_match import LemmaMatcher, alike, laionet_matcher, unpunctuated, yfcc_matcher
+from udfs.text.lemma_match import (
+    LemmaMatcher,
+    case_variants,
+    laionet_matcher,
+    unpunctuated,
+    yfcc_matcher,
+)
 
 Rule = Callable[[str, str], bool]
 
@@ -165,7 +171,7 @@ def test_letters_that_arealike_are_those_of_python() -> None:
     every = "".join(chr(c) for c in range(N_CODE_POINTS) if not 0xD800 <= c < 0xE000)
     for letter in "aikszåéßµσθι-1' ":
         found = re.findall(re.escape(letter), every, re.IGNORECASE)
-        assert alike(letter) == sorted(map(ord, found))
+        assert case_variants(letter) == sorted(map(ord, found))
 
 
 @pytest.mark.parametrize("lemma", ["C++", "what?", "a|b", "(x)"])

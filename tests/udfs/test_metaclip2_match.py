@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from udfs.text.metaclip2_match import match_substrings, padded_entry, without_padding
+from udfs.text.metaclip2_match import match_substrings, needs_no_padding, padded_entry
 from udfs.text.substring_trie import build_substring_trie
 
 ENTRIES = [
@@ -101,7 +101,7 @@ class TestPublished:
         rows = pq.read_table(cases / "metaclip2_cjk/expected_padding.parquet").to_pylist()
         assert [padded_entry(row["entry"]) for row in rows] == [row["padded"] for row in rows]
         probes = json.loads((cases / "metaclip2_cjk/expected_char_class.json").read_text())
-        table = without_padding()
+        table = needs_no_padding()
         for probe in probes:
             assert table[int(probe["code_point"][2:], 16)] == probe["no_padding"], probe
 

@@ -14,7 +14,7 @@ from udfs.text.lemma_match import laionet_matcher, yfcc_matcher
 from udfs.text.matchers import MetaclipMatcher, metaclip2_matcher
 from udfs.text.metaclip2_match import match_substrings
 from udfs.text.pieces import border_table, pieces
-from udfs.text.spans import in_order
+from udfs.text.spans import sort_spans
 from udfs.text.substring_trie import build_substring_trie
 from udfs.text.token_match import match_captions
 from udfs.text.token_trie import build_token_trie
@@ -60,24 +60,24 @@ def long_captions(n: int) -> list[str | None]:
 
 def by_metaclip(captions: pa.Array) -> Found:
     matcher = MetaclipMatcher(build_token_trie(pa.array(ENTRIES)))
-    return matcher.match([captions]).to_pylist(), in_order(matcher.spans([captions])).tolist()
+    return matcher.match([captions]).to_pylist(), sort_spans(matcher.spans([captions])).tolist()
 
 
 def by_metaclip2(captions: pa.Array) -> Found:
     langs = pa.array(["en"] * len(captions))
     matcher = metaclip2_matcher(ENTRIES, ["en"] * len(ENTRIES))
     columns = [captions, langs]
-    return matcher.match(columns).to_pylist(), in_order(matcher.spans(columns)).tolist()
+    return matcher.match(columns).to_pylist(), sort_spans(matcher.spans(columns)).tolist()
 
 
 def by_laionet(captions: pa.Array) -> Found:
     matcher = laionet_matcher(LEMMAS)
-    return matcher.match(captions).to_pylist(), in_order(matcher.spans(captions)).tolist()
+    return matcher.match(captions).to_pylist(), sort_spans(matcher.spans(captions)).tolist()
 
 
 def by_yfcc(captions: pa.Array) -> Found:
     matcher = yfcc_matcher(LEMMAS)
-    return matcher.match(captions).to_pylist(), in_order(matcher.spans(captions)).tolist()
+    return matcher.match(captions).to_pylist(), sort_spans(matcher.spans(captions)).tolist()
 
 
 def by_fts(captions: pa.Array) -> Found:

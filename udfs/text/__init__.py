@@ -1,1 +1,1 @@
-"""Text kernels: cutting captions into tokens and finding entries among them."""
+"""Text rules: cut captions into tokens and find the entries of a concept bank among them."""

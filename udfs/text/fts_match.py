@@ -12,39 +12,39 @@ from udfs.text.code_points import (
     N_CODE_POINTS,
     PART,
     SEPARATE,
-    CodePoints,
-    code_points,
-    themselves,
+    CodePointTable,
+    build_code_point_table,
+    identity_folding,
 )
-from udfs.text.rewriting import rewritten
+from udfs.text.rewriting import rewrite_as_array
 from udfs.text.token_trie import TokenTrie, build_token_trie
 
 _KINDS = {"part": PART, "separate": SEPARATE, "drop": DROP}
 
 
 @cache
-def unicode61() -> CodePoints:
-    """Letters and digits are parts of tokens, folded; marks on them are dropped; all else parts.
+def unicode61() -> CodePointTable:
+    """The tokeniser's table: letters and digits are folded, diacritics dropped, the rest separates.
 
-    unicode61.tsv holds what SQLite 3.40 does (remove_diacritics 1): the first code point of each
-    run, what becomes of the run, and what is added to its code points. It folds case and takes off
-    Latin diacritics, if a letter has just one.
+    unicode61.tsv holds what SQLite 3.40 does (remove_diacritics 1), one line per run of code
+    points: the first (hexadecimal), the kind, and the offset to what they are written as. Folding
+    lowers the case and removes a Latin letter's diacritic if it has only one.
     """
     lines = files("udfs.text").joinpath("unicode61.tsv").read_text(encoding="ascii").splitlines()
     runs = [line.split("\t") for line in lines]
     starts = [int(start, 16) for start, _, _ in runs]
     lengths = np.diff([*starts, N_CODE_POINTS])
     kinds = np.repeat(np.array([_KINDS[kind] for _, kind, _ in runs], np.uint8), lengths)
-    added = np.repeat(np.array([int(added) for _, _, added in runs], np.int64), lengths)
-    return code_points(kinds, (themselves() + added).astype(np.uint32))
+    offsets = np.repeat(np.array([int(offset) for _, _, offset in runs], np.int64), lengths)
+    return build_code_point_table(kinds, (identity_folding() + offsets).astype(np.uint32))
 
 
 def fts_tokens(text: str) -> list[str]:
-    """The tokens of a text."""
-    spaced: str = rewritten(pa.array([text], pa.string()), unicode61())[0].as_py()
+    """The folded tokens of a text, in order."""
+    spaced: str = rewrite_as_array(pa.array([text], pa.string()), unicode61())[0].as_py()
     return spaced.split(" ") if spaced else []
 
 
 def phrase_trie(phrases: Sequence[Sequence[str]]) -> TokenTrie:
-    """The trie of phrases, given as tokens, for match_captions with unicode61."""
+    """Build the trie of phrases, each given as its tokens, for match_captions with unicode61."""
     return build_token_trie(pa.array([" ".join(tokens) for tokens in phrases], pa.string()))

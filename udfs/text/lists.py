@@ -1,4 +1,4 @@
-"""Lists of ids, as Arrow arrays."""
+"""Arrow arrays with a list of ids in each row."""
 
 import numpy as np
 import pyarrow as pa
@@ -12,40 +12,41 @@ def rows_of(lists: pa.ListArray) -> NDArray[np.int64]:
     return np.repeat(np.arange(len(lists)), np.diff(lists.offsets.to_numpy()))
 
 
-def with_more(found: pa.ListArray, rows: NDArray[np.int64], ids: NDArray[np.int32]) -> pa.ListArray:
-    """The lists with further ids, each at its row, ascending again; each is new to its row."""
+def add_ids(lists: pa.ListArray, rows: NDArray[np.int64], ids: NDArray[np.int32]) -> pa.ListArray:
+    """Add each id to the list at its row, in ascending order; no id may be in its list already."""
     if not rows.size:
-        return found
-    rows = np.concatenate([rows_of(found), rows])
-    ids = np.concatenate([found.values.to_numpy(), ids])
+        return lists
+    rows = np.concatenate([rows_of(lists), rows])
+    ids = np.concatenate([lists.values.to_numpy(), ids])
     order = np.lexsort((ids, rows))
-    offsets = np.searchsorted(rows[order], np.arange(len(found) + 1)).astype(np.int32)
+    offsets = np.searchsorted(rows[order], np.arange(len(lists) + 1)).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(ids[order]))
 
 
-def merged(some: pa.ListArray, others: pa.ListArray) -> pa.ListArray:
-    """The ids of both in each row, ascending; both are, and no id is in both."""
+def merge_lists(left: pa.ListArray, right: pa.ListArray) -> pa.ListArray:
+    """Merge two lists of ids in each row, both ascending and without a common id."""
     offsets, ids = _merge(
-        some.offsets.to_numpy(),
-        some.values.to_numpy(),
-        others.offsets.to_numpy(),
-        others.values.to_numpy(),
+        left.offsets.to_numpy(),
+        left.values.to_numpy(),
+        right.offsets.to_numpy(),
+        right.values.to_numpy(),
     )
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(ids))
 
 
 @compiled
-def _merge(some_offsets, some, other_offsets, others):
-    ids = np.empty(some.size + others.size, np.int32)
+def _merge(left_offsets, left, right_offsets, right):
+    """(offsets (n_rows + 1,), ids) of the merged lists."""
+    ids = np.empty(left.size + right.size, np.int32)
     n = 0
-    for row in range(some_offsets.size - 1):
-        a, b = some_offsets[row], other_offsets[row]
-        while a < some_offsets[row + 1] or b < other_offsets[row + 1]:
-            if b == other_offsets[row + 1] or (a < some_offsets[row + 1] and some[a] < others[b]):
-                ids[n] = some[a]
-                a += 1
+    for row in range(left_offsets.size - 1):
+        i, k = left_offsets[row], right_offsets[row]
+        while i < left_offsets[row + 1] or k < right_offsets[row + 1]:
+            if k == right_offsets[row + 1] or (i < left_offsets[row + 1] and left[i] < right[k]):
+                ids[n] = left[i]
+                i += 1
             else:
-                ids[n] = others[b]
-                b += 1
+                ids[n] = right[k]
+                k += 1
             n += 1
-    return some_offsets + other_offsets, ids
+    return left_offsets + right_offsets, ids

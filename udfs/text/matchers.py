@@ -1,4 +1,4 @@
-"""What match-concepts matches with: a rule and its bank, ready for batches of captions."""
+"""Matchers of match-concepts: a text rule with a concept bank, applied to batches of captions."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,31 +9,31 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from udfs.text.lists import merged
-from udfs.text.metaclip2_match import match_substrings, padded_entry, pads
-from udfs.text.spans import END, ENTRY_ID, ROW, START, Spans, no_spans
+from udfs.text.lists import merge_lists
+from udfs.text.metaclip2_match import match_substrings, needs_padding, padded_entry
+from udfs.text.spans import END, ENTRY_ID, ROW, START, Spans, empty_spans
 from udfs.text.substring_spans import substring_spans
 from udfs.text.substring_trie import SubstringTrie, build_substring_trie
 from udfs.text.token_match import match_captions
 from udfs.text.token_spans import token_spans
 from udfs.text.token_trie import Duplicates, TokenTrie, build_token_trie
 
-# What Python's strip takes off, which MetaCLIP 2 applies to captions.
+# The characters that Python's str.strip removes, which MetaCLIP 2 applies to captions.
 _WHITE_SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 
 
 class ConceptMatcher(Protocol):
-    """Finds the entries of a bank; `columns`: what of the captions it reads."""
+    """Finds the entries of a bank in captions; `columns`: the columns of captions it reads."""
 
     @property
     def columns(self) -> Sequence[str]:
-        """The columns that `match` takes, in order."""
+        """The columns that `match` and `spans` take, in order."""
 
     def match(self, columns: Sequence[pa.Array]) -> pa.ListArray:
         """Ids of the entries in each caption, ascending and unique."""
 
     def spans(self, columns: Sequence[pa.Array]) -> Spans:
-        """Where they stand: every occurrence, also those that overlap, as in udfs.text.spans."""
+        """Every occurrence of an entry, overlapping ones included, as in udfs.text.spans."""
 
 
 @dataclass(frozen=True)
@@ -54,28 +54,29 @@ class MetaclipMatcher:
 
 @dataclass(frozen=True)
 class _Language:
-    """A language's entries: those with spaces at both ends as tokens, the others as substrings.
+    """A language's entries: those padded at both ends as tokens, the others as substrings.
 
-    The ids are those of the whole bank.
+    `token_ids`, `substring_ids`: ids in the whole bank of the entries in `trie` and `substrings`.
+    `padding`: (n_substrings, 2), as in `substring_spans`.
     """
 
     trie: TokenTrie
     token_ids: NDArray[np.int32]
     substrings: SubstringTrie
     substring_ids: NDArray[np.int32]
-    pads: NDArray[np.bool_]
+    padding: NDArray[np.bool_]
 
     def match(self, captions: pa.Array) -> pa.ListArray:
         by_token = by_substring = None
         if self.token_ids.size:
-            found = match_captions(pc.utf8_trim(captions, _WHITE_SPACE), self.trie)
-            by_token = _renumbered(found, self.token_ids)
+            matches = match_captions(pc.utf8_trim(captions, _WHITE_SPACE), self.trie)
+            by_token = _renumber(matches, self.token_ids)
         if self.substring_ids.size or by_token is None:
-            found = match_substrings(captions, self.substrings)
-            by_substring = _renumbered(found, self.substring_ids)
+            matches = match_substrings(captions, self.substrings)
+            by_substring = _renumber(matches, self.substring_ids)
         if by_token is None or by_substring is None:
             return by_substring if by_token is None else by_token
-        return merged(by_token, by_substring)
+        return merge_lists(by_token, by_substring)
 
     def spans(self, captions: pa.Array) -> Spans:
         trimmed = pc.utf8_ltrim(captions, _WHITE_SPACE)
@@ -83,57 +84,58 @@ class _Language:
         by_token = token_spans(pc.utf8_rtrim(trimmed, _WHITE_SPACE), self.trie)
         by_token[:, [START, END]] += n_trimmed.to_numpy(False)[by_token[:, ROW], None].astype(int)
         by_token[:, ENTRY_ID] = self.token_ids[by_token[:, ENTRY_ID]]
-        by_substring = substring_spans(captions, self.substrings, self.pads)
+        by_substring = substring_spans(captions, self.substrings, self.padding)
         by_substring[:, ENTRY_ID] = self.substring_ids[by_substring[:, ENTRY_ID]]
         return np.concatenate([by_token, by_substring])
 
 
-def _renumbered(found: pa.ListArray, ids: NDArray[np.int32]) -> pa.ListArray:
-    return pa.ListArray.from_arrays(found.offsets, pa.array(ids[found.values.to_numpy()]))
+def _renumber(matches: pa.ListArray, ids: NDArray[np.int32]) -> pa.ListArray:
+    """The lists with ids[i] for each i."""
+    return pa.ListArray.from_arrays(matches.offsets, pa.array(ids[matches.values.to_numpy()]))
 
 
 @dataclass(frozen=True)
 class Metaclip2Matcher:
-    """MetaCLIP 2's rule: the entries of a caption's language, by their own ends."""
+    """MetaCLIP 2's rule (Chuang et al. 2025): padded entries of the caption's language."""
 
     languages: dict[str, _Language]
     columns: Sequence[str] = ("caption", "lang")
 
     def match(self, columns: Sequence[pa.Array]) -> pa.ListArray:
-        """Ids of the entries in each caption; none where the bank has not its language."""
+        """Ids of the entries in each caption; none if the bank has no entries in its language."""
         captions, langs = columns
-        found, rows = [_nothing(0)], [np.zeros(0, np.int64)]
-        for lang, of_language in _rows_by_language(langs):
+        parts, rows = [_empty_lists(0)], [np.zeros(0, np.int64)]
+        for lang, lang_rows in _rows_by_language(langs):
             language = self.languages.get(lang) if lang is not None else None
             if language is None:
-                found.append(_nothing(of_language.size))
+                parts.append(_empty_lists(lang_rows.size))
             else:
-                found.append(language.match(captions.take(pa.array(of_language))))
-            rows.append(of_language)
+                parts.append(language.match(captions.take(pa.array(lang_rows))))
+            rows.append(lang_rows)
         order = np.argsort(np.concatenate(rows), kind="stable")
-        return pa.concat_arrays(found).take(pa.array(order))
+        return pa.concat_arrays(parts).take(pa.array(order))
 
     def spans(self, columns: Sequence[pa.Array]) -> Spans:
         """Every occurrence of an entry of the caption's language."""
         captions, langs = columns
-        found = [no_spans()]
-        for lang, of_language in _rows_by_language(langs):
+        parts = [empty_spans()]
+        for lang, lang_rows in _rows_by_language(langs):
             if lang is not None and lang in self.languages:
-                inside = self.languages[lang].spans(captions.take(pa.array(of_language)))
-                inside[:, ROW] = of_language[inside[:, ROW]]
-                found.append(inside)
-        return np.concatenate(found)
+                spans = self.languages[lang].spans(captions.take(pa.array(lang_rows)))
+                spans[:, ROW] = lang_rows[spans[:, ROW]]
+                parts.append(spans)
+        return np.concatenate(parts)
 
 
 def _rows_by_language(langs: pa.Array) -> Iterator[tuple[str | None, NDArray[np.int64]]]:
     """Each language and its rows, ascending."""
     for lang in pc.unique(langs).to_pylist():
-        is_of = pc.is_null(langs) if lang is None else pc.fill_null(pc.equal(langs, lang), False)
-        yield lang, pc.indices_nonzero(is_of).to_numpy().astype(np.int64)
+        is_lang = pc.is_null(langs) if lang is None else pc.fill_null(pc.equal(langs, lang), False)
+        yield lang, pc.indices_nonzero(is_lang).to_numpy().astype(np.int64)
 
 
-def _nothing(n: int) -> pa.ListArray:
-    """N empty lists."""
+def _empty_lists(n: int) -> pa.ListArray:
+    """An array of n empty lists."""
     offsets = pa.array(np.zeros(n + 1, np.int32))
     return pa.ListArray.from_arrays(offsets, pa.array([], pa.int32()))
 
@@ -145,18 +147,18 @@ def metaclip2_matcher(
     duplicates: Duplicates = "all",
     is_mended: bool = False,
 ) -> Metaclip2Matcher:
-    """The matcher of a bank whose entries have languages; an id is the position in the bank.
+    """Build the matcher of a bank whose entries have languages; an id is the position in the bank.
 
     `duplicates`: of entries of a language with the same padded form a match reports "all" ids, or
     the "last" one, as published. `is_mended`: kana and hangul need no spaces. An empty entry, or
     one without a language, matches nothing.
     """
-    of_language: dict[str, list[int]] = {}
+    ids_by_lang: dict[str, list[int]] = {}
     for entry_id, lang in enumerate(langs):
         if lang is not None:
-            of_language.setdefault(lang, []).append(entry_id)
+            ids_by_lang.setdefault(lang, []).append(entry_id)
     return Metaclip2Matcher(
-        {lang: _language(entries, ids, duplicates, is_mended) for lang, ids in of_language.items()}
+        {lang: _language(entries, ids, duplicates, is_mended) for lang, ids in ids_by_lang.items()}
     )
 
 
@@ -164,14 +166,15 @@ def _language(
     entries: Sequence[str], ids: Sequence[int], duplicates: Duplicates, is_mended: bool
 ) -> _Language:
     padded = {i: padded_entry(entries[i], is_mended=is_mended) for i in ids if entries[i]}
-    between_spaces = [i for i, text in padded.items() if text == f" {entries[i]} "]
-    others = [i for i, text in padded.items() if text != f" {entries[i]} "]
-    tokens = pa.array([entries[i] for i in between_spaces], pa.string())
-    substrings = pa.array([padded[i] for i in others], pa.string())
+    token_ids = [i for i, text in padded.items() if text == f" {entries[i]} "]
+    substring_ids = [i for i, text in padded.items() if text != f" {entries[i]} "]
+    tokens = pa.array([entries[i] for i in token_ids], pa.string())
+    padding = [needs_padding(entries[i], is_mended=is_mended) for i in substring_ids]
+    substrings = pa.array([padded[i] for i in substring_ids], pa.string())
     return _Language(
         build_token_trie(tokens, duplicates=duplicates),
-        np.array(between_spaces, np.int32),
+        np.array(token_ids, np.int32),
         build_substring_trie(substrings, duplicates=duplicates),
-        np.array(others, np.int32),
-        np.array([pads(entries[i], is_mended=is_mended) for i in others], np.bool_).reshape(-1, 2),
+        np.array(substring_ids, np.int32),
+        np.array(padding, np.bool_).reshape(-1, 2),
     )

@@ -1,4 +1,8 @@
-"""MetaCLIP 2's matcher: whether an entry needs spaces around it depends on its own ends."""
+"""MetaCLIP 2's matcher: an entry needs a space at an end unless its script or punctuation has none.
+
+Chuang et al. 2025. Entries are padded with the spaces they need and searched as substrings of the
+spaced caption, code point by code point (`substring_trie.py`).
+"""
 
 import string
 from collections.abc import Iterator
@@ -10,12 +14,12 @@ from numpy.typing import NDArray
 
 from udfs.compiled import compiled, inlined
 from udfs.text.code_points import N_CODE_POINTS
-from udfs.text.lists import with_more
-from udfs.text.pieces import PIECE_BYTES, border_table, long_rows, pieces, without
+from udfs.text.lists import add_ids
+from udfs.text.pieces import PIECE_BYTES, border_table, is_valid_except, long_rows, pieces
 from udfs.text.rewriting import decode
-from udfs.text.substring_trie import ROOT, SubstringTrie, follow
+from udfs.text.substring_trie import ROOT, SubstringTrie, next_node
 from udfs.text.token_match import BREAKS, MARKS
-from udfs.text.token_trie import LAST, Text, padded_text
+from udfs.text.token_trie import NO_ENTRY, PaddedText, padded_text
 
 _SPACE = 32
 # Scripts without spaces between words: Thai, Lao, Tibetan, Burmese, Khmer, and Han.
@@ -24,7 +28,7 @@ _SCRIPTS = [
     *((0x2FF0, 0x2FFF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF)),
     *((0x20000, 0x2A6DF), (0x2A700, 0x2EBEF)),
 ]
-# What the published list leaves out: kana, its marks, hangul.
+# Missing in the published list: kana with its marks, and hangul.
 _KANA_AND_HANGUL = [
     *((0x3005, 0x3007), (0x3040, 0x30FF), (0x31F0, 0x31FF), (0x1100, 0x11FF), (0x3130, 0x318F)),
     (0xAC00, 0xD7A3),
@@ -33,11 +37,11 @@ _PUNCTUATION = string.punctuation + "，。、；：？！“”‘’（）【�
 
 
 @cache
-def without_padding(is_mended: bool = False) -> NDArray[np.bool_]:
-    """Code points at an entry's end that need no space beside them, (N_CODE_POINTS,).
+def needs_no_padding(is_mended: bool = False) -> NDArray[np.bool_]:
+    """Whether a code point at an entry's end needs no space beside it, (N_CODE_POINTS,).
 
-    `is_mended`: kana and hangul too, which the published list leaves out, so that entries in them
-    match only between spaces.
+    `is_mended`: True for kana and hangul too. The published list lacks them, so that entries in
+    these scripts match only between spaces.
     """
     table = np.zeros(N_CODE_POINTS, np.bool_)
     for first, last in _SCRIPTS + (_KANA_AND_HANGUL if is_mended else []):
@@ -50,13 +54,13 @@ def padded_entry(entry: str, *, is_mended: bool = False) -> str:
     """The entry with a space at each end that needs one; an empty entry stays empty."""
     if not entry:
         return entry
-    before, behind = pads(entry, is_mended=is_mended)
+    before, behind = needs_padding(entry, is_mended=is_mended)
     return " " * before + entry + " " * behind
 
 
-def pads(entry: str, *, is_mended: bool = False) -> tuple[bool, bool]:
-    """Whether an entry, not empty, needs a space before it, and behind it."""
-    table = without_padding(is_mended)
+def needs_padding(entry: str, *, is_mended: bool = False) -> tuple[bool, bool]:
+    """Whether a non-empty entry needs a space before it, and behind it."""
+    table = needs_no_padding(is_mended)
     return not table[ord(entry[0])], not table[ord(entry[-1])]
 
 
@@ -65,56 +69,60 @@ def match_substrings(
 ) -> pa.ListArray:
     """Ids of the padded entries that occur in each spaced caption, ascending and unique.
 
-    captions: string or large_string, (n,). A null caption matches nothing. `is_stripped`: white
-    space at both ends is taken off first, as MetaCLIP 2 does. Without `is_spaced` the captions are
-    searched as they are, but for a space put at both ends.
+    captions: string or large_string, (n,). A null caption matches nothing. `is_stripped`: remove
+    white space at both ends first, as MetaCLIP 2 does. Without `is_spaced` the captions are
+    searched as they are, except for a space added at both ends.
     """
     offsets, text = padded_text(captions)
     is_valid = captions.is_valid().to_numpy(zero_copy_only=False)
-    kinds = kinds_of_spacing() if is_spaced else np.zeros(0, np.uint8)
+    kinds = spacing_kinds() if is_spaced else np.zeros(0, np.uint8)
     long = long_rows(offsets, is_valid)
-    short = without(is_valid, long)
-    list_offsets, ids = _match(offsets, text, short, trie, is_stripped, kinds)
-    found = pa.ListArray.from_arrays(pa.array(list_offsets), pa.array(ids))
-    of_long = [_ids_in((offsets[row : row + 2], text), trie, is_stripped, kinds) for row in long]
-    rows = np.repeat(long, [ids.size for ids in of_long])
-    return with_more(found, rows, np.concatenate([np.zeros(0, np.int32), *of_long]))
+    is_short = is_valid_except(is_valid, long)
+    list_offsets, ids = _match(offsets, text, is_short, trie, is_stripped, kinds)
+    lists = pa.ListArray.from_arrays(pa.array(list_offsets), pa.array(ids))
+    long_ids = [
+        _match_in_pieces((offsets[row : row + 2], text), trie, is_stripped, kinds) for row in long
+    ]
+    rows = np.repeat(long, [ids.size for ids in long_ids])
+    return add_ids(lists, rows, np.concatenate([np.zeros(0, np.int32), *long_ids]))
 
 
-def _ids_in(
-    row: Text, trie: SubstringTrie, is_stripped: bool, kinds: NDArray[np.uint8]
+def _match_in_pieces(
+    caption: PaddedText, trie: SubstringTrie, is_stripped: bool, kinds: NDArray[np.uint8]
 ) -> NDArray[np.int32]:
-    """Ids of the entries in one caption, piece by piece, ascending and unique."""
+    """Ids of the entries in one caption, ascending and unique."""
     ids = np.zeros(0, np.int32)
-    for piece in spaced_pieces(row, trie, is_stripped, kinds):
-        of_piece = _match(piece, row[1], np.ones(1, np.bool_), trie, False, kinds)[1]
-        ids = np.union1d(ids, of_piece)
+    for piece in spaced_pieces(caption, trie, is_stripped, kinds):
+        piece_ids = _match(piece, caption[1], np.ones(1, np.bool_), trie, False, kinds)[1]
+        ids = np.union1d(ids, piece_ids)
     return ids
 
 
 def spaced_pieces(
-    row: Text, trie: SubstringTrie, is_stripped: bool, kinds: NDArray[np.uint8]
+    caption: PaddedText, trie: SubstringTrie, is_stripped: bool, kinds: NDArray[np.uint8]
 ) -> Iterator[NDArray[np.int64]]:
-    """The `pieces` of one caption, stripped already.
+    """The `pieces` of one caption, after stripping.
 
-    Beside the bytes where it is cut spacing puts what it puts at the ends of a text: a space.
+    They are cut at bytes beside which spacing writes a space, which is also what it writes at the
+    ends of a text, so that each piece is spaced as in the whole caption.
     """
-    (start, end), text = row
+    (start, end), text = caption
     if is_stripped:
-        start, end = _stripped(text, start, end, kinds)
+        start, end = _stripped_range(text, start, end, kinds)
     borders = border_table(BREAKS + MARKS if kinds.size else " ")
     return pieces(text, start, end, borders, trie.longest + 2)
 
 
-# What spacing does to a code point; of BLANK and above, stripping takes it off.
+# What spacing does to a code point: nothing, replace it by a space, put a space on both sides.
+# Kinds of BLANK and above are white space, which stripping removes.
 KIND_PLAIN, KIND_BREAK, KIND_MARK, BLANK = range(4)
 
 
 @cache
-def kinds_of_spacing() -> NDArray[np.uint8]:
-    """What spacing does to a code point, and whether stripping takes it off (+ BLANK).
+def spacing_kinds() -> NDArray[np.uint8]:
+    """The kind of each code point, plus BLANK if it is white space.
 
-    (0x3001,): beyond that nothing is done to any.
+    (0x3001,): code points beyond that are KIND_PLAIN.
     """
     kinds = np.zeros(0x3001, np.uint8)
     for code in range(kinds.size):
@@ -126,107 +134,117 @@ def kinds_of_spacing() -> NDArray[np.uint8]:
 
 
 @compiled
-def _match(offsets, data, is_valid, trie, is_stripped, kinds):
+def _match(offsets, text, is_valid, trie, is_stripped, kinds):
+    """(list offsets (n + 1,), ids) of n captions.
+
+    Each caption is decoded and spaced into `codes` (int32) and searched from every code point on.
+    `marked`, a bit set of all entries, keeps ids unique within a caption.
+    """
     n_rows = offsets.size - 1
-    firsts, slots = trie.firsts, trie.slots
-    entry_of, next_equal = trie.entry_of, trie.next_equal
-    codes = np.empty(room_for_codes(offsets, data, is_valid, kinds), np.int32)
+    first_filter, slots = trie.first_filter, trie.slots
+    node_entries, next_equal = trie.node_entries, trie.next_equal
+    codes = np.empty(max_codes(offsets, text, is_valid, kinds), np.int32)
     marked = np.zeros(next_equal.size // 64 + 1, np.uint64)
-    found = np.empty(max(64, 8 * n_rows), np.int32)
+    ids = np.empty(max(64, 8 * n_rows), np.int32)
     list_offsets = np.zeros(n_rows + 1, np.int32)
-    n_found = 0
+    n_ids = 0
     row = 0
     while row < n_rows:
-        n = 0
+        n_codes = 0
         if is_valid[row]:
-            n = spaced(data, offsets[row], offsets[row + 1], is_stripped, kinds, codes)
-        end = _collect(codes, n, firsts, slots, entry_of, next_equal, marked, found, n_found)
-        for k in range(n_found, min(end, found.size)):
-            marked[found[k] >> 6] = 0
-        if end > found.size:
-            larger = np.empty(2 * found.size, np.int32)
-            larger[:n_found] = found[:n_found]
-            found = larger
+            n_codes = space_caption(text, offsets[row], offsets[row + 1], is_stripped, kinds, codes)
+        end = _collect_ids(
+            codes, n_codes, first_filter, slots, node_entries, next_equal, marked, ids, n_ids
+        )
+        for k in range(n_ids, min(end, ids.size)):
+            marked[ids[k] >> 6] = 0
+        if end > ids.size:
+            larger = np.empty(2 * ids.size, np.int32)
+            larger[:n_ids] = ids[:n_ids]
+            ids = larger
             continue  # the same row again
-        found[n_found:end].sort()
-        n_found = end
+        ids[n_ids:end].sort()
+        n_ids = end
         row += 1
-        list_offsets[row] = n_found
-    return list_offsets, found[:n_found].copy()
+        list_offsets[row] = n_ids
+    return list_offsets, ids[:n_ids].copy()
 
 
 @inlined
-def _collect(codes, n, firsts, slots, entry_of, next_equal, marked, found, n_found):
-    """Write the ids of a spaced caption, each once, and mark them; give where they end.
+def _collect_ids(codes, n_codes, first_filter, slots, node_entries, next_equal, marked, ids, n_ids):
+    """Append the ids of a spaced caption to `ids`, each once, and mark them; give where they end.
 
-    That is beyond `found` where it has no room for all of them.
+    That is beyond `ids` if it has no room for all of them.
     """
-    for start in range(n):
+    for start in range(n_codes):
         low = codes[start] & 0xFFFF
-        if (firsts[low >> 3] >> (low & 7)) & 1 == 0:
+        if (first_filter[low >> 3] >> (low & 7)) & 1 == 0:
             continue
         node = ROOT
-        at = start
-        while at < n:
-            node = follow(slots, node, codes[at])
+        k = start
+        while k < n_codes:
+            node = next_node(slots, node, codes[k])
             if node == 0:
                 break
-            at += 1
-            entry = entry_of[node]
-            while entry != LAST:
+            k += 1
+            entry = node_entries[node]
+            while entry != NO_ENTRY:
                 bit = np.uint64(1) << np.uint64(entry & 63)
                 if marked[entry >> 6] & bit == 0:
-                    if n_found == found.size:
-                        return found.size + 1
+                    if n_ids == ids.size:
+                        return ids.size + 1
                     marked[entry >> 6] |= bit
-                    found[n_found] = entry
-                    n_found += 1
+                    ids[n_ids] = entry
+                    n_ids += 1
                 entry = next_equal[entry]
-    return n_found
+    return n_ids
 
 
 @compiled
-def room_for_codes(offsets, data, is_valid, kinds):
-    """Code points of the longest text once it is spaced and padded, or more."""
+def max_codes(offsets, text, is_valid, kinds):
+    """Upper bound of the code points of any valid text after spacing and padding.
+
+    3 per byte; of long texts the exact number of marks is counted, to need less memory.
+    """
     most = 0
     for row in range(is_valid.size):
         size = offsets[row + 1] - offsets[row] if is_valid[row] else 0
         if size <= PIECE_BYTES:
             most = max(most, 3 * size)
             continue
-        for at in range(offsets[row], offsets[row + 1]):
-            size += 2 * np.int64(data[at] < kinds.size and kinds[data[at]] == KIND_MARK)
+        for position in range(offsets[row], offsets[row + 1]):
+            size += 2 * np.int64(text[position] < kinds.size and kinds[text[position]] == KIND_MARK)
         most = max(most, size)
     return most + 2
 
 
 @compiled
-def _stripped(data, start, end, kinds):
-    """Where a text begins and ends without the white space at its ends."""
+def _stripped_range(text, start, end, kinds):
+    """(start, end) of a text without the white space at its ends."""
     first = end
     last = start
-    at = start
-    while at < end:
-        code, behind = decode(data, at, end)
+    position = start
+    while position < end:
+        code, behind = decode(text, position, end)
         if not (code < kinds.size and kinds[code] >= BLANK):
-            first = min(first, at)
+            first = min(first, position)
             last = behind
-        at = behind
+        position = behind
     return min(first, last), last
 
 
 @compiled
-def spaced(data, start, end, is_stripped, kinds, codes):
-    """Write the code points of a caption, spaced and padded as by MetaCLIP; give their number."""
+def space_caption(text, start, end, is_stripped, kinds, codes):
+    """Write a caption's code points, spaced and padded by MetaCLIP's rule; give their number."""
     codes[0] = _SPACE
     n = 1
-    solid = 1  # the number up to the last that stripping leaves
-    at = start
-    while at < end:
-        code, at = decode(data, at, end)
+    n_unstripped = 1  # number up to the last code point that is no white space
+    position = start
+    while position < end:
+        code, position = decode(text, position, end)
         kind = kinds[code] if code < kinds.size else KIND_PLAIN
         if kind >= BLANK:
-            if is_stripped and solid == 1:
+            if is_stripped and n_unstripped == 1:
                 continue
             codes[n] = _SPACE if kind == BLANK + KIND_BREAK else code
             n += 1
@@ -237,8 +255,8 @@ def spaced(data, start, end, is_stripped, kinds, codes):
         else:
             codes[n] = code
             n += 1
-        solid = n
+        n_unstripped = n
     if is_stripped:
-        n = solid
+        n = n_unstripped
     codes[n] = _SPACE
     return n + 1

@@ -1,4 +1,4 @@
-"""Where the entries of MetaCLIP 2's rule stand in captions."""
+"""Find every occurrence of the entries of MetaCLIP 2's rule in captions."""
 
 import numpy as np
 import pyarrow as pa
@@ -8,85 +8,98 @@ from udfs.compiled import compiled, inlined
 from udfs.text.metaclip2_match import (
     BLANK,
     KIND_MARK,
-    kinds_of_spacing,
-    room_for_codes,
-    spaced,
+    max_codes,
+    space_caption,
     spaced_pieces,
+    spacing_kinds,
 )
-from udfs.text.pieces import code_points_in, long_rows, without
+from udfs.text.pieces import count_code_points, is_valid_except, long_rows
 from udfs.text.rewriting import decode
-from udfs.text.spans import END, ROW, START, Spans, with_room, write_span
-from udfs.text.substring_trie import ROOT, SubstringTrie, follow
-from udfs.text.token_trie import LAST, Text, padded_text
+from udfs.text.spans import END, ROW, START, Spans, grow_spans, write_span
+from udfs.text.substring_trie import ROOT, SubstringTrie, next_node
+from udfs.text.token_trie import NO_ENTRY, PaddedText, padded_text
 
 
 def substring_spans(
-    captions: pa.Array, trie: SubstringTrie, pads: NDArray[np.bool_], *, is_stripped: bool = True
+    captions: pa.Array,
+    trie: SubstringTrie,
+    padding: NDArray[np.bool_],
+    *,
+    is_stripped: bool = True,
 ) -> Spans:
-    """Every occurrence of a padded entry, also those that overlap; (n, 4): row, id, start, end.
+    """Every occurrence of a padded entry, overlapping ones included; (n, 4): row, id, start, end.
 
-    captions and trie as for `match_substrings`. `pads`: (n_entries, 2), whether a space was put
-    before and behind an entry, which does not belong to it. Start and end are in code points of the
-    caption as given.
+    captions and trie as for `match_substrings`. `padding`: (n_entries, 2), whether a space was put
+    before and behind an entry; the spans leave these spaces out. Start and end count code points of
+    the caption before spacing.
     """
     offsets, text = padded_text(captions)
     is_valid = captions.is_valid().to_numpy(zero_copy_only=False)
-    kinds, long = kinds_of_spacing(), long_rows(offsets, is_valid)
-    found = [_find(offsets, text, without(is_valid, long), trie, pads, is_stripped, kinds)]
+    kinds, long = spacing_kinds(), long_rows(offsets, is_valid)
+    is_short = is_valid_except(is_valid, long)
+    parts = [_find_spans(offsets, text, is_short, trie, padding, is_stripped, kinds)]
     for row in long:
-        inside = _spans_in((offsets[row : row + 2], text), trie, pads, is_stripped)
-        inside[:, ROW] = row
-        found.append(inside)
-    return np.concatenate(found)
+        caption = (offsets[row : row + 2], text)
+        caption_spans = _spans_in_pieces(caption, trie, padding, is_stripped)
+        caption_spans[:, ROW] = row
+        parts.append(caption_spans)
+    return np.concatenate(parts)
 
 
-def _spans_in(row: Text, trie: SubstringTrie, pads: NDArray[np.bool_], is_stripped: bool) -> Spans:
-    """Those of one caption, piece by piece."""
-    kinds, is_valid = kinds_of_spacing(), np.ones(1, np.bool_)
-    (counted, _), text = row
-    found, n_before = [], 0
-    for piece in spaced_pieces(row, trie, is_stripped, kinds):
-        n_before += code_points_in(text, counted, piece[0], False)
-        counted = piece[0]
-        spans = _find(piece, text, is_valid, trie, pads, False, kinds)
+def _spans_in_pieces(
+    caption: PaddedText, trie: SubstringTrie, padding: NDArray[np.bool_], is_stripped: bool
+) -> Spans:
+    """The spans in one caption, with row 0; pieces overlap, so each occurrence is made unique."""
+    kinds, is_valid = spacing_kinds(), np.ones(1, np.bool_)
+    (counted_to, _), text = caption
+    parts, n_before = [], 0
+    for piece in spaced_pieces(caption, trie, is_stripped, kinds):
+        n_before += count_code_points(text, counted_to, piece[0], False)
+        counted_to = piece[0]
+        spans = _find_spans(piece, text, is_valid, trie, padding, False, kinds)
         spans[:, [START, END]] += n_before
-        found.append(spans)
-    unique: Spans = np.unique(np.concatenate(found), axis=0)
+        parts.append(spans)
+    unique: Spans = np.unique(np.concatenate(parts), axis=0)
     return unique
 
 
 @compiled
-def _find(offsets, data, is_valid, trie, pads, is_stripped, kinds):
-    slots, entry_of, next_equal = trie.slots, trie.entry_of, trie.next_equal
-    codes = np.empty(room_for_codes(offsets, data, is_valid, kinds), np.int32)
-    given = np.empty(codes.size + 1, np.int32)
+def _find_spans(offsets, text, is_valid, trie, padding, is_stripped, kinds):
+    """Spans (n, 4) of the valid captions, each spaced and searched from every code point on.
+
+    `position_of[k]`: the position in the caption of code point k of the spaced caption. If the
+    spans do not fit, the array grows and the caption is repeated.
+    """
+    slots, node_entries, next_equal = trie.slots, trie.node_entries, trie.next_equal
+    codes = np.empty(max_codes(offsets, text, is_valid, kinds), np.int32)
+    position_of = np.empty(codes.size + 1, np.int32)
     spans = np.empty((max(64, 4 * is_valid.size), 4), np.int32)
     n_spans = 0
     row = 0
     while row < is_valid.size:
-        size = 0
+        n_codes = 0
         if is_valid[row]:
-            size = spaced(data, offsets[row], offsets[row + 1], is_stripped, kinds, codes)
-            stripped = 0
+            n_codes = space_caption(text, offsets[row], offsets[row + 1], is_stripped, kinds, codes)
+            n_stripped = 0
             if is_stripped:
-                stripped = _blanks(data, offsets[row], offsets[row + 1], kinds)
-            _number(codes, size, kinds, stripped, given)
+                n_stripped = _count_leading_blanks(text, offsets[row], offsets[row + 1], kinds)
+            _number_codes(codes, n_codes, kinds, n_stripped, position_of)
         n = n_spans
-        for start in range(size):
+        for start in range(n_codes):
             node = ROOT
-            at = start
-            while at < size:
-                node = follow(slots, node, codes[at])
+            k = start
+            while k < n_codes:
+                node = next_node(slots, node, codes[k])
                 if node == 0:
                     break
-                at += 1
-                entry = np.int64(entry_of[node])
-                while entry != LAST:
-                    begin = given[start + pads[entry, 0]]
-                    n = write_span(spans, n, row, entry, begin, given[at - pads[entry, 1]])
+                k += 1
+                entry = np.int64(node_entries[node])
+                while entry != NO_ENTRY:
+                    begin = position_of[start + padding[entry, 0]]
+                    n = write_span(spans, n, row, entry, begin, position_of[k - padding[entry, 1]])
                     entry = np.int64(next_equal[entry])
         if n > spans.shape[0]:
-            spans = with_room(spans, n_spans, n)
+            spans = grow_spans(spans, n_spans, n)
             continue  # the same row again
         n_spans = n
         row += 1
@@ -94,11 +107,11 @@ def _find(offsets, data, is_valid, trie, pads, is_stripped, kinds):
 
 
 @inlined
-def _blanks(data, at, end, kinds):
-    """How many code points stripping takes off at the start."""
+def _count_leading_blanks(text, position, end, kinds):
+    """How many code points stripping removes at the start of a text."""
     n = 0
-    while at < end:
-        code, at = decode(data, at, end)
+    while position < end:
+        code, position = decode(text, position, end)
         if code >= kinds.size or kinds[code] < BLANK:
             break
         n += 1
@@ -106,17 +119,17 @@ def _blanks(data, at, end, kinds):
 
 
 @inlined
-def _number(codes, size, kinds, n, given):
-    """Write how many code points were given before each of the spaced ones; n were stripped.
+def _number_codes(codes, n_codes, kinds, n, position_of):
+    """Write each spaced code point's position in the caption, of which `n` were stripped.
 
-    Spacing added what stands at both ends and beside marks.
+    Spacing added the code points at both ends and on both sides of marks.
     """
-    for k in range(size):
-        given[k] = n
+    for k in range(n_codes):
+        position_of[k] = n
         before = codes[k - 1] if k > 0 else 0
-        behind = codes[k + 1] if k + 1 < size else 0
-        is_added = k == 0 or k == size - 1
+        behind = codes[k + 1] if k + 1 < n_codes else 0
+        is_added = k == 0 or k == n_codes - 1
         is_added |= before < kinds.size and kinds[before] == KIND_MARK
         is_added |= behind < kinds.size and kinds[behind] == KIND_MARK
         n += 1 - np.int64(is_added)
-    given[size] = n
+    position_of[n_codes] = n

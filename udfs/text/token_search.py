@@ -1,8 +1,11 @@
-"""Finding the entries of a trie among the tokens of captions, a block of captions at a time.
+"""Find a trie's entries among the tokens of captions, a block of captions at a time.
 
-The tables of a large bank lie far outside the first caches, so that a look-up costs its wait, not
-its work. Each step therefore runs over all tokens of the block and asks for the memory of the next
-step ahead of its use.
+The tables of a large bank do not fit into the CPU's caches, so a look-up costs a wait for memory,
+not work. A block therefore goes through three passes over all its tokens: (1) hash each token and
+prefetch its vocabulary slot; (2) read the slots, which have arrived by now, and prefetch the edge
+slot of each pair of neighbouring tokens that passes the edge filter; (3) walk the edges and collect
+entry ids. Many misses are then in flight at once. Passes (1) and (2), `look_up_tokens`, select by
+masks instead of branches, since branches on the text are mispredicted.
 """
 
 from typing import NamedTuple
@@ -13,50 +16,51 @@ from numpy.typing import NDArray
 from udfs.compiled import compiled, inlined
 from udfs.machine import lowest_bit, prefetch
 from udfs.text.token_trie import (
-    ENTRY,
-    LAST,
-    SEVERAL,
+    ENTRY_MASK,
+    HAS_EQUALS,
+    NO_ENTRY,
     edge_hash,
     edge_slot,
     may_be_edge,
 )
 from udfs.text.vocabulary import (
     LOW_32,
-    NODE,
     SHIFT_32,
     SLOT,
     TAG,
+    TARGET,
     find_slot,
     first_slot,
     slot_shift,
     token_words,
 )
 
-NOT_A_TOKEN = -1  # the length of what ends a caption: the vocabulary cannot hold it
-_GAPS = (301, 132, 57, 23, 10, 4, 1)  # of Shell's sort (Ciura 2001)
-_SHELL_SORT_UP_TO = 32
-_IDS_PER_WORD = 1 / 16  # from here on marking ids in a bit set is faster than sorting them
+NOT_A_TOKEN = -1  # length of the sentinel that ends a caption; no token in the vocabulary has it
+_SHELL_SORT_GAPS = (301, 132, 57, 23, 10, 4, 1)  # Ciura 2001
+_ALWAYS_SHELL_SORT_UP_TO = 32
+# Above this many ids per 64-bit word of the bit set, marking ids in it is faster than sorting them.
+_IDS_PER_WORD = 1 / 16
 
 
 class Block(NamedTuple):
-    """The tokens of a block of captions, (capacity,), and what is known of each.
+    """The tokens of a block of captions and what was looked up for each, all (capacity,).
 
-    Each caption's tokens end with one of length NOT_A_TOKEN.
+    Each caption's tokens end with a sentinel of length NOT_A_TOKEN.
     """
 
-    start: NDArray[np.int64]
-    length: NDArray[np.int32]
-    first: NDArray[np.uint64]  # words of its slot
+    start: NDArray[np.int64]  # byte position in the text
+    length: NDArray[np.int32]  # bytes
+    first: NDArray[np.uint64]  # FIRST and SECOND word of its slot
     second: NDArray[np.uint64]
-    slot: NDArray[np.int32]
-    token: NDArray[np.uint32]  # 0 where no entry has it
-    leads_to: NDArray[np.uint64]  # as the first token of an entry
-    edge_slot: NDArray[np.int32]  # where to look for the edge from the token before, + 1, or 0
+    slot: NDArray[np.int32]  # where probing the vocabulary begins
+    token: NDArray[np.uint32]  # token number, 0 if no entry has it
+    target: NDArray[np.uint64]  # of the path of this token alone
+    edge_slot: NDArray[np.int32]  # slot + 1 where probing for (token before, this one) begins, or 0
 
 
 @compiled
 def new_block(capacity):
-    """A block for up to `capacity` tokens."""
+    """An uninitialised block for up to `capacity` tokens and sentinels."""
     return Block(
         np.empty(capacity, np.int64),
         np.empty(capacity, np.int32),
@@ -70,15 +74,15 @@ def new_block(capacity):
 
 
 @inlined
-def look_up(data, n_tokens, block, trie):
-    """Fill in a block of which start and length are known."""
+def look_up_tokens(text, n_tokens, block, trie):
+    """Fill in a block whose first `n_tokens` have start and length: passes (1) and (2)."""
     vocabulary, edges = trie.vocabulary, trie.edges
     slots, edge_slots, edge_filter = vocabulary.slots, edges.slots, edges.filter
-    starts, lengths, firsts, seconds, token_slots, tokens, leads_to, pair_slots = block
+    starts, lengths, firsts, seconds, token_slots, tokens, targets, pair_slots = block
     shift = slot_shift(slots.size // SLOT)
     for k in range(n_tokens):
         length = np.int64(lengths[k])
-        first, second = token_words(data, starts[k], length)
+        first, second = token_words(text, starts[k], length)
         slot = first_slot(first, second, length, shift)
         firsts[k] = first
         seconds[k] = second
@@ -86,121 +90,122 @@ def look_up(data, n_tokens, block, trie):
         prefetch(slots, SLOT * slot)
     edge_shift = slot_shift(edge_slots.size // 2)
     filter_shift = slot_shift(edge_filter.size * 8)
-    node = np.uint64(0)
+    node = np.uint64(0)  # that the token before leads to
     for k in range(n_tokens):
-        slot, known = find_slot(
+        slot, is_known = find_slot(
             vocabulary,
             np.int64(token_slots[k]),
             firsts[k],
             seconds[k],
             np.int64(lengths[k]),
-            data,
+            text,
             starts[k],
         )
-        if_known = np.uint64(0) - np.uint64(known)
-        token = slots[SLOT * slot + TAG] & LOW_32 & if_known
+        known_mask = np.uint64(0) - np.uint64(is_known)  # all bits or none
+        token = slots[SLOT * slot + TAG] & LOW_32 & known_mask
         hashed = edge_hash(node, token)
         is_pair = np.uint64(node != 0) & np.uint64(token != 0)
         is_pair &= may_be_edge(edge_filter, hashed, filter_shift)
-        edge = np.int64((hashed >> edge_shift) + np.uint64(1)) & -np.int64(is_pair)
-        prefetch(edge_slots, 2 * edge)
-        pair_slots[k] = edge
+        pair_slot = np.int64((hashed >> edge_shift) + np.uint64(1)) & -np.int64(is_pair)
+        prefetch(edge_slots, 2 * pair_slot)
+        pair_slots[k] = pair_slot
         tokens[k] = token
-        leads_to[k] = slots[SLOT * slot + NODE] & if_known
-        node = leads_to[k] >> SHIFT_32
+        targets[k] = slots[SLOT * slot + TARGET] & known_mask
+        node = targets[k] >> SHIFT_32
 
 
 @inlined
-def collect(rows, row_tokens, block, trie, found, n_found, list_ends, marked):
-    """Write the ids of each caption in `rows` (from, to), ascending and unique, to `found`.
+def collect_ids(rows, row_tokens, block, trie, ids, n_ids, list_ends, marked):
+    """Write the entry ids of each caption in `rows` (first, end), ascending and unique: pass (3).
 
-    `row_tokens`: where each caption's tokens begin in the block. `list_ends`: gets the end of each
-    list. `marked`: zeros, a bit for each entry. Gives (row reached, ids found); it stops before a
-    row for which `found` has no room.
+    `row_tokens`: where each caption's tokens begin in the block, and the last one's end. `ids`:
+    the output buffer, of which `n_ids` are in use. `list_ends`: gets the end of each caption's ids.
+    `marked`: a bit set of all entries, zeros before and after. Gives (row reached, ids in use); it
+    stops before a row for which the buffer may be too small.
     """
     first_row, end_row = rows
     for row in range(first_row, end_row):
         begin, end = row_tokens[row - first_row], row_tokens[row - first_row + 1] - 1
-        if n_found + end - begin > found.size:
-            return row, n_found
-        at = n_found
-        for k in range(begin, end):
-            entry = block.leads_to[k] & ENTRY
-            found[at] = np.int64(entry) - 1
-            at += np.int64(entry != 0)
-            if block.leads_to[k] & SEVERAL:
-                at = _append_equal(trie.next_equal, found, at)
-                if at < 0 or at + end - k > found.size:
-                    return row, n_found
-        for k in range(begin + 1, end):
+        if n_ids + end - begin > ids.size:
+            return row, n_ids
+        n = n_ids
+        for k in range(begin, end):  # entries of one token
+            entry = block.target[k] & ENTRY_MASK
+            ids[n] = np.int64(entry) - 1  # without an entry the next write overwrites it
+            n += np.int64(entry != 0)
+            if block.target[k] & HAS_EQUALS:
+                n = _append_equal(trie.next_equal, ids, n)
+                if n < 0 or n + end - k > ids.size:
+                    return row, n_ids
+        for k in range(begin + 1, end):  # longer entries, by their first two tokens
             if block.edge_slot[k] != 0:
-                at = _walk(k, block, trie, found, at)
-                if at < 0:
-                    return row, n_found
-        n_found += _sort_unique(found[n_found:at], marked)
-        list_ends[row] = n_found
-    return end_row, n_found
+                n = _walk(k, block, trie, ids, n)
+                if n < 0:
+                    return row, n_ids
+        n_ids += _sort_unique(ids[n_ids:n], marked)
+        list_ends[row] = n_ids
+    return end_row, n_ids
 
 
 @inlined
-def _walk(k, block, trie, found, at):
-    """Append the entries that begin at token k - 1 and go on; -1 where there is no room."""
+def _walk(k, block, trie, ids, n):
+    """Append the entries of several tokens that start at token k - 1; -1 if the buffer is full."""
     slots, edge_filter = trie.edges
     slot = np.int64(block.edge_slot[k]) - 1
-    node = block.leads_to[k - 1] >> SHIFT_32
+    node = block.target[k - 1] >> SHIFT_32
     edge_shift = slot_shift(slots.size // 2)
     filter_shift = slot_shift(edge_filter.size * 8)
     while True:
         key = (node << SHIFT_32) | np.uint64(block.token[k])
-        leads_to = slots[2 * edge_slot(slots, slot, key) + 1]  # 0 where there is no such edge
-        if at == found.size:
+        target = slots[2 * edge_slot(slots, slot, key) + 1]  # 0 if there is no such edge
+        if n == ids.size:
             return -1
-        entry = leads_to & ENTRY
-        found[at] = np.int64(entry) - 1
-        at += np.int64(entry != 0)
-        if leads_to & SEVERAL:
-            at = _append_equal(trie.next_equal, found, at)
-            if at < 0:
+        entry = target & ENTRY_MASK
+        ids[n] = np.int64(entry) - 1
+        n += np.int64(entry != 0)
+        if target & HAS_EQUALS:
+            n = _append_equal(trie.next_equal, ids, n)
+            if n < 0:
                 return -1
-        node = leads_to >> SHIFT_32
+        node = target >> SHIFT_32
         k += 1
-        token = np.uint64(block.token[k])  # 0 behind the caption's last
+        token = np.uint64(block.token[k])  # 0 for the sentinel
         if node == 0 or token == 0:
-            return at
+            return n
         hashed = edge_hash(node, token)
         if not may_be_edge(edge_filter, hashed, filter_shift):
-            return at
+            return n
         slot = np.int64(hashed >> edge_shift)
 
 
 @inlined
-def _append_equal(next_equal, found, at):
-    """Append the entries with the same text as the last one found; -1 where there is no room."""
-    entry = next_equal[found[at - 1]]
-    while entry != LAST:
-        if at == found.size:
+def _append_equal(next_equal, ids, n):
+    """Append the other entries with the text of entry ids[n - 1]; -1 if the buffer is full."""
+    entry = next_equal[ids[n - 1]]
+    while entry != NO_ENTRY:
+        if n == ids.size:
             return -1
-        found[at] = entry
-        at += 1
+        ids[n] = entry
+        n += 1
         entry = next_equal[entry]
-    return at
+    return n
 
 
 @inlined
 def _sort_unique(ids, marked):
     """Sort in place, move the distinct ids to the front, and give their number."""
-    if ids.size > max(_SHELL_SORT_UP_TO, marked.size * _IDS_PER_WORD):
+    if ids.size > max(_ALWAYS_SHELL_SORT_UP_TO, marked.size * _IDS_PER_WORD):
         return _sort_by_marking(ids, marked)
-    for gap in _GAPS:
+    for gap in _SHELL_SORT_GAPS:
         if gap > 1 and 3 * gap > ids.size:
             continue
         for i in range(gap, ids.size):
-            value = ids[i]
+            entry_id = ids[i]
             k = i - gap
-            while k >= 0 and ids[k] > value:
+            while k >= 0 and ids[k] > entry_id:
                 ids[k + gap] = ids[k]
                 k -= gap
-            ids[k + gap] = value
+            ids[k + gap] = entry_id
     n_unique = 0
     for i in range(ids.size):
         if i == 0 or ids[i] != ids[i - 1]:
@@ -211,6 +216,7 @@ def _sort_unique(ids, marked):
 
 @inlined
 def _sort_by_marking(ids, marked):
+    """`_sort_unique` by setting each id's bit in `marked` and reading (and clearing) the bits."""
     for i in range(ids.size):
         marked[ids[i] >> 6] |= np.uint64(1) << np.uint64(ids[i] & 63)
     n_unique = 0

@@ -1,4 +1,4 @@
-"""Words of a caption whatever their number: letters alone, in lower case, as WordNet's nouns."""
+"""Match words by their WordNet noun lemmas, so in singular and plural: runs of a-z, any case."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,90 +13,100 @@ from udfs.text.code_points import (
     N_CODE_POINTS,
     PART,
     SEPARATE,
-    CodePoints,
-    code_points,
-    themselves,
+    CodePointTable,
+    build_code_point_table,
+    identity_folding,
 )
-from udfs.text.rewriting import rewritten
+from udfs.text.rewriting import rewrite_as_array
 from udfs.text.token_match import match_captions
 from udfs.text.token_trie import TokenTrie, build_token_trie
 
-# Endings of plurals and what they stand for (WordNet's morphy, nouns).
+# Plural ending -> singular ending (the rules of detachment for nouns in WordNet's morphy).
 _ENDINGS = (
     *(("s", ""), ("ses", "s"), ("ves", "f"), ("xes", "x"), ("zes", "z"), ("ches", "ch")),
     *(("shes", "sh"), ("men", "man"), ("ies", "y")),
 )
-# What nltk's tokeniser takes apart, of letters alone.
+# The words of letters alone that nltk's tokeniser splits in two.
 _CONTRACTIONS = {
     **{"cannot": ("can", "not"), "gimme": ("gim", "me"), "gonna": ("gon", "na")},
     **{"gotta": ("got", "ta"), "lemme": ("lem", "me"), "wanna": ("wan", "na")},
 }
-_DOTTED_I = "\u0130"  # the one letter whose lower case is two characters: i and a mark
+_DOTTED_I = "\u0130"  # its lower case is two characters, i and a combining dot
 
 
 @dataclass(frozen=True)
 class Lemmatiser:
-    """WordNet's morphy for nouns, as nltk 3.10 has it.
+    """WordNet's morphy for nouns, as in nltk 3.10.
 
-    `nouns`: every noun. `exceptions`: irregular form -> nouns.
+    `nouns`: all noun lemmas. `exceptions`: irregular form -> its lemmas.
     """
 
     nouns: frozenset[str]
     exceptions: Mapping[str, Sequence[str]]
 
     def lemma(self, word: str) -> str:
-        """The shortest noun that a word can be a form of; the word itself where there is none."""
-        forms = self.exceptions.get(word) or _without_endings(word)
-        known = [form for form in (word, *forms) if form in self.nouns]
-        return min(known, key=len) if known else word
+        """The shortest noun that a word can be a form of; the word itself if there is none."""
+        forms = self.exceptions.get(word) or _possible_singulars(word)
+        nouns = [form for form in (word, *forms) if form in self.nouns]
+        return min(nouns, key=len) if nouns else word
 
     def forms(self, lemma: str) -> list[str]:
-        """Every word that has this lemma."""
+        """All words that have this lemma, sorted."""
         candidates = {lemma, *(w for w, nouns in self.exceptions.items() if lemma in nouns)}
         candidates |= {
-            lemma.removesuffix(new) + old for old, new in _ENDINGS if lemma.endswith(new)
+            lemma.removesuffix(singular) + plural
+            for plural, singular in _ENDINGS
+            if lemma.endswith(singular)
         }
         return sorted(word for word in candidates if self.lemma(word) == lemma)
 
 
-def _without_endings(word: str) -> list[str]:
-    return [word.removesuffix(old) + new for old, new in _ENDINGS if word.endswith(old)]
+def _possible_singulars(word: str) -> list[str]:
+    return [
+        word.removesuffix(plural) + singular
+        for plural, singular in _ENDINGS
+        if word.endswith(plural)
+    ]
 
 
 @dataclass(frozen=True)
 class WordMatcher:
-    """Forms of words as one-token entries; `word_of`: the word's number of each entry."""
+    """Matches words by their forms, each an entry of one token.
+
+    `entry_words`: (n_entries,), the number of the word that an entry is a form of.
+    """
 
     trie: TokenTrie
-    word_of: NDArray[np.int32]
+    entry_words: NDArray[np.int32]
 
     def match(self, captions: pa.Array) -> pa.ListArray:
-        """Numbers of the words in each caption; one may come twice."""
-        plain = pc.replace_substring(captions, _DOTTED_I, "i ")
-        found = match_captions(plain, self.trie, _letters())
-        return pa.ListArray.from_arrays(found.offsets, pa.array(self.word_of[found.values]))
+        """Numbers of the words in each caption, in no order; two forms of a word give it twice."""
+        undotted = pc.replace_substring(captions, _DOTTED_I, "i ")
+        matches = match_captions(undotted, self.trie, _letter_table())
+        word_numbers = pa.array(self.entry_words[matches.values])
+        return pa.ListArray.from_arrays(matches.offsets, word_numbers)
 
 
 def word_matcher(words: Sequence[str], lemmatiser: Lemmatiser) -> WordMatcher:
-    """The matcher of these lemmas; a word's number is its position."""
-    number = {word: i for i, word in enumerate(words)}
+    """Build the matcher of words, given as lemmas; a word's number is its position."""
+    numbers = {word: number for number, word in enumerate(words)}
     entries = [
-        (form, number[word])
+        (form, numbers[word])
         for word in words
         for form in lemmatiser.forms(word)
         if form not in _CONTRACTIONS
     ]
     for contraction, parts in _CONTRACTIONS.items():
         lemmas = dict.fromkeys(lemmatiser.lemma(part) for part in parts)
-        entries += [(contraction, number[lemma]) for lemma in lemmas if lemma in number]
+        entries += [(contraction, numbers[lemma]) for lemma in lemmas if lemma in numbers]
     trie = build_token_trie(pa.array([form for form, _ in entries], pa.string()))
-    return WordMatcher(trie, np.array([i for _, i in entries], np.int32))
+    return WordMatcher(trie, np.array([number for _, number in entries], np.int32))
 
 
 def words_of(text: str, lemmatiser: Lemmatiser) -> list[str]:
-    """The lemmas of a text, each once."""
-    plain = text.replace(_DOTTED_I, "i ")
-    spaced: str = rewritten(pa.array([plain], pa.string()), _letters())[0].as_py()
+    """The lemmas of a text's words, each once, by first occurrence."""
+    undotted = text.replace(_DOTTED_I, "i ")
+    spaced: str = rewrite_as_array(pa.array([undotted], pa.string()), _letter_table())[0].as_py()
     parts: Iterable[str] = (
         part for word in spaced.split() for part in _CONTRACTIONS.get(word, (word,))
     )
@@ -104,12 +114,12 @@ def words_of(text: str, lemmatiser: Lemmatiser) -> list[str]:
 
 
 @cache
-def _letters() -> CodePoints:
-    """What is a to z in lower case is part of a word, all else stands between words."""
-    folded, kinds = themselves(), np.full(N_CODE_POINTS, SEPARATE, np.uint8)
+def _letter_table() -> CodePointTable:
+    """The table for words: what is a to z in lower case is part of one, all else separates."""
+    folded, kinds = identity_folding(), np.full(N_CODE_POINTS, SEPARATE, np.uint8)
     for code in range(N_CODE_POINTS):
         lower = chr(code).lower()
         if "a" <= lower <= "z" and len(lower) == 1:
             folded[code] = ord(lower)
             kinds[code] = PART
-    return code_points(kinds, folded)
+    return build_code_point_table(kinds, folded)

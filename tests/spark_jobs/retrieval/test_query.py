@@ -124,9 +124,9 @@ class TestAgainstSqlite:
         theirs: dict[int, list[str]] = {}
         for term, row in db.execute("SELECT term, doc FROM v ORDER BY doc, offset"):
             theirs.setdefault(row, []).append(term)
-        from udfs.text.rewriting import rewritten
+        from udfs.text.rewriting import rewrite_as_array
 
-        spaced = rewritten(pa.array([f"a{chr(c)}b" for c in codes]), unicode61()).to_pylist()
+        spaced = rewrite_as_array(pa.array([f"a{chr(c)}b" for c in codes]), unicode61()).to_pylist()
         assert [s.split(" ") for s in spaced] == [theirs[c] for c in codes]
 
     @pytest.mark.parametrize(
