@@ -10,7 +10,7 @@ from spark_jobs.core.errors import (
     InputDataError,
 )
 from spark_jobs.storage.file_lists import LITERAL_PATHS, list_files_at
-from udfs.opened_files import COMPRESSED, unpacked
+from udfs.opened_files import DECOMPRESSION_ERRORS, decompressed
 
 NO_CONTENT = "no file with content lies there"
 
@@ -18,8 +18,8 @@ NO_CONTENT = "no file with content lies there"
 def read_text(spark: SparkSession, address: str) -> str:
     """The text of one small UTF-8 file, gzip, bzip2 or not compressed."""
     try:
-        return unpacked(read_bytes(spark, address)).decode("utf-8-sig")
-    except COMPRESSED:
+        return decompressed(read_bytes(spark, address)).decode("utf-8-sig")
+    except DECOMPRESSION_ERRORS:
         raise InputDataError(f"{parse_address(address)}: is cut off") from None
     except UnicodeDecodeError as fault:
         table = parse_address(address)

@@ -1,1 +1,1 @@
-"""Where outputs may be written, and how folders and files get there whole or not at all."""
+"""Checks of where outputs may be written, and atomic replacement of folders and files."""

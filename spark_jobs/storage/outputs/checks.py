@@ -1,4 +1,4 @@
-"""Asked before a job starts: whether it may write where its settings say."""
+"""Checks before a job starts: whether it may write to the outputs in its settings."""
 
 from collections.abc import Iterable
 
@@ -10,13 +10,13 @@ from spark_jobs.storage.outputs.files import check_file
 from spark_jobs.storage.outputs.folder_swap import check_folder
 from spark_jobs.storage.outputs.tables import check_format, check_owner, check_workspace_table
 
-_LOGS = ("runs", "rejected", "decisions")
+_WORKSPACE_TABLES = ("runs", "rejected", "decisions")
 
 
 def check_all_outputs(spark: SparkSession, settings: Settings) -> None:
-    """Refuse tables, folders and files of others in the place of an output: OutputTableError.
+    """Raise OutputTableError if an output has a table, folder or file that no run of ours wrote.
 
-    The tables of the workspace, to which runs add rows, are asked after as well.
+    Also checks the workspace's tables, to which runs append rows.
     """
     folders = settings.addresses("folder").values()
     for address in [*settings.addresses("output").values(), *settings.further_outputs()]:
@@ -26,13 +26,14 @@ def check_all_outputs(spark: SparkSession, settings: Settings) -> None:
             check_owner(spark, parse_address(address))
     for file in settings.addresses("file").values():
         check_file(file)
-    _check_logs(spark, settings.workspace_address())
+    _check_workspace(spark, settings.workspace_address())
 
 
 def check_outputs_ahead(spark: SparkSession, steps: Iterable[Settings]) -> None:
-    """Refuse what stands in the place of an output of any of several steps, before the first runs.
+    """Check the outputs of several steps before the first one runs.
 
-    Whose a Delta table is, which takes a look at its history, is asked when its step runs.
+    Raises OutputTableError as `check_all_outputs` does, except for Delta tables of other programs:
+    that takes reading their history, so it is checked when the step runs.
     """
     for settings in steps:
         folders = settings.addresses("folder").values()
@@ -45,8 +46,8 @@ def check_outputs_ahead(spark: SparkSession, steps: Iterable[Settings]) -> None:
             check_file(file)
 
 
-def _check_logs(spark: SparkSession, workspace: str) -> None:
-    """Where `runs` is ours, the others are taken to be."""
-    for name in _LOGS:
+def _check_workspace(spark: SparkSession, workspace: str) -> None:
+    """Check the workspace's tables up to the first that exists: the others belong to it."""
+    for name in _WORKSPACE_TABLES:
         if check_workspace_table(spark, parse_address(join_address(workspace, name))):
             return

@@ -1,4 +1,4 @@
-"""Single files of a run, such as a report: which may be replaced, written whole, marked as ours."""
+"""Single output files, such as a report: check, write atomically, and mark as written by a run."""
 
 import hashlib
 from collections.abc import Iterable
@@ -11,22 +11,22 @@ from spark_jobs.storage.outputs.folder_marks import read_file_mark, write_file_m
 from spark_jobs.storage.outputs.staging import locked, remove_abandoned, staging_name
 from udfs.json_files import file_system
 
-_CONTENTS = "contents"  # in a mark: digests of what a run has written under the file's name
-_BLOCK = 1 << 20
+_CONTENTS = "contents"  # key in a mark: digests of the contents that runs wrote to the file
+_BLOCK_BYTES = 1 << 20
 
 
 def check_file(location: str) -> None:
-    """Refuse a file that no run of ours wrote, or that was changed since: OutputTableError.
+    """Raise OutputTableError for a file that no run of ours wrote, or that was changed since.
 
-    One that is not there or empty is fine.
+    An absent or empty file is fine.
     """
     try:
         system, path = file_system(location)
         info = system.get_file_info(path)
-        may_be_ours = info.is_file and info.size > 0 and bool(_contents(location))
-        is_ours = may_be_ours and _digest(system, path) in _contents(location)
+        has_mark = info.is_file and info.size > 0 and bool(_marked_digests(location))
+        is_ours = has_mark and _digest(system, path) in _marked_digests(location)
     except (OSError, ValueError) as fault:
-        raise _cannot_be_written(location, fault) from None
+        raise _write_error(location, fault) from None
     if info.type not in (pafs.FileType.File, pafs.FileType.NotFound):
         raise OutputTableError(f"output {location} is a folder, expected a file; name another")
     if info.is_file and info.size > 0 and not is_ours:
@@ -37,10 +37,10 @@ def check_file(location: str) -> None:
 
 
 def write_output_file(location: str, parts: Iterable[bytes]) -> None:
-    """Write a file as its parts come, in its place once it is whole.
+    """Write a file part by part, under its name only once it is complete.
 
-    Its mark, hidden beside it, has the digest of its content. Raises OutputTableError, with nothing
-    changed, where `check_file` does.
+    Its mark, a hidden file beside it, has the digest of its content. Raises OutputTableError, with
+    nothing changed, if `check_file` does.
     """
     check_file(location)
     try:
@@ -48,33 +48,33 @@ def write_output_file(location: str, parts: Iterable[bytes]) -> None:
         folder, _, name = path.rpartition("/")
         system.create_dir(folder, recursive=True)
         remove_abandoned(system, folder, name)
-        beside = f"{folder}/{staging_name(name)}"
+        staged_file = f"{folder}/{staging_name(name)}"
         try:
-            digest = _write(system, beside, parts)
-            # Both digests, until it is sure which of the two contents stands there.
-            mark_contents(location, [*_contents(location), digest])
-            _move(system, beside, path)
+            digest = _write(system, staged_file, parts)
+            # Mark both digests until the move is done: a crash may leave either content.
+            mark_contents(location, [*_marked_digests(location), digest])
+            _move(system, staged_file, path)
             mark_contents(location, [digest])
         finally:
-            _remove(system, beside)
-    except CurationError:  # of what makes the parts
+            _remove(system, staged_file)
+    except CurationError:  # raised by the iterable of parts
         raise
     except (OSError, ValueError) as fault:
-        raise _cannot_be_written(location, fault) from None
+        raise _write_error(location, fault) from None
 
 
 def mark_contents(location: str, digests: list[str]) -> None:
-    """Say beside a file which contents are ours; what its mark says of the run stays."""
+    """Set the content digests in a file's mark; its fields about the run stay."""
     write_file_mark(location, {**(read_file_mark(location) or {}), _CONTENTS: digests})
 
 
-def mark_run(location: str, commit: dict[str, Any]) -> None:
-    """Say beside a file which run wrote it; the digest of its content stays."""
-    write_file_mark(location, {**commit, _CONTENTS: _contents(location)})
+def mark_run(location: str, metadata: dict[str, Any]) -> None:
+    """Set the metadata of the run in a file's mark; the content digests stay."""
+    write_file_mark(location, {**metadata, _CONTENTS: _marked_digests(location)})
 
 
 def _write(system: pafs.FileSystem, path: str, parts: Iterable[bytes]) -> str:
-    """Write parts and give the digest of them all."""
+    """Write parts and return the digest of the whole content."""
     digest = hashlib.sha256()
     with system.open_output_stream(path) as stream, locked(system, path):
         for part in parts:
@@ -92,7 +92,7 @@ def _remove(system: pafs.FileSystem, path: str) -> None:
         system.delete_file(path)
 
 
-def _contents(location: str) -> list[str]:
+def _marked_digests(location: str) -> list[str]:
     digests = (read_file_mark(location) or {}).get(_CONTENTS)
     return digests if isinstance(digests, list) else []
 
@@ -100,10 +100,10 @@ def _contents(location: str) -> list[str]:
 def _digest(system: pafs.FileSystem, path: str) -> str:
     digest = hashlib.sha256()
     with system.open_input_stream(path, compression=None) as stream:
-        while block := stream.read(_BLOCK):
+        while block := stream.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
 
 
-def _cannot_be_written(location: str, fault: Exception) -> OutputTableError:
+def _write_error(location: str, fault: Exception) -> OutputTableError:
     return OutputTableError(f"output {location}: cannot be written ({fault})")

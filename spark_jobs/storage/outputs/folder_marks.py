@@ -1,4 +1,4 @@
-"""The mark in a folder of plain files: which run wrote it, and which files it wrote."""
+"""Marks: hidden JSON files that record which run wrote a folder or file, and what it wrote."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -8,77 +8,84 @@ import pyarrow.fs as pafs
 
 from udfs.json_files import file_system
 
-MARK = "_captionlake"  # Spark passes over names with _, and programs that read *.json over this one
+MARK = "_captionlake"  # ignored by Spark for its _, and by programs that read *.json
 
-# Path below the folder -> bytes, and the time of the last change in nanoseconds.
+# Path relative to the folder -> [size in bytes, modification time in nanoseconds since 1970].
 Listing = dict[str, list[int]]
 
 
 def write_mark(
-    folder: str, commit: Mapping[str, Any], names: Collection[str] | None = None
+    folder: str, metadata: Mapping[str, Any], names: Collection[str] | None = None
 ) -> None:
-    """Write the mark, once all files lie there: `commit`, and the files with sizes and times.
+    """Write a folder's mark after its files: `metadata`, and the files with sizes and times.
 
     `names`: the files that the run wrote, by default all that are not hidden.
     """
-    there = visible_files_in(folder)
-    files = {name: there[name] for name in there if names is None or name in names}
-    write_json(folder, MARK, {**commit, "files": files})
+    listing = visible_files_in(folder)
+    files = {name: listing[name] for name in listing if names is None or name in names}
+    write_json(folder, MARK, {**metadata, "files": files})
 
 
 def read_mark(folder: str) -> dict[str, Any] | None:
-    """What the mark says; None where there is none that can be read."""
+    """Content of a folder's mark; None if it has none that can be read."""
     return read_json(folder, MARK)
 
 
 def read_file_mark(file: str) -> dict[str, Any] | None:
-    """What the mark of one file says, which is hidden and lies beside it."""
+    """Content of the mark of a single file, a hidden file beside it; None if it has none."""
     folder, _, name = file.rpartition("/")
-    return read_json(folder, _mark_beside(name))
+    return read_json(folder, _file_mark_name(name))
 
 
 def write_file_mark(file: str, content: Mapping[str, Any]) -> None:
-    """Write the mark of one file."""
+    """Write the mark of a single file."""
     folder, _, name = file.rpartition("/")
-    write_json(folder, _mark_beside(name), content)
+    write_json(folder, _file_mark_name(name), content)
 
 
 def marks_of_files(files: Iterable[str]) -> list[dict[str, Any]]:
-    """What marks say of files: their own, those of their folders, of the folders above these.
+    """The marks that apply to files: their own, of their folders, and of the parent folders.
 
-    Paths that are on no file system known here have none.
+    Paths on file systems that pyarrow does not know have none.
     """
-    names: dict[str, set[str]] = {}
+    file_marks: dict[str, set[str]] = {}  # folder -> names of its files' marks
     for file in files:
         folder, _, name = file.rpartition("/")
-        names.setdefault(folder, set()).add(_mark_beside(name))
-    places = [(folder, name) for folder in sorted(names) for name in _marks_in(folder, names)]
-    places += [(above, MARK) for above in sorted({f.rpartition("/")[0] for f in names} - {*names})]
-    read = (read_json(folder, name) for folder, name in places)
-    return [mark for mark in read if mark is not None]
+        file_marks.setdefault(folder, set()).add(_file_mark_name(name))
+    parents = {folder.rpartition("/")[0] for folder in file_marks} - {*file_marks}
+    paths = [
+        *(
+            (folder, name)
+            for folder in sorted(file_marks)
+            for name in _marks_in(folder, file_marks)
+        ),
+        *((parent, MARK) for parent in sorted(parents)),
+    ]
+    marks = (read_json(folder, name) for folder, name in paths)
+    return [mark for mark in marks if mark is not None]
 
 
-def _marks_in(folder: str, names: Mapping[str, set[str]]) -> list[str]:
-    """The marks that lie in a folder: its own, and those of the files named."""
+def _marks_in(folder: str, file_marks: Mapping[str, set[str]]) -> list[str]:
+    """Names of the marks that exist in a folder: its own, and those in `file_marks`."""
     try:
         system, path = file_system(folder)
-        there = system.get_file_info(pafs.FileSelector(path))
+        listing = system.get_file_info(pafs.FileSelector(path))
     except (OSError, ValueError):
         return []
-    return sorted({file.base_name for file in there} & {MARK, *names[folder]})
+    return sorted({file.base_name for file in listing} & {MARK, *file_marks[folder]})
 
 
-def _mark_beside(name: str) -> str:
+def _file_mark_name(name: str) -> str:
     return f".{name}.{MARK}"
 
 
 def remove_mark(folder: str) -> None:
-    """Take the mark away, before the first file changes."""
+    """Remove a folder's mark, before the first of its files changes."""
     remove_file(folder, MARK)
 
 
 def marked_run_id(folder: str) -> str | None:
-    """The run that wrote a folder's files; None without a mark, or where a file has changed."""
+    """Id of the run that wrote a folder; None without a mark or if its files have changed since."""
     mark = read_mark(folder)
     if mark is None or mark.get("files") != visible_files_in(folder):
         return None
@@ -86,12 +93,12 @@ def marked_run_id(folder: str) -> str | None:
 
 
 def visible_files_in(folder: str) -> Listing:
-    """The files below a folder but for hidden ones, whose names begin with . or _."""
+    """The files of a folder, recursively, without hidden ones: names that begin with . or _."""
     system, path = file_system(folder)
     selector = pafs.FileSelector(path, recursive=True, allow_not_found=True)
-    start = len(path.rstrip("/")) + 1
+    prefix_length = len(path.rstrip("/")) + 1
     files = {
-        file.path[start:]: [file.size, file.mtime_ns]
+        file.path[prefix_length:]: [file.size, file.mtime_ns]
         for file in system.get_file_info(selector)
         if file.type == pafs.FileType.File
     }
@@ -99,15 +106,15 @@ def visible_files_in(folder: str) -> Listing:
 
 
 def has_files(folder: str) -> bool:
-    """Whether files that are not hidden lie below a folder."""
+    """Whether a folder has files that are not hidden."""
     try:
         return bool(visible_files_in(folder))
-    except (OSError, ValueError):  # nothing there, a name in the catalog, or a foreign system
+    except (OSError, ValueError):  # absent, a catalog name, or a store unknown to pyarrow
         return False
 
 
 def read_json(folder: str, name: str) -> dict[str, Any] | None:
-    """The object in a small JSON file of a folder; None where there is none."""
+    """Read a JSON object from a file of a folder; None if the file is absent or has no object."""
     try:
         system, path = file_system(folder)
         with system.open_input_stream(f"{path}/{name}") as stream:
@@ -118,16 +125,16 @@ def read_json(folder: str, name: str) -> dict[str, Any] | None:
 
 
 def write_json(folder: str, name: str, content: Mapping[str, Any]) -> None:
-    """Write a small file, in its place once it is whole."""
+    """Write a JSON file of a folder, under its name only once it is complete."""
     system, path = file_system(folder)
-    beside = f"{path}/.{name}.new"
-    with system.open_output_stream(beside) as stream:
+    staged_file = f"{path}/.{name}.new"
+    with system.open_output_stream(staged_file) as stream:
         stream.write(json.dumps(dict(content), sort_keys=True).encode())
-    system.move(beside, f"{path}/{name}")
+    system.move(staged_file, f"{path}/{name}")
 
 
 def remove_file(folder: str, name: str) -> None:
-    """Remove a file of a folder where it is there."""
+    """Remove a file of a folder if it exists."""
     system, path = file_system(folder)
     if system.get_file_info(f"{path}/{name}").type == pafs.FileType.File:
         system.delete_file(f"{path}/{name}")

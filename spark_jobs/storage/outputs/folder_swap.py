@@ -1,8 +1,9 @@
-"""Folders of plain files: which may be replaced, and how new files take the place of old ones.
+"""Folders of plain files: check whether one may be replaced, and replace its files crash-safely.
 
-A run writes into a hidden folder inside the output. Once all is there, a journal says what moves in
-and what goes; then files move, and the mark comes last. A folder with a mark and no journal is
-whole. Where a run was killed while files moved, the next one finishes what the journal says.
+A run writes into a hidden staging folder inside the output. When all files are written, a journal
+records which files to move in and which to delete; then the files move, and the mark is written
+last. A folder with a mark and no journal is complete. If a run is killed while files move, the next
+run finishes the journal.
 """
 
 import logging
@@ -29,21 +30,21 @@ from spark_jobs.storage.outputs.staging import locked, remove_abandoned, staging
 from udfs.json_files import file_system
 
 JOURNAL = ".captionlake.json"
-CONTENT = "content"  # in a mark: which export the files are
+CONTENT = "content"  # key in a mark: the kind of export
 _REMEDY = "give another output or remove them"
 _log = logging.getLogger(__name__)
 
 
 @contextmanager
 def replaced_folder(
-    address: str, commit: Mapping[str, Any], *, content: str | None = None
+    address: str, metadata: Mapping[str, Any], *, content: str | None = None
 ) -> Iterator[str]:
-    """Give a hidden folder inside the output; what is written there replaces the output's files.
+    """Yield a staging folder; at the end, what was written there replaces the output's files.
 
-    The old files stay until all new ones are written. `commit` and `content` go into the mark; see
-    `check_folder` for what is refused. Of two runs at once the last to end leaves its files, whole.
+    The old files stay until all new ones are written. `metadata` and `content`, the kind of export,
+    go into the mark; see `check_folder` for errors. Of two concurrent runs, the last to end leaves
+    its files, complete.
     """
-    said = {**commit, CONTENT: content}
     check_folder(address, content)
     folder = parse_address(address).location
     system, path = file_system(folder)
@@ -53,9 +54,9 @@ def replaced_folder(
         try:
             with locked(system, f"{path}/{staging}"):
                 yield f"{folder}/{staging}"
-                _swap(address, folder, staging, said)
+                _swap(address, folder, staging, {**metadata, CONTENT: content})
         finally:
-            # Where a fault has stopped the moves, the next run makes them: the files must stay.
+            # After a fault during the moves, the next run finishes them and needs the staged files.
             journal = _read_journal(folder)
             if journal is None or journal.staging != staging:
                 _delete_folder(system, f"{path}/{staging}")
@@ -64,10 +65,10 @@ def replaced_folder(
 
 
 def check_folder(address: str, content: str | None = None) -> None:
-    """Refuse a folder that holds what no run of ours wrote, or another export than `content`.
+    """Raise OutputTableError for a folder with foreign files or another kind of export.
 
-    A folder that is empty or not there is fine, and hidden files are nobody's concern: they stay.
-    Raises OutputTableError, or SettingsError where no folder can be there.
+    A file is foreign if no run of ours wrote it; hidden files do not count, and stay. An empty or
+    absent folder is fine. Raises SettingsError if the address is not a folder's.
     """
     folder = parse_address(address).location
     system, path = _open_folder(address, folder)
@@ -76,29 +77,33 @@ def check_folder(address: str, content: str | None = None) -> None:
             raise OutputTableError(f"output {folder} is a file, expected a folder; {_REMEDY}")
         if system.get_file_info(f"{path}/_delta_log").type == pafs.FileType.Directory:
             raise OutputTableError(f"output {folder} holds a Delta table; {_REMEDY}")
-        there, (said, ours) = visible_files_in(folder), _said_of(folder)
+        existing_files, (mark, own_files) = visible_files_in(folder), _last_write(folder)
     except OSError as fault:
         raise OutputTableError(f"output {folder}: cannot be listed ({fault})") from None
-    foreign = [name for name in there if name not in ours]
+    foreign = [name for name in existing_files if name not in own_files]
     if foreign:
         raise OutputTableError(
             f"output {folder} holds other files, such as {foreign[0]}, that no run of captionlake "
             f"wrote; {_REMEDY}"
         )
-    if there and said.get(CONTENT) != content:
+    if existing_files and mark.get(CONTENT) != content:
         raise OutputTableError(
-            f"output {folder} holds {said.get(CONTENT) or 'a table'} of run {said.get('run_id')}, "
+            f"output {folder} holds {mark.get(CONTENT) or 'a table'} of run {mark.get('run_id')}, "
             f"which {content or 'a table'} would remove; {_REMEDY}"
         )
 
 
 def is_being_replaced(folder: str) -> bool:
-    """Whether files of a folder are on the move, or a run was killed while they were."""
+    """Whether a folder has a journal: its files are being moved, or a run was killed meanwhile."""
     return _read_journal(folder) is not None
 
 
 class _Journal(BaseModel):
-    """What moves from `staging` into the folder, all that is ours meanwhile, and the mark."""
+    """The moves of a replacement, as stored in JSON.
+
+    `new`: the files to move from the folder `staging`. `files`: these and the old files, which are
+    the folder's own until the moves are done. `commit`: the metadata for the mark.
+    """
 
     staging: str
     new: list[str]
@@ -107,7 +112,7 @@ class _Journal(BaseModel):
 
 
 def _read_journal(folder: str) -> _Journal | None:
-    """The journal; None where there is none, or none that was written to its end."""
+    """Read a folder's journal; None if it has no complete one."""
     try:
         return _Journal.model_validate(read_json(folder, JOURNAL))
     except ValidationError:
@@ -123,10 +128,10 @@ def _open_folder(address: str, folder: str) -> tuple[pafs.FileSystem, str]:
         raise SettingsError(f"output {fault}") from None
 
 
-def _said_of(folder: str) -> tuple[dict[str, Any], Collection[str]]:
-    """What a run said of a folder, and the names of its files.
+def _last_write(folder: str) -> tuple[dict[str, Any], Collection[str]]:
+    """(metadata, names of the files) of the last run that wrote a folder.
 
-    While files move, those are the old files and the new.
+    While files are being moved, the names are those of old and new files.
     """
     journal = _read_journal(folder)
     if journal is not None:
@@ -136,30 +141,28 @@ def _said_of(folder: str) -> tuple[dict[str, Any], Collection[str]]:
     return mark, files if isinstance(files, dict) else ()
 
 
-def _swap(address: str, folder: str, staging: str, commit: Mapping[str, Any]) -> None:
-    """Put the staged files in the place of those that are there, which is asked again."""
+def _swap(address: str, folder: str, staging: str, metadata: Mapping[str, Any]) -> None:
+    """Replace the folder's files by the staged ones, after checking the folder again."""
     system, path = file_system(folder)
     with locked(system, path, waits=True):
-        _finish(folder)
-        check_folder(address, commit[CONTENT])
-        before, staged = (
-            list(visible_files_in(folder)),
-            list(visible_files_in(f"{folder}/{staging}")),
-        )
-        files = sorted({*before, *staged})
-        journal = _Journal(staging=staging, new=staged, files=files, commit=dict(commit))
+        _finish_journal(folder)
+        check_folder(address, metadata[CONTENT])
+        old = list(visible_files_in(folder))
+        new = list(visible_files_in(f"{folder}/{staging}"))
+        files = sorted({*old, *new})
+        journal = _Journal(staging=staging, new=new, files=files, commit=dict(metadata))
         write_json(folder, JOURNAL, journal.model_dump())
-        _finish(folder)
+        _finish_journal(folder)
         remove_abandoned(system, path)
-    if commit[CONTENT] is not None:
-        _tell_of_removed(folder, before, staged)
+    if metadata[CONTENT] is not None:
+        _warn_of_removed_files(folder, old, new)
 
 
-def _finish(folder: str) -> None:
-    """Do what is left of the journal, where there is one.
+def _finish_journal(folder: str) -> None:
+    """Make the remaining moves and deletions of the folder's journal, if it has one.
 
-    Only files that are there, below the folder, are touched, whatever a journal says. Where some
-    staged ones were lost, there is no mark, and the next run may replace what is left.
+    Touches only files that a listing of the folder shows, whatever names the journal has. If staged
+    files were lost, it writes no mark, and the next run may replace the remaining files.
     """
     journal = _read_journal(folder)
     if journal is None:
@@ -179,23 +182,23 @@ def _finish(folder: str) -> None:
     _delete_folder(system, f"{path}/{staging}")
 
 
-def _tell_of_removed(folder: str, before: Iterable[str], staged: Iterable[str]) -> None:
-    """Say which files of an earlier export are gone, unless they only had higher numbers."""
-    kinds = {re.sub(r"\d+", "", name) for name in staged}
-    gone = sorted(name for name in before if re.sub(r"\d+", "", name) not in kinds)
-    if gone:
+def _warn_of_removed_files(folder: str, old: Iterable[str], new: Iterable[str]) -> None:
+    """Log old files that were removed, except those that differ from a new one in numbers only."""
+    new_kinds = {re.sub(r"\d+", "", name) for name in new}
+    removed = sorted(name for name in old if re.sub(r"\d+", "", name) not in new_kinds)
+    if removed:
         _log.warning(
             "output %s: %s of the earlier export %s not written this time and removed",
-            *(folder, ", ".join(gone[:3]), "was" if len(gone) == 1 else "were"),
+            *(folder, ", ".join(removed[:3]), "was" if len(removed) == 1 else "were"),
         )
 
 
 def _remove_empty_folders(system: pafs.FileSystem, path: str, name: str) -> None:
-    """Remove the folders of a removed file in which nothing is left."""
-    below = name.rpartition("/")[0]
-    while below and not system.get_file_info(pafs.FileSelector(f"{path}/{below}")):
-        system.delete_dir(f"{path}/{below}")
-        below = below.rpartition("/")[0]
+    """Remove the folders, below `path`, that are empty after the removal of the file `name`."""
+    subfolder = name.rpartition("/")[0]
+    while subfolder and not system.get_file_info(pafs.FileSelector(f"{path}/{subfolder}")):
+        system.delete_dir(f"{path}/{subfolder}")
+        subfolder = subfolder.rpartition("/")[0]
 
 
 def _delete_folder(system: pafs.FileSystem, path: str) -> None:

@@ -1,4 +1,4 @@
-"""Folders of JSON files, for those who read no tables, and small files in a folder."""
+"""Write rows as folders of JSON files, and single small files."""
 
 import math
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.errors import OutputTableError
 from udfs.json_files import FILE, ROWS, file_system, write_json_lists
 
-_WRITTEN = StructType([StructField(FILE, StringType()), StructField(ROWS, LongType())])
+_WRITTEN_FILES = StructType([StructField(FILE, StringType()), StructField(ROWS, LongType())])
 _CHUNK = "_chunk"
 
 
 class WrittenFiles(NamedTuple):
-    """How much was written."""
+    """Numbers of files and rows written."""
 
     files: int
     rows: int
@@ -32,10 +32,10 @@ def write_json_files(
     order: Sequence[str],
     n_files: int,
 ) -> WrittenFiles:
-    """Write rows as `<name>_00000.json` ..., each a JSON list; an empty list if there are none.
+    """Write rows as JSON lists `<name>_00000.json` ...; without rows, one file with an empty list.
 
-    An item is the value of one column of `items`, or the list of several. Which file a row is in
-    follows from the `order` columns alone, by which each file is sorted.
+    `items`: the columns written; an item is the value of a single column or the list of several.
+    `order`: columns whose hash decides the file of a row, and by which each file is sorted.
     """
     system, path = file_system(folder)
     system.create_dir(path, recursive=True)
@@ -46,16 +46,17 @@ def write_json_files(
         .sortWithinPartitions(_CHUNK, *order)
         .select(_CHUNK, *items)
     )
-    written = map_in_arrow(sorted_rows, write_json_lists(folder, name), _WRITTEN).collect()
+    written = map_in_arrow(sorted_rows, write_json_lists(folder, name), _WRITTEN_FILES).collect()
     if not written:
         write_file(f"{folder}/{name}_00000.json", b"[]")
     return WrittenFiles(max(1, len(written)), sum(row[ROWS] for row in written))
 
 
 def n_files_for(rows: int, rows_per_file: int) -> int:
-    """The files over which a hash spreads rows so that hardly one gets more than allowed.
+    """The number of files such that rows spread by a hash hardly ever exceed `rows_per_file`.
 
-    Sizes vary by chance, so the mean stays six standard deviations below; one file needs no room.
+    Sizes vary by chance, so the mean is six standard deviations below the limit. If all rows fit
+    into one file, one is enough.
     """
     if rows <= rows_per_file:
         return 1

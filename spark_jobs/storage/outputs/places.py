@@ -1,4 +1,4 @@
-"""Where outputs lie beside inputs: no run may write over what it reads, however it is spelt."""
+"""Check that no output overlaps an input or another output, however their addresses are spelt."""
 
 import os
 from pathlib import Path
@@ -13,40 +13,41 @@ from udfs.json_files import plain_path
 
 
 def refuse_overlapping_outputs(spark: SparkSession, job: str, settings: Settings) -> None:
-    """Refuse an output at the place of an input or of another output: SettingsError names both.
+    """Raise SettingsError, naming both, for an output that overlaps an input or another output.
 
-    Links, schemes and names of the catalog are resolved. Nor may a `parquet:` output hold an input,
-    whose files it would replace, or any output lie inside a Delta table, whose VACUUM takes it for
-    rubbish, or inside an input's folder, of which the next run would read it.
+    That is an output at the same location; a `parquet:` output that contains another, whose files
+    it would replace; or an output inside a Delta table, whose VACUUM would delete it, or inside an
+    input's folder, since the next run would read it. Links, schemes and catalog names are resolved.
     """
     outputs = settings.addresses("output")
-    seen: dict[str, str] = {}
+    setting_at: dict[str, str] = {}  # resolved location -> name of the setting
     for name, address in {**settings.addresses("input"), **outputs}.items():
-        place = _place(spark, address)
+        location = _resolved_location(spark, address)
         if name in outputs:
-            _refuse_inside_delta(job, name, place)
-            holding = [other for other in seen if place.startswith(f"{other}/")]
-            if holding and seen[holding[0]] not in outputs:
+            _refuse_inside_delta(job, name, location)
+            outer = [other for other in setting_at if location.startswith(f"{other}/")]
+            if outer and setting_at[outer[0]] not in outputs:
                 raise SettingsError(
-                    f"{job}: {name!r} = {place} lies inside {seen[holding[0]]!r}, {holding[0]}, "
-                    "whose next run would read it; give an address outside of that folder"
+                    f"{job}: {name!r} = {location} lies inside {setting_at[outer[0]]!r}, "
+                    f"{outer[0]}, whose next run would read it; give an address outside of that "
+                    "folder"
                 )
-            inside = [other for other in seen if other.startswith(f"{place}/")]
-            if parse_address(address).format == "parquet" and inside:
+            inner = [other for other in setting_at if other.startswith(f"{location}/")]
+            if parse_address(address).format == "parquet" and inner:
                 raise SettingsError(
-                    f"{job}: {seen[inside[0]]!r} lies inside {name!r}, {place}, whose files are "
-                    "replaced; an output needs an address of its own"
+                    f"{job}: {setting_at[inner[0]]!r} lies inside {name!r}, {location}, whose "
+                    "files are replaced; an output needs an address of its own"
                 )
-            if place in seen:
+            if location in setting_at:
                 raise SettingsError(
-                    f"{job}: {name!r} and {seen[place]!r} are both {place}; "
+                    f"{job}: {name!r} and {setting_at[location]!r} are both {location}; "
                     "an output needs an address of its own"
                 )
-        seen[place] = name
+        setting_at[location] = name
 
 
-def _place(spark: SparkSession, address: str) -> str:
-    """A path without links, or the address of a table; of a name in the catalog, where it lies."""
+def _resolved_location(spark: SparkSession, address: str) -> str:
+    """The path of a table or file, without links; for a catalog name, the table's location."""
     table = parse_address(address)
     location = table.location if table.is_path else _catalog_location(spark, table)
     local = plain_path(location)
@@ -56,16 +57,16 @@ def _place(spark: SparkSession, address: str) -> str:
 def _catalog_location(spark: SparkSession, table: Address) -> str:
     try:
         (row,) = spark.sql(f"DESCRIBE DETAIL {table.sql_name}").select("location").collect()
-    except AnalysisException:  # not there, or no Delta table
+    except AnalysisException:  # it does not exist, or is no Delta table
         return table.location.lower().removeprefix("spark_catalog.")
     return str(row["location"])
 
 
-def _refuse_inside_delta(job: str, name: str, place: str) -> None:
-    if place.startswith("/"):
-        for folder in Path(place).parents:
+def _refuse_inside_delta(job: str, name: str, location: str) -> None:
+    if location.startswith("/"):
+        for folder in Path(location).parents:
             if (folder / "_delta_log").is_dir():
                 raise SettingsError(
-                    f"{job}: {name!r} = {place} lies inside the Delta table {folder}, whose VACUUM "
-                    "would delete it; give another address"
+                    f"{job}: {name!r} = {location} lies inside the Delta table {folder}, whose "
+                    "VACUUM would delete it; give another address"
                 )

@@ -1,4 +1,4 @@
-"""Hidden names under which an output is written before it is moved into place."""
+"""Staging: hidden names for outputs being written, locks on them, and removal of abandoned ones."""
 
 import fcntl
 import os
@@ -13,15 +13,16 @@ _UNIQUE = r"\.writing-[0-9a-f]{32}"
 
 
 def staging_name(name: str = "") -> str:
-    """A name that no other run has: `.writing-<hex>`, beside a file `.<name>.writing-<hex>`."""
+    """A unique name: `.writing-<hex>` for a folder, `.<name>.writing-<hex>` for a file."""
     return f"{f'.{name}' if name else ''}.writing-{uuid.uuid4().hex}"
 
 
 @contextmanager
 def locked(system: pafs.FileSystem, path: str, *, waits: bool = False) -> Iterator[bool]:
-    """Hold a file or folder of a local disk while a run writes there; its end, however, frees it.
+    """Lock a file or folder on a local disk; the lock ends with the process at the latest.
 
-    Gives whether nobody else holds it; `waits`: until that is so. Elsewhere nothing is held.
+    Yields whether it got the lock; `waits`: wait until another process releases it. On other file
+    systems it locks nothing and yields True.
     """
     if not isinstance(system, pafs.LocalFileSystem):
         yield True
@@ -36,30 +37,30 @@ def locked(system: pafs.FileSystem, path: str, *, waits: bool = False) -> Iterat
 def _lock(descriptor: int, waits: bool) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
-    except OSError:  # another run has it, or the disk knows no locks
+    except OSError:  # another run has the lock, or the file system has no locks
         return False
     return True
 
 
 def remove_abandoned(system: pafs.FileSystem, folder: str, name: str = "") -> None:
-    """Remove what killed runs have left of writing into a folder, or a file `name` in it.
+    """Remove staged outputs of killed runs from a folder: staging folders, or those of file `name`.
 
-    Only on a local disk, where it is known that no run is writing it still.
+    Only on a local disk, where locks show that no run is still writing them.
     """
     if not isinstance(system, pafs.LocalFileSystem):
         return
     pattern = re.compile((re.escape(f".{name}") if name else "") + _UNIQUE)
-    for left in system.get_file_info(pafs.FileSelector(folder, allow_not_found=True)):
-        if pattern.fullmatch(left.base_name):
-            _remove_unless_locked(system, left)
+    for entry in system.get_file_info(pafs.FileSelector(folder, allow_not_found=True)):
+        if pattern.fullmatch(entry.base_name):
+            _remove_unless_locked(system, entry)
 
 
-def _remove_unless_locked(system: pafs.FileSystem, left: pafs.FileInfo) -> None:
+def _remove_unless_locked(system: pafs.FileSystem, entry: pafs.FileInfo) -> None:
     try:
-        with locked(system, left.path) as is_free:
-            if is_free and left.type == pafs.FileType.Directory:
-                system.delete_dir(left.path)
+        with locked(system, entry.path) as is_free:
+            if is_free and entry.type == pafs.FileType.Directory:
+                system.delete_dir(entry.path)
             elif is_free:
-                system.delete_file(left.path)
+                system.delete_file(entry.path)
     except FileNotFoundError:  # another run has just removed it
         return

@@ -1,4 +1,4 @@
-"""Whether a table may be written at an address: only what our runs wrote is ever replaced."""
+"""Check whether a table may be written to an address: only tables of our runs are replaced."""
 
 import re
 from collections.abc import Iterable
@@ -15,15 +15,15 @@ from spark_jobs.storage.outputs.folder_marks import visible_files_in
 from spark_jobs.storage.outputs.folder_swap import check_folder
 from udfs.json_files import file_system
 
-# What Delta leaves where its first write dies before the commit.
-_OF_DELTA = re.compile(r"(?:[^/]+=[^/]*/)*\.?part-[^/]*|_delta_log/.*|.*\.crc")
-_REPLACING = ("CREATE OR REPLACE", "REPLACE TABLE", "CLONE")
+# Files that a first Delta write leaves behind if it crashes before its commit.
+_LEFT_BY_CRASHED_WRITE = re.compile(r"(?:[^/]+=[^/]*/)*\.?part-[^/]*|_delta_log/.*|.*\.crc")
+_REPLACING_OPERATIONS = ("CREATE OR REPLACE", "REPLACE TABLE", "CLONE")
 
 
 def check_owner(spark: SparkSession, table: Address) -> None:
-    """Refuse an output where something stands that no run of ours wrote: OutputTableError.
+    """Raise OutputTableError if an output has a table, view or files that no run of ours wrote.
 
-    That is a table of any format, a view, or files. An empty Delta table may be filled.
+    An empty Delta table may be filled, whoever created it.
     """
     if table.format == "parquet":
         check_parquet(spark, table)
@@ -37,7 +37,7 @@ def check_owner(spark: SparkSession, table: Address) -> None:
 
 
 def check_format(spark: SparkSession, table: Address) -> None:
-    """Refuse an output where something else than a Delta table stands: OutputTableError."""
+    """Raise OutputTableError if an output has something other than a table of its format."""
     if table.format == "parquet":
         check_parquet(spark, table)
     else:
@@ -45,9 +45,9 @@ def check_format(spark: SparkSession, table: Address) -> None:
 
 
 def check_delta(spark: SparkSession, table: Address) -> bool:
-    """Whether a Delta table stands at an output, be it of others.
+    """Whether an output has a Delta table, whoever wrote it.
 
-    Raises OutputTableError where something else stands there.
+    Raises OutputTableError if it has something else.
     """
     if is_delta(spark, table):
         return True
@@ -62,18 +62,18 @@ def check_delta(spark: SparkSession, table: Address) -> bool:
 
 
 def check_parquet(spark: SparkSession, table: Address) -> None:
-    """Refuse a folder for parquet that holds what no run of ours wrote: OutputTableError."""
-    if not _is_for_spark_alone(table.location):
+    """Raise OutputTableError for a folder that has files that no run of ours wrote."""
+    if not _is_only_for_spark(table.location):
         check_folder(f"parquet:{table.location}")
-    elif foreign := _listed_by_spark(spark, table.location, leaving_out=".parquet"):
-        raise OutputTableError(  # which run wrote the others cannot be told on this file system
+    elif foreign := _list_by_spark(spark, table.location, leaving_out=".parquet"):
+        raise OutputTableError(  # marks cannot be read on this file system
             f"output {table} holds files that are no parquet, such as {foreign[0]}; give another "
             "output or remove them"
         )
 
 
 def check_workspace_table(spark: SparkSession, table: Address) -> bool:
-    """Whether a table to which runs add rows stands there; OutputTableError for one of others."""
+    """Whether a table of the workspace exists; OutputTableError if it is not one of our runs."""
     if not check_delta(spark, table):
         return False
     columns = spark.sql(f"SELECT * FROM {table.sql_name} LIMIT 0").columns
@@ -90,20 +90,26 @@ def _commits(spark: SparkSession, table: Address) -> list[Commit]:
 
 
 def _is_ours(commits: Iterable[Commit]) -> bool:
-    """Whether a run of ours wrote the table, newest commit first, and no one made it anew since."""
+    """Whether a run of ours wrote the table and no other program has replaced it since.
+
+    `commits`: newest first.
+    """
     for commit in commits:
         if commit.is_ours:
             return True
-        if commit.operation.startswith(_REPLACING) or commit.replaces_rows:
+        if commit.operation.startswith(_REPLACING_OPERATIONS) or commit.replaces_rows:
             return False
     return False
 
 
 def _refuse_files(spark: SparkSession, table: Address) -> None:
-    """Refuse a path without a Delta table that holds other files than a first write that died."""
+    """Raise OutputTableError for files at a path without a Delta table.
+
+    Files left by a crashed first Delta write do not count.
+    """
     has_log = _has_log(spark, table.location)
-    names = _names_below(spark, table.location)
-    foreign = [name for name in names if not (has_log and _OF_DELTA.fullmatch(name))]
+    names = _visible_names(spark, table.location)
+    foreign = [name for name in names if not (has_log and _LEFT_BY_CRASHED_WRITE.fullmatch(name))]
     if foreign:
         raise OutputTableError(
             f"output {table} holds files that are no Delta table, such as {foreign[0]}; "
@@ -111,46 +117,46 @@ def _refuse_files(spark: SparkSession, table: Address) -> None:
         )
 
 
-def _names_below(spark: SparkSession, location: str) -> list[str]:
-    """The files below a path but for hidden ones, or the one at it."""
-    if _is_for_spark_alone(location):
-        return _listed_by_spark(spark, location) or []
+def _visible_names(spark: SparkSession, location: str) -> list[str]:
+    """The files of a folder without hidden ones, or the file at the location."""
+    if _is_only_for_spark(location):
+        return _list_by_spark(spark, location) or []
     system, path = file_system(location)
     try:
         return [path] if system.get_file_info(path).is_file else list(visible_files_in(location))
     except OSError as fault:
-        if system.type_name != "local":  # Spark may have credentials that Arrow has not
-            return _listed_by_spark(spark, location) or []
+        if system.type_name != "local":  # Spark may have credentials that pyarrow lacks
+            return _list_by_spark(spark, location) or []
         raise OutputTableError(f"output {location}: cannot be listed ({fault})") from None
 
 
 def _has_log(spark: SparkSession, location: str) -> bool:
-    """Whether there is a folder of Delta's log, be it empty."""
+    """Whether there is a folder for a Delta log, maybe empty."""
     log = f"{location.rstrip('/')}/_delta_log"
-    if _is_for_spark_alone(location):
-        return _listed_by_spark(spark, log) is not None
+    if _is_only_for_spark(location):
+        return _list_by_spark(spark, log) is not None
     system, path = file_system(log)
     try:
         return bool(system.get_file_info(path).type == pafs.FileType.Directory)
     except OSError:
-        return _listed_by_spark(spark, log) is not None
+        return _list_by_spark(spark, log) is not None
 
 
-def _is_for_spark_alone(location: str) -> bool:
-    """Whether a path is on a file system that Spark knows and Arrow does not."""
+def _is_only_for_spark(location: str) -> bool:
+    """Whether a path is on a file system that Spark supports and pyarrow does not."""
     try:
         file_system(location)
-    except (OSError, ValueError):  # Arrow knows HDFS only where libhdfs is there
+    except (OSError, ValueError):  # pyarrow supports HDFS only with libhdfs
         return True
     return False
 
 
-def _listed_by_spark(
+def _list_by_spark(
     spark: SparkSession, location: str, *, leaving_out: str | None = None
 ) -> list[str] | None:
-    """The names of the files that Spark sees below a path; None where there is no such path.
+    """Names of the files that Spark lists at a path; None if the path does not exist.
 
-    Those that end with `leaving_out` are left out.
+    Names that end with `leaving_out` are left out.
     """
     try:
         names = [file.name for file in list_files_at(spark, location)]

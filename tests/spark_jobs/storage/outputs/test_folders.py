@@ -248,7 +248,7 @@ def test_a_run_that_dies_at_any_step_leaves_the_old_or_the_new(
     seen = {name: text for name, text in contents(tmp_path).items() if not name.startswith(".")}
     assert is_moving or seen == {"r1": old, "r2": new}[str(run_id)]
     if is_moving:
-        folder_swap._finish(str(tmp_path))
+        folder_swap._finish_journal(str(tmp_path))
         assert marked_run_id(str(tmp_path)) == "r2"
         assert contents(tmp_path) == new
     export(tmp_path, {"d.json": "[3]"}, run_id="r3")
@@ -283,7 +283,7 @@ def test_a_fault_while_files_move_loses_none(
         with pytest.raises(OutputTableError, match="No space left"):
             export(tmp_path, {f"{k}.json": "[2]" for k in range(3)}, run_id="r2")
     assert is_being_replaced(str(tmp_path))
-    folder_swap._finish(str(tmp_path))
+    folder_swap._finish_journal(str(tmp_path))
     assert contents(tmp_path) == {f"{k}.json": "[2]" for k in range(3)}
     assert marked_run_id(str(tmp_path)) == "r2"
 
@@ -298,7 +298,7 @@ def test_a_journal_whose_staged_files_are_lost_gives_no_mark(tmp_path: Path) -> 
     export(tmp_path, {"a.json": "[1]"})
     journal = {"staging": ".writing-0", "new": ["b.json"], "files": ["a.json", "b.json"]}
     (tmp_path / JOURNAL).write_text(json.dumps(journal | {"commit": COMMIT}))
-    folder_swap._finish(str(tmp_path))
+    folder_swap._finish_journal(str(tmp_path))
     assert marked_run_id(str(tmp_path)) is None
     export(tmp_path, {"d.json": "[3]"}, run_id="r3")
     assert contents(tmp_path) == {"d.json": "[3]"}
