@@ -17,10 +17,10 @@ from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import SCORE, UID
 from spark_jobs.core.settings import InputAddress, OutputAddress, RoleName, Settings
 from spark_jobs.filtering.checks import rule_faults
-from spark_jobs.filtering.filter import Judged, judge, lookups, shares
+from spark_jobs.filtering.filter import RuleResults, apply_rules, in_table_rules, top_fraction_rules
 from spark_jobs.filtering.rule_counts import RuleCounts
 from spark_jobs.filtering.rules import Rule
-from spark_jobs.filtering.top_fraction import bound_of_top
+from spark_jobs.filtering.top_fraction import top_fraction_bound
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
 
@@ -61,7 +61,7 @@ class FilterCaptions(Settings):
         """The addresses of all settings, and as inputs the tables of rules."""
         addresses = super().addresses(role)
         if role == "input":
-            for number, rule in enumerate(lookups(self.rules)):
+            for number, rule in enumerate(in_table_rules(self.rules)):
                 addresses[f"rules.{number}.in_table"] = absolute_address(rule.in_table)
         return addresses
 
@@ -96,33 +96,33 @@ def run(run: Run, settings: FilterCaptions) -> Counts:
     return {"rows_in": rows_in, "kept": kept} | dropped_counts | without_score
 
 
-def _write_decisions(run: Run, judged: Judged) -> None:
+def _write_decisions(run: Run, judged: RuleResults) -> None:
     run.write_decisions(
         decisions(
             judged.rows,
-            kept=judged.rule.isNull(),
-            rule=F.coalesce(judged.rule, F.lit("passed")),
+            kept=judged.failed_rule.isNull(),
+            rule=F.coalesce(judged.failed_rule, F.lit("passed")),
             value=judged.value,
             threshold=judged.threshold,
         )
     )
 
 
-def _judge(run: Run, rows: DataFrame, settings: FilterCaptions) -> Judged:
+def _judge(run: Run, rows: DataFrame, settings: FilterCaptions) -> RuleResults:
     """Find the first rule that each row fails; raise InputDataError with all faults of rules."""
     tables = {
         lookup: run.read(absolute_address(lookup.in_table), schemas.EMPTY)
-        for lookup in lookups(settings.rules)
+        for lookup in in_table_rules(settings.rules)
     }
     table_schemas = {lookup: table.schema for lookup, table in tables.items()}
     faults = rule_faults(settings.rules, rows.schema, table_schemas)
     if faults:
         raise InputDataError(f"table {settings.captions}: {'; '.join(faults)}")
     bounds = {
-        share: bound_of_top(rows, share.column, share.top_fraction)
-        for share in shares(settings.rules)
+        share: top_fraction_bound(rows, share.column, share.top_fraction)
+        for share in top_fraction_rules(settings.rules)
     }
-    return judge(rows, settings.rules, bounds=bounds, tables=tables)
+    return apply_rules(rows, settings.rules, bounds=bounds, tables=tables)
 
 
 def _dropped_name(rule: Rule) -> str:

@@ -6,7 +6,6 @@ from pydantic import Field, model_validator
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
-from udfs.address_by_model.spec import name_of_label
 
 from spark_jobs.core import schemas
 from spark_jobs.core.columns import require_columns
@@ -33,6 +32,7 @@ from spark_jobs.formats.retrieval_chunks import SEMANTIC_FIELDS, write_chunks
 from spark_jobs.neighbours.gather import most_similar_by_class, union_neighbours
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
+from udfs.models.spec import name_of_label
 
 
 class GatherNeighbours(Settings):

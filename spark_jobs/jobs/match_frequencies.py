@@ -1,4 +1,4 @@
-"""match-frequencies: as many rows of each class as another data set has, or as a shape wants."""
+"""match-frequencies: draw rows so that class frequencies match a data set or a shape."""
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
@@ -29,7 +29,7 @@ from spark_jobs.subsets.match import match_frequencies, union_parts
 from spark_jobs.subsets.relabel import label_column, with_labels
 from spark_jobs.subsets.shapes import Shape, as_large_as_possible, at_n_rows, shape_weights
 
-_SHOWN = 5
+_CLASSES_SHOWN = 5
 _CLASS, _TAKEN = "_class", "_taken"
 _WITHOUT_SHARE = "classes_without_share"
 
@@ -74,32 +74,33 @@ class MatchFrequencies(SubsetSettings):
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         names = [table_name(address) for address in self.sources]
-        twice = [name for name in names if names.count(name) > 1]
-        if twice:
-            raise ValueError(f"sources: two are called {twice[0]!r}")
+        repeated = [name for name in names if names.count(name) > 1]
+        if repeated:
+            raise ValueError(f"sources: two are called {repeated[0]!r}")
         return self
 
 
 def run(run: Run, settings: MatchFrequencies) -> Counts:
-    """Read the sources and the target, take from each what is missing, and write it."""
-    sources = {table_name(a): _source(run, a, settings) for a in settings.sources}
+    """Take the target's rows of each class from the sources, in their order, and write them."""
+    sources = {table_name(a): _read_source(run, a, settings) for a in settings.sources}
     by = [keys(rows) for rows in sources.values()]
     if any(key != by[0] for key in by):
         raise InputDataError("sources: some have a caption_id and some have not")
     column = settings.class_column
-    counts_of = [count_classes(rows, column) for rows in sources.values()]
-    if not any(counts_of):
+    counts_by_source = [count_classes(rows, column) for rows in sources.values()]
+    if not any(counts_by_source):
         raise InputDataError(f"no row of {', '.join(settings.sources)} has a class in {column!r}")
-    first, held = next(iter(sources.values())), {key for counts in counts_of for key in counts}
-    classes = settings.class_list(first, held, settings.sources[0])
-    target, n_without_share = _target(run, settings, classes, sources)
+    first_source = next(iter(sources.values()))
+    present_classes = {class_ for counts in counts_by_source for class_ in counts}
+    classes = settings.class_list(first_source, present_classes, settings.sources[0])
+    target, n_without_share = _target_rows(run, settings, classes, sources)
     draw = run.draw("match-frequencies", settings.seed)
     taken = match_frequencies(sources, column, target, draw=draw)
-    rows = _labelled(run, taken.parts, classes, settings)
+    rows = _with_captions_and_labels(run, taken.parts, classes, settings)
     n_rows = run.write(rows, settings.output, is_narrow=True)
     available = [
-        {key: (there if key in target else counts).get(key, 0) for key in classes}
-        for counts, there in zip(counts_of, taken.available, strict=True)
+        {class_: (eligible if class_ in target else counts).get(class_, 0) for class_ in classes}
+        for counts, eligible in zip(counts_by_source, taken.available, strict=True)
     ]
     frequencies = frequency_rows(classes, target, available, taken.taken)
     if n_rows != sum(row[ROWS] for row in frequencies):
@@ -107,29 +108,32 @@ def run(run: Run, settings: MatchFrequencies) -> Counts:
     settings.write_files(run, run.read(settings.output, rows.schema), frequencies)
     if settings.decisions:
         run.write_decisions(_decisions(run, sources, settings))
-    short = [row[SHORT] for row in frequencies]
+    missing_rows = [row[SHORT] for row in frequencies]
     rows_in = sum(source.count() for source in sources.values())
-    n_classed = sum(n for counts in counts_of for n in counts.values())
+    n_classed = sum(n for counts in counts_by_source for n in counts.values())
     counts = {"rows_in": rows_in, "rows": n_rows}
     counts |= {"without_class": rows_in - n_classed} if rows_in > n_classed else {}
-    counts |= {"target": sum(target.values()), "short": sum(short)}
-    counts["classes_short"] = sum(n > 0 for n in short)
+    counts |= {"target": sum(target.values()), "short": sum(missing_rows)}
+    counts["classes_short"] = sum(n > 0 for n in missing_rows)
     if n_without_share:
         counts[_WITHOUT_SHARE] = n_without_share
-    of = [sum(got.values()) for got in taken.taken]
-    return counts | {f"from_{name}": n for name, n in zip(sources, of, strict=True)}
+    n_taken = [sum(rows_by_class.values()) for rows_by_class in taken.taken]
+    return counts | {f"from_{name}": n for name, n in zip(sources, n_taken, strict=True)}
 
 
-def _source(run: Run, address: str, settings: MatchFrequencies) -> DataFrame:
+def _read_source(run: Run, address: str, settings: MatchFrequencies) -> DataFrame:
     rows = run.read(address, StructType([schemas.CAPTIONS[UID]]))
     settings.check_columns(rows, address, [settings.class_column])
     return settings.with_current_classes(rows)
 
 
-def _labelled(
+def _with_captions_and_labels(
     run: Run, parts: Sequence[DataFrame], classes: ClassList, settings: MatchFrequencies
 ) -> DataFrame:
-    """The rows of all sources with captions and labels: their own, where every source has some."""
+    """The rows taken from all sources, with captions and labels.
+
+    Labels are the sources' own where all sources have them, else positions in the class list.
+    """
     label = label_column(parts[0], settings.class_column)
     if not all(label in part.columns for part in parts):
         parts = [part.drop(label) for part in parts]
@@ -138,7 +142,7 @@ def _labelled(
 
 
 def _with_captions(run: Run, rows: DataFrame, settings: MatchFrequencies) -> DataFrame:
-    """The rows taken, with their captions where the source holds none."""
+    """Add the captions where the source has none; InputDataError if a row's caption is missing."""
     if CAPTION in rows.columns or settings.captions is None:
         return rows
     captions = run.read(settings.captions, schemas.CAPTIONS)
@@ -148,34 +152,36 @@ def _with_captions(run: Run, rows: DataFrame, settings: MatchFrequencies) -> Dat
             "sources have not"
         )
     by = [named(key) for key in keys(captions)]
-    lost = joined_by_key(rows, captions.select(*by), how="left_anti").first()
-    if lost is not None:
-        raise InputDataError(f"table {settings.captions}: has no caption of {lost[UID]!r}")
-    others = [named(name) for name in captions.columns if name not in rows.columns]
-    return joined_by_key(rows, captions.select(*by, *others), how="inner")
+    without_caption = joined_by_key(rows, captions.select(*by), how="left_anti").first()
+    if without_caption is not None:
+        raise InputDataError(
+            f"table {settings.captions}: has no caption of {without_caption[UID]!r}"
+        )
+    added_columns = [named(name) for name in captions.columns if name not in rows.columns]
+    return joined_by_key(rows, captions.select(*by, *added_columns), how="inner")
 
 
-def _target(
+def _target_rows(
     run: Run, settings: MatchFrequencies, classes: ClassList, sources: Mapping[str, DataFrame]
 ) -> tuple[dict[Class, int], int]:
-    """(rows wanted of each class, how many classes have a share, but of less than a row)."""
+    """(target rows of each class, number of classes whose share rounds to no row)."""
     weights: Mapping[Class, float]
     if settings.target_counts is not None:
         column, counts = settings.class_column, settings.target_column
         target = weights = read_targets(run, settings.target_counts, column, counts, classes)
     else:
         assert settings.shape is not None  # one of the two is given
-        available = _available(sources, settings.class_column)
-        in_order = {key: available.get(key, 0) for key in classes}
-        weights = shape_weights(settings.shape, in_order, settings.exponent)
-        target = as_large_as_possible(weights, in_order)
+        available = _count_available(sources, settings.class_column)
+        available = {class_: available.get(class_, 0) for class_ in classes}  # in their order
+        weights = shape_weights(settings.shape, available, settings.exponent)
+        target = as_large_as_possible(weights, available)
     if settings.rows is not None:
         target = at_n_rows(weights, settings.rows)
-    return target, sum(weight > 0 and not target[key] for key, weight in weights.items())
+    return target, sum(weight > 0 and not target[class_] for class_, weight in weights.items())
 
 
-def _available(sources: Mapping[str, DataFrame], column: str) -> dict[Class, int]:
-    """Rows of each class in all sources, those that several have counted once."""
+def _count_available(sources: Mapping[str, DataFrame], column: str) -> dict[Class, int]:
+    """Rows of each class in all sources together; a row in several sources counts once."""
     tables = [rows.select(*keys(rows), named(column)) for rows in sources.values()]
     if len(tables) == 1:
         return count_classes(tables[0], column)
@@ -183,42 +189,43 @@ def _available(sources: Mapping[str, DataFrame], column: str) -> dict[Class, int
 
 
 def _decisions(run: Run, sources: Mapping[str, DataFrame], settings: MatchFrequencies) -> DataFrame:
+    """A decision for each row of each source: whether the output has it from there."""
     stored = run.read(settings.output, schemas.EMPTY)
-    parts = []
+    decisions_by_source = []
     for name, source in sources.items():
-        keyed = source.select(*keys(source), named(settings.class_column).alias(_CLASS))
+        key_and_class = source.select(*keys(source), named(settings.class_column).alias(_CLASS))
         taken = stored.where(F.col(TAKEN_FROM) == name)
         taken_keys = taken.select(
             *keys(source), named(settings.class_column).alias(_CLASS), F.lit(True).alias(_TAKEN)
         )
-        with_taken = joined_by_key(keyed, taken_keys, how="left", also=[_CLASS])
+        with_taken = joined_by_key(key_and_class, taken_keys, how="left", also=[_CLASS])
         is_taken = F.coalesce(F.col(_TAKEN), F.lit(False))
         rule = F.when(is_taken, f"taken_from_{name}").otherwise(f"left_in_{name}")
-        parts.append(decisions(with_taken, kept=is_taken, rule=rule))
-    return reduce(DataFrame.unionAll, parts)
+        decisions_by_source.append(decisions(with_taken, kept=is_taken, rule=rule))
+    return reduce(DataFrame.unionAll, decisions_by_source)
 
 
 def closing_lines(spark: SparkSession, settings: MatchFrequencies, counts: Counts) -> list[str]:
-    """Classes that get nothing, and those that lack most."""
+    """Lines on classes whose share is no row, and on those that are short of most rows."""
     lines = []
     if _WITHOUT_SHARE in counts:
         size = "the largest such shape" if settings.rows is None else f"{settings.rows:,} rows"
         lines = [f"  {counts[_WITHOUT_SHARE]:,} classes get no row: their share of {size} is none"]
     if counts["short"]:
         lines.append(f"  {counts['classes_short']:,} classes are short of {counts['short']:,} rows")
-        lines += _shortest(spark, settings)
+        lines += _lines_of_shortest(spark, settings)
     return lines
 
 
-def _shortest(spark: SparkSession, settings: MatchFrequencies) -> list[str]:
-    """Lines of the classes that lack most, where their counts are stored."""
+def _lines_of_shortest(spark: SparkSession, settings: MatchFrequencies) -> list[str]:
+    """The classes short of most rows, if the table of counts was written."""
     if settings.counts is None:
         return []
     rows = read_table(spark, settings.counts, schemas.CLASS_FREQUENCIES).where(F.col(SHORT) > 0)
     lines = []
-    for row in rows.orderBy(F.desc(SHORT), CLASS_NAME).limit(_SHOWN).collect():
-        got = " + ".join(f"{n:,}" for n in row[TAKEN])
-        lines.append(f"  {row[CLASS_NAME]:<34}{got} of {row[TARGET]:,}")
+    for row in rows.orderBy(F.desc(SHORT), CLASS_NAME).limit(_CLASSES_SHOWN).collect():
+        rows_taken = " + ".join(f"{n:,}" for n in row[TAKEN])
+        lines.append(f"  {row[CLASS_NAME]:<34}{rows_taken} of {row[TARGET]:,}")
     return lines
 
 

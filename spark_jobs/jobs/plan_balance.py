@@ -1,4 +1,4 @@
-"""plan-balance: what each t would keep, before any is kept."""
+"""plan-balance: estimate what each t would keep, before balancing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,27 +57,28 @@ class PlanBalance(LanguageSettings):
 
 
 def run(run: Run, settings: PlanBalance) -> Counts:
-    """Sum over a sample what each t would keep, and scale it by the counts."""
-    read = read_matches(run, settings.matches, settings.captions)
-    matches, rows_in = read.rows, read.rows.count()
-    counted = read_entries(run, settings.entry_counts, read).counted
+    """Sum over a sample what each t would keep, and scale the sums to all matches."""
+    caption_matches = read_matches(run, settings.matches, settings.captions)
+    match_rows, rows_in = caption_matches.rows, caption_matches.rows.count()
+    counted = read_entries(run, settings.entry_counts, caption_matches).counted
     own_counts = counted.counts
     if settings.entry_counts is not None:
-        own_counts = read.counts(own_counts.size)
-    of_t = entry_thresholds(settings, counted)
-    drawn = _drawn(settings, matches, rows_in)
-    counts = {"rows_in": rows_in, "sample_rows": drawn.count()} | read.mismatch_counts()
-    with _cached(_sample(run, settings, drawn)) as sample:
+        own_counts = caption_matches.counts(own_counts.size)
+    thresholds_at = entry_thresholds(settings, counted)
+    sampled_rows = _draw_sample(settings, match_rows, rows_in)
+    counts = {"rows_in": rows_in, "sample_rows": sampled_rows.count()}
+    counts |= caption_matches.mismatch_counts()
+    with _cached(_by_uid_with_sizes(run, settings, sampled_rows)) as sample:
 
         def expected(ts: list[int]) -> pd.DataFrame:
-            limits = {t: of_t(t) for t in ts}
-            sums = expected_rows(sample, counted.counts, limits).toPandas().set_index(T)
-            every = sums.reindex(ts, fill_value=0.0).reset_index()  # of an empty table: no sums
-            return scale_to_all_matches(every, counted.counts, own_counts, limits)
+            thresholds = {t: thresholds_at(t) for t in ts}
+            sums = expected_rows(sample, counted.counts, thresholds).toPandas().set_index(T)
+            sums = sums.reindex(ts, fill_value=0.0).reset_index()  # an empty table gives no rows
+            return scale_to_all_matches(sums, counted.counts, own_counts, thresholds)
 
         def rows_at(ts: list[int]) -> dict[int, float]:
-            at = expected(ts)
-            return dict(zip(at[T].tolist(), at[EXPECTED_ROWS].tolist(), strict=True))
+            sums = expected(ts)
+            return dict(zip(sums[T].tolist(), sums[EXPECTED_ROWS].tolist(), strict=True))
 
         ts = set(settings.ts or round_ts(int(counted.counts.max(initial=1))))
         if settings.target_rows is not None:
@@ -85,23 +86,22 @@ def run(run: Run, settings: PlanBalance) -> Counts:
             t, counts[EXPECTED_ROWS] = t_for_target(rows_at, settings.target_rows, t_max)
             counts[T] = t
             ts.add(t)
-        limits = {t: of_t(t) for t in sorted(ts)}
-        rows = plan(
+        plan_rows = plan(
             expected(sorted(ts)),
             counted.counts,
             own_counts,
-            limits,
+            {t: thresholds_at(t) for t in sorted(ts)},
             has_bytes=settings.captions is not None,
         )
-    _write(run, settings, rows)
+    _write(run, settings, plan_rows)
     if settings.picture is not None:
-        write_output_file(settings.picture, [plan_picture(rows, counts.get(T))])
+        write_output_file(settings.picture, [plan_picture(plan_rows, counts.get(T))])
     return counts
 
 
 @contextmanager
 def _cached(rows: DataFrame) -> Iterator[DataFrame]:
-    """Keep the rows where they were computed for as long as they are read."""
+    """Context in which the rows are cached."""
     cached = rows.cache()
     try:
         yield cached
@@ -109,27 +109,27 @@ def _cached(rows: DataFrame) -> Iterator[DataFrame]:
         cached.unpersist()
 
 
-def _drawn(settings: PlanBalance, matches: DataFrame, rows: int) -> DataFrame:
-    """At least `sample_rows` of the matches, records as a whole, or all."""
-    # The room above is more than six standard deviations of a sample's size.
-    fraction = 1.05 * settings.sample_rows / max(rows, 1)
+def _draw_sample(settings: PlanBalance, matches: DataFrame, n_rows: int) -> DataFrame:
+    """At least `sample_rows` rows of the matches, drawn by uid, or all rows if they are fewer."""
+    # 5 % more: over six standard deviations of the sample's size, so that it is large enough.
+    fraction = 1.05 * settings.sample_rows / max(n_rows, 1)
     return matches if fraction >= 1 else matches.where(_SAMPLE.of(UID) < fraction)
 
 
-def _sample(run: Run, settings: PlanBalance, drawn: DataFrame) -> DataFrame:
-    """What is drawn for as one, with the rows and the bytes of its captions if these are given."""
-    by_uid = matches_by_uid(drawn)
+def _by_uid_with_sizes(run: Run, settings: PlanBalance, matches: DataFrame) -> DataFrame:
+    """The matches with one row per uid; with captions set, also caption_rows and caption_bytes."""
+    by_uid = matches_by_uid(matches)
     if settings.captions is None:
         return by_uid
     captions = run.read(settings.captions, schemas.CAPTIONS)
     sizes = captions.groupBy(UID).agg(F.sum(F.octet_length(CAPTION)).alias(CAPTION_BYTES))
-    sized = with_caption_rows(by_uid, captions).join(sizes, on=UID, how="left")
-    return sized.withColumn(CAPTION_BYTES, F.coalesce(CAPTION_BYTES, F.lit(0)).cast("double"))
+    with_sizes = with_caption_rows(by_uid, captions).join(sizes, on=UID, how="left")
+    return with_sizes.withColumn(CAPTION_BYTES, F.coalesce(CAPTION_BYTES, F.lit(0)).cast("double"))
 
 
-def _write(run: Run, settings: PlanBalance, rows: pd.DataFrame) -> None:
-    plain = rows.astype(object).where(rows.notna(), None)
-    records = [tuple(row) for row in plain.itertuples(index=False)]
+def _write(run: Run, settings: PlanBalance, plan_rows: pd.DataFrame) -> None:
+    with_none = plan_rows.astype(object).where(plan_rows.notna(), None)  # NaN becomes null
+    records = [tuple(row) for row in with_none.itertuples(index=False)]
     run.write(run.spark.createDataFrame(records, schemas.PLAN).coalesce(1), settings.output)
 
 

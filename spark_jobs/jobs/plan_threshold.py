@@ -1,4 +1,4 @@
-"""plan-threshold: what each threshold on a similarity would keep."""
+"""plan-threshold: count what each threshold on a similarity would keep."""
 
 from pydantic import Field
 from pyspark.sql import DataFrame, SparkSession
@@ -41,19 +41,23 @@ class PlanThreshold(Settings):
 
 
 def run(run: Run, settings: PlanThreshold) -> Counts:
-    """Count what is at least each threshold."""
+    """Count the rows whose similarity is at least each threshold."""
     scored = run.read(settings.scores, schemas.EMPTY)
     _check_columns(scored, settings)
     grid = settings.thresholds or round_thresholds()
-    rows = kept_by_threshold(scored, settings.column, settings.class_column or None, grid)
-    bars = histogram(scored, settings.column)
-    plain = rows.astype(object).where(rows.notna(), None)
-    records = [tuple(row) for row in plain.itertuples(index=False)]
+    plan_rows = kept_by_threshold(scored, settings.column, settings.class_column or None, grid)
+    rows_by_bin = histogram(scored, settings.column)
+    with_none = plan_rows.astype(object).where(plan_rows.notna(), None)  # NaN becomes null
+    records = [tuple(row) for row in with_none.itertuples(index=False)]
     frame = run.spark.createDataFrame(records, schemas.SIMILARITY_PLAN)
     run.write(frame.coalesce(1), settings.output)
     if settings.picture is not None:
-        write_output_file(settings.picture, [threshold_picture(rows, bars)])
-    return {"rows_in": scored.count(), "scored": sum(bars.values()), "thresholds": len(rows)}
+        write_output_file(settings.picture, [threshold_picture(plan_rows, rows_by_bin)])
+    return {
+        "rows_in": scored.count(),
+        "scored": sum(rows_by_bin.values()),
+        "thresholds": len(plan_rows),
+    }
 
 
 def _check_columns(scored: DataFrame, settings: PlanThreshold) -> None:

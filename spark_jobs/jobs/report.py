@@ -44,11 +44,11 @@ LOST = (
     "Left out: a version of a table that this run read or wrote is no longer there (VACUUM, or a "
     "table made again). The counts in the other sections were recorded by the run."
 )
-_PLANS = "plan-threshold"
-_AT_ONCE = "match-and-balance"
-_BALANCED = ("balance-captions", _AT_ONCE)
-_SUBSETS = ("sample-subset", "match-frequencies")
-CHIPS = "Below a caption its entries, each with the number of captions that it occurs in."
+_PLAN_THRESHOLD = "plan-threshold"
+_MATCH_AND_BALANCE = "match-and-balance"
+_BALANCING_JOBS = ("balance-captions", _MATCH_AND_BALANCE)
+_SUBSET_JOBS = ("sample-subset", "match-frequencies")
+ENTRIES_NOTE = "Below a caption its entries, each with the number of captions that it occurs in."
 
 
 class Report(Settings):
@@ -70,7 +70,7 @@ class Report(Settings):
     )
 
     @model_validator(mode="after")
-    def _has_a_place(self) -> Self:
+    def _has_a_file(self) -> Self:
         if self.output is None and "/" not in self.workspace_address():
             raise ValueError(
                 f"{self.workspace_address()} holds only tables: give a file, --output FILE"
@@ -78,7 +78,7 @@ class Report(Settings):
         return self
 
     def addresses(self, role: RoleName) -> dict[str, str]:
-        """As for all settings; what the runs of a workspace or recipe left is an input too."""
+        """The addresses of all settings, and as inputs the runs or the outputs of the recipe."""
         if role == "file":
             return {"output": self.output or f"{self.workspace_address()}/report.html"}
         if role != "input" or self.table is not None:
@@ -92,7 +92,7 @@ class Report(Settings):
         }
 
     def workspace_address(self) -> str:
-        """The workspace whose `runs` tells of the table, run or recipe."""
+        """The workspace whose table `runs` has the runs of the table, run or recipe."""
         if self.workspace is not None:
             return self.workspace
         if self.recipe is not None:
@@ -104,8 +104,8 @@ class Report(Settings):
 
 
 def run(run: Run, settings: Report) -> Counts:
-    """Find the runs, read what they left, write the page."""
-    runs = _runs_to_tell(run.spark, settings, run.workspace)
+    """Find the runs, read their outputs, and write the page."""
+    runs = _reported_runs(run.spark, settings, run.workspace)
     sections = [
         funnel_section(runs),
         *_entries_sections(run.spark, runs),
@@ -115,9 +115,9 @@ def run(run: Run, settings: Report) -> Counts:
         runs_section(runs),
     ]
     last = runs[-1]
-    place = last.outputs.get("output") or next(iter(last.outputs.values()))
-    title = place.rpartition("/")[2] if "/" in place else place
-    subtitle = f"{place}: {last.job}, run {last.run_id}, {last.started:%Y-%m-%d %H:%M} UTC"
+    address = last.outputs.get("output") or next(iter(last.outputs.values()))
+    title = address.rpartition("/")[2] if "/" in address else address
+    subtitle = f"{address}: {last.job}, run {last.run_id}, {last.started:%Y-%m-%d %H:%M} UTC"
     content = render(Page(title, subtitle, key_figures(runs), sections))
     write_output_file(settings.addresses("file")["output"], [content])
     pictures = [b for section in sections for b in section.blocks if isinstance(b, Figure)]
@@ -125,53 +125,57 @@ def run(run: Run, settings: Report) -> Counts:
 
 
 def closing_lines(spark: SparkSession, settings: Report, counts: Counts) -> list[str]:
-    """Where the page is; why it has no pictures."""
+    """The file of the page, and why it has no pictures if it has none."""
     file = settings.addresses("file")["output"]
     return [f"  {file}", *([] if counts["pictures"] else [f"  {NO_COUNTS}"])]
 
 
-def _runs_to_tell(spark: SparkSession, settings: Report, workspace: str) -> list[RunRecord]:
-    """The runs, oldest first; earlier reports are not told of."""
+def _reported_runs(spark: SparkSession, settings: Report, workspace: str) -> list[RunRecord]:
+    """The runs behind the table, run or recipe, oldest first, without reports.
+
+    Raises InputDataError if the workspace has none.
+    """
     records = [record for record in recorded_runs(spark, workspace) if record.job != JOB.name]
-    place = join_address(workspace, "runs")
+    runs_address = join_address(workspace, "runs")
     if settings.run is not None:
-        named = [r for r in records if settings.run_id in (None, r.run_id)]
-        if not named:
-            wanted = f" with run_id {settings.run_id}" if settings.run_id else ""
-            raise InputDataError(f"{place}: there is no run{wanted}")
-        before = records[: records.index(named[-1]) + 1]  # later ones wrote there again
-        return _with_plans(runs_behind(before, named[-1].outputs.values()), records)
+        candidates = [r for r in records if settings.run_id in (None, r.run_id)]
+        if not candidates:
+            with_run_id = f" with run_id {settings.run_id}" if settings.run_id else ""
+            raise InputDataError(f"{runs_address}: there is no run{with_run_id}")
+        run = candidates[-1]
+        up_to_run = records[: records.index(run) + 1]  # later runs may have written there again
+        return _with_plans(runs_behind(up_to_run, run.outputs.values()), records)
     tables = settings.addresses("input").values()
     runs = runs_behind(records, tables)
     if not runs:
-        raise InputDataError(f"{place}: no run there wrote {', '.join(tables)}")
+        raise InputDataError(f"{runs_address}: no run there wrote {', '.join(tables)}")
     return _with_plans(runs, records)
 
 
 def _with_plans(runs: Sequence[RunRecord], records: Sequence[RunRecord]) -> list[RunRecord]:
-    """The runs, and the newest plan of a threshold on each table that they left."""
-    left = {address for run in runs for address in run.outputs.values()}
+    """Add the newest plan-threshold run on each column of each output of the runs."""
+    outputs = {address for run in runs for address in run.outputs.values()}
     plans = {
         (run.settings["scores"], run.settings["column"]): run
         for run in records
-        if run.job == _PLANS and run.settings["scores"] in left and run not in runs
+        if run.job == _PLAN_THRESHOLD and run.settings["scores"] in outputs and run not in runs
     }
     return sorted([*runs, *plans.values()], key=lambda run: run.started)
 
 
 def _entries_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
-    """A section for each balancing, else for the last run that counted entries."""
-    balanced = [run for run in runs if run.job in _BALANCED]
-    counted = [run for run in runs if "entry_counts" in run.outputs]
-    told = balanced or counted[-1:]
-    if not told and any(run.job == _PLANS or _has_class_counts(run) for run in runs):
-        return  # there are other pictures
-    if not told:
+    """A section for each balancing run, else for the last run that counted entries."""
+    balancing_runs = [run for run in runs if run.job in _BALANCING_JOBS]
+    counting_runs = [run for run in runs if "entry_counts" in run.outputs]
+    shown_runs = balancing_runs or counting_runs[-1:]
+    if not shown_runs and any(run.job == _PLAN_THRESHOLD or _has_class_counts(run) for run in runs):
+        return  # the page has other pictures
+    if not shown_runs:
         yield Section("Entries", [Note(NO_COUNTS)])
-    for run in told:
-        title = f"Entries, t = {run.counts['t']:,}" if len(told) > 1 else "Entries"
-        nothing: list[Block] = []
-        pictures, tables = default_if_lost(partial(_entry_blocks, spark, run), (_lost(), nothing))
+    for run in shown_runs:
+        title = f"Entries, t = {run.counts['t']:,}" if len(shown_runs) > 1 else "Entries"
+        no_tables: list[Block] = []
+        pictures, tables = default_if_lost(partial(_entry_blocks, spark, run), (_lost(), no_tables))
         matches = default_if_lost(partial(_matches_blocks, spark, run), _lost())
         yield Section(title, [*pictures, *matches, *tables])
 
@@ -187,25 +191,26 @@ def _matches_blocks(spark: SparkSession, run: RunRecord) -> list[Block]:
     if run.job == "balance-captions":
         before = matches_per_caption(matches_before_balancing(spark, run))
         return matches_blocks(before, matches_per_caption(matches_after_balancing(spark, run)))
-    if run.job == _AT_ONCE:
+    if run.job == _MATCH_AND_BALANCE:
         return matches_blocks(None, matches_per_caption(matches_after_balancing(spark, run)))
     written = matches_written(spark, run)
     return [] if written is None else matches_blocks(matches_per_caption(written), None)
 
 
 def _similarity_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
-    """A section for each plan of a threshold, which marks the one that was then used."""
+    """A section for each plan-threshold run, marking the threshold that a filter then used."""
     for run in runs:
-        if run.job == _PLANS:
+        if run.job == _PLAN_THRESHOLD:
             column = run.settings["column"]
-            used = [
+            used_thresholds = [
                 rule["value"]
                 for later in runs
                 if later.job == "filter-captions"
                 for rule in later.settings["rules"]
                 if rule.get("column") == column and rule.get("op") in (">", ">=")
             ]
-            read = partial(_similarity_blocks, spark, run, used[0] if used else None)
+            used = used_thresholds[0] if used_thresholds else None
+            read = partial(_similarity_blocks, spark, run, used)
             yield Section(f"Similarity: {column}", default_if_lost(read, _lost()))
 
 
@@ -214,7 +219,7 @@ def _similarity_blocks(spark: SparkSession, run: RunRecord, used: float | None) 
 
 
 def _class_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
-    """A section for each subset drawn by class whose counts were kept."""
+    """A section for each subset drawn by class whose table of counts was written."""
     for run in runs:
         if _has_class_counts(run):
             title = f"Classes: {table_name(run.outputs['output'])}"
@@ -230,19 +235,19 @@ def _lost() -> list[Block]:
 
 
 def _has_class_counts(run: RunRecord) -> bool:
-    return run.job in _SUBSETS and "counts" in run.outputs
+    return run.job in _SUBSET_JOBS and "counts" in run.outputs
 
 
 def _examples_section(
     spark: SparkSession, runs: Sequence[RunRecord], workspace: str
 ) -> Iterator[Section]:
-    of_runs = [
+    examples_by_run = [
         default_if_lost(partial(_examples, spark, run, workspace), None) for run in reversed(runs)
     ]
-    filled = [block for blocks in of_runs for block in blocks or [] if block.examples]
-    lost = [Note(LOST)] if None in of_runs else []
-    if filled or lost:
-        yield Section("Examples", [Note(CHIPS), *lost, *filled])
+    nonempty = [block for blocks in examples_by_run for block in blocks or [] if block.examples]
+    lost = [Note(LOST)] if None in examples_by_run else []
+    if nonempty or lost:
+        yield Section("Examples", [Note(ENTRIES_NOTE), *lost, *nonempty])
 
 
 def _examples(spark: SparkSession, run: RunRecord, workspace: str) -> list[Examples]:
@@ -251,7 +256,7 @@ def _examples(spark: SparkSession, run: RunRecord, workspace: str) -> list[Examp
         return [Examples("Kept by balancing", kept), Examples("Dropped by balancing", dropped)]
     if run.job == "dedup-captions":
         return [Examples("Dropped as copies", duplicate_examples(spark, run))]
-    if run.job in ("ingest-captions", _AT_ONCE):
+    if run.job in ("ingest-captions", _MATCH_AND_BALANCE):
         return [Examples("Rejected", rejected_examples(spark, run, workspace))]
     return []
 

@@ -1,4 +1,4 @@
-"""run: a recipe's steps, each unless it is up to date."""
+"""run: run a recipe's steps, each unless it is up to date."""
 
 from collections.abc import Iterator
 from typing import Self
@@ -30,7 +30,7 @@ class RunRecipe(Settings):
 
     @model_validator(mode="after")
     def _can_be_planned(self) -> Self:
-        """Every fault of the recipe is told before a session starts."""
+        """Raise all faults of the recipe before a Spark session starts."""
         refuse_both({"--from": self.first, "--only": self.only})
         self.chosen_steps()
         return self
@@ -44,24 +44,26 @@ class RunRecipe(Settings):
 
 
 def steps(spark: SparkSession, settings: RunRecipe) -> Iterator[Step]:
-    """The recipe's steps, once all inputs from elsewhere are there and all outputs are free."""
-    chosen = settings.chosen_steps()
-    _refuse_missing_inputs(spark, settings.recipe, chosen)
-    check_outputs_ahead(spark, (step.settings for step in chosen))
-    for position, step in enumerate(chosen, start=1):
-        place = f"[{position}/{len(chosen)}]"
+    """The recipe's steps; fails before the first if an input is missing or an output in the way."""
+    chosen_steps = settings.chosen_steps()
+    _refuse_missing_inputs(spark, settings.recipe, chosen_steps)
+    check_outputs_ahead(spark, (step.settings for step in chosen_steps))
+    for position, step in enumerate(chosen_steps, start=1):
+        place = f"[{position}/{len(chosen_steps)}]"
         yield Step(step.job, step.settings, step.name, place, step.depends_on, settings.dry_run)
 
 
-def _refuse_missing_inputs(spark: SparkSession, recipe: str, chosen: list[PlannedStep]) -> None:
-    written = {
+def _refuse_missing_inputs(
+    spark: SparkSession, recipe: str, chosen_steps: list[PlannedStep]
+) -> None:
+    written_locations = {
         parse_address(address).location
-        for step in chosen
+        for step in chosen_steps
         for address in step.settings.addresses("output").values()
     }
-    for step in chosen:
+    for step in chosen_steps:
         for key, address in step.settings.addresses("input").items():
-            if parse_address(address).location in written:
+            if parse_address(address).location in written_locations:
                 continue
             try:
                 input_version(spark, address)

@@ -29,8 +29,8 @@ _IMAGENET100 = "imagenet100"
 _PURPOSE = "sample-subset"
 
 
-def _texts(value: Any) -> Any:
-    """Of one class or several, by name or number, as texts."""
+def _as_texts(value: Any) -> Any:
+    """One class or a list of them, names or numbers, as a list of texts."""
     items = value if isinstance(value, list) else [value]
     return [str(item) if isinstance(item, int) else item for item in items]
 
@@ -45,7 +45,7 @@ class SampleSubset(SubsetSettings):
         "those of `keep_every_class`",
     )
     column: str | None = Field(None, description="column of similarities for the threshold")
-    classes: Annotated[list[str], Field(min_length=1), BeforeValidator(_texts)] | None = Field(
+    classes: Annotated[list[str], Field(min_length=1), BeforeValidator(_as_texts)] | None = Field(
         None,
         description="the classes to keep, by value, name or ImageNet index; imagenet100; or a .txt "
         "file with one a line. Their labels become 0..k-1, label_ori holds the old ones",
@@ -89,8 +89,8 @@ class SampleSubset(SubsetSettings):
         refuse_both({"classes": self.classes, "random_classes": self.random_classes})
         if self.stratified and self.n is None and self.fraction is None:
             raise ValueError("stratified needs n or fraction")
-        kept = (self.threshold, self.classes, self.random_classes, self.max_per_class, self.n)
-        if (*kept, self.fraction) == (None,) * 6 and not self.tail_classes + self.min_per_class:
+        limits = (self.threshold, self.classes, self.random_classes, self.max_per_class, self.n)
+        if (*limits, self.fraction) == (None,) * 6 and not self.tail_classes + self.min_per_class:
             raise ValueError(
                 "nothing tells what to keep: give threshold, classes, random_classes, "
                 "tail_classes, max_per_class, min_per_class, n or fraction"
@@ -99,31 +99,31 @@ class SampleSubset(SubsetSettings):
 
     @property
     def class_file(self) -> str | None:
-        """The file of classes, where `classes` names one."""
-        one = self.classes[0] if self.classes and len(self.classes) == 1 else ""
-        return one if one.endswith(".txt") else None
+        """The file of classes if `classes` names one, else None."""
+        only_item = self.classes[0] if self.classes and len(self.classes) == 1 else ""
+        return only_item if only_item.endswith(".txt") else None
 
     def addresses(self, role: RoleName) -> dict[str, str]:
-        """As for all settings; a file of classes is an input too."""
-        named = super().addresses(role)
+        """The addresses of all settings, and as input the file of classes."""
+        addresses = super().addresses(role)
         if role == "input" and self.class_file is not None:
-            named["classes"] = self.class_file
-        return named
+            addresses["classes"] = self.class_file
+        return addresses
 
 
 def run(run: Run, settings: SampleSubset) -> Counts:
-    """Choose the classes, decide on their rows, and write what stays."""
+    """Choose the classes, draw their rows, and write the subset."""
     rows = run.read(settings.input, StructType([StructField(UID, StringType())]))
     columns = (settings.class_column, settings.column, settings.restore_by)
     settings.check_columns(rows, settings.input, filter(None, columns))
     rows = settings.with_current_classes(rows)
     column = settings.class_column
-    held = count_classes(rows, column)
-    if not held:
+    class_counts = count_classes(rows, column)
+    if not class_counts:
         raise InputDataError(f"table {settings.input}: no row has a class in {column!r}")
-    classes = settings.class_list(rows, held, settings.input)
+    classes = settings.class_list(rows, class_counts, settings.input)
     draw = run.draw(_PURPOSE, settings.seed)
-    kept_classes = _chosen(run, rows, classes, settings, draw=draw.step("classes"))
+    kept_classes = _kept_classes(run, rows, classes, settings, draw=draw.step("classes"))
     sampling = _sampling(settings, draw=draw)
     drawn = sample(rows, kept_classes, sampling)
     is_relabelled = kept_classes is not classes
@@ -138,31 +138,31 @@ def run(run: Run, settings: SampleSubset) -> Counts:
     frequencies = frequency_rows(kept_classes, None, [drawn.available], [drawn.kept])
     settings.write_files(run, stored, frequencies)
     if settings.decisions:
-        _decide(run, drawn)
-    n_in = rows.count()
-    counts = {"rows_in": n_in, "kept": n_rows, "dropped": n_in - n_rows}
+        _write_decisions(run, drawn)
+    rows_in = rows.count()
+    counts = {"rows_in": rows_in, "kept": n_rows, "dropped": rows_in - n_rows}
     n_classes = sum(n > 0 for n in drawn.kept.values())
     counts |= {"restored": len(drawn.restored), "classes": n_classes}
     return counts | promise_counts(drawn, sampling, are_chosen=is_relabelled)
 
 
-def _chosen(
+def _kept_classes(
     run: Run, rows: DataFrame, classes: ClassList, settings: SampleSubset, *, draw: Draw
 ) -> ClassList:
-    """The classes to keep; the list itself where all are."""
+    """The classes to keep: chosen, drawn, or `classes` itself where all are kept."""
     if settings.random_classes is not None:
         return classes.only(_drawn_classes(rows, classes, settings, draw=draw))
     if settings.classes is None:
         return classes
-    given = settings.classes
+    names = settings.classes
     if settings.class_file is not None:
-        given = read_text(run.spark, settings.class_file).split("\n")
-        given = [line.strip() for line in given if line.strip()]
-    elif given == [_IMAGENET100]:
+        names = read_text(run.spark, settings.class_file).split("\n")
+        names = [line.strip() for line in names if line.strip()]
+    elif names == [_IMAGENET100]:
         is_index = isinstance(rows.schema[settings.class_column].dataType, IntegralType)
         return classes.only(imagenet1k(by_index=is_index).find(imagenet100()))
     try:
-        return classes.only(classes.find(given))
+        return classes.only(classes.find(names))
     except UnknownClassError as fault:
         raise InputDataError(f"classes: {fault}") from None
 
@@ -170,13 +170,13 @@ def _chosen(
 def _drawn_classes(
     rows: DataFrame, classes: ClassList, settings: SampleSubset, *, draw: Draw
 ) -> list[Class]:
-    k = settings.random_classes or 0
-    if k > len(classes):
-        raise InputDataError(f"random_classes = {k}, but there are only {len(classes)} classes")
+    n = settings.random_classes or 0
+    if n > len(classes):
+        raise InputDataError(f"random_classes = {n}, but there are only {len(classes)} classes")
     column = settings.class_column
     all_classes = class_table(rows, column, dict.fromkeys(classes, ()), [])
-    first = all_classes.orderBy(draw.of(column), named(column)).limit(k)
-    return [row[0] for row in first.collect()]
+    drawn = all_classes.orderBy(draw.of(column), named(column)).limit(n)
+    return [row[0] for row in drawn.collect()]
 
 
 def _sampling(settings: SampleSubset, *, draw: Draw) -> Sampling:
@@ -197,7 +197,7 @@ def _sampling(settings: SampleSubset, *, draw: Draw) -> Sampling:
     )
 
 
-def _decide(run: Run, drawn: Sample) -> None:
+def _write_decisions(run: Run, drawn: Sample) -> None:
     run.write_decisions(
         decisions(
             drawn.rows,
@@ -210,8 +210,8 @@ def _decide(run: Run, drawn: Sample) -> None:
 
 
 def closing_lines(spark: SparkSession, settings: SampleSubset, counts: Counts) -> list[str]:
-    """Where keeping every class, a minimum or a number changed one another."""
-    draw = Draw(_PURPOSE, settings.seed)  # of which no line speaks
+    """Lines on conflicts between keeping every class, a minimum per class, and a wanted number."""
+    draw = Draw(_PURPOSE, settings.seed)  # required, but no line depends on it
     return promise_lines(_sampling(settings, draw=draw), counts)
 
 

@@ -1,4 +1,4 @@
-"""score-clip: how near each image is to its captions."""
+"""score-clip: CLIP score of each caption, the cosine of its embedding and its image's."""
 
 import logging
 
@@ -31,9 +31,10 @@ class ScoreClip(Settings):
 
 
 def run(run: Run, settings: ScoreClip) -> Counts:
-    """Join the vectors of images and captions and compare them.
+    """Join the vectors of captions and images by uid, and score each caption.
 
-    Each caption is scored, has no vector, or has no image, be that not there or without a vector.
+    A caption counts once: as scored, without_vector, or without_image, the last also where its
+    image is there but has no vector.
     """
     images = read_embeddings(run, settings.images)
     captions = read_embeddings(run, settings.captions)
@@ -46,11 +47,11 @@ def run(run: Run, settings: ScoreClip) -> Counts:
     names = images.address, captions.address
     scored = score_pairs(images.rows, captions.rows, names=names)
     constants = {MODEL: model, WEIGHTS: weights}
-    others = [
+    other_columns = [
         F.lit(constants.get(field.name)).cast(field.dataType).alias(field.name)
         for field in schemas.SCORES.fields[1:-1]
     ]
-    rows = run.write(scored.select(*captions.key, *others, SCORE), settings.output)
+    rows = run.write(scored.select(*captions.key, *other_columns, SCORE), settings.output)
     if not rows:
         _log.warning(
             "no uid of %s is one of %s: nothing was scored", settings.captions, settings.images

@@ -1,4 +1,4 @@
-"""score-definitions: how near each caption is to the definition of its synset."""
+"""score-definitions: text similarity of each caption to the definition of its synset."""
 
 from collections.abc import Mapping, Sequence
 
@@ -33,7 +33,7 @@ from spark_jobs.storage.run import Counts, Run
 from udfs.vectors import Vectors, matrix
 
 _TAB = "\t"
-_MOST_QUERY_BYTES = 1 << 30  # of the vectors of all queries, which each task holds
+_MAX_QUERY_BYTES = 1 << 30  # for the vectors of all queries, which each task holds in memory
 
 
 class ScoreDefinitions(ModelSettings, SynsetSettings):
@@ -63,32 +63,34 @@ class ScoreDefinitions(ModelSettings, SynsetSettings):
 
 
 def run(run: Run, settings: ScoreDefinitions) -> Counts:
-    """Embed the queries, then score each caption against its own."""
+    """Embed the queries, then score each caption against its own (Shirali & Hardt 2023)."""
     by_lemma = settings.query_key == "lemma"
-    needed = schemas.LABELLED if by_lemma else schemas.CAPTIONS_WITH_WNID
-    table = labels = run.read(settings.labels, needed)
+    required_columns = schemas.LABELLED if by_lemma else schemas.CAPTIONS_WITH_WNID
+    table = labels = run.read(settings.labels, required_columns)
     definitions = read_definitions(run, settings.synsets)
     columns = {similarity_column(kind, settings.query_key): kind for kind in settings.query_types}
     if not settings.carry:
-        labels = table.select(*keys(table), *needed.names[1:])
-    single = of_one_synset(labels.drop(*columns))
+        labels = table.select(*keys(table), *required_columns.names[1:])
+    single_synset_rows = of_one_synset(labels.drop(*columns))
     key = F.col(WNID)
     if by_lemma:
-        single = single.where(F.size(LEMMAS) == 1)
+        single_synset_rows = single_synset_rows.where(F.size(LEMMAS) == 1)
         key = F.concat_ws(_TAB, WNID, F.get(LEMMAS, F.lit(0)))
     queries = _queries(definitions, by_lemma)
-    rows = with_query(single, key, list(queries))
-    texts = {
+    rows = with_query(single_synset_rows, key, list(queries))
+    query_texts = {
         column: [query_text(kind, definition, lemma) for definition, lemma in queries.values()]
         for column, kind in columns.items()
     }
     digest = settings.weights_digest()
-    vectors = _embedded(run, settings, texts, digest)
+    vectors = _embed_queries(run, settings, query_texts, digest)
     n_rows = rows.count()
     scored = score_captions(rows, vectors, settings.spec, n_tasks=n_model_tasks(run, n_rows))
     if not settings.carry:
-        kinds = {column: (str(kind), str(settings.query_key)) for column, kind in columns.items()}
-        scored = narrow(scored, kinds, {MODEL: settings.spec.label, WEIGHTS: digest})
+        query_labels = {
+            column: (str(kind), str(settings.query_key)) for column, kind in columns.items()
+        }
+        scored = narrow(scored, query_labels, {MODEL: settings.spec.label, WEIGHTS: digest})
     with batches_that_fit(table):
         written = run.write(scored, settings.output)
     n_captions = labels.select(*keys(labels)).distinct().count()
@@ -103,52 +105,55 @@ def run(run: Run, settings: ScoreDefinitions) -> Counts:
 def _queries(
     definitions: Sequence[Definition], by_lemma: bool
 ) -> dict[str, tuple[Definition, str | None]]:
-    """The definition, and the lemma if it is to stand for the name, of each key."""
+    """Query key -> definition and, by lemma, the lemma that takes the place of the name."""
     if not by_lemma:
         return {definition.wnid: (definition, None) for definition in definitions}
     return {f"{d.wnid}{_TAB}{lemma}": (d, lemma) for d in definitions for lemma in d.lemmas}
 
 
-def _embedded(
-    run: Run, settings: ScoreDefinitions, texts: Mapping[str, Sequence[str]], digest: str
+def _embed_queries(
+    run: Run, settings: ScoreDefinitions, query_texts: Mapping[str, Sequence[str]], digest: str
 ) -> dict[str, Vectors]:
-    """The unit vectors of the queries, each distinct text embedded once, on executors."""
-    distinct = list(dict.fromkeys(text for of in texts.values() for text in of))
+    """Embed the queries on executors, each distinct text once: column -> unit vectors."""
+    distinct = list(dict.fromkeys(text for texts in query_texts.values() for text in texts))
     rows = pd.DataFrame({QUERY_ID: range(len(distinct)), CAPTION: distinct})
     table = with_item_hash(run.spark.createDataFrame(rows), [QUERY_ID], CAPTION)
-    found = embed(
+    embedded = embed(
         table,
         settings.spec,
         "text",
         weights=digest,
         n_tasks=n_model_tasks(run, len(distinct)),
     )
-    vectors = _by_position(found, len(distinct), settings.model)
-    _refuse_too_large(sum(map(len, texts.values())), vectors.shape[1])
-    position = {text: place for place, text in enumerate(distinct)}
-    return {column: vectors[[position[text] for text in of]] for column, of in texts.items()}
+    vectors = _collect_by_query_id(embedded, len(distinct), settings.model)
+    _refuse_too_large(sum(map(len, query_texts.values())), vectors.shape[1])
+    position_of = {text: position for position, text in enumerate(distinct)}
+    return {
+        column: vectors[[position_of[text] for text in texts]]
+        for column, texts in query_texts.items()
+    }
 
 
-def _by_position(embedded: DataFrame, n_texts: int, model: str) -> Vectors:
-    """The vectors (n_texts, dimension), each at the place that its query_id says."""
+def _collect_by_query_id(embedded: DataFrame, n_texts: int, model: str) -> Vectors:
+    """Collect the vectors, shape (n_texts, dimension); the row is the query_id."""
     vectors: Vectors | None = None
     for batch in record_batches(embedded.select(QUERY_ID, EMBEDDING)):
         if batch.column(EMBEDDING).null_count:
             raise InputDataError(f"model {model} gives no vector for a definition")
-        of_batch = matrix(batch.column(EMBEDDING))
+        batch_vectors = matrix(batch.column(EMBEDDING))
         if vectors is None:
-            vectors = np.empty((n_texts, of_batch.shape[1]), np.float32)
-        vectors[batch.column(QUERY_ID).to_numpy()] = of_batch
-    assert vectors is not None  # each synset has a definition
+            vectors = np.empty((n_texts, batch_vectors.shape[1]), np.float32)
+        vectors[batch.column(QUERY_ID).to_numpy()] = batch_vectors
+    assert vectors is not None  # there is a query, as each synset has a definition
     return vectors
 
 
 def _refuse_too_large(n_queries: int, dimension: int) -> None:
-    """Raise InputDataError where the queries are more than is to travel to each task."""
-    if 4 * n_queries * dimension > _MOST_QUERY_BYTES:
+    """Raise InputDataError if the queries' vectors are too many bytes to send to each task."""
+    if 4 * n_queries * dimension > _MAX_QUERY_BYTES:
         raise InputDataError(
             f"{n_queries:,} queries of {dimension} numbers are more than the "
-            f"{_MOST_QUERY_BYTES >> 20:,} MiB that each task takes: give fewer query_types in one "
+            f"{_MAX_QUERY_BYTES >> 20:,} MiB that each task takes: give fewer query_types in one "
             "run, or a table of fewer synsets"
         )
 

@@ -1,4 +1,4 @@
-"""search-neighbours: the vectors nearest to each query."""
+"""search-neighbours: find the nearest vectors of each query, exactly or by a faiss index."""
 
 from collections.abc import Iterator
 from typing import Self
@@ -63,7 +63,10 @@ class SearchNeighbours(Settings):
 
 
 def run(run: Run, settings: SearchNeighbours) -> Counts:
-    """Search in the index where one is given, else compare every query with every vector."""
+    """Search the index if one is set, else compare each query with each vector.
+
+    With both index and embeddings, also measure the recall of the index.
+    """
     queries = read_embeddings(run, settings.queries)
     counts = {"queries": queries.n_rows}
     embeddings = None
@@ -73,19 +76,19 @@ def run(run: Run, settings: SearchNeighbours) -> Counts:
         counts["searched"] = embeddings.n_rows
     if settings.index is not None:
         refuse_repeated_queries(queries)
-        found, n_vectors = _by_index(run, queries, settings)
-        rows = run.write(_with_model(found, queries), settings.output)
-        counts |= _found(rows, queries.n_rows, settings.k, n_vectors)
+        neighbours, n_vectors = _search_index(run, queries, settings)
+        rows = run.write(_with_model(neighbours, queries), settings.output)
+        counts |= _neighbour_counts(rows, queries.n_rows, settings.k, n_vectors)
         return counts | (_recall(run, settings, queries, embeddings) if embeddings else {})
-    assert embeddings is not None  # as the settings have it
+    assert embeddings is not None  # the settings require it without an index
     rows = _write_exact(run, settings, queries, embeddings)
-    return counts | _found(rows, queries.n_rows, settings.k, embeddings.n_rows)
+    return counts | _neighbour_counts(rows, queries.n_rows, settings.k, embeddings.n_rows)
 
 
-def _exact(
+def _exact_neighbours(
     run: Run, settings: SearchNeighbours, queries: Embeddings, embeddings: Embeddings
 ) -> Iterator[tuple[DataFrame, bool]]:
-    """The true neighbours of block after block of the queries, and whether it is the last."""
+    """The true neighbours of each block of queries, and whether the block is the last."""
     ids, vectors = collect_vectors(queries)
     blocks = query_blocks(queries.n_rows, queries.dimension, settings.k)
     for block in blocks:
@@ -104,14 +107,14 @@ def _exact(
 def _write_exact(
     run: Run, settings: SearchNeighbours, queries: Embeddings, embeddings: Embeddings
 ) -> int:
-    """Write the true neighbours, a commit for each block of queries, and give their number."""
+    """Write the true neighbours, one commit per block of queries; returns their number."""
     n_blocks = len(query_blocks(queries.n_rows, queries.dimension, settings.k))
     if n_blocks > 1:
-        _refuse_parts(settings, queries, n_blocks)
+        _refuse_parquet_in_blocks(settings, queries, n_blocks)
     with batches_that_fit(embeddings.rows):
         parts = (
             (_with_model(neighbours, queries), is_last)
-            for neighbours, is_last in _exact(run, settings, queries, embeddings)
+            for neighbours, is_last in _exact_neighbours(run, settings, queries, embeddings)
         )
         if n_blocks == 1:
             return run.write(next(parts)[0], settings.output)
@@ -119,8 +122,10 @@ def _write_exact(
     return run.read(settings.output, NEIGHBOURS).count()
 
 
-def _refuse_parts(settings: SearchNeighbours, queries: Embeddings, n_blocks: int) -> None:
-    """Raise SettingsError where the output is no table to which blocks can be added."""
+def _refuse_parquet_in_blocks(
+    settings: SearchNeighbours, queries: Embeddings, n_blocks: int
+) -> None:
+    """Raise SettingsError if the output is parquet, which takes no further commits."""
     if parse_address(settings.output).format == "parquet":
         raise SettingsError(
             f"output {settings.output}: {queries.n_rows:,} queries are searched for in {n_blocks} "
@@ -128,19 +133,21 @@ def _refuse_parts(settings: SearchNeighbours, queries: Embeddings, n_blocks: int
         )
 
 
-def _found(rows: int, n_queries: int, k: int, n_vectors: int) -> Counts:
-    """The rows, and how many there are fewer than k for each query, or all vectors if fewer."""
+def _neighbour_counts(rows: int, n_queries: int, k: int, n_vectors: int) -> Counts:
+    """Neighbours found, and those missing from min(k, n_vectors) for each query."""
     return {"rows": rows, "not_found": n_queries * min(k, n_vectors) - rows}
 
 
-def _with_model(found: DataFrame, queries: Embeddings) -> DataFrame:
-    """The neighbours with the model by which they are near, for whoever unites several tables."""
+def _with_model(neighbours: DataFrame, queries: Embeddings) -> DataFrame:
+    """Add model and weights, so that gather-neighbours can refuse to unite several models."""
     model, weights = queries.model
-    return found.withColumns({MODEL: F.lit(model), WEIGHTS: F.lit(weights)})
+    return neighbours.withColumns({MODEL: F.lit(model), WEIGHTS: F.lit(weights)})
 
 
-def _by_index(run: Run, queries: Embeddings, settings: SearchNeighbours) -> tuple[DataFrame, int]:
-    """The neighbours, and the vectors of the index."""
+def _search_index(
+    run: Run, queries: Embeddings, settings: SearchNeighbours
+) -> tuple[DataFrame, int]:
+    """(neighbours found by the index, number of vectors in it)."""
     folder = IndexFolder.at(str(settings.index))
     facts = folder.read_facts(settings.modality)
     file = folder.index_file(settings.modality)
@@ -150,7 +157,7 @@ def _by_index(run: Run, queries: Embeddings, settings: SearchNeighbours) -> tupl
             f"vectors of {queries.address} have {queries.dimension} numbers, those of the index "
             f"{file} {facts.dimension}"
         )
-    found = search(
+    positions = search(
         queries.rows,
         queries.key[0],
         str(file),
@@ -159,11 +166,11 @@ def _by_index(run: Run, queries: Embeddings, settings: SearchNeighbours) -> tupl
         n_tasks=n_shuffle_partitions(run),
         table=queries.address,
     )
-    return with_uids(found, _uids(run, folder, settings.uid_column)), facts.n_vectors
+    return with_uids(positions, _uids(run, folder, settings.uid_column)), facts.n_vectors
 
 
 def _refuse_other_index(folder: IndexFolder, queries: Embeddings) -> None:
-    """Raise InputDataError where the index says that it is of another model."""
+    """Raise InputDataError if the index has a record and it names another model."""
     record = read_record(folder.path)
     if record is not None and not is_same_model((record.model, record.weights), queries.model):
         raise InputDataError(
@@ -173,7 +180,7 @@ def _refuse_other_index(folder: IndexFolder, queries: Embeddings) -> None:
 
 
 def _uids(run: Run, folder: IndexFolder, column: str) -> DataFrame:
-    """Position and uid of each vector; InputDataError where one has none."""
+    """Position and uid of each vector of the index; raise InputDataError if one has no uid."""
     metadata = folder.read_metadata(run.spark)
     if column not in metadata.columns:
         raise MissingColumnError(
@@ -181,10 +188,10 @@ def _uids(run: Run, folder: IndexFolder, column: str) -> DataFrame:
             f"{', '.join(name for name in metadata.columns if name != POSITION)}"
         )
     uids = metadata.select(POSITION, named(column).cast("string").alias(UID))
-    lost = uids.where(F.col(UID).isNull() | F.col(POSITION).isNull()).first()
-    if lost is not None:
+    without_uid = uids.where(F.col(UID).isNull() | F.col(POSITION).isNull()).first()
+    if without_uid is not None:
         raise InputDataError(
-            f"index {folder.path}: the metadata of vector {lost[POSITION]} has no {column}"
+            f"index {folder.path}: the metadata of vector {without_uid[POSITION]} has no {column}"
         )
     return uids
 
@@ -192,14 +199,14 @@ def _uids(run: Run, folder: IndexFolder, column: str) -> DataFrame:
 def _recall(
     run: Run, settings: SearchNeighbours, queries: Embeddings, embeddings: Embeddings
 ) -> Counts:
-    """How many of the true neighbours the index has found."""
+    """Count the true neighbours, and those that the index found."""
     by = [QUERY_ID, UID]
-    by_index = run.read(settings.output, NEIGHBOURS).select(*by).distinct()
-    hits = by_index.withColumn("hit", F.lit(1))
+    found_by_index = run.read(settings.output, NEIGHBOURS).select(*by).distinct()
+    with_hit = found_by_index.withColumn("hit", F.lit(1))
     n_true = n_hits = 0
     with batches_that_fit(embeddings.rows):
-        for exact, _is_last in _exact(run, settings, queries, embeddings):
-            compared = exact.select(*by).join(hits, on=by, how="left")
+        for exact, _is_last in _exact_neighbours(run, settings, queries, embeddings):
+            compared = exact.select(*by).join(with_hit, on=by, how="left")
             sums = compared.agg(F.count("*").alias("n"), F.count("hit").alias("hits")).first()
             assert sums is not None  # an aggregate without groups has one row
             n_true, n_hits = n_true + sums["n"], n_hits + sums["hits"]
@@ -207,7 +214,7 @@ def _recall(
 
 
 def closing_lines(_spark: SparkSession, settings: SearchNeighbours, counts: Counts) -> list[str]:
-    """The recall where it was measured, and what could not be checked or was not found."""
+    """Lines on recall if measured, on missing neighbours, and on an index of unknown model."""
     lines = []
     if counts.get("true_neighbours"):
         recall = counts["of_them_found"] / counts["true_neighbours"]

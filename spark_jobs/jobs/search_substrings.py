@@ -1,4 +1,4 @@
-"""search-substrings: captions for each class of downstream data sets, found by text queries."""
+"""search-substrings: captions for each downstream class, by text search (Geng et al. 2024)."""
 
 import logging
 from typing import Self
@@ -46,7 +46,7 @@ class SearchSubstrings(Settings):
 
     @model_validator(mode="after")
     def _can_be_read(self) -> Self:
-        """Faults of class files are told before a session starts."""
+        """Raise faults of class files before a Spark session starts."""
         _, faults = self.read_queries()
         if faults and self.strict:
             raise ValueError("; ".join(faults))
@@ -57,19 +57,21 @@ class SearchSubstrings(Settings):
         return class_file_digests(self.queries)
 
     def read_queries(self) -> tuple[list[ClassQuery], list[str]]:
-        """The queries of all classes, and a line for each faulty one."""
+        """The queries of all sound classes, and a line for each faulty class."""
         rule = RULES[self.rule]
-        whole = rule.names_are_phrases
-        read = [
-            class_queries(read_class_file(f), f, rule.tokens_of, names_are_phrases=whole)
+        names_are_phrases = rule.names_are_phrases
+        by_file = [
+            class_queries(
+                read_class_file(f), f, rule.tokens_of, names_are_phrases=names_are_phrases
+            )
             for f in self.queries
         ]
-        queries = [query for of_file, _ in read for query in of_file]
-        return queries, [fault for _, faults in read for fault in faults]
+        queries = [query for file_queries, _ in by_file for query in file_queries]
+        return queries, [fault for _, file_faults in by_file for fault in file_faults]
 
 
 def run(run: Run, settings: SearchSubstrings) -> Counts:
-    """Search for all classes at once, then write the chunks of what is stored."""
+    """Search for all classes in one pass, and write the chunks from the stored captions."""
     queries, faults = settings.read_queries()
     for fault in faults:
         _log.warning("left out: %s", fault)
@@ -77,22 +79,22 @@ def run(run: Run, settings: SearchSubstrings) -> Counts:
         raise SettingsError("no class is left: " + "; ".join(faults))
     captions = run.read(settings.captions, schemas.CAPTIONS)
     warn_of_replaced_columns(captions, f"table {settings.captions}", schemas.QUERIES.names)
-    found = search_captions(captions, queries, settings.rule)
-    run.check_outputs({settings.output: found.schema})
+    found_captions = search_captions(captions, queries, settings.rule)
+    run.check_outputs({settings.output: found_captions.schema})
     with batches_that_fit(captions):
-        rows = run.write(found, settings.output, is_narrow=True)
+        rows = run.write(found_captions, settings.output, is_narrow=True)
     stored = run.read(settings.output, schemas.QUERIES)
-    n_found = stored.select(DATASET, QUERY).distinct().count()
+    n_classes_found = stored.select(DATASET, QUERY).distinct().count()
     if settings.chunks is not None:
         datasets = list(dict.fromkeys(query.dataset for query in queries))
-        commit = run.output_metadata(settings.chunks)
-        write_chunks(stored, settings.chunks, TEXT_FIELDS, datasets, commit=commit)
+        metadata = run.output_metadata(settings.chunks)
+        write_chunks(stored, settings.chunks, TEXT_FIELDS, datasets, commit=metadata)
     return {
         "rows_in": captions.count(),
         "classes": len(queries),
         "faulty_classes": len(faults),
         "rows": rows,
-        "classes_found": n_found,
+        "classes_found": n_classes_found,
     }
 
 

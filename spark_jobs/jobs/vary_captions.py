@@ -1,4 +1,4 @@
-"""vary-captions: captions of ImageNet-Captions records from title, tags, description and class."""
+"""vary-captions: build captions of ImageNet-Captions records from their texts and class names."""
 
 from typing import Self
 
@@ -20,7 +20,7 @@ from spark_jobs.subsets.draw import count_classes, rows_of_classes
 from spark_jobs.subsets.imagenet_classes import imagenet_class_names
 from spark_jobs.subsets.vary import NamedClass, Template, templates_of, vary
 
-_KINDS = {TITLE: StringType(), TAGS: ArrayType(StringType()), DESCRIPTION: StringType()}
+_TEXT_TYPES = {TITLE: StringType(), TAGS: ArrayType(StringType()), DESCRIPTION: StringType()}
 _ORDER = "_order"
 
 
@@ -55,25 +55,25 @@ class VaryCaptions(LabelFileSettings):
 
 
 def run(run: Run, settings: VaryCaptions) -> Counts:
-    """Make the captions, then write the files of what is stored."""
-    needed = [StructField(text, _KINDS[text]) for text in settings.texts]
-    names = [StructField(name, StringType()) for name in (UID, WNID)]
-    records = run.read(settings.imagenet_captions, StructType([*names, *needed]))
-    front = None
+    """Build the captions, and write the files from the stored ones (Wen et al. 2024)."""
+    text_fields = [StructField(text, _TEXT_TYPES[text]) for text in settings.texts]
+    key_fields = [StructField(name, StringType()) for name in (UID, WNID)]
+    records = run.read(settings.imagenet_captions, StructType([*key_fields, *text_fields]))
+    templates = None
     if settings.append_class_name:
-        front = templates_of(settings.template, imagenet_templates())
-    name_of = imagenet_class_names()
+        templates = templates_of(settings.template, imagenet_templates())
+    name_by_wnid = imagenet_class_names()
     classes = [
-        NamedClass(s.wnid, k, s.lemmas if settings.use_synset else [name_of[s.wnid]])
+        NamedClass(s.wnid, k, s.lemmas if settings.use_synset else [name_by_wnid[s.wnid]])
         for k, s in enumerate(imagenet_synsets("imagenet1k"))
     ]
     draw = run.draw("vary-captions", settings.seed)
-    varied = vary(records, classes, settings.texts, front=front, draw=draw)
+    varied = vary(records, classes, settings.texts, front=templates, draw=draw)
     rows = run.write(varied, settings.output)
     stored = run.read(settings.output, schemas.CAPTIONS)
     if settings.frequencies is not None:
-        rows_of = count_classes(stored, CLASS_IDX)
-        frequencies = [(name_of[c.wnid], rows_of.get(c.class_idx, 0)) for c in classes]
+        rows_by_class = count_classes(stored, CLASS_IDX)
+        frequencies = [(name_by_wnid[c.wnid], rows_by_class.get(c.class_idx, 0)) for c in classes]
         write_class_frequencies(frequencies, settings.frequencies)
     if settings.shuffle:
         order = free_name(stored, _ORDER)
@@ -82,9 +82,9 @@ def run(run: Run, settings: VaryCaptions) -> Counts:
     else:
         settings.write_tsv(stored)
     rows_in = records.count()
-    n_of_classes = rows_of_classes(records, WNID, [c.wnid for c in classes]).count()
-    counts = {"rows_in": rows_in, "kept": rows, "unknown_class": rows_in - n_of_classes}
-    return counts | {"blank": n_of_classes - rows}
+    n_with_class = rows_of_classes(records, WNID, [c.wnid for c in classes]).count()
+    counts = {"rows_in": rows_in, "kept": rows, "unknown_class": rows_in - n_with_class}
+    return counts | {"blank": n_with_class - rows}
 
 
 JOB = Job(
