@@ -6,7 +6,7 @@ from udfs.json_files import file_system
 
 
 def stamp_of(file: str) -> str | None:
-    """`<bytes>@<nanoseconds since 1970>`; None if there is no file or pyarrow cannot look."""
+    """`<bytes>@<nanoseconds since 1970>`; None if there is no file that pyarrow can look up."""
     try:
         system, path = file_system(file)
         info = system.get_file_info(path)

@@ -80,8 +80,8 @@ def read_table(
 def check_output(spark: SparkSession, address: str, columns: StructType) -> bool:
     """Whether a Delta table exists at the output.
 
-    Raises OutputTableError if something other than a table with these columns is there; the message
-    names the first column that differs.
+    Raises OutputTableError if the address has anything other than a table with these columns; the
+    message names the first column that differs.
     """
     table = parse_address(address)
     if table.format == "parquet":

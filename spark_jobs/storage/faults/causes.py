@@ -38,9 +38,9 @@ class Cause:
         """The file or folder that it names in a parameter or in the message, as displayed."""
         for name in ("filePath", "path", "file"):
             if self.parameters.get(name):
-                return display_path(self.parameters[name])
+                return path_in_message(self.parameters[name])
         match = _PATH.search(self.first_line)
-        return None if match is None else display_path(match[0])
+        return None if match is None else path_in_message(match[0])
 
 
 def causes_of(fault: BaseException) -> list[Cause]:
@@ -51,7 +51,7 @@ def causes_of(fault: BaseException) -> list[Cause]:
     return [_python_cause(fault)]
 
 
-def display_path(path: str) -> str:
+def path_in_message(path: str) -> str:
     """A path as shown in messages: without `file:` and without a sentence's final dot."""
     return re.sub(r"^/{2,}", "/", display_path(path).rstrip("."))
 

@@ -53,15 +53,11 @@ def marks_of_files(files: Iterable[str]) -> list[dict[str, Any]]:
         folder, _, name = file.rpartition("/")
         file_marks.setdefault(folder, set()).add(_file_mark_name(name))
     parents = {folder.rpartition("/")[0] for folder in file_marks} - {*file_marks}
-    paths = [
-        *(
-            (folder, name)
-            for folder in sorted(file_marks)
-            for name in _marks_in(folder, file_marks)
-        ),
-        *((parent, MARK) for parent in sorted(parents)),
+    mark_paths = [
+        (folder, name) for folder in sorted(file_marks) for name in _marks_in(folder, file_marks)
     ]
-    marks = (read_json(folder, name) for folder, name in paths)
+    mark_paths += [(parent, MARK) for parent in sorted(parents)]
+    marks = (read_json(folder, name) for folder, name in mark_paths)
     return [mark for mark in marks if mark is not None]
 
 

@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.errors import CurationError, InputDataError
-from spark_jobs.storage.faults.causes import Cause, display_path
+from spark_jobs.storage.faults.causes import Cause, path_in_message
 from spark_jobs.storage.faults.spark import SPARK_FAULTS, classify, to_curation_error
 from spark_jobs.storage.faults.workers import worker_fault
 from spark_jobs.storage.history import read_commits
@@ -273,4 +273,4 @@ def test_traces_of_workers() -> None:
     )
     assert isinstance(worker_fault(f"{frames}udfs.models.spec.ModelError: m\n"), InputDataError)
     assert worker_fault("no trace at all") is None
-    assert display_path("file:///a/b.parquet.") == "/a/b.parquet"
+    assert path_in_message("file:///a/b.parquet.") == "/a/b.parquet"
