@@ -1,4 +1,4 @@
-"""Rows held against rules: which rule a row fails first, by which value and threshold."""
+"""Apply rules to rows: the first rule that each row fails, with its value and threshold."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,143 +23,148 @@ from spark_jobs.filtering.rules import (
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Rows, and for each the first rule that it fails, as columns over them.
+class RuleResults:
+    """Rows, and columns over them: the first rule that each row fails, and why.
 
-    `rule`: its name, null where the row passes them all. `value`, `threshold`: doubles; of a
-    comparison with one number, and of a share, what the row has and what it was compared with.
-    `marks`: columns of `rows` that only serve these.
+    `failed_rule`: the rule's name, null if the row passes all. `value`, `threshold`: doubles, what
+    the row has and what it was compared with; only of a comparison with one number and of a
+    top_fraction, else null. `helper_columns`: columns of `rows` that the others are made of.
     """
 
     rows: DataFrame
-    rule: Column
+    failed_rule: Column
     value: Column
     threshold: Column
-    marks: Sequence[str]
+    helper_columns: Sequence[str]
 
     def kept(self) -> DataFrame:
-        """The rows that pass every rule, as they came."""
-        return self.rows.where(self.rule.isNull()).drop(*self.marks)
+        """The rows that pass all rules, with their own columns."""
+        return self.rows.where(self.failed_rule.isNull()).drop(*self.helper_columns)
 
 
 @dataclass(frozen=True)
 class _Context:
-    """What conditions on rows need: the columns' types, bounds of shares, marks of tables."""
+    """What conditions on rows need: column types, bounds of top_fraction, columns of in_table."""
 
     types: Mapping[str, DataType]
     bounds: Mapping[TopFraction, TypedValue | None]
-    marks: Mapping[InTable, str]
+    is_in_table: Mapping[InTable, str]  # name of the column that is true where the table has a key
 
 
-def judge(
+def apply_rules(
     rows: DataFrame,
     rules: Sequence[Rule],
     *,
     bounds: Mapping[TopFraction, TypedValue | None],
     tables: Mapping[InTable, DataFrame],
-) -> Judged:
-    """The rows with the first rule that each fails.
+) -> RuleResults:
+    """Find the first rule that each row fails; the rules must have no faults (checks.py).
 
-    The rules are free of faults (checks.py). `bounds`: the smallest value that passes a share, None
-    where no row has one. `tables`: the tables of the rules that look into one.
+    `bounds`: the smallest value that passes a top_fraction rule, None if no row has a value.
+    `tables`: the table of each in_table rule.
     """
-    marks: dict[InTable, str] = {}
-    for lookup, table in tables.items():
-        marks[lookup] = free_name(rows, "_in_table")
-        rows = _marked(rows, lookup, table, marks[lookup])
-    context = _Context({field.name: field.dataType for field in rows.schema}, bounds, marks)
-    reason = value = threshold = F.lit(None)
+    is_in_table: dict[InTable, str] = {}
+    for table_rule, table in tables.items():
+        is_in_table[table_rule] = free_name(rows, "_in_table")
+        rows = _mark_rows_in_table(rows, table_rule, table, is_in_table[table_rule])
+    types = {field.name: field.dataType for field in rows.schema}
+    context = _Context(types, bounds, is_in_table)
+    failed_rule = value = threshold = F.lit(None)
     for rule in reversed(rules):
-        held, against = _value_and_threshold(rule, context)
+        rule_value, rule_threshold = _value_and_threshold(rule, context)
         is_passed = F.coalesce(_passes(rule, context), F.lit(False))
-        reason = F.when(is_passed, reason).otherwise(F.lit(rule.rule))
-        value = F.when(is_passed, value).otherwise(held)
-        threshold = F.when(is_passed, threshold).otherwise(against)
-    columns = reason.cast("string"), value.cast("double"), threshold.cast("double")
-    return Judged(rows, *columns, marks=[*marks.values()])
+        failed_rule = F.when(is_passed, failed_rule).otherwise(F.lit(rule.rule))
+        value = F.when(is_passed, value).otherwise(rule_value)
+        threshold = F.when(is_passed, threshold).otherwise(rule_threshold)
+    columns = failed_rule.cast("string"), value.cast("double"), threshold.cast("double")
+    return RuleResults(rows, *columns, helper_columns=[*is_in_table.values()])
 
 
-def shares(rules: Sequence[Rule]) -> list[TopFraction]:
-    """Every rule about a share of the rows, once, also inside others."""
+def top_fraction_rules(rules: Sequence[Rule]) -> list[TopFraction]:
+    """The distinct top_fraction rules, nested ones included."""
     parts = (part for rule in rules for part in simple_parts(rule))
     return list(dict.fromkeys(part for part in parts if isinstance(part, TopFraction)))
 
 
-def lookups(rules: Sequence[Rule]) -> list[InTable]:
-    """Every rule that looks into a table, once, also inside others."""
+def in_table_rules(rules: Sequence[Rule]) -> list[InTable]:
+    """The distinct in_table rules, nested ones included."""
     parts = (part for rule in rules for part in simple_parts(rule))
     return list(dict.fromkeys(part for part in parts if isinstance(part, InTable)))
 
 
-def _marked(rows: DataFrame, lookup: InTable, table: DataFrame, mark: str) -> DataFrame:
-    """The rows with a column that is true where their key stands in the table."""
-    key = free_name(rows, f"{mark}_key")
-    keys = table.where(_is_value(named(lookup.key), table.schema[lookup.key].dataType))
-    keys = keys.select(named(lookup.key).alias(key)).distinct().withColumn(mark, F.lit(True))
-    return rows.join(keys, on=named(lookup.key) == named(key), how="left").drop(key)
+def _mark_rows_in_table(rows: DataFrame, rule: InTable, table: DataFrame, column: str) -> DataFrame:
+    """Add a column that is true where the table has the row's key, else null."""
+    key = free_name(rows, f"{column}_key")
+    keys = table.where(_has_value(named(rule.key), table.schema[rule.key].dataType))
+    keys = keys.select(named(rule.key).alias(key)).distinct().withColumn(column, F.lit(True))
+    return rows.join(keys, on=named(rule.key) == named(key), how="left").drop(key)
 
 
 def _passes(rule: Rule, context: _Context) -> Column:
+    """Whether a row passes the rule; may be null, which means that it does not."""
     match rule:
         case Comparison():
-            return _compared(rule, context.types[rule.column])
+            return _comparison(rule, context.types[rule.column])
         case TopFraction():
-            of, bound = context.types[rule.column], context.bounds[rule]
+            column_type, bound = context.types[rule.column], context.bounds[rule]
             if bound is None:
                 return F.lit(False)
             column = named(rule.column)
-            return (column >= typed_literal(of, bound)) & _is_value(column, of)
+            return (column >= typed_literal(column_type, bound)) & _has_value(column, column_type)
         case InTable():
-            return named(context.marks[rule]).isNotNull()
+            return named(context.is_in_table[rule]).isNotNull()
         case AllOf():
             return reduce(and_, (_passes(part, context) for part in rule.all_of))
         case AnyOf():
             return reduce(or_, (_passes(part, context) for part in rule.any_of))
 
 
-def _compared(rule: Comparison, of: DataType) -> Column:
+def _comparison(rule: Comparison, column_type: DataType) -> Column:
     column = named(rule.column)
     if rule.op == "is_null":
         return column.isNull() if rule.value else column.isNotNull()
-    literals = [typed_literal(of, typed) for typed in _typed(rule, of)]
+    literals = [typed_literal(column_type, value) for value in _typed_values(rule, column_type)]
     first, last = literals[0], literals[-1]
-    # Spark looks longer lists up in a set, in which -0.0 is not 0.0.
-    unsigned = column + F.lit(0.0).cast(of) if isinstance(of, FloatType | DoubleType) else column
-    compared = {
+    # Spark looks up longer lists in a set, in which -0.0 is not 0.0; adding 0.0 turns -0.0 to 0.0.
+    is_float = isinstance(column_type, FloatType | DoubleType)
+    without_negative_zero = column + F.lit(0.0).cast(column_type) if is_float else column
+    conditions = {
         ">": lambda: column > first,
         ">=": lambda: column >= first,
         "<": lambda: column < first,
         "<=": lambda: column <= first,
         "==": lambda: column == first,
         "between": lambda: column.between(first, last),
-        "in": lambda: unsigned.isin(*literals),
-        "not_in": lambda: ~unsigned.isin(*literals),
+        "in": lambda: without_negative_zero.isin(*literals),
+        "not_in": lambda: ~without_negative_zero.isin(*literals),
     }
-    return compared[rule.op]() & _is_value(column, of)
+    return conditions[rule.op]() & _has_value(column, column_type)
 
 
-def _typed(rule: Comparison, of: DataType) -> list[TypedValue]:
-    typed = [typed_value(of, value) for value in rule.values if value is not None]
-    return [value + 0.0 if isinstance(value, float) else value for value in typed]
+def _typed_values(rule: Comparison, column_type: DataType) -> list[TypedValue]:
+    """The values of the rule in the type of the column, with 0.0 for -0.0."""
+    values = [typed_value(column_type, value) for value in rule.values if value is not None]
+    return [value + 0.0 if isinstance(value, float) else value for value in values]
 
 
-def _is_value(column: Column, of: DataType) -> Column:
-    """False for null and for NaN, which Spark has above all numbers and equal to itself."""
-    is_float = isinstance(of, FloatType | DoubleType)
+def _has_value(column: Column, column_type: DataType) -> Column:
+    """False for null and NaN; Spark sorts NaN above all numbers and takes it to equal itself."""
+    is_float = isinstance(column_type, FloatType | DoubleType)
     return column.isNotNull() & ~F.isnan(column) if is_float else column.isNotNull()
 
 
 def _value_and_threshold(rule: Rule, context: _Context) -> tuple[Column, Column]:
-    """The number of a row and the one that it is compared with, null where there is none."""
+    """The number in a row and the number that it is compared with; null if the rule has none."""
     none = F.lit(None)
     if isinstance(rule, Comparison):
-        of = context.types[rule.column]
-        if rule.op == "is_null" or not isinstance(of, NUMBER_TYPES) or len(rule.values) != 1:
+        column_type = context.types[rule.column]
+        has_one_number = isinstance(column_type, NUMBER_TYPES) and len(rule.values) == 1
+        if rule.op == "is_null" or not has_one_number:
             return none, none
-        threshold: TypedValue | None = _typed(rule, of)[0]
+        threshold: TypedValue | None = _typed_values(rule, column_type)[0]
     elif isinstance(rule, TopFraction):
-        of, threshold = context.types[rule.column], context.bounds[rule]
+        column_type, threshold = context.types[rule.column], context.bounds[rule]
     else:
         return none, none
-    against = none if threshold is None else typed_literal(of, threshold)
-    return named(rule.column).cast("double"), against.cast("double")
+    literal = none if threshold is None else typed_literal(column_type, threshold)
+    return named(rule.column).cast("double"), literal.cast("double")

@@ -1,13 +1,13 @@
-"""Filter rules as data: what a row must hold, by the name that is its reason where it does not.
+"""Filter rules as pydantic models; a rule's name is the reason of the rows that fail it.
 
-What equal means: a rule's value takes the type of its column, and is then compared in that type.
-So 0.7 on a float32 column is the float32 nearest to 0.7, and `>=`, `==`, `in` and `between` pass a
-row that was stored as 0.7; doubles, decimals and whole numbers are compared digit for digit; -0.0
-equals 0.0; texts are equal where their bytes are, and ordered by them; `between` takes both bounds
-in. A value that the column could not hold is refused before anything runs (`checks.py`).
+Comparisons: a rule's value is converted to the type of its column, and compared in that type. So
+0.7 on a float32 column is the float32 nearest to 0.7, and `>=`, `==`, `in` and `between` pass a row
+that was stored as 0.7; doubles, decimals and whole numbers are compared exactly; -0.0 equals 0.0;
+strings are equal and ordered by their bytes; `between` includes both bounds. A value that the
+column cannot hold is refused before anything runs (`checks.py`).
 
-A null passes `is_null: true` alone, and NaN, which is no null, `is_null: false` alone: neither
-passes any comparison, `not_in` included, nor a share, nor a table's keys.
+Null passes only `is_null: true`, and NaN, which is not null, only `is_null: false`: neither passes
+any comparison (`not_in` included), a top_fraction or an in_table rule.
 """
 
 from datetime import date, datetime
@@ -31,13 +31,13 @@ _LIST_OPS = ("in", "not_in", "between")
 
 
 def _as_text(value: Any) -> Any:
-    """YAML's dates as ISO text; of a time YAML forgets how it was written."""
+    """Dates as ISO text; a time raises ValueError, since YAML does not keep how it was written."""
     if isinstance(value, datetime):
         raise ValueError(f"put the time in quotes: '{value.isoformat()}'")
     return value.isoformat() if isinstance(value, date) else value
 
 
-# None is let through to be refused together with all that does not fit its column.
+# None is accepted here, so that checks.py reports it with all other values that do not fit.
 _Value = Annotated[Value | None, BeforeValidator(_as_text)]
 
 
@@ -57,12 +57,12 @@ class Comparison(_Rule):
     @model_validator(mode="after")
     def _fits(self) -> "Comparison":
         if "value" not in self.model_fields_set:
-            wanted = "true or false" if self.op == "is_null" else "what to compare with"
-            raise ValueError(f"op {self.op!r} needs value: {wanted}; none is there")
+            expected = "true or false" if self.op == "is_null" else "what to compare with"
+            raise ValueError(f"op {self.op!r} needs value: {expected}; none is there")
         is_list = isinstance(self.value, list)
         if is_list != (self.op in _LIST_OPS):
-            wanted = "a list" if self.op in _LIST_OPS else "one value"
-            raise ValueError(f"op {self.op!r} takes {wanted}, not {self.value!r}")
+            expected = "a list" if self.op in _LIST_OPS else "one value"
+            raise ValueError(f"op {self.op!r} takes {expected}, not {self.value!r}")
         if self.op == "between" and len(self.values) != 2:
             raise ValueError(f"op 'between' takes two values, not {self.value!r}")
         if self.op == "is_null" and not isinstance(self.value, bool):
@@ -76,9 +76,9 @@ class Comparison(_Rule):
 
 
 class TopFraction(_Rule):
-    """The share of rows with the largest values, all rows equal to the last of them too.
+    """The share (0-1) of rows with the largest values, including all that tie with the last.
 
-    Of the rows that have a value; a row without one fails.
+    Of the rows that have a value; a row without a value fails.
     """
 
     top_fraction: float = Field(gt=0, le=1)
@@ -86,14 +86,14 @@ class TopFraction(_Rule):
 
 
 class InTable(_Rule):
-    """Rows whose key stands in a table."""
+    """Rows whose key occurs in a table."""
 
     in_table: str
     key: str = "uid"
 
 
 class AllOf(_Rule):
-    """Rows that pass every one of several rules."""
+    """Rows that pass all of several rules."""
 
     all_of: list["Rule"] = Field(min_length=1)
 
@@ -108,7 +108,7 @@ _KINDS = ("top_fraction", "in_table", "all_of", "any_of")
 
 
 def _kind(rule: Any) -> str:
-    """Which kind of rule, by the key that only this kind has."""
+    """The kind of a rule, by the key that only this kind has."""
     keys = rule if isinstance(rule, dict) else dict(rule) if isinstance(rule, _Rule) else {}
     return f"<{next((kind for kind in _KINDS if kind in keys), 'op')}>"
 
@@ -125,8 +125,8 @@ SimpleRule: TypeAlias = Comparison | TopFraction | InTable
 
 
 def simple_parts(rule: Rule) -> list[SimpleRule]:
-    """The rules without rules in them: the rule itself, or those inside it, however deep."""
+    """The rule itself, or the simple rules nested in it at any depth."""
     if isinstance(rule, AllOf | AnyOf):
-        inside = rule.all_of if isinstance(rule, AllOf) else rule.any_of
-        return [part for one in inside for part in simple_parts(one)]
+        nested = rule.all_of if isinstance(rule, AllOf) else rule.any_of
+        return [part for nested_rule in nested for part in simple_parts(nested_rule)]
     return [rule]

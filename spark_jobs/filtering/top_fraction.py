@@ -1,4 +1,4 @@
-"""The value that bounds the largest values of a column, exactly, in a few passes."""
+"""The smallest of the top fraction of a column's values, exact, in a few passes."""
 
 import math
 from collections.abc import Sequence
@@ -11,57 +11,57 @@ from spark_jobs.core.column_values import TypedValue
 from spark_jobs.core.columns import named
 
 _BINS = 4_096
-_FEW = 100_000  # values that the driver looks through itself
-_ACCURACY = 10_000  # of Spark's percentiles: their rank is off by the 10,000th part of all
-_WINDOW = 3 / _ACCURACY  # on either side of the share, beyond what the two may be off
+_MAX_DRIVER_VALUES = 100_000  # values that are collected on the driver
+_ACCURACY = 10_000  # of percentile_approx: ranks are off by at most n / 10,000
+_WINDOW = 3 / _ACCURACY  # on each side of the fraction, more than both percentiles may be off
 
 
-def bound_of_top(rows: DataFrame, column: str, fraction: float) -> TypedValue | None:
-    """The k-th largest value, k = ceil(fraction * n) of the n values; None where there is none.
+def top_fraction_bound(rows: DataFrame, column: str, fraction: float) -> TypedValue | None:
+    """The k-th largest value, k = ceil(fraction * n) of the n values; None if there are no values.
 
-    In the column's own type. The share is the decimal as written: 0.3 of 10 are 3, though the
-    float 0.3 is a little more. Nulls and NaN are no values. The first pass finds about where it
-    is, the second looks at the values there. Where these are too many, or it is elsewhere, each
-    pass counts the values of one interval in 4,096 bins and goes on with the bin that holds the
-    k-th, until few are left.
+    In the column's own type; nulls and NaN are not values. `fraction` is the decimal as written:
+    0.3 of 10 rows are 3, though the float 0.3 is a little more. A first pass estimates the value
+    by approximate percentiles, a second collects the values near it. If these are too many, or the
+    value is not among them, each further pass counts the values of an interval in 4,096 bins and
+    continues with the bin that has the k-th, until few enough remain to collect.
     """
     values = rows.select(named(column).alias("v"), named(column).cast("double").alias("x"))
     values = values.where(F.col("x").isNotNull() & ~F.isnan("x"))
-    near = [min(max(1 - fraction + side * _WINDOW, 0.0), 1.0) for side in (-1, 1)]
+    percentiles = [min(max(1 - fraction + side * _WINDOW, 0.0), 1.0) for side in (-1, 1)]
     counts = values.agg(
         F.count("*").alias("n"),
-        F.count_if(F.col("x") == math.inf).alias("top"),
-        F.count_if(F.col("x") == -math.inf).alias("bottom"),
+        F.count_if(F.col("x") == math.inf).alias("n_infinite"),
+        F.count_if(F.col("x") == -math.inf).alias("n_minus_infinite"),
         F.min(F.when(F.abs("x") != math.inf, F.col("x"))).alias("low"),
         F.max(F.when(F.abs("x") != math.inf, F.col("x"))).alias("high"),
-        F.percentile_approx("x", near, _ACCURACY).alias("near"),
+        F.percentile_approx("x", percentiles, _ACCURACY).alias("window"),
     ).first()
     assert counts is not None  # an aggregate without groups has one row
-    n, top, bottom, low, high, between = counts
+    n, n_infinite, n_minus_infinite, low, high, window = counts
     if not n:
         return None
     k = math.ceil(Fraction(repr(fraction)) * n)
-    if k <= top:
+    if k <= n_infinite:
         return math.inf
-    if k > n - bottom:
+    if k > n - n_minus_infinite:
         return -math.inf
-    if 2 * _WINDOW * n <= _FEW < n:
-        near_share = _kth_between(values, k, *between)
-        if near_share is not None:
-            return near_share
+    if 2 * _WINDOW * n <= _MAX_DRIVER_VALUES < n:
+        kth_in_window = _kth_between(values, k, *window)
+        if kth_in_window is not None:
+            return kth_in_window
     finite = values.where(F.col("x").between(low, high))
-    return _kth_largest(finite, k - top, n - top - bottom, low, high)
+    return _kth_largest(finite, k - n_infinite, n - n_infinite - n_minus_infinite, low, high)
 
 
 def _kth_largest(values: DataFrame, k: int, n: int, low: float, high: float) -> TypedValue:
-    """The k-th of n values v from low to high; x holds them as doubles, in the same order."""
-    ends = F.min("x").alias("low"), F.max("x").alias("high")
-    # Halves, since the whole width may be beyond the largest double.
-    while n > _FEW and low / 2 < high / 2:
+    """The k-th largest of n values v from low to high; x is v as a double, in the same order."""
+    bin_range = F.min("x").alias("low"), F.max("x").alias("high")
+    # Halves, since high - low may exceed the largest double.
+    while n > _MAX_DRIVER_VALUES and low / 2 < high / 2:
         scaled = (F.col("x") / 2 - low / 2) / (high / 2 - low / 2) * _BINS
         bins = values.withColumn("bin", F.least(F.floor(scaled), F.lit(_BINS - 1)))
-        counted = bins.groupBy("bin").agg(F.count("*").alias("n"), *ends)
-        for row in sorted(counted.collect(), key=lambda row: -row["bin"]):
+        bin_counts = bins.groupBy("bin").agg(F.count("*").alias("n"), *bin_range)
+        for row in sorted(bin_counts.collect(), key=lambda row: -row["bin"]):
             if k <= row["n"]:
                 n, low, high = row["n"], row["low"], row["high"]
                 break
@@ -73,18 +73,18 @@ def _kth_largest(values: DataFrame, k: int, n: int, low: float, high: float) -> 
 
 
 def _kth_between(values: DataFrame, k: int, low: float, high: float) -> TypedValue | None:
-    """The k-th of all values in one pass, where it lies from low to high; else None."""
-    inside = F.when(F.col("x") <= high, F.col("v")).alias("v")
-    counted = values.where(F.col("x") >= low).groupBy(inside).count().collect()
-    above = sum(row["count"] for row in counted if row["v"] is None)
-    return _kth_of([row for row in counted if row["v"] is not None], k - above)
+    """The k-th largest of all values, in one pass; None if it does not lie from low to high."""
+    v_or_null_if_above = F.when(F.col("x") <= high, F.col("v")).alias("v")
+    value_counts = values.where(F.col("x") >= low).groupBy(v_or_null_if_above).count().collect()
+    n_above = sum(row["count"] for row in value_counts if row["v"] is None)
+    return _kth_of([row for row in value_counts if row["v"] is not None], k - n_above)
 
 
-def _kth_of(counted: Sequence[Row], k: int) -> TypedValue | None:
-    """The k-th largest, from distinct values with their counts; None where it is not among them."""
+def _kth_of(value_counts: Sequence[Row], k: int) -> TypedValue | None:
+    """The k-th largest of distinct values v with their counts; None if it is not among them."""
     if k <= 0:
         return None
-    for row in sorted(counted, key=lambda row: row["v"], reverse=True):
+    for row in sorted(value_counts, key=lambda row: row["v"], reverse=True):
         k -= row["count"]
         if k <= 0:
             value: TypedValue = row["v"]

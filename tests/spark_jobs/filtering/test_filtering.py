@@ -19,9 +19,9 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.filtering import top_fraction
 from spark_jobs.filtering.checks import rule_faults
-from spark_jobs.filtering.filter import Judged, judge, lookups, shares
+from spark_jobs.filtering.filter import RuleResults, apply_rules, in_table_rules, top_fraction_rules
 from spark_jobs.filtering.rules import Rule
-from spark_jobs.filtering.top_fraction import bound_of_top
+from spark_jobs.filtering.top_fraction import top_fraction_bound
 
 RULES = TypeAdapter(list[Rule])
 ROWS = 3_000
@@ -171,15 +171,17 @@ def frame_of(spark: SparkSession, rows: list[dict[str, Any]]) -> DataFrame:
     return spark.createDataFrame([tuple(row[name] for name in TYPES) for row in rows], SCHEMA)
 
 
-def judged(frame: DataFrame, rules: list[dict[str, Any]]) -> Judged:
+def judged(frame: DataFrame, rules: list[dict[str, Any]]) -> RuleResults:
     spark = frame.sparkSession
     parsed = RULES.validate_python(rules)
     table = spark.range(0, ROWS, 3).selectExpr("concat('u', id) AS uid", "id AS i64")
     table = table.union(table).union(spark.sql("SELECT NULL AS uid, NULL AS i64"))
-    tables = dict.fromkeys(lookups(parsed), table)
+    tables = dict.fromkeys(in_table_rules(parsed), table)
     assert rule_faults(parsed, frame.schema, {k: t.schema for k, t in tables.items()}) == []
-    bounds = {s: bound_of_top(frame, s.column, s.top_fraction) for s in shares(parsed)}
-    return judge(frame, parsed, bounds=bounds, tables=tables)
+    bounds = {
+        s: top_fraction_bound(frame, s.column, s.top_fraction) for s in top_fraction_rules(parsed)
+    }
+    return apply_rules(frame, parsed, bounds=bounds, tables=tables)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +194,9 @@ def test_every_comparison_of_every_type(spark: SparkSession, n_rows: int, seed: 
     frame = frame_of(spark, rows).repartition(1).cache()
     rules = list(made_up_rules(rows, seed))
     assert len(rules) > 200
-    alone = [judged(frame, [rule]).rule.isNull().alias(str(i)) for i, rule in enumerate(rules)]
+    alone = [
+        judged(frame, [rule]).failed_rule.isNull().alias(str(i)) for i, rule in enumerate(rules)
+    ]
     for begin in range(0, len(rules), 60):
         some = range(begin, min(begin + 60, len(rules)))
         found = {
@@ -246,7 +250,7 @@ def test_the_first_rule_that_fails_is_the_reason(
     rows = made_up(ROWS, seed=len(rules))
     frame = frame_of(spark, rows)
     result = judged(frame, rules)
-    columns = result.rule.alias("rule"), result.value.alias("v"), result.threshold.alias("t")
+    columns = result.failed_rule.alias("rule"), result.value.alias("v"), result.threshold.alias("t")
     reasons = {row.uid: row for row in result.rows.select("uid", *columns).collect()}
     expected = {
         row["uid"]: next((r["rule"] for r in rules if not passes(r, row, rows)), None)
@@ -283,14 +287,14 @@ def test_the_bound_of_the_largest(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch, few: int, window: float, fraction: float
 ) -> None:
     """By one look near the percentile, by bins where it is not there (-0.2), and all at once."""
-    monkeypatch.setattr(top_fraction, "_FEW", few)
+    monkeypatch.setattr(top_fraction, "_MAX_DRIVER_VALUES", few)
     monkeypatch.setattr(top_fraction, "_WINDOW", window)
     draws = np.random.default_rng(few)
     values = [*map(float, draws.normal(size=300)), *([0.25] * 200), -1.7e308, 1.7e308]
     values += [*map(float, draws.random(100) * 1e-12), math.inf, math.inf, *([-math.inf] * 70)]
     frame = values_of(spark, [None, math.nan, *values])
     wanted = math.ceil(Decimal(str(fraction)) * len(values))
-    assert bound_of_top(frame, "x", fraction) == sorted(values, reverse=True)[wanted - 1]
+    assert top_fraction_bound(frame, "x", fraction) == sorted(values, reverse=True)[wanted - 1]
 
 
 @pytest.mark.parametrize("fraction", [1e-4, 0.3, 0.999])
@@ -303,26 +307,26 @@ def test_one_look_finds_the_bound_of_many(
     frame = spark.range(0, 200_000, 1, 4).selectExpr(x)
     values = sorted((row.x for row in frame.collect()), reverse=True)
     wanted = math.ceil(Decimal(str(fraction)) * len(values))
-    assert bound_of_top(frame, "x", fraction) == values[wanted - 1]
+    assert top_fraction_bound(frame, "x", fraction) == values[wanted - 1]
 
 
 def test_the_bound_is_of_the_columns_own_type(spark: SparkSession) -> None:
     """Doubles would have all of these equal."""
     large = [2**60 + k for k in range(10)]
-    assert bound_of_top(values_of(spark, large, "bigint"), "x", 0.3) == 2**60 + 7
+    assert top_fraction_bound(values_of(spark, large, "bigint"), "x", 0.3) == 2**60 + 7
     digits = [Decimal(10**20) + Decimal(k).scaleb(-6) for k in range(10)]
-    assert bound_of_top(values_of(spark, digits, "decimal(38,6)"), "x", 0.3) == digits[7]
+    assert top_fraction_bound(values_of(spark, digits, "decimal(38,6)"), "x", 0.3) == digits[7]
     singles = [float(np.float32(0.1 * k)) for k in range(10)]
-    assert bound_of_top(values_of(spark, singles, "float"), "x", 0.3) == singles[7]
+    assert top_fraction_bound(values_of(spark, singles, "float"), "x", 0.3) == singles[7]
     rows = values_of(spark, large, "bigint").selectExpr("cast(x AS string) AS uid", "x AS i64")
     rules = [{"rule": "top", "top_fraction": 0.3, "column": "i64"}]
     assert judged(rows, rules).kept().count() == 3
 
 
 def test_nothing_has_no_bound(spark: SparkSession) -> None:
-    assert bound_of_top(values_of(spark, [None, math.nan]), "x", 0.5) is None
-    assert bound_of_top(values_of(spark, [2.0] * 5), "x", 0.5) == 2.0
-    assert bound_of_top(values_of(spark, [math.inf, -math.inf]), "x", 1.0) == -math.inf
+    assert top_fraction_bound(values_of(spark, [None, math.nan]), "x", 0.5) is None
+    assert top_fraction_bound(values_of(spark, [2.0] * 5), "x", 0.5) == 2.0
+    assert top_fraction_bound(values_of(spark, [math.inf, -math.inf]), "x", 1.0) == -math.inf
 
 
 @pytest.mark.parametrize(
@@ -394,7 +398,7 @@ def faults_of(spark: SparkSession, rules: list[dict[str, Any]]) -> list[str]:
     columns = spark.createDataFrame([], f"{SCHEMA}, {odd}").schema
     parsed = RULES.validate_python(rules)
     table = spark.createDataFrame([], "uid string, i32 string, i8 bigint").schema
-    return rule_faults(parsed, columns, dict.fromkeys(lookups(parsed), table))
+    return rule_faults(parsed, columns, dict.fromkeys(in_table_rules(parsed), table))
 
 
 @pytest.mark.parametrize(("rule", "message"), FAULTS, ids=range(len(FAULTS)))

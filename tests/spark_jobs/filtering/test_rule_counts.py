@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from spark_jobs.core import observed_sums
 from spark_jobs.core.observed_sums import ObservedSums
-from spark_jobs.filtering.filter import judge
+from spark_jobs.filtering.filter import apply_rules
 from spark_jobs.filtering.rule_counts import RuleCounts
 from spark_jobs.filtering.rules import Rule
 
@@ -23,7 +23,7 @@ NAMES = [str(rule["rule"]) for rule in RULES]
 
 def counts_of(spark: SparkSession, **how: Any) -> RuleCounts:
     rows = spark.range(0, 12, 1, 3).selectExpr("id AS n", "concat('r', id % 4 % 3) AS _rule")
-    judged = judge(rows, TypeAdapter(list[Rule]).validate_python(RULES), bounds={}, tables={})
+    judged = apply_rules(rows, TypeAdapter(list[Rule]).validate_python(RULES), bounds={}, tables={})
     return RuleCounts(judged, NAMES, {"without": F.col("n") > 9}, **how)
 
 
