@@ -57,7 +57,7 @@ def steps(spark: SparkSession, settings: Diff) -> Iterator[Step]:
         yield Step(_TABLE_JOB, settings)
 
 
-def lines(spark: SparkSession, settings: Diff) -> list[str]:
+def closing_lines(spark: SparkSession, settings: Diff) -> list[str]:
     """Sizes, overlap, and the concepts or classes whose shares differ most."""
     a, b = (_read_table_with_uid(spark, address) for address in (settings.a, settings.b))
     uids_by_side = sides(a, b)
@@ -153,7 +153,7 @@ JOB = Pipeline(
     "Tell what two subsets share and where they part, by concept or class.",
     Diff,
     steps,
-    lines,
+    closing_lines,
     arguments=("a", "b"),
 )
 

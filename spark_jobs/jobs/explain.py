@@ -45,7 +45,7 @@ class Explain(Settings):
     run_id: str | None = Field(None, description="a run of balance-captions; default: the last")
 
 
-def lines(spark: SparkSession, settings: Explain) -> list[str]:
+def closing_lines(spark: SparkSession, settings: Explain) -> list[str]:
     """Look for the uid in balancing, then dedup, then ingest, and say why it stayed or went."""
     parent = parse_parent(settings.run)
     balance = last_run(spark, parent, "balance-captions", settings.run_id)
@@ -187,7 +187,7 @@ JOB = Pipeline(
     "Tell why one uid stayed or went: entries, counts, probabilities, draw.",
     Explain,
     steps,
-    lines,
+    closing_lines,
 )
 
 if __name__ == "__main__":

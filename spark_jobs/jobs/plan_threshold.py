@@ -15,7 +15,7 @@ from spark_jobs.scoring.thresholds import (
     kept_by_threshold,
     plan_lines,
     round_thresholds,
-    telling,
+    informative_thresholds,
 )
 from spark_jobs.storage.outputs.files import write_output_file
 from spark_jobs.storage.run import Counts, Run
@@ -73,7 +73,7 @@ def _check_columns(scored: DataFrame, settings: PlanThreshold) -> None:
 def closing_lines(spark: SparkSession, settings: PlanThreshold, _counts: Counts) -> list[str]:
     """The plan as a table, without thresholds that keep everything or nothing."""
     rows = read_table(spark, settings.output, schemas.SIMILARITY_PLAN).orderBy(THRESHOLD)
-    return plan_lines(telling(rows.toPandas()))
+    return plan_lines(informative_thresholds(rows.toPandas()))
 
 
 JOB = Job(

@@ -27,7 +27,7 @@ from spark_jobs.scoring.definitions import (
     query_text,
     similarity_column,
 )
-from spark_jobs.scoring.to_definitions import narrow, of_one_synset, score_captions, with_query
+from spark_jobs.scoring.to_definitions import narrow, captions_with_one_synset, score_captions, with_query
 from spark_jobs.storage.batches import batches_that_fit
 from spark_jobs.storage.run import Counts, Run
 from udfs.vectors import Vectors, matrix
@@ -71,7 +71,7 @@ def run(run: Run, settings: ScoreDefinitions) -> Counts:
     columns = {similarity_column(kind, settings.query_key): kind for kind in settings.query_types}
     if not settings.carry:
         labels = table.select(*keys(table), *required_columns.names[1:])
-    single_synset_rows = of_one_synset(labels.drop(*columns))
+    single_synset_rows = captions_with_one_synset(labels.drop(*columns))
     key = F.col(WNID)
     if by_lemma:
         single_synset_rows = single_synset_rows.where(F.size(LEMMAS) == 1)
