@@ -1,1 +1,1 @@
-"""Two subsets of captions side by side."""
+"""Compare two subsets of captions."""

@@ -1,4 +1,4 @@
-"""What two subsets share and where they part: rows by side, concept and class."""
+"""Compare two subsets: which rows are in both or only one, by concept and by class."""
 
 from collections.abc import Iterator
 
@@ -37,50 +37,55 @@ _COUNTED = StructType(
 
 
 def sides(a: DataFrame, b: DataFrame, *, by: str | None = None) -> DataFrame:
-    """Each uid of either, once, with the side it is on: both, only_a or only_b.
+    """The distinct uids of both subsets with their side: both, only_a or only_b.
 
-    With `by` each pair of uid and that column's value, called class, so that a row which changed
-    its class is on both sides once, and never in both.
+    With `by` a row per uid and value of that column, as `class`: a uid whose class differs is in
+    only_a with one class and in only_b with the other.
     """
     key = [F.col(UID)] if by is None else [F.col(UID), named(by).alias(CLASS)]
-    of_a, of_b = (rows.select(*key).distinct() for rows in (a, b))
-    marked = of_a.withColumn(SIDE, F.lit(1)).unionByName(of_b.withColumn(SIDE, F.lit(2)))
-    summed = marked.groupBy(*of_a.columns).agg(F.sum(SIDE).alias(SIDE))
-    names = F.array(*map(F.lit, (ONLY_A, ONLY_B, BOTH)))
-    return summed.withColumn(SIDE, F.get(names, F.col(SIDE).cast("int") - 1))
+    a_keys, b_keys = (rows.select(*key).distinct() for rows in (a, b))
+    flagged = a_keys.withColumn(SIDE, F.lit(1)).unionByName(b_keys.withColumn(SIDE, F.lit(2)))
+    flag_sums = flagged.groupBy(*a_keys.columns).agg(F.sum(SIDE).alias(SIDE))
+    side_names = F.array(*map(F.lit, (ONLY_A, ONLY_B, BOTH)))  # by sum of flags: 1, 2, 3
+    return flag_sums.withColumn(SIDE, F.get(side_names, F.col(SIDE).cast("int") - 1))
 
 
 def by_column(a: DataFrame, b: DataFrame, *, column: str) -> DataFrame:
-    """schemas.DIFFERENCE: rows of each value of a column, such as wnid."""
-    counted = sides(a, b, by=column).groupBy(CLASS, SIDE).agg(F.count("*").alias(ENTRY_COUNT))
-    counted = counted.withColumn(NAME, F.col(CLASS).cast("string"))
-    return _side_by_side(counted.withColumn(ENTRY_ID, F.lit(None).cast("int")))
+    """Rows of both subsets per value of a column, such as wnid: schemas.DIFFERENCE."""
+    counts = sides(a, b, by=column).groupBy(CLASS, SIDE).agg(F.count("*").alias(ENTRY_COUNT))
+    counts = counts.withColumn(NAME, F.col(CLASS).cast("string"))
+    return _count_columns(counts.withColumn(ENTRY_ID, F.lit(None).cast("int")))
 
 
-def by_concept(of_side: DataFrame, matches: DataFrame, entries: DataFrame) -> DataFrame:
-    """schemas.DIFFERENCE: captions of each entry that any of them matches.
+def by_concept(uid_sides: DataFrame, matches: DataFrame, entries: DataFrame) -> DataFrame:
+    """Captions of both subsets per entry that any of them matches: schemas.DIFFERENCE.
 
-    `of_side`: uid, side. `matches`: schemas.MATCHES. `entries`: entry_id, entry. The ids are
-    counted in the tasks, never exploded into rows.
+    `uid_sides`: uid, side. `matches`: schemas.MATCHES. `entries`: entry_id, entry. Ids are counted
+    within tasks, never exploded into rows.
     """
-    joined = matches.join(of_side, on=UID, how="inner").select(SIDE, ENTRY_IDS)
-    counted = map_in_arrow(joined, _count_by_side, _COUNTED).join(
+    matches_by_side = matches.join(uid_sides, on=UID, how="inner").select(SIDE, ENTRY_IDS)
+    counts = map_in_arrow(matches_by_side, count_entries_by_side, _COUNTED).join(
         entries.select(ENTRY_ID, ENTRY), on=ENTRY_ID, how="left"
     )
-    return _side_by_side(counted.withColumnRenamed(ENTRY, NAME))
+    return _count_columns(counts.withColumnRenamed(ENTRY, NAME))
 
 
-def _side_by_side(counted: DataFrame) -> DataFrame:
-    def on(*names: str) -> Column:
-        is_there = F.col(SIDE).isin(*names)
-        return F.coalesce(F.sum(F.when(is_there, F.col(ENTRY_COUNT))), F.lit(0)).cast("long")
+def _count_columns(counts: DataFrame) -> DataFrame:
+    """One row per entry_id and name, with the counts of all sides as columns."""
 
-    return counted.groupBy(ENTRY_ID, NAME).agg(
-        on(BOTH, ONLY_A).alias(IN_A), on(BOTH, ONLY_B).alias(IN_B), on(BOTH).alias(IN_BOTH)
+    def count_of(*side_names: str) -> Column:
+        is_side = F.col(SIDE).isin(*side_names)
+        return F.coalesce(F.sum(F.when(is_side, F.col(ENTRY_COUNT))), F.lit(0)).cast("long")
+
+    return counts.groupBy(ENTRY_ID, NAME).agg(
+        count_of(BOTH, ONLY_A).alias(IN_A),
+        count_of(BOTH, ONLY_B).alias(IN_B),
+        count_of(BOTH).alias(IN_BOTH),
     )
 
 
-def _count_by_side(batches: Batches) -> Iterator[pa.RecordBatch]:
+def count_entries_by_side(batches: Batches) -> Iterator[pa.RecordBatch]:
+    """For mapInArrow: side, entry_ids -> side, entry_id, entry_count of a task."""
     counters = {side: EntryCounter() for side in (BOTH, ONLY_A, ONLY_B)}
     for batch in batches:
         for side, counter in counters.items():

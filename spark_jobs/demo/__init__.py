@@ -1,1 +1,1 @@
-"""The quick start: captions made from ImageNet's vocabulary, and what balancing did to them."""
+"""The demo: captions made from ImageNet's vocabulary, and a summary of their balancing."""

@@ -1,4 +1,4 @@
-"""Captions with a long tail of concepts, made from ImageNet-22k's synsets."""
+"""Make captions with a long tail of concepts from ImageNet-22k's synsets."""
 
 import math
 from collections.abc import Iterator
@@ -17,40 +17,40 @@ from udfs.arrow import Batches, BatchFunction
 
 CAPTIONS_WITH_URL = StructType([CAPTION_COLUMNS[URL], CAPTION_COLUMNS[CAPTION]])
 BATCH_ROWS = 50_000
-# Shares of the three kinds of captions; the rest names two concepts.
+# Shares of captions from a template and with a gloss; the others name two concepts.
 PHOTO_SHARE, GLOSS_SHARE = 0.65, 0.2
-# Some photos come with a number, as in shops of stock photos; the others repeat each other.
+# Share of template captions with a number, as of stock photos; the others occur repeatedly.
 NUMBERED_SHARE = 0.5
-JOINTS = (" and ", " next to ", " with ", ", ", " on ")
+CONJUNCTIONS = (" and ", " next to ", " with ", ", ", " on ")
 
 
 def demo_captions(numbers: DataFrame, n_rows: int, seed: int) -> DataFrame:
-    """Make captions whose concepts are Zipf-distributed: the k-th most frequent has a 1/k share.
+    """Make captions with Zipf-distributed concepts: the k-th most frequent has weight 1/k.
 
-    `numbers`: a column of the numbers 0 to n_batches(n_rows) - 1. Gives url (no two alike) and
-    caption; the same rows for the same n_rows and seed.
+    `numbers`: a column of the batch numbers 0 to n_batches(n_rows) - 1. Gives unique urls and
+    captions; the same rows for the same n_rows and seed.
     """
-    return map_in_arrow(numbers, making(n_rows, seed), CAPTIONS_WITH_URL)
+    return map_in_arrow(numbers, make_captions(n_rows, seed), CAPTIONS_WITH_URL)
 
 
 def n_batches(n_rows: int) -> int:
-    """The batches of 50,000 rows that hold all rows."""
+    """Number of batches of 50,000 rows."""
     return math.ceil(n_rows / BATCH_ROWS)
 
 
-def making(n_rows: int, seed: int) -> BatchFunction:
-    """The function of mapInArrow behind `demo_captions`."""
+def make_captions(n_rows: int, seed: int) -> BatchFunction:
+    """For mapInArrow: batch numbers -> url, caption of the batches' rows."""
     synsets, templates = imagenet_synsets("imagenet22k"), imagenet_templates()
-    ranked = np.random.default_rng(seed).permutation(len(synsets))
-    cumulative = np.cumsum(1.0 / np.arange(1, len(synsets) + 1))
+    synset_by_rank = np.random.default_rng(seed).permutation(len(synsets))
+    cumulative_weights = np.cumsum(1.0 / np.arange(1, len(synsets) + 1))
 
     def make(numbers: Batches) -> Iterator[pa.RecordBatch]:
         for number in (n for batch in numbers for n in batch.column(0).to_pylist()):
-            rng = np.random.default_rng([seed, number])  # a batch is the same in any task
+            rng = np.random.default_rng([seed, number])  # the same batch in whichever task
             start = number * BATCH_ROWS
             n = min(BATCH_ROWS, n_rows - start)
-            drawn = rng.random((2, n)) * cumulative[-1]
-            first, second = ranked[np.searchsorted(cumulative, drawn)]
+            draws = rng.random((2, n)) * cumulative_weights[-1]
+            first, second = synset_by_rank[np.searchsorted(cumulative_weights, draws)]
             captions = _captions(synsets, templates, first, second, rng)
             urls = [f"https://example.org/{row}.jpg" for row in range(start, start + n)]
             columns = [pa.array(urls, pa.string()), pa.array(captions, pa.string())]
@@ -66,26 +66,27 @@ def _captions(
     second: NDArray[np.int64],
     rng: np.random.Generator,
 ) -> list[str]:
-    """One caption for each pair of synsets; first, second: (n,) positions in `synsets`."""
+    """A caption for each pair of synsets; first, second: (n,) positions in `synsets`."""
     n = len(first)
-    kind, which, joint = rng.random(n), rng.random(n), rng.integers(0, len(JOINTS), n)
+    kind_draw, lemma_draw = rng.random(n), rng.random(n)
+    conjunction = rng.integers(0, len(CONJUNCTIONS), n)
     template, number = rng.integers(0, len(templates), n), rng.integers(1_000, 100_000, n)
     captions = []
     for k in range(n):
-        synset, lemma = synsets[first[k]], _lemma(synsets[first[k]], which[k])
-        if kind[k] < PHOTO_SHARE:
+        synset, lemma = synsets[first[k]], _lemma(synsets[first[k]], lemma_draw[k])
+        if kind_draw[k] < PHOTO_SHARE:
             caption = templates[template[k]].format(lemma)
-            is_numbered = which[k] < NUMBERED_SHARE
+            is_numbered = lemma_draw[k] < NUMBERED_SHARE
             captions.append(f"{caption} Stock photo {number[k]}" if is_numbered else caption)
-        elif kind[k] < PHOTO_SHARE + GLOSS_SHARE:
+        elif kind_draw[k] < PHOTO_SHARE + GLOSS_SHARE:
             captions.append(f"{lemma}, {synset.gloss.partition(';')[0]}")
         else:
-            other = _lemma(synsets[second[k]], which[k])
-            captions.append(f"a photo of a {lemma}{JOINTS[joint[k]]}{other}")
+            second_lemma = _lemma(synsets[second[k]], lemma_draw[k])
+            captions.append(f"a photo of a {lemma}{CONJUNCTIONS[conjunction[k]]}{second_lemma}")
     return captions
 
 
 def _lemma(synset: Synset, draw: float) -> str:
-    """The first lemma mostly, as people would say it, now and then another."""
+    """The first lemma for draws below 0.6, above it each of the lemmas with equal share."""
     position = int(max(0.0, draw - 0.6) / 0.4 * len(synset.lemmas))
     return synset.lemmas[position]

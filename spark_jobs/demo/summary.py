@@ -1,4 +1,4 @@
-"""Head and tail of a balanced set, before and after, for a terminal."""
+"""Summarise head and tail of a concept bank before and after balancing, for a terminal."""
 
 from dataclasses import dataclass
 
@@ -6,15 +6,15 @@ import pandas as pd
 
 from spark_jobs.core.schemas import ENTRY, ENTRY_COUNT, KEPT_COUNT
 
-N_SHOWN = 5
-_WIDEST_ENTRY = 34
+N_SHOWN = 5  # entries of each end
+_MAX_ENTRY_WIDTH = 34  # characters
 
 
 @dataclass(frozen=True)
 class HeadTail:
     """Counts of entries and matches; an entry with more than t captions is head, else tail.
 
-    `largest` and `rarest` are (entry, captions before, captions after).
+    `largest`, `rarest`: (entry, captions before, captions after).
     """
 
     t: int
@@ -29,7 +29,7 @@ class HeadTail:
 
 
 def head_and_tail(entries: pd.DataFrame, *, t: int) -> HeadTail:
-    """Sum up a frame with the columns entry, entry_count and kept_count, a row per entry."""
+    """Summarise a frame with a row per entry: entry, entry_count, kept_count."""
     matched = entries[entries[ENTRY_COUNT] > 0].sort_values(
         [ENTRY_COUNT, ENTRY], ascending=[False, True]
     )
@@ -42,8 +42,8 @@ def head_and_tail(entries: pd.DataFrame, *, t: int) -> HeadTail:
         head_after=int(matched.loc[is_head, KEPT_COUNT].sum()),
         tail_before=int(matched.loc[~is_head, ENTRY_COUNT].sum()),
         tail_after=int(matched.loc[~is_head, KEPT_COUNT].sum()),
-        largest=_shown(matched.head(N_SHOWN)),
-        rarest=_shown(matched.tail(N_SHOWN)),
+        largest=_counts_of(matched.head(N_SHOWN)),
+        rarest=_counts_of(matched.tail(N_SHOWN)),
     )
 
 
@@ -68,10 +68,10 @@ def summary_lines(summary: HeadTail) -> list[str]:
         f"{'entry':<36}{'':>10}{'captions':>12}{'kept':>12}",
     ]
     shown = [*summary.largest, ("...", None, None), *summary.rarest]
-    return [*lines, *(_row(_short(entry), None, was, now) for entry, was, now in shown)]
+    return [*lines, *(_row(_short(entry), None, count, kept) for entry, count, kept in shown)]
 
 
-def _shown(entries: pd.DataFrame) -> tuple[tuple[str, int, int], ...]:
+def _counts_of(entries: pd.DataFrame) -> tuple[tuple[str, int, int], ...]:
     columns = entries[[ENTRY, ENTRY_COUNT, KEPT_COUNT]]
     return tuple((e, int(n), int(k)) for e, n, k in columns.itertuples(index=False))
 
@@ -86,4 +86,4 @@ def _share(part: int, whole: int) -> str:
 
 
 def _short(entry: str) -> str:
-    return entry if len(entry) <= _WIDEST_ENTRY else entry[: _WIDEST_ENTRY - 3] + "..."
+    return entry if len(entry) <= _MAX_ENTRY_WIDTH else entry[: _MAX_ENTRY_WIDTH - 3] + "..."

@@ -1,1 +1,1 @@
-"""Similarities of captions, to definitions of their synsets and to images."""
+"""Score captions by their similarity to definitions of their synsets, or to their images."""

@@ -1,4 +1,4 @@
-"""What a class is called in the queries that captions are compared with (LAIONet)."""
+"""Texts of queries for a synset, which captions are compared with (LAIONet)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,24 +28,24 @@ class Definition:
 
 
 def query_text(kind: QueryType, definition: Definition, lemma: str | None = None) -> str:
-    """The text of a query (Shirali & Hardt 2023).
+    """The text of a query (LAIONet, Shirali & Hardt 2023).
 
-    `lemma` stands for the synset's name, which is its first lemma in lower case, but for the kinds
-    with all lemmas.
+    The synset's name is `lemma`, by default its first lemma in lower case; the kinds with all
+    lemmas do not use it.
     """
-    before, form = "", str(kind)
-    for prefix, photo in _PHOTO.items():
+    photo, form = "", str(kind)
+    for prefix, photo_text in _PHOTO.items():
         if kind.startswith(prefix):
-            before, form = photo, kind.removeprefix(prefix)
+            photo, form = photo_text, kind.removeprefix(prefix)
     name = definition.lemmas[0].lower() if lemma is None else lemma
-    told = {
+    texts = {
         "name": name,
         "name_def": f"{name} which is {definition.gloss}",
         "lemmas": " or ".join(definition.lemmas),
     }
-    return before + told[form]
+    return photo + texts[form]
 
 
 def similarity_column(kind: QueryType, key: QueryKey) -> str:
-    """What LAIONet calls the similarity of a caption to such a query."""
+    """LAIONet's column name for the similarity of a caption to such a query."""
     return f"text_to_{kind}_{key}_similarity"

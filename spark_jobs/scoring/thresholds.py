@@ -1,4 +1,4 @@
-"""What each threshold on a similarity would keep (LAIONet, Shirali & Hardt 2023, appendix)."""
+"""Plan a threshold on a similarity: what each would keep (LAIONet, Shirali & Hardt 2023)."""
 
 from collections.abc import Sequence
 
@@ -9,74 +9,78 @@ from pyspark.sql import functions as F
 from spark_jobs.core.columns import literal_of, named
 from spark_jobs.core.schemas import CLASS_SIMILARITY, CLASSES, ROWS, SIMILARITY_PLAN, THRESHOLD
 
-_BIN = 0.02  # width of a bar of the histogram
+_BIN_WIDTH = 0.02
 _SCORE, _CLASS, _PASSED = "score", "class", "passed"
 
 
 def round_thresholds() -> list[float]:
-    """The usual grid: -0.95 to 0.95 by twentieths."""
+    """The default grid: -0.95 to 0.95 in steps of 0.05."""
     return [k / 20 for k in range(-19, 20)]
 
 
 def kept_by_threshold(
     scored: DataFrame, score: str, by_class: str | None, thresholds: Sequence[float]
 ) -> pd.DataFrame:
-    """schemas.SIMILARITY_PLAN, a row per distinct threshold, ascending; in one pass.
+    """What each distinct threshold keeps, ascending: schemas.SIMILARITY_PLAN; in one pass.
 
-    Kept is what is at least a threshold, in the type of the column, as filter-captions and
-    sample-subset have it. class_similarity: the mean over classes of the mean of their rows that
-    are kept, null where none is; without classes all rows are one. Rows without a score, and with
-    NaN, are kept by none.
+    A row is kept if its score is at least the threshold, compared in the column's type, as in
+    filter-captions and sample-subset; rows without a score or with NaN never are. class_similarity:
+    mean over classes of the mean score of their kept rows, null if no row is kept. `by_class` None:
+    all rows are one class.
     """
     grid = sorted(set(thresholds))
-    classes = F.lit(0) if by_class is None else named(by_class).cast("string")
+    class_value = F.lit(0) if by_class is None else named(by_class).cast("string")
     number = named(score)
-    passed = sum(((number >= literal_of(scored, score, t)).cast("int") for t in grid), F.lit(0))
+    n_passed = sum(((number >= literal_of(scored, score, t)).cast("int") for t in grid), F.lit(0))
     sums = (
         scored.where(_is_number(number))
-        .select(number.cast("double").alias(_SCORE), classes.alias(_CLASS), passed.alias(_PASSED))
+        .select(
+            number.cast("double").alias(_SCORE),
+            class_value.alias(_CLASS),
+            n_passed.alias(_PASSED),
+        )
         .groupBy(_CLASS, _PASSED)
         .agg(F.count("*").alias("n"), F.sum(_SCORE).alias("total"))
         .toPandas()
     )
-    rows = []
+    plan_rows = []
     for position, threshold in enumerate(grid):
         kept = sums[sums[_PASSED] > position].groupby(_CLASS, dropna=False)[["n", "total"]].sum()
-        mean = float((kept["total"] / kept["n"]).mean()) if len(kept) else None
-        rows.append((threshold, int(kept["n"].sum()), len(kept), mean))
-    return pd.DataFrame(rows, columns=[THRESHOLD, ROWS, CLASSES, CLASS_SIMILARITY])
+        class_similarity = float((kept["total"] / kept["n"]).mean()) if len(kept) else None
+        plan_rows.append((threshold, int(kept["n"].sum()), len(kept), class_similarity))
+    return pd.DataFrame(plan_rows, columns=[THRESHOLD, ROWS, CLASSES, CLASS_SIMILARITY])
 
 
-def telling(rows: pd.DataFrame) -> pd.DataFrame:
-    """The thresholds that keep something, from the last on that keeps everything."""
-    keeps_all = rows[ROWS] == rows[ROWS].max()
-    first = rows[THRESHOLD][keeps_all].max()
-    shown: pd.DataFrame = rows[(rows[ROWS] > 0) & (rows[THRESHOLD] >= first)]
+def informative_thresholds(plan: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a plan from the largest threshold that keeps all to the last that keeps any."""
+    keeps_all = plan[ROWS] == plan[ROWS].max()
+    first = plan[THRESHOLD][keeps_all].max()
+    shown: pd.DataFrame = plan[(plan[ROWS] > 0) & (plan[THRESHOLD] >= first)]
     return shown
 
 
 def histogram(scored: DataFrame, score: str) -> dict[float, int]:
-    """The lower end of each bar, 0.02 wide, and its rows; bars without rows are left out.
+    """The rows of each bin, keyed by its lower bound; bins are 0.02 wide, empty ones left out.
 
-    A score at the end of a bar, such as the float32 0.7, counts in the bar that begins there.
+    A score on the border of two bins, such as the float32 0.7, counts in the upper one.
     """
     number = named(score).cast("double")
-    lower = F.floor(F.round(number / _BIN, 5)).alias("bin")
+    bin_number = F.floor(F.round(number / _BIN_WIDTH, 5)).alias("bin")
     rows = scored.where(_is_number(named(score)))
-    counted = rows.groupBy(lower).count().orderBy("bin").collect()
-    return {round(row["bin"] * _BIN, 2): row["count"] for row in counted}
+    bin_counts = rows.groupBy(bin_number).count().orderBy("bin").collect()
+    return {round(row["bin"] * _BIN_WIDTH, 2): row["count"] for row in bin_counts}
 
 
 def _is_number(score: Column) -> Column:
     return score.isNotNull() & ~F.isnan(score.cast("double"))
 
 
-def plan_lines(rows: pd.DataFrame) -> list[str]:
+def plan_lines(plan: pd.DataFrame) -> list[str]:
     """The plan as a table of text."""
     lines = [f"{'threshold':>10}{'rows':>15}{'classes':>10}{'mean in class':>15}"]
-    for threshold, n, classes, mean in rows[SIMILARITY_PLAN.names].itertuples(index=False):
-        of_class = f"{mean:15.3f}" if pd.notna(mean) else f"{'-':>15}"
-        two_digits = round(threshold, 2) == threshold
-        at_least = f"{threshold:.2f}" if two_digits else f"{threshold:.7g}"
-        lines.append(f"{at_least:>10}{n:15,}{classes:10,}{of_class}")
+    for threshold, n_rows, n_classes, mean in plan[SIMILARITY_PLAN.names].itertuples(index=False):
+        mean_text = f"{mean:15.3f}" if pd.notna(mean) else f"{'-':>15}"
+        has_two_digits = round(threshold, 2) == threshold
+        threshold_text = f"{threshold:.2f}" if has_two_digits else f"{threshold:.7g}"
+        lines.append(f"{threshold_text:>10}{n_rows:15,}{n_classes:10,}{mean_text}")
     return lines

@@ -1,4 +1,4 @@
-"""Similarity of a caption to the definition of its synset (LAIONet, Shirali & Hardt 2023)."""
+"""Score captions by their similarity to their synset's definition (Shirali & Hardt 2023)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -11,28 +11,28 @@ from pyspark.sql.types import FloatType, StructField, StructType
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.columns import keys, named
 from spark_jobs.core.schemas import CAPTION, QUERY_KEY, QUERY_TYPE, SCORE, WNID
-from udfs.arrow import Batches
+from udfs.arrow import Batches, BatchFunction
 from udfs.models.embedding import embedded_by
 from udfs.models.spec import ModelSpec
 from udfs.vectors import Vectors, stored_cosines
 
-QUERY = "_query"  # position of a row's query, the same in the vectors of every kind
+QUERY = "_query"  # position of a row's query in the vectors of each kind
 _TEXT = "_text"
-_NULL_TEXT = "None"  # what the published code makes of a caption that is null
+_NULL_TEXT = "None"  # text of a null caption, as in the published code
 
 
-def of_one_synset(labels: DataFrame) -> DataFrame:
-    """The captions with exactly one synset, of label-synsets in any of its forms."""
+def captions_with_one_synset(labels: DataFrame) -> DataFrame:
+    """The captions with exactly one synset; `labels`: of label-synsets with any `several`."""
     n_rows = F.count("*").over(Window.partitionBy(*keys(labels)))
-    counted = labels.withColumn("_n", n_rows)
-    return counted.where((F.col("_n") == 1) & F.col(WNID).isNotNull()).drop("_n")
+    with_count = labels.withColumn("_n", n_rows)
+    return with_count.where((F.col("_n") == 1) & F.col(WNID).isNotNull()).drop("_n")
 
 
 def with_query(rows: DataFrame, key: Column, queries: Sequence[str]) -> DataFrame:
-    """The rows whose key is one of the queries, with QUERY, its position among them."""
+    """The rows whose key is one of the queries, with its position among them as QUERY."""
     positions = [(name, position) for position, name in enumerate(queries)]
-    known = rows.sparkSession.createDataFrame(positions, f"_key string, {QUERY} int")
-    return rows.withColumn("_key", key).join(F.broadcast(known), on="_key").drop("_key")
+    query_table = rows.sparkSession.createDataFrame(positions, f"_key string, {QUERY} int")
+    return rows.withColumn("_key", key).join(F.broadcast(query_table), on="_key").drop("_key")
 
 
 def score_captions(
@@ -42,35 +42,46 @@ def score_captions(
     *,
     n_tasks: int,
 ) -> DataFrame:
-    """The rows with a column of similarities for each item of `vectors`, cosines to six decimals.
+    """Embed the captions and add a column of cosines, to six decimals, for each kind of query.
 
-    rows: uid, caption and QUERY. `vectors`: column -> unit vectors of its queries (n, dimension).
-    A null caption becomes the word None, as published.
+    `rows`: uid, caption and QUERY. `vectors`: column -> unit vectors of its queries (n, dimension).
+    A null caption becomes the text None, as in the published code.
     """
     text = F.coalesce(F.col(CAPTION), F.lit(_NULL_TEXT))
     rows = rows.withColumn(_TEXT, text)
     rows = rows.repartition(n_tasks, F.xxhash64(_TEXT))
     rows = rows.sortWithinPartitions(F.length(_TEXT), _TEXT)
-    fields = [field for field in rows.schema if field.name not in (_TEXT, QUERY)]
-    kept = [field.name for field in fields]
+    kept = [field for field in rows.schema if field.name not in (_TEXT, QUERY)]
     added = [StructField(name, FloatType()) for name in vectors]
-    columns = StructType([*fields, *added])
+    add_similarities = similarities_to_queries(vectors, spec, [field.name for field in kept])
+    return map_in_arrow(rows, add_similarities, StructType([*kept, *added]))
+
+
+def similarities_to_queries(
+    vectors: Mapping[str, Vectors], spec: ModelSpec, kept: Sequence[str]
+) -> BatchFunction:
+    """For mapInArrow: _text, QUERY and others -> the columns `kept` and a cosine per kind of query.
+
+    `vectors`: column -> unit vectors of its queries (n, dimension).
+    """
 
     def score(batches: Batches) -> Iterator[pa.RecordBatch]:
-        for window, found, faults in embedded_by(spec, "text", batches, _TEXT):
-            query = window[QUERY].to_numpy()
-            of_row = {
-                name: _similarities(found, of_queries[query], faults)
-                for name, of_queries in vectors.items()
+        for window, caption_vectors, faults in embedded_by(spec, "text", batches, _TEXT):
+            query_positions = window[QUERY].to_numpy()
+            similarities = {
+                name: _cosines(caption_vectors, query_vectors[query_positions], faults)
+                for name, query_vectors in vectors.items()
             }
-            stayed = [window[name].combine_chunks() for name in kept]
-            yield pa.RecordBatch.from_arrays([*stayed, *of_row.values()], [*kept, *of_row])
+            kept_columns = [window[name].combine_chunks() for name in kept]
+            yield pa.RecordBatch.from_arrays(
+                [*kept_columns, *similarities.values()], [*kept, *similarities]
+            )
 
-    return map_in_arrow(rows, score, columns)
+    return score
 
 
-def _similarities(some: Vectors, others: Vectors, faults: pa.StringArray) -> pa.FloatArray:
-    """The cosine of each pair of unit vectors, to six decimals, null where one has a fault."""
+def _cosines(some: Vectors, others: Vectors, faults: pa.StringArray) -> pa.FloatArray:
+    """The cosine of each pair of unit vectors, to six decimals; null where `faults` has a value."""
     cosines = stored_cosines(np.einsum("ij,ij->i", some, others))
     return pa.array(cosines, mask=faults.is_valid().to_numpy(zero_copy_only=False))
 
@@ -78,11 +89,11 @@ def _similarities(some: Vectors, others: Vectors, faults: pa.StringArray) -> pa.
 def narrow(
     scored: DataFrame, columns: Mapping[str, tuple[str, str]], constant: Mapping[str, str]
 ) -> DataFrame:
-    """A row per caption and kind of query in place of a column each.
+    """Turn a column per kind of query into rows: one per caption and kind.
 
-    `columns`: column -> (query type, query key). `constant`: columns with one value.
+    `columns`: column -> (query type, query key). `constant`: name -> value of further columns.
     """
-    kinds = F.array(
+    scores = F.array(
         *(
             F.struct(
                 F.lit(kind).alias(QUERY_TYPE),
@@ -92,8 +103,8 @@ def narrow(
             for name, (kind, key) in columns.items()
         )
     )
-    told = [F.lit(value).alias(name) for name, value in constant.items()]
-    by = [*keys(scored), WNID]
-    return scored.select(*by, *told, F.explode(kinds).alias("_s")).select(
-        *by, *constant, *(f"_s.{name}" for name in (QUERY_TYPE, QUERY_KEY, SCORE))
+    constants = [F.lit(value).alias(name) for name, value in constant.items()]
+    key_columns = [*keys(scored), WNID]
+    return scored.select(*key_columns, *constants, F.explode(scores).alias("_s")).select(
+        *key_columns, *constant, *(f"_s.{name}" for name in (QUERY_TYPE, QUERY_KEY, SCORE))
     )
