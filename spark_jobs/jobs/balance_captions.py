@@ -53,7 +53,7 @@ def run(run: Run, settings: BalanceCaptions) -> Counts:
     chosen_t = choose_t(settings, matches, counted)
     draw = run.draw(BALANCING, settings.seed)
     drawn = balance(matches, counted.counts, chosen_t.thresholds, floor=settings.floor, draw=draw)
-    if _is_match_row_the_caption(settings, match_rows) and not settings.floor:
+    if _has_captions_in_matches(settings, match_rows) and not settings.floor:
         probability = match_probability(counted.counts, t=chosen_t.thresholds)
         output = keep_balanced(match_rows, probability, draw=draw)
     else:
@@ -83,7 +83,7 @@ def run(run: Run, settings: BalanceCaptions) -> Counts:
     return counts
 
 
-def _is_match_row_the_caption(settings: BalanceCaptions, match_rows: DataFrame) -> bool:
+def _has_captions_in_matches(settings: BalanceCaptions, match_rows: DataFrame) -> bool:
     """Whether each row of the matches holds its caption's columns too, so that no join is needed.
 
     False where records have several captions, which are drawn together by uid.
@@ -161,7 +161,7 @@ def _decisions(
     Captions without a row in the matches have the rule "not_matched" and threshold 0.
     """
     rows = drawn
-    if not _is_match_row_the_caption(settings, match_rows):
+    if not _has_captions_in_matches(settings, match_rows):
         by_uid = drawn.select(UID, KEEP_PROBABILITY, KEPT, schemas.RULE)
         with_draw = captions.select(*keys(captions)).withColumn(DRAW, draw.of(UID))
         rows = with_draw.join(by_uid, on=UID, how="left")

@@ -102,7 +102,10 @@ def explain_balance(spark: SparkSession, uid: str, run: Row) -> list[str]:
 def _explain_left_out(
     spark: SparkSession, uid: str, run: Row, settings: BalanceCaptions
 ) -> list[str]:
-    """Lines for a uid in the captions or the matches but not both by one key; else empty."""
+    """Lines for a uid in the captions or the matches only, or in both with other caption_ids.
+
+    Empty for a uid in neither.
+    """
     tables = {"captions": settings.captions, "matches": settings.matches}
     tables_with_uid = [
         name

@@ -72,10 +72,10 @@ def run(run: Run, settings: FilterCaptions) -> Counts:
     rows = captions
     if settings.scores is not None:
         rows = _with_scores(run, captions, settings.scores)
-    judged = _judge(run, rows, settings)
+    results = _apply_rules(run, rows, settings)
     has_unique_keys = settings.scores is None and run.has_unique_keys(settings.captions)
     rule_counts = RuleCounts(
-        judged,
+        results,
         [rule.rule for rule in settings.rules],
         {} if settings.scores is None else {"without_score": F.col(SCORE).isNull()},
         is_observed=parse_address(settings.output).is_path,
@@ -92,35 +92,35 @@ def run(run: Run, settings: FilterCaptions) -> Counts:
             f"{dropped_counts}: an input has changed while it was read; run it again"
         )
     if settings.decisions:
-        _write_decisions(run, judged)
+        _write_decisions(run, results)
     return {"rows_in": rows_in, "kept": kept} | dropped_counts | without_score
 
 
-def _write_decisions(run: Run, judged: RuleResults) -> None:
+def _write_decisions(run: Run, results: RuleResults) -> None:
     run.write_decisions(
         decisions(
-            judged.rows,
-            kept=judged.failed_rule.isNull(),
-            rule=F.coalesce(judged.failed_rule, F.lit("passed")),
-            value=judged.value,
-            threshold=judged.threshold,
+            results.rows,
+            kept=results.failed_rule.isNull(),
+            rule=F.coalesce(results.failed_rule, F.lit("passed")),
+            value=results.value,
+            threshold=results.threshold,
         )
     )
 
 
-def _judge(run: Run, rows: DataFrame, settings: FilterCaptions) -> RuleResults:
+def _apply_rules(run: Run, rows: DataFrame, settings: FilterCaptions) -> RuleResults:
     """Find the first rule that each row fails; raise InputDataError with all faults of rules."""
     tables = {
-        lookup: run.read(absolute_address(lookup.in_table), schemas.EMPTY)
-        for lookup in in_table_rules(settings.rules)
+        rule: run.read(absolute_address(rule.in_table), schemas.EMPTY)
+        for rule in in_table_rules(settings.rules)
     }
-    table_schemas = {lookup: table.schema for lookup, table in tables.items()}
+    table_schemas = {rule: table.schema for rule, table in tables.items()}
     faults = rule_faults(settings.rules, rows.schema, table_schemas)
     if faults:
         raise InputDataError(f"table {settings.captions}: {'; '.join(faults)}")
     bounds = {
-        share: top_fraction_bound(rows, share.column, share.top_fraction)
-        for share in top_fraction_rules(settings.rules)
+        rule: top_fraction_bound(rows, rule.column, rule.top_fraction)
+        for rule in top_fraction_rules(settings.rules)
     }
     return apply_rules(rows, settings.rules, bounds=bounds, tables=tables)
 

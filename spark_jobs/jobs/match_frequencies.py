@@ -83,8 +83,8 @@ class MatchFrequencies(SubsetSettings):
 def run(run: Run, settings: MatchFrequencies) -> Counts:
     """Take the target's rows of each class from the sources, in their order, and write them."""
     sources = {table_name(a): _read_source(run, a, settings) for a in settings.sources}
-    by = [keys(rows) for rows in sources.values()]
-    if any(key != by[0] for key in by):
+    keys_by_source = [keys(rows) for rows in sources.values()]
+    if any(key != keys_by_source[0] for key in keys_by_source):
         raise InputDataError("sources: some have a caption_id and some have not")
     column = settings.class_column
     counts_by_source = [count_classes(rows, column) for rows in sources.values()]
@@ -170,7 +170,7 @@ def _target_rows(
         column, counts = settings.class_column, settings.target_column
         target = weights = read_targets(run, settings.target_counts, column, counts, classes)
     else:
-        assert settings.shape is not None  # one of the two is given
+        assert settings.shape is not None  # mutually_exclusive: one of the two is set
         available = _count_available(sources, settings.class_column)
         available = {class_: available.get(class_, 0) for class_ in classes}  # in their order
         weights = shape_weights(settings.shape, available, settings.exponent)
@@ -206,7 +206,7 @@ def _decisions(run: Run, sources: Mapping[str, DataFrame], settings: MatchFreque
 
 
 def closing_lines(spark: SparkSession, settings: MatchFrequencies, counts: Counts) -> list[str]:
-    """Lines on classes whose share is no row, and on those that are short of most rows."""
+    """Lines on classes whose share rounds to no row, and on those short of the most rows."""
     lines = []
     if _WITHOUT_SHARE in counts:
         size = "the largest such shape" if settings.rows is None else f"{settings.rows:,} rows"
@@ -218,7 +218,7 @@ def closing_lines(spark: SparkSession, settings: MatchFrequencies, counts: Count
 
 
 def _lines_of_shortest(spark: SparkSession, settings: MatchFrequencies) -> list[str]:
-    """The classes short of most rows, if the table of counts was written."""
+    """The classes short of the most rows, if the table of counts was written."""
     if settings.counts is None:
         return []
     rows = read_table(spark, settings.counts, schemas.CLASS_FREQUENCIES).where(F.col(SHORT) > 0)

@@ -12,10 +12,10 @@ from spark_jobs.report.threshold_picture import threshold_picture
 from spark_jobs.running.job import Job
 from spark_jobs.scoring.thresholds import (
     histogram,
+    informative_thresholds,
     kept_by_threshold,
     plan_lines,
     round_thresholds,
-    informative_thresholds,
 )
 from spark_jobs.storage.outputs.files import write_output_file
 from spark_jobs.storage.run import Counts, Run

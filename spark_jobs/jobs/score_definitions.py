@@ -27,7 +27,12 @@ from spark_jobs.scoring.definitions import (
     query_text,
     similarity_column,
 )
-from spark_jobs.scoring.to_definitions import narrow, captions_with_one_synset, score_captions, with_query
+from spark_jobs.scoring.to_definitions import (
+    captions_with_one_synset,
+    narrow,
+    score_captions,
+    with_query,
+)
 from spark_jobs.storage.batches import batches_that_fit
 from spark_jobs.storage.run import Counts, Run
 from udfs.vectors import Vectors, matrix

@@ -166,7 +166,9 @@ def _search_index(
         n_tasks=n_shuffle_partitions(run),
         table=queries.address,
     )
-    return with_uids(positions, _uids(run, folder, settings.uid_column)), facts.n_vectors
+    return with_uids(
+        positions, _uids_by_position(run, folder, settings.uid_column)
+    ), facts.n_vectors
 
 
 def _refuse_other_index(folder: IndexFolder, queries: Embeddings) -> None:
@@ -179,7 +181,7 @@ def _refuse_other_index(folder: IndexFolder, queries: Embeddings) -> None:
         )
 
 
-def _uids(run: Run, folder: IndexFolder, column: str) -> DataFrame:
+def _uids_by_position(run: Run, folder: IndexFolder, column: str) -> DataFrame:
     """Position and uid of each vector of the index; raise InputDataError if one has no uid."""
     metadata = folder.read_metadata(run.spark)
     if column not in metadata.columns:
