@@ -14,13 +14,13 @@ from spark_jobs.running.registry import all_jobs
 
 
 def main() -> None:
-    """The console script."""
+    """Run the console script."""
     end_at_interrupts()
     build_app()()
 
 
 def build_app() -> typer.Typer:
-    """The commands of all jobs."""
+    """Build the typer app with the commands of all jobs."""
     app = typer.Typer(
         name="captionlake",
         help="Curate image-text pairs for CLIP-like models. `captionlake jobs` lists the jobs.",

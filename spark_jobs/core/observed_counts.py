@@ -13,8 +13,8 @@ from spark_jobs.core.columns import keys, named
 from spark_jobs.core.observed_sums import ObservedSums
 from spark_jobs.core.schemas import ENTRY_IDS
 from udfs.arrow import BatchFunction, chained
-from udfs.balancing import TOO_MUCH, count_along
-from udfs.id_counts import from_text
+from udfs.balancing import TOO_LONG, append_counts
+from udfs.id_counts import counts_from_text
 
 _MOST_BYTES = 32 << 20  # compressed counts of all tasks together, in the driver's JVM
 _ROWS, _MATCHED, _TEXTS = "rows", "matched", "texts"
@@ -42,7 +42,7 @@ class ObservedCounts:
         key = keys(rows)[0]
         with_task_counts = map_in_arrow(
             rows,
-            chained(match, partial(count_along, key=key, most_bytes=_MOST_BYTES)),
+            chained(match, partial(append_counts, key=key, most_bytes=_MOST_BYTES)),
             StructType([StructField(field.name, field.dataType) for field in columns]),
         )
         is_row = F.col(ENTRY_IDS).isNotNull()
@@ -63,10 +63,10 @@ class ObservedCounts:
         if sums.get(_ROWS) != n_rows:
             return None
         texts = sums[_TEXTS].split(" ") if sums[_TEXTS] else []
-        if TOO_MUCH in texts:
+        if TOO_LONG in texts:
             return None
         counts = np.zeros(n_entries, np.int64)
         for text in texts:
-            ids, task_counts = from_text(text)
+            ids, task_counts = counts_from_text(text)
             counts[ids] += task_counts
         return sums[_MATCHED], counts

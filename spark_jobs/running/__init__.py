@@ -1,1 +1,1 @@
-"""What executes jobs: steps, up to date or not, recipes, the command line of one job."""
+"""Execution of jobs: up-to-date checks, run records, recipes and command lines."""

@@ -1,4 +1,4 @@
-"""What a job's code is: the modules that it imports, and the data files that these read."""
+"""Digest of a job's code: the modules that it imports and the data files that these read."""
 
 import ast
 import hashlib
@@ -11,17 +11,18 @@ from spark_jobs import __version__
 from spark_jobs.core.conf_files import conf_file
 
 _PACKAGES = ("spark_jobs", "udfs")
-# Their values reach a job as settings, which count by themselves, or never change its rows.
-_CONF_OF_SETTINGS = {"base", "recipes", "spark"}
+# Folders of conf/ left out: their values reach a job as settings, which have a digest of their own,
+# or do not change its rows.
+_FOLDERS_OF_SETTINGS = {"base", "recipes", "spark"}
 
 
 @cache
 def code_digest(job: str) -> str:
-    """The version and a digest of the code of a job: of nothing that it cannot run.
+    """The version and a digest of the code that the job can run.
 
-    Counted are the modules that the job's module imports, directly or not, also inside functions;
-    the data files in the folders of these modules; and the folders of `conf` that they name.
-    Nothing is imported for it. Of a job that has no module of its own, all modules count.
+    The digest covers the modules that the job's module imports, directly or indirectly, also inside
+    functions; the data files in the folders of these modules; and the folders of `conf` that they
+    name. Nothing is imported. For a job without a module of its own it covers all modules.
     """
     module = f"spark_jobs.jobs.{job.replace('-', '_')}"
     modules = reachable_modules([module] if module_source(module) is not None else all_modules())
@@ -32,30 +33,30 @@ def code_digest(job: str) -> str:
 
 
 def reachable_modules(modules: Iterable[str]) -> set[str]:
-    """The modules of our packages that these import, directly or not, and they themselves."""
-    waiting, reached = [*modules], set()
-    while waiting:
-        module = waiting.pop()
+    """These modules and all that they import, directly or indirectly, of our packages."""
+    pending, reached = [*modules], set()
+    while pending:
+        module = pending.pop()
         if module not in reached and module_source(module) is not None:
             reached.add(module)
-            waiting += [*_imports(module), *_packages_above(module)]
+            pending += [*_imports(module), *_packages_above(module)]
     return reached
 
 
 @cache
 def module_source(module: str) -> bytes | None:
-    """The source of a module or package; None where it is none of ours."""
+    """The source of a module or package; None if it is not in our packages."""
     file = _file_of(module)
     return None if file is None else file.read_bytes()
 
 
 def imported_names(tree: ast.Module, package: str) -> Iterator[str]:
-    """Whatever a module's imports could name as modules, but for those of its own command line.
+    """The names that a module's imports could import as modules.
 
-    `from a import b` names a and a.b. Left out is what stands under `if __name__ == "__main__"`
-    and `if TYPE_CHECKING`. `package`: what relative imports start from.
+    `from a import b` gives a and a.b. Imports under `if __name__ == "__main__"` and
+    `if TYPE_CHECKING` are left out. `package`: the base of relative imports.
     """
-    for node in _running_nodes(tree):
+    for node in _nodes_run_on_import(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -65,16 +66,18 @@ def imported_names(tree: ast.Module, package: str) -> Iterator[str]:
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
-def _running_nodes(node: ast.AST) -> Iterator[ast.AST]:
+def _nodes_run_on_import(node: ast.AST) -> Iterator[ast.AST]:
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and _is_never_met(child.test):
-            yield from (part for other in child.orelse for part in (other, *_running_nodes(other)))
+        if isinstance(child, ast.If) and _is_false_on_import(child.test):
+            yield from (
+                part for other in child.orelse for part in (other, *_nodes_run_on_import(other))
+            )
         else:
             yield child
-            yield from _running_nodes(child)
+            yield from _nodes_run_on_import(child)
 
 
-def _is_never_met(test: ast.expr) -> bool:
+def _is_false_on_import(test: ast.expr) -> bool:
     return ast.unparse(test) in {"__name__ == '__main__'", "TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
 
@@ -113,16 +116,17 @@ def _data_files(name: str, folder: Traversable) -> Iterator[tuple[str, bytes]]:
 
 
 def _conf_folders(module: str) -> Iterator[str]:
-    """The folders of `conf` that a module names: `conf_file("classes", ...)`."""
+    """The folders of `conf` in a module's calls such as `conf_file("classes", ...)`."""
     for node in ast.walk(_tree(module)):
         if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-            called = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            function = getattr(node.func, "id", getattr(node.func, "attr", ""))
             folder = node.args[0].value
-            if called in {"conf_file", "conf_file_names"} and folder not in _CONF_OF_SETTINGS:
+            if function in {"conf_file", "conf_file_names"} and folder not in _FOLDERS_OF_SETTINGS:
                 yield str(folder)
 
 
 def all_modules() -> Iterator[str]:
+    """The names of all modules and packages of captionlake."""
     for package in _PACKAGES:
         yield from _modules_below(package, files(package))
 

@@ -1,4 +1,4 @@
-"""The command line of one job: an option for each setting, and one line for a fault."""
+"""The command line of a job: an option per setting, a summary or a one-line error as result."""
 
 import inspect
 import json
@@ -22,13 +22,13 @@ from spark_jobs.running.option_help import type_and_default
 
 
 def run_alone(job: AnyJob) -> None:
-    """The command line of one job's own file: `spark-submit match_concepts.py --set ...`."""
+    """Run the command line of one job's own file: `spark-submit match_concepts.py --set ...`."""
     end_at_interrupts()
     typer.run(build_command(job))
 
 
 def end_at_interrupts() -> None:
-    """Have Ctrl-C end this program at once, also in the middle of a query of Spark's."""
+    """Make Ctrl-C end this program at once, even during a Spark query."""
     signal.signal(signal.SIGINT, _interrupt)
 
 
@@ -37,7 +37,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def build_command(job: AnyJob) -> Callable[..., None]:
-    """The function behind a job's command: an option for each setting, then the common ones."""
+    """Build the typer command of a job: an option per setting, then the common options."""
 
     def body(**arguments: Any) -> None:
         config, overrides = arguments.pop("config"), arguments.pop("set_") or []
@@ -65,7 +65,7 @@ def run_command(
     *,
     force: bool,
 ) -> None:
-    """Run the job and print its summary; on a fault one line on stderr and the exit code."""
+    """Run the job and print its summary; on a fault print one line and exit with its code."""
     try:
         settings = load_settings(job.settings, job.name, config, overrides, options)
         summary = execute(job, settings, force=force, say=say_on_stderr)
@@ -74,38 +74,38 @@ def run_command(
             raise
         error = _error_of(fault)
         say_on_stderr(f"error: {error_line(error)}")
-        failed = {"job": job.name, "status": "failed", "error": error_line(error)}
-        typer.echo(json.dumps(failed))
+        summary_of_failure = {"job": job.name, "status": "failed", "error": error_line(error)}
+        typer.echo(json.dumps(summary_of_failure))
         raise typer.Exit(error.exit_code) from None
     typer.echo(json.dumps(summary.as_dict()))
 
 
 def _error_of(fault: CurationError | OSError | KeyboardInterrupt) -> CurationError:
-    """What ended a run, in one line; Ctrl-C also where Spark gave its call another end."""
-    behind: BaseException | None = fault
-    while behind is not None:
-        if isinstance(behind, KeyboardInterrupt):
+    """The fault as a CurationError; a KeyboardInterrupt anywhere in its chain counts as Ctrl-C."""
+    cause: BaseException | None = fault
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
             return InterruptedRunError("interrupted; the same command goes on with what is missing")
-        behind = behind.__cause__ or behind.__context__
+        cause = cause.__cause__ or cause.__context__
     return (
         FileError.from_os_error(fault) if isinstance(fault, OSError) else cast(CurationError, fault)
     )
 
 
 def say_on_stderr(line: str) -> None:
-    """Show a line to people, without credentials."""
+    """Print a line for the user on stderr, redacted."""
     typer.echo(redacted(line), err=True)
 
 
 def _set_up_logging() -> None:
-    """Plain lines with a time; on a terminal only warnings, since Spark shows its own progress."""
+    """Log lines with a time to stderr; on a terminal only warnings, as Spark shows its progress."""
     level = logging.WARNING if sys.stderr.isatty() else logging.INFO
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(RedactingFormatter(form))
     handler.addFilter(lambda record: record.msg != "KeyboardInterrupt while sending command.")
     logging.basicConfig(handlers=[handler], level=level)
-    # It logs the traces of what it raises, that of Ctrl-C by the root logger.
+    # py4j logs tracebacks of the errors that it raises, that of Ctrl-C through the root logger.
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
 
 
@@ -116,7 +116,7 @@ def _argument(model: type[Settings], name: str) -> inspect.Parameter:
 
 
 def _options(job: AnyJob) -> list[str]:
-    """The settings that are options: the job's own first, the common ones at the end."""
+    """The settings that are options: the job's own first, then those of all jobs."""
     names = [name for name in job.settings.model_fields if name not in job.arguments]
     return sorted(names, key=lambda name: name in Settings.model_fields)
 

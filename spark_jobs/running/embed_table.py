@@ -1,4 +1,4 @@
-"""Embedding a table in several commits, of which a later run takes up what is there."""
+"""Embed a table in several commits; a later run resumes after the last one."""
 
 import logging
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ from spark_jobs.storage.tables import read_table
 from udfs.models.loading import Modality
 
 _log = logging.getLogger(__name__)
-_ROWS_PER_TASK = 50_000  # at most, of texts: minutes on a processor, seconds on a GPU
-_ROWS_WORTH_A_TASK = 200
-_ROWS_WORTH_A_COMMIT = 10_000
+_MAX_ROWS_PER_TASK = 50_000  # minutes on a CPU for texts, seconds on a GPU
+_MIN_ROWS_PER_TASK = 200
+_MIN_ROWS_PER_COMMIT = 10_000
 
 
 def embed_table(
@@ -39,26 +39,26 @@ def embed_table(
     output: str,
     commits: int,
 ) -> Counts:
-    """Bring `output` up to the table: embed what is missing, drop what is no longer of it.
+    """Bring `output` up to date with the table: embed missing rows, delete those no longer in it.
 
-    A row is kept where key, item, model, prompt and weights are as they were. Where another run
-    embeds into the same output meanwhile, this one goes on from what is there then. Raises
-    InputDataError where rows share a key or have none, since each row of the output is of one row.
+    A stored row is kept if key, item, model, prompt and weights are unchanged. If another run
+    writes to the same output meanwhile, this one continues from the new state. Raises
+    InputDataError if rows of the table share a key or have none.
     """
     refuse_repeated_or_null_keys(
         table, keys(table), source, "expected one row a key; caption_id tells several"
     )
     wanted = with_item_hash(table, keys(table), item)
     work = _Work(run, wanted, wanted.count(), settings, modality, output, commits)
-    embedded = losses = 0
+    embedded = conflicts = 0  # conflicts: lost to other runs in a row
     with batches_that_fit(table):
         while True:
             n_rows, is_done = _embed_missing(work)
             embedded += n_rows
-            losses = 1 if n_rows else losses + 1
+            conflicts = 1 if n_rows else conflicts + 1
             if is_done:
                 break
-            if losses == MOST_TRIES:
+            if conflicts == MOST_TRIES:
                 raise concurrent_write_error(parse_address(output))
             _log.warning("%s: another run embeds into it too; going on from what is there", output)
     stored = run.read(output, schemas.EMBEDDINGS)
@@ -75,7 +75,10 @@ def embed_table(
 
 @dataclass(frozen=True)
 class _Work:
-    """What a run brings up to date: `output`, to the rows `wanted` with their hashes."""
+    """The work of one run: `output` shall have an embedding for each of the rows `wanted`.
+
+    `wanted`: the keys and items of the table, with item_hash.
+    """
 
     run: Run
     wanted: DataFrame
@@ -87,66 +90,71 @@ class _Work:
 
 
 def _embed_missing(work: _Work) -> tuple[int, bool]:
-    """(rows embedded, whether all are there); not all are where another run wrote in between."""
+    """(rows embedded, is the output complete); incomplete if another run wrote meanwhile."""
     run, spec, weights = work.run, work.settings.spec, work.settings.weights_digest()
-    stands, n_kept = _without_others(work, weights)
-    if stands is None:
+    append_point, n_kept = _delete_outdated(work, weights)
+    if append_point is None:
         return 0, False
     missing, n_missing = work.wanted, work.n_wanted - n_kept
     if n_kept:
-        there = read_table(run.spark, work.output, schemas.EMBEDDINGS, version=stands.version)
-        missing = _of_same_rows(missing, there, "left_anti")
-    n_parts = max(1, min(work.commits, n_missing // _ROWS_WORTH_A_COMMIT))
+        stored = read_table(
+            run.spark, work.output, schemas.EMBEDDINGS, version=append_point.version
+        )
+        missing = _join_same_items(missing, stored, how="left_anti")
+    n_parts = max(1, min(work.commits, n_missing // _MIN_ROWS_PER_COMMIT))
     n_tasks = n_model_tasks(run, n_missing // n_parts)
     frequent = []
     if work.modality == "text":
         frequent = frequent_items(missing, n_missing // (n_parts * n_tasks))
-    number = F.pmod(F.xxhash64(ITEM_HASH), F.lit(n_parts))
+    part_number = F.pmod(F.xxhash64(ITEM_HASH), F.lit(n_parts))
     for part in range(n_parts):
-        rows = missing.where(number == part)
+        rows = missing.where(part_number == part)
         vectors = embed(
             rows, spec, work.modality, weights=weights, n_tasks=n_tasks, frequent=frequent
         )
-        left = run.commit_part(vectors, work.output, stands, is_last=part == n_parts - 1)
-        if left is None:
-            return missing.where(number < part).count() if part else 0, False
-        stands = left
+        committed = run.commit_part(vectors, work.output, append_point, is_last=part == n_parts - 1)
+        if committed is None:
+            return missing.where(part_number < part).count() if part else 0, False
+        append_point = committed
     return n_missing, True
 
 
-def _without_others(work: _Work, weights: str) -> tuple[AppendPoint | None, int]:
-    """The output without rows that are not wanted, and how many it has then.
+def _delete_outdated(work: _Work, weights: str) -> tuple[AppendPoint | None, int]:
+    """Delete the output's rows that are not wanted; (where to append, number of rows kept).
 
-    None where another run wrote there meanwhile.
+    The first is None if another run wrote to the output meanwhile.
     """
     run, output = work.run, work.output
-    stands = run.append_point(output)
-    if stands.version is None:
-        return stands, 0
-    there = read_table(run.spark, output, schemas.EMBEDDINGS, version=stands.version)
+    append_point = run.append_point(output)
+    if append_point.version is None:
+        return append_point, 0
+    stored = read_table(run.spark, output, schemas.EMBEDDINGS, version=append_point.version)
     is_of_model = (F.col(MODEL) == work.settings.spec.label) & (F.col(WEIGHTS) == weights)
-    still = _of_same_rows(there.where(is_of_model), work.wanted, "left_semi")
-    n_kept = still.count()
-    if n_kept == there.count():
-        return stands, n_kept
-    return run.commit_part(still.select(*there.columns), output, stands, replace=True), n_kept
+    kept = _join_same_items(stored.where(is_of_model), work.wanted, how="left_semi")
+    n_kept = kept.count()
+    if n_kept == stored.count():
+        return append_point, n_kept
+    kept = kept.select(*stored.columns)
+    return run.commit_part(kept, output, append_point, replace=True), n_kept
 
 
-def _of_same_rows(rows: DataFrame, others: DataFrame, how: str) -> DataFrame:
-    """The rows that have, or have not, another of the same key and item; a null equals a null."""
+def _join_same_items(rows: DataFrame, others: DataFrame, *, how: str) -> DataFrame:
+    """Join rows with equal key and item hash, nulls equal; `how`: left_semi or left_anti."""
     by = [*keys(rows), ITEM_HASH]
-    marked = others.select(*(named(name).alias(f"_{name}") for name in by))
+    renamed = others.select(*(named(name).alias(f"_{name}") for name in by))
     is_same = (named(name).eqNullSafe(named(f"_{name}")) for name in by)
-    return rows.join(marked, on=reduce(Column.__and__, is_same), how=how)
+    return rows.join(renamed, on=reduce(Column.__and__, is_same), how=how)
 
 
 def n_model_tasks(run: Run, n_rows: int) -> int:
-    """Enough for every core, each worth the loading of a model."""
+    """Number of tasks: enough for all cores, but each with enough rows to load the model for."""
     return max(
-        1, min(n_shuffle_partitions(run), n_rows // _ROWS_WORTH_A_TASK), n_rows // _ROWS_PER_TASK
+        1,
+        min(n_shuffle_partitions(run), n_rows // _MIN_ROWS_PER_TASK),
+        n_rows // _MAX_ROWS_PER_TASK,
     )
 
 
 def n_shuffle_partitions(run: Run) -> int:
-    """How many tasks a shuffle of this session has."""
+    """The session's spark.sql.shuffle.partitions."""
     return int(run.spark.conf.get("spark.sql.shuffle.partitions", "200") or 200)

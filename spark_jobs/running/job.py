@@ -1,4 +1,4 @@
-"""What a job is: a name, its settings, and a function from tables to tables."""
+"""Definitions of a job, a step of a pipeline or recipe, and a pipeline."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from spark_jobs.storage.run import Counts, Run
 
 @dataclass(frozen=True)
 class Job(Generic[S]):
-    """A job: `run` does the work and gives the counts for people and for the `runs` table.
+    """A job: `run` does the work and returns the counts for the summary and the table `runs`.
 
     `closing_lines` gives the lines shown at the end. `arguments`: settings that
     the command line also takes by position.
@@ -28,10 +28,10 @@ class Job(Generic[S]):
 
 @dataclass(frozen=True)
 class Step:
-    """A job with its settings, as part of a larger one.
+    """A job with its settings, as a step of a pipeline or recipe.
 
-    `name`: what a recipe calls it, `place`: which of how many it is. `needs`: the names of steps
-    whose tables it reads. With `rehearse` it is only told what it would do.
+    `name`: its name in the recipe. `position`: such as `[2/5]`. `depends_on`: names of the steps
+    whose tables it reads. `dry_run`: only report whether it would run.
     """
 
     job: Job[Any]
@@ -43,17 +43,17 @@ class Step:
 
     @property
     def title(self) -> str:
-        """How people read of it: `[2/5] matches (match-concepts)`."""
-        named = self.job.name if self.name is None else f"{self.name} ({self.job.name})"
-        return f"{self.position} {named}".strip()
+        """The step in messages: `[2/5] matches (match-concepts)`."""
+        name = self.job.name if self.name is None else f"{self.name} ({self.job.name})"
+        return f"{self.position} {name}".strip()
 
 
 @dataclass(frozen=True)
 class Pipeline(Generic[S]):
     """Several jobs as one command.
 
-    `steps` is asked for the next step only after the one before has run, so that it may look at
-    what that wrote. `closing_lines` gives the lines to show at the end.
+    `steps` is a generator: it yields the next step after the previous one has run, so that it may
+    read what that one wrote. `closing_lines` gives the lines shown at the end.
     """
 
     name: str

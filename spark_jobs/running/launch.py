@@ -1,4 +1,4 @@
-"""Run a job or a pipeline: session, up-to-date check, the work, the record, the summary."""
+"""Run a job or pipeline: session, up-to-date check, the job itself, run record, summary."""
 
 import logging
 import os
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Summary:
-    """What a command has done: the last line of its stdout, as JSON."""
+    """The result of a command, printed as JSON in the last line of stdout."""
 
     job: str
     status: str  # done, up_to_date, would_run
@@ -45,28 +45,28 @@ class Summary:
 
     @property
     def title(self) -> str:
-        """What a pipeline's summary calls this step: its name, else its job."""
+        """The step's key in the summary of a pipeline: its name, else its job."""
         return self.name or self.job
 
     def as_step(self) -> dict[str, Any]:
         """The entry in the `steps` of a pipeline's summary."""
-        named = {} if self.name is None else {"name": self.name}
-        return named | {"job": self.job, "status": self.status, "run_id": self.run_id}
+        name = {} if self.name is None else {"name": self.name}
+        return name | {"job": self.job, "status": self.status, "run_id": self.run_id}
 
     def as_dict(self) -> dict[str, Any]:
-        """The summary without what a single job does not have, and without credentials."""
+        """The summary as JSON: redacted, and without the empty fields of a single job."""
         outputs = {name: redacted(address) for name, address in self.outputs.items()}
         report = None if self.report is None else redacted(self.report)
-        every = asdict(replace(self, outputs=outputs, report=report))
-        return {k: v for k, v in every.items() if k not in {"steps", "name"} or v}
+        fields = asdict(replace(self, outputs=outputs, report=report))
+        return {k: v for k, v in fields.items() if k not in {"steps", "name"} or v}
 
 
 def execute(
     job: Job[S] | Pipeline[S], settings: S, *, force: bool = False, say: Callable[[str], None]
 ) -> Summary:
-    """Do the work of a job or pipeline unless it is up to date; raise CurationError on a fault.
+    """Run a job or pipeline unless it is up to date; raise CurationError on a fault.
 
-    `say` takes the lines that are for people.
+    `say` prints a line for the user.
     """
     try:
         spark = open_session()
@@ -82,12 +82,12 @@ def execute(
 def execute_step(
     spark: SparkSession, step: Step, *, force: bool, say: Callable[[str], None]
 ) -> Summary:
-    """Run one job in a session, or find that its outputs are already those of this very run.
+    """Run one job, unless its outputs are already those of an identical run.
 
-    A step with a name also tells why it runs, and faults name it.
+    For a step with a name it also says why the step runs, and errors contain the name.
     """
     job, settings = step.job, step.settings
-    begun, started = time.monotonic(), datetime.now(UTC)
+    start_s, started = time.monotonic(), datetime.now(UTC)
     try:
         run = new_run(spark, job, settings)
         for address in run.undetermined_inputs:
@@ -104,50 +104,50 @@ def execute_step(
     except (CurationError, *SPARK_FAULTS) as fault:
         if step.name is None:
             raise
-        raise _of_step(step, fault) from fault
-    seconds = round(time.monotonic() - begun, 1)
-    say(_line(step.title, status, counts, seconds))
+        raise _error_of_step(step, fault) from fault
+    seconds = round(time.monotonic() - start_s, 1)
+    say(_summary_line(step.title, status, counts, seconds))
     for line in job.closing_lines(spark, settings, counts) if job.closing_lines else []:
         say(line)
     files = settings.addresses("file")
-    written = settings.addresses("output") | files
+    outputs = settings.addresses("output") | files
     report = files.get("output") if job.name == "report" else None
-    return Summary(job.name, status, run.run_id, written, counts, seconds, report, name=step.name)
+    return Summary(job.name, status, run.run_id, outputs, counts, seconds, report, name=step.name)
 
 
 def _reason(run: Run, settings: Settings, force: bool) -> str:
     return "forced" if force else why_not_up_to_date(run, settings)
 
 
-def _of_step(step: Step, fault: Exception) -> CurationError:
-    """The fault with the step's name before it, of the same kind."""
-    told = fault if isinstance(fault, CurationError) else to_curation_error(fault)
-    return type(told)(f"step {step.name}: {told}")
+def _error_of_step(step: Step, fault: Exception) -> CurationError:
+    """The fault as a CurationError of the same class, with the step's name in front."""
+    error = fault if isinstance(fault, CurationError) else to_curation_error(fault)
+    return type(error)(f"step {step.name}: {error}")
 
 
 def dry_run_step(
     spark: SparkSession,
     step: Step,
-    before: list[Summary],
+    earlier: list[Summary],
     *,
     force: bool,
     say: Callable[[str], None],
 ) -> Summary:
-    """Tell whether the step would run, and why; `before`: the same of the steps before it."""
-    waits = [s.name for s in before if s.status == "would_run" and s.name in step.depends_on]
-    run_id, reason = None, f"after {', '.join(map(str, waits))}"
-    if not waits:
+    """Say whether the step would run, and why; `earlier`: summaries of the steps before it."""
+    outdated = [s.name for s in earlier if s.status == "would_run" and s.name in step.depends_on]
+    run_id, reason = None, f"after {', '.join(map(str, outdated))}"
+    if not outdated:
         try:
             run = new_run(spark, step.job, step.settings)
         except CurationError as fault:
-            raise _of_step(step, fault) from fault
+            raise _error_of_step(step, fault) from fault
         is_done = not force and up_to_date_counts(run, step.settings) is not None
         reason = "" if is_done else _reason(run, step.settings, force)
         run_id = run.run_id
     status = "would_run" if reason else "up_to_date"
     say(f"{step.title}: would run: {reason}" if reason else f"{step.title}: up to date")
-    written = step.settings.addresses("output") | step.settings.addresses("file")
-    return Summary(step.job.name, status, run_id, written, {}, 0.0, name=step.name)
+    outputs = step.settings.addresses("output") | step.settings.addresses("file")
+    return Summary(step.job.name, status, run_id, outputs, {}, 0.0, name=step.name)
 
 
 def _execute_pipeline(
@@ -157,35 +157,35 @@ def _execute_pipeline(
     force: bool,
     say: Callable[[str], None],
 ) -> Summary:
-    begun = time.monotonic()
-    done: list[Summary] = []
+    start_s = time.monotonic()
+    summaries: list[Summary] = []
     for step in pipeline.steps(spark, settings):
         if step.dry_run:
-            done.append(dry_run_step(spark, step, done, force=force, say=say))
+            summaries.append(dry_run_step(spark, step, summaries, force=force, say=say))
         else:
-            done.append(execute_step(spark, step, force=force, say=say))
+            summaries.append(execute_step(spark, step, force=force, say=say))
     for line in pipeline.closing_lines(spark, settings) if pipeline.closing_lines else []:
         say(line)
-    stale = [step.status for step in done if step.status != "up_to_date"]
-    status = stale[0] if stale else "up_to_date" if done else "done"
+    outdated = [step.status for step in summaries if step.status != "up_to_date"]
+    status = outdated[0] if outdated else "up_to_date" if summaries else "done"
     return Summary(
         job=pipeline.name,
         status=status,
-        run_id=done[-1].run_id if done else None,
-        outputs={f"{step.title}.{k}": v for step in done for k, v in step.outputs.items()},
-        counts={step.title: step.counts for step in done},
-        seconds=round(time.monotonic() - begun, 1),
-        report=next((step.report for step in reversed(done) if step.report), None),
-        steps=[step.as_step() for step in done],
+        run_id=summaries[-1].run_id if summaries else None,
+        outputs={f"{step.title}.{k}": v for step in summaries for k, v in step.outputs.items()},
+        counts={step.title: step.counts for step in summaries},
+        seconds=round(time.monotonic() - start_s, 1),
+        report=next((step.report for step in reversed(summaries) if step.report), None),
+        steps=[step.as_step() for step in summaries],
     )
 
 
-def _line(job: str, status: str, counts: Counts, seconds: float) -> str:
-    told = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.items())
+def _summary_line(job: str, status: str, counts: Counts, seconds: float) -> str:
+    counts_text = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.items())
     word = "up to date" if status == "up_to_date" else f"done in {seconds:.1f} s"
-    return f"{job}: {word}: {told}"
+    return f"{job}: {word}: {counts_text}"
 
 
 def error_line(fault: CurationError) -> str:
-    """What a fault says on one line, without credentials and with values of 80 characters."""
+    """The fault's message on one line, redacted, with values cut to 80 characters."""
     return with_short_values(redacted(" ".join(str(fault).split())))

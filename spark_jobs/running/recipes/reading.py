@@ -13,10 +13,10 @@ from spark_jobs.core.yaml_files import read_yaml_map
 
 
 class Recipe(BaseModel):
-    """A recipe as it stands in its file.
+    """The content of a recipe file.
 
-    `variables`: name -> value, null where a user must give one. `steps`: name -> the job and its
-    settings. `file` is what messages call it.
+    `variables`: name -> value, null if the user must set it. `steps`: name -> the job and its
+    settings. `file`: the recipe's name in messages.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,9 +28,9 @@ class Recipe(BaseModel):
 
 
 def read_recipe(name: str) -> Recipe:
-    """Read a recipe by its file, or by its name where it is one that comes with captionlake.
+    """Read a recipe by its path, or by its name if it comes with captionlake.
 
-    Raises SettingsError with the file and every fault.
+    Raises SettingsError with the file and all faults.
     """
     file = recipe_file(name)
     content = read_yaml_map(file)
@@ -41,14 +41,14 @@ def read_recipe(name: str) -> Recipe:
 
 
 def recipe_file(name: str) -> Path | Traversable:
-    """Where a recipe stands; SettingsError where there is none of that name."""
+    """The file of a recipe; SettingsError if there is no recipe of that name."""
     if "/" in name or name.endswith((".yml", ".yaml")):
         return Path(name)
     file = conf_file("recipes", f"{name}.yml")
     if not file.is_file():
-        known = packaged_recipes()
+        names = packaged_recipes()
         raise SettingsError(
-            f"no recipe {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}, "
+            f"no recipe {name!r}{did_you_mean(name, names)}; there are {', '.join(names)}, "
             "or give a file"
         )
     return file

@@ -1,4 +1,4 @@
-"""A recipe of one's own, from one that comes along."""
+"""Copy a packaged recipe for a user to edit, and list the packaged recipes."""
 
 from pathlib import Path
 
@@ -7,25 +7,25 @@ from spark_jobs.running.recipes.reading import packaged_recipes, read_recipe, re
 
 
 def write_recipe(name: str, output: Path | None) -> str:
-    """Copy a recipe, comments and all, and say how to run it; an existing file is left alone."""
+    """Copy a recipe with its comments and return how to run it; never overwrites a file."""
     file = output or Path(f"{name}.yml")
     content = recipe_file(name).read_text(encoding="utf-8")
     try:
-        with file.open("x", encoding="utf-8") as opened:
-            opened.write(content)
+        with file.open("x", encoding="utf-8") as new_file:
+            new_file.write(content)
     except FileExistsError:
         raise SettingsError(f"{file} is there already; give another --output") from None
     except OSError as fault:
         raise SettingsError(f"{file}: cannot be written ({fault.strerror})") from None
-    missing = [
+    required = [
         f" --set {v}=..." for v, value in read_recipe(name).variables.items() if value is None
     ]
-    place = file if "/" in str(file) else f"./{file}"
-    return f"wrote {place}; run it: captionlake run {place}{''.join(missing)}"
+    path = file if "/" in str(file) else f"./{file}"
+    return f"wrote {path}; run it: captionlake run {path}{''.join(required)}"
 
 
 def recipe_lines() -> list[str]:
-    """Each recipe that comes along, with its summary."""
+    """A line for each packaged recipe, with its summary."""
     names = packaged_recipes()
     width = max(map(len, names))
     return [f"{name:<{width}}  {read_recipe(name).summary}" for name in names]

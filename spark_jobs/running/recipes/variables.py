@@ -1,4 +1,4 @@
-"""`${name}` in a recipe's settings."""
+"""Substitution of `${name}` in a recipe's settings."""
 
 import re
 from collections.abc import Mapping
@@ -10,16 +10,16 @@ _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 
 def fill_in(value: Any, variables: Mapping[str, Any]) -> Any:
-    """Put variables into a setting, also inside lists and maps.
+    """Substitute variables in a setting, also inside lists and maps.
 
-    A text that is one variable and nothing else takes its value as it is, a number as a number.
-    Raises ValueError for a variable that is not there, has no value, or names a variable.
+    A text that is just `${name}` becomes the variable's value with its type, such as a number.
+    Raises ValueError if a variable is not defined, has no value, or contains a variable itself.
     """
     if isinstance(value, str):
-        whole = _VARIABLE.fullmatch(value)
-        if whole:
-            return _value(whole[1], variables)
-        return _VARIABLE.sub(lambda found: str(_value(found[1], variables)), value)
+        whole_text = _VARIABLE.fullmatch(value)
+        if whole_text:
+            return _value(whole_text[1], variables)
+        return _VARIABLE.sub(lambda reference: str(_value(reference[1], variables)), value)
     if isinstance(value, list):
         return [fill_in(item, variables) for item in value]
     if isinstance(value, dict):
