@@ -37,7 +37,7 @@ class ObservedCounts:
         Each task adds one row without entry_ids that holds its counts as text in the key column.
         Spark collects these texts on the driver as an observation; then the rows are dropped.
         """
-        if not self._observed.is_possible:
+        if not self._observed.is_supported:
             return map_in_arrow(rows, match, columns)
         key = keys(rows)[0]
         with_task_counts = map_in_arrow(

@@ -20,7 +20,7 @@ class ObservedSums:
         self._observation = None if is_remote() else Observation()
 
     @property
-    def is_possible(self) -> bool:
+    def is_supported(self) -> bool:
         """Whether this platform has observations."""
         return self._observation is not None
 

@@ -68,13 +68,13 @@ class Settings(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _is_storable_as_read(cls, value: Any) -> Any:
+    def _check_unparsed(cls, value: Any) -> Any:
         refuse_unstorable(value)  # pydantic's own error for a half surrogate names no setting
         return value
 
     @field_validator("*")
     @classmethod
-    def _is_storable(cls, value: Any) -> Any:
+    def _check_parsed(cls, value: Any) -> Any:
         refuse_unstorable(value)  # again: a number may have been text before
         return value
 

@@ -72,7 +72,7 @@ def up_to_date_counts(run: Run, settings: Settings) -> Counts | None:
 
 
 def _altered_files(settings: Settings, last: Row) -> list[str]:
-    """Output files that changed since the run `last`; unless no stamp is recorded."""
+    """Output files whose stamp differs from the one that the run `last` recorded, if any."""
     written = json.loads(last[schemas.WRITTEN])
     files = settings.addresses("file").values()
     return [f for f in files if written.get(redacted(f), stamp_of(f)) != stamp_of(f)]
@@ -172,8 +172,8 @@ def record_run(run: Run, settings: Settings, counts: Counts, started: datetime) 
     )
     frame = run.spark.createDataFrame([row], schemas.RUNS).coalesce(1)
     # append_table skips a run_id that it has appended before; each execution gets its own row.
-    commit = run.run_metadata() | {"run_id": f"{run.run_id}-{started.isoformat()}"}
-    tables.append_table(frame, join_address(run.workspace, "runs"), commit)
+    metadata = run.run_metadata() | {"run_id": f"{run.run_id}-{started.isoformat()}"}
+    tables.append_table(frame, join_address(run.workspace, "runs"), metadata)
 
 
 def _mark_file(run: Run, file: str) -> None:
