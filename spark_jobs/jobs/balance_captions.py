@@ -65,7 +65,7 @@ def run(run: Run, settings: BalanceCaptions) -> Counts:
     rows_in = captions.count()
     with batches_that_fit(captions):
         has_unique_keys = run.has_unique_keys(settings.captions)
-        kept = run.write(output, settings.output, has_unique_keys=has_unique_keys, is_narrow=True)
+        kept = run.write(output, settings.output, has_unique_keys=has_unique_keys, few_files=True)
     if settings.probabilities is not None:
         kept_counts = count_matches(_kept_matches(run, settings, match_rows))
         probabilities = entry_probabilities(

@@ -81,7 +81,7 @@ def run(run: Run, settings: FilterCaptions) -> Counts:
         is_observed=parse_address(settings.output).is_path,
     )
     kept = run.write(
-        rule_counts.kept(), settings.output, has_unique_keys=has_unique_keys, is_narrow=True
+        rule_counts.kept(), settings.output, has_unique_keys=has_unique_keys, few_files=True
     )
     rows_in = captions.count()
     dropped_by_rule, without_score = rule_counts.get(rows_in=rows_in, kept=kept)

@@ -77,7 +77,7 @@ def run(run: Run, settings: LabelSynsets) -> Counts:
     outputs = {settings.output: labelled.schema, settings.counts: schemas.LABEL_COUNTS}
     run.check_outputs({address: schema for address, schema in outputs.items() if address})
     with batches_that_fit(captions):
-        rows = run.write(labelled, settings.output, is_narrow=True)
+        rows = run.write(labelled, settings.output, few_files=True)
         stored = run.read(settings.output, schemas.LABELS)
         if settings.counts is not None:
             all_labels = stored

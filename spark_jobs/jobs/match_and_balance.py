@@ -92,7 +92,7 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
             draw=run.draw(BALANCING, settings.seed),
             observed=observed,
         )
-        kept = run.write(balanced, settings.output, is_narrow=True)
+        kept = run.write(balanced, settings.output, few_files=True)
     if settings.probabilities is not None:
         observed_counts = observed.get(kept, len(bank.entries))
         kept_counts = (

@@ -97,7 +97,7 @@ def run(run: Run, settings: MatchFrequencies) -> Counts:
     draw = run.draw("match-frequencies", settings.seed)
     taken = match_frequencies(sources, column, target, draw=draw)
     rows = _with_captions_and_labels(run, taken.parts, classes, settings)
-    n_rows = run.write(rows, settings.output, is_narrow=True)
+    n_rows = run.write(rows, settings.output, few_files=True)
     available = [
         {class_: (eligible if class_ in target else counts).get(class_, 0) for class_ in classes}
         for counts, eligible in zip(counts_by_source, taken.available, strict=True)

@@ -132,7 +132,7 @@ def run(run: Run, settings: SampleSubset) -> Counts:
         if is_relabelled
         else with_labels(drawn.subset, column, classes)
     )
-    n_rows = run.write(subset, settings.output, is_narrow=True)
+    n_rows = run.write(subset, settings.output, few_files=True)
     refuse_other_count(n_rows, sum(drawn.kept.values()))
     stored = run.read(settings.output, subset.schema)
     frequencies = frequency_rows(kept_classes, None, [drawn.available], [drawn.kept])

@@ -82,7 +82,7 @@ def run(run: Run, settings: SearchSubstrings) -> Counts:
     found_captions = search_captions(captions, queries, settings.rule)
     run.check_outputs({settings.output: found_captions.schema})
     with batches_that_fit(captions):
-        rows = run.write(found_captions, settings.output, is_narrow=True)
+        rows = run.write(found_captions, settings.output, few_files=True)
     stored = run.read(settings.output, schemas.QUERIES)
     n_classes_found = stored.select(DATASET, QUERY).distinct().count()
     if settings.chunks is not None:

@@ -71,7 +71,7 @@ class Run:
         return [*self._draws]
 
     @property
-    def draws_behind(self) -> tuple[str, ...]:
+    def output_draws(self) -> tuple[str, ...]:
         """The purposes of all draws that selected the outputs' rows: those of the inputs first."""
         of_inputs = all_draws(state.made_of for state in self.states.values())
         return tuple(dict.fromkeys([*of_inputs, *self._draws]))
@@ -92,19 +92,19 @@ class Run:
         *,
         matching: Matching | None = None,
         has_unique_keys: bool = False,
-        is_narrow: bool = False,
+        few_files: bool = False,
     ) -> int:
         """Replace a table and return its number of rows.
 
         Records its provenance: the draws of all inputs and of this run, and `matching` for tables
         of matches and entry counts; the default is the bank that the inputs were matched against,
         if the rows have entry ids. `has_unique_keys`: it was checked that no key occurs twice.
-        `is_narrow`: only a small part of the rows read may remain, so write few files.
+        `few_files`: only a small part of the rows read may remain, so shuffle them into few files.
         """
         if matching is None and ENTRY_IDS in frame.columns:
             matching = self._matching_of_inputs()
         metadata = self.output_metadata(address, matching=matching, has_unique_keys=has_unique_keys)
-        result = tables.write_table(frame, address, metadata, is_narrow=is_narrow)
+        result = tables.write_table(frame, address, metadata, few_files=few_files)
         self.written[address] = result.version
         return result.rows
 
@@ -162,7 +162,7 @@ class Run:
 
         `provenance`: fields of MadeOf besides the draws.
         """
-        made_of = MadeOf(draws=self.draws_behind, **provenance)
+        made_of = MadeOf(draws=self.output_draws, **provenance)
         return self.run_metadata() | {"table": table_name(address), "made_of": made_of.as_json()}
 
     def write_rejected(self, frame: DataFrame) -> None:

@@ -103,22 +103,22 @@ def check_output(spark: SparkSession, address: str, columns: StructType) -> bool
 
 
 def write_table(
-    frame: DataFrame, address: str, metadata: Mapping[str, Any], *, is_narrow: bool = False
+    frame: DataFrame, address: str, metadata: Mapping[str, Any], *, few_files: bool = False
 ) -> WriteResult:
     """Replace a table by `frame` in one step.
 
     `metadata` goes into the Delta commit's userMetadata, for parquet into a hidden file. A new
     Delta table gets the CHECK constraints of its columns (schemas.CHECKS). A parquet folder on a
     local disk is written completely before its files move into place; on an object store Spark
-    overwrites it. `is_narrow`: shuffle the rows into files of a good size; without it each task
-    writes a file, however few rows a filter left in it. Raises OutputTableError, with the table
+    overwrites it. `few_files`: shuffle the rows into files of a good size; without it each task
+    writes a file, however few rows a filter has kept in it. Raises OutputTableError, with the table
     unchanged, if a row breaks a constraint.
     """
     table = parse_address(address)
     if table.format == "parquet":
         check_output(frame.sparkSession, address, frame.schema)
-        return _write_parquet(frame.hint("rebalance") if is_narrow else frame, table, metadata)
-    options = {"optimizeWrite": "true"} if is_narrow else {}
+        return _write_parquet(frame.hint("rebalance") if few_files else frame, table, metadata)
+    options = {"optimizeWrite": "true"} if few_files else {}
     return retry_on_conflict(lambda: _write_delta(frame, table, metadata, options), table)
 
 
@@ -154,9 +154,8 @@ def append_table(frame: DataFrame, address: str, metadata: Mapping[str, Any]) ->
     Idempotent per run: a second append with the same `run_id` changes nothing.
     """
     table = parse_address(address)
-    writer = (
-        frame.write.format("delta").mode("append").option("userMetadata", metadata_json(metadata))
-    )
+    writer = frame.write.format("delta").mode("append")
+    writer = writer.option("userMetadata", metadata_json(metadata))
     writer = writer.option("txnAppId", f"captionlake-{metadata['run_id']}").option("txnVersion", 1)
     writer = writer.option("mergeSchema", True)  # an older table may lack a column
 

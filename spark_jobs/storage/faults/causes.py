@@ -8,7 +8,7 @@ from typing import Any
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
-from udfs.opened_files import display_path
+from udfs.opened_files import shown_path
 
 _MAX_DEPTH = 12  # of the chain of causes
 # A path in a message: an address with its scheme, or an absolute path.
@@ -53,7 +53,7 @@ def causes_of(fault: BaseException) -> list[Cause]:
 
 def path_in_message(path: str) -> str:
     """A path as shown in messages: without `file:` and without a sentence's final dot."""
-    return re.sub(r"^/{2,}", "/", display_path(path).rstrip("."))
+    return re.sub(r"^/{2,}", "/", shown_path(path).rstrip("."))
 
 
 def _python_cause(fault: BaseException) -> Cause:

@@ -183,14 +183,14 @@ def test_a_column_that_delta_takes_not_is_named_with_the_remedy(
 
 def test_few_rows_of_many_tasks_go_into_few_files(spark: SparkSession, tmp_path: Path) -> None:
     rows = spark.range(0, 400, 1, 40).where("id % 20 = 0").selectExpr("string(id) uid")
-    for is_narrow in (False, True):
+    for few_files in (False, True):
         for run_id in ("first", "second"):  # the table made, and replaced
             written = tables.write_table(
-                rows, str(tmp_path / str(is_narrow)), {"run_id": run_id}, is_narrow=is_narrow
+                rows, str(tmp_path / str(few_files)), {"run_id": run_id}, few_files=few_files
             )
             assert written.rows == 20
-            table = spark.read.format("delta").load(str(tmp_path / str(is_narrow)))
-            assert (len(table.inputFiles()) <= 2) == is_narrow
+            table = spark.read.format("delta").load(str(tmp_path / str(few_files)))
+            assert (len(table.inputFiles()) <= 2) == few_files
             assert {row.uid for row in table.collect()} == {str(n) for n in range(0, 400, 20)}
 
 
