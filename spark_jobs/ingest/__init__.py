@@ -1,1 +1,1 @@
-"""Captions of any form into one table: columns, uid, the rule for odd text, rejected rows."""
+"""Normalise captions of any input: column names and types, uids, invalid text, rejected rows."""

@@ -1,46 +1,49 @@
-"""What had to be settled where files of one input do not agree on their columns."""
+"""Notes on columns in which the files of one input differ, for warnings."""
 
 from collections.abc import Iterator, Sequence
 
 from spark_jobs.ingest.common_types import common_type, delta_name
 from spark_jobs.ingest.source import Part
 
-_SHOWN = 5
+_MAX_SHOWN = 5
 
 
 def differences(parts: Sequence[Part]) -> list[str]:
-    """A line for each column of several types, and for the columns that some files lack."""
+    """One line per column of several types, per part that lacks columns, and on renamed columns."""
     names = list(dict.fromkeys(name for part in parts for name in part.names))
-    told = [line for name in names for line in _types(name, parts)]
-    more = [f"and {len(told) - _SHOWN} more such columns"] if len(told) > _SHOWN else []
-    return [*told[:_SHOWN], *more, *_absent(names, parts), *_renamed(names)]
+    type_notes = [line for name in names for line in _type_differences(name, parts)]
+    n_more = len(type_notes) - _MAX_SHOWN
+    more = [f"and {n_more} more such columns"] if n_more > 0 else []
+    shown = [*type_notes[:_MAX_SHOWN], *more]
+    return [*shown, *_missing_columns(names, parts), *_renamed_columns(names)]
 
 
-def _types(name: str, parts: Sequence[Part]) -> Iterator[str]:
+def _type_differences(name: str, parts: Sequence[Part]) -> Iterator[str]:
+    """At most one line: the first part in which the column has another type than in the first."""
     first, *others = [part for part in parts if name in part.names]
-    kind = first.kind(name)
+    first_type = first.type_of(name)
     for part in others:
-        common = common_type(kind, part.kind(name))
-        if part.kind(name) != first.kind(name) and common is not None:
+        common = common_type(first_type, part.type_of(name))
+        if part.type_of(name) != first_type and common is not None:
             yield (
-                f"column {name!r} is {first.kind(name).simpleString()} in {first.where}, "
-                f"{part.kind(name).simpleString()} in {part.where}: taken as "
+                f"column {name!r} is {first_type.simpleString()} in {first.where}, "
+                f"{part.type_of(name).simpleString()} in {part.where}: taken as "
                 f"{common.simpleString()}"
             )
             return
 
 
-def _absent(names: Sequence[str], parts: Sequence[Part]) -> Iterator[str]:
-    for part in parts[:_SHOWN]:
-        there = {name.lower() for name in part.names}
-        lacking = [repr(name) for name in names if there and name.lower() not in there]
-        if lacking:
-            more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
-            yield f"{part.where} lacks {', '.join(lacking[:_SHOWN])}{more}: null there"
+def _missing_columns(names: Sequence[str], parts: Sequence[Part]) -> Iterator[str]:
+    for part in parts[:_MAX_SHOWN]:
+        own_names = {name.lower() for name in part.names}
+        missing = [repr(name) for name in names if own_names and name.lower() not in own_names]
+        if missing:
+            more = f" and {len(missing) - _MAX_SHOWN} more" if len(missing) > _MAX_SHOWN else ""
+            yield f"{part.where} lacks {', '.join(missing[:_MAX_SHOWN])}{more}: null there"
 
 
-def _renamed(names: Sequence[str]) -> list[str]:
-    """The columns that a table, where they are carried along, calls otherwise."""
-    others = [f"{name!r} as {delta_name(name)!r}" for name in names if delta_name(name) != name]
-    more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
-    return [f"carried along, {', '.join(others[:_SHOWN])}{more}"] if others else []
+def _renamed_columns(names: Sequence[str]) -> list[str]:
+    """One line on the columns whose names Delta refuses, with their names if carried along."""
+    renamed = [f"{name!r} as {delta_name(name)!r}" for name in names if delta_name(name) != name]
+    more = f" and {len(renamed) - _MAX_SHOWN} more" if len(renamed) > _MAX_SHOWN else ""
+    return [f"carried along, {', '.join(renamed[:_MAX_SHOWN])}{more}"] if renamed else []

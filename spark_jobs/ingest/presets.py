@@ -1,4 +1,4 @@
-"""The column names of published data sets, and the map from an input's columns to ours."""
+"""Presets of published data sets' column names, and the map from our column names to an input's."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ InputFormat = Literal["parquet", "jsonl", "json", "csv", "tsv", "lines"]
 
 @dataclass(frozen=True)
 class Preset:
-    """A published form.
+    """The file format and column names of a published data set.
 
-    `columns` maps our names to the input's, in order of preference, matched in any case. `header`
-    names the columns of files that have no header of their own, `items` what the items of JSON
-    files are beside objects and captions. `texts`: columns of which the caption is joined;
-    `numbers`: those of files of text that are whole numbers; `separator` of CSV files.
+    `columns`: our name -> the input's names in order of preference, matched without regard to case.
+    `header`: column names of files without a header. `items`: what items of JSON files may be,
+    besides objects and captions. `texts`: columns from which the caption is joined. `numbers`:
+    columns of text files that hold whole numbers. `separator`: of CSV files.
     """
 
     format: InputFormat
@@ -49,7 +49,7 @@ class Preset:
     separator: str = ","
 
 
-# A record of several texts, each with its ids or without.
+# A MetaCLIP record with several texts; the list of entry ids may be absent.
 METACLIP_RECORD = '{"uuid": ID, "url": URL, "texts": [[SOURCE, CAPTION, [ENTRY_ID, ...]], ...]}'
 
 _LAION = {
@@ -64,7 +64,7 @@ _LAION = {
 _LAION_5B = {**_LAION, LANG: ("LANGUAGE",), PUNSAFE: ("punsafe",)}
 
 PRESETS: dict[str, Preset] = {
-    # Its SAMPLE_ID is no identity (it repeats over shards), so it is only carried along.
+    # SAMPLE_ID is not used as uid, since it repeats over shards.
     "laion400m": Preset("parquet", _LAION),
     "laion5b": Preset("parquet", _LAION_5B),
     "relaion": Preset("parquet", _LAION_5B),
@@ -91,9 +91,9 @@ PRESETS: dict[str, Preset] = {
         | {name: (name,) for name in (URL, CAPTION, CAPTION_ID, CAPTION_SOURCE, ENTRY_IDS)},
         items="records",
     ),
-    # Its file names are the ids by which other data refer to its records.
+    # File names are the uids, since other data sets refer to the records by them.
     "imagenet_captions": Preset("json", {UID: ("filename",), CAPTION: (CAPTION,)}, texts=TEXTS),
-    # clip-beyond-tail's files, which `--tsv` of other jobs writes; quoted as CSV is.
+    # clip-beyond-tail's files, which other jobs write with `--tsv`; quoted like CSV.
     "labels": Preset(
         "csv", {UID: (FILEPATH,), CAPTION: (CAPTION,)}, numbers=(LABEL,), separator="\t"
     ),
@@ -107,46 +107,52 @@ def column_map(
     input_columns: Sequence[str],
     where: str = "input",
 ) -> dict[str, str]:
-    """Our column name -> the input's, for the columns that the input, so called, has.
+    """Map our column names to the input's, for the columns that the input has.
 
-    `columns` goes before the preset; without a preset our own names are looked for. A name is
-    found as it is written, else in any case. Raises SettingsError for a name that is not ours,
-    MissingColumnError for one that the input lacks.
+    `columns` takes precedence over the preset; without a preset our own names are looked up. An
+    exact match of a name is preferred to one in another case. `where`: the input's name in
+    messages. Raises SettingsError for a key that is not one of our names, MissingColumnError for a
+    column that the input lacks.
     """
-    ours = preset.columns if preset else {name: (name,) for name in CAPTION_COLUMNS.names}
-    found: dict[str, str] = {}
-    for name, others in ours.items():
-        matching = [there for other in others if (there := _called(other, input_columns))]
-        found |= {name: matching[0]} if matching else {}
-    for name, other in (columns or {}).items():
+    candidates = preset.columns if preset else {name: (name,) for name in CAPTION_COLUMNS.names}
+    mapping: dict[str, str] = {}
+    for name, input_names in candidates.items():
+        matching = [
+            column
+            for candidate in input_names
+            if (column := _find_column(candidate, input_columns))
+        ]
+        mapping |= {name: matching[0]} if matching else {}
+    for name, input_name in (columns or {}).items():
         if name not in CAPTION_COLUMNS.names:
             raise SettingsError(
                 f"columns: {name!r} is none of ours{did_you_mean(name, CAPTION_COLUMNS.names)}; "
                 f"there are {', '.join(CAPTION_COLUMNS.names)}"
             )
-        there = _called(other, input_columns)
-        if there is None:
+        input_column = _find_column(input_name, input_columns)
+        if input_column is None:
             raise MissingColumnError(
-                f"{where} has no column {other!r}{did_you_mean(other, input_columns)}; "
+                f"{where} has no column {input_name!r}{did_you_mean(input_name, input_columns)}; "
                 f"it has {', '.join(input_columns)}"
             )
-        found[name] = there
-    if CAPTION not in found:
+        mapping[name] = input_column
+    if CAPTION not in mapping:
         raise MissingColumnError(
-            f"{where} has no column {ours[CAPTION][0]!r} for the caption; it has "
+            f"{where} has no column {candidates[CAPTION][0]!r} for the caption; it has "
             f"{', '.join(input_columns)}; {_remedy(preset, input_columns)}"
         )
-    return found
+    return mapping
 
 
 def _remedy(preset: Preset | None, input_columns: Sequence[str]) -> str:
-    """What to give where no column is the caption."""
+    """Advice for an input without a column for the caption."""
     if preset is None and {"uuid", "texts"} <= set(input_columns):
         return f"records such as {METACLIP_RECORD} are read by --preset metaclip"
     return "give --columns '{caption: NAME}'"
 
 
-def _called(name: str, input_columns: Sequence[str]) -> str | None:
+def _find_column(name: str, input_columns: Sequence[str]) -> str | None:
+    """The input column of this name, else the first that differs only in case, else None."""
     if name in input_columns:
         return name
     return next((column for column in input_columns if column.lower() == name.lower()), None)

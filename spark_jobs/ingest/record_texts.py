@@ -1,4 +1,4 @@
-"""Captions put together from the texts of an ImageNet-Captions record (Fang et al. 2022)."""
+"""Captions joined from the texts of an ImageNet-Captions record (Fang et al. 2022)."""
 
 from collections.abc import Collection
 from functools import reduce
@@ -13,21 +13,21 @@ TITLE, TAGS, DESCRIPTION = TEXTS
 
 
 def joined_texts(texts: Collection[Text]) -> Column:
-    """The texts that are there, in the order title, tags, description, a space between.
+    """Join the non-empty texts with spaces, in the order title, tags, description.
 
-    As published, a list of one empty tag is a text: a space comes before it, and none after it
-    where it is the first.
+    As published, a list of one empty tag counts as a text: it is preceded by a space, unless it is
+    the first.
     """
-    return reduce(_with, (text for text in TEXTS if text in texts), F.lit(""))
+    return reduce(_append_text, (text for text in TEXTS if text in texts), F.lit(""))
 
 
 def on_one_line(text: Column) -> Column:
-    """LF, CR and tab become a space each."""
+    """The text with LF, CR and tab replaced by a space each."""
     return F.translate(text, "\n\r\t", "   ")
 
 
-def _with(before: Column, text: Text) -> Column:
-    is_there = F.size(TAGS) > 0 if text == TAGS else F.col(text) != ""
+def _append_text(joined: Column, text: Text) -> Column:
+    is_present = F.size(TAGS) > 0 if text == TAGS else F.col(text) != ""
     value = F.array_join(TAGS, " ") if text == TAGS else F.col(text)
-    both = F.when(before == "", value).otherwise(F.concat(before, F.lit(" "), value))
-    return F.when(is_there, both).otherwise(before)
+    appended = F.when(joined == "", value).otherwise(F.concat(joined, F.lit(" "), value))
+    return F.when(is_present, appended).otherwise(joined)

@@ -1,4 +1,4 @@
-"""Rows of published forms with what their columns stand for."""
+"""Convert and join the columns of parts as their preset says."""
 
 from collections.abc import Sequence
 
@@ -17,30 +17,33 @@ _FILENAME = "filename"
 
 
 def apply_preset(part: Part, preset: Preset) -> Part:
-    """The part with a preset's numbers as such, and its texts joined as caption.
+    """Convert the preset's number columns to int, and join its texts into a caption.
 
-    Raises MissingColumnError where one of these is absent.
+    Raises MissingColumnError if a text column is absent.
     """
     if preset.texts and part.names:
         part = _with_caption(part, preset.texts)
     numbers = [name for name in preset.numbers if name in part.names]
     return part.with_columns(
-        {name: as_type(part.column(name), part.kind(name), IntegerType()) for name in numbers}
+        {name: as_type(part.column(name), part.type_of(name), IntegerType()) for name in numbers}
     )
 
 
 def _with_caption(part: Part, texts: Sequence[Text]) -> Part:
-    """ImageNet-Captions' records; their file name stays as ic_index."""
+    """Add the caption of ImageNet-Captions' records, and their file name as ic_index."""
     for name in (_FILENAME, *texts):
         if name not in part.names:
             raise MissingColumnError(
                 f"{part.where} has no column {name!r}{did_you_mean(name, part.names)}; it has "
                 f"{', '.join(part.names)}"
             )
-    kinds = {name: ArrayType(StringType()) if name == TAGS else StringType() for name in texts}
+    text_types = {name: ArrayType(StringType()) if name == TAGS else StringType() for name in texts}
     typed = part.with_columns(
-        {name: conform(part.column(name), part.kind(name), kinds[name]) for name in texts}
+        {name: conform(part.column(name), part.type_of(name), text_types[name]) for name in texts}
     )
-    by_name = typed.frame.withColumns({name: typed.column(name) for name in texts})
-    named = Part(by_name, typed.names, typed.files, typed.as_stored)
-    return named.with_columns({CAPTION: joined_texts(texts), IC_INDEX: named.column(_FILENAME)})
+    # joined_texts takes the text columns by name, so the frame needs them under these too.
+    named_texts = typed.frame.withColumns({name: typed.column(name) for name in texts})
+    with_names = Part(named_texts, typed.names, typed.files, typed.as_stored)
+    return with_names.with_columns(
+        {CAPTION: joined_texts(texts), IC_INDEX: with_names.column(_FILENAME)}
+    )

@@ -1,4 +1,4 @@
-"""What was read from an input: parts, each of files with the same columns."""
+"""An input as it was read: parts, each of files with the same columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,19 +12,19 @@ from spark_jobs.core.columns import named
 LINE, FAULT, FILE = "line", "fault", "file"  # beside the input's columns c0, c1, ...
 
 
-def position(number: int) -> str:
-    """What the input's column of this place is called in a part's frame."""
+def positional_name(number: int) -> str:
+    """Name in a part's frame of the input column with this number: c0, c1, ..."""
     return f"c{number}"
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Rows whose input columns stand by their place, so that they may be called anything.
+    """Rows of files with the same columns, which are named by position so that any name may occur.
 
-    `frame`: columns c0, c1, ..., one for each of `names`, the input's own. `line`: the record as it
-    was read, binary or text, null where there is none; `fault`: why it cannot be taken, or null.
-    `files`: those that it was read from. `as_stored`: a frame of these files as Spark reads them,
-    if it does, for whoever asks how long their rows are.
+    `frame`: columns c0, c1, ..., one for each of `names`, the input's column names; `line`: the
+    record as it was read, binary or string, or null; `fault`: the reason to reject it, or null.
+    `files`: paths of the files. `as_stored`: the frame of a Spark reader of these files, from which
+    row sizes can be estimated; None if another reader read them.
     """
 
     frame: DataFrame
@@ -34,40 +34,40 @@ class Part:
 
     @property
     def where(self) -> str:
-        """How messages call it."""
+        """Name of the part in messages: its first file, and how many more there are."""
         if not self.files:
             return "the input"
         more = f" (and {len(self.files) - 1} more)" if len(self.files) > 1 else ""
         return min(self.files).removeprefix("file:") + more
 
     def column(self, name: str) -> Column:
-        """One of the input's columns by its name."""
-        return named(position(self.names.index(name)))
+        """The input column of this name."""
+        return named(positional_name(self.names.index(name)))
 
-    def kind(self, name: str) -> DataType:
-        """Its type."""
-        return self.frame.schema[position(self.names.index(name))].dataType
+    def type_of(self, name: str) -> DataType:
+        """Type of the input column of this name."""
+        return self.frame.schema[positional_name(self.names.index(name))].dataType
 
     def without_file(self) -> "Part":
-        """The part without FILE, for which nobody asks any more."""
+        """The part without the column FILE."""
         return Part(self.frame.drop(FILE), self.names, self.files, self.as_stored)
 
     def with_columns(self, added: dict[str, Column]) -> "Part":
-        """The part with further input columns, or others in place of those so called."""
+        """The part with input columns added, or replaced where the name exists."""
         frame, names = self.frame, [*self.names]
         for name, column in added.items():
-            place = names.index(name) if name in names else len(names)
-            names[place : place + 1] = [name]
-            frame = frame.withColumn(position(place), column)
+            index = names.index(name) if name in names else len(names)
+            names[index : index + 1] = [name]
+            frame = frame.withColumn(positional_name(index), column)
         return Part(frame, tuple(names), self.files, self.as_stored)
 
 
 @dataclass(frozen=True)
 class Source:
-    """The parts, the rows of all files as these themselves tell, and what is to be said.
+    """All parts of an input.
 
-    `n_rows`: where no row need be read to know. `rows_at_once`: how many may be handed to Python
-    together, where the look at the files has told.
+    `n_rows`: number of rows in all files, if known without reading rows. `notes`: lines to log as
+    warnings. `rows_at_once`: rows that a batch for Python may have, if known from the files.
     """
 
     parts: Sequence[Part]
@@ -76,31 +76,32 @@ class Source:
     rows_at_once: int | None = None
 
     def count(self) -> int:
-        """Records of all files, with those that cannot be taken."""
+        """Number of records in all files, including those to be rejected."""
         if self.n_rows is not None:
             return self.n_rows
         return sum(part.frame.count() for part in self.parts)
 
     @property
     def as_stored(self) -> list[DataFrame]:
-        """The frames of files as Spark reads them."""
+        """The frames of Spark's readers, of the parts that have one."""
         return [part.as_stored for part in self.parts if part.as_stored is not None]
 
 
-def part_of(
+def part_from_frame(
     rows: DataFrame,
     names: Sequence[str],
     files: Sequence[str] = (),
     *,
     file: Column | None = None,
 ) -> Part:
-    """A part of rows as Spark reads them, with the columns `names`, by place.
+    """Make a part from a frame of Spark's readers; `names`: the input's names of its columns.
 
-    file: what tells each row's file.
+    file: value of the column FILE, which identifies each row's file.
     """
-    first = rows if file is None else rows.select("*", file.alias(FILE))  # it may have a FILE too
-    places = [position(k) for k in range(len(names))]
-    by_place = first.toDF(*places, *([] if file is None else [FILE]))
-    nothing = F.lit(None).cast("string")
-    frame = by_place.withColumns({LINE: nothing, FAULT: nothing})
+    # Select by position, not withColumn: the input may have a column called FILE.
+    with_file = rows if file is None else rows.select("*", file.alias(FILE))
+    positional_names = [positional_name(k) for k in range(len(names))]
+    renamed = with_file.toDF(*positional_names, *([] if file is None else [FILE]))
+    null_text = F.lit(None).cast("string")
+    frame = renamed.withColumns({LINE: null_text, FAULT: null_text})
     return Part(frame, tuple(names), tuple(files), rows)

@@ -1,8 +1,8 @@
-"""The rule for odd text: valid text stays byte for byte, everything else is rejected by name.
+"""Which caption texts are accepted: valid text stays byte for byte, all else has a fault.
 
-Kept as it is: NUL and other controls, line ends, U+2028, right-to-left marks, emoji, combining
-marks, blanks, the empty caption. Rejected: null, bytes that are no UTF-8 (encoded surrogates are
-none), a JSON escape of a lone surrogate, and a caption above a number of bytes.
+Kept unchanged: NUL and other control characters, line ends, U+2028, right-to-left marks, emoji,
+combining marks, blanks, the empty caption. Rejected: null, invalid UTF-8 (encoded surrogates
+included), a JSON escape of a lone surrogate, and captions above a number of bytes.
 """
 
 from typing import Literal
@@ -19,20 +19,21 @@ FrontEnd = Literal["none", "synthclip"]
 
 
 def is_valid_utf8(text: Column) -> Column:
-    """Whether a string or binary column holds valid UTF-8; null where it is null."""
-    return F.decode(text.cast("binary"), "UTF-8") == text.cast("string")  # bytes are compared
+    """Whether a string or binary column holds valid UTF-8; null for null."""
+    return F.decode(text.cast("binary"), "UTF-8") == text.cast("string")  # == compares bytes
 
 
-def cleaned(caption: Column, *, front_end: FrontEnd) -> Column:
-    """A caption as its front end hands it on: SynthCLIP's has no double quotes, no outer spaces.
+def cleaned_caption(caption: Column, *, front_end: FrontEnd) -> Column:
+    """The caption as the front end changes it: `synthclip` drops double quotes and outer spaces.
 
-    Only U+0020 is stripped: tabs, carriage returns and no-break spaces stay.
+    Only U+0020 is stripped; tabs, carriage returns and no-break spaces stay (SynthCLIP, Hammoud et
+    al. 2024).
     """
     return caption if front_end == "none" else F.trim(F.replace(caption, F.lit('"')))
 
 
 def caption_fault(caption: Column, *, max_bytes: int, front_end: FrontEnd = "none") -> Column:
-    """Why a caption cannot be taken, null where it can."""
+    """The reason to reject a caption; null if it is accepted."""
     has_line_feed = F.lit(front_end == "synthclip") & F.contains(
         caption.cast("string"), F.lit("\n")
     )

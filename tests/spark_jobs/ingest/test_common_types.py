@@ -25,7 +25,7 @@ from spark_jobs.ingest.common_types import (
     common_type,
     conform,
     delta_name,
-    storable,
+    delta_type,
     with_delta_names,
 )
 from spark_jobs.ingest.values import as_type
@@ -95,7 +95,7 @@ def test_fields_are_named_as_delta_takes_them(spark: SparkSession):
 
 def test_what_is_null_throughout_is_stored_as_text():
     kind = StructType().add("a", NullType()).add("b", ArrayType(NullType()))
-    assert storable(kind).simpleString() == "struct<a:string,b:array<string>>"
+    assert delta_type(kind).simpleString() == "struct<a:string,b:array<string>>"
 
 
 WHOLE = [

@@ -12,9 +12,15 @@ from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
 from spark_jobs.core.errors import InputDataError
-from spark_jobs.ingest.normalise import Taking, accepted, caption_rows, rejected, repeated_keys
+from spark_jobs.ingest.normalise import (
+    NormaliseOptions,
+    accepted,
+    caption_rows,
+    rejected,
+    repeated_keys,
+)
 from spark_jobs.ingest.presets import PRESETS, column_map
-from spark_jobs.ingest.source import part_of
+from spark_jobs.ingest.source import part_from_frame
 
 ODD_PIECES = [
     b"cat",
@@ -43,8 +49,8 @@ ODD_PIECES = [
 def rows_of(
     *frames: DataFrame, mapping: dict[str, str] | None = None, carry: bool = True
 ) -> DataFrame:
-    parts = [part_of(frame, frame.columns) for frame in frames]
-    taking = Taking(carry=carry, source=None, max_caption_bytes=4_000_000)
+    parts = [part_from_frame(frame, frame.columns) for frame in frames]
+    taking = NormaliseOptions(carry=carry, source=None, max_caption_bytes=4_000_000)
     return caption_rows(parts, lambda p: mapping or column_map(None, None, p.names), taking)
 
 
