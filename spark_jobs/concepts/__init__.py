@@ -1,1 +1,1 @@
-"""Concept banks: their sources, their faults, and their ids."""
+"""Concept banks: the sources of entries, faulty entries, and entry ids."""

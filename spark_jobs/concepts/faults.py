@@ -1,4 +1,4 @@
-"""Entries that a matcher cannot use: duplicates, the empty one, those that can never match."""
+"""Faulty entries of a concept bank: duplicates, the empty string, entries that never match."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -10,13 +10,13 @@ Padding: TypeAlias = Callable[[str], str]
 
 DUPLICATE, EMPTY, NEVER_MATCHES = FAULTS = ("duplicate", "empty", "never_matches")
 
-# In no spaced caption: a mark without a space beside it, marks with one space between, what spacing
-# makes a space.
-_NEVER = re.compile(rf"[^ ][{MARKS}]|[{MARKS}][^ ]|[{MARKS}] [{MARKS}]|[\t\n\r]")
+# Patterns that cannot occur in a spaced caption: punctuation not surrounded by spaces, two marks
+# with a single space between them, and tab and line ends, which spacing turns into spaces.
+_NEVER_IN_SPACED_CAPTIONS = re.compile(rf"[^ ][{MARKS}]|[{MARKS}][^ ]|[{MARKS}] [{MARKS}]|[\t\n\r]")
 
 
 def between_spaces(entry: str) -> str:
-    """What MetaCLIP looks for."""
+    """The string that MetaCLIP searches in a spaced caption (Xu et al. 2023)."""
     return f" {entry} "
 
 
@@ -24,31 +24,33 @@ def entry_faults(
     entries: Sequence[str],
     langs: Sequence[str | None] | None = None,
     *,
-    padded: Padding = between_spaces,
+    pad: Padding = between_spaces,
 ) -> list[str | None]:
-    """The fault of each entry, or None; of identical entries the first has none of its own.
+    """The fault of each entry, or None; the first of identical entries is not a duplicate.
 
-    `langs`: entries of different languages are never duplicates. `padded`: what the rule looks for.
+    `langs`: if given, entries of different languages are never duplicates. `pad`: returns the
+    string that the rule searches for an entry.
     """
     seen: set[tuple[str, str | None]] = set()
     faults: list[str | None] = []
     for position, entry in enumerate(entries):
         key = (entry, langs[position] if langs is not None else None)
-        faults.append(DUPLICATE if key in seen else _own_fault(entry, padded))
+        faults.append(DUPLICATE if key in seen else _own_fault(entry, pad))
         seen.add(key)
     return faults
 
 
-def _own_fault(entry: str, padded: Padding) -> str | None:
+def _own_fault(entry: str, pad: Padding) -> str | None:
     if not entry:
-        return EMPTY  # it matches every caption with two adjacent spaces
-    return NEVER_MATCHES if never_matches(padded(entry)) else None
+        return EMPTY  # padded, it would match every caption with two adjacent spaces
+    return NEVER_MATCHES if never_matches(pad(entry)) else None
 
 
-def never_matches(padded: str) -> bool:
-    """Whether no spaced and padded caption can hold what a rule looks for.
+def never_matches(padded_entry: str) -> bool:
+    """Whether no spaced and padded caption can contain the padded entry.
 
-    Only captions are spaced, so `St. Bernard` finds no `St.` in any; tabs and line ends are gone
-    from them; and between two marks there is always an empty token.
+    Captions are spaced (each punctuation mark between spaces) but entries are not, so the entry
+    `St. Bernard` occurs in none. Spaced captions have no tabs and line ends, and two spaces
+    between adjacent marks.
     """
-    return _NEVER.search(padded) is not None
+    return _NEVER_IN_SPACED_CAPTIONS.search(padded_entry) is not None

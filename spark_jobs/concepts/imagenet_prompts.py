@@ -1,4 +1,4 @@
-"""OpenAI's names and 80 prompts of ImageNet's classes (Radford et al. 2021), from open_clip."""
+"""CLIP's class names and 80 prompt templates for ImageNet (Radford et al. 2021), from open_clip."""
 
 import importlib.util
 from types import ModuleType
@@ -8,17 +8,17 @@ from spark_jobs.core.package_files import package_file
 
 
 def imagenet_templates() -> list[str]:
-    """The templates as format strings with one `{}`."""
+    """The 80 prompt templates, as format strings with one `{}`."""
     return [template("{}") for template in _metadata().OPENAI_IMAGENET_TEMPLATES]
 
 
 def imagenet_names() -> list[str]:
-    """The 1,000 class names in class order; missile and sunglasses are two classes each."""
+    """The 1,000 class names in class order; "missile" and "sunglasses" each name two classes."""
     return list(_metadata().IMAGENET_CLASSNAMES)
 
 
 def _metadata() -> ModuleType:
-    """Read without importing open_clip, which would import torch."""
+    """Load the module of names and templates alone, since importing open_clip imports torch."""
     path = package_file("open_clip", "zero_shot_metadata.py")
     spec = importlib.util.spec_from_file_location("open_clip_zero_shot_metadata", path)
     if spec is None or spec.loader is None:

@@ -1,4 +1,4 @@
-"""What a concept bank is made from: MetaCLIP's metadata.json, lines, ImageNet's synsets."""
+"""Sources of a concept bank: MetaCLIP's metadata.json, text lines, JSON lines, synsets."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,28 +24,31 @@ SOURCE_COLUMNS = pa.schema(
 
 
 def metaclip_json(text: str, name: str) -> pa.Table:
-    """Entries of a MetaCLIP metadata.json: a JSON list of strings, index = entry id.
+    """Entries of a MetaCLIP metadata.json, a JSON list of strings with index = entry id.
 
-    MetaCLIP 2's map of language -> list gives the lists one after the other, with their languages.
-    Raises InputDataError that names the file and the first element that is no string.
+    In MetaCLIP 2 (Chuang et al. 2025) it is a map language -> list, whose lists are concatenated.
+    Raises InputDataError that names the file and the first element that is not a string.
     """
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as fault:
         raise InputDataError(f"bank {name}: is no JSON ({fault})") from None
     if not isinstance(content, dict):
-        return _of_strings(_strings(content, name), name)
+        return _entries_table(_checked_strings(content, name), name)
     if not content:
         raise InputDataError(f"bank {name}: has no entries")
     tables = []
     for lang, entries in content.items():
-        table = _of_strings(_strings(entries, f"{name}: language {lang!r}"), f"{name}: {lang}")
+        table = _entries_table(
+            _checked_strings(entries, f"{name}: language {lang!r}"), f"{name}: {lang}"
+        )
         langs = pa.array([lang] * table.num_rows, pa.string())
         tables.append(table.set_column(table.schema.get_field_index(LANG), LANG, langs))
     return pa.concat_tables(tables)
 
 
-def _strings(entries: object, name: str) -> list[str]:
+def _checked_strings(entries: object, name: str) -> list[str]:
+    """The JSON value as a list of strings; InputDataError if it is not one."""
     if not isinstance(entries, list):
         raise InputDataError(
             f"bank {name}: expected a JSON list of strings, found {type(entries).__name__}"
@@ -61,17 +64,17 @@ def _strings(entries: object, name: str) -> list[str]:
 
 
 def lines(text: str, name: str) -> pa.Table:
-    """One entry a line, ended by LF or CRLF; a blank line is the empty entry."""
+    """One entry per line, ended by LF or CRLF; a blank line is the empty entry."""
     if not text:
-        return _of_strings([], name)
+        return _entries_table([], name)
     entries = text.removesuffix("\n").split("\n")
-    return _of_strings([entry.removesuffix("\r") for entry in entries], name)
+    return _entries_table([entry.removesuffix("\r") for entry in entries], name)
 
 
 def json_lines(text: str, name: str) -> pa.Table:
-    """An entry a line: a JSON string, or an object with entry and maybe lang; blank lines are none.
+    """One entry per line: a JSON string, or an object with entry and optional lang.
 
-    Raises InputDataError that names the file and the first line that is neither.
+    Blank lines are skipped. Raises InputDataError that names the file and the first invalid line.
     """
     entries: list[str] = []
     langs: list[str | None] = []
@@ -91,36 +94,36 @@ def json_lines(text: str, name: str) -> pa.Table:
             )
         entries.append(fields[ENTRY])
         langs.append(lang)
-    table = _of_strings(_strings(entries, name), name)
-    of_langs = pa.array(langs, pa.string())
-    return table.set_column(table.schema.get_field_index(LANG), LANG, of_langs)
+    table = _entries_table(_checked_strings(entries, name), name)
+    lang_column = pa.array(langs, pa.string())
+    return table.set_column(table.schema.get_field_index(LANG), LANG, lang_column)
 
 
 def imagenet(name: SynsetList) -> pa.Table:
-    """A row for each lemma of each synset, in class order; `entry` is the lemma."""
-    return _of_synsets(imagenet_synsets(name), name)
+    """A row for each lemma of each ImageNet synset, in class order; `entry` is the lemma."""
+    return _lemmas_table(imagenet_synsets(name), name)
 
 
 def wordnet(files: Mapping[str, bytes], name: str) -> pa.Table:
     """A row for each lemma of each synset of WordNet 3.0; `entry` is the lemma."""
-    return _of_synsets(wordnet_synsets(files, name), name)
+    return _lemmas_table(wordnet_synsets(files, name), name)
 
 
 def wordnet_names(files: Mapping[str, bytes], name: str) -> pa.Table:
-    """MetaCLIP's share of WordNet, an entry a row."""
-    return _of_strings(synset_names(wordnet_synsets(files, name)), name)
+    """MetaCLIP's entries from WordNet 3.0 (Xu et al. 2023), one per row."""
+    return _entries_table(synset_names(wordnet_synsets(files, name)), name)
 
 
 def synset_names(synsets: Sequence[Synset]) -> list[str]:
-    """The distinct names of the synsets, none of them empty, in the order of their first synset.
+    """The distinct non-empty names of the synsets, in order of first occurrence.
 
-    86,554 of WordNet 3.0; Xu et al. 2023, table 1, count 86,654 with the numbers 0 to 99.
+    WordNet 3.0 gives 86,554; Xu et al. 2023, table 1, count 86,654, with the numbers 0 to 99.
     """
     names = dict.fromkeys(synset.name for synset in synsets)
     return [name for name in names if name]
 
 
-def _of_synsets(synsets: Sequence[Synset], name: str) -> pa.Table:
+def _lemmas_table(synsets: Sequence[Synset], name: str) -> pa.Table:
     rows = [(synset, lemma) for synset in synsets for lemma in synset.lemmas]
     lemmas = [lemma for _, lemma in rows]
     return pa.table(
@@ -137,10 +140,15 @@ def _of_synsets(synsets: Sequence[Synset], name: str) -> pa.Table:
     )
 
 
-def _of_strings(entries: Sequence[str], name: str) -> pa.Table:
+def _entries_table(entries: Sequence[str], name: str) -> pa.Table:
     if not entries:
         raise InputDataError(f"bank {name}: has no entries")
-    n = len(entries)
-    filled = {ENTRY: pa.array(entries, pa.string()), SOURCE: pa.array([name] * n, pa.string())}
-    columns = [filled.get(f.name, pa.nulls(n, f.type)) for f in SOURCE_COLUMNS]
+    n_entries = len(entries)
+    filled_columns = {
+        ENTRY: pa.array(entries, pa.string()),
+        SOURCE: pa.array([name] * n_entries, pa.string()),
+    }
+    columns = [
+        filled_columns.get(field.name, pa.nulls(n_entries, field.type)) for field in SOURCE_COLUMNS
+    ]
     return pa.table(columns, schema=SOURCE_COLUMNS)

@@ -15,7 +15,7 @@ _LIST_FILE = {"imagenet1k": "imagenet_synsets.txt", "imagenet22k": "imagenet22k_
 class Synset:
     """A WordNet sense: `class_idx` is its position in a list of classes, `gloss` its definition.
 
-    `name` is that of WordNet's own name of the sense: its first lemma, in lower case.
+    `name`: the first lemma in lower case, as in WordNet's own name of the sense.
     """
 
     wnid: str
@@ -27,20 +27,20 @@ class Synset:
 
 def imagenet_synsets(name: SynsetList) -> list[Synset]:
     """The synsets of ImageNet-1k or -22k in class order; wnids are those of WordNet 3.0."""
-    lemmas = _by_wnid("imagenet_synset_to_lemma.txt")
-    glosses = _by_wnid("imagenet_synset_to_definition.txt")
+    lemmas = _text_by_wnid("imagenet_synset_to_lemma.txt")
+    glosses = _text_by_wnid("imagenet_synset_to_definition.txt")
     wnids = _lines(_LIST_FILE[name])
     return [
-        _of_list(wnid, tuple(lemmas[wnid].split(", ")), glosses[wnid], position)
+        _synset(wnid, tuple(lemmas[wnid].split(", ")), glosses[wnid], position)
         for position, wnid in enumerate(wnids)
     ]
 
 
-def _of_list(wnid: str, lemmas: tuple[str, ...], gloss: str, position: int) -> Synset:
+def _synset(wnid: str, lemmas: tuple[str, ...], gloss: str, position: int) -> Synset:
     return Synset(wnid, lemmas, gloss, position, lemmas[0].lower())
 
 
-def _by_wnid(file: str) -> dict[str, str]:
+def _text_by_wnid(file: str) -> dict[str, str]:
     pairs = (line.partition("\t") for line in _lines(file))
     return {wnid: text for wnid, _, text in pairs}
 

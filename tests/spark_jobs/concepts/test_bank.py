@@ -147,5 +147,5 @@ def test_languages_have_duplicates_and_dead_entries_of_their_own() -> None:
     bank, _ = concept_bank([table], parity=True)
     assert bank["fault"].to_pylist() == [None, "never_matches", None, "duplicate"]
     entries = ["C++", ".net", "cat!", "! ?", "猫"]
-    faults = entry_faults(entries, ["en"] * 5, padded=padded_entry)
+    faults = entry_faults(entries, ["en"] * 5, pad=padded_entry)
     assert faults == [None, "never_matches", "never_matches", "never_matches", None]
