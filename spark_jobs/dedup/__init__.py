@@ -1,1 +1,1 @@
-"""One row of each group of equal captions or urls."""
+"""Exact de-duplication: keep one row of each group of equal captions or urls."""
