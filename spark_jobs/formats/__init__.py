@@ -1,1 +1,1 @@
-"""Files of the field read into frames."""
+"""Read and write the field's file formats: captions, concept banks, embeddings, matches, labels."""

@@ -147,7 +147,8 @@ def _read_rows(
         case "lines":
             return read_plain_text(spark, files, heads)
     items: ItemForm = preset.items if preset else "plain"
-    line_files, list_files = [], []
+    line_files: list[ListedFile] = []
+    list_files: list[ListedFile] = []
     for file in nonempty_files:
         is_list = _is_list(heads[file.path], format_, items)
         (list_files if is_list else line_files).append(file)

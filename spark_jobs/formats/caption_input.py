@@ -159,15 +159,15 @@ def store_rejected_rows(
     rows_in: int,
     kept: int,
 ) -> Counts:
-    """Store the rows that are not taken; how many there are for each reason.
+    """Store the rejected rows; returns their number for each reason.
 
-    Raises InputDataError where rows taken and rejected are not those that were read.
+    Raises InputDataError if kept and rejected rows do not add up to the rows read.
     """
     reasons: Counts = {}
     if kept < rows_in:
         run.write_rejected(rejected(captions.rows, repeated, run_id=run.run_id, job=run.job))
-        told = run.read_rejected().groupBy(REASON).agg(F.count("*").alias("n")).collect()
-        reasons = {row[REASON]: row["n"] for row in sorted(told)}
+        reason_rows = run.read_rejected().groupBy(REASON).agg(F.count("*").alias("n")).collect()
+        reasons = {row[REASON]: row["n"] for row in sorted(reason_rows)}
     n_rejected = sum(reasons.values())
     if rows_in != kept + n_rejected:
         rows_in = captions.source.count()

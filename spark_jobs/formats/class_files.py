@@ -1,4 +1,4 @@
-"""Class files: YAML of the classes of a data set, packaged or one's own."""
+"""Read class files: YAML lists of a data set's classes, packaged or the user's own."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -15,8 +15,8 @@ from spark_jobs.retrieval.class_queries import ClassFile
 
 
 def read_class_file(name: str) -> ClassFile:
-    """Read a class file by its path, or by its name where it is one that comes with captionlake."""
-    content = read_yaml_map(_file(name))
+    """Read a class file by path, or by name for one that comes with captionlake."""
+    content = read_yaml_map(_class_file(name))
     try:
         return ClassFile.model_validate(content)
     except ValidationError as fault:
@@ -24,8 +24,8 @@ def read_class_file(name: str) -> ClassFile:
 
 
 def class_file_digests(names: Sequence[str]) -> dict[str, str]:
-    """Path -> digest of the content of each class file, by which a changed one is told."""
-    files = {name: _file(name) for name in names}
+    """Digest of the content of each class file by path, to detect changed files."""
+    files = {name: _class_file(name) for name in names}
     return {
         name if "/" in name else f"conf/classes/{name}": sha256(file.read_bytes()).hexdigest()[:16]
         for name, file in files.items()
@@ -37,14 +37,14 @@ def packaged_class_files() -> list[str]:
     return conf_file_names("classes")
 
 
-def _file(name: str) -> Path | Traversable:
+def _class_file(name: str) -> Path | Traversable:
     if "/" in name or name.endswith((".yml", ".yaml")):
         return Path(name)
     file = conf_file("classes", f"{name}.yml")
     if not file.is_file():
-        known = packaged_class_files()
+        packaged_names = packaged_class_files()
         raise SettingsError(
-            f"no class file {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}, "
-            "or give a file"
+            f"no class file {name!r}{did_you_mean(name, packaged_names)}; there are "
+            f"{', '.join(packaged_names)}, or give a file"
         )
     return file

@@ -14,60 +14,60 @@ from spark_jobs.storage.small_files import read_text
 from spark_jobs.subsets.class_list import Class, ClassList, UnknownClassError
 from spark_jobs.subsets.draw import count_classes
 
-MOST_ROWS = 10**12  # of a class: sums over all classes fit 64 bits
-_COUNTS = (ROWS, CAPTION_COUNT, "count")
+MAX_ROWS_PER_CLASS = 10**12  # so that sums over all classes fit into 64 bits
+_COUNT_COLUMNS = (ROWS, CAPTION_COUNT, "count")
 
 
 def is_frequency_file(address: str) -> bool:
-    """Whether an address is of a class-frequency file, not of a table."""
+    """Whether the address is that of a class-frequency file rather than a table."""
     return address.endswith((".txt", ".tsv"))
 
 
 def read_targets(
     run: Run, address: str, column: str, count_column: str | None, classes: ClassList
 ) -> dict[Class, int]:
-    """Rows wanted of each class that the target names, in the order of the classes.
+    """Target rows of each class that the target lists, in the order of `classes`.
 
-    Raises InputDataError with the class at fault where a count is no whole number from 0 to
-    MOST_ROWS, a class stands twice, or it is unknown.
+    Raises InputDataError naming the class if a count is not a whole number from 0 to
+    MAX_ROWS_PER_CLASS, or a class is repeated or unknown.
     """
     if is_frequency_file(address):
-        given = _of_file(read_text(run.spark, address), address)
+        name_counts = _read_frequency_file(read_text(run.spark, address), address)
     else:
-        given = _of_table(run.read(address, schemas.EMPTY), address, column, count_column)
-    found: dict[Class, int] = {}
-    for name, count in given:
-        value = _class(name, classes, address)
-        if value in found:
+        name_counts = _read_counts(run.read(address, schemas.EMPTY), address, column, count_column)
+    target_rows: dict[Class, int] = {}
+    for name, count in name_counts:
+        value = _class_value(name, classes, address)
+        if value in target_rows:
             raise InputDataError(f"{address}: class {name!r} stands there twice")
-        found[value] = _whole(count, name, address)
-    return {value: found[value] for value in classes if value in found}
+        target_rows[value] = _whole_count(count, name, address)
+    return {value: target_rows[value] for value in classes if value in target_rows}
 
 
-def _of_file(text: str, address: str) -> list[tuple[object, object]]:
+def _read_frequency_file(text: str, address: str) -> list[tuple[object, object]]:
     lines = [line for line in text.split("\n") if line.strip()]
-    given: list[tuple[object, object]] = []
+    name_counts: list[tuple[object, object]] = []
     for number, line in enumerate(lines, start=1):
         name, tab, count = line.rstrip("\r").rpartition("\t")
         if not tab:
             raise InputDataError(
                 f"{address}, line {number}: expected a class, a tab and a count, found {line!r}"
             )
-        given.append((name, count))
-    return given
+        name_counts.append((name, count))
+    return name_counts
 
 
-def _of_table(
+def _read_counts(
     rows: DataFrame, address: str, column: str, count_column: str | None
 ) -> list[tuple[object, object]]:
-    """By its column of counts, else the rows of each class."""
+    """(class, count) pairs from the column of counts; without one, rows are counted per class."""
     if column not in rows.columns:
         if schemas.CLASS not in rows.columns:
             raise InputDataError(f"{address}: has no column {column!r} of classes")
         column = schemas.CLASS
     if LEMMA in rows.columns and CAPTION_COUNT in rows.columns:
         rows = rows.where(F.col(LEMMA).isNull())  # label-synsets counts lemmas too
-    name = count_column or next((name for name in _COUNTS if name in rows.columns), None)
+    name = count_column or next((name for name in _COUNT_COLUMNS if name in rows.columns), None)
     if name is None:
         return list(count_classes(rows, column).items())
     if name not in rows.columns:
@@ -76,22 +76,22 @@ def _of_table(
     return [(row[0], row[1]) for row in counts.orderBy(named(column)).collect()]
 
 
-def _class(name: object, classes: ClassList, address: str) -> Class:
+def _class_value(name: object, classes: ClassList, address: str) -> Class:
     try:
         return classes.value_of(str(name))
     except UnknownClassError as fault:
         raise InputDataError(f"{address}: {fault}") from None
 
 
-def _whole(count: object, name: object, address: str) -> int:
+def _whole_count(count: object, name: object, address: str) -> int:
     try:
         number = Decimal(str(count))
     except InvalidOperation:
         number = Decimal("nan")
     is_whole = number.is_finite() and number == number.to_integral_value()
-    if not (is_whole and 0 <= number <= MOST_ROWS):
+    if not (is_whole and 0 <= number <= MAX_ROWS_PER_CLASS):
         raise InputDataError(
             f"{address}: class {name!r} has the count {count}, expected a whole number from 0 to "
-            f"{MOST_ROWS:,}"
+            f"{MAX_ROWS_PER_CLASS:,}"
         )
     return int(number)

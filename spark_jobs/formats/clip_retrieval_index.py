@@ -1,4 +1,4 @@
-"""Folders of an index as clip-retrieval has them: image.index or text.index, and metadata/."""
+"""Index folders in clip-retrieval's layout: image.index or text.index, and metadata/."""
 
 import json
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.core.addresses import local_folder
 from spark_jobs.core.errors import InputDataError
-from spark_jobs.formats.numbered_files import gaps, in_order, listed
+from spark_jobs.formats.numbered_files import format_numbers, missing_file_numbers, sort_by_number
 from spark_jobs.neighbours.index import with_positions
 from spark_jobs.storage.file_lists import LITERAL_PATHS
 from udfs.faiss_index import IndexFacts, index_facts
@@ -23,26 +23,26 @@ Modality = Literal["text", "image"]
 
 @dataclass(frozen=True)
 class IndexFolder:
-    """Where the driver and every worker find an index and its metadata."""
+    """Folder of an index and its metadata, which the driver and every worker can open."""
 
     path: Path
 
     @classmethod
     def at(cls, address: str) -> "IndexFolder":
-        """The folder of an address; SettingsError where that is no path that all can open."""
+        """The folder at an address; SettingsError if not a path that all machines can open."""
         return cls(Path(local_folder(address)))
 
-    def index(self, modality: Modality) -> Path:
+    def index_file(self, modality: Modality) -> Path:
         """The file of the index."""
         return self.path / f"{modality}.index"
 
-    def facts(self, modality: Modality) -> IndexFacts:
-        """What the index says of itself.
+    def read_facts(self, modality: Modality) -> IndexFacts:
+        """Read the index's properties, such as its number of vectors.
 
-        Raises InputDataError where it is not there or none, does not compare by inner product, or
-        has not as many vectors as its metadata has rows.
+        Raises InputDataError if the index is missing or unreadable, does not compare by inner
+        product, or has another number of vectors than its metadata has rows.
         """
-        file = self.index(modality)
+        file = self.index_file(modality)
         if not file.is_file():
             raise InputDataError(f"index {self.path}: has no {file.name}")
         try:
@@ -56,38 +56,41 @@ class IndexFolder:
                 "search its --embeddings without an index"
             )
         files = self._metadata_files()
-        n_rows = sum(_rows_of(metadata) for metadata in files)
+        n_rows = sum(_n_rows(metadata) for metadata in files)
         if n_rows != facts.n_vectors:
-            missing = gaps(files)
-            numbers = f"; files are missing with the numbers {listed(missing)}" if missing else ""
+            missing = missing_file_numbers(files)
+            gap_note = (
+                f"; files are missing with the numbers {format_numbers(missing)}" if missing else ""
+            )
             raise InputDataError(
                 f"index {file}: has {facts.n_vectors:,} vectors, but its metadata has {n_rows:,} "
-                f"rows in {len(files)} files{numbers}; expected a row for each vector, in its order"
+                f"rows in {len(files)} files{gap_note}; expected a row for each vector, in its "
+                "order"
             )
         return facts
 
     def read_metadata(self, spark: SparkSession) -> DataFrame:
-        """Its rows, with the position of their vectors in the index.
+        """Read the metadata rows, with the position of their vectors in the index.
 
-        The files follow each other by number (metadata_2 before metadata_10), or by name where
-        they have none. Raises InputDataError where there is none.
+        Files are ordered by number (metadata_2 before metadata_10), or by name if unnumbered.
+        Raises InputDataError if there are no files.
         """
-        first, n = {}, 0
+        first_positions, n_rows = {}, 0
         files = self._metadata_files()
         for file in files:
-            first[file.name] = n
-            n += _rows_of(file)
+            first_positions[file.name] = n_rows
+            n_rows += _n_rows(file)
         rows = spark.read.options(**LITERAL_PATHS).parquet(*(f"file:{file}" for file in files))
-        return with_positions(rows, first)
+        return with_positions(rows, first_positions)
 
     def _metadata_files(self) -> list[Path]:
-        files = in_order((self.path / "metadata").glob("*.parquet"))
+        files = sort_by_number((self.path / "metadata").glob("*.parquet"))
         if not files:
             raise InputDataError(f"index {self.path}: has no parquet files in metadata/")
         return files
 
-    def write_names(self, name: str, clip_model: str, served_from: str) -> None:
-        """indices.json, by which `clip-retrieval back` serves the folder where it will stand."""
+    def write_indices_json(self, name: str, clip_model: str, served_from: str) -> None:
+        """Write indices.json, with which `clip-retrieval back` serves the folder `served_from`."""
         options = {
             "indice_folder": served_from,
             "provide_safety_model": False,
@@ -102,7 +105,7 @@ class IndexFolder:
         (self.path / "indices.json").write_text(json.dumps({name: options}, indent=1))
 
 
-def _rows_of(file: Path) -> int:
+def _n_rows(file: Path) -> int:
     try:
         return int(pq.read_metadata(file).num_rows)
     except (pa.ArrowException, OSError) as fault:

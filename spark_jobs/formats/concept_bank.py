@@ -27,14 +27,19 @@ from spark_jobs.storage.run import Run
 from spark_jobs.storage.small_files import read_text
 
 _log = logging.getLogger(__name__)
-_OF_FILE = {".json": metaclip_json, ".jsonl": json_lines, ".ndjson": json_lines, ".txt": lines}
+_PARSER_BY_SUFFIX = {
+    ".json": metaclip_json,
+    ".jsonl": json_lines,
+    ".ndjson": json_lines,
+    ".txt": lines,
+}
 
 
 @dataclass(frozen=True)
 class Bank:
-    """A bank on the driver: `entries` in the order of their ids, and as a frame for joins.
+    """A concept bank on the driver: `entries` in order of their ids, and as a frame for joins.
 
-    `langs`: the language of each, or None. `address`: where it was read.
+    `langs`: each entry's language, or None. `address`: where the bank was read.
     """
 
     entries: pa.StringArray
@@ -43,13 +48,13 @@ class Bank:
     address: str
 
     def matching(self, rule: str, captions: Content | None) -> Matching:
-        """What matches of this bank are made of."""
+        """The record of bank, rule and captions that matches of this bank are made of."""
         content = json.dumps([self.entries.to_pylist(), [*self.langs]])
         digest = hashlib.sha256(content.encode()).hexdigest()[:16]
         return Matching(Content(redacted(self.address), digest), len(self.entries), rule, captions)
 
     def with_counts(self, counts: NDArray[np.int64]) -> DataFrame:
-        """schemas.ENTRY_COUNTS, by entry_id; counts: of shape (n_entries,)."""
+        """schemas.ENTRY_COUNTS in order of entry_id; counts: shape (n_entries,)."""
         ids = np.arange(counts.size, dtype=np.int32)
         columns = [ids, self.entries.to_pandas(), list(self.langs), counts]
         rows = pd.DataFrame(dict(zip(schemas.ENTRY_COUNTS.names, columns, strict=True)))
@@ -57,33 +62,37 @@ class Bank:
 
 
 def read_bank(
-    run: Run, address: str, *, by_language: bool = False, padded: Padding = between_spaces
+    run: Run, address: str, *, by_language: bool = False, pad: Padding = between_spaces
 ) -> Bank:
-    """Read a bank and warn of its faulty entries; they stay, as ids are positions.
+    """Read a bank and warn of its faulty entries; they stay, since ids are positions.
 
-    `by_language`: entries of different languages are never duplicates. `padded`: what the rule
-    looks for in captions. Raises InputDataError where the bank is empty, its ids are not 0..n-1, or
-    a language is wanted and none given.
+    `by_language`: entries of different languages are never duplicates. `pad`: the string that the
+    rule searches for an entry. Raises InputDataError if the bank is empty, its ids are not 0..n-1,
+    or `by_language` is set and no entry has a language.
     """
-    bank = _read(run, address)
+    bank = _read_bank(run, address)
     if by_language and all(lang is None for lang in bank.langs):
         raise InputDataError(f"bank {address}: rule metaclip2 needs a column lang")
     langs = bank.langs if by_language else None
-    faults = Counter(filter(None, entry_faults(bank.entries.to_pylist(), langs, padded=padded)))
+    faults = Counter(filter(None, entry_faults(bank.entries.to_pylist(), langs, pad=pad)))
     if faults:
-        told = ", ".join(f"{n:,} {fault.replace('_', ' ')}" for fault, n in sorted(faults.items()))
+        fault_counts = ", ".join(
+            f"{n:,} {fault.replace('_', ' ')}" for fault, n in sorted(faults.items())
+        )
         _log.warning(
             "bank %s keeps faulty entries (%s); build-concept-bank --no-parity leaves them out",
             address,
-            told,
+            fault_counts,
         )
     return bank
 
 
-def _read(run: Run, address: str) -> Bank:
+def _read_bank(run: Run, address: str) -> Bank:
     suffix = PurePosixPath(address.removesuffix(".gz")).suffix
-    if suffix in _OF_FILE:
-        return _of_table(run, _OF_FILE[suffix](read_text(run.spark, address), address), address)
+    if suffix in _PARSER_BY_SUFFIX:
+        return _bank_of_entries(
+            run, _PARSER_BY_SUFFIX[suffix](read_text(run.spark, address), address), address
+        )
     frame = run.read(address, schemas.ENTRIES)
     lang = F.col(LANG) if LANG in frame.columns else F.lit(None)
     frame = frame.select(ENTRY_ID, ENTRY, lang.cast("string").alias(LANG))
@@ -99,17 +108,17 @@ def _read(run: Run, address: str) -> Bank:
 
 def check_ids(entry_ids: NDArray[np.int32], table: str) -> None:
     """Raise InputDataError unless the sorted ids are 0..n-1."""
-    wrong = np.flatnonzero(entry_ids != np.arange(entry_ids.size))
-    if wrong.size:
+    wrong_positions = np.flatnonzero(entry_ids != np.arange(entry_ids.size))
+    if wrong_positions.size:
         raise InputDataError(
             f"{table}: entry_id must be 0..{entry_ids.size - 1}, each once; "
-            f"found {entry_ids[wrong[0]]} in place of {wrong[0]}"
+            f"found {entry_ids[wrong_positions[0]]} in place of {wrong_positions[0]}"
         )
 
 
-def _of_table(run: Run, read: pa.Table, address: str) -> Bank:
-    ids = pa.array(np.arange(read.num_rows, dtype=np.int32))
-    rows = read.select([ENTRY, LANG]).add_column(0, ENTRY_ID, ids).to_pandas()
+def _bank_of_entries(run: Run, entries: pa.Table, address: str) -> Bank:
+    ids = pa.array(np.arange(entries.num_rows, dtype=np.int32))
+    rows = entries.select([ENTRY, LANG]).add_column(0, ENTRY_ID, ids).to_pandas()
     schema = StructType([*schemas.ENTRIES, schemas.CONCEPT_BANK[LANG]])
     frame = run.spark.createDataFrame(rows, schema)
-    return Bank(read[ENTRY].combine_chunks(), read[LANG].to_pylist(), frame, address)
+    return Bank(entries[ENTRY].combine_chunks(), entries[LANG].to_pylist(), frame, address)

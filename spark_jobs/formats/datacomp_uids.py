@@ -1,4 +1,7 @@
-"""DataComp's lists of uids: one npy file of sorted pairs of 64-bit halves."""
+"""Write DataComp's uid lists: one npy file of sorted 128-bit uids, each as two 64-bit halves.
+
+Gadre et al. 2023.
+"""
 
 import io
 from collections.abc import Iterator
@@ -16,46 +19,47 @@ from udfs.arrow import Batches
 
 HASHED = "uid_hashed"
 _HALVES = np.dtype([("f0", "<u8"), ("f1", "<u8")])
-_PACKED = StructType([StructField("packed", BinaryType())])
+_PACKED_COLUMNS = StructType([StructField("packed", BinaryType())])
 
 
 def write_uids(rows: DataFrame, file: str) -> None:
-    """Write the rows' uids, each once, as an array of dtype u8,u8: high and low half.
+    """Write the rows' distinct uids as an array of dtype u8,u8: high and low half.
 
-    Sorted, as DataComp's resharder wants them; sorted by Spark and written as they come, so that
-    any number fits. Uids that are no 32 hex digits stand as their MD5: see `hashed_uid`.
+    Sorted, as DataComp's resharder requires. Spark sorts and the driver writes part by part, so
+    their number is not limited by memory. Uids other than 32 hex digits are replaced by their MD5,
+    see `hashed_uid`.
     """
-    digits = rows.select(hashed_uid().alias(HASHED)).distinct()
-    packed = map_in_arrow(digits.orderBy(HASHED), _packed, _PACKED)
+    hex_uids = rows.select(hashed_uid().alias(HASHED)).distinct()
+    packed = map_in_arrow(hex_uids.orderBy(HASHED), _pack_uids, _PACKED_COLUMNS)
     parts = packed.toLocalIterator(prefetchPartitions=True)
-    write_output_file(file, _npy(digits.count(), (bytes(row[0]) for row in parts)))
+    write_output_file(file, _npy_file(hex_uids.count(), (bytes(row[0]) for row in parts)))
 
 
 def uid_map(rows: DataFrame) -> DataFrame | None:
-    """Columns uid and uid_hashed where some uid stands as its MD5, else None."""
+    """Columns uid and uid_hashed; None if no uid is replaced by its MD5."""
     if rows.where(hashed_uid() != F.lower(UID)).first() is None:
         return None
     return rows.select(UID, hashed_uid().alias(HASHED)).distinct()
 
 
 def hashed_uid() -> Column:
-    """The uid as 32 hex digits: itself in lower case, else its MD5."""
+    """The uid as 32 hex digits: in lower case if it has that form, else its MD5."""
     return F.when(F.col(UID).rlike("^[0-9a-fA-F]{32}$"), F.lower(UID)).otherwise(F.md5(UID))
 
 
-def _packed(batches: Batches) -> Iterator[pa.RecordBatch]:
+def _pack_uids(batches: Batches) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        digits = "".join(batch.column(0).to_pylist())
-        halves = np.frombuffer(bytes.fromhex(digits), ">u8").astype("<u8")
+        hex_digits = "".join(batch.column(0).to_pylist())
+        halves = np.frombuffer(bytes.fromhex(hex_digits), ">u8").astype("<u8")
         yield pa.RecordBatch.from_arrays([pa.array([halves.tobytes()])], ["packed"])
 
 
-def _npy(n: int, parts: Iterator[bytes]) -> Iterator[bytes]:
-    """The file's header, as numpy writes it for no rows, then the rows."""
-    empty = io.BytesIO()
-    np.save(empty, np.empty(0, _HALVES), allow_pickle=False)
-    header = empty.getvalue()
-    room = header.rindex(b"\n") + 1
-    told = header.replace(b"(0,)", f"({n},)".encode()).rstrip(b" \n")
-    yield told.ljust(room - 1) + b"\n"
+def _npy_file(n_rows: int, parts: Iterator[bytes]) -> Iterator[bytes]:
+    """The file's bytes: numpy's header of an empty array with the shape replaced, then the rows."""
+    empty_file = io.BytesIO()
+    np.save(empty_file, np.empty(0, _HALVES), allow_pickle=False)
+    header = empty_file.getvalue()
+    n_header_bytes = header.rindex(b"\n") + 1
+    with_shape = header.replace(b"(0,)", f"({n_rows},)".encode()).rstrip(b" \n")
+    yield with_shape.ljust(n_header_bytes - 1) + b"\n"
     yield from parts

@@ -1,4 +1,7 @@
-"""Reading entry counts: a table, or MetaCLIP's and SynthCLIP's entry_count.npy."""
+"""Read entry counts: a table, or an entry_count.npy.
+
+The .npy file is that of MetaCLIP (Xu et al. 2023) and SynthCLIP (Hammoud et al. 2024).
+"""
 
 import io
 
@@ -19,25 +22,26 @@ from spark_jobs.storage.tables import read_table
 
 
 def read_entry_counts(spark: SparkSession, address: str, version: str | None) -> DataFrame:
-    """schemas.ENTRY_COUNTS; entry and lang are null where the table or file has none."""
+    """Read schemas.ENTRY_COUNTS; entry and lang are null if the table or file lacks them."""
     if address.endswith(".npy"):
-        return _of_array(spark, entry_count_array(read_bytes(spark, address), address))
+        return _counts_frame(spark, entry_count_array(read_bytes(spark, address), address))
     frame = read_table(spark, address, schemas.COUNTED_IDS, version=version)
-    absent = [name for name in (ENTRY, LANG) if name not in frame.columns]
-    nulls = [F.lit(None).cast("string").alias(name) for name in absent]
-    return frame.select("*", *nulls).select(*schemas.ENTRY_COUNTS.names)
+    missing = [name for name in (ENTRY, LANG) if name not in frame.columns]
+    null_columns = [F.lit(None).cast("string").alias(name) for name in missing]
+    return frame.select("*", *null_columns).select(*schemas.ENTRY_COUNTS.names)
 
 
 def unnamed_entries(counts: DataFrame) -> DataFrame:
-    """schemas.ENTRY_COUNTS of ids 0 to the largest counted, without their words."""
-    last = counts.agg(F.coalesce(F.max(ENTRY_ID), F.lit(-1)).alias("last"))
-    ids = last.where("last >= 0").select(F.explode(F.sequence(F.lit(0), "last")).alias(ENTRY_ID))
-    nulls = {name: F.lit(None).cast("string") for name in (ENTRY, LANG)}
-    return name_entries(counts, ids.withColumns(nulls)).select(*schemas.ENTRY_COUNTS.names)
+    """schemas.ENTRY_COUNTS of ids 0 to the largest counted id, with null entry and lang."""
+    largest_id = counts.agg(F.coalesce(F.max(ENTRY_ID), F.lit(-1)).alias("last"))
+    nonnegative = largest_id.where("last >= 0")
+    ids = nonnegative.select(F.explode(F.sequence(F.lit(0), "last")).alias(ENTRY_ID))
+    null_columns = {name: F.lit(None).cast("string") for name in (ENTRY, LANG)}
+    return name_entries(counts, ids.withColumns(null_columns)).select(*schemas.ENTRY_COUNTS.names)
 
 
 def counted_entries(entries: DataFrame, address: str) -> CountedEntries:
-    """Counts and languages on the driver; InputDataError where ids or counts are none."""
+    """Counts and languages on the driver; InputDataError if an id or count is invalid."""
     rows = entries.select(ENTRY_ID, LANG, ENTRY_COUNT).toPandas().sort_values(ENTRY_ID)
     check_ids(rows[ENTRY_ID].to_numpy(), f"table {address}")
     if rows[ENTRY_COUNT].isna().any() or (rows[ENTRY_COUNT] < 0).any():
@@ -46,10 +50,10 @@ def counted_entries(entries: DataFrame, address: str) -> CountedEntries:
 
 
 def entry_count_array(content: bytes, name: str) -> NDArray[np.int64]:
-    """The counts of an entry_count.npy, index = entry_id; InputDataError where it holds none."""
+    """The counts of an entry_count.npy, index = entry_id; InputDataError if it is not one."""
     try:
         counts = np.load(io.BytesIO(content), allow_pickle=False)
-    except Exception as fault:  # of numpy, its reader of headers, and memory, by what the file is
+    except Exception as fault:  # np.load raises many types, depending on the file's content
         reason = " ".join(str(fault).split())[:120] or type(fault).__name__
         raise InputDataError(f"{name}: is no .npy array ({reason})") from None
     if counts.ndim != 1 or counts.dtype.kind not in "iu":
@@ -62,7 +66,7 @@ def entry_count_array(content: bytes, name: str) -> NDArray[np.int64]:
     return np.asarray(counts, np.int64)
 
 
-def _of_array(spark: SparkSession, counts: NDArray[np.int64]) -> DataFrame:
+def _counts_frame(spark: SparkSession, counts: NDArray[np.int64]) -> DataFrame:
     rows = pd.DataFrame({ENTRY_ID: np.arange(counts.size, dtype=np.int32), ENTRY_COUNT: counts})
-    named = rows.assign(**{ENTRY: None, LANG: None})[schemas.ENTRY_COUNTS.names]
-    return spark.createDataFrame(named, schemas.ENTRY_COUNTS)
+    with_names = rows.assign(**{ENTRY: None, LANG: None})[schemas.ENTRY_COUNTS.names]
+    return spark.createDataFrame(with_names, schemas.ENTRY_COUNTS)

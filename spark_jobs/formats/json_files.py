@@ -1,4 +1,4 @@
-"""JSON lines and JSON lists: a look at every record, then the same records in one schema."""
+"""Read JSON lines and JSON lists: one pass infers the schema, another reads the records in it."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +33,7 @@ from udfs.arrow import BatchFunction
 from udfs.json_items import ItemForm
 from udfs.json_kinds import Kinds
 
-_LOOKS = StructType(
+_LOOK_COLUMNS = StructType(
     [
         StructField(worker.FILE, LongType()),
         StructField(worker.KINDS, StringType()),
@@ -41,8 +41,8 @@ _LOOKS = StructType(
     ]
 )
 
-# A file's columns and path -> those that must hold text, with the fault of a record where one does
-# not; raises MissingColumnError where a needed one is absent.
+# (columns of a file, its path) -> columns that must hold text, each with the fault of a record
+# whose value there is not a string. Raises MissingColumnError if a needed column is absent.
 TextColumns = Callable[[Sequence[str], str], Mapping[str, str]]
 
 
@@ -53,104 +53,117 @@ def read_json_files(
     form: ItemForm,
     text_columns_of: TextColumns,
 ) -> Source:
-    """The records of all files.
+    """Read the records of all files.
 
-    `lines`: files of a record a line, `lists`: those of a list of items each. `text_columns_of` is asked
-    for each file's own columns, so that one without a needed column is told by its name; files that
-    call those columns alike become one part. Of a field that is of several kinds whole and floating
-    numbers become double, all else text.
+    `lines`: files with one record a line; `lists`: files that are a JSON list of items.
+    `text_columns_of` is called with each file's own columns, so that an error names the file. Files
+    with the same text columns become one part. A field that holds whole and floating numbers
+    becomes double; one with other mixtures of types becomes text.
     """
-    ids = _ids(spark, [*lines, *lists])
-    looks: dict[str, tuple[Kinds, int]] = {}
-    for files, frame, look in (
-        (lines, _lines, worker.look_at_lines),
-        (lists, _contents, worker.look_at_lists),
-    ):
-        if files:
-            rows = map_in_arrow_unchecked(frame(spark, files), look(form), _LOOKS).collect()
-            for row in rows:
-                path = ids[row[worker.FILE]]
-                kinds, n = looks.get(path, (Kinds(fields={}), 0))
-                kinds.merge(Kinds.of_json(json.loads(row[worker.KINDS])), most=None)
-                looks[path] = (kinds, n + row[worker.ROWS])
-    every = _merged([looks[path][0] for path in sorted(looks)])
+    looks = _look_at_files(spark, lines, lists, form)
+    kinds_by_field = _merge_kinds([looks[path][0] for path in sorted(looks)])
     groups = _by_text_columns(looks, text_columns_of)
     parts = []
     for texts, paths in groups.items():
-        fields = _merged([looks[path][0] for path in sorted(paths) if path in looks])
-        columns = {name: _type(every[name]) for name in fields}
-        for files, frame, read in (
-            (lines, _lines, worker.read_lines),
-            (lists, _contents, worker.read_lists),
+        fields = _merge_kinds([looks[path][0] for path in sorted(paths) if path in looks])
+        columns = {name: _spark_type(kinds_by_field[name]) for name in fields}
+        for files, read_stored, read_records in (
+            (lines, _read_lines, worker.read_lines),
+            (lists, _read_contents, worker.read_lists),
         ):
-            some = [file for file in files if file.path in paths or not looks]
-            if some:
-                stored = frame(spark, some)
-                parts.append(_part(stored, read, form, columns, dict(texts), some))
-    texts_of_all = {name for texts in groups for name, _ in texts}
+            group_files = [file for file in files if file.path in paths or not looks]
+            if group_files:
+                stored = read_stored(spark, group_files)
+                parts.append(_part(stored, read_records, form, columns, dict(texts), group_files))
+    text_columns = {name for texts in groups for name, _ in texts}
     notes = [
         f"field {name!r} holds {' and '.join(sorts)}: taken as text, as JSON writes it"
-        for name, inside in every.items()
-        if len(sorts := _sorts(inside)) > 1 and name not in texts_of_all
+        for name, kinds in kinds_by_field.items()
+        if len(sorts := _value_sorts(kinds)) > 1 and name not in text_columns
     ]
     n_rows = sum(n for _, n in looks.values())
-    at_once = _at_once(lines, looks) if lines else 1  # of files of a list, each handed on whole
-    return Source(parts, n_rows=n_rows, notes=notes, rows_at_once=at_once)
+    # A file that is a list is one row of Spark's binaryFile reader.
+    max_rows = _max_records_per_batch(lines, looks) if lines else 1
+    return Source(parts, n_rows=n_rows, notes=notes, rows_at_once=max_rows)
 
 
-def _ids(spark: SparkSession, files: Sequence[ListedFile]) -> dict[int, str]:
-    """FILE -> path."""
+def _look_at_files(
+    spark: SparkSession, lines: Sequence[ListedFile], lists: Sequence[ListedFile], form: ItemForm
+) -> dict[str, tuple[Kinds, int]]:
+    """Path -> (kinds of values seen in each field, number of records)."""
+    path_by_id = _paths_by_id(spark, [*lines, *lists])
+    looks: dict[str, tuple[Kinds, int]] = {}
+    for files, read_stored, look in (
+        (lines, _read_lines, worker.look_at_lines),
+        (lists, _read_contents, worker.look_at_lists),
+    ):
+        if files:
+            rows = map_in_arrow_unchecked(
+                read_stored(spark, files), look(form), _LOOK_COLUMNS
+            ).collect()
+            for row in rows:
+                path = path_by_id[row[worker.FILE]]
+                kinds, n = looks.get(path, (Kinds(fields={}), 0))
+                kinds.merge(Kinds.from_json(json.loads(row[worker.KINDS])), most=None)
+                looks[path] = (kinds, n + row[worker.ROWS])
+    return looks
+
+
+def _paths_by_id(spark: SparkSession, files: Sequence[ListedFile]) -> dict[int, str]:
+    """Path of each file by its FILE, the hash of its uri."""
     frame = spark.createDataFrame(
         [(file.uri, file.path) for file in files], "uri string, path string"
     )
     return {row[0]: row[1] for row in frame.select(F.xxhash64("uri"), "path").collect()}
 
 
-def _lines(spark: SparkSession, files: Sequence[ListedFile]) -> DataFrame:
+def _read_lines(spark: SparkSession, files: Sequence[ListedFile]) -> DataFrame:
     return text_lines(spark, files).select("value", file_id().alias(FILE))
 
 
-def _contents(spark: SparkSession, files: Sequence[ListedFile]) -> DataFrame:
+def _read_contents(spark: SparkSession, files: Sequence[ListedFile]) -> DataFrame:
     reader = spark.read.options(**LITERAL_PATHS).format("binaryFile")
     rows = reader.load([file.path for file in files])
     return rows.select("path", file_id().alias(FILE), "content")
 
 
-def _at_once(files: Sequence[ListedFile], looks: Mapping[str, tuple[Kinds, int]]) -> int:
-    """How many records of the file with the longest ones, on average, a batch may have."""
-    numbers = [
+def _max_records_per_batch(
+    files: Sequence[ListedFile], looks: Mapping[str, tuple[Kinds, int]]
+) -> int:
+    """Records that a batch may have, by the file with the longest records on average."""
+    limits = [
         rows_that_fit(file.size / looks[file.path][1], is_compressed=file.is_compressed)
         for file in files
         if file.path in looks and looks[file.path][1]
     ]
-    return min(numbers, default=ROWS_AT_ONCE)
+    return min(limits, default=ROWS_AT_ONCE)
 
 
 def _by_text_columns(
     looks: Mapping[str, tuple[Kinds, int]], text_columns_of: TextColumns
 ) -> dict[tuple[tuple[str, str], ...], set[str]]:
-    """Text columns -> the paths of files that have them; files without a sound record go along."""
+    """Paths of the files by their text columns; files without a valid record join the first."""
     groups: dict[tuple[tuple[str, str], ...], set[str]] = {}
-    silent = set()
+    paths_without_fields = set()
     for path, (kinds, _) in sorted(looks.items()):
         if not kinds.fields:
-            silent.add(path)
+            paths_without_fields.add(path)
             continue
         texts = text_columns_of([*kinds.fields], path)
         groups.setdefault(tuple(texts.items()), set()).add(path)
-    if silent or not groups:
-        groups.setdefault(next(iter(groups), ()), set()).update(silent)
+    if paths_without_fields or not groups:
+        groups.setdefault(next(iter(groups), ()), set()).update(paths_without_fields)
     return groups
 
 
-def _merged(kinds: Sequence[Kinds]) -> dict[str, Kinds]:
-    """Field -> what all files hold there."""
+def _merge_kinds(kinds_of_files: Sequence[Kinds]) -> dict[str, Kinds]:
+    """Kinds of values of each field over all files."""
 
-    def merged(one: Kinds, other: Kinds) -> Kinds:
-        one.merge(other, most=None)
-        return one
+    def merge(merged: Kinds, kinds: Kinds) -> Kinds:
+        merged.merge(kinds, most=None)
+        return merged
 
-    return reduce(merged, kinds, Kinds(fields={})).fields or {}
+    return reduce(merge, kinds_of_files, Kinds(fields={})).fields or {}
 
 
 def _part(
@@ -161,35 +174,41 @@ def _part(
     texts: Mapping[str, str],
     files: Sequence[ListedFile],
 ) -> Part:
-    kinds = {**columns, **{name: StringType() for name in texts}}
-    places = [positional_name(k) for k in range(len(kinds))]
+    """The part of files with the same text columns.
+
+    `stored`: the files' lines or contents. `columns`: field -> type; `texts`: text field -> fault.
+    """
+    types = {**columns, **{name: StringType() for name in texts}}
+    names = [positional_name(k) for k in range(len(types))]
     schema = StructType(
         [
-            *(StructField(p, kind) for p, kind in zip(places, kinds.values(), strict=True)),
+            *(StructField(name, type_) for name, type_ in zip(names, types.values(), strict=True)),
             StructField(LINE, BinaryType()),
             StructField(FAULT, StringType()),
             StructField(FILE, LongType()),
         ]
     )
-    arrow: dict[str, pa.DataType] = {name: to_arrow_type(kind) for name, kind in kinds.items()}
-    rows = map_in_arrow_unchecked(stored, read(form, worker.Layout(arrow, texts)), schema)
-    # A cast of bytes checks nothing: what is no UTF-8 stays as it is.
+    arrow_types: dict[str, pa.DataType] = {
+        name: to_arrow_type(type_) for name, type_ in types.items()
+    }
+    rows = map_in_arrow_unchecked(stored, read(form, worker.Layout(arrow_types, texts)), schema)
+    # The cast does not check the bytes: invalid UTF-8 stays as it is.
     frame = rows.withColumn(LINE, F.col(LINE).cast("string"))
-    return Part(frame, tuple(kinds), tuple(file.path for file in files))
+    return Part(frame, tuple(types), tuple(file.path for file in files))
 
 
-def _sorts(kinds: Kinds) -> list[str]:
-    """The sorts of values that no type but text holds together, sorted."""
-    numbers = {"int", "wide", "big", "huge", "double"}
+def _value_sorts(kinds: Kinds) -> list[str]:
+    """Sorted names of the sorts of values; if there are several, only text can hold them all."""
+    number_kinds = {"int", "wide", "big", "huge", "double"}
     scalars = kinds.scalars - {"null", "nan"}
-    sorts = {"numbers" if kind in numbers else f"{kind}s" for kind in scalars}
+    sorts = {"numbers" if kind in number_kinds else f"{kind}s" for kind in scalars}
     lists = {"lists"} if kinds.items is not None else set()
     objects = {"objects"} if kinds.fields is not None else set()
     return sorted(sorts | lists | objects)
 
 
-def _type(kinds: Kinds) -> DataType:
-    """The type that holds all values seen at a place; text, as JSON, for mixtures."""
+def _spark_type(kinds: Kinds) -> DataType:
+    """The Spark type that holds all values seen in a field; for mixtures text, written as JSON."""
     scalars = kinds.scalars - {"null", "nan"}
     n_sorts = bool(scalars) + (kinds.items is not None) + (kinds.fields is not None)
     if n_sorts == 0:
@@ -197,10 +216,12 @@ def _type(kinds: Kinds) -> DataType:
     if n_sorts > 1:
         return StringType()
     if kinds.items is not None:
-        return ArrayType(_type(kinds.items))
+        return ArrayType(_spark_type(kinds.items))
     if kinds.fields is not None:
-        # By name: in which order tasks have seen them is chance.
-        fields = [StructField(name, _type(kinds.fields[name])) for name in sorted(kinds.fields)]
+        # Sorted by name, since the order in which tasks met the fields varies between runs.
+        fields = [
+            StructField(name, _spark_type(kinds.fields[name])) for name in sorted(kinds.fields)
+        ]
         return StructType(fields) if fields else StringType()
     return _scalar_type(scalars, has_nan="nan" in kinds.scalars)
 
@@ -209,7 +230,9 @@ def _scalar_type(scalars: set[str], *, has_nan: bool) -> DataType:
     if scalars == {"boolean"}:
         return StringType() if has_nan else BooleanType()
     if scalars <= {"int", "double"} and (has_nan or "double" in scalars):
-        return DoubleType()  # wider whole numbers would lose digits: they are text beside fractions
+        return (
+            DoubleType()
+        )  # wider whole numbers would lose digits, so with fractions they are text
     if scalars <= {"int", "wide"}:
         return StringType() if has_nan else LongType()
     is_whole = scalars <= {"int", "wide", "big"} and not has_nan

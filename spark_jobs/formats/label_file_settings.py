@@ -1,4 +1,4 @@
-"""Settings of the published files that a job of labelled captions can write beside its table."""
+"""Settings of the label files that a job can write in addition to its table."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -11,7 +11,7 @@ from spark_jobs.formats.label_files import write_label_tsv
 
 
 class LabelFileSettings(Settings):
-    """The TSV of filepath, label and caption, and the class-frequency file."""
+    """Settings of the TSV of filepath, label and caption, and of the class-frequency file."""
 
     frequencies: OutputFile | None = Field(
         None, description="class-frequency file: a line per class with its rows in output"
@@ -32,7 +32,7 @@ class LabelFileSettings(Settings):
     )
 
     def write_tsv(self, labelled: DataFrame, order: Sequence[str] | None = None) -> None:
-        """Write the TSV of rows with class_idx, where it is asked for, by tsv_order or `order`."""
+        """Write the TSV of rows with class_idx if `tsv` is set, sorted by `order` or tsv_order."""
         if self.tsv is not None:
             write_label_tsv(
                 labelled,

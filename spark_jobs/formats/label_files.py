@@ -1,4 +1,7 @@
-"""The published files of labelled captions: filepath, label and caption; captions per class."""
+"""Label files as clip-beyond-tail publishes them: TSV of captions, captions per class.
+
+Wen et al. 2024.
+"""
 
 import csv
 import io
@@ -14,7 +17,7 @@ from spark_jobs.core.schemas import CAPTION, CLASS_IDX, FILEPATH, LABEL, UID
 from spark_jobs.core.settings import did_you_mean
 from spark_jobs.storage.outputs.files import write_output_file
 
-_PART_ROWS = 50_000
+_ROWS_PER_PART = 50_000
 
 
 def write_label_tsv(
@@ -27,11 +30,10 @@ def write_label_tsv(
 ) -> None:
     """Write filepath, label and caption, tab-separated with a header.
 
-    Sorted by `order`; CR, LF and tab of a caption become a space each, as in the published files.
-    Equal rows by `order` are sorted by their keys. `filepath`: a pattern such as
-    `images/{wnid}/{uid}.jpg` over the columns; by default the column filepath, or the uid where
-    there is none. One file, written by the driver as the rows come in. Raises InputDataError where
-    a row has no filepath or label.
+    Sorted by `order`, ties by the key columns. CR, LF and tab in a caption become a space each, as
+    in the published files. `filepath`: a pattern such as `images/{wnid}/{uid}.jpg` over the
+    columns; default: the column filepath, or the uid if there is none. One file, streamed by the
+    driver. Raises InputDataError if a row's filepath or label is null.
     """
     pattern = filepath or (f"{{{FILEPATH}}}" if FILEPATH in labelled.columns else f"{{{UID}}}")
     for name in order:
@@ -39,18 +41,18 @@ def write_label_tsv(
             raise MissingColumnError(
                 f"tsv_order: there is no column {name!r}{did_you_mean(name, labelled.columns)}"
             )
-    in_file = {FILEPATH: _filled(pattern, labelled), LABEL: named(CLASS_IDX)}
+    column_of_name = {FILEPATH: _filepath(pattern, labelled), LABEL: named(CLASS_IDX)}
     if CAPTION in columns:
         require_columns(labelled, "tsv: the table", [CAPTION])
-        in_file[CAPTION] = F.translate(CAPTION, "\r\n\t", "   ")
+        column_of_name[CAPTION] = F.translate(CAPTION, "\r\n\t", "   ")
     ordered = labelled.orderBy(*map(named, order), *keys(labelled))
-    lines = ordered.select(*(in_file[name].alias(name) for name in columns), UID)
+    lines = ordered.select(*(column_of_name[name].alias(name) for name in columns), UID)
     rows = lines.toLocalIterator(prefetchPartitions=True)
-    write_output_file(file, _tsv(columns, _refusing_null(columns, rows)))
+    write_output_file(file, _tsv_bytes(columns, _values_of_rows(columns, rows)))
 
 
 def write_class_frequencies(counts: Iterable[tuple[str, int]], file: str) -> None:
-    """Write `class name<TAB>captions`, a line a class, in the order of the classes."""
+    """Write one line `class name<TAB>captions` per class, in the order of `counts`."""
     lines = []
     for name, count in counts:
         if "\n" in name:
@@ -62,9 +64,9 @@ def write_class_frequencies(counts: Iterable[tuple[str, int]], file: str) -> Non
     write_output_file(file, ["".join(lines).encode()])
 
 
-def _filled(pattern: str, rows: DataFrame) -> Column:
+def _filepath(pattern: str, rows: DataFrame) -> Column:
     """The pattern with each `{name}` replaced by the column of exactly that name."""
-    parts = re.split(r"\{([^{}]*)\}", pattern)
+    parts = re.split(r"\{([^{}]*)\}", pattern)  # text, name, text, name, ..., text
     for name in parts[1::2]:
         if name not in rows.columns:
             raise MissingColumnError(
@@ -77,26 +79,27 @@ def _filled(pattern: str, rows: DataFrame) -> Column:
     return F.concat(*values)
 
 
-def _refusing_null(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[Sequence[object]]:
-    """The values of the columns; a null caption is an empty one, any other null a fault."""
-    needed = [name for name in columns if name != CAPTION]
+def _values_of_rows(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[Sequence[object]]:
+    """The rows without their last column, uid; InputDataError for a null other than a caption."""
+    required = [name for name in columns if name != CAPTION]
     for row in rows:
-        empty = next((name for name in needed if row[name] is None), None)
-        if empty is not None:
+        null_column = next((name for name in required if row[name] is None), None)
+        if null_column is not None:
             raise InputDataError(
-                f"tsv: the row of uid {row[UID]!r} has no {empty}: a column that makes it is null"
+                f"tsv: the row of uid {row[UID]!r} has no {null_column}: a column that makes it is "
+                "null"
             )
         yield row[:-1]
 
 
-def _tsv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
-    """The file's text, a part at a time."""
+def _tsv_bytes(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
+    """The file's bytes in parts of 50,000 rows; a null is written as an empty field."""
     part = io.StringIO(newline="")
     writer = csv.writer(part, delimiter="\t", lineterminator="\n")
     writer.writerow(columns)
     for n, row in enumerate(rows, start=1):
         writer.writerow(row)
-        if n % _PART_ROWS == 0:
+        if n % _ROWS_PER_PART == 0:
             yield part.getvalue().encode()
             part.seek(0)
             part.truncate()

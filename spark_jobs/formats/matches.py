@@ -1,4 +1,4 @@
-"""Reading matches with the captions and the entry counts that they belong to."""
+"""Read matches, and check that captions and entry counts belong to them."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -27,11 +27,11 @@ _LEAVE_OUT = "leave out entry_counts"
 
 @dataclass(frozen=True)
 class CaptionMatches:
-    """The matches of some captions.
+    """The matches of a set of captions.
 
-    `rows`: those of the table at `address` that are of the captions. `captions`: which these are.
-    `matching`: what the table says of itself. `not_matched`: rows of the captions that have none,
-    `left_out`: rows of the table that are of other captions.
+    `rows`: the rows of the table at `address` whose captions are in the set. `captions`: identity
+    of the set. `matching`: the table's record of what it was made of. `not_matched`: number of
+    captions without a row in the table. `left_out`: number of rows of other captions.
     """
 
     address: str
@@ -41,18 +41,18 @@ class CaptionMatches:
     not_matched: int = 0
     left_out: int = 0
 
-    def told(self) -> dict[str, int]:
-        """What a run's counts say of it, where there is anything to say."""
+    def mismatch_counts(self) -> dict[str, int]:
+        """The run counts not_matched and matches_left_out, without those that are 0."""
         counts = {NOT_MATCHED: self.not_matched, LEFT_OUT: self.left_out}
         return {name: count for name, count in counts.items() if count}
 
     def counts(self, n_entries: int) -> NDArray[np.int64]:
-        """How many of the rows hold each entry id, shape (n_entries,), by a pass over the ids."""
+        """Number of rows that hold each entry id, shape (n_entries,); runs a Spark job."""
         return count_vector(count_matches(self.rows), n_entries)
 
     @property
     def matching_of_captions(self) -> Matching | None:
-        """What entry counts over these rows are made of."""
+        """The record that entry counts of these rows must have."""
         if self.matching is None:
             return None
         bank, n_entries, rule = self.matching.bank, self.matching.n_entries, self.matching.rule
@@ -61,7 +61,7 @@ class CaptionMatches:
 
 @dataclass(frozen=True)
 class CaptionEntries:
-    """The entries with their counts: schemas.ENTRY_COUNTS, and on the driver."""
+    """Entry counts, as a frame of schemas.ENTRY_COUNTS and on the driver."""
 
     frame: DataFrame
     counted: CountedEntries
@@ -70,12 +70,12 @@ class CaptionEntries:
 def read_matches(
     run: Run, address: str, captions: str | None = None, *, is_joined: bool = False
 ) -> CaptionMatches:
-    """The matches of the captions at an address, by default of those that the table is made of.
+    """Read the matches of the captions at an address; default: those the table is made of.
 
     Matches of other captions are left out, captions without a row in the matches are counted, and
-    both are said. `is_joined`: rows are going to be joined by their keys, though they are the
-    captions themselves. Raises InputDataError where no caption has a row in the matches, or a key
-    that is joined by is of several rows.
+    both are logged as warnings. `is_joined`: the caller joins rows by their keys, even if
+    `captions` is the table itself. Raises InputDataError if no caption has a row in the matches,
+    or a key used for joining is repeated.
     """
     rows = run.read(address, schemas.MATCHES)
     state = run.states[address]
@@ -85,22 +85,22 @@ def read_matches(
     if is_joined and not state.made_of.has_unique_keys:
         refuse_repeated_keys(rows, address)
     if captions is None or captions == address:
-        own = (matching and matching.captions) or run.content(address)
-        return CaptionMatches(address, rows, own, matching)
+        own_captions = (matching and matching.captions) or run.content(address)
+        return CaptionMatches(address, rows, own_captions, matching)
     matches = CaptionMatches(address, rows, run.content(captions), matching)
-    is_of_these = matching is not None and matching.captions == matches.captions
-    return matches if is_of_these else _of_these(run, matches)
+    is_made_of_captions = matching is not None and matching.captions == matches.captions
+    return matches if is_made_of_captions else _keep_matches_of_captions(run, matches)
 
 
-def _of_these(run: Run, matches: CaptionMatches) -> CaptionMatches:
-    """The matches without the rows of other captions."""
+def _keep_matches_of_captions(run: Run, matches: CaptionMatches) -> CaptionMatches:
+    """Drop the rows of other captions; warns of them and of captions without a row."""
     address = matches.captions.address
     captions = run.read(address, schemas.CAPTIONS)
     both, only_captions, only_matches = _overlap(captions, matches.rows)
     if only_captions and not both:
-        by = " and ".join(_common_keys(captions, matches.rows))
+        key_names = " and ".join(_common_keys(captions, matches.rows))
         raise InputDataError(
-            f"matches {matches.address}: no row has a {by} of the captions {address}"
+            f"matches {matches.address}: no row has a {key_names} of the captions {address}"
         )
     if only_captions:
         _log.warning(
@@ -119,18 +119,18 @@ def _of_these(run: Run, matches: CaptionMatches) -> CaptionMatches:
     )
     return replace(
         matches,
-        rows=of_captions(matches.rows, captions),
+        rows=matches_of_captions(matches.rows, captions),
         not_matched=only_captions,
         left_out=only_matches,
     )
 
 
-def of_captions(matches: DataFrame, captions: DataFrame) -> DataFrame:
-    """The rows of the matches whose key is that of a row of the captions."""
-    by = _common_keys(captions, matches)
-    wanted = captions.select(*(named(name).alias(f"_{name}") for name in by))
-    is_same = reduce(and_, (named(name).eqNullSafe(named(f"_{name}")) for name in by))
-    return matches.join(wanted, on=is_same, how="left_semi")
+def matches_of_captions(matches: DataFrame, captions: DataFrame) -> DataFrame:
+    """The rows of the matches whose key occurs in the captions; null keys equal each other."""
+    common_keys = _common_keys(captions, matches)
+    caption_keys = captions.select(*(named(name).alias(f"_{name}") for name in common_keys))
+    is_same_key = reduce(and_, (named(name).eqNullSafe(named(f"_{name}")) for name in common_keys))
+    return matches.join(caption_keys, on=is_same_key, how="left_semi")
 
 
 def _common_keys(captions: DataFrame, matches: DataFrame) -> list[str]:
@@ -138,94 +138,110 @@ def _common_keys(captions: DataFrame, matches: DataFrame) -> list[str]:
 
 
 def _overlap(captions: DataFrame, matches: DataFrame) -> tuple[int, int, int]:
-    """Captions with and without a row in the matches, and rows of the matches without captions."""
-    by, zero, one = _common_keys(captions, matches), F.lit(0), F.lit(1)
-    of_captions_ = captions.select(*by, one.alias("c"), zero.alias("m"))
-    of_matches = matches.select(*by, zero.alias("c"), one.alias("m"))
-    sums = (
-        of_captions_.unionAll(of_matches)
-        .groupBy(*by)
-        .agg(F.sum("c").alias("c"), F.sum("m").alias("m"))
+    """(captions with a row in the matches, captions without, rows of matches without a caption)."""
+    common_keys, zero, one = _common_keys(captions, matches), F.lit(0), F.lit(1)
+    caption_keys = captions.select(*common_keys, one.alias("n_captions"), zero.alias("n_matches"))
+    match_keys = matches.select(*common_keys, zero.alias("n_captions"), one.alias("n_matches"))
+    rows_per_key = (
+        caption_keys.unionAll(match_keys)
+        .groupBy(*common_keys)
+        .agg(F.sum("n_captions").alias("n_captions"), F.sum("n_matches").alias("n_matches"))
     )
-    counted = sums.agg(
-        F.sum(F.when(F.col("m") > 0, F.col("c"))),
-        F.sum(F.when(F.col("m") == 0, F.col("c"))),
-        F.sum(F.when(F.col("c") == 0, F.col("m"))),
+    totals = rows_per_key.agg(
+        F.sum(F.when(F.col("n_matches") > 0, F.col("n_captions"))),
+        F.sum(F.when(F.col("n_matches") == 0, F.col("n_captions"))),
+        F.sum(F.when(F.col("n_captions") == 0, F.col("n_matches"))),
     ).first()
-    both, only_captions, only_matches = (value or 0 for value in counted or (0, 0, 0))
+    both, only_captions, only_matches = (total or 0 for total in totals or (0, 0, 0))
     return both, only_captions, only_matches
 
 
 def read_entries(run: Run, address: str | None, matches: CaptionMatches) -> CaptionEntries:
-    """The entry counts at an address, or those counted from the matches.
+    """Read the entry counts at an address, or count them from the matches if it is None.
 
-    Counts of another bank than that of the matches, or of other captions, raise InputDataError.
-    Where the tables do not say what they were made of, a count that is lower than that of the
-    matches cannot be theirs; higher ones, such as those of all shards, are taken and said.
+    Raises InputDataError for counts of another bank or other captions than the matches'. If the
+    tables have no record of what they were made of, counts lower than those of the matches raise
+    it; higher ones, such as those over all shards, are accepted with a warning.
     """
     if address is None:
         frame = unnamed_entries(count_matches(matches.rows))
         return CaptionEntries(frame, counted_entries(frame, matches.address))
     frame = read_entry_counts(run.spark, address, run.inputs.get(address))
     counted = counted_entries(frame, address)
-    said = run.states[address].made_of.matching
-    check_bank(address, said, counted.counts.size, matches.address, matches.matching)
-    if said is None or said != matches.matching_of_captions or matches.not_matched:
-        _check_counts(address, said, counted.counts, matches)
+    counts_matching = run.states[address].made_of.matching
+    check_bank(address, counts_matching, counted.counts.size, matches.address, matches.matching)
+    is_same_matching = (
+        counts_matching is not None and counts_matching == matches.matching_of_captions
+    )
+    if not is_same_matching or matches.not_matched:
+        _check_counts(address, counts_matching, counted.counts, matches)
     return CaptionEntries(frame, counted)
 
 
 def check_bank(
-    counts: str, said: Matching | None, n_entries: int | None, matches: str, own: Matching | None
+    counts: str,
+    counts_matching: Matching | None,
+    n_entries: int | None,
+    matches: str,
+    matches_matching: Matching | None,
 ) -> None:
-    """Raise InputDataError where entry counts and matches are known to be of different banks.
+    """Raise InputDataError if entry counts and matches are known to be of different banks.
 
-    `counts`, `matches`: their addresses; `said`, `own`: what these tables say of themselves;
-    `n_entries`: how many counts there are, where that was looked at.
+    `counts`, `matches`: addresses of the tables; `counts_matching`, `matches_matching`: their
+    records of what they were made of; `n_entries`: number of counts, or None to not compare it.
     """
-    if own is None:
+    if matches_matching is None:
         return
-    if said is not None and said.bank != own.bank:
+    matches_bank = _bank_text(matches_matching)
+    if counts_matching is not None and counts_matching.bank != matches_matching.bank:
         raise InputDataError(
-            f"entry_counts {counts} are of the bank {_bank(said)}, but the matches {matches} of "
-            f"the bank {_bank(own)}: give those that the run of match-concepts wrote with the "
-            f"matches, or {_LEAVE_OUT}"
+            f"entry_counts {counts} are of the bank {_bank_text(counts_matching)}, but the matches "
+            f"{matches} of the bank {matches_bank}: give those that the run of match-concepts "
+            f"wrote with the matches, or {_LEAVE_OUT}"
         )
-    if n_entries not in (None, own.n_entries):
+    if n_entries not in (None, matches_matching.n_entries):
         raise InputDataError(
-            f"entry_counts {counts} have {n_entries:,} entries, but the bank {_bank(own)} of the "
-            f"matches {matches} has {own.n_entries:,}: give the counts of that bank, or "
-            f"{_LEAVE_OUT}"
+            f"entry_counts {counts} have {n_entries:,} entries, but the bank {matches_bank} of the "
+            f"matches {matches} has {matches_matching.n_entries:,}: give the counts of that bank, "
+            f"or {_LEAVE_OUT}"
         )
 
 
-def _bank(matching: Matching) -> str:
+def _bank_text(matching: Matching) -> str:
     return f"{matching.bank.address} ({matching.n_entries:,} entries, {matching.bank.mark})"
 
 
 def _check_counts(
-    address: str, said: Matching | None, counts: NDArray[np.int64], matches: CaptionMatches
+    address: str,
+    counts_matching: Matching | None,
+    counts: NDArray[np.int64],
+    matches: CaptionMatches,
 ) -> None:
-    """Hold the counts against those of the matches."""
+    """Compare entry counts with those of the matches; warn of higher, raise for impossible ones.
+
+    If the counts have a record of their captions, any difference raises InputDataError.
+    """
     try:
-        own = matches.counts(counts.size)
+        match_counts = matches.counts(counts.size)
     except InputDataError as fault:
         raise InputDataError(f"entry_counts {address}: {fault}") from None
-    captions = None if said is None else said.captions
-    wrong = np.flatnonzero(counts < own if captions is None else counts != own)
-    if wrong.size:
-        id_ = int(wrong[0])
-        of = "" if captions is None else f" of the captions {captions.address}"
+    captions = None if counts_matching is None else counts_matching.captions
+    is_wrong = counts < match_counts if captions is None else counts != match_counts
+    wrong_ids = np.flatnonzero(is_wrong)
+    if wrong_ids.size:
+        entry_id = int(wrong_ids[0])
+        of_captions = "" if captions is None else f" of the captions {captions.address}"
         raise InputDataError(
-            f"entry_counts {address}{of}: entry_id {id_} has entry_count {counts[id_]:,}, but in "
-            f"the matches {matches.address} of the captions {matches.captions.address} it is "
-            f"{own[id_]:,}: these are counts of another bank or of other captions; {_LEAVE_OUT}"
+            f"entry_counts {address}{of_captions}: entry_id {entry_id} has entry_count "
+            f"{counts[entry_id]:,}, but in the matches {matches.address} of the captions "
+            f"{matches.captions.address} it is {match_counts[entry_id]:,}: these are counts of "
+            f"another bank or of other captions; {_LEAVE_OUT}"
         )
-    more = int((counts > own).sum())
-    if more:
+    n_higher = int((counts > match_counts).sum())
+    if n_higher:
         _log.warning(
             "entry_counts %s are of more captions than the matches %s: %s entries have more",
             address,
             matches.address,
-            f"{more:,}",
+            f"{n_higher:,}",
         )

@@ -1,4 +1,4 @@
-"""Files that are numbered by their names, such as metadata_07.parquet, in the order of numbers."""
+"""Files with a number in their name, such as metadata_07.parquet, in numeric order."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -8,13 +8,13 @@ from pathlib import Path
 from spark_jobs.core.errors import InputDataError
 
 _NUMBERED = re.compile(r"(.*?)(\d+)")
-_MOST_SHOWN = 10
+_MAX_SHOWN = 10
 
 
-def by_number(files: Iterable[Path], name: str) -> dict[int, Path]:
-    """Number -> file `<name>_<number>`, ascending: 2 before 10, with or without leading zeros.
+def files_by_number(files: Iterable[Path], name: str) -> dict[int, Path]:
+    """Files named `<name>_<number>` by number, ascending: 2 before 10, leading zeros allowed.
 
-    Raises InputDataError where a file has another name, or two have one number.
+    Raises InputDataError if a file has another name, or two files have the same number.
     """
     numbered: dict[int, Path] = {}
     for file in sorted(files):
@@ -28,35 +28,36 @@ def by_number(files: Iterable[Path], name: str) -> dict[int, Path]:
     return dict(sorted(numbered.items()))
 
 
-def in_order(files: Iterable[Path]) -> list[Path]:
-    """By number where all are called alike but for it, else by name."""
-    names = sorted(files)
-    parts = [_NUMBERED.fullmatch(file.stem) for file in names]
-    heads = {part and part[1] for part in parts}
-    if len(heads) != 1 or None in heads:
-        return names
-    return sorted(names, key=lambda file: (int(_number_of(file)), file.name))
+def sort_by_number(files: Iterable[Path]) -> list[Path]:
+    """Sort by number if the names differ in nothing else, otherwise by name."""
+    sorted_by_name = sorted(files)
+    matches = [_NUMBERED.fullmatch(file.stem) for file in sorted_by_name]
+    prefixes = {match and match[1] for match in matches}
+    if len(prefixes) != 1 or None in prefixes:
+        return sorted_by_name
+    return sorted(sorted_by_name, key=lambda file: (int(_number_digits(file)), file.name))
 
 
-def gaps(files: Iterable[Path]) -> list[range]:
-    """The numbers that are missing between 0 and the largest; none where names have no numbers."""
-    return missing_numbers({int(_number_of(file) or -1) for file in files} - {-1})
+def missing_file_numbers(files: Iterable[Path]) -> list[range]:
+    """Missing numbers between 0 and the largest one in the names; empty if names have none."""
+    return missing_numbers({int(_number_digits(file) or -1) for file in files} - {-1})
 
 
 def missing_numbers(numbers: Iterable[int]) -> list[range]:
-    """Those between 0 and the largest that are not there, in runs: a number may be a date."""
-    there = sorted({-1, *numbers})
-    between = (range(before + 1, after) for before, after in pairwise(there))
-    return [missing for missing in between if missing]
+    """Numbers missing between 0 and the largest, as ranges: gaps may be huge if it is a date."""
+    existing = sorted({-1, *numbers})
+    gaps = (range(before + 1, after) for before, after in pairwise(existing))
+    return [gap for gap in gaps if gap]
 
 
-def listed(numbers: Sequence[range]) -> str:
-    """The first ten of them for people."""
-    n = sum(missing.stop - missing.start for missing in numbers)
-    shown = ", ".join(map(str, islice(chain(*numbers), _MOST_SHOWN)))
-    return f"{shown} and {n - _MOST_SHOWN:,} more" if n > _MOST_SHOWN else shown
+def format_numbers(numbers: Sequence[range]) -> str:
+    """Text of the first ten numbers, for messages."""
+    n_numbers = sum(run.stop - run.start for run in numbers)
+    shown = ", ".join(map(str, islice(chain(*numbers), _MAX_SHOWN)))
+    return f"{shown} and {n_numbers - _MAX_SHOWN:,} more" if n_numbers > _MAX_SHOWN else shown
 
 
-def _number_of(file: Path) -> str:
+def _number_digits(file: Path) -> str:
+    """The digits at the end of a file's name, empty if there are none."""
     match = _NUMBERED.fullmatch(file.stem)
     return match[2] if match else ""

@@ -1,4 +1,4 @@
-"""The JSON chunks in which unmet-promise keeps what was retrieved (Geigle et al. 2024)."""
+"""Write retrieved rows as unmet-promise's JSON chunks (Geng et al. 2024)."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -25,9 +25,9 @@ from spark_jobs.core.schemas import (
 from spark_jobs.storage.outputs.folder_swap import replaced_folder
 from spark_jobs.storage.outputs.folders import n_files_for, write_json_files
 
-_ROWS = 500_000
+_ROWS_PER_CHUNK = 500_000
 _ITEM = "item"
-# The fields of a chunk, and what they are called here: of text search, and of semantic search.
+# Field of a chunk -> our column, for the results of text search and of semantic search.
 TEXT_FIELDS = {
     "SAMPLE_ID": "SAMPLE_ID",
     **{"URL": URL, "TEXT": CAPTION, "HEIGHT": HEIGHT, "WIDTH": WIDTH, "LICENSE": LICENSE},
@@ -37,27 +37,27 @@ SEMANTIC_FIELDS = {
     **{"QUERY": QUERY, "URL": URL, "TEXT": CAPTION, "NSFW": NSFW, "similarity": SIMILARITY}
 }
 _log = logging.getLogger(__name__)
-_WHOLE = {"SAMPLE_ID", "HEIGHT", "WIDTH"}
+_WHOLE_NUMBER_FIELDS = {"SAMPLE_ID", "HEIGHT", "WIDTH"}
 
 
 def write_chunks(
-    found: DataFrame,
+    retrieved: DataFrame,
     address: str,
     fields: Mapping[str, str],
     datasets: Sequence[str],
     *,
     commit: Mapping[str, Any],
 ) -> int:
-    """Write `chunk_x.json`, at most 500,000 rows each, in a folder for each data set.
+    """Write `chunk_x.json` files of at most 500,000 rows each, in a folder for each data set.
 
-    found: dataset, query, uid and what the fields read. A folder is called as its data set where
-    that can be (`folder_names`); of others a line says how. `commit` goes into the folder's mark.
-    Gives the rows written; InputDataError where a row is of none of the data sets.
+    retrieved: dataset, query, uid and the columns of `fields`. A folder has its data set's name if
+    that is a valid one (`folder_names`); renamed ones are logged. `commit` goes into the folder's
+    mark. Returns the number of rows written. Raises InputDataError if a row is of another data set.
     """
-    rows = {row[DATASET]: row["count"] for row in found.groupBy(DATASET).count().collect()}
+    rows = {row[DATASET]: row["count"] for row in retrieved.groupBy(DATASET).count().collect()}
     _refuse_other_datasets(rows, datasets)
     names = folder_names(datasets)
-    items = found.withColumn(_ITEM, _published(found, fields))
+    items = retrieved.withColumn(_ITEM, _chunk_item(retrieved, fields))
     n_written = 0
     renamed = {name: dataset for dataset, name in names.items() if name != dataset}
     with replaced_folder(address, {**commit, "datasets": renamed}) as folder:
@@ -68,7 +68,7 @@ def write_chunks(
                 name="chunk",
                 items=[_ITEM],
                 order=[QUERY, UID],
-                n_files=n_files_for(rows.get(dataset, 0), _ROWS),
+                n_files=n_files_for(rows.get(dataset, 0), _ROWS_PER_CHUNK),
             )
             n_written += written.rows
     for name, dataset in renamed.items():
@@ -77,25 +77,26 @@ def write_chunks(
 
 
 def _refuse_other_datasets(rows: Mapping[str | None, int], datasets: Sequence[str]) -> None:
-    """Each row goes into the folder of a data set, or the run fails."""
-    others = [dataset for dataset in rows if dataset is None or dataset not in datasets]
-    if others:
+    """Raise InputDataError if rows are of none of the data sets; `rows`: number per data set."""
+    other_datasets = [dataset for dataset in rows if dataset is None or dataset not in datasets]
+    if other_datasets:
+        first = other_datasets[0]
         raise InputDataError(
-            f"dataset {others[0]!r}: {rows[others[0]]:,} rows are of it, which has no chunks; "
+            f"dataset {first!r}: {rows[first]:,} rows are of it, which has no chunks; "
             f"expected one of {', '.join(datasets)}"
         )
 
 
-def _published(found: DataFrame, fields: Mapping[str, str]) -> Column:
-    """A row as the object of a chunk: numbers whole where they were, empty and 0 as null."""
+def _chunk_item(retrieved: DataFrame, fields: Mapping[str, str]) -> Column:
+    """A row as a chunk's JSON object: ids and sizes as integers; "" and 0 become null."""
     values = []
     for name, column in fields.items():
-        if column not in found.columns:
+        if column not in retrieved.columns:
             value = F.lit(None)
-        elif name in _WHOLE:
+        elif name in _WHOLE_NUMBER_FIELDS:
             value = as_type(column, "double", "bigint")
         else:
             value = named(column)
-        is_none = value.cast("string").isin("", "0", "0.0")
-        values.append(F.when(is_none, None).otherwise(value).alias(name))
+        is_empty = value.cast("string").isin("", "0", "0.0")
+        values.append(F.when(is_empty, None).otherwise(value).alias(name))
     return F.struct(*values)

@@ -22,7 +22,7 @@ from spark_jobs.subsets.relabel import label_column
 
 
 class SubsetSettings(LabelFileSettings):
-    """How classes are named, the seed, and what is written beside the subset."""
+    """Settings of class names, seed, and the outputs in addition to the subset."""
 
     class_column: str = Field(WNID, description="column of classes: of texts or whole numbers")
     class_names: Literal["imagenet1k"] | None = Field(
@@ -44,11 +44,11 @@ class SubsetSettings(LabelFileSettings):
     )
 
     def further_outputs(self) -> list[str]:
-        """The table of hashed uids."""
+        """Address of the table that maps uids to their MD5, written with the file of uids."""
         return [] if self.uids is None else [_uid_map_address(self.uids)]
 
     def check_columns(self, rows: DataFrame, address: str, columns: Iterable[str]) -> None:
-        """Raise MissingColumnError or InputDataError where a column cannot serve."""
+        """Raise MissingColumnError or InputDataError if a column is absent or of a wrong type."""
         table = f"table {address}"
         require_columns(rows, table, columns)
         class_types = (StringType, IntegralType)
@@ -59,39 +59,46 @@ class SubsetSettings(LabelFileSettings):
             require_column_type(rows, table, label, (IntegralType,), "whole numbers for labels")
 
     def with_current_classes(self, rows: DataFrame) -> DataFrame:
-        """The rows with their classes as `class_names` has them."""
-        kind = rows.schema[self.class_column].dataType
-        if self.class_names is None or isinstance(kind, IntegralType):
+        """Replace LAIONet's older wnid by that in the list `class_names`, if it is set."""
+        class_type = rows.schema[self.class_column].dataType
+        if self.class_names is None or isinstance(class_type, IntegralType):
             return rows
         return with_current_wnids(rows, self.class_column)
 
-    def class_list(self, rows: DataFrame, held: Iterable[Class], address: str) -> ClassList:
-        """The list that `class_names` tells, or the classes that are held.
+    def class_list(
+        self, rows: DataFrame, column_classes: Iterable[Class], address: str
+    ) -> ClassList:
+        """The classes of the list `class_names`, or `column_classes` if it is not set.
 
-        Raises InputDataError where one is held that is not in the list.
+        `column_classes`: those that occur in the rows. Raises InputDataError if one of them is not
+        in the list.
         """
         if self.class_names is None:
-            return classes_of_column(held)
-        kind = rows.schema[self.class_column].dataType
-        listed = imagenet1k(by_index=isinstance(kind, IntegralType))
-        unknown = sorted(set(held) - set(listed))
+            return classes_of_column(column_classes)
+        class_type = rows.schema[self.class_column].dataType
+        classes = imagenet1k(by_index=isinstance(class_type, IntegralType))
+        unknown = sorted(set(column_classes) - set(classes))
         if unknown:
-            known = [str(value) for value in listed]
+            class_names = [str(value) for value in classes]
+            hint = did_you_mean(str(unknown[0]), class_names)
             raise InputDataError(
                 f"table {address}: column {self.class_column!r} holds {unknown[0]!r}, which is "
-                f"no class of {self.class_names}{did_you_mean(str(unknown[0]), known)}; leave out "
+                f"no class of {self.class_names}{hint}; leave out "
                 "--class-names to take the classes as they are"
             )
-        return listed
+        return classes
 
     def write_files(
         self, run: Run, stored: DataFrame, frequencies: Sequence[dict[str, Any]]
     ) -> None:
-        """The table of counts and the files, as far as they are asked for."""
+        """Write the table of counts and the files that the settings ask for.
+
+        `stored`: the subset's rows. `frequencies`: rows of schemas.CLASS_FREQUENCIES.
+        """
         if self.counts is not None:
             columns = schemas.CLASS_FREQUENCIES
-            told = [tuple(row[name] for name in columns.names) for row in frequencies]
-            run.write(run.spark.createDataFrame(told, columns).coalesce(1), self.counts)
+            count_rows = [tuple(row[name] for name in columns.names) for row in frequencies]
+            run.write(run.spark.createDataFrame(count_rows, columns).coalesce(1), self.counts)
         if self.frequencies is not None:
             rows_of_class = [(row[CLASS_NAME], row[ROWS]) for row in frequencies]
             write_class_frequencies(rows_of_class, self.frequencies)
@@ -99,9 +106,9 @@ class SubsetSettings(LabelFileSettings):
         self.write_tsv(stored.withColumn(CLASS_IDX, named(label)))
         if self.uids is not None:
             write_uids(stored, self.uids)
-            hashed = uid_map(stored)
-            if hashed is not None:
-                run.write(hashed, _uid_map_address(self.uids))
+            hashed_uids = uid_map(stored)
+            if hashed_uids is not None:
+                run.write(hashed_uids, _uid_map_address(self.uids))
 
 
 def _uid_map_address(uids: str) -> str:

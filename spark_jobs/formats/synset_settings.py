@@ -1,4 +1,4 @@
-"""The setting by which a user names a list of synsets."""
+"""The setting `synsets`, which names a list of synsets."""
 
 from pydantic import Field, field_validator
 
@@ -8,7 +8,7 @@ from spark_jobs.formats.synsets import NAMED_LISTS
 
 
 class SynsetSettings(Settings):
-    """A list of synsets: a named one, or the address of one, which then is an input too."""
+    """Setting of a list of synsets: the name of a packaged list, or an address."""
 
     synsets: str = Field("imagenet1k", description=", ".join(NAMED_LISTS))
 
@@ -18,8 +18,8 @@ class SynsetSettings(Settings):
         return value if value in NAMED_LISTS else absolute_address(value)
 
     def addresses(self, role: RoleName) -> dict[str, str]:
-        """As for all settings; a file or table of synsets is an input too."""
-        named = super().addresses(role)
+        """Addresses by setting, with that of a file or table of synsets among the inputs."""
+        addresses = super().addresses(role)
         if role == "input" and self.synsets not in NAMED_LISTS:
-            named["synsets"] = self.synsets
-        return named
+            addresses["synsets"] = self.synsets
+        return addresses

@@ -1,4 +1,4 @@
-"""Plain text, TSV and CSV files: a look at how each begins, then a part for each header."""
+"""Read plain text, TSV and CSV files: one part for all files with the same header."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def text_lines(spark: SparkSession, files: Sequence[ListedFile], end: str = "\n") -> DataFrame:
-    """The lines of files as they are but for their end, in the column value."""
+    """The lines of files without their line end, otherwise unchanged, in the column value."""
     reader = spark.read.options(**LITERAL_PATHS)
     return reader.text([file.path for file in files], lineSep=end)
 
@@ -34,23 +34,26 @@ def text_lines(spark: SparkSession, files: Sequence[ListedFile], end: str = "\n"
 def read_plain_text(
     spark: SparkSession, files: Sequence[ListedFile], heads: dict[str, bytes]
 ) -> Source:
-    """Each line is a caption; one CR at its end goes, as the end of a line of DOS.
+    """Read files in which each line is a caption; a CR before the line end is dropped (CRLF).
 
-    Lines end in CR alone where a file begins with such lines and none in LF.
+    Lines end in CR alone if a file's head has CR but no LF.
     """
-    has_cr = [b"\r" in (head := heads.get(f.path, b"")) and b"\n" not in head for f in files]
-    ends = {"\n": False, "\r": True}
+    files_by_line_end: dict[str, list[ListedFile]] = {"\n": [], "\r": []}
+    for file in files:
+        head = heads.get(file.path, b"")
+        has_cr_only = b"\r" in head and b"\n" not in head
+        files_by_line_end["\r" if has_cr_only else "\n"].append(file)
     parts = [
-        _plain_part(spark, some, end)
-        for end, is_cr in ends.items()
-        if (some := [f for f, of_cr in zip(files, has_cr, strict=True) if of_cr == is_cr])
+        _plain_text_part(spark, group, line_end)
+        for line_end, group in files_by_line_end.items()
+        if group
     ]
     return Source(parts)
 
 
-def _plain_part(spark: SparkSession, files: Sequence[ListedFile], end: str) -> Part:
+def _plain_text_part(spark: SparkSession, files: Sequence[ListedFile], end: str) -> Part:
     lines = text_lines(spark, files, end)
-    # The bytes are looked at before any function of strings, which would put U+FFFD for them.
+    # Check the bytes before any string function, which would replace invalid ones by U+FFFD.
     is_valid = is_valid_utf8(F.col("value"))
     caption = F.when(is_valid, F.regexp_replace("value", r"\r\z", "")).otherwise(F.col("value"))
     frame = lines.select(
@@ -68,18 +71,21 @@ def read_tsv_files(
     heads: dict[str, bytes],
     header: Sequence[str],
 ) -> Source:
-    """Lines cut at tabs, without any interpretation of quotes, NA or null.
+    """Read lines split at tabs; quotes, NA and null have no special meaning.
 
-    `header`: the names of columns of files that have no header, though a first line that is one
-    is taken as such. Otherwise each file's own first line names its columns. A line that repeats
-    the header inside a file, as joined files have it, is rejected as header_again.
+    `header`: column names of files without a header; a first line equal to it is still taken as a
+    header. If empty, each file's first line is its header. A further header line inside a file, as
+    in concatenated files, is rejected as header_again.
     """
-    groups: dict[str | None, list[ListedFile]] = {}
+    files_by_header: dict[str | None, list[ListedFile]] = {}
     for file in files:
-        first = _first_line(heads[file.path])
-        is_header = not header or first.split("\t") == list(header)
-        groups.setdefault(first if is_header else None, []).append(file)
-    parts = [_tsv_part(spark, some, first, header) for first, some in groups.items()]
+        first_line = _first_line(heads[file.path])
+        is_header = not header or first_line.split("\t") == list(header)
+        files_by_header.setdefault(first_line if is_header else None, []).append(file)
+    parts = [
+        _tsv_part(spark, group, header_line, header)
+        for header_line, group in files_by_header.items()
+    ]
     return Source(parts)
 
 
@@ -89,35 +95,37 @@ def _first_line(head: bytes) -> str:
 
 
 def _tsv_part(
-    spark: SparkSession, files: Sequence[ListedFile], first: str | None, header: Sequence[str]
+    spark: SparkSession, files: Sequence[ListedFile], header_line: str | None, header: Sequence[str]
 ) -> Part:
+    """The part of files whose first line is `header_line`, or, if None, that have no header."""
     lines = text_lines(spark, files)
-    numbered = lines.select("value", file_id().alias(FILE), F.lit(None).cast("string").alias(FAULT))
-    names = list(header) if first is None else first.split("\t")
-    if first is not None:
-        numbered = _without_headers(numbered, first, len(files))
+    no_fault = F.lit(None).cast("string").alias(FAULT)
+    rows = lines.select("value", file_id().alias(FILE), no_fault)
+    names = list(header) if header_line is None else header_line.split("\t")
+    if header_line is not None:
+        rows = _drop_headers(rows, header_line, len(files))
     line = F.regexp_replace("value", r"\r\z", "")
-    cut = numbered.select("value", FILE, FAULT, F.split(line, "\t", -1).alias("fields"))
+    with_fields = rows.select("value", FILE, FAULT, F.split(line, "\t", -1).alias("fields"))
     fault = (
         F.when(~is_valid_utf8(F.col("value")), INVALID_UTF8)
         .when(F.col(FAULT).isNotNull(), F.col(FAULT))
         .when(F.size("fields") != len(names), WRONG_NUMBER_OF_FIELDS)
     )
     fields = [F.get("fields", F.lit(k)).alias(positional_name(k)) for k in range(len(names))]
-    frame = cut.select(*fields, F.col("value").alias(LINE), fault.alias(FAULT), FILE)
+    frame = with_fields.select(*fields, F.col("value").alias(LINE), fault.alias(FAULT), FILE)
     return Part(frame, tuple(names), tuple(file.path for file in files), lines)
 
 
-def _without_headers(lines: DataFrame, first: str, n_files: int) -> DataFrame:
-    """The lines without one of each file that is its header; further ones have a fault."""
-    is_header = F.regexp_replace("value", r"\r\z", "") == first
+def _drop_headers(lines: DataFrame, header_line: str, n_files: int) -> DataFrame:
+    """Drop one header line of each file; further ones get the fault header_again."""
+    is_header = F.regexp_replace("value", r"\r\z", "") == header_line
     if lines.where(is_header).count() == n_files:
         return lines.where(~is_header)
-    again = lines.where(is_header).withColumn(
+    header_lines = lines.where(is_header).withColumn(
         "nth", F.row_number().over(Window.partitionBy(FILE).orderBy("value"))
     )
-    again = again.where("nth > 1").drop("nth").withColumn(FAULT, F.lit(HEADER_AGAIN))
-    return lines.where(~is_header).unionByName(again)
+    further = header_lines.where("nth > 1").drop("nth").withColumn(FAULT, F.lit(HEADER_AGAIN))
+    return lines.where(~is_header).unionByName(further)
 
 
 def read_csv_files(
@@ -126,25 +134,30 @@ def read_csv_files(
     heads: dict[str, bytes],
     separator: str,
 ) -> Source:
-    """Files with a header each, quoted as RFC 4180 has it; nothing else is interpreted.
+    """Read files with a header each, quoted as in RFC 4180; nothing else has a special meaning.
 
-    Where no `separator` stands in a header, but semicolons or tabs do, these separate.
+    If a header lacks `separator` but has semicolons or tabs, these separate the fields.
     """
     groups: dict[tuple[str, tuple[str, ...]], list[ListedFile]] = {}
     notes: dict[str, str] = {}
     for file in files:
-        used = _separator(_first_line(heads[file.path]), separator)
-        if used != separator:
+        own_separator = _separator(_first_line(heads[file.path]), separator)
+        if own_separator != separator:
             notes.setdefault(
-                used, f"{file.path}: fields are separated by {used!r}, not {separator!r}"
+                own_separator,
+                f"{file.path}: fields are separated by {own_separator!r}, not {separator!r}",
             )
-        names = header_names(heads[file.path], used)
-        groups.setdefault((used, tuple(names)), []).append(file)
-    parts = [_csv_part(spark, some, used, names) for (used, names), some in groups.items()]
+        names = header_names(heads[file.path], own_separator)
+        groups.setdefault((own_separator, tuple(names)), []).append(file)
+    parts = [
+        _csv_part(spark, group, own_separator, names)
+        for (own_separator, names), group in groups.items()
+    ]
     return Source(parts, notes=list(notes.values()))
 
 
 def _separator(header: str, separator: str) -> str:
+    """The separator that the header has: `separator`, else a semicolon or a tab."""
     if separator in header:
         return separator
     return next((other for other in (";", "\t") if other in header), separator)
@@ -153,19 +166,19 @@ def _separator(header: str, separator: str) -> str:
 def _csv_part(
     spark: SparkSession, files: Sequence[ListedFile], separator: str, names: Sequence[str]
 ) -> Part:
-    places = [positional_name(k) for k in range(len(names))]
+    positional_names = [positional_name(k) for k in range(len(names))]
     columns = StructType(
         [
-            *(StructField(place, BinaryType()) for place in places),
+            *(StructField(name, BinaryType()) for name in positional_names),
             StructField(LINE, BinaryType()),
             StructField(FAULT, StringType()),
             StructField(FILE, LongType()),
         ]
     )
     read = map_in_arrow_unchecked(file_ids(spark, files), read_csv(len(names), separator), columns)
-    texts: list[Column] = [named(place).cast("string").alias(place) for place in places]
+    texts: list[Column] = [named(name).cast("string").alias(name) for name in positional_names]
     line = F.col(LINE).cast("string").alias(LINE)
     frame = read.select(*texts, line, FAULT, FILE)
-    # As Spark calls a column without a name, such as the index that pandas writes.
-    own_names = tuple(name or f"_c{k}" for k, name in enumerate(names))
-    return Part(frame, own_names, tuple(file.path for file in files))
+    # Columns without a name, such as the index that pandas writes, are named as Spark names them.
+    filled_names = tuple(name or f"_c{k}" for k, name in enumerate(names))
+    return Part(frame, filled_names, tuple(file.path for file in files))

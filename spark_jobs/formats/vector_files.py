@@ -1,4 +1,4 @@
-"""Embeddings read from files, and written to them, by tasks."""
+"""Read embeddings from files, and write them to files, in Spark tasks."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -22,9 +22,9 @@ from udfs.embedding_files import (
 )
 from udfs.task_errors import TaskInputError
 
-_UIDS = StructType([StructField(UID, StringType())])
-_READ = StructType([*_UIDS.fields, EMBEDDINGS[EMBEDDING], EMBEDDINGS[FAULT]])
-_WRITTEN = StructType([StructField(NUMBER, IntegerType()), StructField(ROWS, LongType())])
+_UID_COLUMNS = StructType([StructField(UID, StringType())])
+_READ_COLUMNS = StructType([*_UID_COLUMNS.fields, EMBEDDINGS[EMBEDDING], EMBEDDINGS[FAULT]])
+_WRITTEN_COLUMNS = StructType([StructField(NUMBER, IntegerType()), StructField(ROWS, LongType())])
 
 
 def read(
@@ -36,15 +36,17 @@ def read(
     model: str,
     weights: str,
 ) -> DataFrame:
-    """schemas.EMBEDDINGS beside uid, of files of vectors and their metadata; a task a pair.
+    """Read uid and schemas.EMBEDDINGS from pairs (file of vectors, file of metadata), a task each.
 
-    All vectors must be as long as those of the first file.
+    All vectors must have the dimension of those in the first file.
     """
     try:
         dimension = dimension_of(pairs[0][0], array)
     except TaskInputError as fault:
         raise InputDataError(str(fault)) from None
-    rows = map_in_arrow(_tasks(spark, pairs), read_files(array, uid_column, dimension), _READ)
+    rows = map_in_arrow(
+        _pairs_frame(spark, pairs), read_files(array, uid_column, dimension), _READ_COLUMNS
+    )
     constants = {
         MODEL: F.lit(model), WEIGHTS: F.lit(weights), ITEM_HASH: F.lit(None).cast("long")
     }  # fmt: skip
@@ -54,11 +56,11 @@ def read(
 def read_keys(
     spark: SparkSession, pairs: Sequence[tuple[str, str]], *, uid_column: str
 ) -> DataFrame:
-    """The uid of each row of `read`, without its vectors."""
-    return map_in_arrow(_tasks(spark, pairs), read_uids(uid_column), _UIDS)
+    """Read the uids alone, one for each row that `read` gives."""
+    return map_in_arrow(_pairs_frame(spark, pairs), read_uids(uid_column), _UID_COLUMNS)
 
 
-def _tasks(spark: SparkSession, pairs: Sequence[tuple[str, str]]) -> DataFrame:
+def _pairs_frame(spark: SparkSession, pairs: Sequence[tuple[str, str]]) -> DataFrame:
     schema = StructType([StructField(name, StringType()) for name in (VECTORS, METADATA)])
     return spark.createDataFrame(list(pairs), schema).repartition(len(pairs), VECTORS)
 
@@ -71,16 +73,17 @@ def write(
     n_files: int,
     source: str,
 ) -> list[int]:
-    """Write uid, embedding and metadata as pairs of files in the order of uid: the rows of each.
+    """Write uid, embedding and metadata as pairs of files, sorted by uid; returns rows per pair.
 
-    The files are numbered from 0 on without gaps. source: the table that the vectors are of.
+    `name_of`: number -> (file of vectors, file of metadata); numbers start at 0 and have no gaps.
+    `source`: the table that the vectors are from.
     """
     ordered = rows.repartitionByRange(n_files, UID).sortWithinPartitions(UID)
     function = write_files(name_of, array, source)
-    rows_of_tasks = map_in_arrow(ordered, function, _WRITTEN).collect()
-    written = {row[NUMBER]: row[ROWS] for row in rows_of_tasks}
-    for number, task in enumerate(sorted(written)):  # a task without rows has left a gap
+    task_rows = map_in_arrow(ordered, function, _WRITTEN_COLUMNS).collect()
+    rows_by_task = {row[NUMBER]: row[ROWS] for row in task_rows}
+    for number, task in enumerate(sorted(rows_by_task)):  # tasks without rows wrote no files
         if number != task:
             for old, new in zip(name_of(task), name_of(number), strict=True):
                 os.replace(old, new)
-    return [written[task] for task in sorted(written)]
+    return [rows_by_task[task] for task in sorted(rows_by_task)]
