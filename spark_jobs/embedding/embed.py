@@ -12,7 +12,7 @@ from spark_jobs.core.columns import named
 from spark_jobs.core.id_counts import repeated_hashes
 from spark_jobs.core.schemas import EMBEDDINGS, ITEM_HASH
 from udfs.arrow import Batches, BatchFunction
-from udfs.models.embedding import embedded_by
+from udfs.models.embedding import embed_with_model
 from udfs.models.loading import Modality
 from udfs.models.spec import ModelSpec
 from udfs.vectors import vector_lists
@@ -94,7 +94,7 @@ def _embed_function(
     other_columns: Sequence[str], spec: ModelSpec, modality: Modality, weights: str
 ) -> BatchFunction:
     def embed_batches(batches: Batches) -> Iterator[pa.RecordBatch]:
-        for rows, vectors, faults in embedded_by(spec, modality, batches, _ITEM):
+        for rows, vectors, faults in embed_with_model(spec, modality, batches, _ITEM):
             n = rows.num_rows
             columns = [
                 *(rows[name].combine_chunks() for name in other_columns),

@@ -12,7 +12,7 @@ from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.columns import keys, named
 from spark_jobs.core.schemas import CAPTION, QUERY_KEY, QUERY_TYPE, SCORE, WNID
 from udfs.arrow import Batches, BatchFunction
-from udfs.models.embedding import embedded_by
+from udfs.models.embedding import embed_with_model
 from udfs.models.spec import ModelSpec
 from udfs.vectors import Vectors, stored_cosines
 
@@ -66,7 +66,7 @@ def similarities_to_queries(
     """
 
     def score(batches: Batches) -> Iterator[pa.RecordBatch]:
-        for window, caption_vectors, faults in embedded_by(spec, "text", batches, _TEXT):
+        for window, caption_vectors, faults in embed_with_model(spec, "text", batches, _TEXT):
             query_positions = window[QUERY].to_numpy()
             similarities = {
                 name: _cosines(caption_vectors, query_vectors[query_positions], faults)

@@ -1,1 +1,1 @@
-"""Models in Python workers: texts and images in, unit vectors out."""
+"""Models in Python workers: from texts and images to unit vectors."""

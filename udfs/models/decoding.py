@@ -1,7 +1,7 @@
-"""Images from their files, of four formats and bounded size, as open_clip's transforms take them.
+"""Decode image files of four formats and bounded size to Pillow images for open_clip's transforms.
 
-Files come from strangers: the format is told by content, the size by the header, and only then is
-anything decoded.
+Files are untrusted: the format is read from the first bytes and the size from the header before
+anything is decoded.
 """
 
 import io
@@ -16,20 +16,19 @@ from numpy.typing import NDArray
 
 from udfs.models.image_formats import HEAD_BYTES, image_format, webp_pixels
 
-Image = bytes | str  # encoded, or the path of a file that the worker can read
+Image = bytes | str  # encoded bytes, or the path of a file that the worker can read
 
 MAX_PIXELS = 50_000_000
-MAX_RATIO = 500  # of the sides: a transform scales the shorter one up to that of the model
-_MOST_OF_JPEG = (
-    1024  # pixels a byte: each block of 64 takes a bit at least, also in progressive ones
-)
-# Reasons of rows without a vector.
+MAX_RATIO = 500  # long side : short side; the transform scales the short side up to the model's
+# Upper bound with a margin: a block of 64 pixels takes at least a bit, also in progressive files.
+_MAX_JPEG_PIXELS_PER_BYTE = 1024
+# Reasons why a row has no vector.
 NO_FILE, NOT_REGULAR, FORMAT = "no_such_file", "no_regular_file", "image_format"
 TOO_LARGE, TOO_NARROW, BROKEN = "image_too_large", "image_too_narrow", "image_broken"
 
 
 class ImageError(ValueError):
-    """An image that is not decoded; `reason` is for the row's `fault`."""
+    """An image cannot be decoded or is refused; `reason` goes into the row's `fault`."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -37,30 +36,30 @@ class ImageError(ValueError):
 
 
 def decode_image(item: Image) -> Any:
-    """The image as Pillow has it, but grey of 16 bits scaled to 8; ImageError where it is refused.
+    """The image in the file's own mode, 16-bit grey scaled to 8 bits; ImageError if it is refused.
 
-    JPEG, PNG, WebP and GIF are decoded, by content whatever the name, of at most 50 megapixels and
-    sides of at most 500 to 1; of several frames the first. A file that was cut off is refused, but
-    of a JPEG whose end was sewn on again, as open_clip has it, the missing part is grey. Pixels are
-    taken as they are stored, whatever orientation EXIF asks for, and of transparent ones the colour
-    behind the transparency, mostly black: all this is left to open_clip's transform, which resizes
-    in the mode of the file and then makes it RGB.
+    Accepted are JPEG, PNG, WebP and GIF, by content whatever the name, of up to 50 megapixels and
+    side ratios of up to 500; of several frames the first is taken. Truncated files are refused, but
+    in a truncated JPEG that has an end marker the missing part is grey. As in open_clip, EXIF
+    orientation is ignored and transparent pixels keep their colour (often black): its transform
+    resizes in the file's mode and then converts to RGB.
     """
     with _opened(item) as file:
         try:
             return _decoded(file)
         except ImageError:
             raise
-        except Exception as fault:  # Pillow raises of many kinds, by format and by what is broken
-            is_bomb = isinstance(fault, _bombs())
+        except Exception as fault:  # Pillow raises many types, depending on format and damage
+            is_bomb = isinstance(fault, _decompression_bombs())
             raise ImageError(TOO_LARGE if is_bomb else BROKEN) from None
 
 
 def _opened(item: Image) -> BinaryIO:
+    """The encoded image as a file; ImageError if the path is no readable regular file."""
     if isinstance(item, bytes):
         return io.BytesIO(item)
     try:
-        if not stat.S_ISREG(os.stat(item).st_mode):  # a pipe or device is waited for without end
+        if not stat.S_ISREG(os.stat(item).st_mode):  # reading a pipe or device might never end
             raise ImageError(NOT_REGULAR)
         return open(item, "rb")
     except (OSError, ValueError) as fault:  # ValueError: a NUL in the path
@@ -70,6 +69,7 @@ def _opened(item: Image) -> BinaryIO:
 
 
 def _decoded(file: BinaryIO) -> Any:
+    """Check format and size by the header, then decode; ImageError, or whatever Pillow raises."""
     head = file.read(HEAD_BYTES)
     file.seek(0)
     kind = image_format(head)
@@ -77,23 +77,23 @@ def _decoded(file: BinaryIO) -> Any:
         raise ImageError(FORMAT)
     if kind == "WEBP" and webp_pixels(head) > MAX_PIXELS:
         raise ImageError(TOO_LARGE)
-    opened = _pillow().open(file, formats=[kind])
-    short, long = sorted(opened.size)
+    image = _pillow().open(file, formats=[kind])
+    short, long = sorted(image.size)
     if short * long > MAX_PIXELS:
         raise ImageError(TOO_LARGE)
     if long > MAX_RATIO * short:
         raise ImageError(TOO_NARROW)
-    if kind == "JPEG" and short * long > _MOST_OF_JPEG * file.seek(0, os.SEEK_END):
+    if kind == "JPEG" and short * long > _MAX_JPEG_PIXELS_PER_BYTE * file.seek(0, os.SEEK_END):
         raise ImageError(BROKEN)
-    opened.load()  # all of it, so a file that was cut off is told
-    if opened.mode.startswith("I"):
-        return _pillow().fromarray(_eight_bits(np.asarray(opened)), "L")
-    return opened
+    image.load()  # decodes all pixels, so a truncated file raises
+    if image.mode.startswith("I"):
+        return _pillow().fromarray(_to_eight_bits(np.asarray(image)), "L")
+    return image
 
 
 @lru_cache(maxsize=1)
 def _pillow() -> Any:
-    """Pillow, strict: no half of an image, and its warning of a bomb is an error."""
+    """Pillow's Image module, set to raise for truncated images and for decompression bombs."""
     from PIL import Image as Pillow
     from PIL import ImageFile
 
@@ -102,12 +102,13 @@ def _pillow() -> Any:
     return Pillow
 
 
-def _bombs() -> tuple[type[Exception], ...]:
+def _decompression_bombs() -> tuple[type[Exception], ...]:
+    """What Pillow raises for images of too many pixels."""
     return _pillow().DecompressionBombError, _pillow().DecompressionBombWarning
 
 
-def _eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Grey values of 16 bits, which PNG alone has, scaled to 0 ... 255."""
-    of_value = np.rint(np.arange(65_536) * (255 / 65_535)).astype(np.uint8)
-    scaled: NDArray[np.uint8] = of_value[pixels]
+def _to_eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """16-bit grey values (only PNG has them) scaled to 0 ... 255."""
+    eight_bits = np.rint(np.arange(65_536) * (255 / 65_535)).astype(np.uint8)
+    scaled: NDArray[np.uint8] = eight_bits[pixels]
     return scaled

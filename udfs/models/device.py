@@ -1,4 +1,4 @@
-"""Where a model runs in a task: its GPU, or the processor."""
+"""The device that a task's model runs on, and its precision."""
 
 import contextlib
 import os
@@ -10,9 +10,9 @@ from udfs.tasks import task_number
 
 
 def device_of_task(wanted: Device) -> str:
-    """The device of this task: the GPU that Spark gave it, else any that is there, else "cpu".
+    """The device of this task: the GPU that Spark assigned, else any visible GPU, else "cpu".
 
-    Raises ModelError where a GPU is wanted and none is there.
+    Raises ModelError if a GPU is wanted and none is visible.
     """
     import torch
 
@@ -25,18 +25,18 @@ def device_of_task(wanted: Device) -> str:
     if gpu is None:
         return f"cuda:{task_number() % count}"
     listed = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-    return f"cuda:{gpu_number(gpu, listed or _ids_seen(count), count)}"
+    return f"cuda:{gpu_number(gpu, listed or _visible_gpu_ids(count), count)}"
 
 
 def gpu_number(gpu: str, names: Sequence[str], count: int) -> int:
-    """The number by which torch knows the GPU that Spark gave to a task, of the `count` it sees.
+    """Torch's number, below `count`, of the GPU that Spark assigned to a task.
 
-    `gpu`: its number in the whole machine, or an id such as GPU-5f3c or MIG-9a. `names`: what
-    CUDA_VISIBLE_DEVICES lists, numbers or ids, by whose order torch counts; else the GPUs' own ids.
-    Raises ModelError where the GPU is not among them.
+    `gpu`: its number in the whole machine, or an id such as GPU-5f3c or MIG-9a. `names`: the
+    entries of CUDA_VISIBLE_DEVICES, numbers or ids, whose order torch numbers GPUs by; else the
+    visible GPUs' ids. Raises ModelError if the GPU is not among them.
     """
     for number, name in enumerate(map(str.strip, names[:count])):
-        if name == gpu or _is_short_for(gpu, name) or _is_short_for(name, gpu):
+        if name == gpu or _is_abbreviation(gpu, name) or _is_abbreviation(name, gpu):
             return number
     # In a container that sees a part of the machine's GPUs, Spark may still number all of them.
     if gpu.isdecimal() and not any(name.strip().isdecimal() for name in names):
@@ -47,18 +47,20 @@ def gpu_number(gpu: str, names: Sequence[str], count: int) -> int:
     )
 
 
-def _is_short_for(short: str, name: str) -> bool:
-    """Whether an id is the beginning of another, which CUDA takes for it."""
+def _is_abbreviation(short: str, name: str) -> bool:
+    """Whether an id is a prefix of another; CUDA accepts such prefixes."""
     return short.startswith(("GPU-", "MIG-")) and name.startswith(short)
 
 
-def _ids_seen(count: int) -> list[str]:
+def _visible_gpu_ids(count: int) -> list[str]:
+    """The ids of torch's GPUs, by their numbers."""
     import torch
 
     return [f"GPU-{torch.cuda.get_device_properties(number).uuid}" for number in range(count)]
 
 
 def _gpu_of_task() -> str | None:
+    """The GPU that Spark assigned to this task, if any."""
     from pyspark import TaskContext
 
     context = TaskContext.get()
@@ -68,24 +70,24 @@ def _gpu_of_task() -> str | None:
 
 @contextlib.contextmanager
 def inference(device: str, precision: Precision) -> Iterator[None]:
-    """Within it torch computes in this precision and keeps nothing for gradients.
+    """Context in which torch computes in this precision and keeps nothing for gradients.
 
-    "auto" is the shortest that the device is made for: bf16 or fp16 on a GPU, else fp32.
+    "auto" is bf16 on a GPU that supports it, else fp16 on a GPU, else fp32.
     """
     import torch
 
     kind = device.partition(":")[0]
     if precision == "auto" and kind == "cuda":
         precision = "bf16" if torch.cuda.is_bf16_supported() else "fp16"
-    short: Any = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
+    autocast_type: Any = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
     with torch.inference_mode(), contextlib.ExitStack() as stack:
-        if short is not None:
-            stack.enter_context(torch.autocast(kind, dtype=short))
+        if autocast_type is not None:
+            stack.enter_context(torch.autocast(kind, dtype=autocast_type))
         yield
 
 
 def is_out_of_memory(fault: Exception) -> bool:
-    """Whether a device had no room for a batch; torch also tells it as a RuntimeError."""
+    """Whether a device was out of memory; torch raises plain RuntimeErrors for it too."""
     import torch
 
     return isinstance(fault, torch.OutOfMemoryError) or "out of memory" in str(fault).lower()

@@ -1,10 +1,10 @@
-"""What an encoded image is, by its first bytes, before any decoder sees it."""
+"""Format and size of an encoded image from its first bytes, without a decoder."""
 
 import struct
 from typing import Literal
 
 ImageFormat = Literal["JPEG", "PNG", "WEBP", "GIF"]
-HEAD_BYTES = 32  # that tell the format, and of WebP the size of its canvas
+HEAD_BYTES = 32  # enough for the format, and for the canvas size of WebP
 
 _MAGIC: dict[bytes, ImageFormat] = {
     b"\xff\xd8\xff": "JPEG",
@@ -15,16 +15,16 @@ _MAGIC: dict[bytes, ImageFormat] = {
 
 
 def image_format(head: bytes) -> ImageFormat | None:
-    """Which of the four formats a file begins as; None for all others."""
+    """The format by a file's first bytes; None if it is none of the four."""
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
     return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
 
 
 def webp_pixels(head: bytes) -> int:
-    """Pixels of the canvas; ValueError where the head is cut off or of no kind of WebP.
+    """Pixels of a WebP file's canvas; ValueError if the head is truncated or of no kind of WebP.
 
-    Pillow's decoder takes two canvases of memory before it says how large they are.
+    Pillow's decoder allocates two canvases before it reports their size.
     """
     kind, body = head[12:16], head[20:HEAD_BYTES]
     if len(body) < HEAD_BYTES - 20:
@@ -41,5 +41,5 @@ def webp_pixels(head: bytes) -> int:
 
 
 def _three_bytes(value: bytes) -> int:
-    """A side of a canvas, which is stored less one."""
+    """A side of a canvas, which is stored as side - 1."""
     return int.from_bytes(value, "little") + 1

