@@ -116,8 +116,8 @@ def _rejected(rows: DataFrame, columns: list[str]) -> Callable[[], object]:
     from spark_jobs.ingest.source import part_from_frame
 
     part = part_from_frame(rows.select(columns), columns)
-    taking = NormaliseOptions(carry=True, source=None, max_caption_bytes=1 << 24)
-    ours = caption_rows([part], lambda p: column_map(None, None, p.names), taking)
+    options = NormaliseOptions(carry=True, source=None, max_caption_bytes=1 << 24)
+    ours = caption_rows([part], lambda p: column_map(None, None, p.names), options)
     listed = [row[0] for row in repeated_keys(ours).collect()]
     return lambda: do_nothing_with(rejected(ours, listed, run_id="r", job="j"))
 

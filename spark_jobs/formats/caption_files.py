@@ -158,9 +158,10 @@ def _read_rows(
 
 
 def _max_lines_per_batch(file: ListedFile, head: bytes) -> int:
-    """Lines that a batch may have, judged by the file's first line.
+    """Lines that a batch may have, estimated from the file's head.
 
-    A first line that does not end within the head is taken to be as long as the file, or 1 MiB.
+    A line takes as many bytes as the head; if no line ends in the head, as many as the file, up to
+    1 MiB.
     """
     line_bytes = len(head) if b"\n" in head else min(max(file.size, 1), _MAX_LINE_BYTES)
     return rows_that_fit(line_bytes, is_compressed=False)

@@ -50,8 +50,8 @@ def rows_of(
     *frames: DataFrame, mapping: dict[str, str] | None = None, carry: bool = True
 ) -> DataFrame:
     parts = [part_from_frame(frame, frame.columns) for frame in frames]
-    taking = NormaliseOptions(carry=carry, source=None, max_caption_bytes=4_000_000)
-    return caption_rows(parts, lambda p: mapping or column_map(None, None, p.names), taking)
+    options = NormaliseOptions(carry=carry, source=None, max_caption_bytes=4_000_000)
+    return caption_rows(parts, lambda p: mapping or column_map(None, None, p.names), options)
 
 
 def is_utf8(text: bytes) -> bool:
