@@ -45,6 +45,7 @@ def replaced_folder(
     go into the mark; see `check_folder` for errors. Of two concurrent runs, the last to end leaves
     its files, complete.
     """
+    mark = {**metadata, CONTENT: content}
     check_folder(address, content)
     folder = parse_address(address).location
     system, path = file_system(folder)
@@ -54,7 +55,7 @@ def replaced_folder(
         try:
             with locked(system, f"{path}/{staging}"):
                 yield f"{folder}/{staging}"
-                _swap(address, folder, staging, {**metadata, CONTENT: content})
+                _swap(address, folder, staging, mark)
         finally:
             # After a fault during the moves, the next run finishes them and needs the staged files.
             journal = _read_journal(folder)
@@ -102,7 +103,7 @@ class _Journal(BaseModel):
     """The moves of a replacement, as stored in JSON.
 
     `new`: the files to move from the folder `staging`. `files`: these and the old files, which are
-    the folder's own until the moves are done. `commit`: the metadata for the mark.
+    the folder's own until the moves are done. `commit`: the content of the mark, without files.
     """
 
     staging: str
@@ -141,20 +142,20 @@ def _last_write(folder: str) -> tuple[dict[str, Any], Collection[str]]:
     return mark, files if isinstance(files, dict) else ()
 
 
-def _swap(address: str, folder: str, staging: str, metadata: Mapping[str, Any]) -> None:
+def _swap(address: str, folder: str, staging: str, mark: Mapping[str, Any]) -> None:
     """Replace the folder's files by the staged ones, after checking the folder again."""
     system, path = file_system(folder)
     with locked(system, path, waits=True):
         _finish_journal(folder)
-        check_folder(address, metadata[CONTENT])
+        check_folder(address, mark[CONTENT])
         old = list(visible_files_in(folder))
         new = list(visible_files_in(f"{folder}/{staging}"))
         files = sorted({*old, *new})
-        journal = _Journal(staging=staging, new=new, files=files, commit=dict(metadata))
+        journal = _Journal(staging=staging, new=new, files=files, commit=dict(mark))
         write_json(folder, JOURNAL, journal.model_dump())
         _finish_journal(folder)
         remove_abandoned(system, path)
-    if metadata[CONTENT] is not None:
+    if mark[CONTENT] is not None:
         _warn_of_removed_files(folder, old, new)
 
 

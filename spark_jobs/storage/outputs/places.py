@@ -15,8 +15,8 @@ from udfs.json_files import plain_path
 def refuse_overlapping_outputs(spark: SparkSession, job: str, settings: Settings) -> None:
     """Raise SettingsError, naming both, for an output that overlaps an input or another output.
 
-    That is an output at the same location; a `parquet:` output that contains another, whose files
-    it would replace; or an output inside a Delta table, whose VACUUM would delete it, or inside an
+    That is an output at the same location; a `parquet:` output that contains one of them, whose
+    files it would replace; or an output inside a Delta table, whose VACUUM would delete it, or inside an
     input's folder, since the next run would read it. Links, schemes and catalog names are resolved.
     """
     outputs = settings.addresses("output")
