@@ -87,7 +87,7 @@ def test_other_weights_replace_what_is_there(
 def in_commits(tiny_clip: Path, tmp_path: Path, monkeypatch) -> list[object]:
     """A command that embeds TEXTS in four commits."""
     write_texts(tmp_path / "in.parquet", TEXTS)
-    monkeypatch.setattr(embed_table, "_ROWS_WORTH_A_COMMIT", 10)
+    monkeypatch.setattr(embed_table, "_MIN_ROWS_PER_COMMIT", 10)
     command = ["embed-texts", "--input", tmp_path / "in.parquet", "--output", tmp_path / "out"]
     return [*command, "--model", f"open_clip:{tiny_clip}", "--commits", 4]
 

@@ -62,7 +62,7 @@ def test_they_are_not_given_where_they_are_too_much(
 def test_nobody_waits_for_what_is_never_told(
     rows: DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(observed_sums, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(observed_sums, "_TIMEOUT_S", 0.1)
     observed = ObservedCounts()
     observed.map_and_count(rows, same, SCHEMA)  # never run
     assert observed.get(4, 5) is None

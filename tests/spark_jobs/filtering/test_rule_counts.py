@@ -54,7 +54,7 @@ def test_the_rows_that_each_rule_drops(
 def test_what_the_write_did_not_see_is_counted(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch, seen: str
 ) -> None:
-    monkeypatch.setattr(observed_sums, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(observed_sums, "_TIMEOUT_S", 0.1)
     counted, n_kept = counts_of(spark), len(kept_by_hand())
     if seen == "a part":
         counted.kept().limit(1).collect()
