@@ -25,7 +25,7 @@ WORKER = """
 import pickle, sys, time
 begun = time.perf_counter()
 import pyarrow as pa
-from spark_jobs.matching.match import add_entry_ids
+from udfs.text.concept_matches import add_entry_ids
 from udfs.text.matchers import MetaclipMatcher
 trie = pickle.load(open(sys.argv[1], "rb"))
 batch = pa.RecordBatch.from_arrays([pa.array(["u"]), pa.array(["a cat"])], ["uid", "caption"])

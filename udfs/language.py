@@ -1,18 +1,21 @@
-"""The language of a caption, told by a fastText model such as lid.176.ftz (Joulin et al. 2016)."""
+"""Identify the language of captions by a fastText model like lid.176.ftz (Joulin et al. 2016)."""
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import pyarrow as pa
 
-_PREFIX = "__label__"  # before the name of a language in such a model
+from udfs.arrow import Batches, BatchFunction
+
+_PREFIX = "__label__"  # of the labels of such a model, before the language code
 
 
 @cache
 def load_language_model(path: str) -> Any:
-    """The model of a file, one a process.
+    """Load the model from a file, once per process.
 
-    Raises ModuleNotFoundError without fasttext-predict, ValueError where the file is no model.
+    Raises ModuleNotFoundError without fasttext-predict, ValueError if the file is not a model.
     """
     import fasttext
 
@@ -20,11 +23,26 @@ def load_language_model(path: str) -> Any:
 
 
 def languages(texts: pa.Array, path: str) -> pa.StringArray:
-    """The likeliest language of each text, (n,), null where the text is null or tells none."""
+    """The most likely language of each text, (n,); null if the text is null or has none."""
     model = load_language_model(path)
-    found = []
+    codes = []
     for text in texts.to_pylist():
         # One by one: fasttext-predict 0.9.2 fails on a list.
         labels, _ = model.predict((text or "").replace("\n", " "), k=1)
-        found.append(labels[0].removeprefix(_PREFIX) if labels else None)
-    return pa.array(found, pa.string())
+        codes.append(labels[0].removeprefix(_PREFIX) if labels else None)
+    return pa.array(codes, pa.string())
+
+
+def add_language(path: str, *, text: str, language: str) -> BatchFunction:
+    """For mapInArrow: the rows with a column `language`, that of their `text`; null if none.
+
+    `path`: of a fastText model.
+    """
+
+    def detect(batches: Batches) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            detected = languages(batch.column(text), path)
+            names = [*batch.schema.names, language]
+            yield pa.RecordBatch.from_arrays([*batch.columns, detected], names)
+
+    return detect

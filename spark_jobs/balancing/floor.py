@@ -1,9 +1,6 @@
 """A floor per entry: the least captions that each entry keeps, as far as it has that many."""
 
-from collections.abc import Iterator
-
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
@@ -11,8 +8,7 @@ from pyspark.sql.types import DoubleType, IntegerType, LongType, StringType, Str
 
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.schemas import DRAW, ENTRY_ID, ENTRY_IDS, UID
-from udfs.arrow import Batches, BatchFunction
-from udfs.balancing import SmallestDraws
+from udfs.balance_matches import lowest_draws
 
 _MISSING = "missing"
 _CANDIDATES = StructType(
@@ -41,24 +37,8 @@ def captions_for_floor(dropped: DataFrame, missing: NDArray[np.int64]) -> DataFr
     only the lowest draws of each entry, so that no task gets all captions of a head entry.
     """
     rows = dropped.select(UID, ENTRY_IDS, DRAW)
-    candidates = map_in_arrow(rows, lowest_draws(missing), _CANDIDATES)
+    select_lowest = lowest_draws(missing, draw=DRAW, uid=UID, missing=_MISSING)
+    candidates = map_in_arrow(rows, select_lowest, _CANDIDATES)
     by_draw = Window.partitionBy(ENTRY_ID).orderBy(DRAW, UID)
     ranked = candidates.withColumn("rank", F.row_number().over(by_draw))
     return ranked.where(F.col("rank") <= F.col(_MISSING)).select(UID).distinct()
-
-
-def lowest_draws(missing: NDArray[np.int64]) -> BatchFunction:
-    """For mapInArrow: uid, entry_ids, draw -> the `missing` lowest draws of each entry in a task.
-
-    Gives entry_id, draw, uid and what the entry lacks.
-    """
-
-    def select_lowest(batches: Batches) -> Iterator[pa.RecordBatch]:
-        smallest = SmallestDraws(missing)
-        for batch in batches:
-            smallest.add(batch.column(ENTRY_IDS), batch.column(DRAW), batch.column(UID))
-        candidates = smallest.rows()
-        missing_of_entry = pa.array(missing[candidates[ENTRY_ID].to_numpy()], pa.int64())
-        yield from candidates.append_column(_MISSING, missing_of_entry).to_batches()
-
-    return select_lowest

@@ -1,9 +1,6 @@
 """Keep probabilities of captions, and the captions that balancing keeps."""
 
-from collections.abc import Iterator
-
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -20,8 +17,7 @@ from spark_jobs.core.schemas import (
     UID,
     WEIGHED_MATCHES,
 )
-from udfs.arrow import Batches, BatchFunction
-from udfs.balancing import keep_probability
+from udfs.balance_matches import add_keep_probability, keep_by_draw
 
 # A column that `keep_by_draw` drops; its name differs from `draw`, which the rows may have.
 TEMPORARY_DRAW = "_balancing_draw"
@@ -43,9 +39,8 @@ def weigh_matches(matches: DataFrame, match_probability: NDArray[np.float64]) ->
 
     `matches`: schemas.MATCHES, a row per caption. `match_probability`: (n_entries,).
     """
-    return map_in_arrow(
-        matches.select(UID, ENTRY_IDS), add_keep_probability(match_probability), WEIGHED_MATCHES
-    )
+    add_probability = add_keep_probability(match_probability, probability=KEEP_PROBABILITY)
+    return map_in_arrow(matches.select(UID, ENTRY_IDS), add_probability, WEIGHED_MATCHES)
 
 
 def draw_matches(
@@ -65,7 +60,8 @@ def keep_balanced(
 ) -> DataFrame:
     """The rows that `draw_matches` keeps, with all columns; the Python worker drops the others."""
     with_draw = matches.withColumn(TEMPORARY_DRAW, draw.of(UID))
-    return map_in_arrow(with_draw, keep_by_draw(match_probability), matches.schema)
+    keep = keep_by_draw(match_probability, draw=TEMPORARY_DRAW)
+    return map_in_arrow(with_draw, keep, matches.schema)
 
 
 def matches_by_uid(matches: DataFrame) -> DataFrame:
@@ -89,34 +85,3 @@ def with_caption_rows(matches: DataFrame, captions: DataFrame) -> DataFrame:
     rows_per_uid = captions.groupBy(UID).agg(F.count(F.lit(1)).alias(CAPTION_ROWS))
     joined = matches.drop(CAPTION_ROWS).join(rows_per_uid, on=UID, how="left")
     return joined.withColumn(CAPTION_ROWS, F.coalesce(CAPTION_ROWS, F.lit(0).cast("long")))
-
-
-def add_keep_probability(match_probability: NDArray[np.float64]) -> BatchFunction:
-    """For mapInArrow: uid, entry_ids -> the same with keep_probability.
-
-    `match_probability`: (n_entries,).
-    """
-
-    def add(batches: Batches) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            probability = keep_probability(batch.column(ENTRY_IDS), match_probability)
-            columns = [*batch, pa.array(probability)]
-            yield pa.RecordBatch.from_arrays(columns, WEIGHED_MATCHES.names)
-
-    return add
-
-
-def keep_by_draw(match_probability: NDArray[np.float64]) -> BatchFunction:
-    """For mapInArrow: the rows whose draw is below their keep probability, without the draw.
-
-    `match_probability`: (n_entries,). The draw is in the column TEMPORARY_DRAW.
-    """
-
-    def keep(batches: Batches) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            probability = keep_probability(batch.column(ENTRY_IDS), match_probability)
-            draws = batch.column(TEMPORARY_DRAW).to_numpy()
-            kept = batch.filter(pa.array(draws < probability))
-            yield kept.select([name for name in kept.schema.names if name != TEMPORARY_DRAW])
-
-    return keep

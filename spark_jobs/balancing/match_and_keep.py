@@ -5,12 +5,13 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
-from spark_jobs.balancing.keep import TEMPORARY_DRAW, keep_by_draw
+from spark_jobs.balancing.keep import TEMPORARY_DRAW
 from spark_jobs.core.draws import Draw
 from spark_jobs.core.observed_counts import ObservedCounts
 from spark_jobs.core.schemas import ENTRY_IDS, MATCHES, UID
-from spark_jobs.matching.match import add_entry_ids
 from udfs.arrow import chained
+from udfs.balance_matches import keep_by_draw
+from udfs.text.concept_matches import add_entry_ids
 from udfs.text.matchers import ConceptMatcher
 
 
@@ -29,7 +30,7 @@ def keep_matched(
     """
     unmatched = captions.drop(ENTRY_IDS)
     match = add_entry_ids(matcher, kept=[*unmatched.columns, TEMPORARY_DRAW])
-    match_and_keep = chained(match, keep_by_draw(match_probability))
+    match_and_keep = chained(match, keep_by_draw(match_probability, draw=TEMPORARY_DRAW))
     with_draw = unmatched.withColumn(TEMPORARY_DRAW, draw.of(UID))
     return observed.map_and_count(with_draw, match_and_keep, matched_columns(captions))
 

@@ -4,11 +4,9 @@ MetaCLIP 2 (Chuang et al. 2025, section 3.3) has one tail share for all language
 at its t. Each other language gets the t that gives it this share.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -16,8 +14,7 @@ from pyspark.sql import functions as F
 from spark_jobs.balancing.keep import match_probability
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.schemas import CAPTION_BYTES, CAPTION_ROWS, ENTRY_IDS, EXPECTED, T
-from udfs.arrow import Batches, BatchFunction
-from udfs.balancing import keep_probability
+from udfs.balance_matches import sum_expected
 
 _CANDIDATES = 17  # values of t per pass
 _TOLERANCE = 1e-3  # of the wished number of rows
@@ -81,40 +78,12 @@ def expected_rows(
     }
     weights = [name for name in (CAPTION_ROWS, CAPTION_BYTES) if name in matches.columns]
     rows = matches.select(ENTRY_IDS, *weights)
-    task_sums = map_in_arrow(rows, sum_expected(probabilities), EXPECTED)
+    sum_in_task = sum_expected(
+        probabilities, n_rows=CAPTION_ROWS, n_bytes=CAPTION_BYTES, names=EXPECTED.names
+    )
+    task_sums = map_in_arrow(rows, sum_in_task, EXPECTED)
     totals = [F.sum(name).alias(name) for name in EXPECTED.names if name != T]
     return task_sums.groupBy(T).agg(*totals)
-
-
-def sum_expected(probabilities: Mapping[int, NDArray[np.float64]]) -> BatchFunction:
-    """For mapInArrow: entry_ids -> the sums of schemas.EXPECTED over a task, a row per t.
-
-    `probabilities`: t -> match probability of each entry, (n_entries,). Batches may have the
-    columns caption_rows (else 1) and caption_bytes (else 0).
-    """
-
-    def sum_in_task(batches: Batches) -> Iterator[pa.RecordBatch]:
-        sums = np.zeros((len(probabilities), 4))
-        for batch in batches:
-            entry_ids = batch.column(ENTRY_IDS)
-            ids, n_ids = np.asarray(entry_ids.flatten()), pc.list_value_length(entry_ids)
-            n_rows = _weight(batch, CAPTION_ROWS, default=1.0)
-            n_matches = n_ids.fill_null(0).to_numpy() * (n_rows > 0)
-            weights = [n_rows, n_matches, _weight(batch, CAPTION_BYTES, default=0.0)]
-            for k, entry_probability in enumerate(probabilities.values()):
-                kept = keep_probability(entry_ids, entry_probability)
-                draws_won = entry_probability[ids].sum()
-                sums[k] += [*(kept @ weight for weight in weights), draws_won]
-        columns = [pa.array(probabilities, pa.int64()), *map(pa.array, sums.T)]
-        yield pa.RecordBatch.from_arrays(columns, EXPECTED.names)
-
-    return sum_in_task
-
-
-def _weight(batch: pa.RecordBatch, name: str, *, default: float) -> NDArray[np.float64]:
-    if name not in batch.schema.names:
-        return np.full(batch.num_rows, default)
-    return np.asarray(batch.column(name), np.float64)
 
 
 def t_for_rows(

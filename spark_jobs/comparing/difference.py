@@ -1,9 +1,7 @@
 """Compare two subsets: which rows are in both or only one, by concept and by class."""
 
-from collections.abc import Iterator
+from functools import partial
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import IntegerType, LongType, StringType, StructField, StructType
@@ -22,8 +20,7 @@ from spark_jobs.core.schemas import (
     NAME,
     UID,
 )
-from udfs.arrow import Batches
-from udfs.balancing import EntryCounter
+from udfs.side_counts import count_entries_by_side
 
 SIDE, BOTH, ONLY_A, ONLY_B = "side", "both", "only_a", "only_b"
 
@@ -64,7 +61,8 @@ def by_concept(uid_sides: DataFrame, matches: DataFrame, entries: DataFrame) -> 
     within tasks, never exploded into rows.
     """
     matches_by_side = matches.join(uid_sides, on=UID, how="inner").select(SIDE, ENTRY_IDS)
-    counts = map_in_arrow(matches_by_side, count_entries_by_side, _COUNTED).join(
+    count = partial(count_entries_by_side, sides=(BOTH, ONLY_A, ONLY_B), names=_COUNTED.names)
+    counts = map_in_arrow(matches_by_side, count, _COUNTED).join(
         entries.select(ENTRY_ID, ENTRY), on=ENTRY_ID, how="left"
     )
     return _count_columns(counts.withColumnRenamed(ENTRY, NAME))
@@ -82,19 +80,3 @@ def _count_columns(counts: DataFrame) -> DataFrame:
         count_of(BOTH, ONLY_B).alias(IN_B),
         count_of(BOTH).alias(IN_BOTH),
     )
-
-
-def count_entries_by_side(batches: Batches) -> Iterator[pa.RecordBatch]:
-    """For mapInArrow: side, entry_ids -> side, entry_id, entry_count of a task."""
-    counters = {side: EntryCounter() for side in (BOTH, ONLY_A, ONLY_B)}
-    for batch in batches:
-        for side, counter in counters.items():
-            counter.add(batch.column(ENTRY_IDS).filter(pc.equal(batch.column(SIDE), side)))
-    for side, counter in counters.items():
-        ids, counts = counter.counts()
-        columns = [
-            pa.array([side] * len(ids), pa.string()),
-            pa.array(ids, pa.int32()),
-            pa.array(counts),
-        ]
-        yield pa.RecordBatch.from_arrays(columns, _COUNTED.names)

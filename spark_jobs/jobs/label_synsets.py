@@ -16,13 +16,14 @@ from spark_jobs.formats.label_file_settings import LabelFileSettings
 from spark_jobs.formats.label_files import write_class_frequencies
 from spark_jobs.formats.synset_settings import SynsetSettings
 from spark_jobs.formats.synsets import NAMED_LISTS, read_synsets
-from spark_jobs.labelling.labels import Several, count_labels, label_captions
+from spark_jobs.labelling.labels import count_labels, label_captions
 from spark_jobs.labelling.lemma_table import LemmaTable, lemma_table
 from spark_jobs.running.job import Job
 from spark_jobs.storage.batches import batches_that_fit
 from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.tables import read_table
 from spark_jobs.subsets.imagenet_classes import published_names
+from udfs.text.labelling import Several
 from udfs.text.lemma_match import LemmaMatcher, laionet_matcher, unpunctuated, yfcc_matcher
 
 _log = logging.getLogger(__name__)

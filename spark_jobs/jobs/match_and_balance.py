@@ -30,10 +30,11 @@ from spark_jobs.formats.caption_input import (
 )
 from spark_jobs.formats.concept_bank import read_bank
 from spark_jobs.ingest.normalise import FAULT, accepted
-from spark_jobs.matching.match import ENTRIES, KEYS, ROWS, count_with_keys, match_concepts
+from spark_jobs.matching.match import count_with_keys, match_concepts
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
 from udfs.id_counts import COUNT, ID, KIND
+from udfs.text.concept_matches import ENTRIES, KEYS, ROWS
 from udfs.text.matchers import ConceptMatcher, MetaclipMatcher
 from udfs.text.token_trie import build_token_trie
 

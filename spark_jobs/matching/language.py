@@ -1,16 +1,12 @@
 """Detect the language of captions with a fastText model."""
 
-from collections.abc import Iterator
-
-import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StringType, StructField, StructType
 
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import CAPTION, LANG
-from udfs.arrow import Batches, BatchFunction
-from udfs.language import languages, load_language_model
+from udfs.language import add_language, load_language_model
 
 
 def with_language(captions: DataFrame, model: str) -> DataFrame:
@@ -28,18 +24,4 @@ def with_language(captions: DataFrame, model: str) -> DataFrame:
         raise InputDataError(f"lang_model {model}: is no fastText model ({fault})") from None
     without_lang = captions.drop(LANG)
     columns = StructType([*without_lang.schema, StructField(LANG, StringType())])
-    return map_in_arrow(without_lang, add_language(model), columns)
-
-
-def add_language(model: str) -> BatchFunction:
-    """For mapInArrow: rows with a caption -> the same with lang, null where there is none.
-
-    `model`: path of a fastText model.
-    """
-
-    def detect(batches: Batches) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            langs = languages(batch.column(CAPTION), model)
-            yield pa.RecordBatch.from_arrays([*batch.columns, langs], [*batch.schema.names, LANG])
-
-    return detect
+    return map_in_arrow(without_lang, add_language(model, text=CAPTION, language=LANG), columns)

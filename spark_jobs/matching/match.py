@@ -1,9 +1,5 @@
 """Match captions with a concept bank, and count the matches."""
 
-from collections.abc import Iterator, Sequence
-
-import numpy as np
-import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql.types import StructType
 
@@ -12,14 +8,17 @@ from spark_jobs.core.columns import keys
 from spark_jobs.core.id_counts import count_entry_ids, count_ids
 from spark_jobs.core.observed_counts import ObservedCounts
 from spark_jobs.core.schemas import ENTRY_IDS, MATCH_SPANS, MATCHES, SPANS
-from udfs.arrow import Batches, BatchFunction, chained
-from udfs.balancing import EntryCounter, count_in_task
-from udfs.compiled import one_compiles
-from udfs.id_counts import IdPacker, Kind, packed
+from udfs.id_counts import Kind
+from udfs.text.concept_matches import (
+    ENTRIES,
+    KEYS,
+    ROWS,
+    add_entry_ids,
+    count_entries_and_keys,
+    count_matched_entries,
+)
 from udfs.text.matchers import ConceptMatcher
-from udfs.text.spans import span_lists
 
-ENTRIES, KEYS, ROWS = range(3)  # kinds of ids that `count_with_keys` counts
 _KEY = "_key"
 
 
@@ -44,7 +43,7 @@ def match_concepts(
     kept = rows if carry else rows.select(*keys(captions))
     added = [MATCHES[ENTRY_IDS], *(MATCH_SPANS if spans else [])]
     columns = StructType([*kept.schema, *added])
-    match = add_entry_ids(matcher, kept.columns, spans=spans)
+    match = add_entry_ids(matcher, kept.columns, spans=SPANS if spans else None)
     if observed is not None:
         return observed.map_and_count(rows, match, columns)
     return map_in_arrow(rows, match, columns)
@@ -63,48 +62,5 @@ def count_with_keys(captions: DataFrame, matcher: ConceptMatcher, key: Column) -
     """
     rows = captions.select(key.alias(_KEY), *matcher.columns)
     kinds = {ENTRIES: Kind(), KEYS: Kind(at_least=2, most=1), ROWS: Kind(at_least=0)}
-    return count_ids(rows, count_entries_and_keys(matcher), [kinds[k] for k in sorted(kinds)])
-
-
-def count_entries_and_keys(matcher: ConceptMatcher) -> BatchFunction:
-    """For mapInArrow: _key and the matcher's columns -> packed counts of three kinds of ids."""
-    match = add_entry_ids(matcher, kept=(_KEY,))
-
-    def count(batches: Batches) -> Iterator[pa.RecordBatch]:
-        entry_counter, key_packer = EntryCounter(), IdPacker(KEYS)
-        row_counts = np.zeros(2, np.int64)  # all rows, rows with an entry
-        for batch in match(batches):
-            entry_ids = batch.column(ENTRY_IDS)
-            entry_counter.add(entry_ids)
-            n_matched = np.count_nonzero(np.diff(np.asarray(entry_ids.offsets)))
-            row_counts += [len(entry_ids), n_matched]
-            yield from key_packer.add(batch.column(_KEY))
-        yield from key_packer.rest()
-        yield packed(*entry_counter.counts(), kind=ENTRIES)
-        yield packed(np.arange(2), row_counts, kind=ROWS)
-
-    return count
-
-
-def count_matched_entries(matcher: ConceptMatcher) -> BatchFunction:
-    """For mapInArrow: the matcher's columns -> packed counts of the entries that match."""
-    return chained(add_entry_ids(matcher, kept=()), count_in_task)
-
-
-def add_entry_ids(
-    matcher: ConceptMatcher, kept: Sequence[str], *, spans: bool = False
-) -> BatchFunction:
-    """For mapInArrow: the matcher's columns -> the columns `kept` and entry_ids, maybe spans."""
-    names = [*kept, ENTRY_IDS, *(MATCH_SPANS.names if spans else [])]
-
-    def match(batches: Batches) -> Iterator[pa.RecordBatch]:
-        with one_compiles(type(matcher).__name__):
-            matcher.match([pa.array([], pa.string()) for _ in matcher.columns])
-        for batch in batches:
-            matcher_input = [batch.column(name) for name in matcher.columns]
-            columns = [*(batch.column(name) for name in kept), matcher.match(matcher_input)]
-            if spans:
-                columns.append(span_lists(matcher.spans(matcher_input), batch.num_rows))
-            yield pa.RecordBatch.from_arrays(columns, names)
-
-    return match
+    count_in_task = count_entries_and_keys(matcher, key=_KEY)
+    return count_ids(rows, count_in_task, [kinds[k] for k in sorted(kinds)])

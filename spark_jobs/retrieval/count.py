@@ -1,10 +1,8 @@
 """Count the captions of each class (Parashar et al. 2024)."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-import numpy as np
-import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -13,10 +11,7 @@ from spark_jobs.core.columns import named
 from spark_jobs.core.schemas import CAPTION, CAPTION_COUNT, CLASS_COUNTS, COUNTED_IDS, ENTRY_ID
 from spark_jobs.retrieval.class_queries import ClassQuery
 from spark_jobs.retrieval.programs import numbered_phrases, programs
-from udfs.arrow import Batches, BatchFunction
-from udfs.compiled import one_compiles
-from udfs.text.boolean_match import match_queries
-from udfs.text.lists import rows_of
+from udfs.text.query_search import sum_weights_by_query
 from udfs.text.word_match import Lemmatiser, word_matcher
 
 _WEIGHT = "_weight"
@@ -36,7 +31,15 @@ def count_classes(
     """
     caption_weight = F.lit(1) if weight is None else F.coalesce(named(weight), F.lit(0))
     rows = captions.select(CAPTION, caption_weight.cast("long").alias(_WEIGHT))
-    task_sums = map_in_arrow(rows, sum_weights_by_class(queries, lemmatiser), COUNTED_IDS)
+    query_trees = [query.query for query in queries]
+    phrase_ids = numbered_phrases(query_trees)
+    sum_in_task = sum_weights_by_query(
+        word_matcher([phrase.tokens[0] for phrase in phrase_ids], lemmatiser).match,
+        programs(query_trees, phrase_ids),
+        names=COUNTED_IDS.names,
+        compiles="match_words",
+    )
+    task_sums = map_in_arrow(rows, sum_in_task, COUNTED_IDS)
     sums = task_sums.groupBy(ENTRY_ID).agg(F.sum(COUNTED_IDS.names[1]).alias(CAPTION_COUNT))
     next_class_idx: Counter[str] = Counter()
     class_rows = []
@@ -50,28 +53,3 @@ def count_classes(
     joined = classes.join(F.broadcast(sums), on=ENTRY_ID, how="left")
     count = F.coalesce(CAPTION_COUNT, F.lit(0)).alias(CAPTION_COUNT)
     return joined.select(*CLASS_COUNTS.names[:3], count)
-
-
-def sum_weights_by_class(queries: Sequence[ClassQuery], lemmatiser: Lemmatiser) -> BatchFunction:
-    """For mapInArrow: caption, weight -> position of a query, sum of its captions' weights.
-
-    The phrases of the queries are single words.
-    """
-    query_trees = [query.query for query in queries]
-    phrase_ids = numbered_phrases(query_trees)
-    matcher = word_matcher([phrase.tokens[0] for phrase in phrase_ids], lemmatiser)
-    query_programs = programs(query_trees, phrase_ids)
-
-    def sum_in_task(batches: Batches) -> Iterator[pa.RecordBatch]:
-        with one_compiles("match_words"):
-            match_queries(matcher.match(pa.array([], pa.string())), query_programs)
-        sums = np.zeros(len(query_trees), np.int64)
-        for batch in batches:
-            query_ids = match_queries(matcher.match(batch.column(0)), query_programs)
-            weights = batch.column(1).to_numpy()[rows_of(query_ids)]
-            np.add.at(sums, query_ids.values.to_numpy(), weights)
-        counted_ids = np.flatnonzero(sums).astype(np.int32)
-        columns = [pa.array(counted_ids), pa.array(sums[counted_ids])]
-        yield pa.RecordBatch.from_arrays(columns, COUNTED_IDS.names)
-
-    return sum_in_task

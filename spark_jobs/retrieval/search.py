@@ -1,6 +1,6 @@
 """Search captions for the queries of all classes of all data sets, in one pass."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -11,10 +11,8 @@ from spark_jobs.core.schemas import CAPTION, QUERIES
 from spark_jobs.retrieval.class_queries import ClassQuery
 from spark_jobs.retrieval.phrases import RULES, SearchRule
 from spark_jobs.retrieval.programs import numbered_phrases, programs
-from udfs.arrow import Batches, BatchFunction
-from udfs.compiled import one_compiles
-from udfs.text.boolean_match import match_queries
-from udfs.text.lists import rows_of
+from udfs.arrow import BatchFunction
+from udfs.text.query_search import find_queries
 
 
 def search_captions(
@@ -28,28 +26,21 @@ def search_captions(
     """
     rows = captions.drop(*QUERIES.names)
     columns = StructType([*QUERIES, *rows.schema])
-    return map_in_arrow(rows, find_queries(queries, rule), columns)
+    return map_in_arrow(rows, query_finder(queries, rule), columns)
 
 
-def find_queries(queries: Sequence[ClassQuery], rule: SearchRule) -> BatchFunction:
-    """For mapInArrow: rows with a caption -> dataset, query and the row, per query that holds."""
+def query_finder(queries: Sequence[ClassQuery], rule: SearchRule) -> BatchFunction:
+    """`find_queries` for the queries of classes and the phrases of a rule."""
     query_trees = [query.query for query in queries]
     phrase_ids = numbered_phrases(query_trees)
-    find_phrases = RULES[rule].finder([*phrase_ids])
-    query_programs = programs(query_trees, phrase_ids)
-    datasets = pa.array([query.dataset for query in queries], pa.string())
-    class_names = pa.array([query.name for query in queries], pa.string())
-
-    def search(batches: Batches) -> Iterator[pa.RecordBatch]:
-        with one_compiles(f"search_{rule}"):
-            match_queries(find_phrases(pa.array([], pa.string())), query_programs)
-        for batch in batches:
-            query_ids = match_queries(find_phrases(batch.column(CAPTION)), query_programs)
-            rows = pa.array(rows_of(query_ids))
-            columns = [column.take(rows) for column in batch]
-            added = [datasets.take(query_ids.values), class_names.take(query_ids.values)]
-            yield pa.RecordBatch.from_arrays(
-                [*added, *columns], [*QUERIES.names, *batch.schema.names]
-            )
-
-    return search
+    return find_queries(
+        RULES[rule].finder([phrase.tokens for phrase in phrase_ids]),
+        programs(query_trees, phrase_ids),
+        [
+            pa.array([query.dataset for query in queries], pa.string()),
+            pa.array([query.name for query in queries], pa.string()),
+        ],
+        caption=CAPTION,
+        names=QUERIES.names,
+        compiles=f"search_{rule}",
+    )

@@ -1,9 +1,7 @@
 """Score captions by their similarity to their synset's definition (Shirali & Hardt 2023)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
-import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import FloatType, StructField, StructType
@@ -11,10 +9,9 @@ from pyspark.sql.types import FloatType, StructField, StructType
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.columns import keys, named
 from spark_jobs.core.schemas import CAPTION, QUERY_KEY, QUERY_TYPE, SCORE, WNID
-from udfs.arrow import Batches, BatchFunction
-from udfs.models.embedding import embed_with_model
+from udfs.models.query_similarities import similarities_to_queries
 from udfs.models.spec import ModelSpec
-from udfs.vectors import Vectors, stored_cosines
+from udfs.vectors import Vectors
 
 QUERY = "_query"  # position of a row's query in the vectors of each kind
 _TEXT = "_text"
@@ -53,37 +50,10 @@ def score_captions(
     rows = rows.sortWithinPartitions(F.length(_TEXT), _TEXT)
     kept = [field for field in rows.schema if field.name not in (_TEXT, QUERY)]
     added = [StructField(name, FloatType()) for name in vectors]
-    add_similarities = similarities_to_queries(vectors, spec, [field.name for field in kept])
+    add_similarities = similarities_to_queries(
+        spec, vectors, text=_TEXT, query=QUERY, kept=[field.name for field in kept]
+    )
     return map_in_arrow(rows, add_similarities, StructType([*kept, *added]))
-
-
-def similarities_to_queries(
-    vectors: Mapping[str, Vectors], spec: ModelSpec, kept: Sequence[str]
-) -> BatchFunction:
-    """For mapInArrow: _text, QUERY and others -> the columns `kept` and a cosine per kind of query.
-
-    `vectors`: column -> unit vectors of its queries (n, dimension).
-    """
-
-    def score(batches: Batches) -> Iterator[pa.RecordBatch]:
-        for window, caption_vectors, faults in embed_with_model(spec, "text", batches, _TEXT):
-            query_positions = window[QUERY].to_numpy()
-            similarities = {
-                name: _cosines(caption_vectors, query_vectors[query_positions], faults)
-                for name, query_vectors in vectors.items()
-            }
-            kept_columns = [window[name].combine_chunks() for name in kept]
-            yield pa.RecordBatch.from_arrays(
-                [*kept_columns, *similarities.values()], [*kept, *similarities]
-            )
-
-    return score
-
-
-def _cosines(some: Vectors, others: Vectors, faults: pa.StringArray) -> pa.FloatArray:
-    """The cosine of each pair of unit vectors, to six decimals; null where `faults` has a value."""
-    cosines = stored_cosines(np.einsum("ij,ij->i", some, others))
-    return pa.array(cosines, mask=faults.is_valid().to_numpy(zero_copy_only=False))
 
 
 def narrow(

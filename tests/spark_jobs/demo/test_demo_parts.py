@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 
 from spark_jobs.concepts.imagenet_prompts import imagenet_templates
-from spark_jobs.demo.corpus import make_captions, n_batches
+from spark_jobs.demo.corpus import caption_maker, n_batches
 from spark_jobs.demo.summary import head_and_tail, summary_lines
 
 
@@ -21,7 +21,7 @@ def made(n_rows: int, seed: int, numbers: list[int] | None = None) -> pa.Table:
     """The captions of the given batches, else of all."""
     every = list(range(n_batches(n_rows))) if numbers is None else numbers
     given = pa.record_batch([pa.array(every, pa.int64())], names=["id"])
-    return pa.Table.from_batches(make_captions(n_rows, seed)([given]))
+    return pa.Table.from_batches(caption_maker(n_rows, seed)([given]))
 
 
 def test_same_seed_same_captions_other_seed_others() -> None:

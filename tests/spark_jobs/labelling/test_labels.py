@@ -4,8 +4,9 @@ import pyarrow as pa
 import pytest
 
 from spark_jobs.core.errors import InputDataError
-from spark_jobs.labelling.labels import Several, add_labels
+from spark_jobs.labelling.labels import synset_arrays
 from spark_jobs.labelling.lemma_table import Synset, lemma_table, synsets_from_tsv
+from udfs.text.labelling import Several, add_labels
 from udfs.text.lemma_match import laionet_matcher
 
 SYNSETS = [
@@ -13,13 +14,21 @@ SYNSETS = [
     Synset("n2", 1, ("crane", "wading bird")),
     Synset("n3", 2, ("crane", "hoist")),
 ]
+LABEL_NAMES = ["wnid", "class_idx", "lemmas"]
 CAPTIONS = ["a house cat", "hoist and cat", "no", None, "crane hoist"]
 
 
 def spans(several: Several) -> list[tuple]:
     table = lemma_table(SYNSETS)
     batch = pa.RecordBatch.from_arrays([pa.array(["cat crane cat", "hoist", "no"])], ["caption"])
-    label = add_labels(laionet_matcher(table.lemmas), table, several, spans=True)
+    label = add_labels(
+        laionet_matcher(table.lemmas),
+        synset_arrays(table),
+        several,
+        caption="caption",
+        names=LABEL_NAMES,
+        spans="spans",
+    )
     rows = pa.Table.from_batches(label([batch])).to_pylist()
     return [(r["wnid"], [tuple(span.values()) for span in r["spans"]]) for r in rows]
 
@@ -38,7 +47,8 @@ def labelled(several: Several, captions: list[str | None] = CAPTIONS) -> list[tu
     uids = [f"u{i}" for i in range(len(captions))]
     columns = [pa.array(uids, pa.string()), pa.array(captions, pa.string())]
     batch = pa.RecordBatch.from_arrays(columns, ["uid", "caption"])
-    label = add_labels(laionet_matcher(table.lemmas), table, several)
+    matcher = laionet_matcher(table.lemmas)
+    label = add_labels(matcher, synset_arrays(table), several, caption="caption", names=LABEL_NAMES)
     rows = pa.Table.from_batches(label([batch])).to_pylist()
     return [(r["uid"], r["wnid"], r["class_idx"], r["lemmas"]) for r in rows]
 

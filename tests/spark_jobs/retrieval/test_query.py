@@ -24,7 +24,7 @@ from spark_jobs.retrieval.query import (
     class_expression,
     parse_query,
 )
-from spark_jobs.retrieval.search import find_queries
+from spark_jobs.retrieval.search import query_finder
 from udfs.text.boolean_match import match_queries
 from udfs.text.fts_match import fts_tokens, phrase_trie, unicode61
 from udfs.text.token_match import match_captions
@@ -193,7 +193,7 @@ class TestPlainText:
         assert faults == []
         uids = pa.array([str(k) for k in range(len(texts))])
         batch = pa.RecordBatch.from_arrays([uids, pa.array(texts)], ["uid", "caption"])
-        found = pa.Table.from_batches(find_queries(queries, "substring")([batch])).to_pylist()
+        found = pa.Table.from_batches(query_finder(queries, "substring")([batch])).to_pylist()
         return sorted((row["query"], int(row["uid"])) for row in found)
 
     def test_every_name_that_stands_in_a_caption_is_found(self, cases: Path) -> None:
