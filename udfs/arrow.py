@@ -1,4 +1,4 @@
-"""What mapInArrow takes and gives, and what of it a kernel may rely on."""
+"""Types of mapInArrow functions, and checks that make their input batches valid and small."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
@@ -10,53 +10,54 @@ from udfs.task_errors import TaskInputError
 Batches: TypeAlias = Iterable[pa.RecordBatch]
 BatchFunction: TypeAlias = Callable[[Batches], Iterator[pa.RecordBatch]]
 
-MOST_BYTES = 64 << 20  # of a batch that a kernel gets, unless one row alone has more
+MOST_BYTES = 64 << 20  # of a batch passed to a kernel, unless a single row has more
 _SHOWN_CHARACTERS = 40
-_KEYS = ("uid", "query_id")  # columns that name a row
+_KEYS = ("uid", "query_id")  # columns that identify a row in messages
 
 
 def chained(first: BatchFunction, second: BatchFunction) -> BatchFunction:
-    """The function of mapInArrow that hands what the first gives to the second."""
+    """Compose two mapInArrow functions: the second reads the output of the first."""
 
-    def both(batches: Batches) -> Iterator[pa.RecordBatch]:
+    def composed(batches: Batches) -> Iterator[pa.RecordBatch]:
         return second(first(batches))
 
-    return both
+    return composed
 
 
 def checked(function: BatchFunction) -> BatchFunction:
-    """`function` on batches that Arrow finds valid, of at most MOST_BYTES.
+    """Validate the input batches of `function`, and split them to at most MOST_BYTES.
 
-    Spark takes any bytes for a string, and limits batches by their rows alone. Raises
-    TaskInputError where a string is not UTF-8, with its column and row.
+    Spark stores any bytes as a string, and limits batches by number of rows only. Raises
+    TaskInputError, with column and row, if a string is not UTF-8.
     """
 
-    def on_valid(batches: Batches) -> Iterator[pa.RecordBatch]:
-        return function(small for batch in batches for small in cut(valid(batch), MOST_BYTES))
+    def checked_function(batches: Batches) -> Iterator[pa.RecordBatch]:
+        valid_batches = map(validated, batches)
+        return function(part for batch in valid_batches for part in split_batch(batch, MOST_BYTES))
 
-    return on_valid
+    return checked_function
 
 
-def valid(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch; TaskInputError where a string of it is not UTF-8."""
+def validated(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the batch unchanged; raises TaskInputError if a string in it is not UTF-8."""
     try:
         batch.validate(full=True)
     except pa.ArrowInvalid as fault:
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             if not _is_valid(column):
-                raise TaskInputError(_fault_line(batch, name, column)) from None
+                raise TaskInputError(_invalid_value_message(batch, name, column)) from None
         raise TaskInputError(f"a batch of the input is no valid Arrow data ({fault})") from None
     return batch
 
 
-def cut(batch: pa.RecordBatch, most_bytes: int) -> Iterator[pa.RecordBatch]:
-    """Slices of at most so many bytes, in the order of the rows, or of one row that has more."""
+def split_batch(batch: pa.RecordBatch, most_bytes: int) -> Iterator[pa.RecordBatch]:
+    """Slices of at most most_bytes in row order; a single row may have more."""
     if batch.num_rows < 2 or batch.nbytes <= most_bytes:
         yield batch
         return
     half = batch.num_rows // 2
-    yield from cut(batch.slice(0, half), most_bytes)
-    yield from cut(batch.slice(half), most_bytes)
+    yield from split_batch(batch.slice(0, half), most_bytes)
+    yield from split_batch(batch.slice(half), most_bytes)
 
 
 def _is_valid(column: pa.Array) -> bool:
@@ -67,16 +68,16 @@ def _is_valid(column: pa.Array) -> bool:
     return True
 
 
-def _fault_line(batch: pa.RecordBatch, name: str, column: pa.Array) -> str:
+def _invalid_value_message(batch: pa.RecordBatch, name: str, column: pa.Array) -> str:
     row = _first_invalid(column)
-    where, value = _row_name(batch, row, name), column[row]
+    row_name, value = _row_name(batch, row, name), column[row]
     is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
     if not is_text and not pa.types.is_nested(column.type):
-        return f"column {name!r}: the value in {where} is no valid {column.type}"
+        return f"column {name!r}: the value in {row_name} is no valid {column.type}"
     shown = f"the bytes {_bytes_of(value)!r:.{_SHOWN_CHARACTERS}}" if is_text else "bytes"
     return (
-        f"column {name!r}: {shown} in {where} are no UTF-8, expected text; ingest-captions rejects "
-        "such rows, or mend the table first"
+        f"column {name!r}: {shown} in {row_name} are no UTF-8, expected text; ingest-captions "
+        "rejects such rows, or mend the table first"
     )
 
 
@@ -86,9 +87,9 @@ def _bytes_of(value: pa.Scalar) -> bytes:
 
 
 def _first_invalid(column: pa.Array) -> int:
-    """The row of the first value that is not valid, of a column that is not.
+    """Row of the first invalid value of an invalid column, by bisection.
 
-    Rows are copied out, since Arrow validates the whole of what lies below a slice of lists.
+    Rows are copied by `take`, since Arrow validates all child values of a slice of lists.
     """
     start, size = 0, len(column)
     while size > 1:
@@ -101,10 +102,10 @@ def _first_invalid(column: pa.Array) -> int:
 
 
 def _row_name(batch: pa.RecordBatch, row: int, column: str) -> str:
-    """What a row is called: by its key, where that can be read, else by its place."""
+    """The row's name in a message: its key if that is readable, else its index in the batch."""
     for key in _KEYS:
         if key != column and key in batch.schema.names:
-            name = batch.column(key).slice(row, 1)
-            if _is_valid(name) and name.is_valid()[0].as_py():
-                return f"the row of {key} {str(name[0].as_py())[:_SHOWN_CHARACTERS]!r}"
+            value = batch.column(key).slice(row, 1)
+            if _is_valid(value) and value.is_valid()[0].as_py():
+                return f"the row of {key} {str(value[0].as_py())[:_SHOWN_CHARACTERS]!r}"
     return f"row {row} of a batch"

@@ -1,4 +1,4 @@
-"""Kernels of balancing, on Arrow lists of entry ids."""
+"""Kernels of balancing on Arrow lists of entry ids (MetaCLIP, Xu et al. 2023)."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -9,21 +9,21 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from udfs.arrow import Batches
-from udfs.id_counts import as_text, packed
+from udfs.id_counts import counts_to_text, pack_counts
 from udfs.task_errors import TaskInputError
 from udfs.tasks import task_number
 
 ENTRY_IDS = "entry_ids"  # the column
-TOO_MUCH = "-"  # no base64
-MOST_ENTRIES = 1 << 27  # of a bank, whose counts are a vector in each task
-_SPARSE = 4  # ids up to so many times those of a batch are counted one by one, not as a vector
-_LEAST_PRUNED = 1 << 18  # candidates of SmallestDraws
+TOO_LONG = "-"  # in place of counts as base64, in which "-" does not occur
+MOST_ENTRIES = 1 << 27  # of a bank: each task holds a vector of their counts
+_SPARSE = 4  # np.add.at, not bincount, if the largest id exceeds 4x the number of ids in the batch
+_LEAST_PRUNED = 1 << 18  # candidates of SmallestDraws below which none are pruned
 
 
 def flat_ids(entry_ids: pa.ListArray, n_entries: int | None = None) -> NDArray[np.int32]:
-    """The ids of all lists, one after another; a null list has none.
+    """Concatenate the ids of all lists; a null list has none.
 
-    Raises TaskInputError where one is null, negative, or not below `n_entries`.
+    Raises TaskInputError if an id is null, negative, or not below `n_entries`.
     """
     flat = entry_ids.flatten()
     if flat.null_count:
@@ -45,26 +45,27 @@ def keep_probability(
 ) -> NDArray[np.float64]:
     """1 - prod(1 - p) for each list of ids, shape (n_rows,); an empty or null list gives 0.
 
-    Raises TaskInputError where an id is none of the entries.
+    Raises TaskInputError if an id is not below the number of entries.
     """
     ids = flat_ids(entry_ids, match_probability.size)
     sizes = pc.list_value_length(entry_ids).fill_null(0).to_numpy()
-    filled = np.flatnonzero(sizes)
-    kept = np.zeros(len(entry_ids))
-    if filled.size:
+    non_empty = np.flatnonzero(sizes)  # reduceat gives wrong products for empty lists
+    probability = np.zeros(len(entry_ids))
+    if non_empty.size:
         starts = np.cumsum(sizes) - sizes
-        kept[filled] = 1.0 - np.multiply.reduceat(1.0 - match_probability[ids], starts[filled])
-    return kept
+        all_missed = np.multiply.reduceat(1.0 - match_probability[ids], starts[non_empty])
+        probability[non_empty] = 1.0 - all_missed
+    return probability
 
 
 class EntryCounter:
-    """Counts of each entry id over the batches of a task; grows to the largest id seen."""
+    """Counts each entry id over the batches of a task; grows to the largest id."""
 
     def __init__(self) -> None:
         self._counts = np.zeros(0, np.int64)
 
     def add(self, entry_ids: pa.ListArray) -> None:
-        """Count the ids of a batch of lists; TaskInputError where one is that of no entry."""
+        """Count the ids of a batch of lists; TaskInputError if one cannot be an entry id."""
         ids = flat_ids(entry_ids)
         size = int(ids.max(initial=-1)) + 1
         if size > MOST_ENTRIES:
@@ -79,24 +80,24 @@ class EntryCounter:
             self._counts[:size] += np.bincount(ids, minlength=size)
 
     def counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The ids seen, ascending, and how often."""
-        seen = np.flatnonzero(self._counts)
-        return seen, self._counts[seen]
+        """The ids that occurred, ascending, and their counts."""
+        counted_ids = np.flatnonzero(self._counts)
+        return counted_ids, self._counts[counted_ids]
 
 
 def count_in_task(batches: Batches) -> Iterator[pa.RecordBatch]:
-    """The packed counts of all ids in the lists of the column entry_ids, for mapInArrow."""
+    """For mapInArrow: count all ids in the column entry_ids, and yield the packed counts."""
     counter = EntryCounter()
     for batch in batches:
         counter.add(batch.column(ENTRY_IDS))
-    yield packed(*counter.counts())
+    yield pack_counts(*counter.counts())
 
 
-def count_along(batches: Batches, *, key: str, most_bytes: int) -> Iterator[pa.RecordBatch]:
-    """The batches, and at the end a row without entry_ids, which no other row is.
+def append_counts(batches: Batches, *, key: str, most_bytes: int) -> Iterator[pa.RecordBatch]:
+    """Pass the batches on, and append one row with the counts of all ids in entry_ids.
 
-    In its string column `key` it has the counts of all ids in entry_ids as text, or TOO_MUCH where
-    the texts of so many tasks could be more than `most_bytes`.
+    That row alone has null entry_ids. Its string column `key` holds the counts as text, or TOO_LONG
+    if the texts of all tasks could take more than `most_bytes`.
     """
     counter, schema = EntryCounter(), None
     for batch in batches:
@@ -104,18 +105,19 @@ def count_along(batches: Batches, *, key: str, most_bytes: int) -> Iterator[pa.R
         schema = batch.schema
         yield batch
     if schema is not None:
-        text = as_text(*counter.counts())
-        told = text if (task_number() + 1) * len(text) <= most_bytes else TOO_MUCH
-        row = [pa.array([told] if f.name == key else [None], f.type) for f in schema]
+        text = counts_to_text(*counter.counts())
+        is_short = (task_number() + 1) * len(text) <= most_bytes
+        counts = text if is_short else TOO_LONG
+        row = [pa.array([counts] if f.name == key else [None], f.type) for f in schema]
         yield pa.RecordBatch.from_arrays(row, schema=schema)
 
 
 class SmallestDraws:
-    """Over the batches of a task, for each entry the `wanted` captions with the lowest draws.
+    """For each entry, the `wanted` captions of a task with the lowest draws.
 
-    Candidates are collected until they are twice those that would stay, and then pruned, so that
-    sorting costs the same for each row however many stay. After that a draw above the last one of
-    an entry that has all it wants is passed over at once. Memory: the candidates of one batch and
+    Candidates are pruned whenever there are twice as many as the last pruning left, so that sorting
+    costs the same per row however many stay. Pruning also gives a bound for each entry that has all
+    the captions it wants: larger draws are skipped at once. Memory: the candidates of one batch and
     at most max(2 * wanted.sum(), 2**18) more, of 20 bytes each, and their uids.
     """
 
@@ -123,47 +125,47 @@ class SmallestDraws:
         self._wanted = wanted
         self._least = least  # candidates below which none are pruned
         self._bound = np.where(wanted > 0, np.inf, -np.inf)  # draws above it cannot stay
-        self._held = [_Candidates.none()]
-        self.n_held = 0  # candidates
+        self._candidates = [_Candidates.none()]
+        self.n_candidates = 0
         self._prune_at = least
 
     def add(self, entry_ids: pa.ListArray, draws: pa.DoubleArray, uids: pa.StringArray) -> None:
-        """Take in a batch of captions, each with its entries, its draw and its uid."""
+        """Add a batch of captions, each with its entries, its draw and its uid."""
         ids = np.asarray(entry_ids.flatten())
         rows = np.asarray(pc.list_parent_indices(entry_ids))
         draw_of_id = draws.to_numpy(zero_copy_only=False)[rows]
         could_stay = np.flatnonzero(draw_of_id <= self._bound[ids])
         if not could_stay.size:
             return
-        of_row, uid = np.unique(rows[could_stay], return_inverse=True)
-        taken = uids.take(pa.array(of_row))
-        self._held.append(_Candidates(ids[could_stay], draw_of_id[could_stay], uid, taken))
-        self.n_held += could_stay.size
-        if self.n_held >= self._prune_at:
+        candidate_rows, uid = np.unique(rows[could_stay], return_inverse=True)
+        row_uids = uids.take(pa.array(candidate_rows))
+        self._candidates.append(_Candidates(ids[could_stay], draw_of_id[could_stay], uid, row_uids))
+        self.n_candidates += could_stay.size
+        if self.n_candidates >= self._prune_at:
             self._prune()
 
     def rows(self) -> pa.Table:
-        """entry_id, draw, uid; by entry, ascending draws, ties by uid."""
+        """Columns entry_id, draw, uid, sorted by entry, draw and uid."""
         self._prune()
-        [lowest] = self._held
+        [lowest] = self._candidates
         columns = {"entry_id": lowest.entry, "draw": lowest.draw, "uid": lowest.uids_in_order()}
         return pa.table(columns)
 
     def _prune(self) -> None:
-        candidates = _Candidates.joined(self._held).ordered()
+        candidates = _Candidates.joined(self._candidates).ordered()
         starts = np.flatnonzero(np.diff(candidates.entry, prepend=-1))
         sizes = np.diff(starts, append=candidates.entry.size)
-        place = np.arange(candidates.entry.size) - np.repeat(starts, sizes)
+        rank = np.arange(candidates.entry.size) - np.repeat(starts, sizes)
         wanted = self._wanted[candidates.entry]
-        is_last = place == wanted - 1
+        is_last = rank == wanted - 1
         self._bound[candidates.entry[is_last]] = candidates.draw[is_last]
-        lowest = candidates.at(np.flatnonzero(place < wanted))
-        self._held, self.n_held = [lowest], lowest.entry.size
-        self._prune_at = max(2 * self.n_held, self._least)
+        lowest = candidates.at(np.flatnonzero(rank < wanted))
+        self._candidates, self.n_candidates = [lowest], lowest.entry.size
+        self._prune_at = max(2 * self.n_candidates, self._least)
 
 
 class _Candidates(NamedTuple):
-    """Entries, draws, and the positions of their uids, which stand once a caption; all (n,)."""
+    """Entries, draws and indices `uid`, each (n,), into `uids`, which holds each caption once."""
 
     entry: NDArray[np.int32]
     draw: NDArray[np.float64]
@@ -172,12 +174,12 @@ class _Candidates(NamedTuple):
 
     @classmethod
     def none(cls) -> "_Candidates":
-        no_position = np.zeros(0, np.int64)
-        return cls(np.zeros(0, np.int32), np.zeros(0), no_position, pa.array([], pa.string()))
+        no_index = np.zeros(0, np.int64)
+        return cls(np.zeros(0, np.int32), np.zeros(0), no_index, pa.array([], pa.string()))
 
     @classmethod
     def joined(cls, parts: Sequence["_Candidates"]) -> "_Candidates":
-        """The candidates of all parts."""
+        """Concatenate the candidates of all parts."""
         starts = np.cumsum([0, *(len(part.uids) for part in parts)])
         return cls(
             np.concatenate([part.entry for part in parts]),
@@ -187,7 +189,7 @@ class _Candidates(NamedTuple):
         )
 
     def ordered(self) -> "_Candidates":
-        """By entry, draw and uid; uids are compared only where entry and draw are equal."""
+        """Sort by entry, draw and uid; uids are compared only where entry and draw are equal."""
         order = np.lexsort((self.draw, self.entry))
         entry, draw = self.entry[order], self.draw[order]
         is_tied = (np.diff(entry) == 0) & (np.diff(draw) == 0)
@@ -200,9 +202,9 @@ class _Candidates(NamedTuple):
         return _Candidates(entry, draw, self.uid[order], self.uids)
 
     def at(self, kept: NDArray[np.int64]) -> "_Candidates":
-        """The candidates at these places, with their uids alone."""
-        positions, uid = np.unique(self.uid[kept], return_inverse=True)
-        uids = self.uids.take(pa.array(positions))
+        """The candidates at the indices `kept`, with only their uids."""
+        used, uid = np.unique(self.uid[kept], return_inverse=True)
+        uids = self.uids.take(pa.array(used))
         return _Candidates(self.entry[kept], self.draw[kept], uid, uids)
 
     def uids_in_order(self) -> pa.StringArray:

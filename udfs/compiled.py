@@ -1,4 +1,4 @@
-"""Compile kernels with numba, keeping the machine code where a folder can be written."""
+"""Compile kernels with numba, and cache the machine code on disk where a folder is writable."""
 
 import contextlib
 import fcntl
@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 
 def compiled(kernel: Callable[P, R]) -> Callable[P, R]:
-    """`kernel` as machine code, compiled at its first call; later processes load it from disk."""
+    """Compile `kernel` at its first call; later processes load the machine code from disk."""
     import numba
 
     dispatcher = numba.njit(kernel, nogil=True)
@@ -27,10 +27,9 @@ def compiled(kernel: Callable[P, R]) -> Callable[P, R]:
 
 
 def inlined(kernel: Callable[P, R]) -> Callable[P, R]:
-    """`kernel` as a part of those that call it in their loops; it must not allocate.
+    """Inline `kernel` into the kernels that call it in their loops; it must not allocate.
 
-    Without numba's runtime no references are counted, which would cost more than such a kernel's
-    own work.
+    Compiled without numba's runtime, since counting references would cost more than the kernel.
     """
     import numba
 
@@ -38,7 +37,7 @@ def inlined(kernel: Callable[P, R]) -> Callable[P, R]:
 
 
 def inlined_sum(kernel: Callable[P, R]) -> Callable[P, R]:
-    """As `inlined`, for a kernel that sums: in any order, so that many terms go at once."""
+    """`inlined`, for a kernel that sums: any order of terms is allowed, so that it vectorises."""
     import numba
 
     options = {"forceinline": True, "_nrt": False, "fastmath": {"reassoc", "contract"}}
@@ -47,18 +46,18 @@ def inlined_sum(kernel: Callable[P, R]) -> Callable[P, R]:
 
 @contextlib.contextmanager
 def one_compiles(name: str) -> Iterator[None]:
-    """Around the first call of a kernel: of a machine's processes one compiles, the others wait.
+    """Context for the first call of a kernel: one process of a machine compiles, the others wait.
 
-    Once that has been done for `name`, nobody waits.
+    Nobody waits any more once the kernels of `name` have been compiled.
     """
     folder = _cache_folder()
     done = folder / f"{name}.compiled" if folder else None
     if done is None or done.exists():
         yield
         return
-    with contextlib.ExitStack() as held:
-        with contextlib.suppress(OSError):  # then each compiles for itself
-            fcntl.flock(held.enter_context(done.with_suffix(".lock").open("w")), fcntl.LOCK_EX)
+    with contextlib.ExitStack() as lock:
+        with contextlib.suppress(OSError):  # without a lock each process compiles for itself
+            fcntl.flock(lock.enter_context(done.with_suffix(".lock").open("w")), fcntl.LOCK_EX)
         yield
     with contextlib.suppress(OSError):
         done.touch()
@@ -66,7 +65,7 @@ def one_compiles(name: str) -> Iterator[None]:
 
 @functools.cache
 def _cache_class() -> Any:
-    """The class of numba's own cache, but for kernels from any place, a wheel on sys.path too."""
+    """Numba's cache class, changed to also cache kernels that come from a wheel on sys.path."""
     from numba.core import caching
 
     class Locator(caching._CacheLocator):  # type: ignore[misc]
@@ -81,7 +80,7 @@ def _cache_class() -> Any:
             return str(_cache_folder())
 
         def get_source_stamp(self) -> str:
-            return "the folder's name"
+            return "the folder's name"  # which holds the digest of all kernels
 
         def get_disambiguator(self) -> str:
             return self._module
@@ -97,10 +96,10 @@ def _cache_class() -> Any:
 
 @functools.cache
 def _cache_folder() -> Path | None:
-    """The first that can be written; None costs a compilation in each process, nothing else.
+    """The first writable cache folder; None if there is none, then each process compiles.
 
-    Its name holds a digest of all kernels, since one is compiled again when another that it calls
-    has changed. Only we may write there: what lies in it is run.
+    Its name holds a digest of all kernels, since a kernel must be compiled again if another that it
+    calls has changed. It must belong to this user alone, since the code in it is executed.
     """
     digest = _digest(files("udfs"))
     folders = [
@@ -119,10 +118,10 @@ def _cache_folder() -> Path | None:
 
 
 def _digest(folder: Traversable) -> str:
-    hashed = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for item in sorted(folder.iterdir(), key=lambda item: item.name):
         if item.is_dir() and not item.name.startswith("_"):
-            hashed.update(_digest(item).encode())
+            sha256.update(_digest(item).encode())
         elif item.name.endswith(".py"):
-            hashed.update(item.name.encode() + b"\0" + item.read_bytes())
-    return hashed.hexdigest()[:16]
+            sha256.update(item.name.encode() + b"\0" + item.read_bytes())
+    return sha256.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Embeddings in files of numpy: clip-retrieval's folders and DataComp's npz."""
+"""Embeddings in numpy files: clip-retrieval's folders and DataComp's npz (Gadre et al. 2023)."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,28 +9,28 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from udfs.arrow import Batches, BatchFunction
-from udfs.faiss_index import in_place
+from udfs.faiss_index import write_atomically
 from udfs.task_errors import TaskInputError
 from udfs.tasks import task_number
 from udfs.vectors import Vectors, unit_matrix, vector_lists
 
-_ROWS = 10_000  # of a batch
+_BATCH_ROWS = 10_000
 VECTORS, METADATA, NUMBER, ROWS = "vectors", "metadata", "number", "rows"
 
 
 def dimension_of(file: str, array: str | None) -> int:
-    """How long the vectors of a file are; TaskInputError where it cannot be read."""
+    """Dimension of the vectors in a file; TaskInputError if it cannot be read."""
     return int(_load(file, array).shape[1])
 
 
 def read_files(array: str | None, uid_column: str, dimension: int) -> BatchFunction:
-    """The function of mapInArrow: pairs of files in, uid, embedding and fault out.
+    """The mapInArrow function from pairs of files to uid, embedding, fault.
 
-    Columns vectors, an .npy or the .npz that holds `array`, and metadata, the parquet file with a
-    row for each of its vectors, in their order. Vectors become float32 of unit length; one of
-    length 0 has the fault "vector_is_zero", one that is no number "vector_not_finite". Raises
-    TaskInputError where a file cannot be read, where its vectors are not of `dimension`, where the
-    two files differ in length, or where a row has no uid.
+    Input columns: vectors, an .npy or an .npz with `array`, and metadata, a parquet file with a row
+    for each of its vectors, in their order. Vectors become float32 of unit length; one of length 0
+    has the fault "vector_is_zero", one that is not finite "vector_not_finite". Raises
+    TaskInputError if a file cannot be read, its vectors are not of `dimension`, the two files
+    differ in length, or a row has no uid.
     """
 
     def read(batches: Batches) -> Iterator[pa.RecordBatch]:
@@ -47,17 +47,17 @@ def read_files(array: str | None, uid_column: str, dimension: int) -> BatchFunct
                     f"{vectors_file}: has {len(vectors)} vectors, but {metadata_file} has "
                     f"{len(uids)} rows"
                 )
-            for start in range(0, len(vectors), _ROWS):
+            for start in range(0, len(vectors), _BATCH_ROWS):
                 yield _batch(
-                    uids.slice(start, _ROWS),
-                    np.asarray(vectors[start : start + _ROWS], np.float32),
+                    uids.slice(start, _BATCH_ROWS),
+                    np.asarray(vectors[start : start + _BATCH_ROWS], np.float32),
                 )
 
     return read
 
 
 def read_uids(uid_column: str) -> BatchFunction:
-    """The function of mapInArrow: pairs of files in, as for `read_files`, the column uid out."""
+    """The mapInArrow function from pairs of files, as for `read_files`, to the column uid."""
 
     def read(batches: Batches) -> Iterator[pa.RecordBatch]:
         for _, metadata_file in _pairs(batches):
@@ -72,19 +72,19 @@ def _pairs(batches: Batches) -> Iterator[tuple[str, str]]:
 
 
 def _load(file: str, array: str | None) -> Vectors:
-    """Vectors (n, dimension), of an .npy without reading it into memory."""
+    """Vectors (n, dimension); an .npy is mapped, not read into memory."""
     try:
         if array is None:
             loaded = np.load(file, mmap_mode="r", allow_pickle=False)
         else:
             with np.load(file, allow_pickle=False) as arrays:
                 if array not in arrays:
-                    there = ", ".join(arrays)
-                    raise TaskInputError(f"{file}: has no array {array!r}; it has {there}")
+                    names = ", ".join(arrays)
+                    raise TaskInputError(f"{file}: has no array {array!r}; it has {names}")
                 loaded = np.asarray(arrays[array])
     except TaskInputError:
         raise
-    except Exception as fault:  # of numpy, zipfile and zlib, by what the file is
+    except Exception as fault:  # numpy, zipfile and zlib raise various ones
         reason = " ".join(str(fault).split())[:120] or type(fault).__name__
         raise TaskInputError(f"{file}: cannot be read as numpy's arrays ({reason})") from None
     if getattr(loaded, "ndim", 0) != 2 or loaded.dtype.kind != "f" or not loaded.shape[1]:
@@ -98,14 +98,14 @@ def _load(file: str, array: str | None) -> Vectors:
 
 
 def _uids(file: str, column: str) -> pa.Array:
-    """The ids of a metadata file, as text and none null."""
+    """The ids of a metadata file as strings; TaskInputError if one is null."""
     try:
         names = pq.read_schema(file).names
         if column not in names:
             raise TaskInputError(f"{file}: has no column {column!r}; it has {', '.join(names)}")
-        # As a file, not a data set, so that a folder such as lang=en adds no columns.
+        # ParquetFile, not read_table: a folder such as lang=en must not add a column.
         uids = pq.ParquetFile(file).read(columns=[column])[column].cast(pa.string())
-        uids.validate(full=True)  # parquet holds any bytes for text
+        uids.validate(full=True)  # a parquet string may hold any bytes
     except (pa.ArrowException, OSError) as fault:
         reason = " ".join(str(fault).split())[:120]
         raise TaskInputError(
@@ -132,12 +132,11 @@ def _batch(uids: pa.Array, vectors: Vectors) -> pa.RecordBatch:
 def write_files(
     name_of: Callable[[int], tuple[str, str]], array: str | None, source: str
 ) -> BatchFunction:
-    """The function of mapInArrow: uid, embedding and metadata in, a pair of files a task out.
+    """The mapInArrow function that writes uid, embedding and metadata to a pair of files per task.
 
-    `name_of`: number of the task -> its files of vectors and of metadata. Vectors are stored as
-    float16, as both tools have them. A file is there whole or not at all; a task without rows
-    writes none. Gives number, rows. Raises TaskInputError where a vector of the table `source` is
-    not of unit length.
+    `name_of`: task number -> (file of vectors, file of metadata). Vectors are stored as float16, as
+    both tools do. Files are written atomically; a task without rows writes none. Output columns:
+    number, rows. Raises TaskInputError if a vector of the table `source` is not of unit length.
     """
 
     def write(batches: Batches) -> Iterator[pa.RecordBatch]:
@@ -148,9 +147,9 @@ def write_files(
         number = task_number()
         vectors_file, metadata_file = name_of(number)
         vectors = unit_matrix(table["embedding"], table["uid"], source).astype(np.float16)
-        in_place(Path(vectors_file), lambda path: _save(path, vectors, array))
+        write_atomically(Path(vectors_file), lambda path: _save(path, vectors, array))
         metadata = table.drop_columns(["embedding"])
-        in_place(Path(metadata_file), lambda path: pq.write_table(metadata, path))
+        write_atomically(Path(metadata_file), lambda path: pq.write_table(metadata, path))
         columns = [pa.array([number], pa.int32()), pa.array([table.num_rows], pa.int64())]
         yield pa.RecordBatch.from_arrays(columns, [NUMBER, ROWS])
 

@@ -1,4 +1,4 @@
-"""Approximate indices by faiss (Douze et al. 2024): trained on a sample, filled in shards."""
+"""Approximate indices of faiss (Douze et al. 2024): train on a sample, fill in shards, search."""
 
 import os
 import uuid
@@ -20,37 +20,37 @@ from udfs.vectors import LENGTH_TOLERANCE, Vectors, unit_matrix
 
 _ADD_ROWS = 1 << 16
 _ID_BYTES = 8
-_MOST_BY_CODES = 1.5  # that codes make of a product of unit vectors, which is 1 at most
+_MOST_BY_CODES = 1.5  # largest estimate from codes of a product of unit vectors, which is <= 1
 SHARD, ROWS = "shard", "rows"
 
 
 def empty_index(factory: str, dimension: int) -> Any:
-    """An untrained index for inner products; ValueError where faiss knows no such factory."""
+    """An untrained index for inner products; ValueError if faiss rejects the factory string."""
     import faiss
 
     try:
         return faiss.index_factory(dimension, factory, faiss.METRIC_INNER_PRODUCT)
-    except Exception as fault:  # faiss raises RuntimeError of C++ text, and AssertionError
-        told = " ".join(str(fault).split())[-150:]
-        raise ValueError(f"factory {factory!r}: faiss cannot make it ({told})") from None
+    except Exception as fault:  # faiss raises RuntimeError with C++ text, or AssertionError
+        reason = " ".join(str(fault).split())[-150:]
+        raise ValueError(f"factory {factory!r}: faiss cannot make it ({reason})") from None
 
 
 def index_bytes(factory: str, dimension: int, n_rows: int) -> int:
-    """Memory of the filled index: codes, ids, links and centroids."""
+    """Memory of the filled index in bytes: codes, ids, graph links and centroids."""
     import faiss
 
     index = empty_index(factory, dimension)
     inner: Any = faiss.downcast_index(index.index) if hasattr(index, "index") else index
-    links, coded = 0, index
+    link_bytes, code_index = 0, index
     if hasattr(inner, "hnsw"):
-        links = 4 * 2 * int(inner.hnsw.nb_neighbors(1)) + _ID_BYTES
-        coded = faiss.downcast_index(inner.storage)
+        link_bytes = 4 * 2 * int(inner.hnsw.nb_neighbors(1)) + _ID_BYTES
+        code_index = faiss.downcast_index(inner.storage)
     centroids = 4 * dimension * n_lists(index)
-    return int((coded.sa_code_size() + _ID_BYTES + links) * n_rows + centroids)
+    return int((code_index.sa_code_size() + _ID_BYTES + link_bytes) * n_rows + centroids)
 
 
 def n_lists(index: Any) -> int:
-    """Inverted lists, 0 where an index has none."""
+    """Number of inverted lists; 0 if the index has none."""
     import faiss
 
     try:
@@ -60,14 +60,14 @@ def n_lists(index: Any) -> int:
 
 
 def is_mergeable(index: Any) -> bool:
-    """Whether shards of such an index can become one: flat and inverted ones can, graphs cannot."""
+    """Whether shards of such an index can be merged: flat and inverted ones can, graphs cannot."""
     import faiss
 
     return n_lists(index) > 0 or isinstance(faiss.downcast_index(index), faiss.IndexFlatCodes)
 
 
 def trained_index(factory: str, sample: Vectors) -> bytes:
-    """The index trained on the sample, empty, as bytes."""
+    """Train an index on the sample (n, dimension), and serialise it while it is empty."""
     import faiss
 
     index = empty_index(factory, sample.shape[1])
@@ -76,11 +76,11 @@ def trained_index(factory: str, sample: Vectors) -> bytes:
 
 
 def fill_shards(trained: bytes, folder: str, n_digits: int, table: str) -> BatchFunction:
-    """The function of mapInArrow: uid, embedding and metadata columns in, a shard's files out.
+    """The mapInArrow function that writes uid, embedding and metadata columns to a shard per task.
 
-    `<folder>/shard_<n>.index`, and metadata_<n>.parquet with a row for each of its vectors, in
-    their order. A file is there whole or not at all. Gives shard, rows. Raises TaskInputError where
-    a vector of `table` is not of unit length.
+    Files `<folder>/shard_<n>.index` and `<folder>/metadata/metadata_<n>.parquet`, with a row for
+    each vector, in their order; written atomically. Output columns: shard, rows. Raises
+    TaskInputError if a vector of `table` is not of unit length.
     """
 
     def fill(batches: Batches) -> Iterator[pa.RecordBatch]:
@@ -96,45 +96,47 @@ def fill_shards(trained: bytes, folder: str, n_digits: int, table: str) -> Batch
         if metadata:
             name = f"{shard:0{n_digits}}"
             file = Path(folder) / "metadata" / f"metadata_{name}.parquet"
-            in_place(file, lambda path: pq.write_table(pa.concat_tables(metadata), path))
+            write_atomically(file, lambda path: pq.write_table(pa.concat_tables(metadata), path))
             shard_file = Path(folder) / f"shard_{name}.index"
-            in_place(shard_file, lambda path: faiss.write_index(index, path))
+            write_atomically(shard_file, lambda path: faiss.write_index(index, path))
             columns = [pa.array([shard], pa.int32()), pa.array([index.ntotal], pa.int64())]
             yield pa.RecordBatch.from_arrays(columns, [SHARD, ROWS])
 
     return fill
 
 
-def in_place(file: Path, write: Callable[[str], object]) -> None:
-    """Write a file beside and then move it to its name, with the mode that the umask gives."""
+def write_atomically(file: Path, write: Callable[[str], object]) -> None:
+    """Write a temporary file next to `file` and rename it; its mode is that of the umask."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.parent / f".{file.name}.{uuid.uuid4().hex}"
+    temporary = file.parent / f".{file.name}.{uuid.uuid4().hex}"
     try:
-        write(str(beside))
-        os.replace(beside, file)
+        write(str(temporary))
+        os.replace(temporary, file)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def merge_shards(shards: Sequence[Path], output: Path) -> int:
-    """Put the shards together, in their order, and give the vectors of the whole."""
+    """Merge the shards in order into one file, delete them, and return the number of vectors."""
     import faiss
 
-    whole = faiss.read_index(str(shards[0]))
+    merged = faiss.read_index(str(shards[0]))
     for shard in shards[1:]:
-        if n_lists(whole):
-            faiss.merge_into(whole, faiss.read_index(str(shard)), True)  # the ids go on
+        if n_lists(merged):
+            faiss.merge_into(
+                merged, faiss.read_index(str(shard)), True
+            )  # True: shift the ids of the shard
         else:
-            whole.merge_from(faiss.read_index(str(shard)))
-    in_place(output, lambda path: faiss.write_index(whole, path))
+            merged.merge_from(faiss.read_index(str(shard)))
+    write_atomically(output, lambda path: faiss.write_index(merged, path))
     for shard in shards:
         shard.unlink()
-    return int(whole.ntotal)
+    return int(merged.ntotal)
 
 
 @dataclass(frozen=True)
 class IndexFacts:
-    """What an index says of itself."""
+    """Properties of an index, as stored in its file."""
 
     dimension: int
     n_vectors: int
@@ -142,7 +144,7 @@ class IndexFacts:
 
 
 def index_facts(file: str) -> IndexFacts:
-    """Of an index file; TaskInputError where it is none that faiss reads."""
+    """Read the facts of an index file; TaskInputError if faiss cannot read it."""
     import faiss
 
     index = _read(file)
@@ -162,23 +164,23 @@ def _inner_product() -> int:
 def _read(file: str) -> Any:
     import faiss
 
-    usual = faiss.get_deserialization_vector_byte_limit()
+    default_limit = faiss.get_deserialization_vector_byte_limit()
     try:
-        # No part of a file is larger than the file, whatever sizes a broken one tells.
+        # faiss allocates any size that a broken header states; no part is larger than the file.
         faiss.set_deserialization_vector_byte_limit(max(os.path.getsize(file), 1))
         return faiss.read_index(file, faiss.IO_FLAG_MMAP)
-    except (RuntimeError, MemoryError) as fault:  # of C++; also for an index of binary vectors
+    except (RuntimeError, MemoryError) as fault:  # from C++; also for an index of binary vectors
         reason = " ".join(str(fault).split())[-120:]
         raise TaskInputError(
             f"{file}: cannot be read as an index of float vectors ({reason})"
         ) from None
     finally:
-        faiss.set_deserialization_vector_byte_limit(usual)
+        faiss.set_deserialization_vector_byte_limit(default_limit)
 
 
 @lru_cache(maxsize=1)
-def _opened(file: str, n_probe: int, _stamp: int) -> Any:
-    """An index, of which only what a search needs is read from the disk."""
+def _open_index(file: str, n_probe: int, _mtime_ns: int) -> Any:
+    """A memory-mapped index, of which a search reads only what it needs; one per process."""
     import faiss
 
     index = _read(file)
@@ -190,12 +192,12 @@ def _opened(file: str, n_probe: int, _stamp: int) -> Any:
 def search_index(
     file: str, n_probe: int, queries: Vectors, k: int
 ) -> tuple[Vectors, np.ndarray[tuple[int, int], np.dtype[np.int64]]]:
-    """(similarity, position) of the k nearest of each query (n, k), position -1 for none.
+    """Find the k nearest vectors of each query: (similarity, position), both (n, k); -1 for none.
 
-    Raises TaskInputError where an index numbers its vectors otherwise than from 0 on, or where a
-    product shows that they are not of unit length.
+    Raises TaskInputError if the index does not number its vectors from 0 on, or if a product shows
+    that they are not of unit length.
     """
-    index = _opened(file, n_probe, Path(file).stat().st_mtime_ns)
+    index = _open_index(file, n_probe, Path(file).stat().st_mtime_ns)
     similarity, position = index.search(np.ascontiguousarray(queries), k)
     if position.max(initial=-1) >= index.ntotal:
         raise TaskInputError(
@@ -213,7 +215,7 @@ def search_index(
 
 
 def _stores_whole_vectors(index: Any) -> bool:
-    """Whether products with its vectors are exact, not estimates by their codes."""
+    """Whether the index stores float32 vectors, so that products are exact and not estimates."""
     import faiss
 
     try:

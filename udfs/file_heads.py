@@ -1,19 +1,19 @@
-"""A first look at files: what they are and how they begin, one task for many files."""
+"""Inspect the first bytes of many files per task: their format and their first record."""
 
 from collections.abc import Iterator
 
 import pyarrow as pa
 
 from udfs.arrow import Batches
-from udfs.opened_files import DamagedFileError, chunks, first_bytes, shown, what_it_is
+from udfs.opened_files import DamagedFileError, binary_format, chunks, first_bytes, shown_path
 
 PATH, HEAD, FAULT = "path", "head", "fault"
 HEAD_BYTES = 1 << 16
-_BEGINNING = 64
+_LINE_START_BYTES = 64
 
 
 def look_at_heads(batches: Batches) -> Iterator[pa.RecordBatch]:
-    """For mapInArrow: paths in; path, its first record, and why it cannot be text, out."""
+    """For mapInArrow: from paths to path, head (first record), and fault if it is not text."""
     for batch in batches:
         paths = batch.column(PATH).to_pylist()
         heads, faults = zip(*map(_look, paths), strict=True)
@@ -22,16 +22,17 @@ def look_at_heads(batches: Batches) -> Iterator[pa.RecordBatch]:
 
 
 def first_record(head: bytes) -> bytes:
-    """What tells a file's form: its first line and the beginning of the next, outside of quotes.
+    """The first line of a file and the start of the next; line breaks in quotes do not count.
 
-    Of a line that is longer than the head its beginning, so that the heads of many files are small.
+    This is enough to recognise its format. If the first line is longer than the head, only its
+    start, so that the heads of many files stay small.
     """
     end = head.find(b"\n")
     while end >= 0 and head.count(b'"', 0, end) % 2:
         end = head.find(b"\n", end + 1)
     if end < 0:
-        return head if len(head) < HEAD_BYTES else head[:_BEGINNING]
-    return head[: end + _BEGINNING]
+        return head if len(head) < HEAD_BYTES else head[:_LINE_START_BYTES]
+    return head[: end + _LINE_START_BYTES]
 
 
 def _look(path: str) -> tuple[bytes, str | None]:
@@ -39,21 +40,21 @@ def _look(path: str) -> tuple[bytes, str | None]:
         head = first_bytes(path, HEAD_BYTES)
     except DamagedFileError as fault:
         return b"", str(fault)
-    kind = what_it_is(head)
-    if kind is None:
+    format_name = binary_format(head)
+    if format_name is None:
         return first_record(head), None
-    return head, f"{shown(path)}: is {kind} by its content, whatever its name"
+    return head, f"{shown_path(path)}: is {format_name} by its content, whatever its name"
 
 
 def read_to_the_end(batches: Batches) -> Iterator[pa.RecordBatch]:
-    """For mapInArrow: paths in; path, and the fault of files that end too soon, out."""
+    """For mapInArrow: read files to their end; from paths to path and fault if one is cut off."""
     for batch in batches:
         paths = batch.column(PATH).to_pylist()
-        faults = pa.array([_fault(path) for path in paths], pa.string())
+        faults = pa.array([_decompression_fault(path) for path in paths], pa.string())
         yield pa.RecordBatch.from_arrays([pa.array(paths), faults], [PATH, FAULT])
 
 
-def _fault(path: str) -> str | None:
+def _decompression_fault(path: str) -> str | None:
     try:
         for _ in chunks(path):
             pass

@@ -1,4 +1,4 @@
-"""Rows written as files that each hold a JSON list, by the tasks that have them."""
+"""Write rows as files that each hold a JSON list, in the tasks that have the rows."""
 
 import json
 import os
@@ -14,12 +14,12 @@ FILE, ROWS = "file", "rows"
 
 
 def plain_path(location: str) -> str:
-    """A path without the scheme of local files, however it is written."""
+    """A path without the scheme of local files, in either spelling."""
     return location.removeprefix("file://").removeprefix("file:")
 
 
 def file_system(location: str) -> tuple[pafs.FileSystem, str]:
-    """The file system of a path or URI, and the path on it; ValueError where there is none."""
+    """The file system of a path or URI, and the path on it; ValueError if pyarrow has none."""
     local = plain_path(location)
     if local.startswith("/"):
         return pafs.LocalFileSystem(), local
@@ -31,11 +31,11 @@ def file_system(location: str) -> tuple[pafs.FileSystem, str]:
 
 
 def write_json_lists(folder: str, name: str) -> BatchFunction:
-    """The function of mapInArrow: rows chunk, then the item's columns, sorted by chunk.
+    """The mapInArrow function that writes a file `<folder>/<name>_<chunk>.json` for each chunk.
 
-    A file `<folder>/<name>_<chunk>.json` for each chunk, of one column's values or of lists of
-    several. A file is there whole or not at all, and a task that is repeated writes the same
-    again. Gives file, rows.
+    Input: column chunk, then the columns of an item, sorted by chunk. An item is the value of one
+    column, or a list of the values of several. Files are written atomically, and a repeated task
+    writes the same again. Output columns: file, rows.
     """
 
     def write(batches: Batches) -> Iterator[pa.RecordBatch]:
@@ -60,17 +60,17 @@ def write_json_lists(folder: str, name: str) -> BatchFunction:
 
 
 class _ListFile:
-    """A JSON list that grows item by item, under its name only once it is closed."""
+    """A JSON list written item by item, which has its final name only after it is closed."""
 
     def __init__(self, folder: str, name: str, chunk: int) -> None:
         self.chunk = chunk
         self._name = name
         self._system, path = file_system(folder)
         self._path = f"{path}/{name}"
-        # An object store shows a file only when it is closed; on a disk it is moved into place.
+        # An object store shows a file only once it is closed; on a local disk it is renamed.
         is_local = isinstance(self._system, pafs.LocalFileSystem)
-        self._open = f"{path}/.{name}.{uuid.uuid4().hex}" if is_local else self._path
-        self._stream = self._system.open_output_stream(self._open)
+        self._temporary_path = f"{path}/.{name}.{uuid.uuid4().hex}" if is_local else self._path
+        self._stream = self._system.open_output_stream(self._temporary_path)
         self._rows = 0
 
     def add(self, item: object) -> None:
@@ -81,6 +81,6 @@ class _ListFile:
     def close(self) -> tuple[str, int]:
         self._stream.write(b"]")
         self._stream.close()
-        if self._open != self._path:
-            os.replace(self._open, self._path)
+        if self._temporary_path != self._path:
+            os.replace(self._temporary_path, self._path)
         return self._name, self._rows

@@ -1,21 +1,21 @@
-"""What an item of a JSON list or of JSON lines stands for: the rows of the published forms."""
+"""Convert an item of a JSON list or of JSON lines to rows, by the published formats."""
 
 import hashlib
 from typing import Literal, TypeAlias, TypeGuard
 
-# What an item may be beside an object of columns or a caption alone: SynthCLIP's
-# [caption, entry_ids], or MetaCLIP's records of several texts.
+# Items allowed besides an object of columns and a bare caption: SynthCLIP's pairs
+# [caption, entry_ids] (Hammoud et al. 2024), or MetaCLIP's records with several texts.
 ItemForm: TypeAlias = Literal["plain", "pairs", "records"]
 
 _LARGEST_ID = 2**31 - 1
 
 
 class WrongRecord(dict[str, object]):
-    """An object that is not of the published form, or a text of a record that is none."""
+    """A record or a text of a record that is not in the published format."""
 
 
 def rows_of_item(item: object, form: ItemForm) -> list[object]:
-    """The rows of one item; never none, so that nothing is lost without being rejected."""
+    """The rows of one item, at least one, so that every item is either kept or rejected."""
     if isinstance(item, str):
         return [{"caption": item}]
     if form == "pairs" and _is_matched(item, n_before=0):
@@ -31,9 +31,9 @@ def is_pair(item: object) -> bool:
 
 
 def _texts(record: dict[str, object]) -> list[object]:
-    """A row per text [source, caption] or [source, caption, entry_ids] of a record.
+    """A row for each text of a record: [source, caption] or [source, caption, entry_ids].
 
-    None where the record has no list of texts, or neither uuid nor url.
+    Empty if the record has no list of texts, or neither uuid nor url.
     """
     if not isinstance(record.get("texts"), list):
         return []

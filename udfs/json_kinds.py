@@ -1,82 +1,83 @@
-"""Which kinds of values JSON holds, seen value by value and put together over tasks."""
+"""The kinds of values in JSON records, collected value by value and merged over tasks."""
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-_DEPTH = 32  # of lists and objects inside a field; what lies deeper is text, as JSON writes it
+_MOST_DEPTH = 32  # of lists and objects inside a field; deeper ones become JSON text
 _MOST_FIELDS = 1_000  # of an object inside a record; one with more is a map, read as text
-# Kinds of whole numbers by what holds them: a double, 64 bits, a decimal of 38 digits, text.
+# Kinds of whole numbers by the smallest type that holds them: double, int64, decimal(38), text.
 _WHOLE = {"int": 2**53, "wide": 2**63, "big": 10**38, "huge": float("inf")}
 _NAMES = {str: "string", bool: "boolean", type(None): "null"}
 
 
 @dataclass
 class Kinds:
-    """Kinds of scalars, of the items of lists, and of the fields of objects, at one place.
+    """The kinds of values seen in one field: scalars, items of lists, fields of objects.
 
-    scalars: of null, nan, boolean, double, string, and those of _WHOLE.
+    scalars: a subset of null, nan, boolean, double, string, and the keys of _WHOLE. items, fields:
+    None if no list or object was seen.
     """
 
     scalars: set[str] = field(default_factory=set)
     items: "Kinds | None" = None
     fields: "dict[str, Kinds] | None" = None
 
-    def add(self, value: object, depth: int = _DEPTH) -> None:
-        """Take in a value of json.loads, `depth` levels of it."""
+    def add(self, value: object, depth: int = _MOST_DEPTH) -> None:
+        """Add a value from json.loads, down to `depth` levels of lists and objects."""
         if not depth and isinstance(value, dict | list):
             self.scalars.add("string")
         elif isinstance(value, dict):
             self.fields = {} if self.fields is None else self.fields
-            for name, inside in value.items():
+            for name, field_value in value.items():
                 if name not in self.fields:
                     if len(self.fields) >= _MOST_FIELDS:
                         self.scalars.add("string")
                         return
                     self.fields[name] = Kinds()
-                self.fields[name].add(inside, depth - 1)
+                self.fields[name].add(field_value, depth - 1)
         elif isinstance(value, list):
             self.items = Kinds() if self.items is None else self.items
-            for inside in value:
-                self.items.add(inside, depth - 1)
+            for item in value:
+                self.items.add(item, depth - 1)
         else:
-            self.scalars.add(_scalar(value))
+            self.scalars.add(_scalar_kind(value))
 
     def merge(self, other: "Kinds", most: int | None = _MOST_FIELDS) -> None:
-        """Take in what another place or task has seen, up to `most` fields of an object."""
+        """Add the kinds that another task saw, up to `most` fields of an object."""
         self.scalars |= other.scalars
         if other.items is not None:
             self.items = Kinds() if self.items is None else self.items
             self.items.merge(other.items)
         if other.fields is not None:
             self.fields = {} if self.fields is None else self.fields
-            for name, inside in other.fields.items():
+            for name, field_kinds in other.fields.items():
                 if most is not None and name not in self.fields and len(self.fields) >= most:
                     self.scalars.add("string")
                     break
-                self.fields.setdefault(name, Kinds()).merge(inside)
+                self.fields.setdefault(name, Kinds()).merge(field_kinds)
 
     def as_json(self) -> dict[str, Any]:
-        """As `of_json` reads it."""
-        told: dict[str, Any] = {"s": sorted(self.scalars)}
+        """The kinds as a JSON object, which `from_json` reads."""
+        content: dict[str, Any] = {"s": sorted(self.scalars)}
         if self.items is not None:
-            told["i"] = self.items.as_json()
+            content["i"] = self.items.as_json()
         if self.fields is not None:
-            told["f"] = {name: inside.as_json() for name, inside in self.fields.items()}
-        return told
+            content["f"] = {name: kinds.as_json() for name, kinds in self.fields.items()}
+        return content
 
     @classmethod
-    def of_json(cls, told: Mapping[str, Any]) -> "Kinds":
-        """What `as_json` wrote."""
-        items = None if "i" not in told else cls.of_json(told["i"])
+    def from_json(cls, content: Mapping[str, Any]) -> "Kinds":
+        """Read what `as_json` returned."""
+        items = None if "i" not in content else cls.from_json(content["i"])
         fields = None
-        if "f" in told:
-            fields = {name: cls.of_json(inside) for name, inside in told["f"].items()}
-        return cls(set(told["s"]), items, fields)
+        if "f" in content:
+            fields = {name: cls.from_json(kinds) for name, kinds in content["f"].items()}
+        return cls(set(content["s"]), items, fields)
 
 
-def _scalar(value: object) -> str:
+def _scalar_kind(value: object) -> str:
     name = _NAMES.get(type(value))
     if name is not None:
         return name
@@ -86,16 +87,16 @@ def _scalar(value: object) -> str:
 
 
 class RecordKinds:
-    """Kinds of the fields of many records, at the cost of a look-up a value."""
+    """Collects the kinds of the fields of many records, with one set look-up per value."""
 
     def __init__(self) -> None:
         self.kinds = Kinds(fields={})
         self._seen: set[tuple[str, type]] = set()
 
     def add(self, records: Iterable[Mapping[str, object]]) -> None:
-        """Take in records; those of known names and plain types were seen before."""
+        """Add records; a string, boolean or null in a field is added only once."""
         seen, fields = self._seen, self.kinds.fields
-        assert fields is not None  # from the start
+        assert fields is not None  # set in __init__
         for record in records:
             for name, value in record.items():
                 key = (name, type(value))

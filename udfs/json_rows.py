@@ -1,4 +1,4 @@
-"""Records of JSON lines and JSON lists as rows: none is lost, each fault has its name."""
+"""Read records of JSON lines and JSON lists as rows; a record with a fault becomes a row too."""
 
 import json
 import math
@@ -10,27 +10,27 @@ import pyarrow as pa
 from udfs.arrow import Batches, BatchFunction
 from udfs.json_items import ItemForm, WrongRecord, is_pair, rows_of_item
 from udfs.json_kinds import RecordKinds
-from udfs.opened_files import COMPRESSED, shown, unpacked
+from udfs.opened_files import DECOMPRESSION_ERRORS, decompressed, shown_path
 from udfs.task_errors import TaskInputError
 
 VALUE, FILE, PATH, CONTENT = "value", "file", "path", "content"
 LINE, FAULT = "line", "fault"
 KINDS, ROWS = "kinds", "rows"
 CORRUPT_JSON, INVALID_UTF8, LONE_SURROGATE = "corrupt_json", "invalid_utf8", "lone_surrogate"
-_WHITE = " \t\r\n"
+_WHITESPACE = " \t\r\n"
 REPEATED_FIELD, WRONG_RECORD = "repeated_field", "wrong_record"
 NESTED_TOO_DEEP = "nested_too_deep"
-_MOST_DEPTH = 50  # of lists and objects in a record: Spark's types and their readers recurse
+_MOST_DEPTH = 50  # of lists and objects in a record: readers of Spark's types are recursive
 PAIR = "pair_needs_preset_synthclip_matches"
 
 
-class _Repeated(dict[str, Any]):
-    """An object in which a name stands twice, of which it holds the last value."""
+class _WithRepeatedName(dict[str, Any]):
+    """An object in which a name occurs twice; it holds the last value."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
-    return values if len(values) == len(pairs) else _Repeated(pairs)
+    return values if len(values) == len(pairs) else _WithRepeatedName(pairs)
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object)
@@ -38,7 +38,7 @@ _BATCH_ROWS = 5_000
 
 
 class Record(NamedTuple):
-    """A record, {} where it has a fault, with the bytes or text it was read from."""
+    """A record, {} if it has a fault, and the line that it was read from."""
 
     values: dict[str, Any]
     line: bytes
@@ -46,95 +46,95 @@ class Record(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """The columns of records: name -> type, and the fault of those that must hold text."""
+    """columns: name -> type. texts: those that must hold text -> fault of a record without."""
 
     columns: Mapping[str, pa.DataType]
     texts: Mapping[str, str]
 
 
 def look_at_lines(form: ItemForm) -> BatchFunction:
-    """The function of mapInArrow: value and file in; file, kinds (JSON) and rows out.
+    """The mapInArrow function from value, file (lines) to file, kinds (JSON), rows.
 
-    A row for each file of a task.
+    One row for each file of a task.
     """
 
     def look(batches: Batches) -> Iterator[pa.RecordBatch]:
-        yield from _looked(_of_lines(batches, form))
+        yield from _kinds_by_file(_records_of_lines(batches, form))
 
     return look
 
 
 def look_at_lists(form: ItemForm) -> BatchFunction:
-    """The same for path, file and content of whole files."""
+    """Like `look_at_lines`, from path, file, content of whole files."""
 
     def look(batches: Batches) -> Iterator[pa.RecordBatch]:
-        yield from _looked(_of_lists(batches, form))
+        yield from _kinds_by_file(_records_of_lists(batches, form))
 
     return look
 
 
 def read_lines(form: ItemForm, layout: Layout) -> BatchFunction:
-    """The function of mapInArrow: value and file in; the columns by place, line, fault, file."""
+    """The mapInArrow function from value, file (lines) to "0", "1", ..., line, fault, file."""
 
     def read(batches: Batches) -> Iterator[pa.RecordBatch]:
-        yield from _rows(_of_lines(batches, form), layout)
+        yield from _rows(_records_of_lines(batches, form), layout)
 
     return read
 
 
 def read_lists(form: ItemForm, layout: Layout) -> BatchFunction:
-    """The same for path, file and content of whole files."""
+    """Like `read_lines`, from path, file, content of whole files."""
 
     def read(batches: Batches) -> Iterator[pa.RecordBatch]:
-        yield from _rows(_of_lists(batches, form), layout)
+        yield from _rows(_records_of_lists(batches, form), layout)
 
     return read
 
 
 def records_of_line(line: bytes, form: ItemForm = "plain") -> list[Record]:
-    """All records of a line, several where several JSON values stand on it; none of a blank one.
+    """The records of a line: several if it holds several JSON values, none if it is blank.
 
-    What stands behind the last value that can be read is a record with the fault corrupt_json.
+    Text after the last valid JSON value is a record with the fault corrupt_json.
     """
     try:
         text = line.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError:
         return [Record({}, line, INVALID_UTF8)]
-    if not text.strip(_WHITE):
+    if not text.strip(_WHITESPACE):
         return []
     try:
-        return _of_item(_DECODER.decode(text), form, line)
+        return _records_of_item(_DECODER.decode(text), form, line)
     except (ValueError, RecursionError):
-        return _of_several(text, form)
+        return _records_of_several(text, form)
 
 
-def _of_several(text: str, form: ItemForm) -> list[Record]:
+def _records_of_several(text: str, form: ItemForm) -> list[Record]:
     records: list[Record] = []
-    place = _next(text, 0)
-    while place < len(text):
+    start = _skip_whitespace(text, 0)
+    while start < len(text):
         try:
-            item, end = _DECODER.raw_decode(text, place)
+            item, end = _DECODER.raw_decode(text, start)
         except (ValueError, RecursionError):
-            return [*records, Record({}, text[place:].encode(), CORRUPT_JSON)]
-        records += _of_item(item, form, text[place:end].encode())
-        place = _next(text, end)
+            return [*records, Record({}, text[start:].encode(), CORRUPT_JSON)]
+        records += _records_of_item(item, form, text[start:end].encode())
+        start = _skip_whitespace(text, end)
     return records
 
 
-def _next(text: str, place: int) -> int:
-    while place < len(text) and text[place] in _WHITE:
-        place += 1
-    return place
+def _skip_whitespace(text: str, start: int) -> int:
+    while start < len(text) and text[start] in _WHITESPACE:
+        start += 1
+    return start
 
 
-def _of_item(item: object, form: ItemForm, line: bytes) -> list[Record]:
-    """The records of an item of a line; a caption alone is none there."""
+def _records_of_item(item: object, form: ItemForm, line: bytes) -> list[Record]:
+    """The records of an item of a line, where a bare caption is a fault (in a list it is none)."""
     if form == "plain" and not isinstance(item, dict):
         return [_record(item, line)]
     rows = rows_of_item(item, form)
     if len(rows) == 1 and rows[0] is item:
         return [_record(item, line)]
-    return _made(rows)
+    return _records_of_rows(rows)
 
 
 def _record(row: object, line: bytes) -> Record:
@@ -146,25 +146,27 @@ def _record(row: object, line: bytes) -> Record:
         return Record({}, line, NESTED_TOO_DEEP)
     if b"\\u" in line and not _is_utf8(row):
         return Record({}, line, LONE_SURROGATE)
-    if isinstance(row, _Repeated) or any(isinstance(v, _Repeated) for v in row.values()):
+    if isinstance(row, _WithRepeatedName) or any(
+        isinstance(v, _WithRepeatedName) for v in row.values()
+    ):
         return Record({}, line, REPEATED_FIELD)
     return Record(row, line, None)
 
 
 def _depth(row: object) -> int:
-    """How deep lists and objects nest in it, up to one more than they may."""
+    """Nesting depth of lists and objects, counted up to _MOST_DEPTH + 1."""
     depth, level = 0, [row]
     while level and depth <= _MOST_DEPTH:
         lists = [part for part in level if isinstance(part, list)]
         objects = [part for part in level if isinstance(part, dict)]
         depth += bool(lists or objects)
-        level = [inside for part in lists for inside in part]
-        level += [inside for part in objects for inside in part.values()]
+        level = [item for part in lists for item in part]
+        level += [value for part in objects for value in part.values()]
     return depth
 
 
 def _is_utf8(row: object) -> bool:
-    """Whether no text in it has half of a surrogate pair."""
+    """Whether no string in it has a lone surrogate."""
     try:
         json.dumps(row, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -172,12 +174,8 @@ def _is_utf8(row: object) -> bool:
     return True
 
 
-def _dumped(row: object) -> bytes:
-    return json.dumps(row).encode()
-
-
-def _of_lines(batches: Batches, form: ItemForm) -> Iterator[tuple[int, list[Record]]]:
-    """(file, records) of each batch, file by file."""
+def _records_of_lines(batches: Batches, form: ItemForm) -> Iterator[tuple[int, list[Record]]]:
+    """(file, records) for each run of lines of one file in a batch."""
     for batch in batches:
         lines = batch.column(VALUE).cast(pa.binary()).to_pylist()
         files = batch.column(FILE).to_pylist()
@@ -189,65 +187,71 @@ def _of_lines(batches: Batches, form: ItemForm) -> Iterator[tuple[int, list[Reco
                 start = end
 
 
-def _of_lists(batches: Batches, form: ItemForm) -> Iterator[tuple[int, list[Record]]]:
+def _records_of_lists(batches: Batches, form: ItemForm) -> Iterator[tuple[int, list[Record]]]:
+    """(file, records) for each _BATCH_ROWS items of a file; at least one per file."""
     for batch in batches:
         names = (PATH, FILE, CONTENT)
         for path, file, content in zip(*(batch.column(n).to_pylist() for n in names), strict=True):
             items = _items(path, content)
             for start in range(0, len(items), _BATCH_ROWS):
-                some = items[start : start + _BATCH_ROWS]
-                yield file, [record for item in some for record in _listed(item, form)]
+                some_items = items[start : start + _BATCH_ROWS]
+                rows_of_items = (rows_of_item(item, form) for item in some_items)
+                yield file, [r for rows in rows_of_items for r in _records_of_rows(rows)]
             if not items:
                 yield file, []
 
 
-def _listed(item: object, form: ItemForm) -> list[Record]:
-    """The records of an item of a list; bytes that are no UTF-8 came as lone surrogates."""
-    return _made(rows_of_item(item, form))
-
-
-def _made(rows: list[object]) -> list[Record]:
-    """Records of rows that stand in no line of their own."""
+def _records_of_rows(rows: list[object]) -> list[Record]:
+    """Records of rows without a line of their own; their JSON is written as the line."""
     try:
-        return [_record(row, _dumped(row)) for row in rows]
-    except RecursionError:  # as deep as it could just be read
+        return [_record(row, json.dumps(row).encode()) for row in rows]
+    except RecursionError:  # json.dumps recurses deeper than the decoder, which just read it
         return [Record({}, b"", NESTED_TOO_DEEP)]
 
 
 def _items(path: str, content: bytes) -> list[object]:
+    """The items of a JSON list; bytes that are not UTF-8 are read as lone surrogates."""
     try:
-        text = unpacked(content).decode("utf-8", errors="surrogateescape").removeprefix("\ufeff")
+        text = (
+            decompressed(content).decode("utf-8", errors="surrogateescape").removeprefix("\ufeff")
+        )
         items = _DECODER.decode(text)
-    except COMPRESSED:
-        raise TaskInputError(f"{shown(path)}: is no JSON list (its gzip is cut off)") from None
+    except DECOMPRESSION_ERRORS:
+        raise TaskInputError(f"{shown_path(path)}: is no JSON list (its gzip is cut off)") from None
     except (ValueError, RecursionError) as fault:
-        raise TaskInputError(f"{shown(path)}: is no JSON list ({fault})") from None
+        raise TaskInputError(f"{shown_path(path)}: is no JSON list ({fault})") from None
     if not isinstance(items, list):
         raise TaskInputError(
-            f"{shown(path)}: is no JSON list (found {type(items).__name__}); expected a list of "
-            "records, or an object a line (--format jsonl)"
+            f"{shown_path(path)}: is no JSON list (found {type(items).__name__}); expected a list "
+            "of records, or an object a line (--format jsonl)"
         )
     return items
 
 
-def _looked(of_files: Iterator[tuple[int, list[Record]]]) -> Iterator[pa.RecordBatch]:
-    seen: dict[int, RecordKinds] = {}
-    rows: dict[int, int] = {}
-    for file, records in of_files:
-        seen.setdefault(file, RecordKinds()).add(r.values for r in records if r.fault is None)
-        rows[file] = rows.get(file, 0) + len(records)
-    kinds = [json.dumps(seen[file].kinds.as_json()) for file in rows]
-    columns = [pa.array(rows, pa.int64()), pa.array(kinds), pa.array(rows.values(), pa.int64())]
+def _kinds_by_file(file_records: Iterator[tuple[int, list[Record]]]) -> Iterator[pa.RecordBatch]:
+    kinds_of: dict[int, RecordKinds] = {}
+    n_rows: dict[int, int] = {}
+    for file, records in file_records:
+        kinds_of.setdefault(file, RecordKinds()).add(r.values for r in records if r.fault is None)
+        n_rows[file] = n_rows.get(file, 0) + len(records)
+    kinds = [json.dumps(kinds_of[file].kinds.as_json()) for file in n_rows]
+    columns = [
+        pa.array(n_rows, pa.int64()),
+        pa.array(kinds),
+        pa.array(n_rows.values(), pa.int64()),
+    ]
     yield pa.RecordBatch.from_arrays(columns, [FILE, KINDS, ROWS])
 
 
-def _rows(of_files: Iterator[tuple[int, list[Record]]], layout: Layout) -> Iterator[pa.RecordBatch]:
+def _rows(
+    file_records: Iterator[tuple[int, list[Record]]], layout: Layout
+) -> Iterator[pa.RecordBatch]:
     names = [*map(str, range(len(layout.columns))), LINE, FAULT, FILE]
-    for file, records in of_files:
+    for file, records in file_records:
         faults = [record.fault or _text_fault(record.values, layout.texts) for record in records]
         columns = [
-            _column([record.values.get(name) for record in records], kind)
-            for name, kind in layout.columns.items()
+            _column([record.values.get(name) for record in records], data_type)
+            for name, data_type in layout.columns.items()
         ]
         columns.append(pa.array([record.line for record in records], pa.binary()))
         columns.append(pa.array(faults, pa.string()))
@@ -267,32 +271,34 @@ def _is_nan(value: object) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
-def _column(values: Sequence[object], kind: pa.DataType) -> pa.Array:
+def _column(values: Sequence[object], data_type: pa.DataType) -> pa.Array:
     try:
-        return pa.array(values, kind, from_pandas=False)
+        return pa.array(values, data_type, from_pandas=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
-        fit = _fitting(kind)
-        return pa.array([None if value is None else fit(value) for value in values], kind)
+        convert = _converter(data_type)
+        converted = [None if value is None else convert(value) for value in values]
+        return pa.array(converted, data_type)
 
 
-def _fitting(kind: pa.DataType) -> Callable[[Any], Any]:
-    """What brings a value that is not null to a type, which was chosen to hold them all."""
-    if pa.types.is_string(kind):
+def _converter(data_type: pa.DataType) -> Callable[[Any], Any]:
+    """A function that converts values, not null, to the type chosen to hold all of them."""
+    if pa.types.is_string(data_type):
         return _as_text
-    if pa.types.is_list(kind):
-        item = _fitting(kind.value_type)
-        return lambda values: [None if value is None else item(value) for value in values]
-    if pa.types.is_struct(kind):
-        fits = {kind.field(k).name: _fitting(kind.field(k).type) for k in range(kind.num_fields)}
+    if pa.types.is_list(data_type):
+        convert_item = _converter(data_type.value_type)
+        return lambda items: [None if item is None else convert_item(item) for item in items]
+    if pa.types.is_struct(data_type):
+        fields = [data_type.field(k) for k in range(data_type.num_fields)]
+        converters = {field.name: _converter(field.type) for field in fields}
         return lambda value: {
-            name: None if value.get(name) is None else fit(value[name])
-            for name, fit in fits.items()
+            name: None if value.get(name) is None else convert(value[name])
+            for name, convert in converters.items()
         }
-    return float if pa.types.is_floating(kind) else lambda value: value
+    return float if pa.types.is_floating(data_type) else lambda value: value
 
 
 def _as_text(value: object) -> str | None:
-    """Text as it is, NaN (which pandas writes for null) as null, all else as JSON."""
+    """Strings unchanged, NaN (which pandas writes for null) as null, all else as JSON."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     return None if _is_nan(value) else json.dumps(value)
@@ -309,9 +315,9 @@ def begins_with_object(head: bytes) -> bool:
 
 
 def is_json_lines(head: bytes, *, or_one: bool = False) -> bool:
-    """Whether the first line of a file is JSON as a whole and another line follows it, `or_one`.
+    """Whether the first line of a file is complete JSON, and another line follows unless `or_one`.
 
-    What begins with a longer line than `head` is none.
+    False if the first line is longer than `head`.
     """
     first, _, rest = head.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")
     if not (or_one or rest.strip()):

@@ -1,6 +1,6 @@
-"""Machine instructions that numba does not offer: unaligned words, prefetching, 64 bytes at once.
+"""Instructions that numba does not offer: unaligned loads, prefetching, 64 bytes at once.
 
-Each becomes LLVM's own operation, so it is compiled for whatever processor runs it.
+Each becomes an LLVM operation, which is compiled for the processor at hand.
 """
 
 from llvmlite import ir
@@ -9,41 +9,41 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-PADDING = 64  # bytes that must be readable behind the last one of interest
+PADDING = 64  # bytes that must be readable after the last byte of interest
 
 _BIT, _BYTE, _INT, _WORD = (ir.IntType(n) for n in (1, 8, 32, 64))
 _BLOCK = ir.VectorType(_BYTE, PADDING)
 
 
 def byte_set(characters):
-    """A function (data, at) -> uint64: bit k tells whether data[at + k] is one of `characters`.
+    """Make a function (data, at) -> uint64: bit k is set if data[at + k] is in `characters`.
 
-    data: uint8. The characters must be ASCII, so that UTF-8 has their bytes nowhere else.
+    data: uint8. The characters must be ASCII, whose bytes are in no other character of UTF-8.
     """
     ranges = _ranges(sorted(characters.encode("ascii")))
 
     @intrinsic
-    def where(_typing, data, at):
+    def find_characters(_typing, data, at):
         def generate(context, builder, signature, args):
             address = builder.bitcast(
                 _address(context, builder, signature, args), _BLOCK.as_pointer()
             )
             block = builder.load(address, align=1)
-            found = ir.Constant(ir.VectorType(_BIT, PADDING), [0] * PADDING)
+            is_in_set = ir.Constant(ir.VectorType(_BIT, PADDING), [0] * PADDING)
             for first, last in ranges:
                 shifted = builder.sub(block, _repeated(first))
-                inside = builder.icmp_unsigned("<=", shifted, _repeated(last - first))
-                found = builder.or_(found, inside)
-            return builder.bitcast(found, _WORD)
+                is_in_range = builder.icmp_unsigned("<=", shifted, _repeated(last - first))
+                is_in_set = builder.or_(is_in_set, is_in_range)
+            return builder.bitcast(is_in_set, _WORD)
 
         return types.uint64(data, types.int64), generate
 
-    return where
+    return find_characters
 
 
 @intrinsic
 def load_word(_typing, data, at):
-    """The 8 bytes of `data` (uint8) from `at` on, as a little-endian uint64."""
+    """Load the 8 bytes of `data` (uint8) from `at` on as a little-endian uint64."""
 
     def generate(context, builder, signature, args):
         address = builder.bitcast(_address(context, builder, signature, args), _WORD.as_pointer())
@@ -54,7 +54,7 @@ def load_word(_typing, data, at):
 
 @intrinsic
 def prefetch(_typing, array, at):
-    """Ask for the cache line of array[at]; it may lie anywhere, nothing is read yet."""
+    """Prefetch the cache line of array[at]; an index out of bounds does no harm."""
 
     def generate(context, builder, signature, args):
         address = builder.bitcast(_address(context, builder, signature, args), _BYTE.as_pointer())
@@ -72,7 +72,7 @@ def prefetch(_typing, array, at):
 
 @intrinsic
 def lowest_bit(_typing, word):
-    """Position of the lowest bit set in a uint64 that is not 0."""
+    """Index of the lowest set bit of a uint64 that is not 0."""
 
     def generate(context, builder, signature, args):
         return builder.cttz(args[0], _BIT(1))
@@ -90,6 +90,7 @@ def _repeated(byte):
 
 
 def _ranges(values):
+    """Merge ascending integers to ranges [first, last]."""
     ranges: list[list[int]] = []
     for value in values:
         if ranges and ranges[-1][1] == value - 1:

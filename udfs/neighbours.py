@@ -1,4 +1,4 @@
-"""The k nearest vectors to each query, by exact search over block after block."""
+"""Exact search of the k nearest vectors to each query, block by block."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from udfs.arrow import Batches
 from udfs.compiled import one_compiles
 from udfs.nearest_kernel import keep_k, keep_nearest
-from udfs.products import Products, products_with
+from udfs.products import Products, fastest_products
 from udfs.vectors import Vectors, stored_cosines, unit_matrix
 
 BLOCK_ROWS = 1 << 16
 _OUTPUT_ROWS = 100_000
-_SPARE = 16  # places beyond twice k, so that few are not sorted out one by one
+_SPARE = 16  # slots beyond 2 * k, so that a small k is not reduced at every candidate
 
 
 class Nearest:
-    """The k vectors of all that were added that are nearest to each of n queries, by inner product.
+    """Collects the k vectors with the largest inner product with each of n queries.
 
     Of equally near ones those with the smallest `ties` stay, whatever the order of the blocks.
     """
@@ -39,36 +39,36 @@ class Nearest:
     def add(self, vectors: Vectors, uids: pa.Array, ties: NDArray[np.int64]) -> None:
         """Compare a block of vectors (m, dimension) with every query."""
         for tile in self._products.tiles(vectors):
-            of, rows = tile.queries, tile.rows
+            queries, rows = tile.queries, tile.rows
             keep_nearest(
                 tile.products,
                 tile.slack,
-                self._queries[of],
+                self._queries[queries],
                 vectors[rows],
                 ties[rows],
                 len(self._uids) + rows.start,
                 self._k,
-                *(kept[of] for kept in self._kept()),
+                *(array[queries] for array in self._state()),
             )
         self._uids = pa.chunked_array([*self._uids.chunks, uids.cast(pa.string())])
         if len(self._uids) > 4 * self._k * len(self._queries) + BLOCK_ROWS:
-            self._forget_uids()
+            self._drop_unused_uids()
 
-    def _kept(self) -> tuple[NDArray[Any], ...]:
+    def _state(self) -> tuple[NDArray[Any], ...]:
         return self._similarity, self._ties, self._refs, self._counts, self._least
 
     def _is_kept(self) -> NDArray[np.bool_]:
         return np.arange(self._refs.shape[1]) < self._counts[:, None]
 
-    def _forget_uids(self) -> None:
+    def _drop_unused_uids(self) -> None:
         is_kept = self._is_kept()
         used, refs = np.unique(self._refs[is_kept], return_inverse=True)
         self._uids = pa.chunked_array([self._uids.take(pa.array(used)).combine_chunks()])
         self._refs[is_kept] = refs
 
-    def found(self) -> pa.RecordBatch:
-        """Columns query, uid, similarity, tie: of each query the k nearest, in any order."""
-        keep_k(self._k, *self._kept())
+    def result(self) -> pa.RecordBatch:
+        """The k nearest of each query, in any order: columns query, uid, similarity, tie."""
+        keep_k(self._k, *self._state())
         is_kept = self._is_kept()
         uids = self._uids.take(pa.array(self._refs[is_kept]))
         uids = uids.combine_chunks() if isinstance(uids, pa.ChunkedArray) else uids
@@ -86,29 +86,31 @@ class Nearest:
 def nearest_in_task(
     batches: Batches, queries: Vectors, k: int, *, n_rows: int, table: str
 ) -> Iterator[pa.RecordBatch]:
-    """`Nearest.found` of all batches of a task, about n_rows: columns uid, embedding, tie.
+    """Find the k nearest to each query among the rows of a task: the columns of `Nearest.result`.
 
-    A column `stored` has the similarities as they are stored. Raises TaskInputError where a vector
-    of `table` is not of unit length.
+    batches: uid, embedding, tie; about n_rows rows in all. The added column `stored` has the
+    similarities as they are stored. Raises TaskInputError if a vector of `table` is not of unit
+    length.
     """
-    products = products_with(queries, n_rows)
+    products = fastest_products(queries, n_rows)
     with one_compiles(f"nearest_{type(products).__name__}"):
-        rehearsal = Nearest(queries, k, products)
-        rehearsal.add(queries[:1], pa.array([""]), np.zeros(1, np.int64))
-        rehearsal.found()
+        warm_up = Nearest(queries, k, products)
+        warm_up.add(queries[:1], pa.array([""]), np.zeros(1, np.int64))
+        warm_up.result()
     nearest = Nearest(queries, k, products)
     for block in blocks(batches, BLOCK_ROWS):
         vectors = unit_matrix(block["embedding"], block["uid"], table)
         nearest.add(vectors, block["uid"].combine_chunks(), block["tie"].to_numpy())
-    found = nearest.found()
-    stored = pa.array(stored_cosines(found["similarity"].to_numpy()))
-    found = pa.RecordBatch.from_arrays([*found.columns, stored], [*found.schema.names, "stored"])
-    for start in range(0, found.num_rows, _OUTPUT_ROWS):
-        yield found.slice(start, _OUTPUT_ROWS)
+    result = nearest.result()
+    stored = pa.array(stored_cosines(result["similarity"].to_numpy()))
+    columns, names = [*result.columns, stored], [*result.schema.names, "stored"]
+    with_stored = pa.RecordBatch.from_arrays(columns, names)
+    for start in range(0, with_stored.num_rows, _OUTPUT_ROWS):
+        yield with_stored.slice(start, _OUTPUT_ROWS)
 
 
 def blocks(batches: Batches, n_rows: int) -> Iterator[pa.Table]:
-    """The batches put together to tables of at least so many rows, but for the last."""
+    """Combine the batches to tables of at least n_rows rows; the last may have fewer."""
     parts: list[pa.RecordBatch] = []
     for batch in batches:
         parts.append(batch)

@@ -1,4 +1,4 @@
-"""Files opened in workers: local ones and those of the stores that pyarrow knows."""
+"""Open files in workers: local ones, and those in object stores that pyarrow supports."""
 
 import bz2
 import gzip
@@ -9,9 +9,9 @@ from typing import Any
 
 from udfs.json_files import file_system, plain_path
 
-# Those that Spark unpacks too.
+# Suffixes that Spark decompresses too.
 _OPENERS: dict[str, Callable[[Any], Any]] = {".gz": gzip.open, ".bz2": bz2.open}
-# What a file begins with -> what it is, whatever its name says.
+# First bytes of a file -> its format, in words for messages.
 _MAGIC = {
     b"PAR1\x15": "a parquet file",
     b"\x1f\x8b": "compressed by gzip",
@@ -24,69 +24,69 @@ _MAGIC = {
     b"SQLite format 3\x00": "a SQLite database",
     b"\x93NUMPY": "a numpy array",
 }
-# What unpacking raises: gzip and bz2 each have their own.
-COMPRESSED = (OSError, EOFError, zlib.error)
+# Raised on decompression; gzip and bz2 raise different ones.
+DECOMPRESSION_ERRORS = (OSError, EOFError, zlib.error)
 
 
 class DamagedFileError(ValueError):
-    """A file that cannot be read to its end; the message names it."""
+    """A file that cannot be decompressed to its end; the message names it."""
 
 
 def open_file(path: str) -> Any:
-    """A binary file, unpacked where its name ends in .gz or .bz2.
+    """Open a binary file, decompressed if its name ends in .gz or .bz2.
 
-    Raises ValueError where no worker can open such a path.
+    Raises ValueError if pyarrow has no file system for the path.
     """
-    system, place = file_system(path)
-    stream = system.open_input_file(place)
-    for suffix, unpacked in _OPENERS.items():
+    system, system_path = file_system(path)
+    stream = system.open_input_file(system_path)
+    for suffix, open_compressed in _OPENERS.items():
         if path.endswith(suffix):
-            return unpacked(stream)
+            return open_compressed(stream)
     return io.BufferedReader(stream)
 
 
 def read_block(stream: Any, path: str, n: int = 1 << 20) -> bytes:
-    """The next bytes of an opened file; DamagedFileError where they cannot be unpacked."""
+    """Read the next bytes of an open file; DamagedFileError if they cannot be decompressed."""
     try:
         block: bytes = stream.read(n)
-    except COMPRESSED as fault:
-        raise damaged(path, fault) from None
+    except DECOMPRESSION_ERRORS as fault:
+        raise decompression_error(path, fault) from None
     return block
 
 
-def damaged(path: str, fault: Exception) -> Exception:
-    """The fault of unpacking a file, by its name; of a file that is not packed the fault itself."""
+def decompression_error(path: str, fault: Exception) -> Exception:
+    """The error to raise: DamagedFileError for a compressed file, else the fault itself."""
     if not path.endswith(tuple(_OPENERS)):
         return fault
-    return DamagedFileError(f"{shown(path)}: is cut off, or not compressed as its name says")
+    return DamagedFileError(f"{shown_path(path)}: is cut off, or not compressed as its name says")
 
 
 def first_bytes(path: str, n: int) -> bytes:
-    """About n bytes from the start, unpacked; DamagedFileError where they cannot be."""
+    """Up to n decompressed bytes from the start; DamagedFileError if they cannot be read."""
     return next(chunks(path), b"")[:n]
 
 
 def chunks(path: str) -> Iterator[bytes]:
-    """The unpacked bytes, a megabyte at a time; DamagedFileError where the file ends too soon."""
+    """The decompressed bytes in blocks of a megabyte; DamagedFileError if the file is cut off."""
     with open_file(path) as stream:
         while block := read_block(stream, path):
             yield block
 
 
-def shown(path: str) -> str:
-    """How messages call a file."""
+def shown_path(path: str) -> str:
+    """The path of a file as messages show it."""
     return plain_path(path)
 
 
-def unpacked(content: bytes) -> bytes:
-    """The content of a file, compressed or not."""
+def decompressed(content: bytes) -> bytes:
+    """Decompress the content of a file if it is gzip or bzip2."""
     if content.startswith(b"BZh"):
         return bz2.decompress(content)
     return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
 
 
-def what_it_is(head: bytes) -> str | None:
-    """What a file is by its first bytes, where these are not those of text."""
+def binary_format(head: bytes) -> str | None:
+    """The format of a file by its first bytes, in words; None if it may be text."""
     if head[:3] == b"BZh" and head[4:10] == b"1AY&SY":
         return "compressed by bzip2"
-    return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
+    return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)

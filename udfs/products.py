@@ -1,8 +1,8 @@
-"""Inner products of queries with many vectors, in tiles, with how far off each can be at most.
+"""Approximate inner products of queries with many vectors, in tiles, with bounds on their errors.
 
-A product that is surely too small need not be known exactly. So a block is multiplied in bfloat16
-where the processor has instructions for it, several times as fast as in single precision, and only
-the few that could be large are looked at again.
+A product that is certainly too small need not be exact. So blocks are multiplied in bfloat16 if the
+processor has instructions for it, several times as fast as in float32; only the few products that
+could be large enough are then recomputed (`nearest_kernel.py`).
 """
 
 import importlib.util
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from udfs.compiled import compiled, inlined_sum
 from udfs.vectors import Vectors
 
-_TILE_QUERIES, _TILE_ROWS = 512, 1024  # whose products stay in the second cache
-_WORTH_TORCH = 5e11  # multiplications, which take as long as torch's import
-_SINGLE_ROUNDING = 2.0**-22  # of a sum's terms, with a margin
-_MARGIN = 1.001  # for lengths that are themselves rounded
+_TILE_QUERIES, _TILE_ROWS = 512, 1024  # a tile of products fits the level 2 cache
+_WORTH_TORCH = 5e11  # multiplications that take as long as the import of torch
+_SINGLE_ROUNDING = 2.0**-22  # relative error per term of a float32 sum, with a margin
+_MARGIN = 1.001  # for the rounding of the lengths themselves
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Tile:
     """Products of some queries with some rows of a block.
 
     products: (queries, rows), the bits of bfloat16 or float32 numbers as signed integers.
-    slack: (queries,), at least the difference between a product and the true one.
+    slack: (queries,), upper bound of the error of each product.
     """
 
     queries: slice
@@ -37,21 +37,21 @@ class Tile:
 
 
 class Products(Protocol):
-    """Multiplies queries with blocks of vectors."""
+    """Multiplies fixed queries with blocks of vectors."""
 
     def tiles(self, vectors: Vectors) -> Iterator[Tile]:
-        """All products with vectors (n, dimension); a tile is overwritten by the next."""
+        """All products with vectors (n, dimension); each tile overwrites the previous one."""
 
 
-def products_with(queries: Vectors, n_rows: int) -> Products:
-    """The quickest way of this machine to multiply queries (n, dimension) with so many vectors."""
+def fastest_products(queries: Vectors, n_rows: int) -> Products:
+    """The fastest way on this machine to multiply queries (n, dimension) with n_rows vectors."""
     if queries.size * n_rows >= _WORTH_TORCH and has_bfloat16():
         return HalfProducts(queries)
     return SingleProducts(queries)
 
 
 def has_bfloat16() -> bool:
-    """Whether torch is here, and multiplies bfloat16 numbers by instructions for them."""
+    """Whether torch is installed and the processor has instructions for bfloat16 products."""
     if importlib.util.find_spec("torch") is None:
         return False
     import torch
@@ -60,7 +60,7 @@ def has_bfloat16() -> bool:
 
 
 class SingleProducts:
-    """Products in single precision."""
+    """Products in float32."""
 
     def __init__(self, queries: Vectors) -> None:
         self._queries = queries
@@ -77,15 +77,15 @@ class SingleProducts:
 
 
 class HalfProducts:
-    """Products of bfloat16 numbers, whose errors are bounded by Cauchy and Schwarz.
+    """Products in bfloat16, with errors bounded by the Cauchy-Schwarz inequality.
 
-    With q' = q + e and x' = x + f, |q'x' - qx| <= |e||x| + |q'||f|.
+    For rounded q' = q + e and x' = x + f: |q'x' - qx| <= |e||x| + |q'||f|.
     """
 
     def __init__(self, queries: Vectors) -> None:
         import torch
 
-        self._half, self._errors, self._norms = halved(queries)
+        self._half, self._errors, self._norms = to_bfloat16(queries)
         self._queries = torch.from_numpy(self._half).view(torch.bfloat16)
         self._buffer = np.empty(_TILE_QUERIES * _TILE_ROWS, np.int16)
 
@@ -93,7 +93,7 @@ class HalfProducts:
         """See Products."""
         import torch
 
-        half, errors, norms = halved(vectors)
+        half, errors, norms = to_bfloat16(vectors)
         error = _largest(errors)
         longest = _largest(norms) + error
         slack = self._errors * longest + (self._norms + self._errors) * (
@@ -110,7 +110,7 @@ class HalfProducts:
 def _tiles(
     n_queries: int, n_rows: int, buffer: NDArray[Any]
 ) -> Iterator[tuple[slice, slice, NDArray[Any]]]:
-    """(queries, rows, a part of the buffer for their products)."""
+    """(queries, rows, view of the buffer for their products) of each tile."""
     for rows in _slices(n_rows, _TILE_ROWS):
         for queries in _slices(n_queries, _TILE_QUERIES):
             shape = (queries.stop - queries.start, rows.stop - rows.start)
@@ -123,12 +123,12 @@ def _slices(n: int, size: int) -> Iterator[slice]:
 
 
 def _largest(lengths: Vectors) -> float:
-    """But for those of vectors that hold NaN, which are near to nothing."""
+    """The largest length, ignoring NaN: a vector with NaN is nobody's neighbour."""
     return float(np.fmax.reduce(lengths, initial=0))
 
 
-def halved(vectors: Vectors) -> tuple[NDArray[np.int16], Vectors, Vectors]:
-    """(the bits of the nearest bfloat16 numbers, length of what that changes, length) of each."""
+def to_bfloat16(vectors: Vectors) -> tuple[NDArray[np.int16], Vectors, Vectors]:
+    """Round vectors to bfloat16: (bits, length of the rounding error, length) of each vector."""
     half = np.empty(vectors.shape, np.int16)
     errors = np.empty(len(vectors), np.float32)
     norms = np.empty(len(vectors), np.float32)
@@ -139,7 +139,7 @@ def halved(vectors: Vectors) -> tuple[NDArray[np.int16], Vectors, Vectors]:
 
 @compiled
 def _halve(vectors, words, half, back_words, back, errors, norms):
-    """Ties to even, as the processor does; `back` holds a vector's rounded numbers."""
+    """Round to nearest, ties to even, as the processor does; `back` is a buffer for one vector."""
     for row in range(vectors.shape[0]):
         for k in range(vectors.shape[1]):
             word = words[row, k]

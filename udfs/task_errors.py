@@ -1,5 +1,5 @@
-"""The fault of an input that only a task meets."""
+"""The error for invalid input that is only detected in a task."""
 
 
 class TaskInputError(ValueError):
-    """An input that a task cannot take: one line for people, which the driver hands on."""
+    """Invalid input; the message is one line, which the driver shows to the user."""

@@ -1,8 +1,8 @@
-"""What a task knows of itself."""
+"""Properties of the running task."""
 
 
 def task_number() -> int:
-    """The number of this task's partition, 0 outside of a task."""
+    """The partition number of this task, 0 outside of a task."""
     from pyspark import TaskContext
 
     context = TaskContext.get()

@@ -1,4 +1,4 @@
-"""Vectors between Arrow's lists and numpy's matrices, and the cosines of unit vectors."""
+"""Convert vectors between Arrow lists and numpy matrices; cosines of unit vectors."""
 
 from typing import Any, TypeAlias
 
@@ -11,13 +11,13 @@ from udfs.task_errors import TaskInputError
 
 Vectors: TypeAlias = NDArray[np.float32]
 
-LENGTH_TOLERANCE = 1e-3  # what half precision leaves of a unit vector's length, with room
-_ROUNDING = 1e-6  # what single precision leaves of it
+LENGTH_TOLERANCE = 1e-3  # error of the length of a unit vector in float16, with a margin
+_ROUNDING = 1e-6  # the same in float32
 SIMILARITY_DECIMALS = 6
 
 
 def vector_lists(vectors: Vectors, is_sound: pa.BooleanArray) -> pa.ListArray:
-    """Vectors (n, dimension) as list<float>, null where a row has none."""
+    """Vectors (n, dimension) as list<float>, null where not `is_sound`."""
     n, dimension = vectors.shape
     offsets = pa.array(np.arange(n + 1, dtype=np.int32) * dimension)
     lists = pa.ListArray.from_arrays(offsets, pa.array(vectors.reshape(-1)))
@@ -25,7 +25,7 @@ def vector_lists(vectors: Vectors, is_sound: pa.BooleanArray) -> pa.ListArray:
 
 
 def matrix(lists: pa.ListArray | pa.ChunkedArray) -> Vectors:
-    """Lists of one length, none null, as (n, dimension); TaskInputError where lengths differ."""
+    """Lists of equal length, none null, as (n, dimension); TaskInputError if lengths differ."""
     values = pc.list_flatten(lists)
     flat = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     lengths = pc.unique(pc.list_value_length(lists)).to_pylist()
@@ -39,16 +39,16 @@ def matrix(lists: pa.ListArray | pa.ChunkedArray) -> Vectors:
 def unit_matrix(
     lists: pa.ListArray | pa.ChunkedArray, keys: pa.Array | pa.ChunkedArray, table: str
 ) -> Vectors:
-    """The unit vectors of a table as (n, dimension), for whoever compares or indexes them.
+    """The unit vectors of a table as (n, dimension), to be compared or indexed.
 
-    A length off by half precision is set to 1, so that products are cosines. Raises TaskInputError,
-    with the table, the key of the row and the length, where one is off by more than 1e-3 or is no
-    number: products of such vectors are no cosines.
+    Vectors are normalised if their length is off by the rounding of float16, so that products are
+    cosines. Raises TaskInputError, with the table, the key of the row and the length, if a length
+    is off by more than LENGTH_TOLERANCE or is NaN.
     """
     vectors = matrix(lists)
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    off = np.abs(lengths - 1)
-    wrong = np.flatnonzero(~(off <= LENGTH_TOLERANCE))
+    deviations = np.abs(lengths - 1)
+    wrong = np.flatnonzero(~(deviations <= LENGTH_TOLERANCE))  # also NaN
     if wrong.size:
         row = int(wrong[0])
         raise TaskInputError(
@@ -56,22 +56,21 @@ def unit_matrix(
             "expected 1: import-embeddings makes unit vectors of files, embed-texts and "
             "embed-images of texts and images"
         )
-    rough = off > _ROUNDING
-    if rough.any():
+    is_rough = deviations > _ROUNDING
+    if is_rough.any():
         vectors = vectors.copy()
-        vectors[rough] /= lengths[rough, None]
+        vectors[is_rough] /= lengths[is_rough, None]
     return vectors
 
 
 def stored_cosines(products: NDArray[Any]) -> Vectors:
-    """Products of unit vectors as they are stored: rounded to six decimals, in [-1, 1].
+    """Round products of unit vectors to six decimals in [-1, 1], as they are stored.
 
-    A vector differs in its last bits with the batch that it was computed in: its cosines by up to
-    2e-7 in single precision, by about 1e-3 in bfloat16. Rounded, a cosine that is meant to be 1,
-    0.5 or 0.82 is just that in single precision, and two rows of equal texts have one score unless
-    it lies within 2e-7 of the middle between two six-decimal numbers. Rounding cannot make two
-    computations of any vector agree: what repeats exactly is what is computed once and stored, and
-    thresholds on the stored column.
+    The last bits of a vector depend on the batch it was computed in, and so do its cosines: by up
+    to 2e-7 in float32, by about 1e-3 in bfloat16. Rounding makes a float32 cosine that should be 1,
+    0.5 or 0.82 exactly that, and gives rows of equal texts equal scores, unless these lie within
+    2e-7 of the middle between two six-decimal numbers. It cannot make any two computations agree:
+    only scores that are computed once and stored, and thresholds on them, repeat exactly.
     """
     rounded = np.round(np.asarray(products, np.float64), SIMILARITY_DECIMALS)
     return rounded.clip(-1, 1).astype(np.float32)

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from udfs import arrow
-from udfs.arrow import checked, cut, valid
+from udfs.arrow import checked, split_batch, validated
 from udfs.task_errors import TaskInputError
 
 
@@ -56,12 +56,12 @@ def test_valid_text_passes_as_it_is() -> None:
     text = pa.array(["", None, "猫", "\U0010ffff", "\x00"])
     ids = pa.array([[1], None, [], [2, 3], [4]], pa.list_(pa.int32()))
     rows = batch(uid=text, ids=ids, blob=pa.array([b"\xff"] * 5))
-    assert valid(rows) is rows
-    assert valid(rows.slice(1, 3)).equals(rows.slice(1, 3))
+    assert validated(rows) is rows
+    assert validated(rows.slice(1, 3)).equals(rows.slice(1, 3))
     below_a_null = pa.StringArray.from_buffers(
         1, pa.py_buffer(np.array([0, 1], np.int32)), pa.py_buffer(b"\xff"), pa.py_buffer(b"\0")
     )
-    assert valid(batch(uid=below_a_null)).num_rows == 1
+    assert validated(batch(uid=below_a_null)).num_rows == 1
 
 
 def test_the_place_of_any_bad_row_is_told() -> None:
@@ -71,7 +71,7 @@ def test_the_place_of_any_bad_row_is_told() -> None:
         texts = [b"a" if row != place else b"\xfe" for row in range(n)]
         rows = batch(n=pa.array(range(n)), caption=as_text(texts))
         with pytest.raises(TaskInputError, match=f"in row {place} of a batch"):
-            valid(rows)
+            validated(rows)
 
 
 @pytest.mark.parametrize("most", [1, 200, 1_000, 10**6])
@@ -79,7 +79,7 @@ def test_batches_are_cut_by_bytes_and_lose_no_row(most: int) -> None:
     draws = np.random.default_rng(most)
     sizes = draws.choice([0, 3, 40, 400], 300, p=[0.2, 0.5, 0.2, 0.1])
     rows = batch(n=pa.array(range(300)), caption=pa.array(["x" * size for size in sizes]))
-    parts = list(cut(rows, most))
+    parts = list(split_batch(rows, most))
     assert pa.Table.from_batches(parts).to_pydict() == rows.to_pydict()
     assert all(part.nbytes <= most or part.num_rows == 1 for part in parts)
     if most == 10**6:

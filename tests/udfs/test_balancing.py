@@ -115,7 +115,7 @@ def test_no_more_candidates_are_held_than_twice_what_stays_and_a_batch() -> None
     for _ in range(40):
         ids = pa.array([[0, 1, 2]] * 100, pa.list_(pa.int32()))
         smallest.add(ids, pa.array(rng.random(100)), pa.array(["u"] * 100))
-        assert smallest.n_held <= 2 * wanted.sum() + 200
+        assert smallest.n_candidates <= 2 * wanted.sum() + 200
     assert smallest.rows().num_rows == 53
 
 

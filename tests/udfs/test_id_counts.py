@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from udfs import id_counts
-from udfs.id_counts import IdPacker, Kind, as_text, from_text, pack_ids, packed, sum_packed
+from udfs.id_counts import (
+    IdPacker,
+    Kind,
+    counts_from_text,
+    counts_to_text,
+    pack_counts,
+    pack_ids,
+    sum_packed,
+)
 
 # Any 64 bits; near one another, since entry ids are; and often the same.
 IDS = st.one_of(st.integers(-(2**63), 2**63 - 1), st.integers(0, 40), st.just(-1))
@@ -57,7 +65,7 @@ def test_ids_are_counted_over_all_tasks(tasks: list[list[int]]) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.dictionaries(IDS, st.integers(0, 2**40), max_size=40), max_size=5))
 def test_counts_are_added(tasks: list[dict[int, int]]) -> None:
-    batches = [packed(int64(counts), int64(counts.values())) for counts in tasks]
+    batches = [pack_counts(int64(counts), int64(counts.values())) for counts in tasks]
     expected = Counter[int]()
     for counts in tasks:
         expected.update(counts)
@@ -67,32 +75,32 @@ def test_counts_are_added(tasks: list[dict[int, int]]) -> None:
 
 
 def test_a_long_task_hands_on_before_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(id_counts, "_BUFFERED", 100)
+    monkeypatch.setattr(id_counts, "_BUFFERED_IDS", 100)
     packer = IdPacker(kind=1)
     ids = [pa.array(range(start, start + 50), pa.int64()) for start in range(0, 1_000, 50)]
     batches = [list(packer.add(some)) for some in ids]
     assert [len(handed) for handed in batches] == [0, 1] * 10
-    assert list(packer.rest()) == []
+    assert list(packer.flush()) == []
     handed = [batch for some in batches for batch in some]
     assert summed(handed, Kind(), Kind()) == {(1, id_): 1 for id_ in range(1_000)}
 
 
 def test_kinds_are_summed_apart_and_limited_apart() -> None:
     batches = [
-        packed(int64([5, 5, 6])),
-        packed(int64([5]), int64([9]), kind=1),
-        packed(int64([0]), int64([0]), kind=2),
+        pack_counts(int64([5, 5, 6])),
+        pack_counts(int64([5]), int64([9]), kind=1),
+        pack_counts(int64([0]), int64([0]), kind=2),
     ]
     kinds = (Kind(at_least=2), Kind(), Kind(at_least=0))
     assert summed(batches, *kinds) == {(0, 5): 2, (1, 5): 9, (2, 0): 0}
-    many = [packed(int64(list(range(5_000)) * 2))]
+    many = [pack_counts(int64(list(range(5_000)) * 2))]
     some = summed(many, Kind(at_least=2, most=1))
     assert len(some) == 1024  # one of each part
     assert set(some.values()) == {2}
 
 
 def test_ids_next_to_each_other_fill_the_parts_evenly() -> None:
-    sizes = [len(blob) for blob in packed(int64(range(100_000)))["ids"].to_pylist()]
+    sizes = [len(blob) for blob in pack_counts(int64(range(100_000)))["ids"].to_pylist()]
     assert len(sizes) == 1024
     assert max(sizes) < 1.2 * np.mean(sizes)
 
@@ -101,6 +109,8 @@ def test_ids_next_to_each_other_fill_the_parts_evenly() -> None:
 @given(st.dictionaries(st.integers(0, 2**31 - 1), st.integers(1, 2**50), max_size=200))
 def test_a_text_says_all_counts(counts: dict[int, int]) -> None:
     ids = sorted(counts)
-    found_ids, found = from_text(as_text(int64(ids), int64(counts[id_] for id_ in ids)))
+    found_ids, found = counts_from_text(
+        counts_to_text(int64(ids), int64(counts[id_] for id_ in ids))
+    )
     assert dict(zip(found_ids.tolist(), found.tolist(), strict=True)) == counts
-    assert " " not in as_text(int64(ids), int64(counts[id_] for id_ in ids))
+    assert " " not in counts_to_text(int64(ids), int64(counts[id_] for id_ in ids))

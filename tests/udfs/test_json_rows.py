@@ -122,7 +122,7 @@ def test_kinds_are_the_same_however_they_are_put_together():
     for start in range(0, len(records), 70):
         part = RecordKinds()
         part.add(records[start : start + 70])
-        parts.merge(Kinds.of_json(json.loads(json.dumps(part.kinds.as_json()))))
+        parts.merge(Kinds.from_json(json.loads(json.dumps(part.kinds.as_json()))))
     assert whole.as_json() == quick.kinds.as_json()
     assert sorted(whole.fields or {}) == sorted(parts.fields or {})
     for name, kinds in (whole.fields or {}).items():

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from udfs.neighbours import Nearest, nearest_in_task
-from udfs.products import HalfProducts, Products, SingleProducts, halved, has_bfloat16
+from udfs.products import HalfProducts, Products, SingleProducts, has_bfloat16, to_bfloat16
 from udfs.vectors import matrix, vector_lists
 
 
@@ -55,7 +55,7 @@ def test_the_k_nearest_whatever_the_blocks(
     order = draws.permutation(len(vectors))
     for part in np.array_split(order, n_blocks):
         nearest.add(vectors[part], pa.array([f"u{n}" for n in part]), ties[part])
-    found = nearest.found()
+    found = nearest.result()
     assert uids_of([found], 33) == plain(queries, vectors, ties, k)
     rows = [int(uid[1:]) for uid in found["uid"].to_pylist()]
     of_pair = np.einsum("ij,ij->i", vectors[rows], queries[found["query"].to_numpy()])
@@ -78,7 +78,7 @@ def test_many_tiles_give_what_one_pair_gives(products: type[Products]) -> None:
         nearest.add(vectors[part], pa.array([f"u{n}" for n in part]), ties[part])
     exact = (queries.astype(float) @ vectors[:-1].astype(float).T).astype(np.float32)
     expected = np.sort(exact, axis=1)[:, -7:]
-    found = nearest.found()
+    found = nearest.result()
     similarity = np.sort(found["similarity"].to_numpy().reshape(1_100, 7), axis=1)
     assert np.allclose(similarity, expected, rtol=1e-7, atol=0)
     rows = [int(uid[1:]) for uid in found["uid"].to_pylist()]
@@ -115,7 +115,7 @@ def test_halved_as_torch_does() -> None:
 
     vectors = unit(np.random.default_rng(2), 500, 40)
     vectors[0] = 0
-    half, errors, norms = halved(vectors)
+    half, errors, norms = to_bfloat16(vectors)
     expected = torch.from_numpy(vectors).bfloat16()
     assert np.array_equal(half, expected.view(torch.int16).numpy())
     off = np.linalg.norm(vectors - expected.float().numpy(), axis=1)
@@ -133,7 +133,7 @@ def test_uids_are_forgotten_where_their_rows_were() -> None:
         nearest.add(vectors[part], pa.array([f"u{n}" for n in ties[part]]), ties[part])
         assert len(nearest._uids) <= 120_000
     expected = plain(queries, vectors, ties, 3)
-    assert uids_of([nearest.found()], 2) == expected
+    assert uids_of([nearest.result()], 2) == expected
 
 
 def test_nothing_and_fewer_than_k() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from udfs.faiss_index import in_place
+from udfs.faiss_index import write_atomically
 from udfs.task_errors import TaskInputError
 from udfs.vectors import matrix, stored_cosines, unit_matrix, vector_lists
 
@@ -93,7 +93,7 @@ def test_a_cosine_of_equal_vectors_is_1_whatever_its_last_bits() -> None:
 def test_files_have_the_mode_of_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
     before = os.umask(umask)
     try:
-        in_place(tmp_path / "a" / "b.txt", lambda path: Path(path).write_text("whole"))
+        write_atomically(tmp_path / "a" / "b.txt", lambda path: Path(path).write_text("whole"))
     finally:
         os.umask(before)
     assert (tmp_path / "a/b.txt").stat().st_mode & 0o777 == mode
@@ -108,5 +108,5 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        in_place(tmp_path / "b.txt", half)
+        write_atomically(tmp_path / "b.txt", half)
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("b.txt", "old")]
