@@ -123,9 +123,8 @@ def merge_shards(shards: Sequence[Path], output: Path) -> int:
     merged = faiss.read_index(str(shards[0]))
     for shard in shards[1:]:
         if n_lists(merged):
-            faiss.merge_into(
-                merged, faiss.read_index(str(shard)), True
-            )  # True: shift the ids of the shard
+            # True: shift the shard's ids by the number of vectors before it.
+            faiss.merge_into(merged, faiss.read_index(str(shard)), True)
         else:
             merged.merge_from(faiss.read_index(str(shard)))
     write_atomically(output, lambda path: faiss.write_index(merged, path))

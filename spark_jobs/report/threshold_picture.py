@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from spark_jobs.report.svg import svg
-from spark_jobs.scoring.thresholds import telling
+from spark_jobs.scoring.thresholds import informative_thresholds
 
 _BARS, _ROWS, _MEAN = "#8a8a8a", "#1f5fa8", "#b3541e"
 
@@ -21,7 +21,7 @@ def threshold_picture(rows: pd.DataFrame, bars: Mapping[float, int]) -> bytes:
         top, middle, bottom = axes
         top.bar(list(bars), list(bars.values()), width=0.02, align="edge", color=_BARS)
         top.set_ylabel("rows with this score")
-        kept = telling(rows)
+        kept = informative_thresholds(rows)
         middle.plot(kept["threshold"], kept["rows"], "o-", color=_ROWS, ms=4)
         middle.set(ylabel="rows at or above it", ylim=(0, None))
         bottom.plot(kept["threshold"], kept["class_similarity"], "o-", color=_MEAN, ms=4)
