@@ -16,8 +16,9 @@ def refuse_overlapping_outputs(spark: SparkSession, job: str, settings: Settings
     """Raise SettingsError, naming both, for an output that overlaps an input or another output.
 
     That is an output at the same location; a `parquet:` output that contains one of them, whose
-    files it would replace; or an output inside a Delta table, whose VACUUM would delete it, or inside an
-    input's folder, since the next run would read it. Links, schemes and catalog names are resolved.
+    files it would replace; or an output inside a Delta table, whose VACUUM would delete it, or
+    inside an input's folder, since the next run would read it. Links, schemes and catalog names are
+    resolved.
     """
     outputs = settings.addresses("output")
     setting_at: dict[str, str] = {}  # resolved location -> name of the setting
