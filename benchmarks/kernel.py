@@ -1,8 +1,8 @@
-"""The matcher beside other ways to the same lists, on Python's side of the worker.
+"""MetaCLIP's matcher compared with peers that give the same lists of ids, without Spark.
 
     python -m benchmarks.kernel [FOLDER]
 
-CPU microseconds a caption, ours Arrow in and Arrow out; the median of the ratios of 5 rounds.
+CPU microseconds per caption (ours from Arrow to Arrow); ratios are medians of 5 rounds.
 """
 
 import statistics
@@ -15,12 +15,12 @@ from typing import Any
 import pyarrow as pa
 
 from benchmarks import inputs, matchers
-from benchmarks.measuring import interleaved, median_ratio, report
+from benchmarks.measuring import interleaved_cpu_s, median_ratio, report
 from udfs.text.token_match import match_captions
 from udfs.text.token_trie import build_token_trie
 
 ROWS = 50_000
-# Peer -> captions it is given: those that would take minutes get fewer, each over several rounds.
+# Peer -> its constructor and number of captions; slow peers get fewer, to take no minutes.
 PEERS: dict[str, tuple[Any, int]] = {
     "pyahocorasick": (matchers.pyahocorasick, ROWS),
     "ahocorasick_rs": (matchers.ahocorasick_rs, ROWS),
@@ -32,13 +32,15 @@ PEERS: dict[str, tuple[Any, int]] = {
 
 
 def main(folder: Path) -> None:
-    made = inputs.corpus(folder, 200_000)
-    texts = {"corpus": inputs.captions(made, ROWS), "LAION": inputs.real_captions(ROWS)}
+    corpus_folder = inputs.corpus(folder, 200_000)
+    texts = {"corpus": inputs.captions(corpus_folder, ROWS), "LAION": inputs.real_captions(ROWS)}
     rows = [
         row
         for size in (1_000, 20_000, 500_000)
         for name, captions in texts.items()
-        for row in compared(name, captions, inputs.bank(made, size), only_first=name != "corpus")
+        for row in compared(
+            name, captions, inputs.bank(corpus_folder, size), only_first=name != "corpus"
+        )
     ]
     report("kernel", rows, folder)
 
@@ -46,26 +48,30 @@ def main(folder: Path) -> None:
 def compared(
     name: str, captions: pa.Array, entries: list[str], *, only_first: bool
 ) -> list[dict[str, Any]]:
+    """Check and time peers on captions (only pyahocorasick if `only_first`); a row per peer."""
     trie = build_token_trie(pa.array(entries))
-    matches = len(match_captions(captions, trie).values) / len(captions)
+    matches_per_caption = len(match_captions(captions, trie).values) / len(captions)
     rows = []
     for peer, (make, n) in list(PEERS.items())[: 1 if only_first else None]:
-        match, given = make(entries), captions.slice(0, n)
-        if match_captions(given, trie).to_pylist() != match(given):
+        peer_match, peer_captions = make(entries), captions.slice(0, n)
+        if match_captions(peer_captions, trie).to_pylist() != peer_match(peer_captions):
             sys.exit(f"{peer} and captionlake differ")
-        sides = {"ours": partial(match_captions, captions, trie), "theirs": partial(match, given)}
-        taken = interleaved(sides, clock=time.process_time)
-        ours = [seconds / len(captions) for seconds in taken["ours"]]
-        theirs = [seconds / n for seconds in taken["theirs"]]
+        sides = {
+            "ours": partial(match_captions, captions, trie),
+            "theirs": partial(peer_match, peer_captions),
+        }
+        seconds_by_side = interleaved_cpu_s(sides, clock=time.process_time)
+        our_s = [seconds / len(captions) for seconds in seconds_by_side["ours"]]
+        peer_s = [seconds / n for seconds in seconds_by_side["theirs"]]
         rows.append(
             {
                 "captions": name,
                 "entries": len(entries),
-                "matches a caption": matches,
+                "matches a caption": matches_per_caption,
                 "peer": peer,
-                "us": statistics.median(ours) * 1e6,
-                "peer us": statistics.median(theirs) * 1e6,
-                "ratio": median_ratio(theirs, ours),
+                "us": statistics.median(our_s) * 1e6,
+                "peer us": statistics.median(peer_s) * 1e6,
+                "ratio": median_ratio(peer_s, our_s),
             }
         )
     return rows

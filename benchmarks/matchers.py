@@ -1,4 +1,4 @@
-"""Ways to find the entries of a bank in captions, with one result: ascending ids per caption."""
+"""Peers that find the entries of a bank in captions; all give ascending ids per caption."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -10,14 +10,14 @@ Matcher: TypeAlias = Callable[[pa.Array], list[list[int]]]
 
 
 def spaced(caption: str) -> str:
-    """MetaCLIP's spacing, padded."""
+    """A caption spaced and padded by MetaCLIP's rule."""
     for mark in ",.;:?!`":
         caption = caption.replace(mark, f" {mark} ")
     return f" {caption.replace(chr(9), ' ').replace(chr(10), ' ').replace(chr(13), ' ')} "
 
 
 def pyahocorasick(entries: list[str]) -> Matcher:
-    """MetaCLIP's own way: Python strings, one automaton, a set of ids."""
+    """MetaCLIP's published way: an Aho-Corasick automaton over Python strings, a set of ids."""
     import ahocorasick
 
     automaton = ahocorasick.Automaton()
@@ -53,7 +53,7 @@ def daachorse(entries: list[str]) -> Matcher:
 
 
 def brute(entries: list[str]) -> Matcher:
-    """The published plain loop."""
+    """MetaCLIP's published plain loop over entries."""
     padded = [f" {entry} " for entry in entries]
     return lambda captions: [
         [i for i, entry in enumerate(padded) if entry in text]
@@ -62,11 +62,11 @@ def brute(entries: list[str]) -> Matcher:
 
 
 def polars(entries: list[str]) -> Matcher:
-    """str.extract_many, all overlapping ones, and their ids by a join; str.find_many has no ids."""
+    """str.extract_many (overlapping), and ids by a join: polars has no function that gives ids."""
     import polars as pl
 
     bank = pl.Series([f" {entry} " for entry in entries])
-    ids = pl.DataFrame({"found": bank, "id": range(len(entries))})
+    ids = pl.DataFrame({"entry": bank, "id": range(len(entries))})
 
     def match(captions: pa.Array) -> list[list[int]]:
         frame = pl.DataFrame({"text": captions}).with_row_index("row")
@@ -74,8 +74,8 @@ def polars(entries: list[str]) -> Matcher:
         for mark in ",.;:?!`":
             text = text.str.replace_all(mark, f" {mark} ", literal=True)
         text = pl.lit(" ") + text.str.replace_all("[\t\n\r]", " ") + pl.lit(" ")
-        found = text.str.extract_many(bank.implode(), overlapping=True).alias("found")
-        matched = frame.select("row", found).explode("found").join(ids, on="found").unique()
+        entries_found = text.str.extract_many(bank.implode(), overlapping=True).alias("entry")
+        matched = frame.select("row", entries_found).explode("entry").join(ids, on="entry").unique()
         lists = matched.sort("row", "id").group_by("row", maintain_order=True).agg("id")
         return _by_row(lists["row"].to_list(), lists["id"].to_list(), len(captions))
 
@@ -83,10 +83,10 @@ def polars(entries: list[str]) -> Matcher:
 
 
 def duckdb(entries: list[str]) -> Matcher:
-    """Runs of tokens by list functions, hash-joined with the bank, on one thread."""
+    """Token n-grams by list functions, hash-joined with the bank, on one thread."""
     import duckdb as db
 
-    most_tokens = max(entry.count(" ") + 1 for entry in entries)
+    max_tokens = max(entry.count(" ") + 1 for entry in entries)
     connection = db.connect(config={"threads": 1})
     bank = pa.table({"entry": entries, "id": pa.array(range(len(entries)), pa.int32())})
     connection.register("bank_view", bank)
@@ -103,17 +103,18 @@ def duckdb(entries: list[str]) -> Matcher:
             runs AS (
               SELECT row, unnest(list_transform(range(1, len(w) - n + 2),
                                  lambda i: array_to_string(w[i : i + n - 1], ' '))) entry
-              FROM cut, range(1, {most_tokens + 1}) t(n) WHERE len(w) >= n)
+              FROM cut, range(1, {max_tokens + 1}) t(n) WHERE len(w) >= n)
             SELECT row, list_sort(list_distinct(list(id))) ids
             FROM runs JOIN bank USING (entry) GROUP BY row"""
-        found = connection.execute(query).fetchall()
-        return _by_row([row for row, _ in found], [ids for _, ids in found], len(captions))
+        matched = connection.execute(query).fetchall()
+        return _by_row([row for row, _ in matched], [ids for _, ids in matched], len(captions))
 
     return match
 
 
 def _by_row(rows: list[int], lists: list[list[int]], n_rows: int) -> list[list[int]]:
-    every: list[list[int]] = [[] for _ in range(n_rows)]
+    """The list of each row from 0 to n_rows - 1, empty for rows without one."""
+    lists_by_row: list[list[int]] = [[] for _ in range(n_rows)]
     for row, ids in zip(rows, lists, strict=True):
-        every[row] = list(ids)
-    return every
+        lists_by_row[row] = list(ids)
+    return lists_by_row

@@ -1,4 +1,4 @@
-"""CPU time of this process and all below it, ratios of two sides in one run, and the record."""
+"""Measure the CPU time of the process tree, compare sides in interleaved rounds, record results."""
 
 import json
 import os
@@ -18,15 +18,15 @@ ROUNDS = 5
 
 
 @contextmanager
-def meanwhile(look: Callable[[], None], *, every_s: float = 0.05) -> Iterator[None]:
-    """Look at what goes on beside the work, again and again, until that is done."""
+def polling(poll: Callable[[], None], *, interval_s: float = 0.05) -> Iterator[None]:
+    """Context during which a thread calls `poll` every `interval_s`."""
     stop = threading.Event()
 
-    def watch() -> None:
-        while not stop.wait(every_s):
-            look()
+    def poll_until_stopped() -> None:
+        while not stop.wait(interval_s):
+            poll()
 
-    thread = threading.Thread(target=watch)
+    thread = threading.Thread(target=poll_until_stopped)
     thread.start()
     try:
         yield
@@ -36,10 +36,10 @@ def meanwhile(look: Callable[[], None], *, every_s: float = 0.05) -> Iterator[No
 
 
 def tree_cpu_s() -> float:
-    """CPU seconds of this process, its children (the JVM, its Python workers) and those ended."""
+    """CPU seconds of this process and of its children, ended ones too (JVM, Python workers)."""
     total = 0.0
-    me = psutil.Process()
-    for process in (me, *me.children(recursive=True)):
+    this_process = psutil.Process()
+    for process in (this_process, *this_process.children(recursive=True)):
         try:
             times = process.cpu_times()
         except psutil.NoSuchProcess:
@@ -49,92 +49,94 @@ def tree_cpu_s() -> float:
 
 
 def tree_cpu_s_without_compilers() -> float:
-    """The same less the compiler threads of the JVMs, which lag behind and cease as it gets warm.
+    """`tree_cpu_s` without the JVMs' compiler threads, whose work lags behind and ends when warm.
 
-    The JVM must keep these threads: -XX:-UseDynamicNumberOfCompilerThreads.
+    The JVM must keep idle compiler threads: -XX:-UseDynamicNumberOfCompilerThreads.
     """
     total = tree_cpu_s()
     for process in psutil.Process().children(recursive=True):
         try:
             if process.name() == "java":
-                total -= sum(_cpu_s_of(task) for task in _compilers(process.pid))
+                total -= sum(_thread_cpu_s(task) for task in _compiler_thread_stats(process.pid))
         except psutil.NoSuchProcess:
             continue
     return total
 
 
-def _compilers(pid: int) -> list[str]:
-    """The lines of /proc of the compiler threads of a JVM."""
+def _compiler_thread_stats(pid: int) -> list[str]:
+    """The stat lines in /proc of a JVM's compiler threads."""
     lines = []
     for path in Path(f"/proc/{pid}/task").glob("*/stat"):
-        with suppress(OSError):  # the thread has ended since
+        with suppress(OSError):  # the thread has ended polling
             lines.append(path.read_text())
     return [line for line in lines if "CompilerThre" in line]
 
 
-def _cpu_s_of(line: str) -> float:
+def _thread_cpu_s(line: str) -> float:
+    """CPU seconds in a thread's stat line."""
     user, system = line.rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def cpu_s(work: Callable[[], object], clock: Callable[[], float] = tree_cpu_s) -> float:
-    """CPU seconds that `work` takes."""
-    begun = clock()
+    """CPU seconds of one call of `work`."""
+    start_s = clock()
     work()
-    return clock() - begun
+    return clock() - start_s
 
 
-def interleaved(
+def interleaved_cpu_s(
     sides: Mapping[str, Callable[[], object]],
     *,
     rounds: int = ROUNDS,
     warm_up: int = 1,
     clock: Callable[[], float] = tree_cpu_s,
 ) -> dict[str, list[float]]:
-    """CPU seconds of each side in each round, one after the other, after `warm_up` rounds.
+    """CPU seconds of each side in each round, after `warm_up` rounds; a round runs every side once.
 
-    `clock`: time.process_time where all work is in this process, since the system counts others'
-    only by hundredths of a second.
+    `clock`: use time.process_time if all work is in this process, since the CPU time of other
+    processes is counted in hundredths of a second.
     """
-    taken: dict[str, list[float]] = {name: [] for name in sides}
+    seconds_by_side: dict[str, list[float]] = {name: [] for name in sides}
     for turn in range(warm_up + rounds):
         for name, work in sides.items():
             seconds = cpu_s(work, clock)
             if turn >= warm_up:
-                taken[name].append(seconds)
-    return taken
+                seconds_by_side[name].append(seconds)
+    return seconds_by_side
 
 
 def median_ratio(numerator: list[float], denominator: list[float]) -> float:
-    """Median of the ratios of each round."""
+    """Median over rounds of a round's ratio."""
     return statistics.median(n / d for n, d in zip(numerator, denominator, strict=True))
 
 
-def grown(taken: Mapping[int, float]) -> list[dict[str, Any]]:
-    """From rows -> seconds: what a size costs beyond the smallest, which is taken as start-up.
+def growth_rows(seconds_by_rows: Mapping[int, float]) -> list[dict[str, Any]]:
+    """Table of growth from seconds by number of rows; the smallest size counts as start-up.
 
-    With the log-log slope from size to size, and the one that fits all by least squares.
+    A row per larger size: its cost beyond start-up, the log-log slope from the size before, and the
+    least-squares slope over all sizes.
     """
-    (_, start_up), *larger = sorted(taken.items())
-    beyond = {rows: seconds - start_up for rows, seconds in larger}
-    logs = np.log(np.array(list(beyond.items())))
-    overall = float(np.polyfit(logs[:, 0], logs[:, 1], 1)[0])
-    steps = ["", *(np.diff(logs[:, 1]) / np.diff(logs[:, 0])).tolist()]
+    (_, start_up_s), *larger = sorted(seconds_by_rows.items())
+    seconds_beyond = {rows: seconds - start_up_s for rows, seconds in larger}
+    logs = np.log(np.array(list(seconds_beyond.items())))
+    overall_slope = float(np.polyfit(logs[:, 0], logs[:, 1], 1)[0])
+    step_slopes = ["", *(np.diff(logs[:, 1]) / np.diff(logs[:, 0])).tolist()]
     return [
         {
             "rows": rows,
-            "start-up s": start_up,
+            "start-up s": start_up_s,
             "cpu s beyond": seconds,
             "us a row": seconds / rows * 1e6,
-            "slope": step,
-            "slope of all": overall,
+            "slope": slope,
+            "slope of all": overall_slope,
         }
-        for (rows, seconds), step in zip(beyond.items(), steps, strict=True)
+        for (rows, seconds), slope in zip(seconds_beyond.items(), step_slopes, strict=True)
     ]
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """The machine and the commit of a measurement."""
     cpu = next(
         (line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
         "model name : unknown",
@@ -152,9 +154,9 @@ def machine() -> dict[str, Any]:
 
 
 def report(name: str, rows: list[dict[str, Any]], folder: Path) -> None:
-    """Print rows as a table and write them, with the machine, to `folder`/name.json."""
+    """Print rows as a table and write them with the machine to `folder`/`name`.json."""
     columns = list(rows[0])
-    cells = [[_shown(row.get(column)) for column in columns] for row in rows]
+    cells = [[_format(row.get(column)) for column in columns] for row in rows]
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     print(f"\n{name}")
     for line in (columns, *cells):
@@ -164,7 +166,7 @@ def report(name: str, rows: list[dict[str, Any]], folder: Path) -> None:
     (folder / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
-def _shown(value: object) -> str:
+def _format(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.2f}"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,11 +1,11 @@
-"""search-neighbours beside faiss' knn over the same blocks.
+"""search-neighbours compared with faiss' knn over the same blocks.
 
     python -m benchmarks.neighbours [FOLDER [ROWS [ROUNDS]]]
 
-The bare side: two processes of one thread, which read the vectors from the same parquet files in
-the same blocks and give each to faiss, nothing more. Ours: the whole job, beyond that on one row.
-Median of the ratios of the rounds, by CPU and by wall; what a query's
-results cost does not grow with the rows, so that a few make the ratio worse than it is.
+The faiss side: two processes of one thread, which read the vectors from the same parquet files in
+the same blocks and call faiss' knn, nothing more. Ours: the whole job, less its time on one row.
+Reported is the median over rounds of the ratio of CPU and of wall time. The cost of a query's
+results does not grow with ROWS, so with few rows the ratio comes out too low.
 """
 
 import multiprocessing as mp
@@ -46,48 +46,49 @@ def main(folder: Path, rows: int, rounds: int) -> None:
 
 
 def write_vectors(path: Path, key: str, n: int, seed: int) -> None:
-    """Unit vectors drawn evenly, as a table of embeddings, in files of equal size."""
+    """Write random unit vectors as a table of embeddings, in files of equal size."""
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
-    draws = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     files = FILES if n > FILES else 1
     for part in range(files):
         size = n // files
-        drawn = draws.normal(size=(size, DIMENSION)).astype(np.float32)
-        drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+        vectors = generator.normal(size=(size, DIMENSION)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         columns = {
             key: [f"{part}_{k}" for k in range(size)],
-            "embedding": vector_lists(drawn, pa.array([True] * size)),
+            "embedding": vector_lists(vectors, pa.array([True] * size)),
             "model": ["m"] * size,
             "weights": ["w"] * size,
         }
         table = pa.table(columns)
-        # Plain, as nothing can be gained: each number stands alone. Row groups as Spark's.
-        file, groups = path / f"{part}.parquet", ["model", "weights"]
-        pq.write_table(table, file, use_dictionary=groups, row_group_size=50_000)
+        # Vectors without dictionary, since their numbers rarely repeat; row groups as Spark writes.
+        file, dictionary_columns = path / f"{part}.parquet", ["model", "weights"]
+        pq.write_table(table, file, use_dictionary=dictionary_columns, row_group_size=50_000)
 
 
 def compared(
     folder: Path, vectors: Path, queries: Path, rows: int, rounds: int, k: int
 ) -> dict[str, Any]:
-    """A row of the table."""
+    """Measure both sides for one k; a row of the table."""
     files = sorted(vectors.iterdir())
-    work: dict[str, Callable[[], object]]
-    with mp.get_context("spawn").Pool(PROCESSES, one_thread) as pool:
-        work = {
-            "bare": lambda: pool.map(partial(bare, queries, k), files),
-            "one": partial(ours, folder, folder / "vectors_1", queries, k),
-            "ours": partial(ours, folder, vectors, queries, k),
+    sides: dict[str, Callable[[], object]]
+    with mp.get_context("spawn").Pool(PROCESSES, limit_to_one_thread) as pool:
+        sides = {
+            "bare": lambda: pool.map(partial(search_with_faiss, queries, k), files),
+            "one": partial(search_with_captionlake, folder, folder / "vectors_1", queries, k),
+            "ours": partial(search_with_captionlake, folder, vectors, queries, k),
         }
-        taken: dict[str, list[tuple[float, float]]] = {name: [] for name in work}
+        seconds_by_side: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
         for turn in range(rounds + 1):
-            for name, side in work.items():
-                cpu, wall = tree_cpu_s(), time.monotonic()
-                side()
+            for name, work in sides.items():
+                cpu_start, wall_start = tree_cpu_s(), time.monotonic()
+                work()
                 if turn:
-                    taken[name].append((tree_cpu_s() - cpu, time.monotonic() - wall))
-    start_up = np.median(np.array(taken["one"]), axis=0)
-    bare_s, ours_s = np.array(taken["bare"]), np.array(taken["ours"]) - start_up
+                    seconds = (tree_cpu_s() - cpu_start, time.monotonic() - wall_start)
+                    seconds_by_side[name].append(seconds)
+    start_up = np.median(np.array(seconds_by_side["one"]), axis=0)
+    bare_s, ours_s = np.array(seconds_by_side["bare"]), np.array(seconds_by_side["ours"]) - start_up
     ratios = np.median(bare_s / ours_s, axis=0)
     megabytes = rows * DIMENSION * 4 / 1e6
     return {
@@ -102,32 +103,32 @@ def compared(
     }
 
 
-def ours(folder: Path, vectors: Path, queries: Path, k: int) -> None:
+def search_with_captionlake(folder: Path, vectors: Path, queries: Path, k: int) -> None:
     run_job(
         "search_neighbours", queries=str(queries), embeddings=str(vectors), k=k,
         output=str(folder / "found"),
     )  # fmt: skip
 
 
-def one_thread() -> None:
+def limit_to_one_thread() -> None:
     import faiss
 
     faiss.omp_set_num_threads(1)
 
 
-def bare(queries: Path, k: int, file: Path) -> int:
-    """Faiss alone over the blocks of a file."""
+def search_with_faiss(queries: Path, k: int, file: Path) -> int:
+    """Search the blocks of a file with faiss alone; the number of results."""
     import faiss
 
-    wanted = matrix(pq.read_table(queries, columns=["embedding"])["embedding"])
+    query_vectors = matrix(pq.read_table(queries, columns=["embedding"])["embedding"])
     batches = pq.ParquetFile(file).iter_batches(batch_size=10_000, columns=["embedding"])
-    found = 0
+    n_results = 0
     for block in blocks(batches, BLOCK_ROWS):
         vectors = np.ascontiguousarray(matrix(block["embedding"]))
         metric = faiss.METRIC_INNER_PRODUCT
-        similarity, _ = faiss.knn(wanted, vectors, min(k, len(vectors)), metric=metric)
-        found += similarity.size
-    return found
+        similarity, _ = faiss.knn(query_vectors, vectors, min(k, len(vectors)), metric=metric)
+        n_results += similarity.size
+    return n_results
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Subsets of tables that have the class counts of LAIONet and of LAION-400M.
+"""Subsets of tables with the published class counts of LAIONet and of LAION-400M.
 
     python -m benchmarks.published_counts FREQUENCIES [FOLDER [--large]]
 
-FREQUENCIES: the folder of clip-beyond-tail's class-frequency files. Made rows, with similarities
-such that as many are above each threshold as was published. Every subset is held against what was
-published, and told with its time; --large adds LAION-400M's counts, 93.7 million rows.
+FREQUENCIES: the folder of clip-beyond-tail's class-frequency files (Wen et al. 2024). Rows are
+generated, with similarities such that the published number lies above each threshold. Each subset
+is checked against the published counts and timed. --large adds the counts of LAION-400M, 93.7
+million rows.
 """
 
 import sys
@@ -28,9 +29,9 @@ CHUNK = 100_000
 def main(frequencies: Path, folder: Path, *, is_large: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     spark = small_session(**{"spark.driver.memory": "2g"})
-    laionet = read(frequencies, "laionet_thresh0.7")
-    above = {t: read(frequencies, f"laionet_thresh{t}") for t in THRESHOLDS}
-    table = made(spark, folder / "laionet", laionet, above)
+    laionet = read_counts(frequencies, "laionet_thresh0.7")
+    above = {t: read_counts(frequencies, f"laionet_thresh{t}") for t in THRESHOLDS}
+    table = make_table(spark, folder / "laionet", laionet, above)
     rows = [
         *(threshold(spark, folder, table, t, above[t]) for t in THRESHOLDS),
         *(fraction(spark, folder, table, f, laionet) for f in FRACTIONS),
@@ -38,8 +39,8 @@ def main(frequencies: Path, folder: Path, *, is_large: bool) -> None:
         matched(spark, folder, table, laionet, frequencies, "LAIONet"),
     ]
     if is_large:
-        counts = read(frequencies, "laion400m_imagenet")
-        table = made(spark, folder / "laion400m", counts, {})
+        counts = read_counts(frequencies, "laion400m_imagenet")
+        table = make_table(spark, folder / "laion400m", counts, {})
         rows += [
             fraction(spark, folder, table, 0.1, counts),
             matched(spark, folder, table, counts, frequencies, "LAION-400M"),
@@ -48,18 +49,21 @@ def main(frequencies: Path, folder: Path, *, is_large: bool) -> None:
     spark.stop()
 
 
-def read(frequencies: Path, name: str) -> dict[str, int]:
-    """Wnid -> rows, of the file of a data set."""
-    wnid_of = {name: wnid for wnid, name in imagenet_class_names().items()}
+def read_counts(frequencies: Path, name: str) -> dict[str, int]:
+    """Wnid -> number of rows, from a data set's class-frequency file."""
+    wnid_by_name = {name: wnid for wnid, name in imagenet_class_names().items()}
     file = frequencies / f"class_frequency_{name}_ori.txt"
     lines = (line.split("\t") for line in file.read_text().splitlines())
-    return {wnid_of[name]: int(count) for name, count in lines}
+    return {wnid_by_name[name]: int(count) for name, count in lines}
 
 
-def made(
+def make_table(
     spark: SparkSession, address: Path, counts: dict[str, int], above: dict[float, dict[str, int]]
 ) -> str:
-    """A table of so many rows of each class; those above a threshold come first in a class."""
+    """Path of a table with `counts` rows per class, `above[t]` of them with similarity above t.
+
+    Rows of the highest similarity come first in a class.
+    """
     if (address / "_delta_log").exists():
         return str(address)
     chunks = [
@@ -68,15 +72,15 @@ def made(
         for start in range(0, count, CHUNK)
     ]
     schema = "wnid string, start long, stop long, above array<long>"
-    each = spark.createDataFrame(chunks, schema).repartition(64)
-    of_class = each.select(
+    chunk_table = spark.createDataFrame(chunks, schema).repartition(64)
+    numbered = chunk_table.select(
         "wnid", "above", F.explode(F.sequence("start", F.col("stop") - 1)).alias("k")
     )
-    levels = F.array(*map(F.lit, THRESHOLDS))
+    thresholds = F.array(*map(F.lit, THRESHOLDS))
     n_above = F.size(F.filter("above", lambda n: F.col("k") < n))
-    similarity = F.when(n_above > 0, F.element_at(levels, n_above)).otherwise(0.7)
+    similarity = F.when(n_above > 0, F.element_at(thresholds, n_above)).otherwise(0.7)
     uid = F.md5(F.concat("wnid", F.col("k").cast("string")))
-    rows = of_class.select(
+    rows = numbered.select(
         uid.alias("uid"), F.concat(F.lit("caption "), "k").alias("caption"), "wnid",
         (similarity + 0.001).alias("similarity"),
     )  # fmt: skip
@@ -84,60 +88,63 @@ def made(
     return str(address)
 
 
-def timed(work: Callable[[], object]) -> float:
-    begun = time.monotonic()
+def wall_s(work: Callable[[], object]) -> float:
+    """Wall seconds of one call of `work`."""
+    start = time.monotonic()
     work()
-    return time.monotonic() - begun
+    return time.monotonic() - start
 
 
-def counts_of(spark: SparkSession, address: Path) -> dict[str, int]:
-    stored: DataFrame = spark.read.format("delta").load(str(address))
-    return {row["wnid"]: row["count"] for row in stored.groupBy("wnid").count().collect()}
+def class_counts(spark: SparkSession, address: Path) -> dict[str, int]:
+    table: DataFrame = spark.read.format("delta").load(str(address))
+    return {row["wnid"]: row["count"] for row in table.groupBy("wnid").count().collect()}
 
 
-def subset(folder: Path, table: str, **said: Any) -> float:
-    return timed(
-        lambda: run_job("sample_subset", input=table, output=str(folder / "subset"), **said)
+def subset(folder: Path, table: str, **settings: Any) -> float:
+    """Run sample-subset on a table; its wall seconds."""
+    return wall_s(
+        lambda: run_job("sample_subset", input=table, output=str(folder / "subset"), **settings)
     )
 
 
 def row(name: str, counts: dict[str, int], seconds: float) -> dict[str, Any]:
-    classes = sum(n > 0 for n in counts.values())
-    return {"subset": name, "rows": sum(counts.values()), "classes": classes, "s": seconds}
+    n_classes = sum(n > 0 for n in counts.values())
+    return {"subset": name, "rows": sum(counts.values()), "classes": n_classes, "s": seconds}
 
 
 def threshold(
     spark: SparkSession, folder: Path, table: str, at: float, published: dict[str, int]
 ) -> dict[str, Any]:
-    """Class for class the published counts; those that are 1 may be a row that came back."""
+    """A threshold gives each class its published count; a count of 1 may be a restored row."""
     seconds = subset(folder, table, threshold=at, column="similarity")
-    found = counts_of(spark, folder / "subset")
-    assert found == {wnid: n for wnid, n in published.items() if n}
-    return row(f"threshold {at}", found, seconds)
+    kept = class_counts(spark, folder / "subset")
+    assert kept == {wnid: n for wnid, n in published.items() if n}
+    return row(f"threshold {at}", kept, seconds)
 
 
 def fraction(
     spark: SparkSession, folder: Path, table: str, share: float, counts: dict[str, int]
 ) -> dict[str, Any]:
-    """As many rows as the share says, and one more of each class that it emptied."""
+    """A fraction gives that share of all rows, plus one row per class that would be empty."""
     seconds = subset(folder, table, fraction=share)
-    found = counts_of(spark, folder / "subset")
+    kept = class_counts(spark, folder / "subset")
     n_classes = sum(n > 0 for n in counts.values())
-    restored = sum(found.values()) - round(share * sum(counts.values()))
-    assert len(found) == n_classes
-    assert 0 <= restored <= sum(n == 1 for n in found.values())
-    assert all(found[wnid] <= counts[wnid] for wnid in found)
-    return row(f"fraction {share}", found, seconds)
+    restored = sum(kept.values()) - round(share * sum(counts.values()))
+    assert len(kept) == n_classes
+    assert 0 <= restored <= sum(n == 1 for n in kept.values())
+    assert all(kept[wnid] <= counts[wnid] for wnid in kept)
+    return row(f"fraction {share}", kept, seconds)
 
 
 def number(
     spark: SparkSession, folder: Path, table: str, n: int, counts: dict[str, int]
 ) -> dict[str, Any]:
+    """A number gives exactly that many rows, some of every class."""
     seconds = subset(folder, table, n=n)
-    found = counts_of(spark, folder / "subset")
-    assert sum(found.values()) == n
-    assert len(found) == sum(n > 0 for n in counts.values())
-    return row(f"n {n}", found, seconds)
+    kept = class_counts(spark, folder / "subset")
+    assert sum(kept.values()) == n
+    assert len(kept) == sum(n > 0 for n in counts.values())
+    return row(f"n {n}", kept, seconds)
 
 
 def matched(
@@ -148,8 +155,8 @@ def matched(
     frequencies: Path,
     name: str,
 ) -> dict[str, Any]:
-    """Of each class exactly as many rows as are wanted and there."""
-    seconds = timed(
+    """Matching frequencies gives each class its target count, or all rows if it has fewer."""
+    seconds = wall_s(
         lambda: run_job(
             "match_frequencies",
             sources=[table],
@@ -158,17 +165,17 @@ def matched(
             output=str(folder / "matched"),
         )
     )
-    target = read(frequencies, "incaps_imagenet")
-    found = counts_of(spark, folder / "matched")
-    wanted = {wnid: min(n, counts[wnid]) for wnid, n in target.items()}
-    assert found == {wnid: n for wnid, n in wanted.items() if n}
-    return row(f"{name} as ImageNet-Captions", found, seconds)
+    target = read_counts(frequencies, "incaps_imagenet")
+    kept = class_counts(spark, folder / "matched")
+    expected = {wnid: min(n, counts[wnid]) for wnid, n in target.items()}
+    assert kept == {wnid: n for wnid, n in expected.items() if n}
+    return row(f"{name} as ImageNet-Captions", kept, seconds)
 
 
 if __name__ == "__main__":
-    given = [argument for argument in sys.argv[1:] if argument != "--large"]
+    arguments = [argument for argument in sys.argv[1:] if argument != "--large"]
     main(
-        Path(given[0]),
-        Path(given[1] if len(given) > 1 else "bench"),
+        Path(arguments[0]),
+        Path(arguments[1] if len(arguments) > 1 else "bench"),
         is_large="--large" in sys.argv,
     )

@@ -1,10 +1,10 @@
-"""What one hot value, long lists and many held rows cost, beside the code of another commit.
+"""Cost of one hot value, of long lists and of buffered rows, next to the code of another commit.
 
     python -m benchmarks.scale [FOLDER [OTHER]]
 
-OTHER: a folder with the code of another commit, as `git archive` or `git worktree` make it. Each
-side runs in a process of its own, which is warm before it is measured: CPU time of the whole tree,
-and of the tasks of the stage that is worst the longest over the median.
+OTHER: a folder with the code of another commit, as made by `git archive` or `git worktree`. Each
+side runs in a process of its own and is warmed up first. Measured are the CPU time of the process
+tree, and the longest task over the median one in the most skewed stage.
 """
 
 import json
@@ -22,14 +22,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from benchmarks.measuring import cpu_s, report
-from benchmarks.spark_inputs import do_nothing_with, small_session
-from benchmarks.task_times import log_sizes, logged, longest_over_median
+from benchmarks.spark_inputs import compute_all_rows, small_session
+from benchmarks.task_times import event_log_settings, log_sizes, longest_over_median
 from udfs.balancing import SmallestDraws
 
 HOT_ROWS = 1_000_000
-SHARES = (0.0, 0.5, 0.9)  # of the rows, which have one caption
-LISTED = (100, 1_000, 10_000)
-DRAWN = (100_000, 300_000, 1_000_000)
+SHARES = (0.0, 0.5, 0.9)  # of the rows, with the same caption
+N_CLASSES = (100, 1_000, 10_000)
+DRAWN_ROWS = (100_000, 300_000, 1_000_000)
 FLOOR, ENTRIES = 20, 50_000
 SPLITS = 16
 
@@ -44,7 +44,7 @@ def main(folder: Path, other: str | None) -> None:
 
 
 def in_process(item: str, folder: Path, path: str | None) -> list[dict[str, Any]]:
-    """What an item gives with the packages at a path."""
+    """Run an item in a process with the packages at `path`, else with ours; its rows."""
     here = str(Path(__file__).parents[1])
     paths = os.pathsep.join([*([path] if path else []), here])
     command = [
@@ -53,31 +53,31 @@ def in_process(item: str, folder: Path, path: str | None) -> list[dict[str, Any]
         item,
         str(folder / f"{item}_{'other' if path else 'ours'}"),
     ]
-    out = subprocess.run(
+    completed = subprocess.run(
         command, check=True, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": paths}
     )
-    found: list[dict[str, Any]] = json.loads(out.stdout.splitlines()[-1])
-    return found
+    rows: list[dict[str, Any]] = json.loads(completed.stdout.splitlines()[-1])
+    return rows
 
 
 def captions(spark: SparkSession, folder: Path, rows: int, share: float) -> DataFrame:
-    """uid, caption and a number, of which a share of the rows has the same caption."""
+    """Rows of uid, caption and id; `share` of them have the same caption."""
     address = folder / f"captions_{rows}_{share}"
     if not (address / "_SUCCESS").exists():
         draw = F.pmod(F.xxhash64("id", F.lit(1)), F.lit(1_000)) / 1_000
-        # Not in the order of the rows, which would be half of a sort.
-        own = F.concat(
+        # In no order: rows that are sorted already would save half of a sort.
+        own_caption = F.concat(
             F.lit("a photo of a thing with the number "), F.xxhash64("id").cast("string")
         )
-        caption = F.when(draw < share, F.lit("a photo of the one thing")).otherwise(own)
+        caption = F.when(draw < share, F.lit("a photo of the one thing")).otherwise(own_caption)
         uid = F.md5(F.col("id").cast("string")).alias("uid")
-        made = spark.range(0, rows, 1, SPLITS).select(uid, caption.alias("caption"), "id")
-        made.write.parquet(str(address))
+        table = spark.range(0, rows, 1, SPLITS).select(uid, caption.alias("caption"), "id")
+        table.write.parquet(str(address))
     return spark.read.parquet(str(address))
 
 
 def measured(work: Callable[[], object], events: Path) -> dict[str, Any]:
-    """CPU seconds and the worst stage's longest task over its median, of the second time."""
+    """CPU seconds of the second call, and the most skewed stage's longest task over its median."""
     work()
     before = log_sizes(events)
     seconds = cpu_s(work)
@@ -88,25 +88,28 @@ def measured(work: Callable[[], object], events: Path) -> dict[str, Any]:
 def by_share(
     folder: Path, work: Callable[[DataFrame], Callable[[], object]]
 ) -> list[dict[str, Any]]:
-    """What work on captions costs with none, half and nine tenths of them equal."""
+    """Cost of work on captions of which none, half or nine tenths are equal."""
     events = folder / "events"
-    conf = logged(events) | {"spark.driver.memory": "2g", "spark.sql.files.openCostInBytes": "64m"}
+    conf = event_log_settings(events) | {
+        "spark.driver.memory": "2g",
+        "spark.sql.files.openCostInBytes": "64m",
+    }
     spark = small_session(**conf)
-    found = []
+    table = []
     for share in SHARES:
         rows = captions(spark, folder, HOT_ROWS, share)
-        found.append({"equal": share, **measured(work(rows), events)})
+        table.append({"equal": share, **measured(work(rows), events)})
     spark.stop()
-    return found
+    return table
 
 
 def ingest(folder: Path) -> list[dict[str, Any]]:
-    """The rejected rows of an input whose captions are their identity, each with a number."""
+    """Rejected rows of an input without uid, identified by caption; equal captions differ in id."""
     return by_share(folder, partial(_rejected, columns=["caption", "id"]))
 
 
 def ingest_equal(folder: Path) -> list[dict[str, Any]]:
-    """The same where copies are equal throughout."""
+    """As `ingest`, with equal captions in fully equal rows."""
     return by_share(folder, partial(_rejected, columns=["caption"]))
 
 
@@ -117,53 +120,53 @@ def _rejected(rows: DataFrame, columns: list[str]) -> Callable[[], object]:
 
     part = part_from_frame(rows.select(columns), columns)
     options = NormaliseOptions(carry=True, source=None, max_caption_bytes=1 << 24)
-    ours = caption_rows([part], lambda p: column_map(None, None, p.names), options)
-    listed = [row[0] for row in repeated_keys(ours).collect()]
-    return lambda: do_nothing_with(rejected(ours, listed, run_id="r", job="j"))
+    normalised = caption_rows([part], lambda p: column_map(None, None, p.names), options)
+    repeated = [row[0] for row in repeated_keys(normalised).collect()]
+    return lambda: compute_all_rows(rejected(normalised, repeated, run_id="r", job="j"))
 
 
 def dedup(folder: Path) -> list[dict[str, Any]]:
-    """One row of each caption."""
+    """Keep one row of each caption."""
     from spark_jobs.dedup.exact import keep_smallest_uid
 
     return by_share(
-        folder, lambda rows: partial(do_nothing_with, keep_smallest_uid(rows, by=["caption"]))
+        folder, lambda rows: partial(compute_all_rows, keep_smallest_uid(rows, by=["caption"]))
     )
 
 
 def dedup_marks(folder: Path) -> list[dict[str, Any]]:
-    """A decision for each row."""
+    """Mark each row as kept or not."""
     from spark_jobs.dedup.exact import mark_smallest_uid
 
-    def marked(rows: DataFrame) -> Callable[[], object]:
+    def mark(rows: DataFrame) -> Callable[[], object]:
         frame = mark_smallest_uid(rows.select("uid", "caption"), by=["caption"])
-        return partial(do_nothing_with, frame.select("uid", "kept"))
+        return partial(compute_all_rows, frame.select("uid", "kept"))
 
-    return by_share(folder, marked)
+    return by_share(folder, mark)
 
 
 def listed_classes(folder: Path) -> list[dict[str, Any]]:
-    """Ten rows of so many classes, by `isin` and by `rows_of_classes`."""
+    """Select ten rows by a list of classes, with `isin` and with `rows_of_classes`."""
     from spark_jobs.subsets.draw import rows_of_classes
 
     spark = small_session()
     rows = spark.range(10).select(F.concat(F.lit("c"), F.col("id").cast("string")).alias("wnid"))
-    found = []
-    for size in LISTED:
+    table = []
+    for size in N_CLASSES:
         names = [f"c{k}" for k in range(size)]
         ways = {
             "isin": lambda names=names: rows.where(F.col("wnid").isin(names)).count(),
             "rows_of_classes": lambda names=names: rows_of_classes(rows, "wnid", names).count(),
         }
         ways["isin"]()
-        found.append({"classes": size, **{way: cpu_s(work) for way, work in ways.items()}})
+        table.append({"classes": size, **{way: cpu_s(work) for way, work in ways.items()}})
     spark.stop()
-    return found
+    return table
 
 
 def floor(_folder: Path) -> list[dict[str, Any]]:
-    """Microseconds a row of the lowest draws of each entry, in one task."""
-    return [{"rows": rows, "us a row": _floor_s(rows) / rows * 1e6} for rows in DRAWN]
+    """Microseconds per row to keep each entry's smallest draws, in one task."""
+    return [{"rows": rows, "us a row": _floor_s(rows) / rows * 1e6} for rows in DRAWN_ROWS]
 
 
 def _floor_s(rows: int) -> float:

@@ -1,11 +1,11 @@
-"""How what passes the driver grows, and how often inputs are read; beside an older state if given.
+"""Growth of driver memory, reads and shuffles with the input; optionally next to an older commit.
 
     python -m benchmarks.scale_vectors [FOLDER [TREE_BEFORE [ITEM ...]]]
 
 TREE_BEFORE: a git worktree of an earlier commit, measured with the same inputs. Each size of each
-item runs in a process of its own: CPU seconds of all its processes, after a first small run that is
-not counted; the largest resident memory of the driver's Python and of one worker in MB; and from
-Spark's event log the records and MB that tasks read, and the MB that they shuffled.
+item runs in a process of its own after a small warm-up run. Measured are the CPU seconds of the
+process tree; the largest resident memory (MB) of the driver's Python and of one worker; and, from
+Spark's event log, the records and MB that tasks read and the MB that they shuffled.
 """
 
 import json
@@ -21,9 +21,9 @@ import numpy as np
 import psutil
 from pyspark.sql import DataFrame, SparkSession
 
-from benchmarks.measuring import meanwhile, report, tree_cpu_s
-from benchmarks.spark_inputs import do_nothing_with, run_job, small_session
-from benchmarks.task_times import log_sizes, logged
+from benchmarks.measuring import polling, report, tree_cpu_s
+from benchmarks.spark_inputs import compute_all_rows, run_job, small_session
+from benchmarks.task_times import event_log_settings, log_sizes
 
 Work = Callable[[SparkSession, Path, int], object]
 DIMENSION = 256
@@ -45,9 +45,9 @@ def main(folder: Path, before: Path | None, only: list[str]) -> None:
 
 
 def measured(item: str, size: int, folder: Path, tree: Path) -> dict[str, Any]:
-    """What a process of a tree's code says of itself; its last line where it fails."""
+    """Figures of `one` in a process with a tree's code; if it fails, its last line."""
     command = [sys.executable, __file__, "one", item, str(size), str(folder.absolute())]
-    done = subprocess.run(
+    completed = subprocess.run(
         command,
         capture_output=True,
         text=True,
@@ -55,40 +55,40 @@ def measured(item: str, size: int, folder: Path, tree: Path) -> dict[str, Any]:
         cwd=tree,
         env=os.environ | {"PYTHONPATH": str(tree)},
     )
-    if done.returncode:
-        return {"failed": (done.stderr.strip().splitlines() or ["?"])[-1][:80]}
-    figures: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    if completed.returncode:
+        return {"failed": (completed.stderr.strip().splitlines() or ["?"])[-1][:80]}
+    figures: dict[str, Any] = json.loads(completed.stdout.strip().splitlines()[-1])
     return figures
 
 
 def one(item: str, size: int, folder: Path) -> dict[str, Any]:
-    """One size of an item in this process."""
+    """Measure one size of an item in this process."""
     events = folder / f"events_{item}"
-    spark = small_session(**{"spark.sql.shuffle.partitions": "8", **logged(events)})
+    spark = small_session(**{"spark.sql.shuffle.partitions": "8", **event_log_settings(events)})
     work, sizes = ITEMS[item]
     work(spark, folder, min(1_000, sizes[0]))
-    begun, before = tree_cpu_s(), log_sizes(events)
+    start_s, before = tree_cpu_s(), log_sizes(events)
     with largest_memory() as memory:
         work(spark, folder, size)
-    cpu = tree_cpu_s() - begun
+    cpu_s = tree_cpu_s() - start_s
     spark.stop()
-    return {"cpu s": round(cpu, 1), **memory, **tasks_moved(events, before)}
+    return {"cpu s": round(cpu_s, 1), **memory, **tasks_moved(events, before)}
 
 
 @contextmanager
 def largest_memory() -> Iterator[dict[str, int]]:
-    """The largest resident MB of this process and of a Python worker, seen every 50 ms."""
-    seen = {"driver MB": 0, "worker MB": 0}
-    me = psutil.Process()
+    """Context that tracks the largest resident MB of this process and of a worker, every 50 ms."""
+    largest_mb = {"driver MB": 0, "worker MB": 0}
+    driver = psutil.Process()
 
-    def look() -> None:
-        workers = [p for p in me.children(recursive=True) if _name_of(p).startswith("python")]
-        for name, processes in (("driver MB", [me]), ("worker MB", workers)):
-            sizes = [_resident(process) >> 20 for process in processes]
-            seen[name] = max([seen[name], *sizes])
+    def poll() -> None:
+        workers = [p for p in driver.children(recursive=True) if _name_of(p).startswith("python")]
+        for name, processes in (("driver MB", [driver]), ("worker MB", workers)):
+            sizes_mb = [_resident_bytes(process) >> 20 for process in processes]
+            largest_mb[name] = max([largest_mb[name], *sizes_mb])
 
-    with meanwhile(look):
-        yield seen
+    with polling(poll):
+        yield largest_mb
 
 
 def _name_of(process: psutil.Process) -> str:
@@ -98,7 +98,7 @@ def _name_of(process: psutil.Process) -> str:
         return ""
 
 
-def _resident(process: psutil.Process) -> int:
+def _resident_bytes(process: psutil.Process) -> int:
     try:
         return int(process.memory_info().rss)
     except psutil.Error:
@@ -106,8 +106,8 @@ def _resident(process: psutil.Process) -> int:
 
 
 def tasks_moved(events: Path, before: dict[str, int]) -> dict[str, Any]:
-    """Records and MB read from files, and MB shuffled, by the tasks of the event log."""
-    records = read = shuffled = 0
+    """Records and MB that tasks read from files, and MB they shuffled, after `before`."""
+    records = bytes_read = bytes_shuffled = 0
     for file in events.iterdir():
         with file.open() as lines:
             lines.seek(before.get(file.name, 0))
@@ -115,13 +115,17 @@ def tasks_moved(events: Path, before: dict[str, int]) -> dict[str, Any]:
                 if '"SparkListenerTaskEnd"' in line:
                     metrics = json.loads(line)["Task Metrics"]
                     records += metrics["Input Metrics"]["Records Read"]
-                    read += metrics["Input Metrics"]["Bytes Read"]
-                    shuffled += metrics["Shuffle Write Metrics"]["Shuffle Bytes Written"]
-    return {"records read": records, "MB read": read >> 20, "MB shuffled": shuffled >> 20}
+                    bytes_read += metrics["Input Metrics"]["Bytes Read"]
+                    bytes_shuffled += metrics["Shuffle Write Metrics"]["Shuffle Bytes Written"]
+    return {
+        "records read": records,
+        "MB read": bytes_read >> 20,
+        "MB shuffled": bytes_shuffled >> 20,
+    }
 
 
 def vectors_table(spark: SparkSession, folder: Path, key: str, size: int) -> str:
-    """Unit vectors drawn evenly, in eight files."""
+    """Path of a table of random unit vectors, in eight files."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -130,13 +134,13 @@ def vectors_table(spark: SparkSession, folder: Path, key: str, size: int) -> str
     path = folder / f"vectors_{key}_{size}"
     if not path.exists():
         path.mkdir(parents=True)
-        draws = np.random.default_rng(size)
+        generator = np.random.default_rng(size)
         for part, rows in enumerate(np.array_split(np.arange(size), 8)):
-            drawn = draws.normal(size=(len(rows), DIMENSION)).astype(np.float32)
-            drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+            vectors = generator.normal(size=(len(rows), DIMENSION)).astype(np.float32)
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
             columns = {
                 key: [f"{key}{row:09}" for row in rows],
-                "embedding": vector_lists(drawn, pa.array([True] * len(rows))),
+                "embedding": vector_lists(vectors, pa.array([True] * len(rows))),
                 "model": ["m"] * len(rows),
                 "weights": ["w"] * len(rows),
             }
@@ -145,7 +149,7 @@ def vectors_table(spark: SparkSession, folder: Path, key: str, size: int) -> str
 
 
 def index_training(spark: SparkSession, folder: Path, size: int) -> None:
-    """A fixed number of vectors to train on, of ever more."""
+    """Train on a fixed number of vectors of a growing table."""
     run_job(
         "build_index",
         embeddings=vectors_table(spark, folder, "uid", size),
@@ -156,7 +160,7 @@ def index_training(spark: SparkSession, folder: Path, size: int) -> None:
 
 
 def queries(spark: SparkSession, folder: Path, size: int) -> None:
-    """Ever more queries for the same 2,000 vectors."""
+    """A growing number of queries for the same 2,000 vectors."""
     run_job(
         "search_neighbours",
         queries=vectors_table(spark, folder, "query_id", size),
@@ -167,7 +171,7 @@ def queries(spark: SparkSession, folder: Path, size: int) -> None:
 
 
 def on_driver(spark: SparkSession, folder: Path, size: int) -> None:
-    """The vectors of all queries as a matrix."""
+    """Collect a table of vectors as a matrix on the driver."""
     from spark_jobs.formats.embeddings import Embeddings, collect_vectors
 
     address = vectors_table(spark, folder, "query_id", size)
@@ -176,7 +180,7 @@ def on_driver(spark: SparkSession, folder: Path, size: int) -> None:
 
 
 def greedy(spark: SparkSession, folder: Path, size: int) -> None:
-    """Items with 50 neighbours each, of three times as many rows as there are items."""
+    """Assign rows to items with 50 neighbours each; there are three times as many rows as items."""
     from spark_jobs.neighbours.assign import assign
 
     uid = f"md5(string(pmod(xxhash64(id, n), {3 * size})))"
@@ -188,7 +192,7 @@ def greedy(spark: SparkSession, folder: Path, size: int) -> None:
             "concat('n', pmod(id, 1000)) wnid", "id item_order",
         ]  # fmt: skip
         pairs.selectExpr(*columns).write.parquet(str(address))
-    do_nothing_with(assign(spark.read.parquet(str(address)), "greedy"))
+    compute_all_rows(assign(spark.read.parquet(str(address)), "greedy"))
 
 
 def captions(spark: SparkSession, folder: Path, size: int) -> DataFrame:
@@ -200,7 +204,7 @@ def captions(spark: SparkSession, folder: Path, size: int) -> DataFrame:
 
 
 def filters(spark: SparkSession, folder: Path, size: int) -> None:
-    """A share of the largest scores, and a comparison, of captions with scores in a table."""
+    """Filter captions by a comparison and by the top fraction of scores from another table."""
     tables = {name: str(folder / f"{name}_{size}") for name in ("captions", "scores")}
     rows = captions(spark, folder, size)
     scores = rows.selectExpr("uid", "float(pmod(xxhash64(uid), 1000003) / 1000003) score")
@@ -219,7 +223,7 @@ def filters(spark: SparkSession, folder: Path, size: int) -> None:
 
 
 def ingest_csv(spark: SparkSession, folder: Path, size: int) -> None:
-    """CSV files, all rows of which can be taken."""
+    """Ingest CSV files without rejected rows."""
     address = folder / f"csv_{size}"
     if not address.exists():
         captions(spark, folder, size).write.option("header", True).csv(str(address))
@@ -227,7 +231,7 @@ def ingest_csv(spark: SparkSession, folder: Path, size: int) -> None:
 
 
 def classes(spark: SparkSession, folder: Path, size: int) -> None:
-    """Of each of ever more classes one of two rows."""
+    """Draw one of two rows of each class, of a growing number of classes."""
     from spark_jobs.core.draws import Draw
     from spark_jobs.subsets.draw import count_classes, draw_per_class
 
@@ -236,7 +240,7 @@ def classes(spark: SparkSession, folder: Path, size: int) -> None:
     )
     counts = count_classes(rows, "class")
     wanted = dict.fromkeys(counts, 1)
-    do_nothing_with(draw_per_class(rows, "class", wanted, counts, draw=Draw("bench", 0)))
+    compute_all_rows(draw_per_class(rows, "class", wanted, counts, draw=Draw("bench", 0)))
 
 
 ITEMS: dict[str, tuple[Work, tuple[int, ...]]] = {

@@ -1,4 +1,4 @@
-"""A session with a small driver, tables of the corpus, and jobs by name."""
+"""A session with a small driver, tables of the corpus, and a call to run a job."""
 
 import importlib
 import shutil
@@ -16,17 +16,17 @@ from spark_jobs.storage.session import open_session
 
 
 def small_session(**conf: str) -> SparkSession:
-    """Local mode with a driver heap of 1.5 GB, which is also the executor."""
+    """A session in local mode; the heap of driver and executor is 1.5 GB."""
     return open_session({"spark.driver.memory": "1500m", **conf})
 
 
 def raw_captions(spark: SparkSession, folder: Path, rows: int) -> str:
-    """Parquet of `rows` captions: the corpus's million as often as it takes, under other uids."""
-    made = inputs.corpus(folder, 1_000_000) / "captions.parquet"
+    """Path of Parquet files of `rows` captions: copies of the corpus's million under other uids."""
+    corpus_file = inputs.corpus(folder, 1_000_000) / "captions.parquet"
     address = folder / f"raw_{rows}"
     if not (address / "_SUCCESS").exists():
         copies = spark.range(-(-rows // 1_000_000)).withColumnRenamed("id", "copy")
-        captions = spark.read.parquet(str(made)).crossJoin(copies).limit(rows)
+        captions = spark.read.parquet(str(corpus_file)).crossJoin(copies).limit(rows)
         uid = F.md5(F.concat("uid", "copy")).alias("uid")
         shutil.rmtree(address, ignore_errors=True)
         if rows <= 2:
@@ -36,7 +36,7 @@ def raw_captions(spark: SparkSession, folder: Path, rows: int) -> str:
 
 
 def caption_table(spark: SparkSession, folder: Path, rows: int) -> str:
-    """The same as a Delta table."""
+    """Path of a Delta table with the captions of `raw_captions`."""
     address = folder / f"captions_{rows}"
     if not (address / "_delta_log").exists():
         raw = spark.read.parquet(raw_captions(spark, folder, rows))
@@ -45,22 +45,22 @@ def caption_table(spark: SparkSession, folder: Path, rows: int) -> str:
 
 
 def run_job(name: str, **settings: Any) -> Summary:
-    """Run a job, whether up to date or not."""
+    """Run a job by its module's name, even if its outputs are up to date."""
     job = importlib.import_module(f"spark_jobs.jobs.{name}").JOB
     return execute(job, job.settings(**settings), force=True, say=lambda _line: None)
 
 
-def do_nothing_with(frame: DataFrame) -> None:
-    """Compute all rows and drop them."""
+def compute_all_rows(frame: DataFrame) -> None:
+    """Compute all rows of a frame without storing them."""
     frame.write.format("noop").mode("overwrite").save()
 
 
 def reading_pass(spark: SparkSession, captions: str) -> None:
-    """The caption column through mapInArrow, a row a batch back."""
+    """Pass the captions through mapInArrow, one row per batch back: what every job has to do."""
 
     def count(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             yield pa.RecordBatch.from_arrays([pa.array([batch.num_rows])], ["n"])
 
     frame = spark.read.format("delta").load(captions).select("caption")
-    do_nothing_with(frame.mapInArrow(count, "n long"))
+    compute_all_rows(frame.mapInArrow(count, "n long"))

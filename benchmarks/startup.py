@@ -1,8 +1,8 @@
-"""What stands before the first caption: building the bank, compiling, a worker's start.
+"""Time before the first caption: building the trie, compiling, starting a worker.
 
     python -m benchmarks.startup [FOLDER]
 
-Wall seconds, the median of 5; each in processes of its own.
+Wall seconds, medians of 5; run_workers are processes of their own.
 """
 
 import os
@@ -20,58 +20,58 @@ from benchmarks import inputs
 from benchmarks.measuring import ROUNDS, report
 from udfs.text.token_trie import build_token_trie
 
-# A worker: imports, the bank's arrays, machine code, one caption.
+# What a worker does: import, load the trie and the machine code, match one caption.
 WORKER = """
 import pickle, sys, time
-begun = time.perf_counter()
+start = time.perf_counter()
 import pyarrow as pa
 from udfs.text.concept_matches import add_entry_ids
 from udfs.text.matchers import MetaclipMatcher
 trie = pickle.load(open(sys.argv[1], "rb"))
 batch = pa.RecordBatch.from_arrays([pa.array(["u"]), pa.array(["a cat"])], ["uid", "caption"])
 next(add_entry_ids(MetaclipMatcher(trie), [])([batch]))
-print(time.perf_counter() - begun)
+print(time.perf_counter() - start)
 """
 
 
 def main(folder: Path) -> None:
-    made = inputs.corpus(folder, 200_000)
-    entries = pa.array(inputs.bank(made, 500_000))
+    corpus_folder = inputs.corpus(folder, 200_000)
+    entries = pa.array(inputs.bank(corpus_folder, 500_000))
     build_token_trie(entries)
-    building = []
+    build_s = []
     for _ in range(ROUNDS):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         trie = build_token_trie(entries)
-        building.append(time.perf_counter() - begun)
-    arrays = folder / "trie.pickle"
-    arrays.write_bytes(pickle.dumps(trie))
+        build_s.append(time.perf_counter() - start)
+    trie_file = folder / "trie.pickle"
+    trie_file.write_bytes(pickle.dumps(trie))
     cache = folder / "numba"
-    cold, warm, four = [], [], []
+    cold_s, warm_s, last_of_four_s = [], [], []
     for _ in range(ROUNDS):
         shutil.rmtree(cache, ignore_errors=True)
-        cold += workers(1, arrays, cache)
-        warm += workers(1, arrays, cache)
+        cold_s += run_workers(1, trie_file, cache)
+        warm_s += run_workers(1, trie_file, cache)
         shutil.rmtree(cache)
-        four.append(max(workers(4, arrays, cache)))
+        last_of_four_s.append(max(run_workers(4, trie_file, cache)))
     seconds = {
-        "build 500,000 entries": building,
-        "worker, code compiled before": warm,
-        "worker that compiles": cold,
-        "the last of 4 workers, one compiles": four,
+        "build 500,000 entries": build_s,
+        "worker, code compiled before": warm_s,
+        "worker that compiles": cold_s,
+        "the last of 4 workers, one compiles": last_of_four_s,
     }
-    rows = [{"what": what, "s": statistics.median(of)} for what, of in seconds.items()]
+    rows = [{"what": what, "s": statistics.median(times)} for what, times in seconds.items()]
     report("startup", rows, folder)
 
 
-def workers(n: int, arrays: Path, cache: Path) -> list[float]:
-    """Seconds that each of n workers takes that start at once."""
+def run_workers(n: int, trie_file: Path, cache: Path) -> list[float]:
+    """Start n workers at once; the seconds that each takes."""
     environment = os.environ | {"NUMBA_CACHE_DIR": str(cache)}
-    command = [sys.executable, "-c", WORKER, str(arrays)]
-    started = [
+    command = [sys.executable, "-c", WORKER, str(trie_file)]
+    processes = [
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         for _ in range(n)
     ]
-    return [float(process.communicate()[0]) for process in started]
+    return [float(process.communicate()[0]) for process in processes]
 
 
 if __name__ == "__main__":

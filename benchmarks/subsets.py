@@ -1,10 +1,10 @@
-"""Subsets by class: skewed classes beside even ones, growth with the rows, and pandas.
+"""Subsets by class: skewed compared with even classes, growth with the rows, and pandas.
 
     python -m benchmarks.subsets [FOLDER [ROUNDS]]
 
-Each subset is a whole job with its Delta table, beyond that on one row; CPU time, median of the
-ratios of the rounds. Driver and executor have 2 GB together. The published way: a boolean mask per
-class over a pandas frame, which is read once.
+Measured is the CPU time of a whole job with its Delta table, less that on one row; ratios are
+medians over rounds. Driver and executor have 2 GB together. pandas stands for the published way: a
+boolean mask per class over a frame, which is read once.
 """
 
 import statistics
@@ -18,12 +18,12 @@ import pandas as pd
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from benchmarks.measuring import ROUNDS, cpu_s, grown, interleaved, report
+from benchmarks.measuring import ROUNDS, cpu_s, growth_rows, interleaved_cpu_s, report
 from benchmarks.spark_inputs import run_job, small_session
-from benchmarks.task_times import log_sizes, logged, longest_over_median
+from benchmarks.task_times import event_log_settings, log_sizes, longest_over_median
 
 CLASSES = 1_000
-# The first has ten rows a class: what each class costs is start-up.
+# The first has ten rows per class, so the cost per class counts as start-up.
 ROWS = (10_000, 1_000_000, 3_000_000, 10_000_000, 30_000_000)
 SKEWED_ROWS = 10_000_000
 PANDAS_ROWS = 3_000_000
@@ -32,37 +32,39 @@ PER_CLASS = 500
 
 def main(folder: Path, rounds: int) -> None:
     events = folder / "events"
-    spark = small_session(**logged(events) | {"spark.driver.memory": "2g"})
+    spark = small_session(**event_log_settings(events) | {"spark.driver.memory": "2g"})
     report("subset_skew", skew(spark, folder, rounds, events), folder)
     report("subset_growth", growth(spark, folder), folder)
-    report("subset_pandas", beside_pandas(spark, folder, rounds), folder)
+    report("subset_pandas", compare_with_pandas(spark, folder, rounds), folder)
     spark.stop()
 
 
-def labelled(spark: SparkSession, folder: Path, rows: int, *, is_skewed: bool = False) -> str:
-    """A table of rows of CLASSES classes, of even size or with nine tenths in one."""
+def labelled_table(spark: SparkSession, folder: Path, rows: int, *, is_skewed: bool = False) -> str:
+    """Path of a table of CLASSES classes, of equal size or with nine tenths of the rows in one."""
     address = folder / f"labelled_{rows}{'_skewed' if is_skewed else ''}"
     if not (address / "_delta_log").exists():
-        number = F.pmod(F.xxhash64("id", F.lit(1)), F.lit(CLASSES))
+        class_number = F.pmod(F.xxhash64("id", F.lit(1)), F.lit(CLASSES))
         if is_skewed:
             is_head = F.pmod(F.xxhash64("id", F.lit(2)), F.lit(10)) > 0
-            number = F.when(is_head, 0).otherwise(number)
-        made = spark.range(0, rows, 1, max(1, min(16, rows))).select(
+            class_number = F.when(is_head, 0).otherwise(class_number)
+        table = spark.range(0, rows, 1, max(1, min(16, rows))).select(
             F.md5(F.col("id").cast("string")).alias("uid"),
-            F.concat(F.lit("a photo of class "), number, F.lit(", number "), "id").alias("caption"),
-            F.format_string("n%08d", number).alias("wnid"),
+            F.concat(F.lit("a photo of class "), class_number, F.lit(", number "), "id").alias(
+                "caption"
+            ),
+            F.format_string("n%08d", class_number).alias("wnid"),
         )
-        made.write.format("delta").save(str(address))
+        table.write.format("delta").save(str(address))
     return str(address)
 
 
-def share_of_each(folder: Path, table: str) -> None:
+def tenth_of_each(folder: Path, table: str) -> None:
     run_job(
         "sample_subset", input=table, fraction=0.1, stratified=True, output=str(folder / "share")
     )
 
 
-def as_many_of_each(folder: Path, table: str) -> None:
+def equal_number_of_each(folder: Path, table: str) -> None:
     run_job(
         "match_frequencies",
         sources=[table],
@@ -72,79 +74,84 @@ def as_many_of_each(folder: Path, table: str) -> None:
     )
 
 
-JOBS = {"a tenth of each class": share_of_each, "500 of each class": as_many_of_each}
+JOBS = {"a tenth of each class": tenth_of_each, "500 of each class": equal_number_of_each}
 
 
 def skew(spark: SparkSession, folder: Path, rounds: int, events: Path) -> list[dict[str, Any]]:
-    even = labelled(spark, folder, SKEWED_ROWS)
-    skewed = labelled(spark, folder, SKEWED_ROWS, is_skewed=True)
-    one = labelled(spark, folder, 1)
-    found = []
+    even = labelled_table(spark, folder, SKEWED_ROWS)
+    skewed = labelled_table(spark, folder, SKEWED_ROWS, is_skewed=True)
+    one = labelled_table(spark, folder, 1)
+    table = []
     for name, job in JOBS.items():
         sides = {"one": partial(job, folder, one), "even": partial(job, folder, even)}
-        taken = interleaved({**sides, "skewed": partial(job, folder, skewed)}, rounds=rounds)
-        start_up = statistics.median(taken["one"])
+        seconds_by_side = interleaved_cpu_s(
+            {**sides, "skewed": partial(job, folder, skewed)}, rounds=rounds
+        )
+        start_up_s = statistics.median(seconds_by_side["one"])
         ratios = [
-            (s - start_up) / (e - start_up)
-            for s, e in zip(taken["skewed"], taken["even"], strict=True)
+            (skewed_s - start_up_s) / (even_s - start_up_s)
+            for skewed_s, even_s in zip(
+                seconds_by_side["skewed"], seconds_by_side["even"], strict=True
+            )
         ]
         before = log_sizes(events)
         job(folder, skewed)
-        worst = max(longest_over_median(events, before), default=(1.0, 0))
-        found.append(
+        worst_ratio, n_tasks = max(longest_over_median(events, before), default=(1.0, 0))
+        table.append(
             {
                 "subset": name,
                 "rows": SKEWED_ROWS,
-                "even, cpu s": statistics.median(taken["even"]) - start_up,
+                "even, cpu s": statistics.median(seconds_by_side["even"]) - start_up_s,
                 "skewed / even": statistics.median(ratios),
-                "longest task / median": worst[0],
-                "tasks of that stage": worst[1],
-                "start-up s": start_up,
+                "longest task / median": worst_ratio,
+                "tasks of that stage": n_tasks,
+                "start-up s": start_up_s,
             }
         )
-    return found
+    return table
 
 
 def growth(spark: SparkSession, folder: Path) -> list[dict[str, Any]]:
-    job, taken = JOBS["a tenth of each class"], {}
-    for _ in range(3):  # code that is still being compiled would be counted with the smallest
-        job(folder, labelled(spark, folder, ROWS[3]))
+    job, seconds_by_rows = JOBS["a tenth of each class"], {}
+    for _ in range(3):  # else the time to compile code would count for the smallest size
+        job(folder, labelled_table(spark, folder, ROWS[3]))
     for rows in ROWS:
-        work = partial(job, folder, labelled(spark, folder, rows))
+        work = partial(job, folder, labelled_table(spark, folder, rows))
         work()
-        taken[rows] = statistics.median(cpu_s(work) for _ in range(3))
-    return grown(taken)
+        seconds_by_rows[rows] = statistics.median(cpu_s(work) for _ in range(3))
+    return growth_rows(seconds_by_rows)
 
 
-def beside_pandas(spark: SparkSession, folder: Path, rounds: int) -> list[dict[str, Any]]:
-    table, one = labelled(spark, folder, PANDAS_ROWS), labelled(spark, folder, 1)
-    begun = time.process_time()
+def compare_with_pandas(spark: SparkSession, folder: Path, rounds: int) -> list[dict[str, Any]]:
+    table, one = labelled_table(spark, folder, PANDAS_ROWS), labelled_table(spark, folder, 1)
+    start_s = time.process_time()
     frame = pd.read_parquet(table)
-    read_s = time.process_time() - begun
+    read_s = time.process_time() - start_s
     job = JOBS["a tenth of each class"]
     sides = {
-        "pandas": partial(masks, frame, folder),
+        "pandas": partial(sample_with_masks, frame, folder),
         "one": partial(job, folder, one),
         "ours": partial(job, folder, table),
     }
-    taken = interleaved(sides, rounds=rounds)
-    start_up = statistics.median(taken["one"])
+    seconds_by_side = interleaved_cpu_s(sides, rounds=rounds)
+    start_up_s = statistics.median(seconds_by_side["one"])
     ratios = [
-        (p + read_s) / (o - start_up) for p, o in zip(taken["pandas"], taken["ours"], strict=True)
+        (pandas_s + read_s) / (ours_s - start_up_s)
+        for pandas_s, ours_s in zip(seconds_by_side["pandas"], seconds_by_side["ours"], strict=True)
     ]
     return [
         {
             "rows": PANDAS_ROWS,
             "classes": CLASSES,
-            "pandas, cpu s": statistics.median(taken["pandas"]) + read_s,
-            "captionlake, cpu s": statistics.median(taken["ours"]) - start_up,
+            "pandas, cpu s": statistics.median(seconds_by_side["pandas"]) + read_s,
+            "captionlake, cpu s": statistics.median(seconds_by_side["ours"]) - start_up_s,
             "times": statistics.median(ratios),
-            "start-up s": start_up,
+            "start-up s": start_up_s,
         }
     ]
 
 
-def masks(frame: pd.DataFrame, folder: Path) -> None:
+def sample_with_masks(frame: pd.DataFrame, folder: Path) -> None:
     parts = []
     for wnid in sorted(frame["wnid"].unique()):
         rows = frame[frame["wnid"] == wnid]

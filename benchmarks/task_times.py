@@ -1,4 +1,4 @@
-"""How long the tasks of each stage took, from Spark's event log."""
+"""Task times by stage from Spark's event log."""
 
 import json
 import shutil
@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-SHORTEST_STAGE_S = 2.0  # of all its tasks together; below that a task's time is chance
+SHORTEST_STAGE_S = 2.0  # sum over its tasks; shorter stages are mostly noise
 
 
-def logged(events: Path) -> dict[str, str]:
-    """Settings of a session that logs its tasks to a folder, which is emptied."""
+def event_log_settings(events: Path) -> dict[str, str]:
+    """Session settings that log tasks to the folder `events`, which is emptied."""
     shutil.rmtree(events, ignore_errors=True)
     events.mkdir(parents=True)
     return {
@@ -21,13 +21,13 @@ def logged(events: Path) -> dict[str, str]:
 
 
 def log_sizes(events: Path) -> dict[str, int]:
-    """What was logged before."""
+    """Bytes of each log file so far, to read only later events."""
     return {file.name: file.stat().st_size for file in events.iterdir()}
 
 
 def longest_over_median(events: Path, before: dict[str, int]) -> Iterator[tuple[float, int]]:
-    """Longest task over median task, and number of tasks, of each stage that took its time."""
-    tasks = defaultdict(list)
+    """(longest task / median task, number of tasks) of each longer stage after `before`."""
+    task_times_s = defaultdict(list)
     for file in events.iterdir():
         with file.open() as lines:
             lines.seek(before.get(file.name, 0))
@@ -35,7 +35,7 @@ def longest_over_median(events: Path, before: dict[str, int]) -> Iterator[tuple[
                 event = json.loads(line) if '"SparkListenerTaskEnd"' in line else None
                 if event:
                     run_time = event["Task Metrics"]["Executor Run Time"] / 1_000
-                    tasks[event["Stage ID"]].append(run_time)
-    for times in tasks.values():
+                    task_times_s[event["Stage ID"]].append(run_time)
+    for times in task_times_s.values():
         if len(times) >= 4 and sum(times) > SHORTEST_STAGE_S:
             yield max(times) / statistics.median(times), len(times)

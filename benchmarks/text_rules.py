@@ -1,9 +1,9 @@
-"""The other text rules beside the published ways, on Python's side of the worker.
+"""The text rules other than MetaCLIP's, compared with the published ways, without Spark.
 
     python -m benchmarks.text_rules [FOLDER]
 
-CPU microseconds a caption; the median of the ratios of 5 rounds. Each peer is checked for the same
-results first.
+CPU microseconds per caption; ratios are medians of 5 rounds. Each peer's results are first checked
+to be the same.
 """
 
 import re
@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks import inputs
-from benchmarks.measuring import interleaved, median_ratio, report
+from benchmarks.measuring import interleaved_cpu_s, median_ratio, report
 from spark_jobs.formats.class_files import packaged_class_files, read_class_file
 from spark_jobs.formats.synsets import named_synsets
 from spark_jobs.labelling.lemma_table import lemma_table
@@ -36,7 +36,7 @@ from udfs.text.matchers import metaclip2_matcher
 from udfs.text.metaclip2_match import padded_entry
 from udfs.text.token_match import BREAKS, MARKS, match_captions
 
-ROWS, FEW = 50_000, 300
+ROWS, FEW_ROWS = 50_000, 300
 
 Lists = list[list[int]]
 Side = tuple[Callable[[], Any], int]  # what to run, and over how many captions
@@ -49,14 +49,14 @@ def main(folder: Path) -> None:
 
 
 def laionet(captions: pa.Array) -> list[dict[str, Any]]:
-    """LAIONet's loop over its 1,825 lemmas, and an automaton of them."""
+    """LAIONet's loop over its 1,825 lemmas, and an Aho-Corasick automaton of them."""
     lemmas = lemma_table(named_synsets("laionet"), unique_by=lambda lemma: lemma).lemmas
     matcher, texts = laionet_matcher(lemmas), captions.to_pylist()
     spaces = str.maketrans(dict.fromkeys(string.punctuation, " "))
-    automaton = automaton_of([f" {lemma} " for lemma in lemmas])
+    automaton = build_automaton([f" {lemma} " for lemma in lemmas])
 
     def loop() -> Lists:
-        padded = (f" {text.translate(spaces)} " for text in texts[:FEW])
+        padded = (f" {text.translate(spaces)} " for text in texts[:FEW_ROWS])
         return [[k for k, lemma in enumerate(lemmas) if f" {lemma} " in text] for text in padded]
 
     def by_automaton() -> Lists:
@@ -65,12 +65,12 @@ def laionet(captions: pa.Array) -> list[dict[str, Any]]:
         ]
 
     ours = partial(matcher.match, captions)
-    peers = {"loop over lemmas": (loop, FEW), "pyahocorasick": (by_automaton, ROWS)}
+    peers = {"loop over lemmas": (loop, FEW_ROWS), "pyahocorasick": (by_automaton, ROWS)}
     return compared("laionet", ours, peers, ours().to_pylist())
 
 
 def yfcc(captions: pa.Array) -> list[dict[str, Any]]:
-    """One compiled pattern a class, as YFCC15M-Cls has it."""
+    """One compiled pattern per class, as in YFCC15M-Cls."""
     synsets = named_synsets("imagenet1k")
     table = lemma_table(synsets)
     matcher, texts = yfcc_matcher(table.lemmas), captions.to_pylist()
@@ -79,16 +79,18 @@ def yfcc(captions: pa.Array) -> list[dict[str, Any]]:
     def by_patterns() -> Lists:
         return [
             [k for k, pattern in enumerate(patterns) if pattern.search(text)]
-            for text in texts[:FEW]
+            for text in texts[:FEW_ROWS]
         ]
 
-    found = [sorted({table.owner[k] for k in ids}) for ids in matcher.match(captions).to_pylist()]
-    peers = {"a pattern a class": (by_patterns, FEW)}
-    return compared("yfcc", partial(matcher.match, captions), peers, found)
+    class_lists = [
+        sorted({table.owner[k] for k in ids}) for ids in matcher.match(captions).to_pylist()
+    ]
+    peers = {"a pattern a class": (by_patterns, FEW_ROWS)}
+    return compared("yfcc", partial(matcher.match, captions), peers, class_lists)
 
 
 def fts(captions: pa.Array) -> list[dict[str, Any]]:
-    """SQLite's FTS5 for the classes of all data sets, with and without building its index."""
+    """SQLite's FTS5 on the classes of all data sets, with and without building its index."""
     files = {name: read_class_file(name) for name in packaged_class_files()}
     queries = [q for name, file in files.items() for q in class_queries(file, name, fts_tokens)[0]]
     expressions = [
@@ -104,40 +106,43 @@ def fts(captions: pa.Array) -> list[dict[str, Any]]:
     def ours() -> pa.ListArray:
         return match_queries(match_captions(captions, trie, unicode61()), codes)
 
-    def index() -> sqlite3.Connection:
+    def build_index() -> sqlite3.Connection:
         database = sqlite3.connect(":memory:")
         database.execute("CREATE VIRTUAL TABLE samples USING fts5(text)")
         database.executemany("INSERT INTO samples(rowid, text) VALUES (?, ?)", texts)
         return database
 
     def search(database: sqlite3.Connection) -> Lists:
-        found: Lists = [[] for _ in texts]
+        lists: Lists = [[] for _ in texts]
         sql = "SELECT rowid FROM samples WHERE text MATCH ?"
         for position, expression in enumerate(expressions):
             for (row,) in database.execute(sql, [expression]):
-                found[row].append(position)
-        return found
+                lists[row].append(position)
+        return lists
 
-    built = index()
+    index = build_index()
     peers = {
-        f"SQLite FTS5, {len(queries):,} queries, index built": (lambda: search(index()), ROWS),
-        "SQLite FTS5, index there": (lambda: search(built), ROWS),
+        f"SQLite FTS5, {len(queries):,} queries, index built": (
+            lambda: search(build_index()),
+            ROWS,
+        ),
+        "SQLite FTS5, index there": (lambda: search(index), ROWS),
     }
     return compared("fts", ours, peers, ours().to_pylist())
 
 
 def metaclip2(folder: Path, captions: pa.Array) -> list[dict[str, Any]]:
-    """An automaton a language; Chinese and Thai are made up, of characters with Zipf's shares."""
-    made = inputs.corpus(folder, 200_000)
+    """An automaton per language; Chinese and Thai are random characters by Zipf's law."""
+    corpus_folder = inputs.corpus(folder, 200_000)
     sides = {
-        "English": (inputs.bank(made, 20_000), captions.to_pylist()),
+        "English": (inputs.bank(corpus_folder, 20_000), captions.to_pylist()),
         "Chinese": unspaced(0x4E00, 3_000),
         "Thai": unspaced(0x0E01, 46),
     }
     rows = []
     for name, (entries, texts) in sides.items():
         matcher = metaclip2_matcher(entries, [name] * len(entries), duplicates="last")
-        automaton = automaton_of([padded_entry(entry) for entry in entries])
+        automaton = build_automaton([padded_entry(entry) for entry in entries])
         batch = [pa.array(texts), pa.array([name] * len(texts))]
 
         def by_automaton(texts: list[str] = texts, automaton: Any = automaton) -> Lists:
@@ -150,16 +155,16 @@ def metaclip2(folder: Path, captions: pa.Array) -> list[dict[str, Any]]:
 
 
 def unspaced(first: int, n: int) -> tuple[list[str], list[str]]:
-    """20,000 entries of one to four characters, captions of 25."""
-    draws = np.random.default_rng(0)
-    drawn = np.minimum(draws.zipf(1.3, ROWS * 27), n) - 1
-    text = "".join(chr(first + int(code)) for code in drawn)
+    """20,000 entries of 1-4 characters, captions of 25, from n characters that start at `first`."""
+    generator = np.random.default_rng(0)
+    ranks = np.minimum(generator.zipf(1.3, ROWS * 27), n) - 1
+    text = "".join(chr(first + int(rank)) for rank in ranks)
     entries = dict.fromkeys(text[k : k + 1 + k % 4] for k in range(0, ROWS * 2))
     return [*entries][:20_000], [text[25 * k : 25 * k + 25] for k in range(2_000, ROWS)]
 
 
 def spaced(text: str) -> str:
-    """MetaCLIP 2's spacing of a caption."""
+    """A caption spaced and padded by MetaCLIP 2's rule."""
     padded = f" {text.strip()} "
     for mark in MARKS:
         padded = padded.replace(mark, f" {mark} ")
@@ -168,7 +173,7 @@ def spaced(text: str) -> str:
     return padded
 
 
-def automaton_of(entries: list[str]) -> Any:
+def build_automaton(entries: list[str]) -> Any:
     automaton = ahocorasick.Automaton()
     for position, entry in enumerate(entries):
         if entry:
@@ -180,21 +185,24 @@ def automaton_of(entries: list[str]) -> Any:
 def compared(
     rule: str, ours: Callable[[], Any], peers: dict[str, Side], expected: Lists
 ) -> list[dict[str, Any]]:
+    """Check and time each peer, which runs over its first n captions; a row per peer."""
     rows = []
     for peer, (theirs, n) in peers.items():
         if theirs() != expected[:n]:
             sys.exit(f"{rule}: {peer} and captionlake differ")
-        taken = interleaved({"ours": ours, "theirs": theirs}, clock=time.process_time)
-        mine = [seconds / len(expected) for seconds in taken["ours"]]
-        other = [seconds / n for seconds in taken["theirs"]]
+        seconds_by_side = interleaved_cpu_s(
+            {"ours": ours, "theirs": theirs}, clock=time.process_time
+        )
+        our_s = [seconds / len(expected) for seconds in seconds_by_side["ours"]]
+        peer_s = [seconds / n for seconds in seconds_by_side["theirs"]]
         rows.append(
             {
                 "rule": rule,
                 "peer": peer,
                 "matches a caption": sum(map(len, expected)) / len(expected),
-                "us": statistics.median(mine) * 1e6,
-                "peer us": statistics.median(other) * 1e6,
-                "ratio": median_ratio(other, mine),
+                "us": statistics.median(our_s) * 1e6,
+                "peer us": statistics.median(peer_s) * 1e6,
+                "ratio": median_ratio(peer_s, our_s),
             }
         )
     return rows
