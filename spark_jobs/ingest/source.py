@@ -98,7 +98,7 @@ def part_from_frame(
 
     file: value of the column FILE, which identifies each row's file.
     """
-    # Select by position, not withColumn: the input may have a column called FILE.
+    # Not withColumn, which would replace an input column called FILE.
     with_file = rows if file is None else rows.select("*", file.alias(FILE))
     positional_names = [positional_name(k) for k in range(len(names))]
     renamed = with_file.toDF(*positional_names, *([] if file is None else [FILE]))

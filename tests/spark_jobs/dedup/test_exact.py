@@ -44,7 +44,7 @@ def test_kept_and_marked_rows_are_those_of_a_loop(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch, by: list[str]
 ) -> None:
     """Most rows are of one group; uids may be there twice, in one group or in two."""
-    monkeypatch.setattr("spark_jobs.dedup.exact._PARTS", 5)
+    monkeypatch.setattr("spark_jobs.dedup.exact._N_GROUP_PARTS", 5)
     rng = np.random.default_rng(len(by))
     n = 500
     texts = [None, "", "a", "cat", "cat "]

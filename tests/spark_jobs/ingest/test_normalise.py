@@ -163,8 +163,8 @@ def test_the_first_copy_stays_however_many_there_are(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch, n_texts: int
 ):
     """Against a sort of all rows of each uid by (hash, caption, row), hot keys apart or not."""
-    monkeypatch.setattr("spark_jobs.ingest.normalise._MANY_COPIES", 20)
-    monkeypatch.setattr("spark_jobs.ingest.normalise._COPIES_AT_ONCE", 7)
+    monkeypatch.setattr("spark_jobs.ingest.normalise._MIN_HOT_COPIES", 20)
+    monkeypatch.setattr("spark_jobs.ingest.normalise._COPIES_PER_TASK", 7)
     rng = np.random.default_rng(n_texts)
     given = [
         (f"u{uid:02}", f"caption {text}", int(extra))
