@@ -166,9 +166,8 @@ def _search_index(
         n_tasks=n_shuffle_partitions(run),
         table=queries.address,
     )
-    return with_uids(
-        positions, _uids_by_position(run, folder, settings.uid_column)
-    ), facts.n_vectors
+    uids = _uids_by_position(run, folder, settings.uid_column)
+    return with_uids(positions, uids), facts.n_vectors
 
 
 def _refuse_other_index(folder: IndexFolder, queries: Embeddings) -> None:
