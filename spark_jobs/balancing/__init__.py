@@ -1,1 +1,1 @@
-"""Counting matches and thinning out the captions of head entries."""
+"""Count matches, and thin out the captions of head entries."""

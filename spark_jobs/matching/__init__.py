@@ -1,1 +1,1 @@
-"""Finding the entries of a concept bank in captions."""
+"""Find the entries of a concept bank in captions."""
