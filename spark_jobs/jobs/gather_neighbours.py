@@ -95,8 +95,8 @@ def run(run: Run, settings: GatherNeighbours) -> Counts:
     if settings.chunks is not None:
         dataset_rows = queries.select(DATASET).distinct().na.drop().collect()
         datasets = sorted(row[DATASET] for row in dataset_rows)
-        commit = run.output_metadata(settings.chunks)
-        write_chunks(stored, settings.chunks, SEMANTIC_FIELDS, datasets, commit=commit)
+        metadata = run.output_metadata(settings.chunks)
+        write_chunks(stored, settings.chunks, SEMANTIC_FIELDS, datasets, commit=metadata)
     n_retrieved = retrieved.count()
     return {
         "neighbours": neighbours.count(),
