@@ -90,7 +90,7 @@ def steps(spark: SparkSession, settings: Curate) -> Iterator[Step]:
     )
     writes_report = settings.report and "/" in parent
     check_outputs_ahead(spark, [report_settings] if writes_report else [])
-    ingest = ingest_captions.IngestCaptions(
+    ingest_settings = ingest_captions.IngestCaptions(
         **_values_of(settings, _INPUT),
         output=join_address(parent, "captions"),
         decisions=settings.decisions,
@@ -98,37 +98,37 @@ def steps(spark: SparkSession, settings: Curate) -> Iterator[Step]:
     )
     stores_captions = settings.intermediate or settings.dedup not in {"auto", "none"}
     if stores_captions:
-        yield Step(ingest_captions.JOB, ingest)
-    by = _dedup_by(spark, settings, ingest, stores_captions=stores_captions)
+        yield Step(ingest_captions.JOB, ingest_settings)
+    by = _dedup_by(spark, settings, ingest_settings, stores_captions=stores_captions)
     unique_captions = join_address(parent, "unique_captions")
     if by != "none":
         if not stores_captions:
-            yield Step(ingest_captions.JOB, ingest)
-        dedup = DedupCaptions(
-            captions=ingest.output,
+            yield Step(ingest_captions.JOB, ingest_settings)
+        dedup_settings = DedupCaptions(
+            captions=ingest_settings.output,
             by=by,
             output=unique_captions,
             decisions=settings.decisions,
             workspace=workspace,
         )
-        yield Step(dedup_captions.JOB, dedup)
+        yield Step(dedup_captions.JOB, dedup_settings)
     if settings.intermediate:
-        captions = ingest.output if by == "none" else unique_captions
+        captions = ingest_settings.output if by == "none" else unique_captions
         yield from _match_then_balance(settings, captions)
     else:
         files = _values_of(settings, _INPUT)
         input_settings = files if by == "none" else {"input": unique_captions}
-        matching_and_balancing = match_and_balance.MatchAndBalance(
+        match_and_balance_settings = match_and_balance.MatchAndBalance(
             **input_settings, **_balancing(settings), bank=settings.bank
         )
-        yield Step(match_and_balance.JOB, matching_and_balancing)
+        yield Step(match_and_balance.JOB, match_and_balance_settings)
     if writes_report:
         yield Step(report.JOB, report_settings)
 
 
 def _match_then_balance(settings: Curate, captions: str) -> Iterator[Step]:
     parent = parse_parent(settings.output)
-    matching = match_concepts.MatchConcepts(
+    match_settings = match_concepts.MatchConcepts(
         captions=captions,
         bank=settings.bank,
         carry=True,
@@ -136,15 +136,15 @@ def _match_then_balance(settings: Curate, captions: str) -> Iterator[Step]:
         entry_counts=join_address(parent, "entry_counts"),
         workspace=settings.workspace or parent,
     )
-    yield Step(match_concepts.JOB, matching)
-    balance = BalanceCaptions(
+    yield Step(match_concepts.JOB, match_settings)
+    balance_settings = BalanceCaptions(
         captions=join_address(parent, "matches"),
         matches=join_address(parent, "matches"),
         entry_counts=join_address(parent, "entry_counts"),
         decisions=settings.decisions,
         **_balancing(settings),
     )
-    yield Step(balance_captions.JOB, balance)
+    yield Step(balance_captions.JOB, balance_settings)
 
 
 def _values_of(settings: Curate, names: set[str]) -> dict[str, Any]:
@@ -163,20 +163,21 @@ def _balancing(settings: Curate) -> dict[str, Any]:
 def _dedup_by(
     spark: SparkSession,
     settings: Curate,
-    ingest: ingest_captions.IngestCaptions,
+    ingest_settings: ingest_captions.IngestCaptions,
     *,
     stores_captions: bool,
 ) -> Literal["caption", "url", "caption+url", "none"]:
     """The columns to deduplicate by; auto: none where a row has a url, else caption.
 
-    Pairs with a url keep their copies, as in MetaCLIP's pools.
+    So captions alone are made unique, and pairs with a url are left as they were sampled.
     """
     if settings.dedup != "auto":
         return settings.dedup
     if stores_captions:
-        captions = read_table(spark, ingest.output, schemas.CAPTIONS)
+        captions = read_table(spark, ingest_settings.output, schemas.CAPTIONS)
     else:
-        captions = read_captions(new_run(spark, ingest_captions.JOB, ingest), ingest).rows
+        run = new_run(spark, ingest_captions.JOB, ingest_settings)
+        captions = read_captions(run, ingest_settings).rows
     has_url = URL in captions.columns and bool(captions.where(F.col(URL).isNotNull()).take(1))
     return "none" if has_url else "caption"
 

@@ -95,12 +95,7 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
         )
         kept = run.write(balanced, settings.output, few_files=True)
     if settings.probabilities is not None:
-        observed_counts = observed.get(kept, len(bank.entries))
-        kept_counts = (
-            observed_counts[1]
-            if observed_counts
-            else _stored_counts(run, settings.output, len(bank.entries))
-        )
+        kept_counts = _kept_counts(run, settings.output, observed, kept, len(bank.entries))
         probabilities = entry_probabilities(
             bank.with_counts(first_pass.entry_counts),
             bank.with_counts(kept_counts).drop(ENTRY, LANG),
@@ -160,7 +155,13 @@ def _count_pass(captions: DataFrame, matcher: ConceptMatcher, n_entries: int) ->
     return _FirstPass(n_captions, n_matched, entry_counts, not by_kind[KEYS].empty)
 
 
-def _stored_counts(run: Run, output: str, n_entries: int) -> NDArray[np.int64]:
+def _kept_counts(
+    run: Run, output: str, observed: ObservedCounts, n_kept: int, n_entries: int
+) -> NDArray[np.int64]:
+    """Kept captions per entry: as observed while they were written, else counted in the output."""
+    observed_counts = observed.get(n_kept, n_entries)
+    if observed_counts:
+        return observed_counts[1]
     return count_vector(count_matches(run.read(output, schemas.MATCHES)), n_entries)
 
 
