@@ -25,7 +25,7 @@ WRITE_FAILED = "TASK_WRITE_FAILED"  # names the output that a task was writing, 
 
 
 def written_path(causes: Sequence[Cause]) -> str | None:
-    """The output that the failed task was writing; None if it was not writing."""
+    """The output that the failed task was writing; None if it was not writing any."""
     return next((c.path for c in causes if c.condition == WRITE_FAILED), None)
 
 
@@ -47,7 +47,7 @@ def corrupt_file(cause: Cause, causes: Sequence[Cause]) -> CurationError:
 
 
 def no_footer(cause: Cause, causes: Sequence[Cause]) -> CurationError | None:
-    """A file without parquet's footer, which has only a RuntimeException of its own."""
+    """A file without a parquet footer, for which the reader raises a plain RuntimeException."""
     return corrupt_file(cause, causes) if "is not a Parquet file" in cause.message else None
 
 
