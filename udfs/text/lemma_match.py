@@ -111,7 +111,7 @@ def laionet_matcher(
 def yfcc_matcher(lemmas: Sequence[str], *, is_literal: bool = False) -> LemmaMatcher:
     r"""Match a lemma between word boundaries, ignoring case, by the rules of Python's `re`.
 
-    That is `\\b(?:lemma)\\b` (YFCC15M-Cls, Fang et al. 2022), where a lemma's dot stands for any
+    That is `\b(?:lemma)\b` (YFCC15M-Cls, Fang et al. 2022), where a lemma's dot stands for any
     character. `is_literal`: a dot stands for itself, and where a lemma begins or ends in a mark the
     caption must not go on with a word character, instead of having to. Raises ValueError for a
     lemma with other signs of regular expressions, unless `is_literal`.
@@ -119,9 +119,11 @@ def yfcc_matcher(lemmas: Sequence[str], *, is_literal: bool = False) -> LemmaMat
     A lemma that begins and ends in word characters occurs between word boundaries exactly where its
     tokens occur, with words and single other characters as tokens; all other lemmas are patterns.
     """
-    unclear = [lemma for lemma in lemmas if not is_literal and _PATTERN_SIGNS & set(lemma)]
-    if unclear:
-        raise ValueError(f"lemma {unclear[0]!r} is a pattern, not a word; match lemmas literally")
+    regex_lemmas = [lemma for lemma in lemmas if not is_literal and _PATTERN_SIGNS & set(lemma)]
+    if regex_lemmas:
+        raise ValueError(
+            f"lemma {regex_lemmas[0]!r} is a pattern, not a word; match lemmas literally"
+        )
     letters = sorted(set("".join(lemmas)))
     table = _yfcc_table(letters)
     mixed = {letter for letter in letters if _has_mixed_variants(letter)}
