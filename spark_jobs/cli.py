@@ -9,6 +9,7 @@ from spark_jobs import __version__
 from spark_jobs.core.errors import CurationError
 from spark_jobs.running.command_line import build_command, end_at_interrupts, say_on_stderr
 from spark_jobs.running.launch import error_line
+from spark_jobs.running.methods import methods_markdown
 from spark_jobs.running.recipes.starting import recipe_lines, write_recipe
 from spark_jobs.running.registry import all_jobs
 
@@ -32,6 +33,7 @@ def build_app() -> typer.Typer:
     for job in all_jobs().values():
         app.command(job.name, help=job.summary)(build_command(job))
     app.command("jobs", help="List the jobs, a line each.")(_list_jobs)
+    app.command("methods", help="List published methods: paper, module, job and recipe.")(_methods)
     app.command("init", help="Write a recipe to start from; without a name, list them.")(_init)
     app.callback()(_version)
     return app
@@ -47,6 +49,10 @@ def _list_jobs(
     for job in jobs.values():
         row = f"| `{job.name}` | {job.summary} |"
         typer.echo(row if markdown else f"{job.name:<{width}}  {job.summary}")
+
+
+def _methods() -> None:
+    typer.echo(methods_markdown())
 
 
 def _init(

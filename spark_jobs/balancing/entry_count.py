@@ -10,6 +10,8 @@ from spark_jobs.core.id_counts import count_entry_ids
 from spark_jobs.core.schemas import ENTRY_COUNT, ENTRY_ID, ENTRY_IDS
 from udfs.balancing import count_in_task
 
+PAPERS = ("MetaCLIP, algorithm 1: captions per entry",)
+
 
 def count_matches(matches: DataFrame) -> DataFrame:
     """Count the rows of `matches` per entry id: schemas.COUNTED_IDS, only ids that occur.

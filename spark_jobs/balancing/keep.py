@@ -19,6 +19,11 @@ from spark_jobs.core.schemas import (
 )
 from udfs.balance_matches import add_keep_probability, keep_by_draw
 
+PAPERS = (
+    "MetaCLIP, algorithm 1: captions kept by the probabilities of their entries",
+    "SynthCLIP, published code: generated captions balanced in the same way",
+)
+
 # A column that `keep_by_draw` drops; its name differs from `draw`, which the rows may have.
 TEMPORARY_DRAW = "_balancing_draw"
 BALANCING = "balance"  # purpose of the draw, the same in all jobs that balance

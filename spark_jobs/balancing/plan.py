@@ -17,6 +17,8 @@ from spark_jobs.core.schemas import (
     T,
 )
 
+PAPERS = ("MetaCLIP, figures 2 and 3: what each t would keep of head and tail",)
+
 
 def round_ts(at_least: int) -> list[int]:
     """Round values of t: 1, 2, 5, 10, 20, 50 ... up to the first that is `at_least` or more."""

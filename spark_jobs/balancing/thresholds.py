@@ -16,6 +16,8 @@ from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.schemas import CAPTION_BYTES, CAPTION_ROWS, ENTRY_IDS, EXPECTED, T
 from udfs.balance_matches import sum_expected
 
+PAPERS = ("MetaCLIP 2, section 3.3: t of each language, by one share of the tail",)
+
 _CANDIDATES = 17  # values of t per pass
 _TOLERANCE = 1e-3  # of the wished number of rows
 

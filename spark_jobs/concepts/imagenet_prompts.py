@@ -6,6 +6,8 @@ from types import ModuleType
 from spark_jobs.core.errors import SettingsError
 from spark_jobs.core.package_files import package_file
 
+PAPERS = ("CLIP, zero-shot prompts: names and 80 templates of ImageNet's classes",)
+
 
 def imagenet_templates() -> list[str]:
     """The 80 prompt templates, as format strings with one `{}`."""

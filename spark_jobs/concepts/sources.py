@@ -10,6 +10,10 @@ from spark_jobs.concepts.wordnet import wordnet_synsets
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import CLASS_IDX, ENTRY, GLOSS, LANG, LEMMA, SOURCE, WNID
 
+PAPERS = (
+    "MetaCLIP, table 1: entries of the concept bank from WordNet's synsets and lists of texts",
+)
+
 SOURCE_COLUMNS = pa.schema(
     [
         (ENTRY, pa.string()),

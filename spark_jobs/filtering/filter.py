@@ -21,6 +21,8 @@ from spark_jobs.filtering.rules import (
     simple_parts,
 )
 
+PAPERS = ("DataComp, baselines: rows by rules on text, size and score",)
+
 
 @dataclass(frozen=True)
 class RuleResults:

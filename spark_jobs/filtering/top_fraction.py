@@ -10,6 +10,8 @@ from pyspark.sql import functions as F
 from spark_jobs.core.column_values import TypedValue
 from spark_jobs.core.columns import named
 
+PAPERS = ("DataComp, CLIP score baseline: the share with the highest scores",)
+
 _BINS = 4_096
 _MAX_DRIVER_VALUES = 100_000  # values that are collected on the driver
 _ACCURACY = 10_000  # of percentile_approx: ranks are off by at most n / 10,000

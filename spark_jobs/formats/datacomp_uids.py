@@ -17,6 +17,8 @@ from spark_jobs.core.schemas import UID
 from spark_jobs.storage.outputs.files import write_output_file
 from udfs.arrow import Batches
 
+PAPERS = ("DataComp, published files: the sorted uids of a subset",)
+
 HASHED = "uid_hashed"
 _HALVES = np.dtype([("f0", "<u8"), ("f1", "<u8")])
 _PACKED_COLUMNS = StructType([StructField("packed", BinaryType())])

@@ -25,6 +25,8 @@ from spark_jobs.core.schemas import (
 from spark_jobs.storage.outputs.folder_swap import replaced_folder
 from spark_jobs.storage.outputs.folders import n_files_for, write_json_files
 
+PAPERS = ("unmet-promise, published files: the JSON chunks of what was retrieved",)
+
 _ROWS_PER_CHUNK = 500_000
 _ITEM = "item"
 # Field of a chunk -> our column, for the results of text search and of semantic search.

@@ -7,6 +7,8 @@ from typing import Literal, get_args
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+PAPERS = ("ImageNet-Captions, published records: a caption from title, description and tags",)
+
 Text = Literal["title", "tags", "description"]
 TEXTS: tuple[Text, ...] = get_args(Text)
 TITLE, TAGS, DESCRIPTION = TEXTS

@@ -10,6 +10,8 @@ from typing import Literal
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+PAPERS = ("SynthCLIP, published code: which generated captions are left out",)
+
 NULL_CAPTION = "null_caption"
 INVALID_UTF8 = "invalid_utf8"
 CAPTION_TOO_LONG = "caption_too_long"

@@ -22,6 +22,11 @@ from spark_jobs.labelling.lemma_table import LemmaTable
 from udfs.text.labelling import Several, SynsetArrays, add_labels
 from udfs.text.lemma_match import LemmaMatcher
 
+PAPERS = (
+    "LAIONet, labels: captions by the synset whose lemma they hold",
+    "YFCC15M-Cls, labels: captions by the classes whose lemmas they hold between word boundaries",
+)
+
 
 def label_captions(
     captions: DataFrame,

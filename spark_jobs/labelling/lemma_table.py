@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from spark_jobs.core.errors import InputDataError
 
+PAPERS = ("LAIONet, labels: lemmas that name one synset alone",)
+
 
 @dataclass(frozen=True)
 class Synset:

@@ -8,6 +8,10 @@ from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import CAPTION, LANG
 from udfs.language import add_language, load_language_model
 
+PAPERS = (
+    "MetaCLIP 2, published code: each caption is matched with the entries of its own language",
+)
+
 
 def with_language(captions: DataFrame, model: str) -> DataFrame:
     """Add the column lang, the language that a fastText model detects; replaces a column lang.

@@ -19,6 +19,11 @@ from udfs.text.concept_matches import (
 )
 from udfs.text.matchers import ConceptMatcher
 
+PAPERS = (
+    "MetaCLIP, section 3.1: the entries of the bank that a caption holds",
+    "SynthCLIP, published code: generated captions matched in the same way",
+)
+
 _KEY = "_key"
 
 

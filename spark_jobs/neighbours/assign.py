@@ -17,6 +17,11 @@ from spark_jobs.core.arrow_collecting import record_batches
 from spark_jobs.core.columns import named
 from spark_jobs.core.schemas import QUERY_ID, RANK, SIMILARITY, UID, WNID
 
+PAPERS = (
+    "LAIONet, matched frequencies: classes by the labelled records that are nearest in text",
+    "clip-beyond-tail, frequency matching: LAIONet by the labelled records nearest in text",
+)
+
 AssignRule = Literal["union", "greedy", "most_similar", "most_similar_published"]
 _ITEM_ORDER = "item_order"
 _SEARCH_ORDER = (_ITEM_ORDER, QUERY_ID, RANK)  # items in order, then the neighbours of each by rank

@@ -8,6 +8,8 @@ from pyspark.sql import functions as F
 
 from spark_jobs.core.schemas import DATASET, QUERIES, QUERY, QUERY_ID, SIMILARITY, UID
 
+PAPERS = ("unmet-promise, semantic retrieval: the neighbours of all queries of a class",)
+
 
 def union_neighbours(neighbours: Sequence[DataFrame]) -> DataFrame:
     """The union of tables of schemas.NEIGHBOURS (by text, by image): query_id, uid, similarity."""

@@ -14,6 +14,8 @@ from spark_jobs.retrieval.programs import numbered_phrases, programs
 from udfs.text.query_search import sum_weights_by_query
 from udfs.text.word_match import Lemmatiser, word_matcher
 
+PAPERS = ("Neglected tails, concept frequencies: captions of each class by its names",)
+
 _WEIGHT = "_weight"
 
 

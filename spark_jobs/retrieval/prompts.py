@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from spark_jobs.retrieval.class_queries import ClassFile
 
+PAPERS = ("unmet-promise, semantic retrieval: a query of each class in each template",)
+
 _DEFAULT_TEMPLATE = "{}"  # for a class file without templates: the class's name alone
 
 

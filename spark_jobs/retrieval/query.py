@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+PAPERS = ("unmet-promise, text retrieval: boolean queries as SQLite's FTS5 takes them",)
+
 
 class QueryError(ValueError):
     """A query that cannot be parsed; the message has the character's position, counted from 1."""

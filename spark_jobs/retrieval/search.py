@@ -14,6 +14,8 @@ from spark_jobs.retrieval.programs import numbered_phrases, programs
 from udfs.arrow import BatchFunction
 from udfs.text.query_search import find_queries
 
+PAPERS = ("unmet-promise, text retrieval: captions for each class of each data set",)
+
 
 def search_captions(
     captions: DataFrame, queries: Sequence[ClassQuery], rule: SearchRule

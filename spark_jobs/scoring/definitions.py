@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+PAPERS = ("LAIONet, text similarity: the text of a synset's name and definition",)
+
 QueryKey = Literal["wnid", "lemma"]
 QueryType = Literal[
     "name",

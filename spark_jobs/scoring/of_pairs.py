@@ -9,6 +9,11 @@ from spark_jobs.core.columns import keys
 from spark_jobs.core.schemas import EMBEDDING, SCORE, UID
 from udfs.pair_scores import cosines_of_pairs
 
+PAPERS = (
+    "CLIPScore, without its factor: CLIP similarity of an image to its caption",
+    "DataComp, CLIP score baseline: the score to filter by",
+)
+
 _IMAGE = "_image"
 
 

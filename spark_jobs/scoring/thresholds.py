@@ -9,6 +9,8 @@ from pyspark.sql import functions as F
 from spark_jobs.core.columns import literal_of, named
 from spark_jobs.core.schemas import CLASS_SIMILARITY, CLASSES, ROWS, SIMILARITY_PLAN, THRESHOLD
 
+PAPERS = ("LAIONet, appendix: what each threshold on the similarity keeps",)
+
 _BIN_WIDTH = 0.02
 _SCORE, _CLASS, _PASSED = "score", "class", "passed"
 

@@ -13,6 +13,8 @@ from udfs.models.query_similarities import similarities_to_queries
 from udfs.models.spec import ModelSpec
 from udfs.vectors import Vectors
 
+PAPERS = ("LAIONet, text similarity: CLIP similarity of a caption to its synset's definition",)
+
 QUERY = "_query"  # position of a row's query in the vectors of each kind
 _TEXT = "_text"
 _NULL_TEXT = "None"  # text of a null caption, as in the published code

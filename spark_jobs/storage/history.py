@@ -8,8 +8,9 @@ from hashlib import sha256
 from typing import Any
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from spark_jobs.core.addresses import Address
 from spark_jobs.core.errors import InputDataError
@@ -31,7 +32,8 @@ _KEEPS_ROWS = {
 }
 # Error conditions of Delta and Spark for an address without a Delta table.
 _NO_DELTA = {
-    *("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND", "NOT_SUPPORTED_COMMAND_FOR_V2_TABLE"),
+    *("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND", "PATH_NOT_FOUND"),
+    "NOT_SUPPORTED_COMMAND_FOR_V2_TABLE",
     *("_LEGACY_ERROR_TEMP_1013", "EXPECT_TABLE_NOT_VIEW", "FORBIDDEN_OPERATION"),  # of a view
 }
 
@@ -83,7 +85,8 @@ def read_commits(
     if table.format == "parquet":
         return []
     try:
-        rows = _history(spark, table, limit).collect()
+        # All columns, since selecting some of a command's result takes another Spark job.
+        rows = spark.sql(f"DESCRIBE HISTORY {table.sql_name} LIMIT {limit}").collect()
     except SPARK_FAULTS as fault:
         if isinstance(fault, AnalysisException) and _means_no_delta(fault):
             return []
@@ -91,17 +94,26 @@ def read_commits(
     return [_commit(row) for row in rows]
 
 
-def is_delta(spark: SparkSession, table: Address) -> bool:
-    """Whether the address has a Delta table; takes a tenth of the time of reading its history."""
+def delta_schema(spark: SparkSession, table: Address) -> StructType | None:
+    """The columns of the Delta table at an address, from its log alone; None if it has none.
+
+    DESCRIBE DETAIL would count the table's files, which takes four Spark jobs after each commit.
+    """
     if table.format == "parquet":
-        return False
+        return None
     try:
-        (row,) = spark.sql(f"DESCRIBE DETAIL {table.sql_name}").select("format").collect()
+        if not table.is_path and not _is_delta_in_catalog(spark, table):
+            return None
+        return spark.sql(f"SELECT * FROM {table.sql_name} LIMIT 0").schema
     except AnalysisException as fault:
         if _means_no_delta(fault):
-            return False
+            return None
         raise
-    return bool(row["format"] == "delta")
+
+
+def _is_delta_in_catalog(spark: SparkSession, table: Address) -> bool:
+    rows = spark.sql(f"DESCRIBE TABLE EXTENDED {table.sql_name}").collect()
+    return any(row["col_name"] == "Provider" and row["data_type"] == "delta" for row in rows)
 
 
 def delta_state(spark: SparkSession, table: Address) -> TableState | None:
@@ -177,19 +189,12 @@ def _digest_of_rows(spark: SparkSession, table: Address, version: int) -> str:
     return f"rows-{sha256(content.encode()).hexdigest()[:16]}"
 
 
-def _history(spark: SparkSession, table: Address, limit: int) -> DataFrame:
-    # Milliseconds: a local timestamp depends on the driver's time zone and occurs twice in the hour
-    # when clocks are put back.
-    rows = spark.sql(f"DESCRIBE HISTORY {table.sql_name} LIMIT {limit}")
-    columns = ("version", "operation", "operationParameters", "operationMetrics", "userMetadata")
-    return rows.select(*columns, F.unix_millis("timestamp").alias("time_ms"))
-
-
 def _commit(row: Row) -> Commit:
     return Commit(
         version=row["version"],
         operation=row["operation"],
-        time_ms=row["time_ms"],
+        # Since the epoch: a local timestamp depends on the driver's time zone.
+        time_ms=round(row["timestamp"].timestamp() * 1000),
         metrics=row["operationMetrics"] or {},
         metadata=_parse_metadata(row["userMetadata"]),
         parameters=row["operationParameters"] or {},

@@ -29,7 +29,7 @@ from spark_jobs.storage.delta_writing import (
 from spark_jobs.storage.faults.spark import SPARK_FAULTS
 from spark_jobs.storage.file_columns import refuse_other_columns
 from spark_jobs.storage.history import (
-    is_delta,
+    delta_schema,
     read_commits_until,
 )
 from spark_jobs.storage.outputs.folder_marks import (
@@ -88,9 +88,10 @@ def check_output(spark: SparkSession, address: str, columns: StructType) -> bool
         check_parquet(spark, table)
         return False
     _refuse_invalid_names(table, columns)
-    if not check_delta(spark, table):
+    schema = check_delta(spark, table)
+    if schema is None:
         return False
-    existing = _type_names(_open(spark, table).schema)
+    existing = _type_names(schema)
     new = _type_names(columns)
     differing = [name for name in {**existing, **new} if existing.get(name) != new.get(name)]
     if differing:
@@ -174,7 +175,7 @@ def last_run_id(spark: SparkSession, address: str) -> str | None:
 
 def has_table(spark: SparkSession, address: str) -> bool:
     """Whether a Delta table exists at the address."""
-    return is_delta(spark, parse_address(address))
+    return delta_schema(spark, parse_address(address)) is not None
 
 
 def _write_result(spark: SparkSession, table: Address, write_id: str) -> WriteResult | None:
@@ -192,12 +193,6 @@ def _write_result(spark: SparkSession, table: Address, write_id: str) -> WriteRe
 
 def _type_names(columns: StructType) -> dict[str, str]:
     return {field.name: field.dataType.simpleString() for field in columns}
-
-
-def _open(spark: SparkSession, table: Address) -> DataFrame:
-    if table.is_path:
-        return spark.read.format("delta").load(table.location)
-    return spark.table(table.location)
 
 
 def _read_catalog_table(table: Address, reader: DataFrameReader) -> DataFrame:

@@ -12,6 +12,8 @@ from spark_jobs.core.conf_files import conf_file
 from spark_jobs.core.yaml_files import read_yaml_map
 from spark_jobs.subsets.class_list import Class, ClassList
 
+PAPERS = ("ImageNet-100, classes: the 100 wnids",)
+
 # wnid of the Siberian husky in WordNet 3.0, and the older one in LAIONet's table.
 HUSKY, OLD_HUSKY = "n02110185", "n02112837"
 

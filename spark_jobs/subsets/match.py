@@ -16,6 +16,11 @@ from spark_jobs.subsets.draw import count_classes, draw_per_class, rows_of_class
 from spark_jobs.subsets.key_join import joined_by_key
 from udfs.id_counts import ID
 
+PAPERS = (
+    "clip-beyond-tail, frequency matching: as many rows of a class as another set has",
+    "LAIONet, matched frequencies: as many rows of a class as ImageNet-Captions has",
+)
+
 _KEY_HASH, _CLASS_SIZE, _ROW_NUMBER = "_hash", "_n", "_nth"
 
 

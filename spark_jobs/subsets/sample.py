@@ -25,6 +25,8 @@ from spark_jobs.subsets.quotas import without_surplus
 from spark_jobs.subsets.sample_rules import DRAWN, RESTORED, ClassCutoffs, with_decision
 from spark_jobs.subsets.sampling import Quotas, Sampling, class_quotas, removed_classes
 
+PAPERS = ("clip-beyond-tail, subsets: rows drawn by class, thresholds and fractions",)
+
 _ALL_ROWS = "_all"
 
 

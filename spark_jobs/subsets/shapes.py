@@ -7,6 +7,8 @@ from typing import Literal, TypeVar
 
 from spark_jobs.subsets.quotas import apportion
 
+PAPERS = ("clip-beyond-tail, subsets: class counts of a wanted shape",)
+
 K = TypeVar("K")
 
 Shape = Literal["flat", "zipf", "exponential"]

@@ -12,6 +12,8 @@ from spark_jobs.core.draws import Draw
 from spark_jobs.core.schemas import CAPTION, CLASS_IDX, WNID
 from spark_jobs.ingest.record_texts import Text, joined_texts, on_one_line
 
+PAPERS = ("clip-beyond-tail, variants: captions from class names and templates",)
+
 Template = Literal["cname", "a+cname", "photo", "openai80"]
 _TEMPLATES: dict[Template, str] = {"cname": "{}", "a+cname": "a {}", "photo": "a photo of a {}"}
 

@@ -5,12 +5,13 @@ from collections.abc import Iterable
 
 import pyarrow.fs as pafs
 from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
 
 from spark_jobs.core.addresses import Address
 from spark_jobs.core.errors import InputDataError, OutputTableError
 from spark_jobs.core.schemas import RUN_ID
 from spark_jobs.storage.file_lists import list_files_at
-from spark_jobs.storage.history import Commit, is_delta, read_commits_until
+from spark_jobs.storage.history import Commit, delta_schema, read_commits_until
 from spark_jobs.storage.outputs.folder_marks import visible_files_in
 from spark_jobs.storage.outputs.folder_swap import check_folder
 from udfs.json_files import file_system
@@ -27,13 +28,19 @@ def check_owner(spark: SparkSession, table: Address) -> None:
     """
     if table.format == "parquet":
         check_parquet(spark, table)
-    elif check_delta(spark, table) and not _is_ours(_commits(spark, table)):
-        if spark.sql(f"SELECT * FROM {table.sql_name} LIMIT 1").isEmpty():
-            return
+        return
+    commits = read_commits_until(spark, table, lambda commit: commit.is_ours)
+    if not commits:
+        _refuse_others(spark, table)
+    elif not _is_ours(commits) and not _is_empty(spark, table):
         raise OutputTableError(
             f"output {table} is a Delta table that no run of captionlake wrote; give another "
             "output or drop it"
         )
+
+
+def _is_empty(spark: SparkSession, table: Address) -> bool:
+    return spark.sql(f"SELECT * FROM {table.sql_name} LIMIT 1").isEmpty()
 
 
 def check_format(spark: SparkSession, table: Address) -> None:
@@ -44,13 +51,19 @@ def check_format(spark: SparkSession, table: Address) -> None:
         check_delta(spark, table)
 
 
-def check_delta(spark: SparkSession, table: Address) -> bool:
-    """Whether an output has a Delta table, whoever wrote it.
+def check_delta(spark: SparkSession, table: Address) -> StructType | None:
+    """The columns of the Delta table at an output, whoever wrote it; None if nothing is there.
 
-    Raises OutputTableError if it has something else.
+    Raises OutputTableError if there is something else.
     """
-    if is_delta(spark, table):
-        return True
+    schema = delta_schema(spark, table)
+    if schema is None:
+        _refuse_others(spark, table)
+    return schema
+
+
+def _refuse_others(spark: SparkSession, table: Address) -> None:
+    """Raise OutputTableError for what is at an output that has no Delta table."""
     if table.is_path:
         _refuse_files(spark, table)
     elif spark.catalog.tableExists(table.location):
@@ -58,7 +71,6 @@ def check_delta(spark: SparkSession, table: Address) -> bool:
             f"output {table}: the catalog has a view or a table of that name that is no Delta "
             "table; give another output or drop it"
         )
-    return False
 
 
 def check_parquet(spark: SparkSession, table: Address) -> None:
@@ -74,19 +86,15 @@ def check_parquet(spark: SparkSession, table: Address) -> None:
 
 def check_workspace_table(spark: SparkSession, table: Address) -> bool:
     """Whether a table of the workspace exists; OutputTableError if it is not one of our runs."""
-    if not check_delta(spark, table):
+    schema = check_delta(spark, table)
+    if schema is None:
         return False
-    columns = spark.sql(f"SELECT * FROM {table.sql_name} LIMIT 0").columns
-    if RUN_ID not in columns:
+    if RUN_ID not in schema.names:
         raise OutputTableError(
             f"workspace: {table} is a table without {RUN_ID}, none of runs of captionlake; give "
             "another workspace"
         )
     return True
-
-
-def _commits(spark: SparkSession, table: Address) -> list[Commit]:
-    return read_commits_until(spark, table, lambda commit: commit.is_ours)
 
 
 def _is_ours(commits: Iterable[Commit]) -> bool:
