@@ -245,6 +245,7 @@ def test_what_no_t_gives_is_said_in_rows(captionlake, texts, tables, tmp_path, t
         assert message.format(**values) in outcome.stderr
 
 
+@pytest.mark.slow
 def test_target_rows_by_language(spark: SparkSession, texts: Rows, tables: Path):
     """The t of the reference language whose tail share gives the rows; all rows are in reach."""
     matches = matches_by_uid(spark.read.format("delta").load(str(tables / "both")))

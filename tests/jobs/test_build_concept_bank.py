@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from pyspark.sql import SparkSession
 
 
@@ -45,6 +46,7 @@ def test_without_parity_faulty_entries_are_in_rejected(captionlake, spark, tmp_p
     assert ids == list(range(counts["entries"]))
 
 
+@pytest.mark.slow
 def test_a_bank_given_as_it_is_keeps_its_faults_and_tells_them(captionlake, tmp_path, caplog):
     (tmp_path / "captions.txt").write_text("a cat\n")
     (tmp_path / "b.txt").write_text("cat\n\ncat\nu.s.\n")

@@ -117,6 +117,7 @@ def test_an_interrupted_run_goes_on_after_its_last_commit(
     assert captionlake(*command).summary["status"] == "up_to_date"
 
 
+@pytest.mark.slow
 def test_two_runs_over_one_output_leave_each_row_once(
     captionlake, spark: SparkSession, in_commits, tmp_path: Path, monkeypatch, caplog
 ) -> None:

@@ -163,6 +163,7 @@ def test_files_that_are_no_index_of_vectors(search, tmp_path: Path) -> None:
         assert "text.index: cannot be read as an index of float vectors" in outcome.error
 
 
+@pytest.mark.slow
 def test_ids_that_are_no_rows_and_lengths_that_are_not_1(search, tmp_path: Path) -> None:
     folder = tmp_path / "index"
     write_metadata(folder, in_files(["metadata_0"]))

@@ -61,6 +61,7 @@ def test_a_job_that_matches_names_column_and_row(
     assert not list((tmp_path / "out").rglob("*.json"))  # no version
 
 
+@pytest.mark.slow
 def test_matching_and_embedding_name_the_row(
     captionlake, table, tiny_clip: Path, tmp_path: Path
 ) -> None:

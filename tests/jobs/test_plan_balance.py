@@ -41,6 +41,7 @@ def matches(entry_ids: pa.ListArray, tmp_path_factory: pytest.TempPathFactory) -
     return path
 
 
+@pytest.mark.slow
 def test_rows_are_foretold_within_two_percent_and_three_deviations(
     captionlake, spark: SparkSession, entry_ids: pa.ListArray, matches: Path, tmp_path: Path
 ):
