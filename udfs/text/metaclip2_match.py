@@ -17,9 +17,9 @@ from udfs.text.code_points import N_CODE_POINTS
 from udfs.text.lists import add_ids
 from udfs.text.pieces import PIECE_BYTES, border_table, is_valid_except, long_rows, pieces
 from udfs.text.rewriting import decode
-from udfs.text.substring_trie import ROOT, SubstringTrie, next_node
+from udfs.text.substring_trie import SubstringTrie, find_entries
 from udfs.text.token_match import BREAKS, MARKS
-from udfs.text.token_trie import NO_ENTRY, PaddedText, padded_text
+from udfs.text.token_trie import PaddedText, padded_text
 
 _SPACE = 32
 # Scripts without spaces between words: Thai, Lao, Tibetan, Burmese, Khmer, and Han.
@@ -141,10 +141,8 @@ def _match(offsets, text, is_valid, trie, is_stripped, kinds):
     `marked`, a bit set of all entries, keeps ids unique within a caption.
     """
     n_rows = offsets.size - 1
-    first_filter, slots = trie.first_filter, trie.slots
-    node_entries, next_equal = trie.node_entries, trie.next_equal
     codes = np.empty(max_codes(offsets, text, is_valid, kinds), np.int32)
-    marked = np.zeros(next_equal.size // 64 + 1, np.uint64)
+    marked = np.zeros(trie.next_equal.size // 64 + 1, np.uint64)
     ids = np.empty(max(64, 8 * n_rows), np.int32)
     list_offsets = np.zeros(n_rows + 1, np.int32)
     n_ids = 0
@@ -153,9 +151,7 @@ def _match(offsets, text, is_valid, trie, is_stripped, kinds):
         n_codes = 0
         if is_valid[row]:
             n_codes = space_caption(text, offsets[row], offsets[row + 1], is_stripped, kinds, codes)
-        end = _collect_ids(
-            codes, n_codes, first_filter, slots, node_entries, next_equal, marked, ids, n_ids
-        )
+        end = _collect_ids(codes, n_codes, trie, marked, ids, n_ids)
         for k in range(n_ids, min(end, ids.size)):
             marked[ids[k] >> 6] = 0
         if end > ids.size:
@@ -171,33 +167,28 @@ def _match(offsets, text, is_valid, trie, is_stripped, kinds):
 
 
 @inlined
-def _collect_ids(codes, n_codes, first_filter, slots, node_entries, next_equal, marked, ids, n_ids):
+def _collect_ids(codes, n_codes, trie, marked, ids, n_ids):
     """Append the ids of a spaced caption to `ids`, each once, and mark them; give where they end.
 
-    That is beyond `ids` if it has no room for all of them.
+    That is beyond `ids` if they may not fit.
     """
     for start in range(n_codes):
-        low = codes[start] & 0xFFFF
-        if (first_filter[low >> 3] >> (low & 7)) & 1 == 0:
-            continue
-        node = ROOT
-        k = start
-        while k < n_codes:
-            node = next_node(slots, node, codes[k])
-            if node == 0:
-                break
-            k += 1
-            entry = node_entries[node]
-            while entry != NO_ENTRY:
-                bit = np.uint64(1) << np.uint64(entry & 63)
-                if marked[entry >> 6] & bit == 0:
-                    if n_ids == ids.size:
-                        return ids.size + 1
-                    marked[entry >> 6] |= bit
-                    ids[n_ids] = entry
-                    n_ids += 1
-                entry = next_equal[entry]
+        n_ids = find_entries(codes, start, n_codes, trie, _write_id_once, (ids, marked), n_ids)
+        if n_ids > ids.size:
+            break
     return n_ids
+
+
+@inlined
+def _write_id_once(out, n, entry, _start, _end):
+    """Write an id and mark it; one marked before does not count, and the next overwrites it."""
+    ids, marked = out
+    if n >= ids.size:
+        return n + 1
+    word, bit = marked[entry >> 6], np.uint64(1) << np.uint64(entry & 63)
+    marked[entry >> 6] = word | bit
+    ids[n] = entry
+    return n + np.int64(word & bit == 0)
 
 
 @compiled

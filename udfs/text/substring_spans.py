@@ -16,8 +16,8 @@ from udfs.text.metaclip2_match import (
 from udfs.text.pieces import count_code_points, is_valid_except, long_rows
 from udfs.text.rewriting import decode
 from udfs.text.spans import END, ROW, START, Spans, grow_spans, write_span
-from udfs.text.substring_trie import ROOT, SubstringTrie, next_node
-from udfs.text.token_trie import NO_ENTRY, PaddedText, padded_text
+from udfs.text.substring_trie import SubstringTrie, find_entries
+from udfs.text.token_trie import PaddedText, padded_text
 
 
 def substring_spans(
@@ -70,7 +70,6 @@ def _find_spans(offsets, text, is_valid, trie, padding, is_stripped, kinds):
     `position_of[k]`: the position in the caption of code point k of the spaced caption. If the
     spans do not fit, the array grows and the caption is repeated.
     """
-    slots, node_entries, next_equal = trie.slots, trie.node_entries, trie.next_equal
     codes = np.empty(max_codes(offsets, text, is_valid, kinds), np.int32)
     position_of = np.empty(codes.size + 1, np.int32)
     spans = np.empty((max(64, 4 * is_valid.size), 4), np.int32)
@@ -84,26 +83,30 @@ def _find_spans(offsets, text, is_valid, trie, padding, is_stripped, kinds):
             if is_stripped:
                 n_stripped = _count_leading_blanks(text, offsets[row], offsets[row + 1], kinds)
             _number_codes(codes, n_codes, kinds, n_stripped, position_of)
-        n = n_spans
-        for start in range(n_codes):
-            node = ROOT
-            k = start
-            while k < n_codes:
-                node = next_node(slots, node, codes[k])
-                if node == 0:
-                    break
-                k += 1
-                entry = np.int64(node_entries[node])
-                while entry != NO_ENTRY:
-                    begin = position_of[start + padding[entry, 0]]
-                    n = write_span(spans, n, row, entry, begin, position_of[k - padding[entry, 1]])
-                    entry = np.int64(next_equal[entry])
+        n = _write_spans(row, codes, n_codes, trie, padding, position_of, spans, n_spans)
         if n > spans.shape[0]:
             spans = grow_spans(spans, n_spans, n)
             continue  # the same row again
         n_spans = n
         row += 1
     return spans[:n_spans].copy()
+
+
+@inlined
+def _write_spans(row, codes, n_codes, trie, padding, position_of, spans, n):
+    """Write the spans of a spaced caption as far as they fit; give the number of all spans."""
+    out = (spans, row, padding, position_of)
+    for start in range(n_codes):
+        n = find_entries(codes, start, n_codes, trie, _write_unpadded_span, out, n)
+    return n
+
+
+@inlined
+def _write_unpadded_span(out, n, entry, start, end):
+    """Write the span of an entry without its padding; see `find_entries`."""
+    spans, row, padding, position_of = out
+    begin = position_of[start + padding[entry, 0]]
+    return write_span(spans, n, row, entry, begin, position_of[end - padding[entry, 1]])
 
 
 @inlined

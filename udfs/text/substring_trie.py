@@ -56,7 +56,33 @@ def build_substring_trie(
 
 
 @inlined
-def next_node(slots, node, code):
+def find_entries(codes, start, n_codes, trie, write, out, n):
+    """Find the entries that begin at code point `start` of a text of `n_codes` code points.
+
+    `write(out, n, entry, start, end)`: an inlined kernel that writes the entry in codes[start:end]
+    to place `n` of `out`, if it has one, and gives the next place. Gives the place after the last.
+    """
+    first_filter, slots = trie.first_filter, trie.slots
+    node_entries, next_equal = trie.node_entries, trie.next_equal
+    low = codes[start] & 0xFFFF
+    if (first_filter[low >> 3] >> (low & 7)) & 1 == 0:
+        return n
+    node = ROOT
+    end = start
+    while end < n_codes:
+        node = _next_node(slots, node, codes[end])
+        if node == 0:
+            break
+        end += 1
+        entry = node_entries[node]
+        while entry != NO_ENTRY:
+            n = write(out, n, entry, start, end)
+            entry = next_equal[entry]
+    return n
+
+
+@inlined
+def _next_node(slots, node, code):
     """The node that a node's edge for a code point leads to, 0 if there is no such edge."""
     key = node << _CODE_BITS | np.int64(code)
     slot = _first_slot(slots, key)
@@ -84,7 +110,7 @@ def _build(offsets, text, last_only):
         position = offsets[entry]
         while position < offsets[entry + 1]:
             code, position = decode(text, position, offsets[entry + 1])
-            child = next_node(slots, node, code)
+            child = _next_node(slots, node, code)
             if child == 0:
                 child = n_nodes
                 n_nodes += 1

@@ -75,7 +75,7 @@ def _match(offsets, text, is_valid, trie, is_spaced):
     """(list offsets (n + 1,), ids) of n captions; tokens end only at spaces if `is_spaced`.
 
     Block by block: cut the captions into tokens, look all of them up, collect ids caption by
-    caption. When the buffer of ids is full, it is doubled and collecting goes on at that caption.
+    caption. When the buffer of ids is full, it grows and collecting goes on at that caption.
     """
     n_rows = offsets.size - 1
     list_offsets = np.zeros(n_rows + 1, np.int32)
@@ -99,7 +99,7 @@ def _match(offsets, text, is_valid, trie, is_spaced):
         look_up_tokens(text, n_tokens, block, trie)
         block_start = row
         while row < end:
-            row, n_ids = collect_ids(
+            row, n_ids, n_needed = collect_ids(
                 (row, end),
                 row_tokens[row - block_start :],
                 block,
@@ -110,7 +110,7 @@ def _match(offsets, text, is_valid, trie, is_spaced):
                 marked,
             )
             if row < end:
-                ids = _double(ids, n_ids)
+                ids = _grow(ids, n_ids, n_needed)
     return list_offsets, ids[:n_ids].copy()
 
 
@@ -162,8 +162,8 @@ def cut_tokens(text, offsets, is_valid, row, is_spaced, starts, lengths, n_token
 
 
 @compiled
-def _double(ids, n_ids):
-    """A buffer of twice the size with the first `n_ids` ids."""
-    larger = np.empty(2 * ids.size, np.int32)
+def _grow(ids, n_ids, n_needed):
+    """A larger buffer, for at least `n_needed` ids, with the first `n_ids`."""
+    larger = np.empty(max(2 * ids.size, n_needed), np.int32)
     larger[:n_ids] = ids[:n_ids]
     return larger

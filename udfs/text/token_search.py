@@ -3,9 +3,10 @@
 The tables of a large bank do not fit into the CPU's caches, so a look-up costs a wait for memory,
 not work. A block therefore goes through three passes over all its tokens: (1) hash each token and
 prefetch its vocabulary slot; (2) read the slots, which have arrived by now, and prefetch the edge
-slot of each pair of neighbouring tokens that passes the edge filter; (3) walk the edges and collect
-entry ids. Many misses are then in flight at once. Passes (1) and (2), `look_up_tokens`, select by
-masks instead of branches, since branches on the text are mispredicted.
+slot of each pair of neighbouring tokens that passes the edge filter; (3) walk the edges and pass
+each entry to a kernel that writes its id or its span. Many misses are then in flight at once.
+Passes (1) and (2), `look_up_tokens`, select by masks instead of branches, since branches on the
+text are mispredicted; pass (3) is `find_entries`.
 """
 
 from typing import NamedTuple
@@ -115,80 +116,82 @@ def look_up_tokens(text, n_tokens, block, trie):
 
 
 @inlined
+def find_entries(begin, end, block, trie, write, out, n):
+    """Find every occurrence of an entry in a caption's tokens `begin` to `end` - 1: pass (3).
+
+    `write(out, n, entry, first, last)`: an inlined kernel that writes the entry of the tokens
+    `first` to `last` to place `n` of `out`, if it has one, and gives the next place, which for
+    NO_ENTRY is `n`. Gives the place after the last.
+    """
+    next_equal = trie.next_equal
+    for first in range(begin, end):  # entries of one token
+        n = _write_entries(block.target[first], first, first, next_equal, write, out, n)
+    slots, edge_filter = trie.edges
+    edge_shift = slot_shift(slots.size // 2)
+    filter_shift = slot_shift(edge_filter.size * 8)
+    for first in range(begin, end - 1):  # longer entries, by their first two tokens
+        if block.edge_slot[first + 1] == 0:
+            continue
+        node = block.target[first] >> SHIFT_32
+        slot = np.int64(block.edge_slot[first + 1]) - 1
+        last = first + 1
+        while True:
+            key = (node << SHIFT_32) | np.uint64(block.token[last])
+            target = slots[2 * edge_slot(slots, slot, key) + 1]  # 0 if there is no such edge
+            n = _write_entries(target, first, last, next_equal, write, out, n)
+            node = target >> SHIFT_32
+            last += 1
+            token = np.uint64(block.token[last])  # 0 for the sentinel
+            if node == 0 or token == 0:
+                break
+            hashed = edge_hash(node, token)
+            if not may_be_edge(edge_filter, hashed, filter_shift):
+                break
+            slot = np.int64(hashed >> edge_shift)
+    return n
+
+
+@inlined
+def _write_entries(target, first, last, next_equal, write, out, n):
+    """Write the entries that end at a target, or NO_ENTRY if none does."""
+    entry = np.int64(target & ENTRY_MASK) - 1
+    n = write(out, n, entry, first, last)
+    if target & HAS_EQUALS:
+        entry = np.int64(next_equal[entry])
+        while entry != NO_ENTRY:
+            n = write(out, n, entry, first, last)
+            entry = np.int64(next_equal[entry])
+    return n
+
+
+@inlined
 def collect_ids(rows, row_tokens, block, trie, ids, n_ids, list_ends, marked):
-    """Write the entry ids of each caption in `rows` (first, end), ascending and unique: pass (3).
+    """Write the entry ids of each caption in `rows` (first, end), ascending and unique.
 
     `row_tokens`: where each caption's tokens begin in the block, and the last one's end. `ids`:
     the output buffer, of which `n_ids` are in use. `list_ends`: gets the end of each caption's ids.
-    `marked`: a bit set of all entries, zeros before and after. Gives (row reached, ids in use); it
-    stops before a row for which the buffer may be too small.
+    `marked`: a bit set of all entries, zeros before and after. Gives (row reached, ids in use, ids
+    needed); it stops before a row that needs a larger buffer.
     """
     first_row, end_row = rows
     for row in range(first_row, end_row):
         begin, end = row_tokens[row - first_row], row_tokens[row - first_row + 1] - 1
-        if n_ids + end - begin > ids.size:
-            return row, n_ids
-        n = n_ids
-        for k in range(begin, end):  # entries of one token
-            entry = block.target[k] & ENTRY_MASK
-            ids[n] = np.int64(entry) - 1  # without an entry the next write overwrites it
-            n += np.int64(entry != 0)
-            if block.target[k] & HAS_EQUALS:
-                n = _append_equal(trie.next_equal, ids, n)
-                if n < 0 or n + end - k > ids.size:
-                    return row, n_ids
-        for k in range(begin + 1, end):  # longer entries, by their first two tokens
-            if block.edge_slot[k] != 0:
-                n = _walk(k, block, trie, ids, n)
-                if n < 0:
-                    return row, n_ids
+        n = n_ids + end - begin  # an estimate, which saves long captions a second walk
+        if n <= ids.size:
+            n = find_entries(begin, end, block, trie, _write_id, ids, n_ids)
+        if n > ids.size:
+            return row, n_ids, n
         n_ids += _sort_unique(ids[n_ids:n], marked)
         list_ends[row] = n_ids
-    return end_row, n_ids
+    return end_row, n_ids, n_ids
 
 
 @inlined
-def _walk(k, block, trie, ids, n):
-    """Append the entries of several tokens that start at token k - 1; -1 if the buffer is full."""
-    slots, edge_filter = trie.edges
-    slot = np.int64(block.edge_slot[k]) - 1
-    node = block.target[k - 1] >> SHIFT_32
-    edge_shift = slot_shift(slots.size // 2)
-    filter_shift = slot_shift(edge_filter.size * 8)
-    while True:
-        key = (node << SHIFT_32) | np.uint64(block.token[k])
-        target = slots[2 * edge_slot(slots, slot, key) + 1]  # 0 if there is no such edge
-        if n == ids.size:
-            return -1
-        entry = target & ENTRY_MASK
-        ids[n] = np.int64(entry) - 1
-        n += np.int64(entry != 0)
-        if target & HAS_EQUALS:
-            n = _append_equal(trie.next_equal, ids, n)
-            if n < 0:
-                return -1
-        node = target >> SHIFT_32
-        k += 1
-        token = np.uint64(block.token[k])  # 0 for the sentinel
-        if node == 0 or token == 0:
-            return n
-        hashed = edge_hash(node, token)
-        if not may_be_edge(edge_filter, hashed, filter_shift):
-            return n
-        slot = np.int64(hashed >> edge_shift)
-
-
-@inlined
-def _append_equal(next_equal, ids, n):
-    """Append the other entries with the text of entry ids[n - 1]; -1 if the buffer is full."""
-    entry = next_equal[ids[n - 1]]
-    while entry != NO_ENTRY:
-        if n == ids.size:
-            return -1
+def _write_id(ids, n, entry, _first, _last):
+    """Write an id. NO_ENTRY is written too, for the next to overwrite, which saves a branch."""
+    if n < ids.size:
         ids[n] = entry
-        n += 1
-        entry = next_equal[entry]
-    return n
+    return n + np.int64(entry != NO_ENTRY)
 
 
 @inlined

@@ -11,19 +11,8 @@ from udfs.text.pieces import count_code_points, is_valid_except, long_rows
 from udfs.text.rewriting import rewrite
 from udfs.text.spans import END, ROW, START, Spans, grow_spans, write_span
 from udfs.text.token_match import cut_tokens, max_block_tokens, max_text_bytes, token_pieces
-from udfs.text.token_search import look_up_tokens, new_block
-from udfs.text.token_trie import (
-    ENTRY_MASK,
-    HAS_EQUALS,
-    NO_ENTRY,
-    PaddedText,
-    TokenTrie,
-    edge_hash,
-    edge_slot,
-    may_be_edge,
-    padded_text,
-)
-from udfs.text.vocabulary import SHIFT_32, slot_shift
+from udfs.text.token_search import find_entries, look_up_tokens, new_block
+from udfs.text.token_trie import NO_ENTRY, PaddedText, TokenTrie, padded_text
 
 
 def token_spans(
@@ -87,7 +76,7 @@ def _find_spans(offsets, text, is_valid, trie, is_spaced, skips_spaces):
         look_up_tokens(text, n_tokens, block, trie)
         if is_valid[row]:
             _number_bytes(text, offsets[row], offsets[row + 1], skips_spaces, code_at)
-        n = _walk_tokens(row, n_tokens - 1, block, trie, code_at, offsets[row], spans, n_spans)
+        n = _write_spans(row, n_tokens - 1, block, trie, code_at, offsets[row], spans, n_spans)
         if n > spans.shape[0]:
             spans = grow_spans(spans, n_spans, n)
             continue  # the same row again
@@ -109,30 +98,18 @@ def _number_bytes(text, start, end, skips_spaces, code_at):
 
 
 @inlined
-def _walk_tokens(row, n_tokens, block, trie, code_at, text_start, spans, n):
+def _write_spans(row, n_tokens, block, trie, code_at, text_start, spans, n):
     """Write the spans of a caption as far as they fit; give the number of all spans."""
-    slots, edge_filter = trie.edges
-    edge_shift = slot_shift(slots.size // 2)
-    filter_shift = slot_shift(edge_filter.size * 8)
-    for first in range(n_tokens):
-        target = block.target[first]
-        last = first
-        while True:
-            entry = np.int64(target & ENTRY_MASK) - 1
-            has_equals = target & HAS_EQUALS != 0
-            while entry != NO_ENTRY:
-                start = code_at[block.start[first] - text_start]
-                end = code_at[block.start[last] + block.length[last] - text_start]
-                n = write_span(spans, n, row, entry, start, end)
-                entry = np.int64(trie.next_equal[entry] if has_equals else NO_ENTRY)
-            node = target >> SHIFT_32
-            last += 1
-            token = np.uint64(block.token[last])  # 0 for the sentinel
-            if node == 0 or token == 0:
-                break
-            hashed = edge_hash(node, token)
-            if not may_be_edge(edge_filter, hashed, filter_shift):
-                break
-            slot = edge_slot(slots, np.int64(hashed >> edge_shift), (node << SHIFT_32) | token)
-            target = slots[2 * slot + 1]
-    return n
+    out = (spans, row, block.start, block.length, code_at, text_start)
+    return find_entries(0, n_tokens, block, trie, _write_token_span, out, n)
+
+
+@inlined
+def _write_token_span(out, n, entry, first, last):
+    """Write the span of an entry from token `first` to token `last`; see `find_entries`."""
+    spans, row, starts, lengths, code_at, text_start = out
+    if entry == NO_ENTRY:
+        return n
+    start = code_at[starts[first] - text_start]
+    end = code_at[starts[last] + lengths[last] - text_start]
+    return write_span(spans, n, row, entry, start, end)
