@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from udfs.arrow import Batches, BatchFunction
-from udfs.faiss_index import write_atomically
+from udfs.file_systems import write_atomically
 from udfs.task_errors import TaskInputError
 from udfs.tasks import task_number
 from udfs.vectors import Vectors, unit_matrix, vector_lists

@@ -1,8 +1,7 @@
 """Approximate indices of faiss (Douze et al. 2024): train on a sample, fill in shards, search."""
 
 import os
-import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from udfs.arrow import Batches, BatchFunction
+from udfs.file_systems import write_atomically
 from udfs.neighbours import blocks
 from udfs.task_errors import TaskInputError
 from udfs.tasks import task_number
@@ -103,17 +103,6 @@ def fill_shards(trained: bytes, folder: str, n_digits: int, table: str) -> Batch
             yield pa.RecordBatch.from_arrays(columns, [SHARD, ROWS])
 
     return fill
-
-
-def write_atomically(file: Path, write: Callable[[str], object]) -> None:
-    """Write a temporary file next to `file` and rename it; its mode is that of the umask."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.parent / f".{file.name}.{uuid.uuid4().hex}"
-    try:
-        write(str(temporary))
-        os.replace(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def merge_shards(shards: Sequence[Path], output: Path) -> int:

@@ -9,25 +9,9 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from udfs.arrow import Batches, BatchFunction
+from udfs.file_systems import file_system
 
 FILE, ROWS = "file", "rows"
-
-
-def plain_path(location: str) -> str:
-    """A path without the scheme of local files, in either spelling."""
-    return location.removeprefix("file://").removeprefix("file:")
-
-
-def file_system(location: str) -> tuple[pafs.FileSystem, str]:
-    """The file system of a path or URI, and the path on it; ValueError if pyarrow has none."""
-    local = plain_path(location)
-    if local.startswith("/"):
-        return pafs.LocalFileSystem(), local
-    try:
-        system, path = pafs.FileSystem.from_uri(location)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as fault:
-        raise ValueError(f"{location}: no file can be written there ({fault})") from None
-    return system, path
 
 
 def write_json_lists(folder: str, name: str) -> BatchFunction:

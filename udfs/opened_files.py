@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from udfs.json_files import file_system, plain_path
+from udfs.file_systems import file_system, plain_path
 
 # Suffixes that Spark decompresses too.
 _OPENERS: dict[str, Callable[[Any], Any]] = {".gz": gzip.open, ".bz2": bz2.open}

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pyarrow.types as pat
 
 from udfs.arrow import Batches, BatchFunction
-from udfs.json_files import file_system
+from udfs.file_systems import file_system
 from udfs.opened_files import shown_path
 
 PATH, FILE, SCHEMA, IS_PLAIN, ROWS, FAULT = "path", "file", "schema", "is_plain", "rows", "fault"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from spark_jobs.core.errors import SettingsError
-from udfs.json_files import plain_path
+from udfs.file_systems import plain_path
 
 TableFormat = Literal["delta", "parquet"]
 

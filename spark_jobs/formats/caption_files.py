@@ -28,7 +28,7 @@ from spark_jobs.ingest.source import Source
 from spark_jobs.storage.batches import batches_of, rows_that_fit
 from spark_jobs.storage.file_lists import COMPRESSED, ListedFile
 from udfs import file_heads as worker
-from udfs.json_files import file_system
+from udfs.file_systems import file_system
 from udfs.json_items import ItemForm
 from udfs.json_rows import begins_with_list, begins_with_object, is_json_lines
 

@@ -10,7 +10,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 from spark_jobs.core.columns import named
 from spark_jobs.ingest.source import FAULT, FILE, LINE, Part, positional_name
 from spark_jobs.storage.file_lists import ListedFile
-from udfs.json_files import plain_path
+from udfs.file_systems import plain_path
 
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 _GLOB_CHARACTERS = frozenset("[]{}*?")

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrameReader, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.core.errors import InputDataError
-from udfs.json_files import plain_path
+from udfs.file_systems import plain_path
 
 # `__globPaths__` is an internal Spark option: read a path literally although it contains [ ] { } *
 # ? or \. Without `recursiveFileLookup`, which turns off partition discovery, Spark 3.5.9 reads each

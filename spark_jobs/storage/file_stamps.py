@@ -2,7 +2,7 @@
 
 import pyarrow.fs as pafs
 
-from udfs.json_files import file_system
+from udfs.file_systems import file_system
 
 
 def stamp_of(file: str) -> str | None:

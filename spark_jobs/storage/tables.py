@@ -39,7 +39,7 @@ from spark_jobs.storage.outputs.folder_marks import (
 from spark_jobs.storage.outputs.folder_swap import replaced_folder
 from spark_jobs.storage.outputs.tables import check_delta, check_parquet
 from spark_jobs.storage.table_states import input_files, table_state
-from udfs.json_files import plain_path
+from udfs.file_systems import plain_path
 
 _log = logging.getLogger(__name__)
 

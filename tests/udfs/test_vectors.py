@@ -1,14 +1,11 @@
-"""Unit vectors of tables, cosines as they are stored, and files in their place."""
+"""Unit vectors of tables, and cosines as they are stored."""
 
-import os
 from decimal import ROUND_HALF_EVEN, Decimal
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from udfs.faiss_index import write_atomically
 from udfs.task_errors import TaskInputError
 from udfs.vectors import matrix, stored_cosines, unit_matrix, vector_lists
 
@@ -87,26 +84,3 @@ def test_a_cosine_of_equal_vectors_is_1_whatever_its_last_bits() -> None:
     noise = np.random.default_rng(2).normal(scale=1e-7, size=vectors.shape)
     noisy = (vectors * (1 + noise)).astype(np.float32)
     assert set(stored_cosines(np.einsum("ij,ij->i", vectors, noisy)).tolist()) == {1.0}
-
-
-@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o000, 0o666)])
-def test_files_have_the_mode_of_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
-    before = os.umask(umask)
-    try:
-        write_atomically(tmp_path / "a" / "b.txt", lambda path: Path(path).write_text("whole"))
-    finally:
-        os.umask(before)
-    assert (tmp_path / "a/b.txt").stat().st_mode & 0o777 == mode
-    assert [file.name for file in (tmp_path / "a").iterdir()] == ["b.txt"]
-
-
-def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
-    (tmp_path / "b.txt").write_text("old")
-
-    def half(path: str) -> None:
-        Path(path).write_text("ne")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(tmp_path / "b.txt", half)
-    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("b.txt", "old")]

@@ -9,7 +9,7 @@ import pyarrow.fs as pafs
 from spark_jobs.core.errors import CurationError, OutputTableError
 from spark_jobs.storage.outputs.folder_marks import read_file_mark, write_file_mark
 from spark_jobs.storage.outputs.staging import locked, remove_abandoned, staging_name
-from udfs.json_files import file_system
+from udfs.file_systems import file_system
 
 _CONTENTS = "contents"  # key in a mark: digests of the contents that runs wrote to the file
 _BLOCK_BYTES = 1 << 20

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow.fs as pafs
 
-from udfs.json_files import file_system
+from udfs.file_systems import file_system
 
 MARK = "_captionlake"  # ignored by Spark for its _, and by programs that read *.json
 

@@ -27,7 +27,7 @@ from spark_jobs.storage.outputs.folder_marks import (
     write_mark,
 )
 from spark_jobs.storage.outputs.staging import locked, remove_abandoned, staging_name
-from udfs.json_files import file_system
+from udfs.file_systems import file_system
 
 JOURNAL = ".captionlake.json"
 CONTENT = "content"  # key in a mark: the kind of export

@@ -10,7 +10,8 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.errors import OutputTableError
-from udfs.json_files import FILE, ROWS, file_system, write_json_lists
+from udfs.file_systems import file_system
+from udfs.json_files import FILE, ROWS, write_json_lists
 
 _WRITTEN_FILES = StructType([StructField(FILE, StringType()), StructField(ROWS, LongType())])
 _CHUNK = "_chunk"

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from spark_jobs.core.addresses import Address, parse_address
 from spark_jobs.core.errors import SettingsError
 from spark_jobs.core.settings import Settings
-from udfs.json_files import plain_path
+from udfs.file_systems import plain_path
 
 
 def refuse_overlapping_outputs(spark: SparkSession, job: str, settings: Settings) -> None:

@@ -14,7 +14,7 @@ from spark_jobs.storage.file_lists import list_files_at
 from spark_jobs.storage.history import Commit, delta_schema, read_commits_until
 from spark_jobs.storage.outputs.folder_marks import visible_files_in
 from spark_jobs.storage.outputs.folder_swap import check_folder
-from udfs.json_files import file_system
+from udfs.file_systems import file_system
 
 # Files that a first Delta write leaves behind if it crashes before its commit.
 _LEFT_BY_CRASHED_WRITE = re.compile(r"(?:[^/]+=[^/]*/)*\.?part-[^/]*|_delta_log/.*|.*\.crc")
