@@ -154,8 +154,7 @@ def _read(file: str) -> Any:
 
     default_limit = faiss.get_deserialization_vector_byte_limit()
     try:
-        # faiss allocates any size that a broken header states; no part is larger than the file.
-        faiss.set_deserialization_vector_byte_limit(max(os.path.getsize(file), 1))
+        faiss.set_deserialization_vector_byte_limit(_max_part_bytes(os.path.getsize(file)))
         return faiss.read_index(file, faiss.IO_FLAG_MMAP)
     except (RuntimeError, MemoryError) as fault:  # from C++; also for an index of binary vectors
         reason = " ".join(str(fault).split())[-120:]
@@ -164,6 +163,16 @@ def _read(file: str) -> Any:
         ) from None
     finally:
         faiss.set_deserialization_vector_byte_limit(default_limit)
+
+
+def _max_part_bytes(file_bytes: int) -> int:
+    """The largest part that an index of a file may have in memory.
+
+    faiss allocates any size that a broken header states. No part is larger than the file but the
+    table that faiss computes for product quantisers: a number for each list and code word, at most
+    256 for each number in the file, and at most 2 GiB, beyond which faiss does without it.
+    """
+    return max(file_bytes, min(256 * file_bytes, 2 << 30), 1)
 
 
 @lru_cache(maxsize=1)

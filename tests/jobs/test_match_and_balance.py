@@ -113,10 +113,10 @@ def test_a_second_run_writes_nothing_and_one_that_died_goes_on(
     )
     write = tables.write_table
 
-    def failing(frame, address, commit):
+    def failing(frame, address, commit, **named):
         if "probabilities" in address:
             raise KeyboardInterrupt
-        return write(frame, address, commit)
+        return write(frame, address, commit, **named)
 
     monkeypatch.setattr(tables, "write_table", failing)
     with pytest.raises(KeyboardInterrupt):
