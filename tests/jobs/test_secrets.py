@@ -18,10 +18,10 @@ SECRETS = {
     "user": "s3cretUser0", "password": "s3cretPass1", "slash": "s3cret/Pass+2", "sig": "s3cretSig3",
     "amz": "s3cretAmz4", "hook": "s3cretHookAddress5", "sas_token": "s3cretSas6",
     "api_key": "s3cretApi7", "account": "s3cretAcct8", "nested": "s3cretNested9",
-    "hf": "hf_" + "s3cretA10" * 3, "github": "ghp_" + "s3cretB11" * 3,
+    "hf": "hf_" + "s3cretA10" * 4, "github": "ghp_" + "s3cretB11" * 4,
     "aws": "AKIA" + "S3CRETC12" * 2,
     "jwt": "eyJhbGciOiJ9.s3cretJwt13.s3cretSig13", "bearer": "s3cretBearer14",
-    "databricks": "dapi" + "0a5ec4e7" * 4, "sk": "sk-" + "s3cretOpen16" * 2,
+    "databricks": "dapi" + "0a5ec4e7" * 4, "sk": "sk-" + "s3cretOpen16" * 3,
     "failing": "s3cretFail17", "query": "s3cretQuery18", "value": "s3cretValue19",
 }  # fmt: skip
 PARTS = [text[-9:] for text in SECRETS.values()]
