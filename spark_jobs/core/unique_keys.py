@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from spark_jobs.core.columns import keys, named
@@ -31,10 +31,9 @@ def refuse_repeated_keys(rows: DataFrame, address: str) -> None:
     counted = rows.where(hashed.isin(hashes)).groupBy(*by).agg(F.count(F.lit(1)).alias("n"))
     row = counted.where("n > 1").orderBy(*by).first()
     if row is not None:
-        key = ", ".join(f"{name} {row[name]!r}" for name in by)
         raise InputDataError(
-            f"table {address}: {key} is of {row['n']} rows, expected one row for each "
-            f"{' and '.join(by)}; ingest-captions leaves one"
+            f"table {address}: {_format_key(row, by)} is of {row['n']} rows, expected one row "
+            f"for each {' and '.join(by)}; ingest-captions leaves one"
         )
 
 
@@ -52,5 +51,10 @@ def refuse_repeated_or_null_keys(
         return
     if row[by[0]] is None:
         raise InputDataError(f"table {table}: {by[0]} is null in {row['_n']} rows")
-    key = ", ".join(f"{name} {row[name]!r}" for name in by)
-    raise InputDataError(f"table {table}: {key} is there {row['_n']} times; {remedy}")
+    raise InputDataError(
+        f"table {table}: {_format_key(row, by)} is there {row['_n']} times; {remedy}"
+    )
+
+
+def _format_key(row: Row, by: Sequence[str]) -> str:
+    return ", ".join(f"{name} {row[name]!r}" for name in by)

@@ -18,14 +18,9 @@ def check_all_outputs(spark: SparkSession, settings: Settings) -> None:
 
     Also checks the workspace's tables, to which runs append rows.
     """
-    folders = settings.addresses("folder").values()
-    for address in [*settings.addresses("output").values(), *settings.further_outputs()]:
-        if address in folders:
-            check_folder(address, settings.folder_content())
-        else:
-            check_owner(spark, parse_address(address))
-    for file in settings.addresses("file").values():
-        check_file(file)
+    tables = [*_check_folders_and_files(settings), *settings.further_outputs()]
+    for address in tables:
+        check_owner(spark, parse_address(address))
     _check_workspace(spark, settings.workspace_address())
 
 
@@ -36,14 +31,18 @@ def check_outputs_ahead(spark: SparkSession, steps: Iterable[Settings]) -> None:
     that takes reading their history, so it is checked when the step runs.
     """
     for settings in steps:
-        folders = settings.addresses("folder").values()
-        for address in settings.addresses("output").values():
-            if address in folders:
-                check_folder(address, settings.folder_content())
-            else:
-                check_format(spark, parse_address(address))
-        for file in settings.addresses("file").values():
-            check_file(file)
+        for address in _check_folders_and_files(settings):
+            check_format(spark, parse_address(address))
+
+
+def _check_folders_and_files(settings: Settings) -> list[str]:
+    """Check the outputs that are no tables, and give the addresses of those that are."""
+    folders = settings.addresses("folder").values()
+    for folder in folders:
+        check_folder(folder, settings.folder_content())
+    for file in settings.addresses("file").values():
+        check_file(file)
+    return [address for address in settings.addresses("output").values() if address not in folders]
 
 
 def _check_workspace(spark: SparkSession, workspace: str) -> None:

@@ -26,8 +26,12 @@ def refuse_overlapping_outputs(spark: SparkSession, job: str, settings: Settings
         location = _resolved_location(spark, address)
         if name in outputs:
             _refuse_inside_delta(job, name, location)
-            outer = [other for other in setting_at if location.startswith(f"{other}/")]
-            if outer and setting_at[outer[0]] not in outputs:
+            outer = [
+                other
+                for other, setting in setting_at.items()
+                if setting not in outputs and location.startswith(f"{other}/")
+            ]
+            if outer:
                 raise SettingsError(
                     f"{job}: {name!r} = {location} lies inside {setting_at[outer[0]]!r}, "
                     f"{outer[0]}, whose next run would read it; give an address outside of that "
