@@ -20,8 +20,9 @@ from spark_jobs.formats.caption_files import (
     read_caption_files,
     select_caption_files,
 )
+from spark_jobs.ingest.accepted_rows import rejected, repeated_keys
 from spark_jobs.ingest.differences import differences
-from spark_jobs.ingest.normalise import NormaliseOptions, caption_rows, rejected, repeated_keys
+from spark_jobs.ingest.normalise import NormaliseOptions, caption_rows
 from spark_jobs.ingest.presets import METACLIP_RECORD, PRESETS, InputFormat, Preset, column_map
 from spark_jobs.ingest.records import apply_preset
 from spark_jobs.ingest.source import Part, Source, part_from_frame

@@ -15,7 +15,7 @@ from spark_jobs.formats.caption_input import (
     refuse_too_many_rejected,
     store_rejected_rows,
 )
-from spark_jobs.ingest.normalise import accepted
+from spark_jobs.ingest.accepted_rows import accepted
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
 

@@ -29,7 +29,8 @@ from spark_jobs.formats.caption_input import (
     store_rejected_rows,
 )
 from spark_jobs.formats.concept_bank import read_bank
-from spark_jobs.ingest.normalise import FAULT, accepted
+from spark_jobs.ingest.accepted_rows import accepted
+from spark_jobs.ingest.normalise import FAULT
 from spark_jobs.matching.match import count_with_keys, match_concepts
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run

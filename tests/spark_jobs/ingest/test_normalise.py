@@ -12,13 +12,8 @@ from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
 from spark_jobs.core.errors import InputDataError
-from spark_jobs.ingest.normalise import (
-    NormaliseOptions,
-    accepted,
-    caption_rows,
-    rejected,
-    repeated_keys,
-)
+from spark_jobs.ingest.accepted_rows import accepted, rejected, repeated_keys
+from spark_jobs.ingest.normalise import NormaliseOptions, caption_rows
 from spark_jobs.ingest.presets import PRESETS, column_map
 from spark_jobs.ingest.source import part_from_frame
 
@@ -163,8 +158,8 @@ def test_the_first_copy_stays_however_many_there_are(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch, n_texts: int
 ):
     """Against a sort of all rows of each uid by (hash, caption, row), hot keys apart or not."""
-    monkeypatch.setattr("spark_jobs.ingest.normalise._MIN_HOT_COPIES", 20)
-    monkeypatch.setattr("spark_jobs.ingest.normalise._COPIES_PER_TASK", 7)
+    monkeypatch.setattr("spark_jobs.ingest.accepted_rows._MIN_HOT_COPIES", 20)
+    monkeypatch.setattr("spark_jobs.ingest.accepted_rows._COPIES_PER_TASK", 7)
     rng = np.random.default_rng(n_texts)
     given = [
         (f"u{uid:02}", f"caption {text}", int(extra))
