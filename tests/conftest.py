@@ -21,6 +21,8 @@ TEST_SESSION = {
     "spark.sql.adaptive.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.databricks.delta.snapshotPartitions": "1",
+    # Delta keeps what it knows of a table, several MB, for an hour; tests make thousands of tables.
+    "spark.databricks.delta.delta.log.cacheSize": "20",
     # Spark 4's default; CAPTIONLAKE_TEST_ANSI=1 runs any test with it.
     "spark.sql.ansi.enabled": str(os.environ.get("CAPTIONLAKE_TEST_ANSI") == "1").lower(),
 }

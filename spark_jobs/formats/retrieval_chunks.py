@@ -48,12 +48,12 @@ def write_chunks(
     fields: Mapping[str, str],
     datasets: Sequence[str],
     *,
-    commit: Mapping[str, Any],
+    metadata: Mapping[str, Any],
 ) -> int:
     """Write `chunk_x.json` files of at most 500,000 rows each, in a folder for each data set.
 
     retrieved: dataset, query, uid and the columns of `fields`. A folder has its data set's name if
-    that is a valid one (`folder_names`); renamed ones are logged. `commit` goes into the folder's
+    that is a valid one (`folder_names`); renamed ones are logged. `metadata` goes into the folder's
     mark. Returns the number of rows written. Raises InputDataError if a row is of another data set.
     """
     rows = {row[DATASET]: row["count"] for row in retrieved.groupBy(DATASET).count().collect()}
@@ -62,7 +62,7 @@ def write_chunks(
     items = retrieved.withColumn(_ITEM, _chunk_item(retrieved, fields))
     n_written = 0
     renamed = {name: dataset for dataset, name in names.items() if name != dataset}
-    with replaced_folder(address, {**commit, "datasets": renamed}) as folder:
+    with replaced_folder(address, {**metadata, "datasets": renamed}) as folder:
         for dataset, name in names.items():
             written = write_json_files(
                 items.where(F.col(DATASET) == dataset),

@@ -96,7 +96,7 @@ def run(run: Run, settings: GatherNeighbours) -> Counts:
         dataset_rows = queries.select(DATASET).distinct().na.drop().collect()
         datasets = sorted(row[DATASET] for row in dataset_rows)
         metadata = run.output_metadata(settings.chunks)
-        write_chunks(stored, settings.chunks, SEMANTIC_FIELDS, datasets, commit=metadata)
+        write_chunks(stored, settings.chunks, SEMANTIC_FIELDS, datasets, metadata=metadata)
     n_retrieved = retrieved.count()
     return {
         "neighbours": neighbours.count(),

@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 from spark_jobs.core.addresses import Address
 from spark_jobs.core.errors import CurationError, InputDataError
 from spark_jobs.core.made_of import TableState
+from spark_jobs.storage.catalog_details import COLUMNS, PROVIDER, catalog_details
 from spark_jobs.storage.faults.spark import SPARK_FAULTS
 from spark_jobs.storage.file_lists import list_files
 
@@ -18,7 +19,6 @@ StateOf = Callable[[str], TableState]  # address -> state of what is there
 
 UNDETERMINED = "untold:"  # prefix of versions of inputs whose rows may differ at each read
 _FILE_FORMATS = {"parquet", "csv", "json", "orc", "text", "avro", "binaryfile"}
-_DETAILS, _COLUMNS = "# Detailed Table Information", "Columns"
 _PATH_FORMATS = {"delta", "parquet"}
 # Details of a table that may change without a change of its rows.
 _UNRELATED_TO_ROWS = {"Last Access", "Statistics", "Owner", "Comment", "Table Properties"}
@@ -41,7 +41,10 @@ def catalog_state(spark: SparkSession, table: Address, state_of: StateOf) -> Tab
     version is random, so it never equals another. Raises InputDataError if the catalog has no such
     name.
     """
-    details = _details(spark, table)
+    try:
+        details = catalog_details(spark, table)
+    except AnalysisException:
+        raise InputDataError(f"{table}: the catalog has no such table") from None
     try:
         if details.get("Type") == "VIEW":
             parts = [*_view_parts(spark, details, state_of)]
@@ -63,23 +66,11 @@ def _undetermined_state() -> TableState:
     return TableState(version, version)
 
 
-def _details(spark: SparkSession, table: Address) -> dict[str, str]:
-    """The catalog's details of a table; `Columns`: its columns, which a view may rename."""
-    try:
-        rows = spark.sql(f"DESCRIBE TABLE EXTENDED {table.sql_name}").collect()
-    except AnalysisException:
-        raise InputDataError(f"{table}: the catalog has no such table") from None
-    names = [row["col_name"] for row in rows]
-    start = names.index(_DETAILS) if _DETAILS in names else len(rows)
-    columns = [(row["col_name"], row["data_type"]) for row in rows[:start]]
-    return {**{row["col_name"]: row["data_type"] for row in rows[start:]}, _COLUMNS: repr(columns)}
-
-
 def _file_parts(spark: SparkSession, table: Address, details: dict[str, str]) -> Iterator[str]:
     """`files:`, the details, each file with size and time; LookupError if it has no files."""
     uris = spark.read.table(table.location).inputFiles()
-    if not uris and details["Provider"].lower() not in _FILE_FORMATS:
-        raise LookupError(details["Provider"])
+    if not uris and details[PROVIDER].lower() not in _FILE_FORMATS:
+        raise LookupError(details[PROVIDER])
     yield "files:"
     yield repr(sorted((k, v) for k, v in details.items() if k not in _UNRELATED_TO_ROWS))
     yield from (f"{f.path} {f.size} {f.modified}" for f in list_files(spark, uris))
@@ -101,7 +92,7 @@ def _view_parts(spark: SparkSession, details: dict[str, str], state_of: StateOf)
     if _VOLATILE.search(text) or functions - built_in:
         raise LookupError(text)
     yield "view:"
-    yield f"{namespace} {details[_COLUMNS]} {text}"
+    yield f"{namespace} {details[COLUMNS]} {text}"
     cte_lists = set(re.findall(r"(?m)CTE \[(.*?)\]", parsed))
     for name in sorted(set(_RELATION.findall(parsed))):
         try:

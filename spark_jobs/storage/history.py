@@ -15,6 +15,7 @@ from pyspark.sql.types import StructType
 from spark_jobs.core.addresses import Address
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.made_of import MadeOf, TableState
+from spark_jobs.storage.catalog_details import PROVIDER, catalog_details
 from spark_jobs.storage.faults.spark import SPARK_FAULTS, to_curation_error
 
 N_RECENT_COMMITS = 20  # read first; enough for most questions
@@ -112,8 +113,7 @@ def delta_schema(spark: SparkSession, table: Address) -> StructType | None:
 
 
 def _is_delta_in_catalog(spark: SparkSession, table: Address) -> bool:
-    rows = spark.sql(f"DESCRIBE TABLE EXTENDED {table.sql_name}").collect()
-    return any(row["col_name"] == "Provider" and row["data_type"] == "delta" for row in rows)
+    return catalog_details(spark, table).get(PROVIDER) == "delta"
 
 
 def delta_state(spark: SparkSession, table: Address) -> TableState | None:

@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 from spark_jobs.core.addresses import Address, parse_address
 from spark_jobs.core.errors import SettingsError
 from spark_jobs.core.settings import Settings
+from spark_jobs.storage.catalog_details import LOCATION, catalog_details
 from udfs.file_systems import plain_path
 
 
@@ -60,11 +61,12 @@ def _resolved_location(spark: SparkSession, address: str) -> str:
 
 
 def _catalog_location(spark: SparkSession, table: Address) -> str:
+    """The location of a table in the catalog; its name if it does not exist or is a view."""
     try:
-        (row,) = spark.sql(f"DESCRIBE DETAIL {table.sql_name}").select("location").collect()
-    except AnalysisException:  # it does not exist, or is no Delta table
-        return table.location.lower().removeprefix("spark_catalog.")
-    return str(row["location"])
+        location = catalog_details(spark, table).get(LOCATION)
+    except AnalysisException:
+        location = None
+    return location or table.location.lower().removeprefix("spark_catalog.")
 
 
 def _refuse_inside_delta(job: str, name: str, location: str) -> None:

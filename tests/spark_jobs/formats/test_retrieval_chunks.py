@@ -10,7 +10,7 @@ from spark_jobs.core.errors import InputDataError
 from spark_jobs.formats.retrieval_chunks import SEMANTIC_FIELDS, write_chunks
 from spark_jobs.storage.outputs.folder_marks import read_mark
 
-COMMIT = {"run_id": "r1"}
+METADATA = {"run_id": "r1"}
 DATASETS = ["pets", "../../escape", "a/b", "a_b", "Cars", "cars", "", "/abs"]
 
 
@@ -24,7 +24,7 @@ def test_each_data_set_has_its_folder_inside_the_output(
 ) -> None:
     out = tmp_path / "deep/in/chunks"
     assert write_chunks(
-        found(spark, DATASETS), str(out), SEMANTIC_FIELDS, DATASETS, commit=COMMIT
+        found(spark, DATASETS), str(out), SEMANTIC_FIELDS, DATASETS, metadata=METADATA
     ) == len(DATASETS)
     files = sorted(file for file in tmp_path.rglob("*.json") if file.is_file())
     assert [file.name for file in files] == ["chunk_00000.json"] * len(DATASETS)
@@ -42,5 +42,5 @@ def test_a_row_of_no_data_set_is_never_left_out(spark: SparkSession, tmp_path: P
     for datasets, name in ((["pets", None], "None"), (["pets", "birds"], "'birds'")):
         rows = found(spark, datasets)
         with pytest.raises(InputDataError, match=f"dataset {name}: 1 rows are of it"):
-            write_chunks(rows, str(tmp_path / "out"), SEMANTIC_FIELDS, ["pets"], commit=COMMIT)
+            write_chunks(rows, str(tmp_path / "out"), SEMANTIC_FIELDS, ["pets"], metadata=METADATA)
     assert not (tmp_path / "out").exists()
