@@ -152,6 +152,7 @@ class SmallestDraws:
         return pa.table(columns)
 
     def _prune(self) -> None:
+        """Keep each entry's `wanted` candidates of lowest draw (ties: uid); lower its bound."""
         candidates = _Candidates.joined(self._candidates).ordered()
         starts = np.flatnonzero(np.diff(candidates.entry, prepend=-1))
         sizes = np.diff(starts, append=candidates.entry.size)

@@ -13,7 +13,11 @@ _LINE_START_BYTES = 64
 
 
 def look_at_heads(batches: Batches) -> Iterator[pa.RecordBatch]:
-    """For mapInArrow: from paths to path, head (first record), and fault if it is not text."""
+    """For mapInArrow: from paths to path, head, and fault if the file is not text or damaged.
+
+    head: the file's start, cut by `first_record`; uncut if it is not text, empty if it is damaged.
+    fault: a message that names the file.
+    """
     for batch in batches:
         paths = batch.column(PATH).to_pylist()
         heads, faults = zip(*map(_look, paths), strict=True)

@@ -38,13 +38,13 @@ class IdPacker:
         self._buffer: list[NDArray[np.int64]] = []
 
     def add(self, ids: pa.Int64Array) -> Iterator[pa.RecordBatch]:
-        """Add ids; yields packed counts whenever the buffer is full."""
+        """Add ids; when the buffer is full, yields its ids packed, and empties it."""
         self._buffer.append(ids.to_numpy())
         if sum(map(len, self._buffer)) >= _BUFFERED_IDS:
             yield from self.flush()
 
     def flush(self) -> Iterator[pa.RecordBatch]:
-        """Yield the packed counts of the ids still in the buffer."""
+        """Yield the ids in the buffer packed, without summing them, and empty it."""
         if self._buffer:
             yield pack_counts(np.concatenate(self._buffer), kind=self._kind)
             self._buffer.clear()

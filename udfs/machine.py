@@ -23,7 +23,7 @@ def byte_set(characters):
     ranges = _ranges(sorted(characters.encode("ascii")))
 
     @intrinsic
-    def find_characters(_typing, data, at):
+    def mask_of_characters(_typing, data, at):
         def generate(context, builder, signature, args):
             address = builder.bitcast(
                 _address(context, builder, signature, args), _BLOCK.as_pointer()
@@ -38,7 +38,7 @@ def byte_set(characters):
 
         return types.uint64(data, types.int64), generate
 
-    return find_characters
+    return mask_of_characters
 
 
 @intrinsic

@@ -110,9 +110,13 @@ def _is_plain(data_type: pa.DataType) -> bool:
     )
 
 
-def schema_for_spark(content: bytes) -> tuple[list[str], pa.Schema]:
-    """A file's column names, and the schema of `read_parquet` for it, with names "0", "1", ..."""
-    stored = pa.ipc.read_schema(pa.py_buffer(content))
+def schema_for_spark(serialised: bytes) -> tuple[list[str], pa.Schema]:
+    """A file's column names, and the schema with Spark's types that `read_parquet` takes for it.
+
+    `serialised`: the file's schema from `look_at_footers`. The columns of the returned schema are
+    named by position ("0", "1", ...), since stored names may differ in case alone.
+    """
+    stored = pa.ipc.read_schema(pa.py_buffer(serialised))
     fields = [pa.field(str(k), type_for_spark(field.type)) for k, field in enumerate(stored)]
     return stored.names, pa.schema(fields)
 

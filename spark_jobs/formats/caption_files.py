@@ -226,6 +226,7 @@ def _may_have_format(file: ListedFile, format_: InputFormat) -> bool:
 
 
 def _holds_no_captions(file: ListedFile) -> bool:
+    """Whether the file's name is that of a report or has a suffix of files without captions."""
     is_report = file.name.endswith("_stats.json") or file.name in _REPORT_FILES
     return is_report or _suffix(file.name) in _OTHER_SUFFIXES
 

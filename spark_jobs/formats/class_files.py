@@ -33,7 +33,7 @@ def class_file_digests(names: Sequence[str]) -> dict[str, str]:
 
 
 def packaged_class_files() -> list[str]:
-    """The names of the class files that come with captionlake."""
+    """The names, sorted and without `.yml`, of the class files that come with captionlake."""
     return conf_file_names("classes")
 
 

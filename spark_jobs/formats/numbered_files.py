@@ -39,7 +39,10 @@ def sort_by_number(files: Iterable[Path]) -> list[Path]:
 
 
 def missing_file_numbers(files: Iterable[Path]) -> list[range]:
-    """Missing numbers between 0 and the largest one in the names; empty if names have none."""
+    """Missing numbers between 0 and the largest at the end of a name, as ranges.
+
+    Names that do not end in a number are ignored.
+    """
     return missing_numbers({int(_number_digits(file) or -1) for file in files} - {-1})
 
 

@@ -90,7 +90,11 @@ def _refuse_other_datasets(rows: Mapping[str | None, int], datasets: Sequence[st
 
 
 def _chunk_item(retrieved: DataFrame, fields: Mapping[str, str]) -> Column:
-    """A row as a chunk's JSON object: ids and sizes as integers; "" and 0 become null."""
+    """A struct of the chunk's fields, which is written as one JSON object.
+
+    `fields`: field -> column; a column that is missing gives null. SAMPLE_ID, HEIGHT and WIDTH
+    become integers, null where they are not numbers. "", "0" and 0 become null in every field.
+    """
     values = []
     for name, column in fields.items():
         if column not in retrieved.columns:

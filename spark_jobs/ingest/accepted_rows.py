@@ -148,6 +148,7 @@ def _keys_frame(rows: DataFrame, key_hashes: Sequence[int]) -> DataFrame:
 
 
 def _key_hash(rows: DataFrame) -> Column:
+    """Hash of uid (and caption_id, if there is one), as in the column KEY."""
     return F.xxhash64(*keys(rows))
 
 

@@ -68,7 +68,10 @@ class ScoreDefinitions(ModelSettings, SynsetSettings):
 
 
 def run(run: Run, settings: ScoreDefinitions) -> Counts:
-    """Embed the queries, then score each caption against its own (Shirali & Hardt 2023)."""
+    """Embed the queries, then score each caption by its synset's (Shirali & Hardt 2023).
+
+    Captions of several synsets are left out; with query_key "lemma", also those of several lemmas.
+    """
     by_lemma = settings.query_key == "lemma"
     required_columns = schemas.LABELLED if by_lemma else schemas.CAPTIONS_WITH_WNID
     table = labels = run.read(settings.labels, required_columns)

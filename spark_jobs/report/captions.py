@@ -27,6 +27,7 @@ def matches_blocks(
     numbers = np.arange(highest + 1)
 
     def draw(axes: Axes) -> None:
+        """For each number of matches, a bar per series: the share of its captions."""
         width = 0.8 / len(series)
         for position, (name, colour, counts) in enumerate(series):
             shares = [counts.get(int(n), 0) / sum(counts.values()) for n in numbers]

@@ -168,7 +168,10 @@ def append_table(frame: DataFrame, address: str, metadata: Mapping[str, Any]) ->
 
 
 def last_run_id(spark: SparkSession, address: str) -> str | None:
-    """Id of the run that last changed the rows of a table; None if another program did."""
+    """Id of the run that last changed the rows of a table; None if another program did.
+
+    None too if there is no Delta table. Ends in `.part` if the run has not finished its commits.
+    """
     commits = read_commits_until(spark, parse_address(address), lambda commit: commit.changes_rows)
     return next((commit.run_id for commit in commits if commit.changes_rows), None)
 

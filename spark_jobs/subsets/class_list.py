@@ -62,6 +62,9 @@ class ClassList:
 
 
 def classes_of_column(values: Iterable[Class]) -> ClassList:
-    """The classes of a column's distinct values, sorted; each is named by its value."""
+    """The classes of a column, sorted; each is named by its value.
+
+    `values`: the column's values, each once and none null.
+    """
     ordered = sorted(values)
     return ClassList(ordered, {value: str(value) for value in ordered})

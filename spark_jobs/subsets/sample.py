@@ -55,12 +55,12 @@ class Sample:
 
     @property
     def value(self) -> Column:
-        """The value that the rule compared, null if it compared none."""
+        """The similarity or draw that the rule compared; null if it compared none."""
         return named(self.decision)[VALUE]
 
     @property
     def threshold(self) -> Column:
-        """The threshold that the rule compared the value with."""
+        """The least similarity or the cutoff that the rule compared with; null if none."""
         return named(self.decision)[THRESHOLD]
 
     @property

@@ -49,7 +49,7 @@ class ModelSpec:
 
     @property
     def framework(self) -> Framework:
-        """The library that runs the model."""
+        """The library that runs the model; ModelError if `name` has none of the forms above."""
         return "sentence_transformers" if self.name == MINILM else _framework(self.name)
 
     @property

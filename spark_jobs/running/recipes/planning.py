@@ -217,7 +217,7 @@ def _order_by_dependency(recipe: Recipe, steps: list[PlannedStep]) -> list[Plann
 
 
 def _writers(recipe: Recipe, steps: list[PlannedStep]) -> dict[str, str]:
-    """Location -> name of the step that writes it."""
+    """Location -> name of the step that writes it; SettingsError if two steps write one."""
     writers: dict[str, str] = {}
     for step in steps:
         outputs = {**step.settings.addresses("output"), **step.settings.addresses("file")}

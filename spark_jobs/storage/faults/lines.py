@@ -25,7 +25,7 @@ WRITE_FAILED = "TASK_WRITE_FAILED"  # names the output that a task was writing, 
 
 
 def written_path(causes: Sequence[Cause]) -> str | None:
-    """The output that the failed task was writing; None if it was not writing any."""
+    """Path of the output that the failed task was writing to; None if it was not writing."""
     return next((c.path for c in causes if c.condition == WRITE_FAILED), None)
 
 

@@ -98,9 +98,10 @@ def check_workspace_table(spark: SparkSession, table: Address) -> bool:
 
 
 def _is_ours(commits: Iterable[Commit]) -> bool:
-    """Whether a run of ours wrote the table and no other program has replaced it since.
+    """Whether a run of captionlake wrote the table and no other program replaced it afterwards.
 
-    `commits`: newest first.
+    `commits`: the table's, newest first; none gives False. Appends, merges and deletes of other
+    programs replace nothing.
     """
     for commit in commits:
         if commit.is_ours:
