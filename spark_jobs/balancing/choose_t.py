@@ -70,7 +70,7 @@ def largest_t(settings: LanguageSettings, counted: CountedEntries) -> int:
     """The smallest t at which no entry is head; a larger t keeps no more rows.
 
     By language: one more than the largest count of the reference language. All of its matches are
-    then in the tail, so that no entry of another language is head either.
+    then below t (`share_below`), so that no entry of another language is head either.
     """
     if not settings.by_language:
         return int(counted.counts.max(initial=1))

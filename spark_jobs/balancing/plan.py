@@ -61,14 +61,15 @@ def plan(
 ) -> pd.DataFrame:
     """schemas.PLAN, by t: `expected`, the tail's share of matches before and after, head entries.
 
-    The shares are of the matches themselves (`own_counts`); `entry_counts` decide which entries
-    are in the tail. Both of shape (n_entries,).
+    The tail are the entries of at most t captions, all of which are kept. The shares are of the
+    matches themselves (`own_counts`); `entry_counts` decide which entries are in the tail. Both of
+    shape (n_entries,).
     """
     plan_rows: list[Sequence[object]] = []
     at_t: Any
     for at_t in expected.sort_values(T).itertuples():
         entry_ts = thresholds[at_t.t]
-        tail_matches = int(own_counts[entry_counts < entry_ts].sum())
+        tail_matches = int(own_counts[entry_counts <= entry_ts].sum())
         all_matches = int(own_counts.sum())
         plan_rows.append(
             (
@@ -83,10 +84,19 @@ def plan(
     return pd.DataFrame(plan_rows, columns=PLAN.names)
 
 
+# What the columns are, under the table.
+_LEGEND = (
+    "  tail: share of matches in entries of at most t captions; kept tail: the same",
+    "  of what is kept; head: number of entries of more than t captions. A head entry",
+    "  can keep more than t: a caption stays if any of its entries wants it.",
+)
+
+
 def plan_lines(plan_rows: pd.DataFrame, marked_t: int | None) -> list[str]:
     """The plan as a table for a terminal, at most 80 columns wide; `marked_t` gets a mark."""
     header = f"{'t':>13}{'rows':>15}{'caption bytes':>17}{'tail':>8}{'kept tail':>11}{'head':>12}"
-    return [header, *(_line(row, row.t == marked_t) for row in plan_rows.itertuples())]
+    rows = [_line(row, row.t == marked_t) for row in plan_rows.itertuples()]
+    return [header, *rows, *_LEGEND]
 
 
 def _line(row: Any, is_marked: bool) -> str:

@@ -1,4 +1,4 @@
-"""Settings that determine t, the count above which an entry is head."""
+"""Settings that determine t: an entry is head if more than t captions match it, else tail."""
 
 from typing import ClassVar
 
@@ -24,10 +24,17 @@ class ThresholdSettings(LanguageSettings):
     mutually_exclusive: ClassVar[tuple[str, ...]] = ("t", "tail_fraction", "target_rows")
 
     t: PositiveInt | None = Field(
-        None, description="captions per entry above which an entry is head"
+        None,
+        description="captions per entry above which an entry is head. Captions are thinned out so "
+        "that a head entry keeps about t for its own sake, and more where other entries want its "
+        "captions: one stays if any of its entries wants it",
     )
     tail_fraction: float | None = Field(
-        None, gt=0, lt=1, description="in place of t: share of matches in the tail (0-1)"
+        None,
+        gt=0,
+        lt=1,
+        description="in place of t: share of matches (0-1) that the tail is to hold, which is the "
+        "entries of at most t captions",
     )
     target_rows: PositiveInt | None = Field(
         None, description="in place of t: rows to expect in the output"

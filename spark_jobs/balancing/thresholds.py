@@ -2,6 +2,11 @@
 
 MetaCLIP 2 (Chuang et al. 2025, section 3.3) has one tail share for all languages: that of English
 at its t. Each other language gets the t that gives it this share.
+
+An entry is head if more than t captions match it, else tail. The published code counts otherwise
+in one place, where it takes the share of English (`share_below`): there an entry of exactly t
+captions is not in the tail. This decides the published t of each language, so it stays; shares that
+are shown to a user are of the tail as defined above.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,8 +27,11 @@ _CANDIDATES = 17  # values of t per pass
 _TOLERANCE = 1e-3  # of the wished number of rows
 
 
-def tail_fraction_at(entry_counts: NDArray[np.int64], *, t: int) -> float:
-    """Share (0-1) of matches in the tail (entries with a count below t); nan without matches."""
+def share_below(entry_counts: NDArray[np.int64], *, t: int) -> float:
+    """Share (0-1) of matches in entries of fewer than t captions; nan without matches.
+
+    MetaCLIP 2's t_to_p, which leaves out the entries of exactly t captions.
+    """
     total = entry_counts.sum()
     return float(entry_counts[entry_counts < t].sum() / total) if total else float("nan")
 
@@ -31,8 +39,8 @@ def tail_fraction_at(entry_counts: NDArray[np.int64], *, t: int) -> float:
 def t_at_tail_fraction(entry_counts: NDArray[np.int64], *, tail_fraction: float) -> int:
     """The count up to which the entries, rarest first, have a share closest to `tail_fraction`.
 
-    Always one of the counts, the smallest on a tie; so with many equal counts its share can be far
-    from `tail_fraction`. 0 if all counts are 0.
+    MetaCLIP 2's p_to_t. Always one of the counts, the smallest on a tie; so with many equal counts
+    its share can be far from `tail_fraction`. 0 if all counts are 0.
     """
     ascending = np.sort(entry_counts)
     total = ascending.sum()
@@ -45,11 +53,11 @@ def t_at_tail_fraction(entry_counts: NDArray[np.int64], *, tail_fraction: float)
 def t_by_language(
     entry_counts: Mapping[str, NDArray[np.int64]], *, t: int, reference: str = "en"
 ) -> dict[str, int]:
-    """Each language's t for the tail share that the reference language has at `t`.
+    """Each language's t for the share that the reference language has below `t` (MetaCLIP 2).
 
     A language without matches gets 0, as in the published code.
     """
-    share = tail_fraction_at(entry_counts[reference], t=t)
+    share = share_below(entry_counts[reference], t=t)
     ts = t_at_tail_fraction_by_language(entry_counts, tail_fraction=share)
     return ts | {reference: t}
 

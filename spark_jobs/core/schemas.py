@@ -207,9 +207,10 @@ PLAN = StructType(
         StructField(T, LongType()),
         StructField(EXPECTED_ROWS, LongType()),
         StructField(EXPECTED_BYTES, LongType()),  # null without a captions table
-        StructField(TAIL_FRACTION, DoubleType()),  # share of matches in tail entries, below t
+        # Share of matches in the tail: entries that at most t captions match.
+        StructField(TAIL_FRACTION, DoubleType()),
         StructField(KEPT_TAIL_FRACTION, DoubleType()),  # the same among matches of kept captions
-        StructField(HEAD_ENTRIES, LongType()),  # number of head entries, above t
+        StructField(HEAD_ENTRIES, LongType()),  # number of head entries: of more than t
     ]
 )
 # Rows of subsets a and b by concept or class; entry_id is null if grouped by another column.

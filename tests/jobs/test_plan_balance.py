@@ -72,9 +72,9 @@ def test_rows_are_foretold_within_two_percent_and_three_deviations(
         assert plan.expected_bytes[t] == pytest.approx(
             sizes[is_kept].sum(), abs=slack * sizes.max()
         )
-        assert plan.tail_fraction[t] == pytest.approx(counts[counts < t].sum() / counts.sum())
+        assert plan.tail_fraction[t] == pytest.approx(counts[counts <= t].sum() / counts.sum())
         kept_matches = (probability * pa.compute.list_value_length(entry_ids).to_numpy()).sum()
-        share = counts[counts < t].sum() / kept_matches
+        share = counts[counts <= t].sum() / kept_matches
         assert plan.kept_tail_fraction[t] == pytest.approx(share, rel=0.02)
         assert plan.head_entries[t] == (counts > t).sum()
     assert plan.expected_rows[wanted] == pytest.approx(200_000, rel=0.01)
@@ -98,8 +98,10 @@ def test_a_small_table_is_its_own_sample(captionlake, spark: SparkSession, tmp_p
     expected = 50 * 0.1 + 50 * (1 - 0.9 * 0.8)
     assert (at_10.expected_rows, at_10.expected_bytes) == (round(expected), None)
     assert (at_10.tail_fraction, at_10.head_entries) == (0.0, 2)
-    assert (plan[6].tail_fraction, plan[6].head_entries) == (pytest.approx(50 / 150), 0)
-    assert plan[6].kept_tail_fraction == pytest.approx(50 / 150)
+    at_50, at_100 = plan[5], plan[6]  # an entry of exactly t captions is tail
+    assert (at_50.tail_fraction, at_50.head_entries) == (pytest.approx(50 / 150), 1)
+    assert at_50.kept_tail_fraction == pytest.approx(50 / (25 * 1 + 50 * 2))
+    assert (at_100.tail_fraction, at_100.kept_tail_fraction, at_100.head_entries) == (1.0, 1.0, 0)
     again = captionlake(*arguments)
     assert again.summary["status"] == "up_to_date"
     table = [line for line in again.stderr.splitlines() if re.match(r"\s+[\d,]+\s", line)]

@@ -11,10 +11,10 @@ from pyspark.sql import SparkSession
 from spark_jobs.balancing.keep import match_probability, weigh_matches
 from spark_jobs.balancing.thresholds import (
     expected_rows,
+    share_below,
     t_at_tail_fraction,
     t_by_language,
     t_for_rows,
-    tail_fraction_at,
 )
 from spark_jobs.core.schemas import MATCHES
 
@@ -29,7 +29,7 @@ def test_tail_shares_are_the_published_ones(published: list[dict]) -> None:
         counts = np.array(array["counts"], np.int64)
         for row in array["t_to_p"]:
             wanted = float("nan") if row["p"] is None else row["p"]
-            found = tail_fraction_at(counts, t=row["t"])
+            found = share_below(counts, t=row["t"])
             assert found == pytest.approx(wanted, abs=1e-12, nan_ok=True), array["name"]
 
 
