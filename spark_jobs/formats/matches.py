@@ -21,7 +21,7 @@ from spark_jobs.formats.entry_counts import counted_entries, read_entry_counts, 
 from spark_jobs.storage.run import Run
 
 _log = logging.getLogger(__name__)
-NOT_MATCHED, LEFT_OUT = "not_matched", "matches_left_out"
+WITHOUT_MATCHES, LEFT_OUT = "without_matches", "matches_left_out"
 _LEAVE_OUT = "leave out entry_counts"
 
 
@@ -30,7 +30,7 @@ class CaptionMatches:
     """The matches of a set of captions.
 
     `rows`: the rows of the table at `address` whose captions are in the set. `captions`: identity
-    of the set. `matching`: the table's record of what it was made of. `not_matched`: number of
+    of the set. `matching`: the table's record of what it was made of. `without_matches`: number of
     captions without a row in the table. `left_out`: number of rows of other captions.
     """
 
@@ -38,12 +38,12 @@ class CaptionMatches:
     rows: DataFrame
     captions: Content
     matching: Matching | None
-    not_matched: int = 0
+    without_matches: int = 0
     left_out: int = 0
 
     def mismatch_counts(self) -> dict[str, int]:
-        """The run counts not_matched and matches_left_out, without those that are 0."""
-        counts = {NOT_MATCHED: self.not_matched, LEFT_OUT: self.left_out}
+        """The run counts without_matches and matches_left_out, without those that are 0."""
+        counts = {WITHOUT_MATCHES: self.without_matches, LEFT_OUT: self.left_out}
         return {name: count for name, count in counts.items() if count}
 
     def counts(self, n_entries: int) -> NDArray[np.int64]:
@@ -110,7 +110,7 @@ def _keep_matches_of_captions(run: Run, matches: CaptionMatches) -> CaptionMatch
             address,
         )
     if not only_matches:
-        return replace(matches, not_matched=only_captions)
+        return replace(matches, without_matches=only_captions)
     _log.warning(
         "matches %s: %s rows are left out, their captions are not in %s",
         matches.address,
@@ -120,7 +120,7 @@ def _keep_matches_of_captions(run: Run, matches: CaptionMatches) -> CaptionMatch
     return replace(
         matches,
         rows=matches_of_captions(matches.rows, captions),
-        not_matched=only_captions,
+        without_matches=only_captions,
         left_out=only_matches,
     )
 
@@ -173,7 +173,7 @@ def read_entries(run: Run, address: str | None, matches: CaptionMatches) -> Capt
     is_same_matching = (
         counts_matching is not None and counts_matching == matches.matching_of_captions
     )
-    if not is_same_matching or matches.not_matched:
+    if not is_same_matching or matches.without_matches:
         _check_counts(address, counts_matching, counted.counts, matches)
     return CaptionEntries(frame, counted)
 

@@ -1,4 +1,7 @@
-"""balance-captions: thin out the captions of head entries to about t each."""
+"""balance-captions: thin out the captions of head entries, those of more than t captions.
+
+A head entry keeps about t captions for its own sake, and more where other entries want them.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +21,9 @@ from spark_jobs.balancing.keep import (
     with_caption_rows,
 )
 from spark_jobs.balancing.probabilities import entry_probabilities, t_column
+from spark_jobs.balancing.unmatched import ObservedUnmatched, count_unmatched
 from spark_jobs.core import schemas
+from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.columns import keys, with_non_null_caption_id
 from spark_jobs.core.decisions import decisions
 from spark_jobs.core.draws import Draw
@@ -33,7 +38,7 @@ from spark_jobs.core.schemas import (
     KEPT,
     UID,
 )
-from spark_jobs.formats.matches import NOT_MATCHED, read_entries, read_matches
+from spark_jobs.formats.matches import WITHOUT_MATCHES, read_entries, read_matches
 from spark_jobs.running.job import Job
 from spark_jobs.storage.batches import batches_that_fit
 from spark_jobs.storage.run import Counts, Run
@@ -53,9 +58,11 @@ def run(run: Run, settings: BalanceCaptions) -> Counts:
     chosen_t = choose_t(settings, matches, counted)
     draw = run.draw(BALANCING, settings.seed)
     drawn = balance(matches, counted.counts, chosen_t.thresholds, floor=settings.floor, draw=draw)
-    if _has_captions_in_matches(settings, match_rows) and not settings.floor:
+    is_one_pass = _has_captions_in_matches(settings, match_rows) and not settings.floor
+    observed = ObservedUnmatched(is_observed=is_one_pass and parse_address(settings.output).is_path)
+    if is_one_pass:
         probability = match_probability(counted.counts, t=chosen_t.thresholds)
-        output = keep_balanced(match_rows, probability, draw=draw)
+        output = keep_balanced(observed.observe(match_rows), probability, draw=draw)
     else:
         output = captions.join(drawn.where(KEPT).select(UID), on=UID, how="left_semi")
     outputs = {settings.output: output.schema}
@@ -75,8 +82,12 @@ def run(run: Run, settings: BalanceCaptions) -> Counts:
         run.write(probabilities, settings.probabilities, matching=matching)
     if settings.decisions:
         run.write_decisions(_decisions(settings, captions, match_rows, drawn, draw))
-    counts = chosen_t.counts() | {"rows_in": rows_in, "kept": kept, "dropped": rows_in - kept}
-    counts |= caption_matches.mismatch_counts()
+    unmatched = observed.get(rows_in)
+    if unmatched is None:
+        unmatched = count_unmatched(match_rows, captions, rows_in=rows_in)
+    thinned = rows_in - unmatched - kept
+    counts = {"rows_in": rows_in, "unmatched": unmatched, "thinned": thinned, "kept": kept}
+    counts = chosen_t.counts() | counts | caption_matches.mismatch_counts()
     if settings.floor:
         for_floor = drawn.where(F.col(schemas.RULE) == FLOOR).select(UID)
         counts["kept_for_floor"] = captions.join(for_floor, on=UID, how="left_semi").count()
@@ -158,7 +169,7 @@ def _decisions(
 ) -> DataFrame:
     """A decision per caption: its draw as value, its keep_probability as threshold.
 
-    Captions without a row in the matches have the rule "not_matched" and threshold 0.
+    Captions without a row in the matches have the rule "without_matches" and threshold 0.
     """
     rows = drawn
     if not _has_captions_in_matches(settings, match_rows):
@@ -168,7 +179,7 @@ def _decisions(
     return decisions(
         rows,
         kept=F.coalesce(KEPT, F.lit(False)),
-        rule=F.coalesce(schemas.RULE, F.lit(NOT_MATCHED)),
+        rule=F.coalesce(schemas.RULE, F.lit(WITHOUT_MATCHES)),
         value=F.col(DRAW),
         threshold=F.coalesce(KEEP_PROBABILITY, F.lit(0.0)),
     )

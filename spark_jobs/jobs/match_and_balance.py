@@ -1,8 +1,10 @@
 """match-and-balance: balance captions straight from their files, without storing matches."""
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from pyspark.sql import DataFrame, SparkSession
@@ -31,6 +33,12 @@ from spark_jobs.formats.caption_input import (
 from spark_jobs.formats.concept_bank import read_bank
 from spark_jobs.ingest.accepted_rows import accepted
 from spark_jobs.ingest.normalise import FAULT
+from spark_jobs.matching.ignoring_case import (
+    case_lines,
+    first_captions,
+    has_many_unmatched,
+    match_ignoring_case,
+)
 from spark_jobs.matching.match import count_with_keys, match_concepts
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
@@ -38,6 +46,8 @@ from udfs.id_counts import COUNT, ID, KIND
 from udfs.text.concept_matches import ENTRIES, KEYS, ROWS
 from udfs.text.matchers import ConceptMatcher, MetaclipMatcher
 from udfs.text.token_trie import build_token_trie
+
+_log = logging.getLogger(__name__)
 
 
 class MatchAndBalance(CaptionInput, ThresholdSettings):
@@ -74,7 +84,7 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
     caption_input = read_captions(run, settings)
     _refuse_unusable(run, settings, caption_input.rows)
     bank = read_bank(run, settings.bank)
-    matcher = MetaclipMatcher(build_token_trie(bank.entries))
+    matcher = _matcher(bank.entries)
     rows_in, observed = caption_input.source.count(), ObservedCounts()
     with caption_input.reading(by_python=True):
         captions, repeated, first_pass = _match_first(
@@ -84,6 +94,7 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
             run, settings, caption_input, repeated, rows_in=rows_in, kept=first_pass.n_captions
         )
         refuse_too_many_rejected(settings, rows_in, rows_in - first_pass.n_captions)
+        _warn_of_unmatched(caption_input.rows, first_pass, matcher, bank.entries)
         counted = CountedEntries(first_pass.entry_counts, np.array(bank.langs, object))
         chosen_t = choose_t(settings, match_concepts(captions, matcher), counted)
         probability = match_probability(first_pass.entry_counts, t=chosen_t.thresholds)
@@ -109,11 +120,28 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
         "matched": first_pass.n_matched,
         "matches": int(first_pass.entry_counts.sum()),
         **chosen_t.counts(),
+        "unmatched": first_pass.n_captions - first_pass.n_matched,
+        "thinned": first_pass.n_matched - kept,
         "kept": kept,
-        "dropped": first_pass.n_captions - kept,
         "rejected": rows_in - first_pass.n_captions,
         **reasons,
     }
+
+
+def _matcher(entries: pa.Array) -> ConceptMatcher:
+    return MetaclipMatcher(build_token_trie(entries))
+
+
+def _warn_of_unmatched(
+    rows: DataFrame, first_pass: _FirstPass, matcher: ConceptMatcher, entries: pa.Array
+) -> None:
+    """Warn if many captions match nothing, after a look at the first of the rows."""
+    n_captions, n_unmatched = first_pass.n_captions, first_pass.n_captions - first_pass.n_matched
+    if has_many_unmatched(rows=n_captions, unmatched=n_unmatched):
+        columns = first_captions(rows.where(F.col(FAULT).isNull()), matcher.columns)
+        sample = match_ignoring_case(columns, matcher, entries, _matcher)
+        for line in case_lines(sample, rows=n_captions, unmatched=n_unmatched):
+            _log.warning(line)
 
 
 def _refuse_unusable(run: Run, settings: MatchAndBalance, rows: DataFrame) -> None:

@@ -2,11 +2,12 @@
 
 import json
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Literal, Self
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from pyspark.sql import DataFrame
@@ -18,6 +19,12 @@ from spark_jobs.core.observed_counts import ObservedCounts
 from spark_jobs.core.schemas import ENTRY_IDS
 from spark_jobs.core.settings import InputAddress, OutputAddress, Settings, require_one_or_both
 from spark_jobs.formats.concept_bank import Bank, read_bank
+from spark_jobs.matching.ignoring_case import (
+    case_lines,
+    first_captions,
+    has_many_unmatched,
+    match_ignoring_case,
+)
 from spark_jobs.matching.language import with_language
 from spark_jobs.matching.match import count_concepts, match_concepts
 from spark_jobs.running.job import Job
@@ -98,7 +105,8 @@ def run(run: Run, settings: MatchConcepts) -> Counts:
     table = captions = run.read(settings.captions, required_columns)
     if settings.lang_model is not None:
         captions = with_language(table, settings.lang_model)
-    bank, matcher = _matcher(run, settings)
+    bank, build = _bank_and_rule(run, settings)
+    matcher = build(bank.entries)
     observed = ObservedCounts()
     match_rows = match_concepts(
         captions, matcher, carry=settings.carry, spans=settings.spans, observed=observed
@@ -122,29 +130,46 @@ def run(run: Run, settings: MatchConcepts) -> Counts:
             run_counts |= {
                 "rows_in": rows,
                 "matched": n_matched,
+                "unmatched": rows - n_matched,
                 "matches": int(entry_counts.sum()),
             }
             if not n_matched and isinstance(matcher, Metaclip2Matcher):
                 _log.warning(
                     "nothing matched: bank has languages %s", _first_names(matcher.languages)
                 )
+            if has_many_unmatched(rows=rows, unmatched=rows - n_matched):
+                columns = first_captions(captions, matcher.columns)
+                sample = match_ignoring_case(columns, matcher, bank.entries, build)
+                for line in case_lines(sample, rows=rows, unmatched=rows - n_matched):
+                    _log.warning(line)
     if settings.entry_counts is not None:
         run.write(bank.with_counts(entry_counts), settings.entry_counts, matching=matching)
     return run_counts
 
 
-def _matcher(run: Run, settings: MatchConcepts) -> tuple[Bank, ConceptMatcher]:
-    """The bank and its matcher: of MetaCLIP (Xu et al. 2023) or MetaCLIP 2 (Chuang et al. 2025)."""
+def _bank_and_rule(
+    run: Run, settings: MatchConcepts
+) -> tuple[Bank, Callable[[pa.Array], ConceptMatcher]]:
+    """The bank, and a function from its entries to their matcher.
+
+    That of MetaCLIP (Xu et al. 2023) or MetaCLIP 2 (Chuang et al. 2025).
+    """
     if settings.rule == "metaclip":
-        bank = read_bank(run, settings.bank)
-        trie = build_token_trie(bank.entries, duplicates=settings.duplicates)
-        return bank, MetaclipMatcher(trie)
+
+        def metaclip(entries: pa.Array) -> ConceptMatcher:
+            return MetaclipMatcher(build_token_trie(entries, duplicates=settings.duplicates))
+
+        return read_bank(run, settings.bank), metaclip
     is_mended = settings.kana_and_hangul
     padded = partial(padded_entry, is_mended=is_mended)
     bank = read_bank(run, settings.bank, by_language=True, pad=padded)
-    return bank, metaclip2_matcher(
-        bank.entries.to_pylist(), bank.langs, duplicates=settings.duplicates, is_mended=is_mended
-    )
+
+    def metaclip2(entries: pa.Array) -> ConceptMatcher:
+        return metaclip2_matcher(
+            entries.to_pylist(), bank.langs, duplicates=settings.duplicates, is_mended=is_mended
+        )
+
+    return bank, metaclip2
 
 
 def _first_names(names: Collection[str]) -> str:

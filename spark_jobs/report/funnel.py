@@ -19,6 +19,8 @@ _STAGES = {
     "sample-subset": [("drawn", "kept")],
     "match-frequencies": [("taken", "rows")],
 }
+# Why balancing lost rows; not shown where a stage "matched" has shown the unmatched ones.
+_OF_BALANCING = {"unmatched", "thinned"}
 # Counts of a run that are not reasons why rows were lost.
 _NO_REASONS = {
     *("rows_in", "kept", "matched", "matches", "entries", "t", "dropped", "rejected", "captions"),
@@ -44,6 +46,8 @@ def funnel_section(runs: Sequence[RunRecord]) -> Section:
         rows_in, reasons = run.counts["rows_in"], run.counts
         for label, name in _STAGES[run.job]:
             n_left = run.counts[name]
+            if run.job != "balance-captions" or rows_in in n_matched:
+                reasons = {name: n for name, n in reasons.items() if name not in _OF_BALANCING}
             losses = _losses(reasons, n_matched.get(rows_in, rows_in) - n_left)
             bars.append(Bar(label, f"{n_left:,}", n_left / n_read if n_read else 0.0, losses))
             if label == "matched":

@@ -106,7 +106,10 @@ def test_target_rows_are_rows_of_the_output(captionlake, spark, texts, tables, t
     assert counts["expected_rows"] == round(at)
     assert abs(at - 2_500) <= max(2.5, beside)
     assert counts["kept"] == pytest.approx(at, abs=5 * deviation)
-    assert (counts["rows_in"], counts["dropped"]) == (len(texts), len(texts) - counts["kept"])
+    matched = {uid for uid, *_, ids in texts if ids}
+    assert len(texts) == counts["rows_in"]
+    assert len(texts) == counts["kept"] + counts["unmatched"] + counts["thinned"]
+    assert counts["unmatched"] == sum(uid not in matched for uid, *_ in texts) > 0
     balanced = read(spark, tmp_path / "balanced")
     assert len(balanced) == counts["kept"]
     sizes = Counter(uid for uid, *_ in texts)
@@ -127,7 +130,7 @@ def test_target_rows_are_rows_of_the_output(captionlake, spark, texts, tables, t
         probability.reindex(decisions.uid).to_numpy(), abs=1e-9
     )
     is_matched = decisions.uid.map(probability) > 0
-    without = "not_matched" if separate else "no_entry"
+    without = "without_matches" if separate else "no_entry"
     assert set(decisions.rule[is_matched]) == {"balance"}
     assert set(decisions.rule[~is_matched]) == {without}
 

@@ -25,7 +25,7 @@ DECIDING = {
     ),
     "balance-captions": (
         ["--captions", "TEXTS", "--matches", "TEXTS", "--t", 10],
-        ("kept", "dropped"),
+        ("kept", "unmatched", "thinned"),
     ),
 }
 

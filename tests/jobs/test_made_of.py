@@ -251,10 +251,10 @@ class TestFilteredCaptions:
         outcome = balance(captionlake, folder, "--decisions", matches="few_matches")
         assert outcome.exit_code == 0, outcome.stderr
         n_few = rows(spark, folder / "filtered").count()
-        assert outcome.summary["counts"]["not_matched"] == N - n_few
+        assert outcome.summary["counts"]["without_matches"] == N - n_few
         assert f"{N - n_few:,} rows of {folder / 'captions'} have none" in caplog.text
         decided = rows(spark, folder / "decisions").groupBy("rule").count().collect()
-        assert {r.rule: r["count"] for r in decided}["not_matched"] == N - n_few
+        assert {r.rule: r["count"] for r in decided}["without_matches"] == N - n_few
 
     def test_matches_of_none_of_the_captions_are_refused(
         self, spark, captionlake, folder: Path

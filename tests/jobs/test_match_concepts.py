@@ -38,7 +38,7 @@ def test_counts_alone_are_those_of_the_stored_matches(
     alone = captionlake("match-concepts", *inputs, "--entry-counts", tmp_path / "alone")
     assert (stored.exit_code, alone.exit_code) == (0, 0), alone.stderr
     assert stored.summary["counts"] == {
-        "entries": 4, "rows_in": 402, "matched": 300, "matches": 500
+        "entries": 4, "rows_in": 402, "matched": 300, "unmatched": 102, "matches": 500
     }  # fmt: skip
     assert alone.summary["counts"] == {"entries": 4, "rows_in": 402}
     assertDataFrameEqual(read(spark, tmp_path / "alone"), read(spark, tmp_path / "counts"))

@@ -46,8 +46,8 @@ class TestFunnel:
     RUNS = (
         record("ingest-captions", rows_in=100, kept=90, rejected=10, null_caption=4, bad_utf8=6),
         record("dedup-captions", rows_in=90, kept=90, duplicates=0),
-        record("match-concepts", rows_in=90, matched=45, matches=200, entries=7),
-        record("balance-captions", rows_in=90, kept=30, dropped=60, t=3),
+        record("match-concepts", rows_in=90, matched=80, unmatched=10, matches=200, entries=7),
+        record("balance-captions", rows_in=90, kept=30, unmatched=10, thinned=50, t=3),
     )
 
     def test_each_stage_tells_what_it_left_and_lost(self) -> None:
@@ -57,9 +57,20 @@ class TestFunnel:
             ("read", "100", 1.0, ""),
             ("accepted", "90", 0.9, "10 fewer (null caption 4, bad utf8 6)"),
             ("unique", "90", 0.9, ""),
-            ("matched", "45", 0.45, "45 fewer"),
-            ("kept", "30", 0.3, "15 fewer"),
+            ("matched", "80", 0.8, "10 fewer"),
+            ("kept", "30", 0.3, "50 fewer"),
         ]
+
+    def test_balancing_without_a_stage_of_matching_tells_unmatched_from_thinned(self) -> None:
+        (bars,) = funnel_section(self.RUNS[3:]).blocks
+        assert [bar.losses for bar in bars.bars] == ["", "60 fewer (unmatched 10, thinned 50)"]
+        direct = record(
+            "match-and-balance", rows_in=100, accepted=90, matched=80, matches=200, t=3, kept=30,
+            unmatched=10, thinned=50, rejected=10, null_caption=4, bad_utf8=6,
+        )  # fmt: skip
+        (bars,) = funnel_section([direct]).blocks
+        losses = ["", "10 fewer (null caption 4, bad utf8 6)", "10 fewer", "50 fewer"]
+        assert [bar.losses for bar in bars.bars] == losses
 
     def test_the_key_figures_are_its_ends(self) -> None:
         assert key_figures(self.RUNS) == [
