@@ -93,6 +93,28 @@ def warn_of_replaced_columns(rows: DataFrame, called: str, columns: Iterable[str
         )
 
 
+def with_prefix_where_taken(
+    rows: DataFrame, called: str, columns: Iterable[str], *, prefix: str
+) -> DataFrame:
+    """Rename the rows' columns that are called like one of an output's, and log how.
+
+    `columns`: names of the output's own columns. A renamed column has the prefix before its name.
+    """
+    output_names = {column.lower() for column in columns}
+    new_names = {
+        column: free_name(rows, f"{prefix}{column}")
+        for column in rows.columns
+        if column.lower() in output_names
+    }
+    if new_names:
+        _log.warning(
+            "%s: %s, since the output has columns of its own of that name",
+            called,
+            ", ".join(f"its {old!r} is called {new!r}" for old, new in new_names.items()),
+        )
+    return rows.select(*(named(name).alias(new_names.get(name, name)) for name in rows.columns))
+
+
 def literal_of(frame: DataFrame, column: str, value: Value) -> Column:
     """The value as a literal for comparison with a column: exact for whole numbers and decimals.
 

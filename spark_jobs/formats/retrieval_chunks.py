@@ -49,12 +49,14 @@ def write_chunks(
     datasets: Sequence[str],
     *,
     metadata: Mapping[str, Any],
+    order: Sequence[str] = (QUERY, UID),
 ) -> int:
     """Write `chunk_x.json` files of at most 500,000 rows each, in a folder for each data set.
 
     retrieved: dataset, query, uid and the columns of `fields`. A folder has its data set's name if
     that is a valid one (`folder_names`); renamed ones are logged. `metadata` goes into the folder's
-    mark. Returns the number of rows written. Raises InputDataError if a row is of another data set.
+    mark. `order`: columns that order the rows of a file and tell them apart. Returns the number of
+    rows written. Raises InputDataError if a row is of another data set.
     """
     rows = {row[DATASET]: row["count"] for row in retrieved.groupBy(DATASET).count().collect()}
     _refuse_other_datasets(rows, datasets)
@@ -69,7 +71,7 @@ def write_chunks(
                 f"{folder}/{name}",
                 name="chunk",
                 items=[_ITEM],
-                order=[QUERY, UID],
+                order=list(order),
                 n_files=n_files_for(rows.get(dataset, 0), _ROWS_PER_CHUNK),
             )
             n_written += written.rows

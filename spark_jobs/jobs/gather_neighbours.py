@@ -8,15 +8,16 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from spark_jobs.core import schemas
-from spark_jobs.core.columns import require_columns
+from spark_jobs.core.columns import named, require_columns, with_prefix_where_taken
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import (
     DATASET,
     MODEL,
     NSFW,
     QUERIES,
+    QUERY,
     QUERY_ID,
-    SIMILARITY,
+    RANK,
     UID,
     WEIGHTS,
 )
@@ -50,8 +51,10 @@ class GatherNeighbours(Settings):
         ["NSFW"], description="values of the captions' column nsfw that are left out; [] for none"
     )
     output: OutputAddress = Field(
-        description="the captions found, with dataset, query (the class) and similarity; once for "
-        "each class"
+        description="the captions found, once for each class: dataset, query (the class), rank "
+        "(place in the class, 0 is the most similar), uid, similarity (cosine), then the captions' "
+        "columns, of which one of the same name is called caption_...; ordered by dataset, query, "
+        "rank"
     )
     chunks: OutputFolder | None = Field(
         None, description="folder for the published JSON chunks, a folder in it for each data set"
@@ -85,18 +88,29 @@ def run(run: Run, settings: GatherNeighbours) -> Counts:
         settings.captions,
         "expected one caption a uid",
     )
-    with_captions = captions.drop(SIMILARITY, *QUERIES.names).join(retrieved, on=UID, how="inner")
-    n_with_caption = with_captions.count()
-    if settings.drop_nsfw:
-        is_unsafe = F.coalesce(F.col(NSFW).isin(settings.drop_nsfw), F.lit(False))
-        with_captions = with_captions.where(~is_unsafe)
-    rows = run.write(with_captions, settings.output)
+    with_captions = _with_captions(retrieved, captions, f"table {settings.captions}").cache()
+    try:
+        n_with_caption = with_captions.count()
+        safe = with_captions
+        if settings.drop_nsfw:
+            is_unsafe = F.coalesce(F.col(NSFW).isin(settings.drop_nsfw), F.lit(False))
+            safe = with_captions.where(~is_unsafe)
+        rows = run.write(safe.orderBy(DATASET, QUERY, RANK), settings.output)
+    finally:
+        with_captions.unpersist()
     stored = run.read(settings.output, QUERIES)
     if settings.chunks is not None:
         dataset_rows = queries.select(DATASET).distinct().na.drop().collect()
         datasets = sorted(row[DATASET] for row in dataset_rows)
         metadata = run.output_metadata(settings.chunks)
-        write_chunks(stored, settings.chunks, SEMANTIC_FIELDS, datasets, metadata=metadata)
+        write_chunks(
+            stored,
+            settings.chunks,
+            SEMANTIC_FIELDS,
+            datasets,
+            metadata=metadata,
+            order=[QUERY, RANK],
+        )
     n_retrieved = retrieved.count()
     return {
         "neighbours": neighbours.count(),
@@ -109,6 +123,15 @@ def run(run: Run, settings: GatherNeighbours) -> Counts:
         "classes": queries.select(*QUERIES.names).distinct().count(),
         "classes_found": stored.select(*QUERIES.names).distinct().count(),
     }
+
+
+def _with_captions(retrieved: DataFrame, captions: DataFrame, called: str) -> DataFrame:
+    """The retrieved rows that have a caption, then the captions' columns, none of them replaced."""
+    own = [name for name in retrieved.columns if name != UID]
+    beside = with_prefix_where_taken(captions, called, own, prefix="caption_")
+    caption_columns = [name for name in beside.columns if name != UID]
+    joined = retrieved.join(beside, on=UID, how="inner")
+    return joined.select(*map(named, [*retrieved.columns, *caption_columns]))
 
 
 def _read_neighbours(run: Run, settings: GatherNeighbours) -> list[DataFrame]:

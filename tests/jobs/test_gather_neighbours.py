@@ -50,7 +50,7 @@ def test_both_searches_are_united_once_a_class(
     def neighbours(name: str, rows: list[tuple[str, str, float]]) -> Path:
         query_id, uid, similarity = zip(*rows, strict=True)
         columns = {
-            "query_id": query_id, "uid": uid, "rank": pa.array([0] * len(rows), pa.int32()),
+            "query_id": query_id, "uid": uid, "rank": pa.array(range(len(rows)), pa.int32()),
             "similarity": pa.array(similarity, pa.float32()),
         }  # fmt: skip
         pq.write_table(pa.table(columns), tmp_path / name)
@@ -76,13 +76,23 @@ def test_both_searches_are_united_once_a_class(
         **{"neighbours": 7, "of_other_queries": 0, "retrieved": 5, "without_caption": 1},
         **{"unsafe": 1, "rows": 3, "uids": 2, "classes": 2, "classes_found": 2},
     }
-    found = {(r["query"], r.uid): r.similarity for r in rows_of(spark, tmp_path / "found")}
-    assert found == {("cat", "u0"): 0.75, ("dog", "u0"): 0.25, ("dog", "u1"): 0.5}
+    rows = rows_of(spark, tmp_path / "found")
+    assert list(rows[0].asDict()) == [
+        *("dataset", "query", "rank", "uid", "similarity"),
+        *("caption", "url", "nsfw", "caption_similarity"),
+    ]
+    # Of the cats "bad" was first, of the dogs "gone" as similar as u1 and behind it.
+    found = [(r["query"], r["rank"], r.uid, r.similarity, r.caption_similarity) for r in rows]
+    assert [row[:4] for row in found] == [
+        ("cat", 1, "u0", 0.75), ("dog", 0, "u1", 0.5), ("dog", 2, "u0", 0.25)
+    ]  # fmt: skip
+    assert [row[4] for row in found] == [pytest.approx(0.1)] * 3
+    assert "its 'similarity' is called 'caption_similarity'" in outcome.stderr
     items = json.loads((tmp_path / "chunks/Pets/chunk_00000.json").read_text())
     assert items == [
         {"QUERY": "cat", "URL": "http://u0", "TEXT": "c0", "NSFW": "UNLIKELY", "similarity": 0.75},
-        {"QUERY": "dog", "URL": "http://u0", "TEXT": "c0", "NSFW": "UNLIKELY", "similarity": 0.25},
         {"QUERY": "dog", "URL": None, "TEXT": "c1", "NSFW": None, "similarity": 0.5},
+        {"QUERY": "dog", "URL": "http://u0", "TEXT": "c0", "NSFW": "UNLIKELY", "similarity": 0.25},
     ]
     assert "made_of" in (read_mark(str(tmp_path / "chunks")) or {})
     alone = captionlake(*command, "--set", "drop_nsfw=[]")
