@@ -13,6 +13,7 @@ from spark_jobs.storage.run import Run
 from spark_jobs.storage.small_files import read_text
 from spark_jobs.subsets.class_list import Class, ClassList, UnknownClassError
 from spark_jobs.subsets.draw import count_classes
+from spark_jobs.subsets.imagenet_classes import imagenet1k
 
 MAX_ROWS_PER_CLASS = 10**12  # so that sums over all classes fit into 64 bits
 _COUNT_COLUMNS = (ROWS, CAPTION_COUNT, "count")
@@ -80,7 +81,19 @@ def _class_value(name: object, classes: ClassList, address: str) -> Class:
     try:
         return classes.value_of(str(name))
     except UnknownClassError as fault:
-        raise InputDataError(f"{address}: {fault}") from None
+        raise InputDataError(f"{address}: {fault}{_imagenet_hint(str(name))}") from None
+
+
+def _imagenet_hint(name: str) -> str:
+    """What to give where the target names its classes as ImageNet does, and the sources do not."""
+    try:
+        imagenet1k(by_index=False).value_of(name)
+    except UnknownClassError:
+        return ""
+    return (
+        "; it is a class of ImageNet: give --class-names imagenet1k, where the sources hold wnids "
+        "or ImageNet's labels 0 to 999"
+    )
 
 
 def _whole_count(count: object, name: object, address: str) -> int:

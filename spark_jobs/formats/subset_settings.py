@@ -25,10 +25,11 @@ class SubsetSettings(LabelFileSettings):
     """Settings of class names, seed, and the outputs in addition to the subset."""
 
     class_column: str = Field(WNID, description="column of classes: of texts or whole numbers")
-    class_names: Literal["imagenet1k"] | None = Field(
+    class_names: Literal["imagenet1k", "column"] | None = Field(
         None,
         description="imagenet1k: the column holds wnids or indices of ImageNet's 1,000 classes, "
-        "which then count without rows too; null: the classes are those that the column holds",
+        "which then count without rows too; column, the default: the classes are those that the "
+        "column holds",
     )
     seed: int = Field(
         0, description="of the draws; rows drawn before and copied without their mark need another"
@@ -37,7 +38,9 @@ class SubsetSettings(LabelFileSettings):
         False, description="add a row per input row to decisions in the workspace"
     )
     counts: OutputAddress | None = Field(
-        None, description="rows of each class: wanted, available, taken, missing"
+        None,
+        description="table of a row per class: class (its value), class_idx and class_name; target "
+        "(rows wanted), available and taken (rows by source), rows (taken in all), short (missing)",
     )
     uids: OutputFile | None = Field(
         None, description="file of the sorted uids in DataComp's form (npy, u8,u8)"
@@ -61,19 +64,19 @@ class SubsetSettings(LabelFileSettings):
     def with_current_classes(self, rows: DataFrame) -> DataFrame:
         """Replace LAIONet's older wnid by that in the list `class_names`, if it is set."""
         class_type = rows.schema[self.class_column].dataType
-        if self.class_names is None or isinstance(class_type, IntegralType):
+        if self.class_names != "imagenet1k" or isinstance(class_type, IntegralType):
             return rows
         return with_current_wnids(rows, self.class_column)
 
     def class_list(
         self, rows: DataFrame, column_classes: Iterable[Class], address: str
     ) -> ClassList:
-        """The classes of the list `class_names`, or `column_classes` if it is not set.
+        """ImageNet's classes if `class_names` says so, else `column_classes`.
 
         `column_classes`: those that occur in the rows. Raises InputDataError if one of them is not
         in the list.
         """
-        if self.class_names is None:
+        if self.class_names != "imagenet1k":
             return classes_of_column(column_classes)
         class_type = rows.schema[self.class_column].dataType
         classes = imagenet1k(by_index=isinstance(class_type, IntegralType))

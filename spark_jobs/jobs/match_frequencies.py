@@ -1,10 +1,11 @@
 """match-frequencies: draw rows so that class frequencies match a data set or a shape."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from typing import Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -24,14 +25,17 @@ from spark_jobs.storage.tables import read_table
 from spark_jobs.subsets.class_list import Class, ClassList
 from spark_jobs.subsets.draw import count_classes
 from spark_jobs.subsets.frequencies import frequency_rows
+from spark_jobs.subsets.imagenet_classes import are_imagenet_wnids
 from spark_jobs.subsets.key_join import joined_by_key
 from spark_jobs.subsets.match import match_frequencies, union_parts
 from spark_jobs.subsets.relabel import label_column, with_labels
-from spark_jobs.subsets.shapes import Shape, as_large_as_possible, at_n_rows, shape_weights
+from spark_jobs.subsets.shapes import Shape, shape_weights
+from spark_jobs.subsets.target import Target, target_at
 
+_log = logging.getLogger(__name__)
 _CLASSES_SHOWN = 5
 _CLASS, _TAKEN = "_class", "_taken"
-_WITHOUT_SHARE = "classes_without_share"
+_WITHOUT_SHARE, _WITHOUT_ROWS = "classes_without_share", "classes_without_rows"
 
 
 class MatchFrequencies(SubsetSettings):
@@ -44,8 +48,8 @@ class MatchFrequencies(SubsetSettings):
     )
     target_counts: InputAddress | None = Field(
         None,
-        description="how many rows of each class: a class-frequency file (.txt), a table of "
-        "counts, or another labelled data set, whose rows are counted",
+        description="how many rows of each class: a class-frequency file (.txt, a class, a tab and "
+        "a count a line), a table of counts, or another labelled data set, whose rows are counted",
     )
     target_column: str | None = Field(
         None, description="its column of counts; default: rows, caption_count or count, if there"
@@ -60,11 +64,16 @@ class MatchFrequencies(SubsetSettings):
         description="zipf: rank ** -exponent; exponential: exp(exponent) times as many rows in the "
         "head as in the tail",
     )
-    rows: PositiveInt | None = Field(
+    rows: Annotated[int, Field(gt=0, le=MAX_ROWS_PER_CLASS)] | Literal["max"] | None = Field(
         None,
-        le=MAX_ROWS_PER_CLASS,
-        description="the same shape at so many rows; default: the target's own, or of a shape as "
-        "many as leave no class short",
+        description="the proportions of the target or shape at so many rows; max: at as many as "
+        "leave no class short; default: the target's own numbers, or max for a shape",
+    )
+    class_names: Literal["imagenet1k", "column"] | None = Field(
+        None,
+        description="imagenet1k: the column holds wnids or indices of ImageNet's 1,000 classes, "
+        "which then count without rows too, by their names and indices; column: the classes are "
+        "those that the column holds; default: imagenet1k if it holds wnids of ImageNet alone",
     )
     captions: InputAddress | None = Field(
         None, description="table of captions, for sources that hold uid and class alone"
@@ -82,18 +91,18 @@ class MatchFrequencies(SubsetSettings):
 
 def run(run: Run, settings: MatchFrequencies) -> Counts:
     """Take the target's rows of each class from the sources, in their order, and write them."""
-    sources = {table_name(a): _read_source(run, a, settings) for a in settings.sources}
+    settings, sources, counts_by_source = _read_sources(run, settings)
     keys_by_source = [keys(rows) for rows in sources.values()]
     if any(key != keys_by_source[0] for key in keys_by_source):
         raise InputDataError("sources: some have a caption_id and some have not")
     column = settings.class_column
-    counts_by_source = [count_classes(rows, column) for rows in sources.values()]
     if not any(counts_by_source):
         raise InputDataError(f"no row of {', '.join(settings.sources)} has a class in {column!r}")
     first_source = next(iter(sources.values()))
     present_classes = {class_ for counts in counts_by_source for class_ in counts}
     classes = settings.class_list(first_source, present_classes, settings.sources[0])
-    target, n_without_share = _target_rows(run, settings, classes, sources)
+    wanted = _target(run, settings, classes, sources)
+    target = wanted.rows
     draw = run.draw("match-frequencies", settings.seed)
     taken = match_frequencies(sources, column, target, draw=draw)
     rows = _with_captions_and_labels(run, taken.parts, classes, settings)
@@ -115,16 +124,29 @@ def run(run: Run, settings: MatchFrequencies) -> Counts:
     counts |= {"without_class": rows_in - n_classed} if rows_in > n_classed else {}
     counts |= {"target": sum(target.values()), "short": sum(missing_rows)}
     counts["classes_short"] = sum(n > 0 for n in missing_rows)
-    if n_without_share:
-        counts[_WITHOUT_SHARE] = n_without_share
+    left_out = {_WITHOUT_SHARE: wanted.n_without_share, _WITHOUT_ROWS: wanted.n_without_rows}
+    counts |= {name: n for name, n in left_out.items() if n}
     n_taken = [sum(rows_by_class.values()) for rows_by_class in taken.taken]
     return counts | {f"from_{name}": n for name, n in zip(sources, n_taken, strict=True)}
 
 
-def _read_source(run: Run, address: str, settings: MatchFrequencies) -> DataFrame:
-    rows = run.read(address, StructType([schemas.CAPTIONS[UID]]))
-    settings.check_columns(rows, address, [settings.class_column])
-    return settings.with_current_classes(rows)
+def _read_sources(
+    run: Run, settings: MatchFrequencies
+) -> tuple[MatchFrequencies, dict[str, DataFrame], list[dict[Class, int]]]:
+    """The settings with the class_names to use, the sources by name, and their class counts."""
+    sources, column = {}, settings.class_column
+    for address in settings.sources:
+        rows = run.read(address, StructType([schemas.CAPTIONS[UID]]))
+        settings.check_columns(rows, address, [column])
+        sources[table_name(address)] = rows
+    if settings.class_names is None:
+        counts = [count_classes(rows, column) for rows in sources.values()]
+        if not are_imagenet_wnids({class_ for of_source in counts for class_ in of_source}):
+            return settings, sources, counts
+        settings = settings.model_copy(update={"class_names": "imagenet1k"})
+        _log.info("the classes are ImageNet's 1,000: column %r holds wnids of them alone", column)
+    sources = {name: settings.with_current_classes(rows) for name, rows in sources.items()}
+    return settings, sources, [count_classes(rows, column) for rows in sources.values()]
 
 
 def _with_captions_and_labels(
@@ -161,23 +183,22 @@ def _with_captions(run: Run, rows: DataFrame, settings: MatchFrequencies) -> Dat
     return joined_by_key(rows, captions.select(*by, *added_columns), how="inner")
 
 
-def _target_rows(
+def _target(
     run: Run, settings: MatchFrequencies, classes: ClassList, sources: Mapping[str, DataFrame]
-) -> tuple[dict[Class, int], int]:
-    """(target rows of each class, number of classes whose share rounds to no row)."""
-    weights: Mapping[Class, float]
-    if settings.target_counts is not None:
-        column, counts = settings.class_column, settings.target_column
-        target = weights = read_targets(run, settings.target_counts, column, counts, classes)
-    else:
-        assert settings.shape is not None  # mutually_exclusive: one of the two is set
+) -> Target:
+    """The rows wanted of each class, by the target or the shape, and the size."""
+    size = "max" if settings.rows is None and settings.shape is not None else settings.rows
+    available: dict[Class, int] = {}
+    if size == "max" or settings.shape is not None:
         available = _count_available(sources, settings.class_column)
         available = {class_: available.get(class_, 0) for class_ in classes}  # in their order
-        weights = shape_weights(settings.shape, available, settings.exponent)
-        target = as_large_as_possible(weights, available)
-    if settings.rows is not None:
-        target = at_n_rows(weights, settings.rows)
-    return target, sum(weight > 0 and not target[class_] for class_, weight in weights.items())
+    if settings.target_counts is not None:
+        column, counts = settings.class_column, settings.target_column
+        target_counts = read_targets(run, settings.target_counts, column, counts, classes)
+        return target_at(target_counts, available, size)
+    assert settings.shape is not None  # mutually_exclusive: one of the two is set
+    weights = shape_weights(settings.shape, available, settings.exponent)
+    return target_at(weights, available, size)
 
 
 def _count_available(sources: Mapping[str, DataFrame], column: str) -> dict[Class, int]:
@@ -209,8 +230,15 @@ def closing_lines(spark: SparkSession, settings: MatchFrequencies, counts: Count
     """Lines on classes whose share rounds to no row, and on those short of the most rows."""
     lines = []
     if _WITHOUT_SHARE in counts:
-        size = "the largest such shape" if settings.rows is None else f"{settings.rows:,} rows"
-        lines = [f"  {counts[_WITHOUT_SHARE]:,} classes get no row: their share of {size} is none"]
+        size = settings.rows if isinstance(settings.rows, int) else counts["target"]
+        lines = [
+            f"  {counts[_WITHOUT_SHARE]:,} classes get no row: their share of {size:,} rows is none"
+        ]
+    if _WITHOUT_ROWS in counts:
+        lines.append(
+            f"  {counts[_WITHOUT_ROWS]:,} classes of the target have no rows, and are left out: "
+            "the others are as large as leaves none of them short"
+        )
     if counts["short"]:
         lines.append(f"  {counts['classes_short']:,} classes are short of {counts['short']:,} rows")
         lines += _lines_of_shortest(spark, settings)

@@ -1,6 +1,7 @@
 """ImageNet's classes as class lists, for tables whose class column holds wnids or indices."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -39,6 +40,16 @@ def imagenet1k(*, by_index: bool) -> ClassList:
     return ClassList(
         values, {v: names[s.wnid] for v, s in zip(values, synsets, strict=True)}, aliases
     )
+
+
+def are_imagenet_wnids(classes: Iterable[Class]) -> bool:
+    """Whether all of the classes, of which there is one at least, are wnids of ImageNet's 1,000.
+
+    LAIONet's older wnid of the husky is one of them.
+    """
+    wnids: set[Class] = {OLD_HUSKY, *imagenet_class_names()}
+    found = set(classes)
+    return bool(found) and found <= wnids
 
 
 def with_current_wnids(rows: DataFrame, column: str) -> DataFrame:
