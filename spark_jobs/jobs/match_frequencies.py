@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -16,7 +16,7 @@ from spark_jobs.core.columns import keys, named
 from spark_jobs.core.decisions import decisions
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import CAPTION, CLASS_NAME, ROWS, SHORT, TAKEN, TAKEN_FROM, TARGET, UID
-from spark_jobs.core.settings import InputAddress, InputAddresses, OutputAddress
+from spark_jobs.core.settings import InputAddress, InputAddresses, OutputAddress, refuse_both
 from spark_jobs.formats.class_targets import MAX_ROWS_PER_CLASS, read_targets
 from spark_jobs.formats.subset_settings import SubsetSettings
 from spark_jobs.running.job import Job
@@ -30,7 +30,7 @@ from spark_jobs.subsets.key_join import joined_by_key
 from spark_jobs.subsets.match import match_frequencies, union_parts
 from spark_jobs.subsets.relabel import label_column, with_labels
 from spark_jobs.subsets.shapes import Shape, shape_weights
-from spark_jobs.subsets.target import Target, target_at
+from spark_jobs.subsets.target import Size, Target, target_at
 
 _log = logging.getLogger(__name__)
 _CLASSES_SHOWN = 5
@@ -64,10 +64,16 @@ class MatchFrequencies(SubsetSettings):
         description="zipf: rank ** -exponent; exponential: exp(exponent) times as many rows in the "
         "head as in the tail",
     )
-    rows: Annotated[int, Field(gt=0, le=MAX_ROWS_PER_CLASS)] | Literal["max"] | None = Field(
+    rows: PositiveInt | None = Field(
         None,
-        description="the proportions of the target or shape at so many rows; max: at as many as "
-        "leave no class short; default: the target's own numbers, or max for a shape",
+        le=MAX_ROWS_PER_CLASS,
+        description="the same proportions at so many rows; default: the target's own numbers, or "
+        "largest for a shape",
+    )
+    largest: bool = Field(
+        False,
+        description="in place of rows: the same proportions at as many rows as leave no class "
+        "short; classes without rows are left out",
     )
     class_names: Literal["imagenet1k", "column"] | None = Field(
         None,
@@ -81,7 +87,8 @@ class MatchFrequencies(SubsetSettings):
     output: OutputAddress = Field(description="the rows taken, with taken_from")
 
     @model_validator(mode="after")
-    def _names_differ(self) -> Self:
+    def _fits_together(self) -> Self:
+        refuse_both({"rows": self.rows, "largest": self.largest or None})
         names = [table_name(address) for address in self.sources]
         repeated = [name for name in names if names.count(name) > 1]
         if repeated:
@@ -187,9 +194,10 @@ def _target(
     run: Run, settings: MatchFrequencies, classes: ClassList, sources: Mapping[str, DataFrame]
 ) -> Target:
     """The rows wanted of each class, by the target or the shape, and the size."""
-    size = "max" if settings.rows is None and settings.shape is not None else settings.rows
+    is_largest = settings.largest or (settings.rows is None and settings.shape is not None)
+    size: Size = "largest" if is_largest else settings.rows
     available: dict[Class, int] = {}
-    if size == "max" or settings.shape is not None:
+    if is_largest or settings.shape is not None:
         available = _count_available(sources, settings.class_column)
         available = {class_: available.get(class_, 0) for class_ in classes}  # in their order
     if settings.target_counts is not None:
@@ -230,10 +238,8 @@ def closing_lines(spark: SparkSession, settings: MatchFrequencies, counts: Count
     """Lines on classes whose share rounds to no row, and on those short of the most rows."""
     lines = []
     if _WITHOUT_SHARE in counts:
-        size = settings.rows if isinstance(settings.rows, int) else counts["target"]
-        lines = [
-            f"  {counts[_WITHOUT_SHARE]:,} classes get no row: their share of {size:,} rows is none"
-        ]
+        share = f"their share of {counts['target']:,} rows is none"
+        lines = [f"  {counts[_WITHOUT_SHARE]:,} classes get no row: {share}"]
     if _WITHOUT_ROWS in counts:
         lines.append(
             f"  {counts[_WITHOUT_ROWS]:,} classes of the target have no rows, and are left out: "

@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias
 from spark_jobs.subsets.class_list import Class
 from spark_jobs.subsets.shapes import as_large_as_possible, at_n_rows
 
-# Rows in all; "max": as many as leave no class short; None: the weights are the numbers of rows.
-Size: TypeAlias = int | Literal["max"] | None
+# Rows in all; "largest": as many as leave no class short; None: the weights are rows.
+Size: TypeAlias = int | Literal["largest"] | None
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class Target:
 def target_at(weights: Mapping[Class, float], available: Mapping[Class, int], size: Size) -> Target:
     """The rows of each class in proportion to the weights, at a size.
 
-    `available`: rows of each class that there are, used by "max" alone.
+    `available`: rows of each class that there are, used by "largest" alone.
     """
     if size is None:
         return Target({class_: int(weight) for class_, weight in weights.items()})
     without_rows = {
         class_ for class_, weight in weights.items() if weight > 0 and not available.get(class_)
     }
-    if size == "max":
+    if size == "largest":
         weights = {class_: 0 if class_ in without_rows else w for class_, w in weights.items()}
         rows = as_large_as_possible(weights, available)
     else:

@@ -188,7 +188,7 @@ def test_laionets_id_of_the_husky(captionlake, spark, tmp_path: Path) -> None:
         ([], 2, "expected exactly one of target_counts and shape"),
         (["--shape", "flat", "--exponent", -1], 2, "exponent"),
         (["--shape", "zip"], 2, "shape"),
-        (["--shape", "flat", "--rows", "most"], 2, "rows"),
+        (["--shape", "flat", "--rows", 9, "--largest"], 2, "rows"),
         (["--target-counts", "goldfish\t-3"], 3, "class 'goldfish' has the count -3, expected"),
     ],
 )
@@ -217,7 +217,7 @@ def test_the_published_file_of_counts_needs_no_further_setting(
     assert tuple(rows[1]) == (WNIDS[1], 1, NAMES[1], 7, [20, 10], [7, 0], 7, 0)
     assert tuple(rows[21])[:4] == ("n01608432", 21, "kite (bird of prey)", 3)
     assert outcome.summary["counts"]["short"] == 6
-    largest = captionlake(*command, *counted, "--rows", "max")
+    largest = captionlake(*command, *counted, "--largest")
     assert counts_of(spark, tmp_path / "out") == [60, 7, 0]
     counts = largest.summary["counts"]
     assert (counts["target"], counts["short"], counts["classes_without_rows"]) == (67, 0, 2)
