@@ -35,6 +35,8 @@ from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
 from udfs.models.spec import name_of_label
 
+_ROWS_OF_ONE_FILE = 500_000
+
 
 class GatherNeighbours(Settings):
     """Settings of gather-neighbours."""
@@ -95,7 +97,7 @@ def run(run: Run, settings: GatherNeighbours) -> Counts:
         if settings.drop_nsfw:
             is_unsafe = F.coalesce(F.col(NSFW).isin(settings.drop_nsfw), F.lit(False))
             safe = with_captions.where(~is_unsafe)
-        rows = run.write(safe.orderBy(DATASET, QUERY, RANK), settings.output)
+        rows = run.write(_ordered(safe, n_with_caption), settings.output)
     finally:
         with_captions.unpersist()
     stored = run.read(settings.output, QUERIES)
@@ -132,6 +134,14 @@ def _with_captions(retrieved: DataFrame, captions: DataFrame, called: str) -> Da
     caption_columns = [name for name in beside.columns if name != UID]
     joined = retrieved.join(beside, on=UID, how="inner")
     return joined.select(*map(named, [*retrieved.columns, *caption_columns]))
+
+
+def _ordered(rows: DataFrame, n_rows: int) -> DataFrame:
+    """The rows by dataset, query and rank; few rows in one file, as files have no order."""
+    order = (DATASET, QUERY, RANK)
+    if n_rows <= _ROWS_OF_ONE_FILE:
+        return rows.coalesce(1).sortWithinPartitions(*order)
+    return rows.orderBy(*order)
 
 
 def _read_neighbours(run: Run, settings: GatherNeighbours) -> list[DataFrame]:

@@ -43,7 +43,7 @@ def test_every_class_in_every_template(captionlake, spark, class_file, tmp_path:
 
 
 def test_both_searches_are_united_once_a_class(
-    captionlake, spark: SparkSession, class_file, tmp_path: Path
+    captionlake, spark: SparkSession, class_file, tmp_path: Path, caplog
 ) -> None:
     captionlake("make-queries", "--classes", class_file, "--output", tmp_path / "queries")
 
@@ -87,7 +87,7 @@ def test_both_searches_are_united_once_a_class(
         ("cat", 1, "u0", 0.75), ("dog", 0, "u1", 0.5), ("dog", 2, "u0", 0.25)
     ]  # fmt: skip
     assert [row[4] for row in found] == [pytest.approx(0.1)] * 3
-    assert "its 'similarity' is called 'caption_similarity'" in outcome.stderr
+    assert "its 'similarity' is called 'caption_similarity'" in caplog.text
     items = json.loads((tmp_path / "chunks/Pets/chunk_00000.json").read_text())
     assert items == [
         {"QUERY": "cat", "URL": "http://u0", "TEXT": "c0", "NSFW": "UNLIKELY", "similarity": 0.75},
