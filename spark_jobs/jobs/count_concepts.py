@@ -114,9 +114,13 @@ def _read_queries(
 
 JOB = Job(
     "count-concepts",
-    "Count the captions that speak of each class of downstream data sets.",
+    "Count the captions that mention each class of downstream data sets.",
     CountConcepts,
     run,
+    example=(
+        "captionlake count-concepts --captions ./captions --classes '[imagenet]' \\\n"
+        "  --wordnet /usr/share/wordnet --output ./concept_counts"
+    ),
 )
 
 if __name__ == "__main__":

@@ -184,10 +184,11 @@ def _dedup_by(
 
 JOB = Pipeline(
     "curate",
-    "Ingest, dedup, match and balance one's own captions in one command.",
+    "Ingest, deduplicate, match and balance your own captions in one command.",
     Curate,
     steps,
     arguments=("input",),
+    example="captionlake curate my_captions --bank concepts.txt --t 20000 --output curated",
 )
 
 if __name__ == "__main__":

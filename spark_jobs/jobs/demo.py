@@ -55,10 +55,11 @@ _TABLES = [
 
 JOB = Pipeline(
     "demo",
-    "Make captions, curate them, and show head and tail: the quick start.",
+    "Make 300,000 captions, curate them, and show what happens to head and tail.",
     Demo,
     steps,
     closing_lines,
+    example="captionlake demo",
 )
 
 if __name__ == "__main__":

@@ -150,11 +150,12 @@ _TABLE_JOB = Job("diff", "Write what two subsets share by concept or class.", Di
 
 JOB = Pipeline(
     "diff",
-    "Tell what two subsets share and where they part, by concept or class.",
+    "Compare two subsets: shared rows, and the concepts or classes that differ most.",
     Diff,
     steps,
     closing_lines,
     arguments=("a", "b"),
+    example="captionlake diff ./t20/balanced_captions ./t50/balanced_captions",
 )
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ class Explain(Settings):
     run_id: str | None = Field(None, description="a run of balance-captions; default: the last")
 
 
-def closing_lines(spark: SparkSession, settings: Explain) -> list[str]:
+def answer_lines(spark: SparkSession, settings: Explain) -> list[str]:
     """Look for the uid in balancing, then dedup, then ingest, and say why it stayed or went."""
     parent = parse_parent(settings.run)
     balance = last_run(spark, parent, "balance-captions", settings.run_id)
@@ -187,10 +187,11 @@ def steps(spark: SparkSession, settings: Explain) -> Iterator[Step]:
 
 JOB = Pipeline(
     "explain",
-    "Tell why one uid stayed or went: entries, counts, probabilities, draw.",
+    "Say why one caption was kept or dropped: its entries, their counts, and the draw.",
     Explain,
     steps,
-    closing_lines,
+    answer_lines=answer_lines,
+    example="captionlake explain --uid 4c0a2e0e2a6b3bf5a23c3fd4b9cd1a77 --run ./curated",
 )
 
 if __name__ == "__main__":

@@ -54,9 +54,12 @@ def _write_decisions(run: Run, kept_rows: DataFrame, n_rejected: int) -> None:
 
 JOB = Job(
     "ingest-captions",
-    "Read captions from parquet, JSON, CSV, TSV or text into one table.",
+    "Read captions from parquet, JSON, CSV, TSV or text files into one table.",
     IngestCaptions,
     run,
+    example=(
+        "captionlake ingest-captions --input ./laion --preset laion400m \\\n  --output ./captions"
+    ),
 )
 
 if __name__ == "__main__":

@@ -56,7 +56,13 @@ def run(run: Run, settings: MakeQueries) -> Counts:
     return {"datasets": len(files), "classes": len(classes), "queries": n_queries}
 
 
-JOB = Job("make-queries", "Make prompts of downstream classes to search with.", MakeQueries, run)
+JOB = Job(
+    "make-queries",
+    "Write the prompts of downstream classes, which search-neighbours searches with.",
+    MakeQueries,
+    run,
+    example="captionlake make-queries --classes '[imagenet, dtd]' --output ./queries",
+)
 
 if __name__ == "__main__":
     from spark_jobs.running.command_line import run_alone

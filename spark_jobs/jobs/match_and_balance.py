@@ -173,11 +173,15 @@ def closing_lines(_spark: SparkSession, settings: MatchAndBalance, counts: Count
 
 JOB = Job(
     "match-and-balance",
-    "Balance captions by concept straight from their files, storing nothing between.",
+    "Match and balance captions straight from their files, without storing the matches.",
     MatchAndBalance,
     run,
     closing_lines=closing_lines,
     arguments=("input",),
+    example=(
+        "captionlake match-and-balance ./laion --preset laion400m \\\n"
+        "  --bank metadata.json --t 20000 --output ./balanced_captions"
+    ),
 )
 
 if __name__ == "__main__":

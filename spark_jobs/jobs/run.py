@@ -73,10 +73,11 @@ def _refuse_missing_inputs(
 
 JOB = Pipeline(
     "run",
-    "Run the steps of a recipe that are not up to date.",
+    "Run the steps of a recipe (a pipeline in a YAML file) that are not up to date.",
     RunRecipe,
     steps,
     arguments=("recipe",),
+    example="captionlake run metaclip.yml --set input=./pairs --set bank=metadata.json",
 )
 
 if __name__ == "__main__":

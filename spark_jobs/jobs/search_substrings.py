@@ -103,6 +103,10 @@ JOB = Job(
     "Find captions for the classes of downstream data sets by text queries (unmet-promise).",
     SearchSubstrings,
     run,
+    example=(
+        "captionlake search-substrings --captions ./captions --queries '[imagenet]' \\\n"
+        "  --output ./retrieved"
+    ),
 )
 
 if __name__ == "__main__":

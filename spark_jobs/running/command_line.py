@@ -24,7 +24,9 @@ from spark_jobs.running.option_help import type_and_default
 def run_alone(job: AnyJob) -> None:
     """Run the command line of one job's own file: `spark-submit match_concepts.py --set ...`."""
     end_at_interrupts()
-    typer.run(build_command(job))
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.command()(build_command(job))
+    app()
 
 
 def end_at_interrupts() -> None:
@@ -53,8 +55,14 @@ def build_command(job: AnyJob) -> Callable[..., None]:
     ]
     body.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     body.__annotations__ = {p.name: p.annotation for p in parameters}
-    body.__doc__ = job.summary
+    body.__doc__ = help_text(job)
     return body
+
+
+def help_text(job: AnyJob) -> str:
+    """The summary and the example, whose lines a backspace keeps apart."""
+    lines = "\n".join(f"  {line}" for line in job.example.split("\n"))
+    return f"{job.summary}\n\n\b\nExample:\n{lines}"
 
 
 def run_command(
@@ -77,6 +85,8 @@ def run_command(
         summary_of_failure = {"job": job.name, "status": "failed", "error": error_line(error)}
         typer.echo(json.dumps(summary_of_failure))
         raise typer.Exit(error.exit_code) from None
+    for line in summary.answer:
+        typer.echo(redacted(line))
     typer.echo(json.dumps(summary.as_dict()))
 
 

@@ -42,6 +42,7 @@ class Summary:
     report: str | None = None
     name: str | None = None  # of the step of a recipe
     steps: list[dict[str, Any]] = field(default_factory=list)
+    answer: list[str] = field(default_factory=list)  # lines that the user asked for
 
     @property
     def title(self) -> str:
@@ -57,8 +58,9 @@ class Summary:
         """The summary as JSON: redacted, and without the empty fields of a single job."""
         outputs = {name: redacted(address) for name, address in self.outputs.items()}
         report = None if self.report is None else redacted(self.report)
-        fields = asdict(replace(self, outputs=outputs, report=report))
-        return {k: v for k, v in fields.items() if k not in {"steps", "name"} or v}
+        answer = [redacted(line) for line in self.answer]
+        fields = asdict(replace(self, outputs=outputs, report=report, answer=answer))
+        return {k: v for k, v in fields.items() if k not in {"steps", "name", "answer"} or v}
 
 
 def execute(
@@ -177,6 +179,7 @@ def _execute_pipeline(
         seconds=round(time.monotonic() - start_s, 1),
         report=next((step.report for step in reversed(summaries) if step.report), None),
         steps=[step.as_step() for step in summaries],
+        answer=pipeline.answer_lines(spark, settings) if pipeline.answer_lines else [],
     )
 
 
