@@ -1,6 +1,7 @@
 """Settings of a job: read from YAML and `--set`, checked by a frozen model, all faults at once."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from pydantic_core import ErrorDetails
 from spark_jobs.core.addresses import absolute_address, absolute_file, parse_address, parse_parent
 from spark_jobs.core.conf_files import conf_file
 from spark_jobs.core.errors import SettingsError
+from spark_jobs.core.fault_words import fault_words
 from spark_jobs.core.redaction import shown
 from spark_jobs.core.yaml_files import parse_yaml_value, read_yaml_map
 
@@ -275,16 +277,13 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-_EXPECTED_MAPS = {"dict_type", "model_type", "model_attributes_type"}
-
-
 def _fault_line(error: ErrorDetails, model: type[BaseModel]) -> str:
     key, has_union_type = _key_of(error["loc"])
-    message = error["msg"].removeprefix("Value error, ")
+    message = fault_words(error)
     if has_union_type:
         message = "is of none of the types that this setting takes"
-    elif error["type"] in _EXPECTED_MAPS:
-        message = "expected a map of keys and values"
+    elif error["type"] == "literal_error":
+        message += did_you_mean(str(error["input"]), re.findall("'([^']+)'", message))
     if not key:
         return message
     if error["type"] == "extra_forbidden":

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -82,11 +82,17 @@ def execute(
 
 
 def execute_step(
-    spark: SparkSession, step: Step, *, force: bool, say: Callable[[str], None]
+    spark: SparkSession,
+    step: Step,
+    earlier: Sequence[Summary] | None = None,
+    *,
+    force: bool,
+    say: Callable[[str], None],
 ) -> Summary:
     """Run one job, unless its outputs are already those of an identical run.
 
-    For a step with a name it also says why the step runs, and errors contain the name.
+    `earlier`: summaries of the pipeline's steps before this one; it is then also said why the step
+    runs. Errors contain the name of a step that has one.
     """
     job, settings = step.job, step.settings
     start_s, started = time.monotonic(), datetime.now(UTC)
@@ -97,7 +103,7 @@ def execute_step(
         counts = None if force else up_to_date_counts(run, settings)
         status = "done" if counts is None else "up_to_date"
         if counts is None:
-            why = "" if step.name is None else f" {_reason(run, settings, force)}"
+            why = "" if earlier is None else f" {_reason(run, settings, earlier, force)}"
             say(f"{step.title} ...{why}")
             _log.info("%s: run %s starts: %s", job.name, run.run_id, recorded_settings(settings))
             check_all_outputs(spark, settings)
@@ -117,8 +123,16 @@ def execute_step(
     return Summary(job.name, status, run.run_id, outputs, counts, seconds, report, name=step.name)
 
 
-def _reason(run: Run, settings: Settings, force: bool) -> str:
-    return "forced" if force else why_not_up_to_date(run, settings)
+def _reason(run: Run, settings: Settings, earlier: Sequence[Summary], force: bool) -> str:
+    if force:
+        return "forced"
+    writers = {
+        address: summary.title
+        for summary in earlier
+        if summary.status == "done"
+        for address in summary.outputs.values()
+    }
+    return why_not_up_to_date(run, settings, writers)
 
 
 def _error_of_step(step: Step, fault: Exception) -> CurationError:
@@ -144,7 +158,7 @@ def dry_run_step(
         except CurationError as fault:
             raise _error_of_step(step, fault) from fault
         is_done = not force and up_to_date_counts(run, step.settings) is not None
-        reason = "" if is_done else _reason(run, step.settings, force)
+        reason = "" if is_done else _reason(run, step.settings, earlier, force)
         run_id = run.run_id
     status = "would_run" if reason else "up_to_date"
     say(f"{step.title}: would run: {reason}" if reason else f"{step.title}: up to date")
@@ -165,7 +179,7 @@ def _execute_pipeline(
         if step.dry_run:
             summaries.append(dry_run_step(spark, step, summaries, force=force, say=say))
         else:
-            summaries.append(execute_step(spark, step, force=force, say=say))
+            summaries.append(execute_step(spark, step, summaries, force=force, say=say))
     for line in pipeline.closing_lines(spark, settings) if pipeline.closing_lines else []:
         say(line)
     outdated = [step.status for step in summaries if step.status != "up_to_date"]

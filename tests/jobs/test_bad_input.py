@@ -103,7 +103,7 @@ def test_bank_table_with_holes_in_its_ids(captionlake, spark, captions_file, tmp
 def test_t_of_zero_unknown_keys_and_missing_ones_are_told_at_once(captionlake):
     outcome = captionlake("balance-captions", "--t", 0, "--set", "sed=3")
     assert outcome.exit_code == 2
-    assert "setting 't' = 0: Input should be greater than 0" in outcome.error
+    assert "setting 't' = 0: expected a number above 0" in outcome.error
     assert "unknown setting 'sed', did you mean 'seed'?" in outcome.error
     assert "setting 'captions' is missing" in outcome.error
 

@@ -95,7 +95,7 @@ def test_a_job_takes_its_base_settings_unless_the_step_says_otherwise(tmp_path: 
         ({"few": {"captions": "d"}}, "step few: captions: no step writes 'd'"),
         ({"few": {"captions": "macthes"}}, "no step writes 'macthes', did you mean 'matches'?"),
         ({"few": {"t": "${tt}"}}, "step few: there is no variable 'tt'"),
-        ({"few": {"t": -1}}, "step few: setting 't' = -1: Input should be greater than 0"),
+        ({"few": {"t": -1}}, "step few: setting 't' = -1: expected a number above 0"),
         ({"output": None}, "variable 'output' has no value: --set output=..."),
         ({"few": {"output": "many"}}, "step few: output is /out/many, which step many writes too"),
         ({"ingest": {"input": "few"}}, "steps need each other: "),
