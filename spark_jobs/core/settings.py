@@ -51,6 +51,9 @@ _text_as_list = BeforeValidator(lambda value: [value] if isinstance(value, str) 
 # A list; a single text counts as a list of one.
 OneOrMore = Annotated[list[str], Field(min_length=1), _text_as_list]
 InputAddresses = Annotated[list[InputAddress], Field(min_length=1), _text_as_list, Role("input")]
+# An address, or the parent of tables, of a pipeline, whose steps give it its role.
+PipelineInput = Annotated[str, AfterValidator(absolute_address)]
+TablesFolder = Annotated[str, AfterValidator(parse_parent)]
 Workspace = Annotated[str, AfterValidator(parse_parent), Role("workspace")]
 
 
@@ -120,6 +123,9 @@ class Settings(BaseModel):
     def folder_content(self) -> str | None:
         """Kind of content of an output folder that must not replace another kind; None for any."""
         return None
+
+    def look_ahead(self) -> None:
+        """Look at local files before a Spark session starts; CurationError if one is at fault."""
 
     def workspace_address(self) -> str:
         """The folder or schema of `runs` and `rejected`; by default that of the first output."""

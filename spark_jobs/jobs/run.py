@@ -42,6 +42,16 @@ class RunRecipe(Settings):
             plan_steps(recipe, self.model_extra or {}, self.workspace), self.first, self.only
         )
 
+    def look_ahead(self) -> None:
+        """Look at the inputs of the steps that read no table of the recipe."""
+        for step in self.chosen_steps():
+            if step.depends_on:
+                continue
+            try:
+                step.settings.look_ahead()
+            except InputDataError as fault:
+                raise InputDataError(f"{self.recipe}: step {step.name}: {fault}") from None
+
 
 def steps(spark: SparkSession, settings: RunRecipe) -> Iterator[Step]:
     """The recipe's steps; fails before the first if an input is missing or an output in the way."""

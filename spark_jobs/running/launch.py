@@ -26,6 +26,8 @@ from spark_jobs.storage.outputs.checks import check_all_outputs
 from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.session import open_session
 
+# Where one of these is set, a path may be of another file system than the driver's own.
+_OF_CLUSTERS = {"PYSPARK_GATEWAY_PORT", "DATABRICKS_RUNTIME_VERSION", "HADOOP_CONF_DIR"}
 _log = logging.getLogger(__name__)
 
 
@@ -70,6 +72,8 @@ def execute(
 
     `say` prints a line for the user.
     """
+    if not os.environ.keys() & _OF_CLUSTERS:
+        settings.look_ahead()
     try:
         spark = open_session()
         if isinstance(job, Pipeline):

@@ -187,12 +187,6 @@ def test_output_that_is_also_an_input_is_refused(captionlake, captions_file):
     assert "an output needs an address of its own" in outcome.error
 
 
-def test_bare_word_as_address_is_refused(captionlake, captions_file):
-    outcome = captionlake("ingest-captions", "--input", captions_file, "--output", "captions")
-    assert outcome.exit_code == 2
-    assert "write './captions' for a folder" in outcome.error
-
-
 def test_settings_file_that_is_none(captionlake, tmp_path):
     config = tmp_path / "settings.yml"
     config.write_text("- a\n- b\n")
