@@ -39,6 +39,7 @@ from spark_jobs.storage.batches import ROWS_AT_ONCE, batches_of, batches_that_fi
 from spark_jobs.storage.faults.spark import SPARK_FAULTS
 from spark_jobs.storage.file_lists import ListedFile, list_files_at
 from spark_jobs.storage.run import Counts, Run
+from udfs.json_rows import PAIR
 
 _log = logging.getLogger(__name__)
 
@@ -194,6 +195,16 @@ def refuse_too_many_rejected(settings: CaptionInput, rows_in: int, n_rejected: i
             f"{settings.input}: {n_rejected} of {rows_in} rows were rejected, more than "
             f"max_rejected_fraction = {settings.max_rejected_fraction}; see the table 'rejected'"
         )
+
+
+def preset_lines(counts: Counts) -> list[str]:
+    """A line that names the preset for rejected rows that one reads; `counts` of the run."""
+    if not counts.get(PAIR):
+        return []
+    return [
+        f"  {counts[PAIR]:,} of the rejected rows are [CAPTION, [ENTRY_ID, ...]]: "
+        "--preset synthclip_matches reads them"
+    ]
 
 
 def _read_input(

@@ -10,7 +10,11 @@ from spark_jobs.concepts.imagenet_prompts import imagenet_templates
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import QUERY_TEXTS
 from spark_jobs.core.settings import OneOrMore, OutputAddress, Settings
-from spark_jobs.formats.class_files import class_file_digests, read_class_file
+from spark_jobs.formats.class_files import (
+    class_file_digests,
+    read_class_file,
+    read_class_files,
+)
 from spark_jobs.retrieval.prompts import prompts
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
@@ -29,6 +33,10 @@ class MakeQueries(Settings):
     output: OutputAddress = Field(
         description="query_id, caption (the prompt), dataset and query (the class)"
     )
+
+    def look_ahead(self) -> None:
+        """Read the class files, so that a missing one is named before Spark starts."""
+        read_class_files(self.classes)
 
     def own_files(self) -> dict[str, str]:
         """The class files."""

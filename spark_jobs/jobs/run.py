@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pyspark.sql import SparkSession
 
 from spark_jobs.core.addresses import parse_address
-from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.errors import CurationError, InputDataError
 from spark_jobs.core.settings import Settings, refuse_both
 from spark_jobs.running.job import Pipeline, Step
 from spark_jobs.running.recipes.planning import PlannedStep, plan_steps, select_steps
@@ -49,8 +49,8 @@ class RunRecipe(Settings):
                 continue
             try:
                 step.settings.look_ahead()
-            except InputDataError as fault:
-                raise InputDataError(f"{self.recipe}: step {step.name}: {fault}") from None
+            except CurationError as fault:
+                raise type(fault)(f"{self.recipe}: step {step.name}: {fault}") from None
 
 
 def steps(spark: SparkSession, settings: RunRecipe) -> Iterator[Step]:

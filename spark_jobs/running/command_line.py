@@ -81,7 +81,7 @@ def run_command(
     and where stdout is no terminal and the job has no answer of its own to print there.
     """
     has_answer = isinstance(job, Pipeline) and job.answer_lines is not None
-    prints_json = as_json or not (has_answer or sys.stdout.isatty())
+    prints_json = as_json or not (has_answer or is_terminal())
     try:
         settings = load_settings(job.settings, job.name, config, overrides, options)
         summary = execute(job, settings, force=force, say=say_on_stderr)
@@ -113,6 +113,11 @@ def _error_of(fault: CurationError | OSError | KeyboardInterrupt) -> CurationErr
     return (
         FileError.from_os_error(fault) if isinstance(fault, OSError) else cast(CurationError, fault)
     )
+
+
+def is_terminal() -> bool:
+    """Whether a person, not a program, reads stdout."""
+    return sys.stdout.isatty()
 
 
 def say_on_stderr(line: str) -> None:
