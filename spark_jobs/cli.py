@@ -47,7 +47,9 @@ def build_app() -> typer.Typer:
         name="captionlake",
         cls=CommandsByTopic,
         help="Curate image-text pairs for CLIP-like models. `captionlake JOB --help` has a job's "
-        "settings and an example.",
+        "settings and an example.\n\nTables and files are named by their path, or as "
+        "catalog.schema.table: `shards`, `./shards` and `shards/` are one folder of the current "
+        "directory, while words with a dot between them are a table of a catalog.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,

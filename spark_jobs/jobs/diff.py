@@ -57,7 +57,7 @@ def steps(spark: SparkSession, settings: Diff) -> Iterator[Step]:
         yield Step(_TABLE_JOB, settings)
 
 
-def closing_lines(spark: SparkSession, settings: Diff) -> list[str]:
+def answer_lines(spark: SparkSession, settings: Diff) -> list[str]:
     """Sizes, overlap, and the concepts or classes whose shares differ most."""
     a, b = (_read_table_with_uid(spark, address) for address in (settings.a, settings.b))
     uids_by_side = sides(a, b)
@@ -153,7 +153,7 @@ JOB = Pipeline(
     "Compare two subsets: shared rows, and the concepts or classes that differ most.",
     Diff,
     steps,
-    closing_lines,
+    answer_lines=answer_lines,
     arguments=("a", "b"),
     example="captionlake diff ./t20/balanced_captions ./t50/balanced_captions",
 )

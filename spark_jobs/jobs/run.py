@@ -50,7 +50,8 @@ class RunRecipe(Settings):
             try:
                 step.settings.look_ahead()
             except CurationError as fault:
-                raise type(fault)(f"{self.recipe}: step {step.name}: {fault}") from None
+                how = f" (here as --set {step.name}.preset=...)" if "--preset" in str(fault) else ""
+                raise type(fault)(f"{self.recipe}: step {step.name}: {fault}{how}") from None
 
 
 def steps(spark: SparkSession, settings: RunRecipe) -> Iterator[Step]:
