@@ -95,7 +95,7 @@ def why_not_up_to_date(run: Run, settings: Settings, writers: Mapping[str, str])
         return "first run"
     if missing:
         return f"{missing[0]} is not there"
-    changes = _changes_since(run, settings, last, writers)
+    changes = changes_since(run, settings, last, writers)
     altered_folders = [a for a in folders if marked_run_id(parse_address(a).location) is None]
     if altered_folders and not changes:
         return f"the files in {altered_folders[0]} are not those that a run wrote"
@@ -105,9 +105,7 @@ def why_not_up_to_date(run: Run, settings: Settings, writers: Mapping[str, str])
     return ", ".join(changes) or "another run wrote its outputs"
 
 
-def _changes_since(
-    run: Run, settings: Settings, last: Row, writers: Mapping[str, str]
-) -> list[str]:
+def changes_since(run: Run, settings: Settings, last: Row, writers: Mapping[str, str]) -> list[str]:
     """The settings, inputs and code that differ from those of the run `last`, in words."""
     changes = _differences("setting", json.loads(last["settings"]), recorded_settings(settings))
     if not changes and last["settings_sha"] != run.settings_sha:
@@ -115,14 +113,14 @@ def _changes_since(
     before = {a: v for a, v in json.loads(last["inputs"]).items() if not is_undetermined(v)}
     inputs = {a: v for a, v in redacted_names(run.inputs).items() if not is_undetermined(v)}
     steps = {redacted(address): step for address, step in writers.items()}
-    rewritten = [
-        address
+    after = [
+        steps[address]
         for address in inputs.keys() & steps.keys()
         if not table_states.has_same_rows(before.pop(address, None), inputs.pop(address))
     ]
     return [
         *changes,
-        *sorted({f"after {steps[address]}" for address in rewritten}),
+        *([f"after {', '.join(sorted(set(after)))}"] if after else []),
         *_differences("input", before, inputs, same=table_states.has_same_rows),
         *(
             f"which rows {redacted(address)} has cannot be told"
