@@ -22,7 +22,7 @@ from spark_jobs.core.addresses import join_address
 from spark_jobs.core.columns import named
 from spark_jobs.core.draws import Draw
 from spark_jobs.core.errors import InputDataError
-from spark_jobs.core.redaction import shown
+from spark_jobs.core.redaction import redacted, shown
 from spark_jobs.core.schemas import (
     CAPTION,
     CAPTION_ID,
@@ -100,7 +100,8 @@ def answer_lines(spark: SparkSession, settings: Explain) -> list[str]:
     dedup = _last_run(runs, "dedup-captions", None)
     steps = RecordedRun(spark, balance), RecordedRun(spark, dedup) if dedup else None
     lost = [shown(settings.uid or settings.caption), LOST.format(run=balance["run_id"])]
-    return default_if_lost(partial(_explain, settings, *steps), lost)
+    lines = default_if_lost(partial(_explain, settings, *steps), lost)
+    return [redacted(line) for line in lines]
 
 
 def _explain(settings: Explain, balance: RecordedRun, dedup: RecordedRun | None) -> list[str]:

@@ -100,7 +100,7 @@ def run_command(
         typer.echo(json.dumps(summary.as_dict()))
     else:
         for line in summary.answer:
-            typer.echo(redacted(line))
+            typer.echo(line)
 
 
 def _error_of(fault: CurationError | OSError | KeyboardInterrupt) -> CurationError:

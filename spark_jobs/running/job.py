@@ -56,7 +56,8 @@ class Pipeline(Generic[S]):
 
     `steps` is a generator: it yields the next step after the previous one has run, so that it may
     read what that one wrote. `closing_lines` gives the lines for people at the end, on stderr;
-    `answer_lines` those that a user asked for, on stdout.
+    `answer_lines` those that a user asked for, on stdout as they are: rows of tables are data, so
+    what else could hold credentials is redacted by the pipeline.
     """
 
     name: str

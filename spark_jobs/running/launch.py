@@ -60,8 +60,7 @@ class Summary:
         """The summary as JSON: redacted, and without the empty fields of a single job."""
         outputs = {name: redacted(address) for name, address in self.outputs.items()}
         report = None if self.report is None else redacted(self.report)
-        answer = [redacted(line) for line in self.answer]
-        fields = asdict(replace(self, outputs=outputs, report=report, answer=answer))
+        fields = asdict(replace(self, outputs=outputs, report=report))
         return {k: v for k, v in fields.items() if k not in {"steps", "name", "answer"} or v}
 
 
