@@ -1,7 +1,6 @@
 """The map from our column names to an input's, and advice where it has no caption."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
 
 from spark_jobs.core.errors import MissingColumnError, SettingsError
 from spark_jobs.core.schemas import CAPTION, CAPTION_COLUMNS
@@ -67,7 +66,8 @@ def remedy(preset: Preset | None, input_columns: Sequence[str], where: str) -> s
         return "leave out --preset, or give another one"
     fitting = fitting_presets(input_columns)
     advice = f"--columns '{_columns_setting(fitting, input_columns)}'"
-    suffix = PurePosixPath(where).suffix[1:]
+    file_name = where.rpartition("/")[2]
+    suffix = file_name.rpartition(".")[2] if "." in file_name else ""
     of_format = [name for name in fitting if suffix in ("", PRESETS[name].format)]
     return f"give --preset {_either(of_format)}, or {advice}" if of_format else f"give {advice}"
 

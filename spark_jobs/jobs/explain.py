@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
-from operator import and_
+from operator import and_, or_
 
 import numpy as np
 from pydantic import Field
@@ -41,6 +41,7 @@ from spark_jobs.running.job import Pipeline, Step
 from spark_jobs.running.up_to_date import read_runs
 from spark_jobs.storage.old_versions import default_if_lost, read_recorded_version
 from spark_jobs.storage.tables import has_table, read_table
+from spark_jobs.subsets.draw import rows_of_classes
 
 LOST = (
     "not known any more: a version of a table that run {run} read or wrote was removed since "
@@ -183,7 +184,8 @@ def _last_run(runs: Iterable[Row], job: str, run_id: str | None) -> Row | None:
 
 
 def _is_one_of(uids: Sequence[str]) -> Column:
-    return F.col(UID).isin(list(uids))
+    """A filter that goes into the scan; there are _MAX_UIDS at most."""
+    return reduce(or_, (F.col(UID) == uid for uid in uids))
 
 
 def explain_balance(uids: Sequence[str], run: RecordedRun) -> Lines:
@@ -240,7 +242,7 @@ def _entries(
         of_entries = entry_thresholds(settings, counted, settings.tail_fraction)(t)
         by_id = np.broadcast_to(of_entries, counted.counts.shape)
         thresholds = {entry_id: int(by_id[entry_id]) for entry_id in entry_ids}
-    rows = counts.where(F.col(ENTRY_ID).isin(sorted(entry_ids)))
+    rows = rows_of_classes(counts, ENTRY_ID, sorted(entry_ids))
     return {
         row[ENTRY_ID]: MatchedEntry(
             row[ENTRY_ID], row[ENTRY] or "", row[ENTRY_COUNT], thresholds[row[ENTRY_ID]]
