@@ -106,7 +106,7 @@ _NAMES = ", ".join(PRESETS)
 
 def _known_preset(name: str) -> str:
     if name not in PRESETS:
-        raise ValueError(f"no such preset{did_you_mean(name, PRESETS)}; there are {_NAMES}")
+        raise ValueError(f"unknown preset{did_you_mean(name, PRESETS)}; there are {_NAMES}")
     return name
 
 
