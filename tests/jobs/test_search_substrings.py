@@ -86,7 +86,7 @@ def test_a_bad_class_stops_no_other_unless_strict(captionlake, captions, tmp_pat
     ("queries", "message"),
     [
         ("imagnet", "no class file 'imagnet', did you mean 'imagenet'?"),
-        ("./none.yml", "none.yml: cannot be read"),
+        ("./none.yml", "no class file './none.yml'; there are dtd, "),
         ("[]", "expected 1 or more items, found 0"),
     ],
 )
