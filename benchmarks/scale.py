@@ -115,8 +115,8 @@ def ingest_equal(folder: Path) -> list[dict[str, Any]]:
 
 def _rejected(rows: DataFrame, columns: list[str]) -> Callable[[], object]:
     from spark_jobs.ingest.accepted_rows import rejected, repeated_keys
+    from spark_jobs.ingest.column_map import column_map
     from spark_jobs.ingest.normalise import NormaliseOptions, caption_rows
-    from spark_jobs.ingest.presets import column_map
     from spark_jobs.ingest.source import part_from_frame
 
     part = part_from_frame(rows.select(columns), columns)

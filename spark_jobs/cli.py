@@ -1,9 +1,11 @@
 """The console script: `captionlake <job>`, `captionlake jobs` and `captionlake init`."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from spark_jobs import __version__
 from spark_jobs.core.errors import CurationError
@@ -11,7 +13,7 @@ from spark_jobs.running.command_line import build_command, end_at_interrupts, sa
 from spark_jobs.running.launch import error_line
 from spark_jobs.running.methods import methods_markdown
 from spark_jobs.running.recipes.starting import recipe_lines, write_recipe
-from spark_jobs.running.registry import all_jobs
+from spark_jobs.running.registry import TOPICS, all_jobs
 
 
 def main() -> None:
@@ -20,35 +22,68 @@ def main() -> None:
     build_app()()
 
 
+_COMMANDS = {
+    "init": "Write a recipe to start from; without a name, list the recipes.",
+    "jobs": "List the commands by topic.",
+    "methods": "List published methods: paper, module, job and recipe.",
+}
+
+
+class CommandsByTopic(TyperGroup):
+    """The console script, whose help lists the commands by topic."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write a section per topic."""
+        summaries = _summaries()
+        width = max(map(len, summaries))
+        for topic, names in TOPICS.items():
+            with formatter.section(topic.capitalize()):
+                formatter.write_dl([(f"{name:<{width}}", summaries[name]) for name in names])
+
+
 def build_app() -> typer.Typer:
     """Build the typer app with the commands of all jobs."""
     app = typer.Typer(
         name="captionlake",
-        help="Curate image-text pairs for CLIP-like models. `captionlake jobs` lists the jobs.",
+        cls=CommandsByTopic,
+        help="Curate image-text pairs for CLIP-like models. `captionlake JOB --help` has a job's "
+        "settings and an example.\n\nTables and files are named by their path, or as "
+        "catalog.schema.table: `shards`, `./shards` and `shards/` are one folder of the current "
+        "directory, while words with a dot between them are a table of a catalog.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
-    for job in all_jobs().values():
-        app.command(job.name, help=job.summary)(build_command(job))
-    app.command("jobs", help="List the jobs, a line each.")(_list_jobs)
-    app.command("methods", help="List published methods: paper, module, job and recipe.")(_methods)
-    app.command("init", help="Write a recipe to start from; without a name, list them.")(_init)
-    app.callback()(_version)
+    for name, job in all_jobs().items():
+        app.command(name)(build_command(job))
+    own: dict[str, Callable[..., None]] = {"init": _init, "jobs": _list_jobs, "methods": _methods}
+    for name, command in own.items():
+        app.command(name, help=_COMMANDS[name])(command)
+    app.callback(invoke_without_command=True)(_version)
     return app
 
 
+def _summaries() -> dict[str, str]:
+    """Command -> what it does, in the order of the topics."""
+    summaries = _COMMANDS | {name: job.summary for name, job in all_jobs().items()}
+    return {name: summaries[name] for names in TOPICS.values() for name in names}
+
+
 def _list_jobs(
-    markdown: Annotated[bool, typer.Option("--markdown", help="As the README has it.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
 ) -> None:
-    jobs = all_jobs()
-    width = max(map(len, jobs))
-    for line in ["| job | what it does |", "| --- | --- |"] if markdown else []:
+    summaries = _summaries()
+    width = max(map(len, summaries))
+    for line in ["| topic | command | what it does |", "| --- | --- | --- |"] if markdown else []:
         typer.echo(line)
-    for job in jobs.values():
-        row = f"| `{job.name}` | {job.summary} |"
-        typer.echo(row if markdown else f"{job.name:<{width}}  {job.summary}")
+    for topic, names in TOPICS.items():
+        if not markdown:
+            typer.echo(f"{topic.capitalize()}:")
+        for name in names:
+            title = topic if name == names[0] else ""
+            row = f"| {title} | `{name}` | {summaries[name]} |"
+            typer.echo(row if markdown else f"  {name:<{width}}  {summaries[name]}")
 
 
 def _methods() -> None:

@@ -18,7 +18,8 @@ _FILE_SUFFIXES = (
     *(".parquet", ".json", ".jsonl", ".ndjson", ".txt", ".csv", ".tsv", ".gz"),
     *(".npy", ".svg", ".html", ".yml", ".yaml"),
 )
-_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){1,2}")
+_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+_MAX_NAME_PARTS = 3  # catalog.schema.table
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,11 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """Parse `/x/y`, `./x`, `s3://b/x`, `delta:/x`, `parquet:/x` or `catalog.schema.table`.
+    """Parse `/x/y`, `x`, `s3://b/x`, `delta:x`, `parquet:x` or `catalog.schema.table`.
 
-    A relative path is made absolute, since Spark's driver may run in another folder. A bare word
-    raises SettingsError: it could be a folder or a table.
+    Words with dots between them are the name of a table in a catalog, unless there is a file or
+    folder of that name; all else is a path: `x`, `./x` and `x/` are one folder. A relative path is
+    made absolute, since Spark's driver may run in another folder.
     """
     if not text.strip():
         raise SettingsError("an address is empty: expected a path or catalog.schema.table")
@@ -61,12 +63,13 @@ def parse_address(text: str) -> Address:
     with_format = _PREFIX.fullmatch(text)
     if with_format:
         return Address(_absolute(with_format[2]), True, with_format[1])  # type: ignore[arg-type]
-    if "/" in text or text.endswith(_FILE_SUFFIXES) or os.path.exists(text):
+    is_name = _NAME.fullmatch(text) and not text.endswith(_FILE_SUFFIXES)
+    if not is_name or os.path.exists(text):
         return Address(_absolute(text), True, None)
-    if _NAME.fullmatch(text):
+    if text.count(".") < _MAX_NAME_PARTS:
         return Address(text, False, None)
     raise SettingsError(
-        f"address {text!r} is neither a path nor schema.table: write './{text}' for a folder"
+        f"address {text!r} has more parts than catalog.schema.table: write './{text}' for a folder"
     )
 
 
@@ -74,6 +77,11 @@ def absolute_address(text: str) -> str:
     """The address with its path made absolute, so that it is valid in any working directory."""
     address = parse_address(text)
     return f"{address.format}:{address.location}" if address.format else address.location
+
+
+def is_unknown_word(text: str) -> bool:
+    """Whether a text is a single word, without dots and slashes, that names no file or folder."""
+    return re.fullmatch(r"\w+", text) is not None and not os.path.exists(text)
 
 
 def table_name(address: str) -> str:
@@ -92,10 +100,7 @@ def absolute_file(text: str) -> str:
 
 
 def parse_parent(text: str) -> str:
-    """Parse the parent of tables: a folder, made absolute, or `catalog.schema`.
-
-    A bare word that is no existing folder raises SettingsError: it could be either.
-    """
+    """Parse the parent of tables: a folder, made absolute, or `catalog.schema`."""
     parent = parse_address(text)
     if parent.format is not None or (text.count(".") > 1 and not parent.is_path):
         raise SettingsError(f"{text!r}: expected a folder or catalog.schema")

@@ -1,6 +1,7 @@
 """Settings of a job: read from YAML and `--set`, checked by a frozen model, all faults at once."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from pydantic_core import ErrorDetails
 from spark_jobs.core.addresses import absolute_address, absolute_file, parse_address, parse_parent
 from spark_jobs.core.conf_files import conf_file
 from spark_jobs.core.errors import SettingsError
+from spark_jobs.core.fault_words import fault_words
 from spark_jobs.core.redaction import shown
 from spark_jobs.core.yaml_files import parse_yaml_value, read_yaml_map
 
@@ -49,6 +51,9 @@ _text_as_list = BeforeValidator(lambda value: [value] if isinstance(value, str) 
 # A list; a single text counts as a list of one.
 OneOrMore = Annotated[list[str], Field(min_length=1), _text_as_list]
 InputAddresses = Annotated[list[InputAddress], Field(min_length=1), _text_as_list, Role("input")]
+# An address, or the parent of tables, of a pipeline, whose steps give it its role.
+PipelineInput = Annotated[str, AfterValidator(absolute_address)]
+TablesFolder = Annotated[str, AfterValidator(parse_parent)]
 Workspace = Annotated[str, AfterValidator(parse_parent), Role("workspace")]
 
 
@@ -118,6 +123,9 @@ class Settings(BaseModel):
     def folder_content(self) -> str | None:
         """Kind of content of an output folder that must not replace another kind; None for any."""
         return None
+
+    def look_ahead(self) -> None:
+        """Look at local files before a Spark session starts; CurationError if one is at fault."""
 
     def workspace_address(self) -> str:
         """The folder or schema of `runs` and `rejected`; by default that of the first output."""
@@ -275,16 +283,13 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-_EXPECTED_MAPS = {"dict_type", "model_type", "model_attributes_type"}
-
-
 def _fault_line(error: ErrorDetails, model: type[BaseModel]) -> str:
     key, has_union_type = _key_of(error["loc"])
-    message = error["msg"].removeprefix("Value error, ")
+    message = fault_words(error)
     if has_union_type:
         message = "is of none of the types that this setting takes"
-    elif error["type"] in _EXPECTED_MAPS:
-        message = "expected a map of keys and values"
+    elif error["type"] == "literal_error":
+        message += did_you_mean(str(error["input"]), re.findall("'([^']+)'", message))
     if not key:
         return message
     if error["type"] == "extra_forbidden":

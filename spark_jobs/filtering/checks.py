@@ -89,7 +89,7 @@ def _comparison_faults(rule: Comparison, column_type: DataType) -> Iterator[str]
     for value in rule.values:
         try:
             if value is None:
-                raise ValueError("expected a value; for rows without one write op: is_null")
+                raise ValueError("expected a value; for null write op: is_null, value: true")
             typed_values.append(typed_value(column_type, value))
             if rule.op in _EQUALITIES and is_never_equal(column_type, typed_values[-1]):
                 raise ValueError("expected a value that a row can equal, and none has such digits")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, PositiveInt
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -14,16 +14,24 @@ from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.errors import CurationError, InputDataError, SettingsError
 from spark_jobs.core.observed_sums import ObservedSums
 from spark_jobs.core.schemas import CAPTION, REASON, URL
-from spark_jobs.core.settings import InputAddress, Settings, did_you_mean
+from spark_jobs.core.settings import InputAddress, Settings
 from spark_jobs.formats.caption_files import (
     damaged_file_error,
     read_caption_files,
     select_caption_files,
 )
+from spark_jobs.formats.local_columns import columns_of_first_file
 from spark_jobs.ingest.accepted_rows import rejected, repeated_keys
+from spark_jobs.ingest.column_map import column_map
 from spark_jobs.ingest.differences import differences
 from spark_jobs.ingest.normalise import NormaliseOptions, caption_rows
-from spark_jobs.ingest.presets import METACLIP_RECORD, PRESETS, InputFormat, Preset, column_map
+from spark_jobs.ingest.presets import (
+    PRESET_HELP,
+    PRESETS,
+    InputFormat,
+    Preset,
+    PresetName,
+)
 from spark_jobs.ingest.records import apply_preset
 from spark_jobs.ingest.source import Part, Source, part_from_frame
 from spark_jobs.ingest.text_rules import FrontEnd
@@ -31,6 +39,7 @@ from spark_jobs.storage.batches import ROWS_AT_ONCE, batches_of, batches_that_fi
 from spark_jobs.storage.faults.spark import SPARK_FAULTS
 from spark_jobs.storage.file_lists import ListedFile, list_files_at
 from spark_jobs.storage.run import Counts, Run
+from udfs.json_rows import PAIR
 
 _log = logging.getLogger(__name__)
 
@@ -47,9 +56,7 @@ class CaptionInput(Settings):
     """Settings: where captions come from, and which of them are accepted."""
 
     input: InputAddress = Field(description="file, folder, glob or table of captions")
-    preset: str | None = Field(
-        None, description=f"one of {', '.join(PRESETS)}; metaclip reads {METACLIP_RECORD}"
-    )
+    preset: PresetName | None = Field(None, description=PRESET_HELP)
     format: InputFormat | None = Field(None, description="default: the preset's, or by file name")
     columns: dict[str, str] | None = Field(
         None, description="map from our column names to the input's: {caption: TEXT, url: URL}"
@@ -71,14 +78,15 @@ class CaptionInput(Settings):
         1.0, ge=0, le=1, description="exit code 4 above this share of rejected rows (0-1)"
     )
 
-    @field_validator("preset")
-    @classmethod
-    def _is_known_preset(cls, value: str | None) -> str | None:
-        if value is not None and value not in PRESETS:
-            raise ValueError(
-                f"unknown preset{did_you_mean(value, PRESETS)}; there are {[*PRESETS]}"
-            )
-        return value
+    def look_ahead(self) -> None:
+        """Raise MissingColumnError if the first file is here and has no caption."""
+        preset = PRESETS[self.preset] if self.preset else None
+        if preset is not None and (preset.header or preset.texts or preset.items != "plain"):
+            return
+        format_ = self.format or (preset.format if preset else None)
+        first = columns_of_first_file(self.input, format_)
+        if first is not None and (preset is None or preset.separator == ","):
+            column_map(preset, self.columns, first[1], first[0])
 
 
 @dataclass(frozen=True)
@@ -187,6 +195,16 @@ def refuse_too_many_rejected(settings: CaptionInput, rows_in: int, n_rejected: i
             f"{settings.input}: {n_rejected} of {rows_in} rows were rejected, more than "
             f"max_rejected_fraction = {settings.max_rejected_fraction}; see the table 'rejected'"
         )
+
+
+def preset_lines(counts: Counts) -> list[str]:
+    """A line that names the preset for rejected rows that one reads; `counts` of the run."""
+    if not counts.get(PAIR):
+        return []
+    return [
+        f"  {counts[PAIR]:,} of the rejected rows are [CAPTION, [ENTRY_ID, ...]]: "
+        "--preset synthclip_matches reads them"
+    ]
 
 
 def _read_input(

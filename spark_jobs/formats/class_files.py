@@ -32,19 +32,24 @@ def class_file_digests(names: Sequence[str]) -> dict[str, str]:
     }
 
 
+def read_class_files(names: Sequence[str]) -> list[ClassFile]:
+    """Read several class files, to see before a run that they are there and without faults."""
+    return [read_class_file(name) for name in names]
+
+
 def packaged_class_files() -> list[str]:
     """The names, sorted and without `.yml`, of the class files that come with captionlake."""
     return conf_file_names("classes")
 
 
 def _class_file(name: str) -> Path | Traversable:
-    if "/" in name or name.endswith((".yml", ".yaml")):
-        return Path(name)
-    file = conf_file("classes", f"{name}.yml")
+    """The file of a path or name; SettingsError if there is none."""
+    is_path = "/" in name or name.endswith((".yml", ".yaml"))
+    file = Path(name) if is_path else conf_file("classes", f"{name}.yml")
     if not file.is_file():
         packaged_names = packaged_class_files()
         raise SettingsError(
-            f"no class file {name!r}{did_you_mean(name, packaged_names)}; there are "
-            f"{', '.join(packaged_names)}, or give a file"
+            f"no class file {name!r}{did_you_mean(Path(name).stem, packaged_names)}; there are "
+            f"{', '.join(packaged_names)}, or give a YAML file"
         )
     return file

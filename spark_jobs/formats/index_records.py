@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, ValidationError
 
 from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.fault_words import fault_words
 
 RECORD_FILE = "built_from.json"
 _MAX_RECORD_BYTES = 64 << 10
@@ -50,5 +51,5 @@ def read_record(folder: Path) -> IndexRecord | None:
         first_error = fault.errors()[0]
         where = ".".join(map(str, first_error["loc"])) or "the file"
         raise InputDataError(
-            f"{file}: cannot be read ({where}: {first_error['msg']}); build the index again"
+            f"{file}: cannot be read ({where}: {fault_words(first_error)}); build the index again"
         ) from None

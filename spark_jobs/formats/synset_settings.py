@@ -2,8 +2,8 @@
 
 from pydantic import Field, field_validator
 
-from spark_jobs.core.addresses import absolute_address
-from spark_jobs.core.settings import RoleName, Settings
+from spark_jobs.core.addresses import absolute_address, is_unknown_word
+from spark_jobs.core.settings import RoleName, Settings, did_you_mean
 from spark_jobs.formats.synsets import NAMED_LISTS
 
 
@@ -15,7 +15,14 @@ class SynsetSettings(Settings):
     @field_validator("synsets")
     @classmethod
     def _is_absolute(cls, value: str) -> str:
-        return value if value in NAMED_LISTS else absolute_address(value)
+        if value in NAMED_LISTS:
+            return value
+        if is_unknown_word(value):
+            raise ValueError(
+                f"no such list{did_you_mean(value, NAMED_LISTS)}; there are "
+                f"{', '.join(NAMED_LISTS)}, or give a file or table"
+            )
+        return absolute_address(value)
 
     def addresses(self, role: RoleName) -> dict[str, str]:
         """Addresses by setting, with that of a file or table of synsets among the inputs."""

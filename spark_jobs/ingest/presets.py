@@ -1,13 +1,13 @@
-"""Presets of published data sets' column names, and the map from our column names to an input's."""
+"""Presets: file format and column names of published data sets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from spark_jobs.core.errors import MissingColumnError, SettingsError
+from pydantic import AfterValidator
+
 from spark_jobs.core.schemas import (
     CAPTION,
-    CAPTION_COLUMNS,
     CAPTION_ID,
     CAPTION_SOURCE,
     ENTRY_IDS,
@@ -101,58 +101,14 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def column_map(
-    preset: Preset | None,
-    columns: Mapping[str, str] | None,
-    input_columns: Sequence[str],
-    where: str = "input",
-) -> dict[str, str]:
-    """Map our column names to the input's, for the columns that the input has.
-
-    `columns` takes precedence over the preset; without a preset our own names are looked up. An
-    exact match of a name is preferred to one in another case. `where`: the input's name in
-    messages. Raises SettingsError for a key that is not one of our names, MissingColumnError for a
-    column that the input lacks.
-    """
-    candidates = preset.columns if preset else {name: (name,) for name in CAPTION_COLUMNS.names}
-    mapping: dict[str, str] = {}
-    for name, input_names in candidates.items():
-        matching = [
-            column
-            for candidate in input_names
-            if (column := _find_column(candidate, input_columns))
-        ]
-        mapping |= {name: matching[0]} if matching else {}
-    for name, input_name in (columns or {}).items():
-        if name not in CAPTION_COLUMNS.names:
-            raise SettingsError(
-                f"columns: {name!r} is none of ours{did_you_mean(name, CAPTION_COLUMNS.names)}; "
-                f"there are {', '.join(CAPTION_COLUMNS.names)}"
-            )
-        input_column = _find_column(input_name, input_columns)
-        if input_column is None:
-            raise MissingColumnError(
-                f"{where} has no column {input_name!r}{did_you_mean(input_name, input_columns)}; "
-                f"it has {', '.join(input_columns)}"
-            )
-        mapping[name] = input_column
-    if CAPTION not in mapping:
-        raise MissingColumnError(
-            f"{where} has no column {candidates[CAPTION][0]!r} for the caption; it has "
-            f"{', '.join(input_columns)}; {_remedy(preset, input_columns)}"
-        )
-    return mapping
+_NAMES = ", ".join(PRESETS)
 
 
-def _remedy(preset: Preset | None, input_columns: Sequence[str]) -> str:
-    """Advice for an input without a column for the caption."""
-    if preset is None and {"uuid", "texts"} <= set(input_columns):
-        return f"records such as {METACLIP_RECORD} are read by --preset metaclip"
-    return "give --columns '{caption: NAME}'"
+def _known_preset(name: str) -> str:
+    if name not in PRESETS:
+        raise ValueError(f"unknown preset{did_you_mean(name, PRESETS)}; there are {_NAMES}")
+    return name
 
 
-def _find_column(name: str, input_columns: Sequence[str]) -> str | None:
-    """The input column of this name, else the first that differs only in case, else None."""
-    if name in input_columns:
-        return name
-    return next((column for column in input_columns if column.lower() == name.lower()), None)
+PresetName = Annotated[str, AfterValidator(_known_preset)]
+PRESET_HELP = f"one of {_NAMES}; metaclip reads {METACLIP_RECORD}"

@@ -77,9 +77,13 @@ def run(run: Run, settings: AssignNeighbours) -> Counts:
 
 JOB = Job(
     "assign-neighbours",
-    "Give found neighbours the classes of the items they were found for.",
+    "Give each neighbour that search-neighbours found the class of the item it was found for.",
     AssignNeighbours,
     run,
+    example=(
+        "captionlake assign-neighbours --neighbours ./neighbours --items ./records \\\n"
+        "  --output ./labelled"
+    ),
 )
 
 if __name__ == "__main__":

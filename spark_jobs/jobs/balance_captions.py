@@ -198,10 +198,14 @@ def closing_lines(_spark: SparkSession, settings: BalanceCaptions, counts: Count
 
 JOB = Job(
     "balance-captions",
-    "Thin out the captions of head entries to about t each.",
+    "Thin out captions whose concepts are all frequent; rare concepts lose nothing.",
     BalanceCaptions,
     run,
     closing_lines=closing_lines,
+    example=(
+        "captionlake balance-captions --captions ./captions --matches ./matches \\\n"
+        "  --entry-counts ./entry_counts --t 20000 --output ./balanced_captions"
+    ),
 )
 
 if __name__ == "__main__":

@@ -119,6 +119,10 @@ JOB = Job(
     "Build a concept bank from metadata.json, text files, ImageNet or WordNet synsets.",
     BuildConceptBank,
     run,
+    example=(
+        "captionlake build-concept-bank \\\n"
+        "  --sources '[imagenet22k, \"lines:my_entries.txt\"]' --output ./bank"
+    ),
 )
 
 if __name__ == "__main__":

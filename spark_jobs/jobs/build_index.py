@@ -173,9 +173,10 @@ def _refuse_larger_than_memory(settings: BuildIndex, embeddings: Embeddings) -> 
 
 JOB = Job(
     "build-index",
-    "Build a faiss index over embeddings, in clip-retrieval's layout.",
+    "Build a faiss index over embeddings, in clip-retrieval's folder layout.",
     BuildIndex,
     run,
+    example="captionlake build-index --embeddings ./image_vectors --output ./index",
 )
 
 if __name__ == "__main__":

@@ -13,7 +13,11 @@ from spark_jobs.core.columns import require_column_type, require_columns
 from spark_jobs.core.errors import SettingsError
 from spark_jobs.core.schemas import CAPTION_COUNT, CLASS_IDX, CLASS_NAME, DATASET
 from spark_jobs.core.settings import InputAddress, OneOrMore, OutputAddress, OutputFile, Settings
-from spark_jobs.formats.class_files import class_file_digests, read_class_file
+from spark_jobs.formats.class_files import (
+    class_file_digests,
+    read_class_file,
+    read_class_files,
+)
 from spark_jobs.formats.label_files import write_class_frequencies
 from spark_jobs.retrieval.class_queries import ClassQuery
 from spark_jobs.retrieval.count import count_classes
@@ -46,6 +50,10 @@ class CountConcepts(Settings):
     frequencies: OutputFile | None = Field(
         None, description="class-frequency file: a line a class, data set after data set"
     )
+
+    def look_ahead(self) -> None:
+        """Read the class files, so that a missing one is named before Spark starts."""
+        read_class_files(self.classes)
 
     def own_files(self) -> dict[str, str]:
         """The class files."""
@@ -114,9 +122,13 @@ def _read_queries(
 
 JOB = Job(
     "count-concepts",
-    "Count the captions that speak of each class of downstream data sets.",
+    "Count the captions that mention each class of downstream data sets.",
     CountConcepts,
     run,
+    example=(
+        "captionlake count-concepts --captions ./captions --classes '[imagenet]' \\\n"
+        "  --wordnet /usr/share/wordnet --output ./concept_counts"
+    ),
 )
 
 if __name__ == "__main__":

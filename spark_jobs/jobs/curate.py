@@ -12,10 +12,10 @@ from spark_jobs.balancing.t_settings import ThresholdSettings
 from spark_jobs.core import schemas
 from spark_jobs.core.addresses import join_address, parse_parent
 from spark_jobs.core.schemas import URL
-from spark_jobs.core.settings import Settings
+from spark_jobs.core.settings import PipelineInput, Settings, TablesFolder
 from spark_jobs.dedup.dedup_settings import DedupCaptions
 from spark_jobs.formats.caption_input import CaptionInput, read_captions
-from spark_jobs.ingest.presets import InputFormat
+from spark_jobs.ingest.presets import PRESET_HELP, InputFormat, PresetName
 from spark_jobs.ingest.text_rules import FrontEnd
 from spark_jobs.jobs import (
     balance_captions,
@@ -35,10 +35,14 @@ from spark_jobs.storage.tables import read_table
 class Curate(ThresholdSettings):
     """Settings of curate."""
 
-    input: str = Field(description="file, folder or glob of captions")
-    bank: str = Field(description="concept bank: a table, metadata.json, .jsonl or .txt file")
-    output: str = Field(description="folder or catalog.schema for the tables")
-    preset: str | None = Field(None, description="preset of ingest-captions")
+    input: PipelineInput = Field(description="file, folder, glob or table of captions")
+    bank: PipelineInput = Field(
+        description="concept bank: a table, metadata.json, .jsonl or .txt file"
+    )
+    output: TablesFolder = Field(
+        description="folder, or catalog.schema, for the tables; a word without a dot is a folder"
+    )
+    preset: PresetName | None = Field(None, description=PRESET_HELP)
     format: InputFormat | None = Field(None, description="format of the input")
     columns: dict[str, str] | None = Field(None, description="column map of ingest-captions")
     dedup: Literal["auto", "caption", "url", "caption+url", "none"] = Field(
@@ -63,6 +67,10 @@ class Curate(ThresholdSettings):
             setting = "decisions" if self.decisions else "a floor"
             raise ValueError(f"{setting} needs the stored matches: leave intermediate on")
         return self
+
+    def look_ahead(self) -> None:
+        """Look at the input as ingest-captions does."""
+        CaptionInput(**_values_of(self, _INPUT)).look_ahead()
 
 
 def _own_names(settings: type[Settings]) -> set[str]:
@@ -184,10 +192,11 @@ def _dedup_by(
 
 JOB = Pipeline(
     "curate",
-    "Ingest, dedup, match and balance one's own captions in one command.",
+    "Ingest, deduplicate, match and balance your own captions in one command.",
     Curate,
     steps,
     arguments=("input",),
+    example="captionlake curate my_captions --bank concepts.txt --t 20000 --output curated",
 )
 
 if __name__ == "__main__":

@@ -29,7 +29,16 @@ def run(run: Run, settings: DedupCaptions) -> Counts:
     return {"rows_in": rows_in, "kept": kept, "duplicates": rows_in - kept}
 
 
-JOB = Job("dedup-captions", "Keep one row of each group of equal captions.", DedupCaptions, run)
+JOB = Job(
+    "dedup-captions",
+    "Keep one row of each group of rows with the same caption, url, or both.",
+    DedupCaptions,
+    run,
+    example=(
+        "captionlake dedup-captions --captions ./captions --by caption \\\n"
+        "  --output ./unique_captions"
+    ),
+)
 
 if __name__ == "__main__":
     from spark_jobs.running.command_line import run_alone

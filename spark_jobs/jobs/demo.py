@@ -7,7 +7,7 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.core import schemas
 from spark_jobs.core.addresses import join_address, parse_parent
-from spark_jobs.core.settings import Settings
+from spark_jobs.core.settings import Settings, TablesFolder
 from spark_jobs.demo.summary import head_and_tail, summary_lines
 from spark_jobs.jobs import run
 from spark_jobs.running.job import Pipeline, Step
@@ -17,7 +17,11 @@ from spark_jobs.storage.tables import read_table
 class Demo(Settings):
     """Settings of demo."""
 
-    output: str = Field("./captionlake-demo", description="folder for the tables and the report")
+    output: TablesFolder = Field(
+        "./captionlake-demo",
+        validate_default=True,
+        description="folder for the tables and the report",
+    )
     rows: PositiveInt = Field(300_000, le=10**12, description="captions to make")
     t: PositiveInt = Field(20, description="captions per entry above which an entry is head")
     seed: int = Field(0, ge=0, description="fixes the captions and every draw")
@@ -30,35 +34,22 @@ def steps(spark: SparkSession, settings: Demo) -> Iterator[Step]:
 
 
 def closing_lines(spark: SparkSession, settings: Demo) -> list[str]:
-    """Entry counts of head and tail before and after balancing, and where the tables are."""
+    """Entry counts of head and tail before and after balancing."""
     folder = parse_parent(settings.output)
     entries = read_table(
         spark, join_address(folder, "entry_probabilities"), schemas.ENTRY_PROBABILITIES
     )
     summary = head_and_tail(entries.toPandas(), t=settings.t)
-    report = f"The report: {folder}/report.html"
-    return [*summary_lines(summary), "", f"The tables are in {folder}:", *_TABLES, "", report]
-
-
-_TABLES = [
-    "  demo_captions        the captions that were made",
-    "  captions             every caption, a row per uid",
-    "  concept_bank         ImageNet-22k lemmas with their glosses",
-    "  unique_captions      one row per distinct caption",
-    "  matches              the entries that occur in each caption",
-    "  entry_counts         captions per entry",
-    "  entry_probabilities  counts before and after, and what an entry keeps",
-    "  balanced_captions    the result",
-    "  runs, rejected       what ran, and rows left out with the reason",
-]
+    return [*summary_lines(summary), ""]
 
 
 JOB = Pipeline(
     "demo",
-    "Make captions, curate them, and show head and tail: the quick start.",
+    "Make 300,000 captions, curate them, and show what happens to head and tail.",
     Demo,
     steps,
     closing_lines,
+    example="captionlake demo",
 )
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from spark_jobs.core.column_values import COMPARABLE_TYPES
 from spark_jobs.core.columns import require_column_type, require_columns
 from spark_jobs.core.errors import SettingsError
 from spark_jobs.core.made_of import Matching
+from spark_jobs.core.redaction import redacted
 from spark_jobs.core.schemas import ENTRY, ENTRY_ID, IN_A, IN_B, IN_BOTH, NAME, UID, WNID
 from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
 from spark_jobs.core.unique_keys import refuse_repeated_keys
@@ -57,15 +58,15 @@ def steps(spark: SparkSession, settings: Diff) -> Iterator[Step]:
         yield Step(_TABLE_JOB, settings)
 
 
-def closing_lines(spark: SparkSession, settings: Diff) -> list[str]:
+def answer_lines(spark: SparkSession, settings: Diff) -> list[str]:
     """Sizes, overlap, and the concepts or classes whose shares differ most."""
     a, b = (_read_table_with_uid(spark, address) for address in (settings.a, settings.b))
     uids_by_side = sides(a, b)
     counts = {row[SIDE]: row["count"] for row in uids_by_side.groupBy(SIDE).count().collect()}
     both, only_a, only_b = (counts.get(side, 0) for side in (BOTH, ONLY_A, ONLY_B))
     size_lines = [
-        f"a: {both + only_a:,} uids, {only_a:,} of them only there ({settings.a})",
-        f"b: {both + only_b:,} uids, {only_b:,} of them only there ({settings.b})",
+        f"a: {both + only_a:,} uids, {only_a:,} of them only there ({redacted(settings.a)})",
+        f"b: {both + only_b:,} uids, {only_b:,} of them only there ({redacted(settings.b)})",
         f"both: {both:,} uids",
     ]
     compared = difference(spark, settings, a, b)
@@ -75,7 +76,9 @@ def closing_lines(spark: SparkSession, settings: Diff) -> list[str]:
         matches = _read_table_with_uid(spark, settings.matches)
         n_unmatched = uids_by_side.join(matches, on=UID, how="left_anti").count()
         if n_unmatched:
-            size_lines.append(f"without a row in {settings.matches}: {n_unmatched:,} uids")
+            size_lines.append(
+                f"without a row in {redacted(settings.matches)}: {n_unmatched:,} uids"
+            )
     share_a = F.col(IN_A) / max(1, both + only_a)
     share_b = F.col(IN_B) / max(1, both + only_b)
     by_gap = compared.withColumn("gap", share_b - share_a).orderBy(
@@ -150,11 +153,12 @@ _TABLE_JOB = Job("diff", "Write what two subsets share by concept or class.", Di
 
 JOB = Pipeline(
     "diff",
-    "Tell what two subsets share and where they part, by concept or class.",
+    "Compare two subsets: shared rows, and the concepts or classes that differ most.",
     Diff,
     steps,
-    closing_lines,
+    answer_lines=answer_lines,
     arguments=("a", "b"),
+    example="captionlake diff ./t20/balanced_captions ./t50/balanced_captions",
 )
 
 if __name__ == "__main__":

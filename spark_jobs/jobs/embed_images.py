@@ -54,7 +54,16 @@ def run(run: Run, settings: EmbedImages) -> Counts:
     )
 
 
-JOB = Job("embed-images", "Embed images as unit vectors (open_clip).", EmbedImages, run)
+JOB = Job(
+    "embed-images",
+    "Embed images as unit vectors with an open_clip model.",
+    EmbedImages,
+    run,
+    example=(
+        "captionlake embed-images --input ./images --output ./image_vectors \\\n"
+        "  --model open_clip:ViT-B-32 --weights openai"
+    ),
+)
 
 if __name__ == "__main__":
     from spark_jobs.running.command_line import run_alone

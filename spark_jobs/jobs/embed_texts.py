@@ -44,9 +44,10 @@ def run(run: Run, settings: EmbedTexts) -> Counts:
 
 JOB = Job(
     "embed-texts",
-    "Embed texts as unit vectors (open_clip, sentence-transformers).",
+    "Embed texts as unit vectors with an open_clip or sentence-transformers model.",
     EmbedTexts,
     run,
+    example="captionlake embed-texts --input ./captions --output ./text_vectors",
 )
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
-"""explain: why one uid was kept or dropped, from the tables that the recorded runs read."""
+"""explain: why captions were kept or dropped, from the tables that the recorded runs read."""
 
 import json
-from collections.abc import Iterator
-from functools import partial
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial, reduce
+from operator import and_, or_
 
 import numpy as np
 from pydantic import Field
-from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.balancing.balance_settings import BalanceCaptions
@@ -16,17 +18,27 @@ from spark_jobs.balancing.entry_count import count_matches
 from spark_jobs.balancing.explanation import Explanation, MatchedEntry
 from spark_jobs.balancing.keep import matches_by_uid
 from spark_jobs.core import schemas
-from spark_jobs.core.addresses import join_address, parse_parent
+from spark_jobs.core.addresses import join_address
 from spark_jobs.core.columns import named
 from spark_jobs.core.draws import Draw
 from spark_jobs.core.errors import InputDataError
-from spark_jobs.core.schemas import ENTRY, ENTRY_COUNT, ENTRY_ID, ENTRY_IDS, REASON, UID
-from spark_jobs.core.settings import Settings
+from spark_jobs.core.redaction import redacted, shown
+from spark_jobs.core.schemas import (
+    CAPTION,
+    CAPTION_ID,
+    ENTRY,
+    ENTRY_COUNT,
+    ENTRY_ID,
+    ENTRY_IDS,
+    REASON,
+    UID,
+)
+from spark_jobs.core.settings import Settings, TablesFolder
 from spark_jobs.dedup.dedup_settings import DedupCaptions
 from spark_jobs.formats.entry_counts import counted_entries, read_entry_counts, unnamed_entries
 from spark_jobs.formats.matches import LEFT_OUT, matches_of_captions
 from spark_jobs.running.job import Pipeline, Step
-from spark_jobs.running.up_to_date import newest_run, read_runs
+from spark_jobs.running.up_to_date import read_runs
 from spark_jobs.storage.old_versions import default_if_lost, read_recorded_version
 from spark_jobs.storage.tables import has_table, read_table
 from spark_jobs.subsets.draw import rows_of_classes
@@ -35,149 +47,265 @@ LOST = (
     "not known any more: a version of a table that run {run} read or wrote was removed since "
     "(VACUUM, or a table made again); balance again to explain it"
 )
+_MAX_UIDS = 5  # of captions with the same text that are explained
+
+Lines = Mapping[str, list[str]]  # uid -> what happened to it
 
 
 class Explain(Settings):
     """Settings of explain."""
 
-    uid: str = Field(description="uid of the caption")
-    run: str = Field(description="folder or catalog.schema with the table runs")
+    mutually_exclusive = ("uid", "caption")
+
+    uid: str | None = Field(None, description="uid of the caption")
+    caption: str | None = Field(None, description="the caption itself, exactly as it is")
+    run: TablesFolder = Field(description="folder or catalog.schema with the table runs")
     run_id: str | None = Field(None, description="a run of balance-captions; default: the last")
 
 
-def closing_lines(spark: SparkSession, settings: Explain) -> list[str]:
-    """Look for the uid in balancing, then dedup, then ingest, and say why it stayed or went."""
-    parent = parse_parent(settings.run)
-    balance = last_run(spark, parent, "balance-captions", settings.run_id)
-    if balance is None and last_run(spark, parent, "match-and-balance", settings.run_id):
+@dataclass
+class RecordedRun:
+    """A run, its settings, and the tables that it read and wrote, each opened once."""
+
+    spark: SparkSession
+    row: Row
+    _tables: dict[str, DataFrame] = field(default_factory=dict)
+
+    def read(self, address: str) -> DataFrame:
+        """An input of the run in the version that it read."""
+        return self._at(address, json.loads(self.row["inputs"])[address])
+
+    def read_output(self, address: str) -> DataFrame:
+        """An output of the run in the version that it wrote."""
+        return self._at(address, json.loads(self.row[schemas.WRITTEN]).get(address))
+
+    def _at(self, address: str, version: str | None) -> DataFrame:
+        key = f"{address} {version}"
+        if key not in self._tables:
+            self._tables[key] = read_recorded_version(self.spark, address, schemas.EMPTY, version)
+        return self._tables[key]
+
+
+def answer_lines(spark: SparkSession, settings: Explain) -> list[str]:
+    """Look for the captions in balancing, then dedup, then ingest, and say what happened there."""
+    runs = _all_runs(spark, settings.run)
+    balance = _last_run(runs, "balance-captions", settings.run_id)
+    if balance is None and _last_run(runs, "match-and-balance", settings.run_id):
         raise InputDataError(
-            f"{parent}: match-and-balance stores no matches to explain by; curate without "
+            f"{settings.run}: match-and-balance stores no matches to explain by; curate without "
             "--no-intermediate does"
         )
     if balance is None:
         with_run_id = f" with run_id {settings.run_id}" if settings.run_id else ""
-        raise InputDataError(f"{parent}: runs has no run of balance-captions{with_run_id}")
-    balance_lines = default_if_lost(partial(explain_balance, spark, settings.uid, balance), None)
-    if balance_lines is None:
-        return [f"uid {settings.uid}", LOST.format(run=balance["run_id"])]
-    explanation_lines = (
-        balance_lines
-        or explain_dedup(spark, settings.uid, last_run(spark, parent, "dedup-captions", None))
-        or explain_rejected(spark, settings.uid, join_address(parent, "rejected"))
+        raise InputDataError(f"{settings.run}: runs has no run of balance-captions{with_run_id}")
+    dedup = _last_run(runs, "dedup-captions", None)
+    steps = RecordedRun(spark, balance), RecordedRun(spark, dedup) if dedup else None
+    lost = [shown(settings.uid or settings.caption), LOST.format(run=balance["run_id"])]
+    lines = default_if_lost(partial(_explain, settings, *steps), lost)
+    return [redacted(line) for line in lines]
+
+
+def _explain(settings: Explain, balance: RecordedRun, dedup: RecordedRun | None) -> list[str]:
+    heading: list[str] = []
+    if settings.uid is not None:
+        uids = [settings.uid]
+    else:
+        uids, heading = _uids_of_caption(settings.caption or "", balance, dedup)
+    explained = _first_explanation(
+        uids,
+        partial(explain_balance, run=balance),
+        partial(_explain_left_out, run=balance),
+        partial(explain_dedup, run=dedup),
+        partial(explain_rejected, balance.spark, join_address(settings.run, "rejected")),
     )
-    if not explanation_lines:
-        raise InputDataError(f"uid {settings.uid!r} is in no table of the runs in {parent}")
-    return explanation_lines
+    if not explained:
+        raise InputDataError(f"uid {uids[0]!r} is in no table of the runs in {settings.run}")
+    blocks = [explained[uid] for uid in uids if uid in explained]
+    return [*heading, *blocks[0], *(line for block in blocks[1:] for line in ("", *block))]
 
 
-def last_run(spark: SparkSession, parent: str, job: str, run_id: str | None) -> Row | None:
-    """The newest row of `runs` of a job, or its run with that run_id; None if there is none."""
+def _first_explanation(
+    uids: Sequence[str], *explanations: Callable[[Sequence[str]], Lines]
+) -> dict[str, list[str]]:
+    """The lines of each uid from the first of the steps that knows it."""
+    explained: dict[str, list[str]] = {}
+    for explain in explanations:
+        others = [uid for uid in uids if uid not in explained]
+        explained |= explain(others) if others else {}
+    return explained
+
+
+def _uids_of_caption(
+    caption: str, balance: RecordedRun, dedup: RecordedRun | None
+) -> tuple[list[str], list[str]]:
+    """The first uids with this caption, and a line that says how many there are if not one."""
+    if dedup is not None:
+        address, frame = _captions_of(dedup, DedupCaptions)
+    else:
+        address, frame = _captions_of(balance, BalanceCaptions)
+    if CAPTION not in frame.columns:
+        raise InputDataError(f"{address} has no column {CAPTION!r}; give --uid")
+    same = frame.where(F.col(CAPTION) == caption).select(UID).distinct()
+    uids = [row[UID] for row in same.orderBy(UID).limit(_MAX_UIDS + 1).collect()]
+    if not uids:
+        raise InputDataError(f"{address} has no caption {shown(caption)}{_similar(frame, caption)}")
+    if len(uids) <= _MAX_UIDS:
+        return uids, [f"{len(uids)} uids have this caption:"] if len(uids) > 1 else []
+    heading = f"{same.count():,} uids have this caption; the first {_MAX_UIDS} of them:"
+    return uids[:_MAX_UIDS], [heading]
+
+
+def _captions_of(
+    run: RecordedRun, model: type[BalanceCaptions] | type[DedupCaptions]
+) -> tuple[str, DataFrame]:
+    captions = model.model_validate_json(run.row["settings"]).captions
+    return captions, run.read(captions)
+
+
+def _similar(frame: DataFrame, caption: str) -> str:
+    """`; did you mean '...'`: a caption that holds the text, whatever the case of its letters."""
+    holds_text = F.lower(CAPTION).contains(caption.strip().lower())
+    row = frame.where(holds_text).select(CAPTION).first() if caption.strip() else None
+    return f"; did you mean {shown(row[CAPTION])}?" if row else ""
+
+
+def _all_runs(spark: SparkSession, parent: str) -> list[Row]:
     rows = read_runs(spark, parent)
     if rows is None:
         raise InputDataError(f"{join_address(parent, 'runs')}: there is no table of runs")
-    rows = rows.where(F.col(schemas.JOB) == job)
-    return newest_run(rows if run_id is None else rows.where(F.col(schemas.RUN_ID) == run_id))
+    return sorted(rows.collect(), key=lambda row: row["started"])
 
 
-def explain_balance(spark: SparkSession, uid: str, run: Row) -> list[str]:
-    """The uid's entries, keep probability and draw in that run; empty if it was not balanced."""
-    settings = BalanceCaptions.model_validate_json(run["settings"])
-    draw = Draw(json.loads(run["draws"])[0], settings.seed)
-    match_rows = _read(spark, run, settings.matches)
-    if LEFT_OUT in json.loads(run["counts"]):
-        match_rows = matches_of_captions(match_rows, _read(spark, run, settings.captions))
-    matches = matches_by_uid(match_rows)
-    row = matches.where(F.col(UID) == uid).select(ENTRY_IDS, draw.of(UID).alias("draw")).first()
-    if row is None:
-        return _explain_left_out(spark, uid, run, settings)
-    entries = []
-    if row[ENTRY_IDS]:
-        entries = _matched_entries(spark, run, settings, match_rows, row[ENTRY_IDS])
-    output_version = json.loads(run[schemas.WRITTEN]).get(settings.output)
-    output = read_recorded_version(spark, settings.output, schemas.EMPTY, output_version)
-    in_output = settings.floor > 0 and output.where(F.col(UID) == uid).limit(1).count() > 0
-    return Explanation(uid, entries, settings.seed, row["draw"], in_output).lines()
+def _last_run(runs: Iterable[Row], job: str, run_id: str | None) -> Row | None:
+    """The newest run of a job, or its newest with that run_id; None if there is none."""
+    of_job = [row for row in runs if row[schemas.JOB] == job]
+    chosen = [row for row in of_job if run_id in (None, row[schemas.RUN_ID])]
+    return chosen[-1] if chosen else None
 
 
-def _explain_left_out(
-    spark: SparkSession, uid: str, run: Row, settings: BalanceCaptions
-) -> list[str]:
-    """Lines for a uid in the captions or the matches only, or in both with other caption_ids.
-
-    Empty for a uid in neither.
-    """
-    tables = {"captions": settings.captions, "matches": settings.matches}
-    tables_with_uid = [
-        name
-        for name, address in tables.items()
-        if not _read(spark, run, address).where(F.col(UID) == uid).isEmpty()
-    ]
-    if not tables_with_uid:
-        return []
-    present = " and ".join(f"the {name} {tables[name]}" for name in tables_with_uid)
-    if len(tables_with_uid) == len(tables):
-        return [f"uid {uid}", f"not balanced: it is in {present}, by different texts"]
-    (absent,) = set(tables) - set(tables_with_uid)
-    return [f"uid {uid}", f"not balanced: it is in {present}, not in the {absent}"]
+def _is_one_of(uids: Sequence[str]) -> Column:
+    """A filter that goes into the scan; there are _MAX_UIDS at most."""
+    return reduce(or_, (F.col(UID) == uid for uid in uids))
 
 
-def explain_dedup(spark: SparkSession, uid: str, run: Row | None) -> list[str]:
-    """Lines that name the copy kept in place of the uid; empty if the run did not read the uid."""
-    if run is None:
-        return []
-    settings = DedupCaptions.model_validate_json(run["settings"])
-    captions = _read(spark, run, settings.captions)
-    row = captions.where(F.col(UID) == uid).first()
-    if row is None:
-        return []
-    is_copy = F.lit(True)
-    for column in settings.by.split("+"):
-        is_copy = is_copy & named(column).eqNullSafe(F.lit(row[column]))
-    kept_copy = captions.where(is_copy).agg(F.min(UID).alias(UID)).first()
-    kept_uid = kept_copy[UID] if kept_copy else None
-    return [f"uid {uid}", f"dropped: a copy by {settings.by}; uid {kept_uid} stayed"]
+def explain_balance(uids: Sequence[str], run: RecordedRun) -> Lines:
+    """Entries, keep probability and draw of those of the uids that were balanced."""
+    settings = BalanceCaptions.model_validate_json(run.row["settings"])
+    draw = Draw(json.loads(run.row["draws"])[0], settings.seed)
+    matches = run.read(settings.matches)
+    chosen = matches.where(_is_one_of(uids))
+    if LEFT_OUT in json.loads(run.row["counts"]):
+        captions = run.read(settings.captions).where(_is_one_of(uids))
+        matches, chosen = (
+            matches_of_captions(matches, run.read(settings.captions)),
+            matches_of_captions(chosen, captions),
+        )
+    by_uid = matches_by_uid(chosen) if CAPTION_ID in chosen.columns else chosen
+    columns = [UID, ENTRY_IDS, *(name for name in (CAPTION,) if name in by_uid.columns)]
+    rows = by_uid.select(*columns, draw.of(UID).alias("draw")).collect()
+    entries = _entries(run, settings, matches, {i for row in rows for i in row[ENTRY_IDS] or []})
+    lifted: set[str] = set()
+    if settings.floor > 0 and rows:
+        output = run.read_output(settings.output).where(_is_one_of(uids))
+        lifted = {row[UID] for row in output.select(UID).distinct().collect()}
+    explained = {}
+    for row in rows:
+        n_texts = sorted(Counter(row[ENTRY_IDS] or []).items())
+        explanation = Explanation(
+            row[UID],
+            [entries[entry_id].of_texts(n) for entry_id, n in n_texts],
+            settings.seed,
+            row["draw"],
+            row[UID] in lifted,
+        )
+        uid_line, *lines = explanation.lines()
+        caption = [f"caption {shown(row[CAPTION])}"] if CAPTION in columns else []
+        explained[row[UID]] = [uid_line, *caption, *lines]
+    return explained
 
 
-def explain_rejected(spark: SparkSession, uid: str, address: str) -> list[str]:
-    """Lines with the reasons why ingest rejected the uid; empty if it did not."""
-    if not has_table(spark, address):
-        return []
-    rejected = read_table(spark, address, schemas.REJECTED).where(F.col(UID) == uid)
-    reasons = [row[REASON] for row in rejected.select(REASON).distinct().orderBy(REASON).collect()]
-    return [f"uid {uid}", f"rejected: {', '.join(reasons)}"] if reasons else []
-
-
-def _matched_entries(
-    spark: SparkSession,
-    run: Row,
-    settings: BalanceCaptions,
-    matches: DataFrame,
-    entry_ids: list[int],
-) -> list[MatchedEntry]:
-    """The entries with these ids, with the count and the t that the run used, by entry_id."""
+def _entries(
+    run: RecordedRun, settings: BalanceCaptions, matches: DataFrame, entry_ids: set[int]
+) -> dict[int, MatchedEntry]:
+    """The entries with these ids, with the count and the t that the run used."""
+    if not entry_ids:
+        return {}
     if settings.entry_counts is not None:
-        version = json.loads(run["inputs"])[settings.entry_counts]
-        counts = read_entry_counts(spark, settings.entry_counts, version)
+        version = json.loads(run.row["inputs"])[settings.entry_counts]
+        counts = read_entry_counts(run.spark, settings.entry_counts, version)
     else:
         counts = unnamed_entries(count_matches(matches))
-    t = json.loads(run["counts"])["t"]
-    counted = counted_entries(counts, settings.entry_counts or settings.matches)
-    thresholds = np.broadcast_to(
-        entry_thresholds(settings, counted, settings.tail_fraction)(t), counted.counts.shape
-    )
-    rows = rows_of_classes(counts, ENTRY_ID, entry_ids).orderBy(ENTRY_ID).collect()
-    return [
-        MatchedEntry(
-            row[ENTRY_ID], row[ENTRY] or "", row[ENTRY_COUNT], int(thresholds[row[ENTRY_ID]])
+    t: int = json.loads(run.row["counts"])["t"]
+    thresholds = dict.fromkeys(entry_ids, t)
+    if settings.by_language:
+        counted = counted_entries(counts, settings.entry_counts or settings.matches)
+        of_entries = entry_thresholds(settings, counted, settings.tail_fraction)(t)
+        by_id = np.broadcast_to(of_entries, counted.counts.shape)
+        thresholds = {entry_id: int(by_id[entry_id]) for entry_id in entry_ids}
+    rows = rows_of_classes(counts, ENTRY_ID, sorted(entry_ids))
+    return {
+        row[ENTRY_ID]: MatchedEntry(
+            row[ENTRY_ID], row[ENTRY] or "", row[ENTRY_COUNT], thresholds[row[ENTRY_ID]]
         )
-        for row in rows
+        for row in rows.collect()
+    }
+
+
+def _explain_left_out(uids: Sequence[str], run: RecordedRun) -> Lines:
+    """Lines for uids in the captions or the matches only, or in both with other caption_ids."""
+    settings = BalanceCaptions.model_validate_json(run.row["settings"])
+    if settings.captions == settings.matches:
+        return {}
+    tables = {"captions": settings.captions, "matches": settings.matches}
+    uids_in = {
+        name: {row[UID] for row in run.read(a).where(_is_one_of(uids)).select(UID).collect()}
+        for name, a in tables.items()
+    }
+    lines = {}
+    for uid in uids:
+        present = [name for name in tables if uid in uids_in[name]]
+        places = " and ".join(f"the {name} {tables[name]}" for name in present)
+        if len(present) == len(tables):
+            lines[uid] = [f"uid {uid}", f"not balanced: it is in {places}, by different texts"]
+        elif present:
+            (absent,) = set(tables) - set(present)
+            lines[uid] = [f"uid {uid}", f"not balanced: it is in {places}, not in the {absent}"]
+    return lines
+
+
+def explain_dedup(uids: Sequence[str], run: RecordedRun | None) -> Lines:
+    """Lines that name the copy kept in place of each uid that the run read."""
+    if run is None:
+        return {}
+    settings = DedupCaptions.model_validate_json(run.row["settings"])
+    captions = run.read(settings.captions)
+    keys = settings.by.split("+")
+    rows = captions.where(_is_one_of(uids)).select(UID, *map(named, keys)).collect()
+    if not rows:
+        return {}
+    copies = [
+        reduce(and_, (named(key).eqNullSafe(F.lit(row[key])) for key in keys)) for row in rows
     ]
+    kept_uids = [F.min(F.when(is_copy, F.col(UID))) for is_copy in copies]
+    (kept,) = captions.agg(F.array(*kept_uids)).first() or ([],)
+    return {
+        row[UID]: [f"uid {row[UID]}", f"dropped: a copy by {settings.by}; uid {kept_uid} stayed"]
+        for row, kept_uid in zip(rows, kept, strict=True)
+    }
 
 
-def _read(spark: SparkSession, run: Row, address: str) -> DataFrame:
-    """Read an input of the run in the version that it read."""
-    versions: dict[str, Any] = json.loads(run["inputs"])
-    return read_recorded_version(spark, address, schemas.EMPTY, versions[address])
+def explain_rejected(spark: SparkSession, address: str, uids: Sequence[str]) -> Lines:
+    """Lines with the reasons why ingest rejected each of the uids that it rejected."""
+    if not has_table(spark, address):
+        return {}
+    rejected = read_table(spark, address, schemas.REJECTED).where(_is_one_of(uids))
+    rows = rejected.select(UID, REASON).distinct().orderBy(REASON).collect()
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        reasons.setdefault(row[UID], []).append(row[REASON])
+    return {
+        uid: [f"uid {uid}", f"rejected: {', '.join(of_uid)}"] for uid, of_uid in reasons.items()
+    }
 
 
 def steps(spark: SparkSession, settings: Explain) -> Iterator[Step]:
@@ -187,10 +315,11 @@ def steps(spark: SparkSession, settings: Explain) -> Iterator[Step]:
 
 JOB = Pipeline(
     "explain",
-    "Tell why one uid stayed or went: entries, counts, probabilities, draw.",
+    "Say why one caption was kept or dropped: its entries, their counts, and the draw.",
     Explain,
     steps,
-    closing_lines,
+    answer_lines=answer_lines,
+    example='captionlake explain --caption "a photo of a dog" --run ./curated',
 )
 
 if __name__ == "__main__":

@@ -121,6 +121,11 @@ JOB = Job(
     "Write captions as SynthCLIP's JSON files, with entry_count.npy.",
     ExportCaptions,
     run,
+    example=(
+        "captionlake export-captions --captions ./balanced_captions \\\n"
+        "  --matches ./balanced_captions --entry-counts ./entry_counts \\\n"
+        "  --output ./files"
+    ),
 )
 
 if __name__ == "__main__":

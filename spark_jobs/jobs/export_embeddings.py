@@ -73,9 +73,13 @@ def run(run: Run, settings: ExportEmbeddings) -> Counts:
 
 JOB = Job(
     "export-embeddings",
-    "Write embeddings as clip-retrieval's folders or DataComp's npz.",
+    "Write embeddings as clip-retrieval's folders or DataComp's npz files.",
     ExportEmbeddings,
     run,
+    example=(
+        "captionlake export-embeddings --embeddings ./image_vectors \\\n"
+        "  --form clip_retrieval --output ./files"
+    ),
 )
 
 if __name__ == "__main__":

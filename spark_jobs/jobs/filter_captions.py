@@ -170,10 +170,15 @@ def closing_lines(spark: SparkSession, settings: FilterCaptions, counts: Counts)
 
 JOB = Job(
     "filter-captions",
-    "Keep the captions that pass rules.",
+    "Keep the captions that pass all the rules you write.",
     FilterCaptions,
     run,
     closing_lines=closing_lines,
+    example=(
+        "captionlake filter-captions --captions ./captions --scores ./scores \\\n"
+        "  --output ./kept \\\n"
+        "  --set 'rules=[{rule: clip, top_fraction: 0.3, column: score}]'"
+    ),
 )
 
 if __name__ == "__main__":

@@ -164,9 +164,13 @@ def _read_neighbours(run: Run, settings: GatherNeighbours) -> list[DataFrame]:
 
 JOB = Job(
     "gather-neighbours",
-    "Gather what semantic search found for downstream classes (unmet-promise).",
+    "Collect the search results for each class of downstream data sets (unmet-promise).",
     GatherNeighbours,
     run,
+    example=(
+        "captionlake gather-neighbours --queries ./queries --by-text ./by_text \\\n"
+        "  --by-image ./by_image --captions ./captions --output ./retrieved"
+    ),
 )
 
 if __name__ == "__main__":

@@ -60,9 +60,13 @@ def run(run: Run, settings: ImportEmbeddings) -> Counts:
 
 JOB = Job(
     "import-embeddings",
-    "Read vectors of clip-retrieval's folders or DataComp's npz.",
+    "Read vectors from clip-retrieval's folders or DataComp's npz files into a table.",
     ImportEmbeddings,
     run,
+    example=(
+        "captionlake import-embeddings --input ./embeddings --form clip_retrieval \\\n"
+        "  --model open_clip:ViT-B-32 --output ./image_vectors"
+    ),
 )
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """ingest-captions: read captions of any form into one table with a uid per row."""
 
 from pydantic import Field
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.core import schemas
@@ -11,6 +11,7 @@ from spark_jobs.core.settings import OutputAddress
 from spark_jobs.formats.caption_input import (
     CaptionInput,
     count_and_repeated_keys,
+    preset_lines,
     read_captions,
     refuse_too_many_rejected,
     store_rejected_rows,
@@ -52,11 +53,20 @@ def _write_decisions(run: Run, kept_rows: DataFrame, n_rejected: int) -> None:
     run.write_decisions(decision_rows)
 
 
+def closing_lines(_spark: SparkSession, _settings: IngestCaptions, counts: Counts) -> list[str]:
+    """Lines on presets that read the rejected rows."""
+    return preset_lines(counts)
+
+
 JOB = Job(
     "ingest-captions",
-    "Read captions from parquet, JSON, CSV, TSV or text into one table.",
+    "Read captions from parquet, JSON, CSV, TSV or text files into one table.",
     IngestCaptions,
     run,
+    closing_lines=closing_lines,
+    example=(
+        "captionlake ingest-captions --input ./laion --preset laion400m \\\n  --output ./captions"
+    ),
 )
 
 if __name__ == "__main__":

@@ -151,10 +151,13 @@ def closing_lines(spark: SparkSession, settings: LabelSynsets, counts: Counts) -
 
 JOB = Job(
     "label-synsets",
-    "Label captions with the synsets whose lemmas they hold (LAIONet, YFCC15M-Cls).",
+    "Label captions with the synsets whose lemmas they contain (LAIONet, YFCC15M-Cls).",
     LabelSynsets,
     run,
     closing_lines=closing_lines,
+    example=(
+        "captionlake label-synsets --captions ./captions --synsets laionet \\\n  --output ./labels"
+    ),
 )
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ JOB = Job(
     "Make captions with a long tail of concepts, to try things on.",
     MakeDemoCaptions,
     run,
+    example="captionlake make-demo-captions --rows 100000 --output ./demo_captions",
 )
 
 if __name__ == "__main__":

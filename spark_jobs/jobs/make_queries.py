@@ -10,7 +10,11 @@ from spark_jobs.concepts.imagenet_prompts import imagenet_templates
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import QUERY_TEXTS
 from spark_jobs.core.settings import OneOrMore, OutputAddress, Settings
-from spark_jobs.formats.class_files import class_file_digests, read_class_file
+from spark_jobs.formats.class_files import (
+    class_file_digests,
+    read_class_file,
+    read_class_files,
+)
 from spark_jobs.retrieval.prompts import prompts
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
@@ -29,6 +33,10 @@ class MakeQueries(Settings):
     output: OutputAddress = Field(
         description="query_id, caption (the prompt), dataset and query (the class)"
     )
+
+    def look_ahead(self) -> None:
+        """Read the class files, so that a missing one is named before Spark starts."""
+        read_class_files(self.classes)
 
     def own_files(self) -> dict[str, str]:
         """The class files."""
@@ -56,7 +64,13 @@ def run(run: Run, settings: MakeQueries) -> Counts:
     return {"datasets": len(files), "classes": len(classes), "queries": n_queries}
 
 
-JOB = Job("make-queries", "Make prompts of downstream classes to search with.", MakeQueries, run)
+JOB = Job(
+    "make-queries",
+    "Write the prompts of downstream classes, which search-neighbours searches with.",
+    MakeQueries,
+    run,
+    example="captionlake make-queries --classes '[imagenet, dtd]' --output ./queries",
+)
 
 if __name__ == "__main__":
     from spark_jobs.running.command_line import run_alone

@@ -26,6 +26,7 @@ from spark_jobs.core.settings import InputAddress, OutputAddress
 from spark_jobs.formats.caption_input import (
     CaptionInput,
     few_repeated_keys,
+    preset_lines,
     read_captions,
     refuse_too_many_rejected,
     store_rejected_rows,
@@ -148,8 +149,8 @@ def _refuse_unusable(run: Run, settings: MatchAndBalance, rows: DataFrame) -> No
     """Fail before the first pass if the input or an output would fail after it."""
     if CAPTION_ID in rows.columns:
         raise InputDataError(
-            f"{settings.input}: records of several captions are balanced as one, by their stored "
-            "matches: use curate without --no-intermediate"
+            f"{settings.input}: records of several captions are balanced as one, by matches that "
+            "match-and-balance does not store; curate does, if you leave out --no-intermediate"
         )
     outputs = {settings.output: matched_columns(accepted(rows, []))}
     if settings.probabilities is not None:
@@ -195,17 +196,21 @@ def _kept_counts(
 
 
 def closing_lines(_spark: SparkSession, settings: MatchAndBalance, counts: Counts) -> list[str]:
-    """Lines on an output whose number of rows is not target_rows."""
-    return target_lines(settings.target_rows, counts)
+    """Lines on presets for rejected rows, and on an output whose rows are not target_rows."""
+    return [*preset_lines(counts), *target_lines(settings.target_rows, counts)]
 
 
 JOB = Job(
     "match-and-balance",
-    "Balance captions by concept straight from their files, storing nothing between.",
+    "Match and balance captions straight from their files, without storing the matches.",
     MatchAndBalance,
     run,
     closing_lines=closing_lines,
     arguments=("input",),
+    example=(
+        "captionlake match-and-balance ./laion --preset laion400m \\\n"
+        "  --bank metadata.json --t 20000 --output ./balanced_captions"
+    ),
 )
 
 if __name__ == "__main__":

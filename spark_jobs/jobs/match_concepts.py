@@ -182,7 +182,16 @@ def _count_stored(matches: DataFrame, n_entries: int) -> tuple[int, NDArray[np.i
     return matches.where(F.size(ENTRY_IDS) > 0).count(), entry_counts
 
 
-JOB = Job("match-concepts", "Find the entries of a concept bank in captions.", MatchConcepts, run)
+JOB = Job(
+    "match-concepts",
+    "Find the entries of a concept bank that occur in each caption.",
+    MatchConcepts,
+    run,
+    example=(
+        "captionlake match-concepts --captions ./captions --bank metadata.json \\\n"
+        "  --output ./matches --entry-counts ./entry_counts"
+    ),
+)
 
 if __name__ == "__main__":
     from spark_jobs.running.command_line import run_alone

@@ -265,10 +265,14 @@ def _lines_of_shortest(spark: SparkSession, settings: MatchFrequencies) -> list[
 
 JOB = Job(
     "match-frequencies",
-    "Take as many rows of each class as another data set has, or as a shape wants.",
+    "Draw as many rows of each class as another data set has, or as a shape asks for.",
     MatchFrequencies,
     run,
     closing_lines=closing_lines,
+    example=(
+        "captionlake match-frequencies --sources ./pairs --shape zipf \\\n"
+        "  --exponent 1.2 --rows 1000000 --output ./long_tailed"
+    ),
 )
 
 if __name__ == "__main__":

@@ -141,10 +141,14 @@ def closing_lines(spark: SparkSession, settings: PlanBalance, counts: Counts) ->
 
 JOB = Job(
     "plan-balance",
-    "Tell what each t would keep: rows, bytes, tail share; or the t for a wanted size.",
+    "Show what each t would keep (rows, bytes, tail share), or the t for a wanted size.",
     PlanBalance,
     run,
     closing_lines=closing_lines,
+    example=(
+        "captionlake plan-balance --matches ./matches --entry-counts ./entry_counts \\\n"
+        "  --output ./plan"
+    ),
 )
 
 if __name__ == "__main__":

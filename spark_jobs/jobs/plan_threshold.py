@@ -78,10 +78,14 @@ def closing_lines(spark: SparkSession, settings: PlanThreshold, _counts: Counts)
 
 JOB = Job(
     "plan-threshold",
-    "Tell what each threshold on a similarity would keep.",
+    "Show how many rows and classes each threshold on a similarity would keep.",
     PlanThreshold,
     run,
     closing_lines=closing_lines,
+    example=(
+        "captionlake plan-threshold --scores ./scored_captions \\\n"
+        "  --column text_to_name_def_wnid_similarity --output ./thresholds"
+    ),
 )
 
 if __name__ == "__main__":

@@ -263,10 +263,11 @@ def _examples(spark: SparkSession, run: RunRecord, workspace: str) -> list[Examp
 
 JOB = Job(
     "report",
-    "Show what the runs behind a table did, as one HTML page.",
+    "Write an HTML page about the runs behind a table: counts, charts, examples, settings.",
     Report,
     run,
     closing_lines=closing_lines,
+    example="captionlake report --run ./curated",
 )
 
 if __name__ == "__main__":

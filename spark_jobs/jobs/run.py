@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pyspark.sql import SparkSession
 
 from spark_jobs.core.addresses import parse_address
-from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.errors import CurationError, InputDataError
 from spark_jobs.core.settings import Settings, refuse_both
 from spark_jobs.running.job import Pipeline, Step
 from spark_jobs.running.recipes.planning import PlannedStep, plan_steps, select_steps
@@ -42,6 +42,17 @@ class RunRecipe(Settings):
             plan_steps(recipe, self.model_extra or {}, self.workspace), self.first, self.only
         )
 
+    def look_ahead(self) -> None:
+        """Look at the inputs of the steps that read no table of the recipe."""
+        for step in self.chosen_steps():
+            if step.depends_on:
+                continue
+            try:
+                step.settings.look_ahead()
+            except CurationError as fault:
+                how = f" (here as --set {step.name}.preset=...)" if "--preset" in str(fault) else ""
+                raise type(fault)(f"{self.recipe}: step {step.name}: {fault}{how}") from None
+
 
 def steps(spark: SparkSession, settings: RunRecipe) -> Iterator[Step]:
     """The recipe's steps; fails before the first if an input is missing or an output in the way."""
@@ -73,10 +84,11 @@ def _refuse_missing_inputs(
 
 JOB = Pipeline(
     "run",
-    "Run the steps of a recipe that are not up to date.",
+    "Run the steps of a recipe (a pipeline in a YAML file) that are not up to date.",
     RunRecipe,
     steps,
     arguments=("recipe",),
+    example="captionlake run metaclip.yml --set input=./pairs --set bank=metadata.json",
 )
 
 if __name__ == "__main__":

@@ -217,10 +217,13 @@ def closing_lines(spark: SparkSession, settings: SampleSubset, counts: Counts) -
 
 JOB = Job(
     "sample-subset",
-    "Draw a subset by similarity, class or number (LAIONet, ImageNet-Captions).",
+    "Draw a subset by similarity, class or number of rows (LAIONet, ImageNet-Captions).",
     SampleSubset,
     run,
     closing_lines=closing_lines,
+    example=(
+        "captionlake sample-subset --input ./pairs --fraction 0.25 \\\n  --output ./a_quarter"
+    ),
 )
 
 if __name__ == "__main__":

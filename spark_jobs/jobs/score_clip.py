@@ -64,7 +64,16 @@ def run(run: Run, settings: ScoreClip) -> Counts:
     }
 
 
-JOB = Job("score-clip", "Compare images with their captions (CLIP score).", ScoreClip, run)
+JOB = Job(
+    "score-clip",
+    "Compute CLIP scores: the cosine of each image's vector and its caption's vector.",
+    ScoreClip,
+    run,
+    example=(
+        "captionlake score-clip --images ./image_vectors \\\n"
+        "  --captions ./clip_text_vectors --output ./scores"
+    ),
+)
 
 if __name__ == "__main__":
     from spark_jobs.running.command_line import run_alone

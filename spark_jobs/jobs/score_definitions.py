@@ -168,9 +168,13 @@ def _refuse_too_large(n_queries: int, dimension: int) -> None:
 
 JOB = Job(
     "score-definitions",
-    "Compare captions with the definitions of their synsets (LAIONet).",
+    "Compute the similarity of labelled captions to their synsets' definitions (LAIONet).",
     ScoreDefinitions,
     run,
+    example=(
+        "captionlake score-definitions --labels ./labels --synsets laionet --carry \\\n"
+        "  --output ./scored_captions"
+    ),
 )
 
 if __name__ == "__main__":

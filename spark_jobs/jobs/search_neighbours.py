@@ -235,10 +235,14 @@ def closing_lines(_spark: SparkSession, settings: SearchNeighbours, counts: Coun
 
 JOB = Job(
     "search-neighbours",
-    "Find the nearest texts or images of each query, without a server.",
+    "Find the nearest texts or images of each query, exactly or with an index.",
     SearchNeighbours,
     run,
     closing_lines=closing_lines,
+    example=(
+        "captionlake search-neighbours --queries ./query_vectors \\\n"
+        "  --embeddings ./text_vectors --k 500 --output ./by_text"
+    ),
 )
 
 if __name__ == "__main__":

@@ -89,9 +89,13 @@ def run(run: Run, settings: VaryCaptions) -> Counts:
 
 JOB = Job(
     "vary-captions",
-    "Make captions of ImageNet-Captions records from texts and class names (clip-beyond-tail).",
+    "Make caption variants of ImageNet-Captions from texts and class names (clip-beyond-tail).",
     VaryCaptions,
     run,
+    example=(
+        "captionlake vary-captions --imagenet-captions ./records \\\n"
+        "  --append-class-name --output ./photo_of"
+    ),
 )
 
 if __name__ == "__main__":

@@ -16,15 +16,18 @@ import typer
 from spark_jobs.core.errors import CurationError, FileError, InterruptedRunError
 from spark_jobs.core.redaction import RedactingFormatter, redacted
 from spark_jobs.core.settings import Settings, load_settings
-from spark_jobs.running.job import AnyJob
+from spark_jobs.running.job import AnyJob, Pipeline
 from spark_jobs.running.launch import error_line, execute
 from spark_jobs.running.option_help import type_and_default
+from spark_jobs.running.result_lines import result_lines
 
 
 def run_alone(job: AnyJob) -> None:
     """Run the command line of one job's own file: `spark-submit match_concepts.py --set ...`."""
     end_at_interrupts()
-    typer.run(build_command(job))
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.command()(build_command(job))
+    app()
 
 
 def end_at_interrupts() -> None:
@@ -41,10 +44,10 @@ def build_command(job: AnyJob) -> Callable[..., None]:
 
     def body(**arguments: Any) -> None:
         config, overrides = arguments.pop("config"), arguments.pop("set_") or []
-        force = arguments.pop("force")
-        _set_up_logging()
+        force, as_json = arguments.pop("force"), arguments.pop("as_json")
+        _set_up_logging(logging.INFO if arguments.pop("verbose") else logging.WARNING)
         options = {name: text for name, text in arguments.items() if text is not None}
-        run_command(job, config, overrides, options, force=force)
+        run_command(job, config, overrides, options, force=force, as_json=as_json)
 
     parameters = [
         *(_argument(job.settings, name) for name in job.arguments),
@@ -53,8 +56,14 @@ def build_command(job: AnyJob) -> Callable[..., None]:
     ]
     body.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     body.__annotations__ = {p.name: p.annotation for p in parameters}
-    body.__doc__ = job.summary
+    body.__doc__ = help_text(job)
     return body
+
+
+def help_text(job: AnyJob) -> str:
+    """The summary and the example, whose lines a backspace keeps apart."""
+    lines = "\n".join(f"  {line}" for line in job.example.split("\n"))
+    return f"{job.summary}\n\n\b\nExample:\n{lines}"
 
 
 def run_command(
@@ -63,9 +72,16 @@ def run_command(
     overrides: list[str],
     options: dict[str, str | bool],
     *,
-    force: bool,
+    force: bool = False,
+    as_json: bool = False,
 ) -> None:
-    """Run the job and print its summary; on a fault print one line and exit with its code."""
+    """Run the job and print its answer and its summary; a fault is one line and an exit code.
+
+    Lines for people go to stderr. The summary as JSON is the last line of stdout: with `as_json`,
+    and where stdout is no terminal and the job has no answer of its own to print there.
+    """
+    has_answer = isinstance(job, Pipeline) and job.answer_lines is not None
+    prints_json = as_json or not (has_answer or is_terminal())
     try:
         settings = load_settings(job.settings, job.name, config, overrides, options)
         summary = execute(job, settings, force=force, say=say_on_stderr)
@@ -74,10 +90,17 @@ def run_command(
             raise
         error = _error_of(fault)
         say_on_stderr(f"error: {error_line(error)}")
-        summary_of_failure = {"job": job.name, "status": "failed", "error": error_line(error)}
-        typer.echo(json.dumps(summary_of_failure))
+        if prints_json:
+            failure = {"job": job.name, "status": "failed", "error": error_line(error)}
+            typer.echo(json.dumps(failure))
         raise typer.Exit(error.exit_code) from None
-    typer.echo(json.dumps(summary.as_dict()))
+    for line in result_lines(summary):
+        say_on_stderr(line)
+    if prints_json:
+        typer.echo(json.dumps(summary.as_dict()))
+    else:
+        for line in summary.answer:
+            typer.echo(line)
 
 
 def _error_of(fault: CurationError | OSError | KeyboardInterrupt) -> CurationError:
@@ -92,14 +115,18 @@ def _error_of(fault: CurationError | OSError | KeyboardInterrupt) -> CurationErr
     )
 
 
+def is_terminal() -> bool:
+    """Whether a person, not a program, reads stdout."""
+    return sys.stdout.isatty()
+
+
 def say_on_stderr(line: str) -> None:
     """Print a line for the user on stderr, redacted."""
     typer.echo(redacted(line), err=True)
 
 
-def _set_up_logging() -> None:
-    """Log lines with a time to stderr; on a terminal only warnings, as Spark shows its progress."""
-    level = logging.WARNING if sys.stderr.isatty() else logging.INFO
+def _set_up_logging(level: int) -> None:
+    """Log lines with a time to stderr."""
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(RedactingFormatter(form))
@@ -157,6 +184,26 @@ _COMMON = [
     _parameter(
         "force",
         cast(Any, Annotated[bool, typer.Option("--force", help="Run even if up to date.")]),
+        False,
+    ),
+    _parameter(
+        "as_json",
+        cast(
+            Any,
+            Annotated[
+                bool,
+                typer.Option(
+                    "--json",
+                    help="Print the summary as a line of JSON, as is done where stdout is no "
+                    "terminal.",
+                ),
+            ],
+        ),
+        False,
+    ),
+    _parameter(
+        "verbose",
+        cast(Any, Annotated[bool, typer.Option("--verbose", "-v", help="Show INFO logs.")]),
         False,
     ),
 ]

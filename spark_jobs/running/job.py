@@ -14,8 +14,9 @@ from spark_jobs.storage.run import Counts, Run
 class Job(Generic[S]):
     """A job: `run` does the work and returns the counts for the summary and the table `runs`.
 
-    `closing_lines` gives the lines shown at the end. `arguments`: settings that
-    the command line also takes by position.
+    `example`: a whole command line, as a user would type it, in one or several lines.
+    `closing_lines` gives the lines for people at the end, on stderr. `arguments`: settings that
+    the command line takes by position.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Job(Generic[S]):
     run: Callable[[Run, S], Counts]
     closing_lines: Callable[[SparkSession, S, Counts], list[str]] | None = None
     arguments: tuple[str, ...] = ()
+    example: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,9 @@ class Pipeline(Generic[S]):
     """Several jobs as one command.
 
     `steps` is a generator: it yields the next step after the previous one has run, so that it may
-    read what that one wrote. `closing_lines` gives the lines shown at the end.
+    read what that one wrote. `closing_lines` gives the lines for people at the end, on stderr;
+    `answer_lines` those that a user asked for, on stdout as they are: rows of tables are data, so
+    what else could hold credentials is redacted by the pipeline.
     """
 
     name: str
@@ -61,7 +65,9 @@ class Pipeline(Generic[S]):
     settings: type[S]
     steps: Callable[[SparkSession, S], Iterator[Step]]
     closing_lines: Callable[[SparkSession, S], list[str]] | None = None
+    answer_lines: Callable[[SparkSession, S], list[str]] | None = None
     arguments: tuple[str, ...] = ()
+    example: str = ""
 
 
 AnyJob: TypeAlias = Job[Any] | Pipeline[Any]

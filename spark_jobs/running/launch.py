@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -26,6 +26,8 @@ from spark_jobs.storage.outputs.checks import check_all_outputs
 from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.session import open_session
 
+# Where one of these is set, a path may be of another file system than the driver's own.
+_OF_CLUSTERS = {"PYSPARK_GATEWAY_PORT", "DATABRICKS_RUNTIME_VERSION", "HADOOP_CONF_DIR"}
 _log = logging.getLogger(__name__)
 
 
@@ -42,6 +44,7 @@ class Summary:
     report: str | None = None
     name: str | None = None  # of the step of a recipe
     steps: list[dict[str, Any]] = field(default_factory=list)
+    answer: list[str] = field(default_factory=list)  # lines that the user asked for
 
     @property
     def title(self) -> str:
@@ -58,7 +61,7 @@ class Summary:
         outputs = {name: redacted(address) for name, address in self.outputs.items()}
         report = None if self.report is None else redacted(self.report)
         fields = asdict(replace(self, outputs=outputs, report=report))
-        return {k: v for k, v in fields.items() if k not in {"steps", "name"} or v}
+        return {k: v for k, v in fields.items() if k not in {"steps", "name", "answer"} or v}
 
 
 def execute(
@@ -68,6 +71,8 @@ def execute(
 
     `say` prints a line for the user.
     """
+    if not os.environ.keys() & _OF_CLUSTERS:
+        settings.look_ahead()
     try:
         spark = open_session()
         if isinstance(job, Pipeline):
@@ -80,11 +85,17 @@ def execute(
 
 
 def execute_step(
-    spark: SparkSession, step: Step, *, force: bool, say: Callable[[str], None]
+    spark: SparkSession,
+    step: Step,
+    earlier: Sequence[Summary] | None = None,
+    *,
+    force: bool,
+    say: Callable[[str], None],
 ) -> Summary:
     """Run one job, unless its outputs are already those of an identical run.
 
-    For a step with a name it also says why the step runs, and errors contain the name.
+    `earlier`: summaries of the pipeline's steps before this one; it is then also said why the step
+    runs. Errors contain the name of a step that has one.
     """
     job, settings = step.job, step.settings
     start_s, started = time.monotonic(), datetime.now(UTC)
@@ -95,7 +106,7 @@ def execute_step(
         counts = None if force else up_to_date_counts(run, settings)
         status = "done" if counts is None else "up_to_date"
         if counts is None:
-            why = "" if step.name is None else f" {_reason(run, settings, force)}"
+            why = "" if earlier is None else f" {_reason(run, settings, earlier, force)}"
             say(f"{step.title} ...{why}")
             _log.info("%s: run %s starts: %s", job.name, run.run_id, recorded_settings(settings))
             check_all_outputs(spark, settings)
@@ -115,8 +126,16 @@ def execute_step(
     return Summary(job.name, status, run.run_id, outputs, counts, seconds, report, name=step.name)
 
 
-def _reason(run: Run, settings: Settings, force: bool) -> str:
-    return "forced" if force else why_not_up_to_date(run, settings)
+def _reason(run: Run, settings: Settings, earlier: Sequence[Summary], force: bool) -> str:
+    if force:
+        return "forced"
+    writers = {
+        address: summary.title
+        for summary in earlier
+        if summary.status == "done"
+        for address in summary.outputs.values()
+    }
+    return why_not_up_to_date(run, settings, writers)
 
 
 def _error_of_step(step: Step, fault: Exception) -> CurationError:
@@ -142,7 +161,7 @@ def dry_run_step(
         except CurationError as fault:
             raise _error_of_step(step, fault) from fault
         is_done = not force and up_to_date_counts(run, step.settings) is not None
-        reason = "" if is_done else _reason(run, step.settings, force)
+        reason = "" if is_done else _reason(run, step.settings, earlier, force)
         run_id = run.run_id
     status = "would_run" if reason else "up_to_date"
     say(f"{step.title}: would run: {reason}" if reason else f"{step.title}: up to date")
@@ -163,7 +182,7 @@ def _execute_pipeline(
         if step.dry_run:
             summaries.append(dry_run_step(spark, step, summaries, force=force, say=say))
         else:
-            summaries.append(execute_step(spark, step, force=force, say=say))
+            summaries.append(execute_step(spark, step, summaries, force=force, say=say))
     for line in pipeline.closing_lines(spark, settings) if pipeline.closing_lines else []:
         say(line)
     outdated = [step.status for step in summaries if step.status != "up_to_date"]
@@ -177,6 +196,7 @@ def _execute_pipeline(
         seconds=round(time.monotonic() - start_s, 1),
         report=next((step.report for step in reversed(summaries) if step.report), None),
         steps=[step.as_step() for step in summaries],
+        answer=pipeline.answer_lines(spark, settings) if pipeline.answer_lines else [],
     )
 
 

@@ -6,6 +6,41 @@ from pkgutil import iter_modules
 
 from spark_jobs.running.job import AnyJob
 
+# Topic -> its commands, in the order of `captionlake --help`; each command has one topic.
+TOPICS: dict[str, tuple[str, ...]] = {
+    "start here": ("demo", "curate", "init", "run"),
+    "prepare": (
+        "ingest-captions",
+        "dedup-captions",
+        "build-concept-bank",
+        "make-demo-captions",
+    ),
+    "balance": ("match-concepts", "plan-balance", "balance-captions", "match-and-balance"),
+    "label and subset": (
+        "label-synsets",
+        "score-definitions",
+        "plan-threshold",
+        "filter-captions",
+        "sample-subset",
+        "match-frequencies",
+        "vary-captions",
+    ),
+    "embed and search": (
+        "embed-texts",
+        "embed-images",
+        "score-clip",
+        "build-index",
+        "make-queries",
+        "search-neighbours",
+        "gather-neighbours",
+        "assign-neighbours",
+        "search-substrings",
+        "count-concepts",
+    ),
+    "look": ("report", "explain", "diff", "jobs", "methods"),
+    "exchange": ("export-captions", "export-embeddings", "import-embeddings"),
+}
+
 
 @cache
 def all_jobs() -> dict[str, AnyJob]:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -78,8 +78,11 @@ def _altered_files(settings: Settings, last: Row) -> list[str]:
     return [f for f in files if written.get(redacted(f), stamp_of(f)) != stamp_of(f)]
 
 
-def why_not_up_to_date(run: Run, settings: Settings) -> str:
-    """What changed since the last run with the same outputs, in a few words."""
+def why_not_up_to_date(run: Run, settings: Settings, writers: Mapping[str, str]) -> str:
+    """What changed since the last run with the same outputs, in a few words.
+
+    `writers`: address -> the step that has just written it, named in place of the versions.
+    """
     outputs = settings.addresses("output").values()
     folders = [a for a in outputs if not tables.has_table(run.spark, a)]
     missing = [a for a in folders if not has_files(parse_address(a).location)]
@@ -89,10 +92,10 @@ def why_not_up_to_date(run: Run, settings: Settings) -> str:
     is_job = F.col(schemas.JOB) == run.job
     last = None if rows is None else newest_run(rows.where(is_job & has_same_outputs))
     if last is None:
-        return "it has not run yet"
+        return "first run"
     if missing:
         return f"{missing[0]} is not there"
-    changes = _changes_since(run, settings, last)
+    changes = changes_since(run, settings, last, writers)
     altered_folders = [a for a in folders if marked_run_id(parse_address(a).location) is None]
     if altered_folders and not changes:
         return f"the files in {altered_folders[0]} are not those that a run wrote"
@@ -102,15 +105,22 @@ def why_not_up_to_date(run: Run, settings: Settings) -> str:
     return ", ".join(changes) or "another run wrote its outputs"
 
 
-def _changes_since(run: Run, settings: Settings, last: Row) -> list[str]:
+def changes_since(run: Run, settings: Settings, last: Row, writers: Mapping[str, str]) -> list[str]:
     """The settings, inputs and code that differ from those of the run `last`, in words."""
     changes = _differences("setting", json.loads(last["settings"]), recorded_settings(settings))
     if not changes and last["settings_sha"] != run.settings_sha:
         changes = ["a setting whose value is not recorded"]
     before = {a: v for a, v in json.loads(last["inputs"]).items() if not is_undetermined(v)}
     inputs = {a: v for a, v in redacted_names(run.inputs).items() if not is_undetermined(v)}
+    steps = {redacted(address): step for address, step in writers.items()}
+    after = [
+        steps[address]
+        for address in inputs.keys() & steps.keys()
+        if not table_states.has_same_rows(before.pop(address, None), inputs.pop(address))
+    ]
     return [
         *changes,
+        *([f"after {', '.join(sorted(set(after)))}"] if after else []),
         *_differences("input", before, inputs, same=table_states.has_same_rows),
         *(
             f"which rows {redacted(address)} has cannot be told"

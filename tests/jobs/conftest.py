@@ -20,6 +20,11 @@ class Outcome:
     summary: dict[str, Any]
 
     @property
+    def answer(self) -> str:
+        """What the command was asked for, as it would print it on stdout."""
+        return "\n".join(self.summary["answer"])
+
+    @property
     def error(self) -> str:
         """The one line of a fault; fails where there are more."""
         lines = [line for line in self.stderr.splitlines() if line.startswith("error:")]
@@ -36,7 +41,7 @@ def captionlake(spark: SparkSession) -> Captionlake:
     from spark_jobs.cli import build_app
 
     def run(*arguments: object) -> Outcome:
-        result = CliRunner().invoke(build_app(), [str(a) for a in arguments])
+        result = CliRunner().invoke(build_app(), [*map(str, arguments), "--json"])
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         last = result.stdout.strip().splitlines()[-1]

@@ -103,7 +103,7 @@ def test_bank_table_with_holes_in_its_ids(captionlake, spark, captions_file, tmp
 def test_t_of_zero_unknown_keys_and_missing_ones_are_told_at_once(captionlake):
     outcome = captionlake("balance-captions", "--t", 0, "--set", "sed=3")
     assert outcome.exit_code == 2
-    assert "setting 't' = 0: Input should be greater than 0" in outcome.error
+    assert "setting 't' = 0: expected a number above 0" in outcome.error
     assert "unknown setting 'sed', did you mean 'seed'?" in outcome.error
     assert "setting 'captions' is missing" in outcome.error
 
@@ -185,12 +185,6 @@ def test_output_that_is_also_an_input_is_refused(captionlake, captions_file):
     outcome = captionlake("ingest-captions", "--input", captions_file, "--output", captions_file)
     assert outcome.exit_code == 2
     assert "an output needs an address of its own" in outcome.error
-
-
-def test_bare_word_as_address_is_refused(captionlake, captions_file):
-    outcome = captionlake("ingest-captions", "--input", captions_file, "--output", "captions")
-    assert outcome.exit_code == 2
-    assert "write './captions' for a folder" in outcome.error
 
 
 def test_settings_file_that_is_none(captionlake, tmp_path):

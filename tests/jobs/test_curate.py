@@ -219,7 +219,10 @@ def test_a_second_run_writes_nothing_and_another_t_only_balances(
     for table in OUTPUTS:
         name = f"delta.`{tmp_path / 'out' / table}`"
         assert spark.sql(f"DESCRIBE HISTORY {name}").count() == 1
-    statuses = {step["job"]: step["status"] for step in run_curate(**settings, t=60).steps}
+    said: list[str] = []
+    third = execute(curate.JOB, curate.Curate(**settings, report=False, t=60), say=said.append)
+    assert "balance-captions ... setting t: 30 -> 60" in said
+    statuses = {step["job"]: step["status"] for step in third.steps}
     assert statuses.pop("balance-captions") == "done"
     assert set(statuses.values()) == {"up_to_date"}
 

@@ -32,7 +32,7 @@ def test_by_concept(captionlake, spark: SparkSession, tables: Path, tmp_path: Pa
         *("--entry-counts", tables / "counts", "--output", tmp_path / "out"),
     )
     assert outcome.exit_code == 0, outcome.stderr
-    told = outcome.stderr.splitlines()
+    told = outcome.answer.splitlines()
     assert any(line.startswith("a: 60 uids, 40 of them only there") for line in told)
     assert any(line.startswith("b: 60 uids, 40 of them only there") for line in told)
     assert "both: 20 uids" in told
@@ -48,7 +48,7 @@ def test_by_concept(captionlake, spark: SparkSession, tables: Path, tmp_path: Pa
 
 def test_by_class_counts_a_row_that_changed_its_class_on_each_side(captionlake, tables: Path):
     outcome = captionlake("diff", tables / "a", tables / "b")
-    shown = [line.split() for line in outcome.stderr.splitlines() if line.startswith("n0")]
+    shown = [line.split() for line in outcome.answer.splitlines() if line.startswith("n0")]
     assert shown == [
         ["n01", "50", "9", "9", "83.33%", "15.00%"],
         ["n02", "10", "51", "10", "16.67%", "85.00%"],
@@ -58,8 +58,8 @@ def test_by_class_counts_a_row_that_changed_its_class_on_each_side(captionlake, 
 def test_without_concepts_and_classes_the_sizes_are_told(captionlake, tables: Path):
     outcome = captionlake("diff", tables / "a", tables / "m")
     assert outcome.exit_code == 0, outcome.stderr
-    assert "both: 60 uids" in outcome.stderr
-    assert "n01" not in outcome.stderr
+    assert "both: 60 uids" in outcome.answer
+    assert "n01" not in outcome.answer
 
 
 @pytest.mark.parametrize(

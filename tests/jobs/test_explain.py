@@ -35,7 +35,7 @@ def curated(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def explained(captionlake, curated: Path, uid: str) -> str:
     outcome = captionlake("explain", "--uid", uid, "--run", curated)
     assert outcome.exit_code == 0, outcome.stderr
-    return outcome.stderr
+    return outcome.answer
 
 
 def test_the_decision_told_is_the_one_that_was_taken(captionlake, spark, curated: Path):
@@ -43,15 +43,15 @@ def test_the_decision_told_is_the_one_that_was_taken(captionlake, spark, curated
     kept = {row.uid for row in balanced.collect()}
     for uid in ("u000", "u001", "u002", "u003", next(u for u in sorted(kept) if u < "u300")):
         told = explained(captionlake, curated, uid)
-        assert ("kept: draw" in told) == (uid in kept)
-        assert ("dropped: draw" in told) == (uid not in kept)
+        assert ("kept, since" in told) == (uid in kept)
+        assert ("dropped, since" in told) == (uid not in kept)
         assert "0.099010" in told  # 30 of 303 cats
 
 
 def test_an_entry_below_t_keeps_its_captions(captionlake, curated: Path):
     told = explained(captionlake, curated, "u301")
     assert "newt" in told
-    assert "keep probability 1.000000 (t 30, seed 0)" in told
+    assert "keep probability: 1 - (1 - 0.099010) x (1 - 1.000000) = 1.000000" in told
 
 
 def test_a_caption_without_entries_is_told(captionlake, curated: Path):
@@ -65,6 +65,27 @@ def test_a_copy_names_the_row_that_stayed(captionlake, curated: Path):
 
 def test_a_rejected_row_has_its_reason(captionlake, curated: Path):
     assert "rejected: null_caption" in explained(captionlake, curated, "u305")
+
+
+def test_a_caption_is_explained_by_its_text(captionlake, curated: Path):
+    of_uid = explained(captionlake, curated, "u001")
+    outcome = captionlake("explain", "--caption", "a cat 1", "--run", curated)
+    assert outcome.answer == of_uid
+    assert "caption 'a cat 1'" in of_uid
+
+
+def test_all_uids_with_a_caption_are_explained(captionlake, curated: Path):
+    answer = captionlake("explain", "--caption", "a cat 7", "--run", curated).answer
+    assert answer.startswith("2 uids have this caption:\nuid u007\n")
+    assert answer.endswith("\n\nuid u304\ndropped: a copy by caption; uid u007 stayed")
+
+
+def test_a_caption_that_is_not_there_names_one_that_holds_it(captionlake, curated: Path):
+    outcome = captionlake("explain", "--caption", "NOTHIN", "--run", curated)
+    assert outcome.exit_code == 3
+    assert "has no caption 'NOTHIN'; did you mean 'nothing'?" in outcome.error
+    outcome = captionlake("explain", "--run", curated)
+    assert (outcome.exit_code, "exactly one of uid and caption" in outcome.error) == (2, True)
 
 
 def test_an_unknown_uid_and_a_folder_without_runs_are_errors(captionlake, curated, tmp_path):

@@ -106,8 +106,8 @@ def test_scores_of_another_table(captionlake, spark, captions: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("rules", "exit_code", "message"),
     [
-        ("[]", 2, "at least 1 item"),
-        ("[{rule: a, column: c, op: '=', value: 1}]", 2, "Input should be '>'"),
+        ("[]", 2, "expected 1 or more items, found 0"),
+        ("[{rule: a, column: c, op: '=', value: 1}]", 2, "expected '>'"),
         ("[{rule: a, column: similarty, op: '>', value: 1}]", 3, "did you mean 'similarity'?"),
         ("[{rule: a, in_table: /gone}]", 3, "/gone"),
         (

@@ -113,7 +113,7 @@ def test_yfcc_gives_the_published_file(
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--synsets", "imagenet2k"], 2, "'imagenet2k' is neither a path nor schema.table"),
+        (["--synsets", "imagenet2k"], 2, "no such list, did you mean 'imagenet22k'?"),
         (["--synsets", "./none.tsv"], 3, "none.tsv: does not exist"),
         (["--rule", "yfc"], 2, "setting 'rule' = 'yfc'"),
         (["--several", "first"], 2, "setting 'several' = 'first'"),

@@ -223,11 +223,11 @@ class TestFilteredCaptions:
         kept = {row.uid for row in rows(spark, folder / "out").collect()}
         inside = rows(spark, folder / "filtered").where("caption like 'cat _%'").limit(3)
         for row in inside.collect():
-            told = captionlake("explain", "--uid", row.uid, "--run", folder).stderr
-            assert ("kept: draw" in told) == (row.uid in kept)
+            told = captionlake("explain", "--uid", row.uid, "--run", folder).answer
+            assert ("kept, since" in told) == (row.uid in kept)
             assert f"{100 / right['cat']:.6f}" in told
         outside = rows(spark, folder / "captions").where("crc32(uid) % 3 = 1").first().uid
-        told = captionlake("explain", "--uid", outside, "--run", folder).stderr
+        told = captionlake("explain", "--uid", outside, "--run", folder).answer
         assert f"not balanced: it is in the matches {folder / 'matches'}" in told
 
     def test_carried_matches_filtered_afterwards_have_their_own_counts(
@@ -387,8 +387,8 @@ class TestDraws:
         once = [row.uid for row in rows(spark, tmp_path / "once").limit(9).collect()]
         kept = {row.uid for row in rows(spark, tmp_path / "twice").collect()}
         for uid in once:
-            told = captionlake("explain", "--uid", uid, "--run", tmp_path).stderr
-            assert ("kept: draw" in told) == (uid in kept)
+            told = captionlake("explain", "--uid", uid, "--run", tmp_path).answer
+            assert ("kept, since" in told) == (uid in kept)
         outcome = captionlake("report", "--table", tmp_path / "twice")
         assert outcome.exit_code == 0, outcome.stderr
         page = Path(outcome.summary["report"]).read_text()

@@ -61,7 +61,7 @@ def test_a_failed_run_goes_on_and_then_only_what_changed_runs_again(
 ) -> None:
     told = captionlake(*given, "--dry-run")
     assert statuses(told) == dict.fromkeys(ALL, "would_run")
-    assert "[1/5] captions (ingest-captions): would run: it has not run yet" in told.stderr
+    assert "[1/5] captions (ingest-captions): would run: first run" in told.stderr
     assert "[3/5] matches (match-concepts): would run: after captions, bank" in told.stderr
     assert told.summary["status"] == "would_run"
     assert not (tmp_path / "out").exists()

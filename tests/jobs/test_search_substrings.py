@@ -86,8 +86,8 @@ def test_a_bad_class_stops_no_other_unless_strict(captionlake, captions, tmp_pat
     ("queries", "message"),
     [
         ("imagnet", "no class file 'imagnet', did you mean 'imagenet'?"),
-        ("./none.yml", "none.yml: cannot be read"),
-        ("[]", "List should have at least 1 item"),
+        ("./none.yml", "no class file './none.yml'; there are dtd, "),
+        ("[]", "expected 1 or more items, found 0"),
     ],
 )
 def test_a_file_that_is_none_is_one_line(captionlake, captions, tmp_path, queries, message):

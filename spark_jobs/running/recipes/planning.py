@@ -18,7 +18,7 @@ from spark_jobs.core.settings import (
 )
 from spark_jobs.running.job import Job
 from spark_jobs.running.recipes.reading import Recipe
-from spark_jobs.running.recipes.variables import fill_in
+from spark_jobs.running.recipes.variables import fill_in, is_variable
 from spark_jobs.running.registry import all_jobs
 
 OUTPUT = "output"  # name of the variable, and of the setting, for where tables are written
@@ -56,9 +56,10 @@ def plan_steps(
     """Check all steps' settings and order the steps: each after those whose tables it reads.
 
     In place of a table's address a bare word names a table that a step of the recipe writes, in
-    the folder or catalog.schema of the variable `output`. By default a step's output has the step's
-    name. `changes`: variable -> value, and step -> setting -> value, override the file. Raises
-    SettingsError with all faults, each with its step.
+    the folder or catalog.schema of the variable `output`; the value of a variable is an address as
+    on the command line. By default a step's output has the step's name. `changes`: variable ->
+    value, and step -> setting -> value, override the file. Raises SettingsError with all faults,
+    each with its step.
     """
     draft = _apply_changes(recipe, changes)
     tables = _written_table_names(draft)
@@ -145,10 +146,9 @@ def _plan_step(
     try:
         if OUTPUT in job.settings.names_with_role("output"):
             values.setdefault(OUTPUT, name)
-        resolved = {}
-        for key, value in values.items():
-            substituted = fill_in(value, draft.variables)
-            resolved[key] = _resolve_bare_words(draft, job.settings, key, substituted, tables)
+        resolved = {
+            key: _resolve(draft, job.settings, key, value, tables) for key, value in values.items()
+        }
         if "workspace" not in resolved:
             resolved["workspace"] = workspace or _parent(draft)
         settings = validate_settings(
@@ -160,14 +160,24 @@ def _plan_step(
     return PlannedStep(name, job, settings)
 
 
-def _resolve_bare_words(
+def _resolve(draft: _Draft, model: type[Settings], key: str, value: Any, tables: set[str]) -> Any:
+    """The value with variables filled in and bare words made addresses of the recipe's tables.
+
+    The value of a variable is taken as it is.
+    """
+    if is_variable(value):
+        return fill_in(value, draft.variables)
+    if isinstance(value, list) and key in model.names_with_role("input"):
+        return [_resolve(draft, model, key, item, tables) for item in value]
+    return _resolve_word(draft, model, key, fill_in(value, draft.variables), tables)
+
+
+def _resolve_word(
     draft: _Draft, model: type[Settings], key: str, value: Any, tables: set[str]
 ) -> Any:
-    """The value, with a bare word replaced by the address of a table or file of the recipe."""
+    """The value, or for a bare word the address of a table or file of the recipe."""
     roles: tuple[RoleName, ...] = ("input", "output", "file")
     role = next((role for role in roles if key in model.names_with_role(role)), None)
-    if role == "input" and isinstance(value, list):
-        return [_resolve_bare_words(draft, model, key, item, tables) for item in value]
     pattern = _FILE_NAME if role == "file" else _TABLE_NAME
     if role is None or not isinstance(value, str) or not pattern.fullmatch(value):
         return value

@@ -27,6 +27,11 @@ def fill_in(value: Any, variables: Mapping[str, Any]) -> Any:
     return value
 
 
+def is_variable(value: Any) -> bool:
+    """Whether a setting is just `${name}`."""
+    return isinstance(value, str) and _VARIABLE.fullmatch(value) is not None
+
+
 def _value(name: str, variables: Mapping[str, Any]) -> Any:
     if name not in variables:
         raise ValueError(f"there is no variable {name!r}{did_you_mean(name, variables)}")

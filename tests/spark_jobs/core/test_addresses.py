@@ -30,9 +30,31 @@ def test_relative_paths_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert parse_address("bank.txt").location == str(tmp_path / "bank.txt")
 
 
-@pytest.mark.parametrize("text", ["captions", "", "  ", "a.b.c.d", "my-table"])
-def test_refuses_what_could_be_either(text: str) -> None:
-    with pytest.raises(SettingsError, match=r"neither a path nor|is empty"):
+@pytest.mark.parametrize("text", ["shards", "./shards", "shards/", "delta:shards"])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_bare_word_is_a_folder_here_whether_it_is_there_or_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, is_there: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if is_there:
+        (tmp_path / "shards").mkdir()
+    assert parse_address(text).location == str(tmp_path / "shards")
+    assert parse_address(text).is_path
+
+
+def test_words_with_hyphens_are_folders_and_words_with_dots_are_tables(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert parse_address("laion-2b.en").location == str(tmp_path / "laion-2b.en")
+    assert not parse_address("web.captions").is_path
+    (tmp_path / "web.captions").mkdir()
+    assert parse_address("web.captions").location == str(tmp_path / "web.captions")
+
+
+@pytest.mark.parametrize(("text", "message"), [("", "is empty"), ("a.b.c.d", "'./a.b.c.d' for a")])
+def test_refuses_what_is_no_address(text: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
         parse_address(text)
 
 
@@ -54,7 +76,8 @@ def test_file_names_and_existing_folders_are_paths(
 def test_tables_lie_in_a_folder_or_a_schema(tmp_path: Path) -> None:
     assert parse_parent(str(tmp_path)) == str(tmp_path)
     assert parse_parent("main.web") == "main.web"
-    for text in ("web", "main.web.captions", "parquet:/x"):
+    assert parse_parent("web") == str(Path.cwd() / "web")
+    for text in ("main.web.captions", "parquet:/x"):
         with pytest.raises(SettingsError):
             parse_parent(text)
 

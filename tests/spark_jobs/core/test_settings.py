@@ -94,9 +94,9 @@ def test_addresses_read_the_same_from_any_folder(monkeypatch, tmp_path: Path) ->
 
 def test_every_address_that_is_none_is_told_with_the_other_faults() -> None:
     with pytest.raises(SettingsError) as raised:
-        load(t="0", captions="c", output="")
+        load(t="0", captions="a.b.c.d", output="")
     told = str(raised.value)
-    assert "setting 'captions' = 'c': address 'c' is neither a path nor schema.table" in told
+    assert "setting 'captions' = 'a.b.c.d': address 'a.b.c.d' has more parts than" in told
     assert "setting 'output' = '': an address is empty" in told
     assert "setting 't' = 0" in told
 

@@ -364,7 +364,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     (compare("text", "in", []), "compared by in with []: expected at least one value"),
     (compare("text", "not_in", []), "at least one value"),
     (compare("f32", ">", math.nan), "NaN is none"),
-    (compare("text", "==", None), "expected a value; for rows without one write op: is_null"),
+    (compare("text", "==", None), "expected a value; for null write op: is_null, value: true"),
     (compare("text", "in", ["a", 1]), "compared by in with 1: expected text"),
     (compare("i32", "in", [1, "a", "b", None]), "with 'a': expected a number (and 2 more"),
     (compare("i32", "between", [5, 1]), "with 5 and 1: expected the smaller bound first"),

@@ -13,8 +13,9 @@ from pyspark.testing import assertDataFrameEqual
 
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.ingest.accepted_rows import accepted, rejected, repeated_keys
+from spark_jobs.ingest.column_map import column_map
 from spark_jobs.ingest.normalise import NormaliseOptions, caption_rows
-from spark_jobs.ingest.presets import PRESETS, column_map
+from spark_jobs.ingest.presets import PRESETS
 from spark_jobs.ingest.source import part_from_frame
 
 ODD_PIECES = [

@@ -61,6 +61,19 @@ def test_bare_words_are_tables_in_the_output_folder_or_schema() -> None:
     assert in_catalog["ingest"].input == "/in"
 
 
+def test_the_value_of_a_variable_is_an_address_as_on_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    steps = two_branches()
+    steps["ingest"]["input"] = "${input}"
+    for word in ("c", "./c", "c/"):  # c is also a table of the recipe
+        found = plan_steps(recipe(steps, input=None), {"input": word, "output": "out"})
+        settings = {step.name: step.settings for step in found}
+        assert settings["ingest"].input == f"{tmp_path}/c"
+        assert settings["matches"].captions == f"{tmp_path}/out/c"
+
+
 def test_a_format_stays_before_a_bare_word() -> None:
     steps = two_branches() | {"copy": {"job": "dedup-captions", "captions": "c"}}
     steps["copy"]["output"] = "parquet:copy"
@@ -95,7 +108,7 @@ def test_a_job_takes_its_base_settings_unless_the_step_says_otherwise(tmp_path: 
         ({"few": {"captions": "d"}}, "step few: captions: no step writes 'd'"),
         ({"few": {"captions": "macthes"}}, "no step writes 'macthes', did you mean 'matches'?"),
         ({"few": {"t": "${tt}"}}, "step few: there is no variable 'tt'"),
-        ({"few": {"t": -1}}, "step few: setting 't' = -1: Input should be greater than 0"),
+        ({"few": {"t": -1}}, "step few: setting 't' = -1: expected a number above 0"),
         ({"output": None}, "variable 'output' has no value: --set output=..."),
         ({"few": {"output": "many"}}, "step few: output is /out/many, which step many writes too"),
         ({"ingest": {"input": "few"}}, "steps need each other: "),

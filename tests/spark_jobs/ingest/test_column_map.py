@@ -3,7 +3,8 @@
 import pytest
 
 from spark_jobs.core.errors import MissingColumnError, SettingsError
-from spark_jobs.ingest.presets import PRESETS, column_map
+from spark_jobs.ingest.column_map import column_map
+from spark_jobs.ingest.presets import PRESETS
 
 
 def test_datacomp_keeps_its_uid_and_takes_the_l14_score():
@@ -46,3 +47,32 @@ def test_relaion_has_its_names_in_lower_case():
         "lang": "language",
         "punsafe": "punsafe",
     }
+
+
+@pytest.mark.parametrize(
+    ("preset", "there", "where", "advice"),
+    [
+        (
+            None,
+            ["SAMPLE_ID", "URL", "TEXT"],
+            "/x/part-0.parquet",
+            "it has SAMPLE_ID, URL, TEXT; give --preset laion400m, laion5b or relaion, or "
+            "--columns '{url: URL, caption: TEXT}'",
+        ),
+        (None, ["URL", "TEXT", "LANGUAGE", "punsafe"], "/x.parquet", "--preset laion5b or relaion"),
+        (None, ["uid", "url", "text", "original_width"], "input", "give --preset datacomp, or"),
+        # That preset would read parquet.
+        (None, ["URL", "TEXT"], "/x.csv", "; give --columns '{url: URL, caption: TEXT}'"),
+        (None, ["filename", "title", "tags", "description"], "/x.json", "imagenet_captions, or"),
+        (None, ["id", "alt_text"], "/x.csv", "; give --columns '{caption: alt_text}'"),
+        (None, ["id", "link"], "/x.csv", "; give --columns '{caption: NAME}'"),
+        ("datacomp", ["URL", "caption"], "input", "leave out --preset, or give another one"),
+    ],
+)
+def test_an_input_without_caption_gets_advice(
+    preset: str | None, there: list[str], where: str, advice: str
+) -> None:
+    with pytest.raises(MissingColumnError) as raised:
+        column_map(PRESETS[preset] if preset else None, None, there, where)
+    assert str(raised.value).startswith(f"{where} has no column ")
+    assert advice in str(raised.value)
