@@ -58,6 +58,19 @@ def runs_behind(records: Sequence[RunRecord], addresses: Iterable[str]) -> list[
     return [by_index[index] for index in sorted(by_index)]
 
 
+def writers_of_inputs(records: Sequence[RunRecord]) -> list[list[int]]:
+    """For each run the indices of the runs that wrote its inputs, oldest first.
+
+    `records`: oldest first; the writer is the newest earlier run that wrote to the address.
+    """
+    writers_by_run = []
+    for index, record in enumerate(records):
+        locations = (parse_address(address).location for address in record.inputs)
+        writers = {_index_of_writer(records, location, index) for location in locations}
+        writers_by_run.append(sorted(writer for writer in writers if writer is not None))
+    return writers_by_run
+
+
 def _index_of_writer(records: Sequence[RunRecord], location: str, before: int) -> int | None:
     """Index of the newest run before `before` that wrote `location`."""
     for index in range(before - 1, -1, -1):

@@ -54,16 +54,21 @@ def named_synsets(name: NamedList) -> list[Synset]:
     ]
 
 
+def named_definitions(name: NamedList) -> list[Definition]:
+    """The synsets of `named_synsets` with their glosses."""
+    imagenet = imagenet_synsets("imagenet22k" if name == "imagenet22k" else "imagenet1k")
+    glosses = {s.wnid: s.gloss for s in imagenet}
+    glosses[OLD_HUSKY] = glosses[HUSKY]
+    return [Definition(s.wnid, s.lemmas, glosses[s.wnid]) for s in named_synsets(name)]
+
+
 def read_definitions(run: Run, name: str) -> list[Definition]:
     """Read the synsets of a list with their glosses, in class order; those without are left out.
 
     Raises InputDataError or MissingColumnError if a file or table has no glosses at all.
     """
     if name in NAMED_LISTS:
-        imagenet = imagenet_synsets("imagenet22k" if name == "imagenet22k" else "imagenet1k")
-        glosses = {s.wnid: s.gloss for s in imagenet}
-        glosses[OLD_HUSKY] = glosses[HUSKY]
-        return [Definition(s.wnid, s.lemmas, glosses[s.wnid]) for s in named_synsets(name)]
+        return named_definitions(name)
     if name.endswith((".tsv", ".txt")):
         raise InputDataError(f"{name}: lists no definitions; give a table with wnid, lemma, gloss")
     rows = run.read(name, StructType([*_WNID_AND_LEMMA, StructField(GLOSS, StringType())]))

@@ -24,6 +24,7 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     first_number: int = 1
+    is_wide: bool = False
     kind: str = "table"
 
 
@@ -48,12 +49,17 @@ class Bars:
 
 @dataclass(frozen=True)
 class Example:
-    """A caption, whether it was kept, and why."""
+    """A caption, whether it was kept, and why.
+
+    matched: its entries or class. details: a text that it was compared with.
+    """
 
     caption: str
     is_kept: bool
     reason: str
     matched: Sequence[str] = ()
+    uid: str = ""
+    details: str = ""
 
 
 @dataclass(frozen=True)

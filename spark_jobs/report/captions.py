@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
 
+from spark_jobs.report.axes import legend_above, percent_axis
 from spark_jobs.report.blocks import Block, Figure, Note
-from spark_jobs.report.charts import AFTER, BEFORE, chart
+from spark_jobs.report.charts import chart
+from spark_jobs.report.palette import AFTER, BEFORE
 
 MOST_MATCHES = 10  # captions with more share one bar
 
@@ -32,15 +33,15 @@ def matches_blocks(
         for position, (name, colour, counts) in enumerate(series):
             shares = [counts.get(int(n), 0) / sum(counts.values()) for n in numbers]
             centres = numbers + (position - (len(series) - 1) / 2) * width
-            axes.bar(centres, shares, width, color=colour, label=name)
+            axes.bar(centres, shares, width, color=colour, label=f"{name} balancing")
         axes.set_xticks(numbers, [_tick_label(n) for n in numbers])
-        axes.set(xlabel="entries matched", ylabel="share of captions")
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        axes.legend(loc="upper right")
+        axes.set_xlabel("entries that the caption matches")
+        percent_axis(axes, "share of captions (%)")
+        legend_above(axes, columns=2)
 
-    picture = chart(draw, "Share of captions by the number of entries that they match")
     shares = ", ".join(f"{_share_without(counts):.1%} {name}" for name, _, counts in series)
     description = f"Captions without a match: {shares}."
+    picture = chart(draw, f"Share of captions by the number of entries matched. {description}")
     return [Figure("Matches per caption", picture, description)]
 
 

@@ -1,4 +1,4 @@
-"""Charts whose colours are CSS variables of the page, so that they suit light and dark mode."""
+"""Charts whose colours are CSS variables of the page, so that they suit light, dark and print."""
 
 import re
 from collections.abc import Callable
@@ -6,46 +6,19 @@ from collections.abc import Callable
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
+from spark_jobs.report.palette import COLOURS
 from spark_jobs.report.svg import svg
 
-# Placeholder colours that are replaced by CSS variables of the page in the SVG.
-INK, GRID, BEFORE, AFTER, MARK = "#010101", "#030303", "#040404", "#050505", "#060606"
-_VARIABLES = {INK: "ink", GRID: "grid", BEFORE: "before", AFTER: "after", MARK: "mark"}
-
-_SIZE = (4.6, 3.3)  # inches; on a phone a picture is 350 px wide, so its text stays readable
+_SIZE = (4.6, 3.6)  # inches; on a phone a picture is 350 px wide, so its text stays readable
 
 
 def chart(draw: Callable[[Axes], None], alt_text: str) -> Markup:
     """Draw a chart as an SVG for HTML, with an alternative text for screen readers."""
-
-    def draw_coloured(axes: list[Axes]) -> None:
-        _colour(axes[0])
-        draw(axes[0])
-        _colour_legend(axes[0])
-
-    text = svg(draw_coloured, size=_SIZE, transparent=True)
+    text = svg(lambda axes: draw(axes[0]), size=_SIZE, transparent=True)
     text = text[text.index("<svg") :]
-    for colour, variable in _VARIABLES.items():
-        text = text.replace(colour, f"var(--{variable})")
+    for colour, (variable, _) in COLOURS.items():
+        text = text.replace(f": {colour}", f": var(--{variable})")
     return Markup(_for_page(text, alt_text))
-
-
-def _colour(axes: Axes) -> None:
-    axes.tick_params(which="both", colors=INK)
-    axes.xaxis.label.set_color(INK)
-    axes.yaxis.label.set_color(INK)
-    for spine in axes.spines.values():
-        spine.set_edgecolor(INK)
-    axes.grid(True, which="major", color=GRID, linewidth=0.6)
-    axes.set_axisbelow(True)
-
-
-def _colour_legend(axes: Axes) -> None:
-    legend = axes.get_legend()
-    if legend is not None:
-        legend.get_frame().set_visible(False)
-        for text in legend.get_texts():
-            text.set_color(INK)
 
 
 def numbered(picture: Markup, number: int) -> Markup:

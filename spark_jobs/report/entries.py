@@ -1,18 +1,22 @@
 """Entry counts before and after balancing (MetaCLIP, Xu et al. 2023, figures 2 and 3)."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
+from spark_jobs.report.axes import legend_above, log_axis, percent_axis
 from spark_jobs.report.blocks import Block, Figure, Note, Table, visible
-from spark_jobs.report.charts import AFTER, BEFORE, INK, MARK, chart
+from spark_jobs.report.charts import chart
+from spark_jobs.report.palette import AFTER, BEFORE, MARK, PAPER
 
 _POINTS = 300  # points of a curve, evenly spaced on the log axis
+_NAMED = 5  # entries that are named in the picture
+_MOST_LINES = 6  # lines of t by language
 
 
 @dataclass(frozen=True)
@@ -69,58 +73,107 @@ def _counts_by_rank(entries: EntryCounts) -> Markup:
     ranks = _ranks(entries.counts.size)
 
     def draw(axes: Axes) -> None:
-        axes.plot(ranks, entries.counts[ranks - 1], color=BEFORE, label="before", linewidth=1.8)
+        before = "captions that match the entry"
+        axes.plot(ranks, entries.counts[ranks - 1], color=BEFORE, label=before, linewidth=1.8)
         if entries.kept is not None:
             kept = entries.kept[ranks - 1]
             has_kept = kept > 0  # a log axis has no zero
-            axes.plot(
-                ranks[has_kept], kept[has_kept], ".", color=AFTER, label="after", markersize=4
-            )
-        for t in entries.ts[:6]:
-            axes.axhline(t, color=MARK, linewidth=1, linestyle="--")
-            axes.annotate(
-                f"t = {t:,}",
-                (0.01, t),
-                (0, 3),
-                xycoords=("axes fraction", "data"),
-                textcoords="offset points",
-                color=INK,
-            )
-        axes.set(xscale="log", yscale="log", xlabel="entry, by rank", ylabel="captions")
-        axes.legend(loc="upper right")
+            after = "of these, kept by balancing"
+            axes.plot(ranks[has_kept], kept[has_kept], ".", color=AFTER, label=after, markersize=4)
+        _mark_ts(axes, entries.ts)
+        log_axis(axes, "x", "rank of the entry")
+        log_axis(axes, "y", "captions per entry")
+        _name_largest(axes, entries)
+        legend_above(axes)
 
-    return chart(draw, "Captions per entry by rank, before and after balancing, on log-log axes")
+    return chart(draw, _alt_text(entries))
+
+
+def _mark_ts(axes: Axes, ts: Sequence[int]) -> None:
+    """A line at t, whose label says that it is no limit; at the t of several languages, lines."""
+    marked_ts = ts[:: math.ceil(len(ts) / _MOST_LINES)] if ts else []
+    for number, t in enumerate(marked_ts):
+        line = axes.axhline(t, color=MARK, linewidth=1, linestyle="--")
+        if number == 0:
+            line.set_label(_label_of_ts(ts))
+
+
+def _label_of_ts(ts: Sequence[int]) -> str:
+    if len(ts) > 1:
+        return f"t by language, from {min(ts):,} to {max(ts):,}"
+    may_keep_more = "an entry may keep more: a caption\nstays if any of its entries wants it"
+    return f"t = {ts[0]:,}; {may_keep_more}"
+
+
+def _name_largest(axes: Axes, entries: EntryCounts) -> None:
+    """List the most frequent entries where the curve is not: above it, below it if it is flat."""
+    lines = [
+        f"{position}. {_counted_name(row, 22)}"
+        for position, row in enumerate(entries.largest[:_NAMED], start=1)
+    ]
+    n = entries.counts.size
+    middle = entries.counts[round(math.sqrt(n)) - 1]  # the middle of a log axis
+    is_flat = middle**2 > entries.counts[0]  # in the upper half there
+    axes.annotate(
+        "\n".join(["most frequent entries", *lines]),
+        (0.02, 0.03) if is_flat else (0.99, 0.98),
+        xycoords="axes fraction",
+        ha="left" if is_flat else "right",
+        va="bottom" if is_flat else "top",
+        fontsize=8.5,
+        bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.85, "pad": 1.5},
+    )
+
+
+def _counted_name(row: EntryRow, longest: int) -> str:
+    kept = "" if row.kept is None else f" → {row.kept:,}"
+    return f"{visible(row.entry, longest)} {row.count:,}{kept}"
+
+
+def _alt_text(entries: EntryCounts) -> str:
+    names = ", ".join(_counted_name(row, 22) for row in entries.largest[:_NAMED])
+    return f"Captions per entry by rank, on log scales. The most frequent are {names}."
 
 
 def _cumulative_share(entries: EntryCounts) -> Markup:
     ranks = _ranks(entries.counts.size)
 
     def draw(axes: Axes) -> None:
-        axes.plot(
-            ranks,
-            _cumulative_shares(entries.counts)[ranks - 1],
-            color=BEFORE,
-            label="before",
-            lw=1.8,
-        )
+        shares = _cumulative_shares(entries.counts)[ranks - 1]
+        axes.plot(ranks, shares, color=BEFORE, label="before balancing", linewidth=1.8)
         if entries.kept is not None and entries.kept.any():
             after = _cumulative_shares(entries.kept)[ranks - 1]
-            axes.plot(ranks, after, color=AFTER, label="after", linewidth=1.8)
-        axes.set(xscale="log", xlabel="entries up to this rank", ylabel="share of matches")
+            axes.plot(ranks, after, color=AFTER, label="after balancing", linewidth=1.8)
         axes.set_ylim(0, 1.03)
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        axes.legend(loc="upper left")
+        percent_axis(axes, "share of all matches (%)")
+        log_axis(axes, "x", "most frequent entries, up to this rank")
+        legend_above(axes, columns=2)
 
-    return chart(draw, "Share of all matches that the most frequent entries hold together")
+    return chart(draw, f"Cumulative share of matches by rank. {_share_description(entries)}")
 
 
 def _head_description(entries: EntryCounts) -> str:
     if entries.kept is None or len(entries.ts) != 1:
         return ""
-    n_head = int((entries.counts > entries.ts[0]).sum())
+    t = entries.ts[0]
+    n_head = int((entries.counts > t).sum())
+    n_tail = entries.counts.size - n_head
+    if not n_head:
+        return f"No entry occurs in more than t = {t:,} captions: all are tail and keep theirs."
+    description = (
+        f"{n_head:,} {'entries occur' if n_head > 1 else 'entry occurs'} in more than t = {t:,} "
+        f"captions: the head. The other {n_tail:,} keep all of theirs: the tail."
+    )
+    n_above = int((entries.kept > t).sum())
+    if not n_above:
+        return description
+    most = max(entries.largest, key=lambda row: row.kept or 0)
+    example = ""
+    if most.kept is not None and most.kept > t:
+        example = f", {visible(most.entry, 40)} {most.kept:,}"
     return (
-        f"{n_head:,} entries occur in more than t = {entries.ts[0]:,} captions: the head. "
-        f"The other {entries.counts.size - n_head:,} keep all of theirs."
+        f"{description} An entry may keep more than t, because a caption stays if any of its "
+        f"entries wants it: {n_above:,} of the head keep more than {t:,}{example}."
     )
 
 
@@ -149,7 +202,10 @@ def _ranks(n: int) -> NDArray[np.int64]:
 
 def _head_and_tail(entries: EntryCounts) -> Table:
     is_head = entries.counts > entries.ts[0]
-    parts = [(f"head: more than {entries.ts[0]:,} captions", is_head), ("tail", ~is_head)]
+    parts = [
+        (f"head: more than {entries.ts[0]:,} captions", is_head),
+        (f"tail: at most {entries.ts[0]:,}", ~is_head),
+    ]
     series = [entries.counts, *([] if entries.kept is None else [entries.kept])]
     rows = [
         (name, f"{is_in_part.sum():,}", *(f"{counts[is_in_part].sum():,}" for counts in series))

@@ -9,6 +9,7 @@ from jinja2 import Environment, StrictUndefined
 from spark_jobs import __version__
 from spark_jobs.report.blocks import Block, Figure, Section
 from spark_jobs.report.charts import numbered
+from spark_jobs.report.palette import COLOURS
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,9 @@ def render(page: Page) -> bytes:
     numbers = iter(range(10_000))
     sections = [_numbered(section, numbers) for section in page.sections]
     numbered_page = replace(page, sections=sections)
-    html = environment.from_string(template).render(page=numbered_page, version=__version__)
+    html = environment.from_string(template).render(
+        page=numbered_page, version=__version__, colours=COLOURS
+    )
     # Text from Spark has no lone surrogates, but a setting may have some.
     return html.encode("utf-8", errors="replace")
 

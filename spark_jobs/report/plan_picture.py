@@ -3,9 +3,9 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from spark_jobs.report.svg import svg
-
-_ROWS_COLOUR, _TAIL_COLOUR, _BEFORE_COLOUR = "#1f5fa8", "#b3541e", "#8a8a8a"
+from spark_jobs.report.axes import legend_above, log_axis
+from spark_jobs.report.palette import AFTER, BEFORE, INK, MARK
+from spark_jobs.report.svg import picture_file
 
 
 def plan_picture(rows: pd.DataFrame, marked_t: int | None) -> bytes:
@@ -16,24 +16,38 @@ def plan_picture(rows: pd.DataFrame, marked_t: int | None) -> bytes:
 
     def draw(axes: list[Axes]) -> None:
         above, below = axes
-        above.plot(rows["t"], rows["expected_rows"].clip(lower=1), "o-", color=_ROWS_COLOUR, ms=4)
-        above.set(xscale="log", yscale="log", ylabel="rows kept (expected)")
-        below.plot(rows["t"], 100 * rows["tail_fraction"], "s--", color=_BEFORE_COLOUR, ms=4)
-        below.plot(rows["t"], 100 * rows["kept_tail_fraction"], "o-", color=_TAIL_COLOUR, ms=4)
-        below.legend(["of all matches", "of what is kept"], title="matches in the tail")
-        below.set(xlabel="t: captions per entry above which an entry is head", ylim=(0, 103))
-        below.set_ylabel("share in the tail (%)")
-        for panel in axes:
-            panel.grid(True, which="major", color="#dddddd", linewidth=0.6)
-            if marked_t is not None:
-                panel.axvline(marked_t, color="#444444", linewidth=1, linestyle=":")
+        above.plot(rows["t"], rows["expected_rows"].clip(lower=1), "o-", color=AFTER, ms=4)
+        above.set_title("Rows kept", fontsize=10)
+        log_axis(above, "y", "expected rows")
+        shares = {
+            "of all matches": ("tail_fraction", BEFORE, "s--"),
+            "of the matches kept": ("kept_tail_fraction", MARK, "o-"),
+        }
+        for label, (column, colour, line) in shares.items():
+            below.plot(rows["t"], 100 * rows[column], line, color=colour, ms=4, label=label)
+        below.set(ylim=(0, 103), ylabel="share in the tail (%)")
+        below.set_title("Matches in the tail: entries of at most t captions", fontsize=10, pad=20)
+        legend_above(below, columns=2)
+        log_axis(below, "x", "t: captions per entry above which an entry is head")
         if marked_t is not None:
-            above.annotate(
-                f"t = {marked_t:,}",
-                (marked_t, 0.04),
-                (5, 0),
-                xycoords=("data", "axes fraction"),
-                textcoords="offset points",
-            )
+            _mark_t(axes, marked_t, rows)
 
-    return svg(draw, size=(7.2, 6.4), rows=2).encode()
+    return picture_file(draw, title="What balancing keeps at each t", size=(7.2, 7.0), rows=2)
+
+
+def _mark_t(axes: list[Axes], t: int, rows: pd.DataFrame) -> None:
+    """A line at t in each panel, with the rows that t keeps."""
+    for panel in axes:
+        panel.axvline(t, color=INK, linewidth=1, linestyle=":")
+    kept = rows.loc[rows["t"] == t, "expected_rows"]
+    n_rows = f": {int(kept.iloc[0]):,} rows" if len(kept) else ""
+    low, high = axes[0].get_xlim()
+    is_right = t * t > low * high  # right of the middle of a log axis
+    axes[0].annotate(
+        f"t = {t:,}{n_rows}",
+        (t, 0.05),
+        (-5 if is_right else 5, 0),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        ha="right" if is_right else "left",
+    )

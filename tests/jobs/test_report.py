@@ -75,12 +75,17 @@ def test_the_funnel_has_the_rows_of_every_step(page: Page, spark: SparkSession, 
     assert f"kept {kept} {405 - kept} fewer" in page.text
 
 
+def test_the_title_says_what_happened(page: Page, spark: SparkSession, curated: Path):
+    kept = spark.read.format("delta").load(str(curated / "balanced_captions")).count()
+    assert f"410 → {kept} captions, t = 30 – captionlake report" in page.text
+
+
 def test_the_entries_are_those_of_the_tables(page: Page, spark: SparkSession, curated: Path):
     rows = spark.read.format("delta").load(str(curated / "entry_probabilities")).collect()
     kept = {row["entry"]: row["kept_count"] for row in rows}
     assert f"cat 401 {kept['cat']} newt 4 4" in page.text
     assert "2 of 3 entries occur in a caption." in page.text
-    assert "1 entries occur in more than t = 30 captions" in page.text
+    assert "1 entry occurs in more than t = 30 captions: the head." in page.text
 
 
 def test_examples_carry_the_reason(page: Page):
@@ -91,6 +96,9 @@ def test_examples_carry_the_reason(page: Page):
     assert "dropped it matches no entry" in page.text
     assert "dropped the same caption has a row with a smaller uid" in page.text
     assert "dropped null caption" in page.text
+    assert re.search(r"seed 0\) uid u\d+ ", page.text)
+    assert "the same caption has a row with a smaller uid uid u4" in page.text
+    assert "captionlake explain --run" in page.text
 
 
 def test_runs_settings_and_versions_are_told(page: Page):

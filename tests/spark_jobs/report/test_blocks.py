@@ -9,7 +9,6 @@ from spark_jobs.core.run_records import RunRecord, runs_behind
 from spark_jobs.report.blocks import Figure, Note, Section, Table, visible
 from spark_jobs.report.captions import matches_blocks
 from spark_jobs.report.entries import EntryCounts, EntryRow, entry_pictures, entry_tables
-from spark_jobs.report.funnel import funnel_section, key_figures
 from spark_jobs.report.page import Page, render
 
 
@@ -42,68 +41,6 @@ class TestRunsBehind:
         assert [run.run_id for run in runs_behind(runs, ["/m"])] == ["r1", "r2"]
 
 
-class TestFunnel:
-    RUNS = (
-        record("ingest-captions", rows_in=100, kept=90, rejected=10, null_caption=4, bad_utf8=6),
-        record("dedup-captions", rows_in=90, kept=90, duplicates=0),
-        record("match-concepts", rows_in=90, matched=80, unmatched=10, matches=200, entries=7),
-        record("balance-captions", rows_in=90, kept=30, unmatched=10, thinned=50, t=3),
-    )
-
-    def test_each_stage_tells_what_it_left_and_lost(self) -> None:
-        (bars,) = funnel_section(self.RUNS).blocks
-        found = [(bar.label, bar.number, bar.share, bar.losses) for bar in bars.bars]
-        assert found == [
-            ("read", "100", 1.0, ""),
-            ("accepted", "90", 0.9, "10 fewer (null caption 4, bad utf8 6)"),
-            ("unique", "90", 0.9, ""),
-            ("matched", "80", 0.8, "10 fewer"),
-            ("kept", "30", 0.3, "50 fewer"),
-        ]
-
-    def test_balancing_without_a_stage_of_matching_tells_unmatched_from_thinned(self) -> None:
-        alone = record(
-            "balance-captions",
-            rows_in=90,
-            kept=30,
-            unmatched=10,
-            thinned=50,
-            without_matches=4,
-            t=3,
-        )
-        (bars,) = funnel_section([alone]).blocks
-        assert [bar.losses for bar in bars.bars] == ["", "60 fewer (unmatched 10, thinned 50)"]
-        direct = record(
-            "match-and-balance", rows_in=100, accepted=90, matched=80, matches=200, t=3, kept=30,
-            unmatched=10, thinned=50, rejected=10, null_caption=4, bad_utf8=6,
-        )  # fmt: skip
-        (bars,) = funnel_section([direct]).blocks
-        losses = ["", "10 fewer (null caption 4, bad utf8 6)", "10 fewer", "50 fewer"]
-        assert [bar.losses for bar in bars.bars] == losses
-
-    def test_the_key_figures_are_its_ends(self) -> None:
-        assert key_figures(self.RUNS) == [
-            ("100", "captions read"),
-            ("30", "captions kept"),
-            ("30.0%", "of those read"),
-            ("3", "t"),
-        ]
-
-    def test_numbers_of_classes_are_no_rows_lost(self) -> None:
-        run = record(
-            "sample-subset", rows_in=434, kept=77, dropped=357, restored=2, classes=55,
-            drawn_from=300, classes_lifted=44, classes_too_small=3,
-        )  # fmt: skip
-        (bars,) = funnel_section([run]).blocks
-        assert [(bar.label, bar.losses) for bar in bars.bars][1:] == [("drawn", "357 fewer")]
-
-    def test_no_captions_and_no_stages(self) -> None:
-        (bars,) = funnel_section([record("ingest-captions", rows_in=0, kept=0)]).blocks
-        assert [bar.share for bar in bars.bars] == [0.0, 0.0]
-        (note,) = funnel_section([record("build-concept-bank", entries=3)]).blocks
-        assert isinstance(note, Note)
-
-
 def entries(counts: list[int], kept: list[int] | None, t: int) -> EntryCounts:
     return EntryCounts(
         counts=np.array(counts),
@@ -121,7 +58,7 @@ class TestEntries:
         assert isinstance(head_and_tail, Table)
         assert [tuple(row) for row in head_and_tail.rows] == [
             ("head: more than 20 captions", "2", "90", "38"),
-            ("tail", "2", "10", "10"),
+            ("tail: at most 20", "2", "10", "10"),
             ("share of matches in the tail", "", "10.0%", "20.8%"),
         ]
         assert [tuple(row) for row in largest.rows] == [("dog", "60", "20")]
@@ -131,9 +68,45 @@ class TestEntries:
         note, by_rank, share = entry_pictures(entries([60, 30, 9, 1], [20, 18, 9, 1], 20))
         assert note.text == "4 of 10 entries occur in a caption."
         assert isinstance(by_rank, Figure)
-        assert "2 entries occur in more than t = 20 captions" in by_rank.description
+        assert by_rank.description == (
+            "2 entries occur in more than t = 20 captions: the head. The other 2 keep all of "
+            "theirs: the tail."
+        )
         assert "hold 60.0% of the matches, after balancing 41.7%" in share.description
         assert all(name in by_rank.svg for name in ("var(--before)", "var(--after)", "t = 20"))
+
+    def test_that_an_entry_keeps_more_than_t_is_said_beside_its_line(self) -> None:
+        _, by_rank, _ = entry_pictures(entries([600, 300, 9, 1], [133, 20, 9, 1], 20))
+        assert isinstance(by_rank, Figure)
+        assert by_rank.description.endswith(
+            "An entry may keep more than t, because a caption stays if any of its entries wants "
+            "it: 1 of the head keep more than 20, dog 133."
+        )
+        assert "t = 20; an entry may keep more: a caption" in by_rank.svg
+
+    def test_an_entry_as_frequent_as_t_is_tail(self) -> None:
+        (table, *_) = entry_tables(entries([21, 20], [20, 20], 20))
+        assert isinstance(table, Table)
+        assert [row[1] for row in table.rows[:2]] == ["1", "1"]
+
+    def test_the_largest_are_named_and_log_axes_have_plain_numbers(self) -> None:
+        counts = [20_000 // rank for rank in range(1, 2_000)]
+        _, by_rank, _ = entry_pictures(entries(counts, counts, 30_000))
+        assert isinstance(by_rank, Figure)
+        assert ">1. dog 20,000 → 20,000<" in by_rank.svg
+        for text in (">rank of the entry (log scale)<", ">captions per entry (log scale)<"):
+            assert text in by_rank.svg
+        assert {">1<", ">10<", ">100<", ">1,000<", ">10,000<"} <= {
+            f">{part.partition('<')[0]}<" for part in by_rank.svg.split(">")
+        }
+        assert "mathdefault" not in by_rank.svg
+        assert by_rank.description.startswith("No entry occurs in more than t = 30,000 captions")
+
+    def test_an_entry_is_never_read_as_tex(self) -> None:
+        odd = EntryCounts(np.array([2]), None, [], [EntryRow("$x_{<b>", 2, None)], [], 1)
+        _, by_rank, _ = entry_pictures(odd)
+        assert isinstance(by_rank, Figure)
+        assert "1. $x_{&lt;b&gt; 2" in by_rank.svg
 
     @pytest.mark.parametrize("kept", [None, [0, 0]])
     def test_counts_alone_and_nothing_kept_can_be_drawn(self, kept: list[int] | None) -> None:
