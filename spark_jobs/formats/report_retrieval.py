@@ -1,6 +1,8 @@
 """Read what a report shows of searches for classes, and of captions beside definitions."""
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from pyspark.sql import DataFrame, Row, SparkSession
@@ -67,8 +69,8 @@ def matching_captions(spark: SparkSession, run: RunRecord) -> list[Hits]:
     classes = _some_of_each_dataset(rows.select(*QUERIES.names).distinct(), QUERIES.names)
     if not classes:
         return []
-    of_classes = F.struct(DATASET, QUERY).isin(
-        [F.struct(F.lit(row[DATASET]), F.lit(row[QUERY])) for row in classes]
+    of_classes = reduce(
+        or_, ((F.col(DATASET) == row[DATASET]) & (F.col(QUERY) == row[QUERY]) for row in classes)
     )
     nth = F.row_number().over(
         Window.partitionBy(DATASET, QUERY).orderBy(EXAMPLE_DRAW.of(UID), CAPTION)

@@ -21,6 +21,9 @@ _THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f
 def log_axis(axes: Axes, which: Literal["x", "y"], label: str) -> None:
     """Make an axis logarithmic, which its label says, with ticks as 1,000; after plotting."""
     axis = axes.xaxis if which == "x" else axes.yaxis
+    if not math.isfinite(axis.get_minpos()):  # there is nothing above 0
+        axes.set(**{f"{which}label": label})
+        return
     axes.set(**{f"{which}scale": "log", f"{which}label": f"{label} (log scale)"})
     low, high = axis.get_view_interval()
     decades = math.log10(high / low) if low > 0 else _FEW_DECADES

@@ -51,11 +51,12 @@ class Bars:
 class Example:
     """A caption, whether it was kept, and why.
 
-    matched: its entries or class. details: a text that it was compared with.
+    is_kept: None of a caption that was looked for, not decided on. matched: its entries or class.
+    details: a text that it was compared with.
     """
 
     caption: str
-    is_kept: bool
+    is_kept: bool | None
     reason: str
     matched: Sequence[str] = ()
     uid: str = ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
-from spark_jobs.report.blocks import Block, Figure, Note, Table, visible
+from spark_jobs.report.blocks import Block, Example, Examples, Figure, Note, Table, visible
 from spark_jobs.report.charts import chart
 from spark_jobs.report.frequency_curves import Curve, draw_curves
 from spark_jobs.report.palette import SERIES
@@ -81,23 +81,22 @@ def retrieved_blocks(
     return [
         Figure("Captions of each class", picture, description),
         Table("Classes with most captions", ["class", "data set", "captions"], rows, 2),
-        *map(_hits_table, hits),
+        *(_hits_examples(found) for found in hits if found.hits),
     ]
 
 
-def _hits_table(found: Hits) -> Table:
+def _hits_examples(found: Hits) -> Examples:
     title = f"{visible(found.class_name, 60)} ({visible(found.dataset, 40)})"
     if found.prompt is not None:
         among = f", among {found.among}" if found.among else ""
         title = f"“{visible(found.prompt)}”: {title}{among}"
-    has_similarity = any(hit.similarity is not None for hit in found.hits)
-    rows = [
-        (
+    examples = [
+        Example(
             visible(hit.caption),
-            visible(hit.uid),
-            *([f"{hit.similarity:.3f}"] if hit.similarity is not None else []),
+            None,
+            "" if hit.similarity is None else f"similarity {hit.similarity:.4f}",
+            uid=visible(hit.uid),
         )
         for hit in found.hits
     ]
-    columns = ["caption", "uid", *(["similarity"] if has_similarity else [])]
-    return Table(title, columns, rows, first_number=2, is_wide=True)
+    return Examples(title, examples)

@@ -81,14 +81,19 @@ class TestRetrieved:
         assert [tuple(row) for row in table(most).rows] == [
             ("dog", "Pets", "1,200"), ("cat", "Pets", "3"),
         ]  # fmt: skip
-        assert table(found).title == "“a photo of a cat.”: cat (Pets), among texts"
-        assert [tuple(row) for row in table(found).rows] == [("my <cat>", "u1", "0.812")]
+        assert isinstance(found, Examples)
+        assert found.title == "“a photo of a cat.”: cat (Pets), among texts"
+        assert list(found.examples) == [Example("my <cat>", None, "similarity 0.8125", uid="u1")]
+        html = render(Page("t", "s", [], [Section("a", [found])])).decode()
+        assert 'class="verdict"' not in html
+        assert "uid <bdi>u1</bdi>" in html
 
     def test_a_text_search_has_no_prompt_and_no_similarity(self) -> None:
         hits = [Hits("Pets", "cat", None, [Hit("my cat", "u1", None)])]
         *_, found = retrieved_blocks([ClassCaptions("Pets", "cat", 1)], 1, hits)
-        assert table(found).title == "cat (Pets)"
-        assert [tuple(row) for row in table(found).rows] == [("my cat", "u1")]
+        assert isinstance(found, Examples)
+        assert found.title == "cat (Pets)"
+        assert list(found.examples) == [Example("my cat", None, "", uid="u1")]
 
     def test_nothing_found_is_a_note(self) -> None:
         (note,) = retrieved_blocks([], 7, [])
@@ -112,6 +117,13 @@ def test_the_page_is_light_on_paper_and_dark_on_a_dark_screen() -> None:
         assert f"--{name}: {colour};" in light
         assert f"--{name}: {dark_colour};" in dark
     assert "print-color-adjust: exact" in html
+
+
+def test_pictures_of_nothing_are_drawn() -> None:
+    for counts in ({"a": [], "b": [0]}, {"a": [5]}, {}):
+        assert b"Rows of each class" in frequency_picture(counts)
+    empty = pd.DataFrame({name: [0.0] for name in schemas.PLAN.names} | {"t": [1]})
+    assert b"t = 1: 0 rows" in plan_picture(empty, 1)
 
 
 def test_picture_files_are_titled_and_have_dark_colours() -> None:

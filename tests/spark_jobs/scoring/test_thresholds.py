@@ -42,7 +42,7 @@ def test_rows_classes_and_their_means(spark: SparkSession, by_class: str | None)
     assert sum(bars.values()) == len(sound)
     assert bars[0.7] == sum(1 for _, x in sound if 0.7 <= x < 0.72)
     text = threshold_picture(found, bars).decode()
-    assert "mean inside a class" in text
+    assert "Classes with a row at or above it" in text
     assert len(plan_lines(found)) == 5
 
 
