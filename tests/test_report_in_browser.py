@@ -74,7 +74,7 @@ def test_every_picture_is_there(browser, report: Path, width: int, scheme: str) 
     pictures = browser.execute_script(PICTURES)
     assert [picture["name"][:10] for picture in pictures] == [
         "Captions p",
-        "Share of a",
+        "Cumulative",
         "Share of c",
     ]
     for picture in pictures:
@@ -89,3 +89,15 @@ def test_every_picture_is_there(browser, report: Path, width: int, scheme: str) 
     assert len(bars) == 5
     assert min(bars) > 10
     assert bars == sorted(bars, reverse=True)
+
+
+def test_paper_is_white_with_bars_and_all_settings(browser, report: Path) -> None:
+    dark = {"media": "print", "features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
+    browser.get(report.as_uri())
+    colour = "return getComputedStyle(document.querySelector('{0}')).{1}"
+    assert browser.execute_script(colour.format("body", "backgroundColor")) == "rgb(255, 255, 255)"
+    assert browser.execute_script(colour.format(".bar", "printColorAdjust")) == "exact"
+    height = "return document.querySelector('details table').getBoundingClientRect().height"
+    assert browser.execute_script(height) > 50
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})

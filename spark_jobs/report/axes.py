@@ -41,7 +41,7 @@ def count_axis(axes: Axes, which: Literal["x", "y"], label: str) -> None:
     """Make an axis of numbers from 0, whole ones, with ticks as 1,000."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     axes.set(**{f"{which}lim": (0, None), f"{which}label": label})
-    axis.set_major_locator(MaxNLocator(6, integer=True))
+    axis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
     axis.set_major_formatter(_THOUSANDS)
 
 

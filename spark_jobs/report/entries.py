@@ -170,7 +170,7 @@ def _head_description(entries: EntryCounts) -> str:
     most = max(entries.largest, key=lambda row: row.kept or 0)
     example = ""
     if most.kept is not None and most.kept > t:
-        example = f", {visible(most.entry, 40)} {most.kept:,}"
+        example = f"; “{visible(most.entry, 40)}” keeps {most.kept:,}"
     return (
         f"{description} An entry may keep more than t, because a caption stays if any of its "
         f"entries wants it: {n_above:,} of the head keep more than {t:,}{example}."

@@ -61,7 +61,10 @@ def _steps_table(runs: Sequence[RunRecord]) -> Table:
 
 
 def _counts_text(run: RunRecord) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in run.counts.items() if n)
+    """The counts of a run, the rows that it read first; zeros are left out."""
+    names = sorted(run.counts, key=lambda name: name != "rows_in")  # records have them by name
+    counts = {name.replace("_", " "): run.counts[name] for name in names}
+    return ", ".join(f"{name} {n:,}" for name, n in counts.items() if n)
 
 
 def _shortage(run: RunRecord) -> str:

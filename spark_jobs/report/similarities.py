@@ -119,4 +119,4 @@ def _threshold_table(plan: SimilarityPlan) -> Table:
     for row in plan.rows:
         by_class = [f"{row.classes:,}", f"{row.class_similarity:.3f}"] if plan.has_classes else []
         rows.append((f"{row.threshold:g}", f"{row.rows:,}", *by_class))
-    return Table("What each threshold keeps", columns, rows)
+    return Table("What each threshold keeps", columns, rows, is_wide=True)

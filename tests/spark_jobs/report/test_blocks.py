@@ -80,7 +80,7 @@ class TestEntries:
         assert isinstance(by_rank, Figure)
         assert by_rank.description.endswith(
             "An entry may keep more than t, because a caption stays if any of its entries wants "
-            "it: 1 of the head keep more than 20, dog 133."
+            "it: 1 of the head keep more than 20; “dog” keeps 133."
         )
         assert "t = 20; an entry may keep more: a caption" in by_rank.svg
 
