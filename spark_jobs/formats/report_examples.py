@@ -162,10 +162,10 @@ def taken_examples(spark: SparkSession, run: RunRecord) -> list[Example]:
         return []
     names = [UID, CAPTION, run.settings["class_column"], TAKEN_FROM]
     rows = output.select(*map(named, names)).orderBy(_example_order()).limit(_MAX_EXAMPLES)
-    return [_example(row, True, f"taken from {row[3]}", [str(row[2])]) for row in rows.collect()]
+    return [_example(row, None, f"taken from {row[3]}", [str(row[2])]) for row in rows.collect()]
 
 
-def _example(row: Row, is_kept: bool, reason: str, matched: list[str]) -> Example:
+def _example(row: Row, is_kept: bool | None, reason: str, matched: list[str]) -> Example:
     caption, uid = visible(row[CAPTION] or ""), visible(row[UID] or "")
     return Example(caption, is_kept, reason, [visible(text, 40) for text in matched], uid)
 

@@ -81,7 +81,7 @@ def _match_headline(run: RunRecord) -> str:
         if name.startswith(prefix)
     ]
     sources = f": {', '.join(parts)}" if len(parts) > 1 else ""
-    return f"{run.counts['rows']:,} of {run.counts['target']:,} rows wanted{sources}"
+    return f"{run.counts['rows']:,} of {run.counts['target']:,} wanted rows taken{sources}"
 
 
 def _of_t(run: RunRecord) -> str:

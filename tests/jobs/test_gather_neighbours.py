@@ -135,3 +135,6 @@ def test_the_recipe_searches_texts_and_images(
     assert 14 <= len(rows) <= 2 * 2 * 2 * 7
     assert len({(row["query"], row.uid) for row in rows}) == len(rows)
     assert len(json.loads((tmp_path / "out/chunks/Pets/chunk_00000.json").read_text())) == len(rows)
+    page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert "“a photo of a cat.”: cat (Pets), among texts" in page
+    assert "“my dog, a pet”: dog (Pets), among images" in page

@@ -133,7 +133,10 @@ def test_the_recipe_leaves_pairs_ready_for_download(
     assert kept.low > 0.1
     assert kept.nsfw == ["UNLIKELY"]
     assert {"uid", "caption", "url", "wnid", "class_idx", column} <= set(pairs.columns)
-    assert (tmp_path / "report.html").is_file()
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Just above the threshold, 0.1" in page
+    assert "Just below the threshold, 0.1" in page
+    assert "compared with: " in page
     again = captionlake(*command)
     assert {step["status"] for step in again.summary["steps"]} == {"up_to_date"}
 

@@ -43,6 +43,8 @@ def test_the_recipe_gives_the_published_pairs_and_chunks(
     assert len(chunks) == len(rows) == outcome.summary["counts"]["retrieved"]["rows"]
     fields = ["SAMPLE_ID", "URL", "TEXT", "HEIGHT", "WIDTH", "LICENSE", "NSFW", "similarity"]
     assert all([*item] == [*fields, "QUERY"] for item in chunks)
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert f"captions searched, {len(rows):,} for" in page
     expected = {row["URL"]: row for row in published(cases, "expected_output_fields")}
     for item in chunks:
         row = expected[item["URL"]]

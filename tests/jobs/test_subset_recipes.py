@@ -106,7 +106,9 @@ def test_laionet_subsets(captionlake, spark, pairs: Path, tmp_path: Path) -> Non
     assert outcome.summary["counts"]["pictures"] == 1
     text = page.read_text()
     assert "Classes: frac_4" in text
-    assert f"{n_classes} classes had rows, {n_classes} have some after it." in text
+    assert f"{n_classes} classes have rows, {n_classes} of them in the subset." in text
+    assert "Kept: frac_4" in text
+    assert "Left out: frac_4" in text
 
 
 @pytest.mark.slow
@@ -141,4 +143,7 @@ def test_laionet_match_frequency(
     assert all(counts[wnid] <= target[wnid] for wnid in counts.index)
     page = (out / "report.html").read_text()
     assert "Taken from each source" in page
+    assert f"{len(rows):,} of {target.sum():,} wanted rows taken: {main.sum():,} from pairs" in page
+    steps = ("records", "record_vectors", "caption_vectors", "neighbours", "t2t", "matched")
+    assert all(f"<bdi>{step}</bdi>" in page for step in steps)
     assert "Classes: matched" in page

@@ -124,7 +124,7 @@ class TestHeadline:
         assert headline(SUBSETS) == "400 → 100 captions, 50 % drawn, 50 classes"
 
     def test_frequency_matching_says_the_sources(self) -> None:
-        assert headline(MATCHED) == "390 of 400 rows wanted: 300 from pairs, 90 from t2t"
+        assert headline(MATCHED) == "390 of 400 wanted rows taken: 300 from pairs, 90 from t2t"
         assert key_figures(MATCHED)[2] == ("10", "rows missing")
 
     def test_searches_say_the_classes(self) -> None:
