@@ -29,7 +29,7 @@ def key_figures(runs: Sequence[RunRecord]) -> KeyFigures:
     """The most important numbers of the runs: (number, what it counts)."""
     search = _last_search(runs)
     if search is not None:
-        names = {"rows_in": "captions searched", "rows": "captions of classes"}
+        names = {"rows_in": "captions searched", "rows": "pairs of class and caption"}
         names |= {"classes_found": "classes with captions", "classes": "classes in all"}
         return [(f"{search.counts[k]:,}", name) for k, name in names.items() if k in search.counts]
     end = _end_of_rows(runs)

@@ -12,6 +12,7 @@ from spark_jobs.report.palette import SERIES
 
 _MOST_DATASETS = 6  # curves of the picture
 _MOST_CLASSES = 10  # rows of the table
+_WHICH_HITS = "Some of the prompts or classes, drawn at random, with the first captions of each."
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ def retrieved_blocks(
     return [
         Figure("Captions of each class", picture, description),
         Table("Classes with most captions", ["class", "data set", "captions"], rows, 2),
+        *([Note(_WHICH_HITS)] if hits else []),
         *(_hits_examples(found) for found in hits if found.hits),
     ]
 

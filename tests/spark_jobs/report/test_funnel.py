@@ -135,7 +135,7 @@ class TestHeadline:
         near = record("gather-neighbours", 2, ("/c",), "/g", rows=12, uids=10, classes=9,
                       classes_found=8)  # fmt: skip
         assert headline([ingested, near]) == "10 captions near to the prompts of 8 of 9 classes"
-        assert key_figures([ingested, near])[0] == ("12", "captions of classes")
+        assert key_figures([ingested, near])[0] == ("12", "pairs of class and caption")
 
     def test_any_other_job_is_named(self) -> None:
         assert headline([CURATED[1]]) == "bank, made by build-concept-bank"

@@ -74,7 +74,7 @@ class TestRetrieved:
     def test_the_captions_of_a_prompt_with_their_similarity(self) -> None:
         classes = [ClassCaptions("Pets", "cat", 3), ClassCaptions("Pets", "dog", 1200)]
         hits = [Hits("Pets", "cat", "a photo of a cat.", [Hit("my <cat>", "u1", 0.8125)], "texts")]
-        picture, most, found = retrieved_blocks(classes, 5, hits)
+        picture, most, _, found = retrieved_blocks(classes, 5, hits)
         assert figure(picture).description == (
             "2 of 5 classes have captions; the most has dog, 1,200."
         )
