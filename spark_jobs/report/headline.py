@@ -18,6 +18,10 @@ def headline(runs: Sequence[RunRecord]) -> str:
     if end is None:
         return f"{output_name(runs[-1])}, made by {runs[-1].job}"
     n_read, run = end
+    ends = branches(runs)[-1].ends()
+    if len(ends) > 1:
+        left = [_n_left(run) for run in ends]
+        return f"{n_read:,} captions → {len(ends):,} tables of {min(left):,} to {max(left):,}"
     if run.job == MATCH_FREQUENCIES:
         return _match_headline(run)
     unit = "records" if run.job == "vary-captions" else "captions"

@@ -44,6 +44,10 @@ class Branch:
         """The name of the table that the last run wrote."""
         return output_name(self.runs[-1])
 
+    def ends(self) -> list[RunRecord]:
+        """The runs that no other continues."""
+        return [run for index, run in enumerate(self.runs) if index not in self.parents]
+
     def forks(self) -> bool:
         """Whether several runs continue the same rows."""
         return any(self.parents.count(parent) > 1 for parent in self.parents)

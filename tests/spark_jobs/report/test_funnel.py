@@ -121,7 +121,10 @@ class TestHeadline:
 
     def test_subsets_say_how_they_were_drawn(self) -> None:
         assert headline(SUBSETS[:1]) == "400 → 200 captions, similarity ≥ 0.75, 55 classes"
-        assert headline(SUBSETS) == "400 → 100 captions, 50 % drawn, 50 classes"
+        assert headline(SUBSETS[1:]) == "400 → 100 captions, 50 % drawn, 50 classes"
+
+    def test_several_subsets_of_one_table_say_how_many(self) -> None:
+        assert headline(SUBSETS) == "400 captions → 2 tables of 100 to 200"
 
     def test_frequency_matching_says_the_sources(self) -> None:
         assert headline(MATCHED) == "390 of 400 wanted rows taken: 300 from pairs, 90 from t2t"
