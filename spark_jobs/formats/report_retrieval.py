@@ -24,6 +24,7 @@ from spark_jobs.core.schemas import (
 from spark_jobs.formats.report_examples import EXAMPLE_DRAW
 from spark_jobs.formats.report_tables import read_run_input, read_run_output
 from spark_jobs.report.retrieved import ClassCaptions, Hit, Hits
+from spark_jobs.subsets.draw import rows_of_classes
 
 _MOST_PROMPTS = 12
 _TOP = 5  # captions of a prompt or class
@@ -44,8 +45,9 @@ def nearest_captions(spark: SparkSession, run: RunRecord) -> list[Hits]:
     searches = {name: among for name, among in _SEARCHES.items() if run.settings.get(name)}
     neighbours = {name: _nearest(read_run_input(spark, run, name), ids) for name in searches}
     uids = {row[UID] for rows in neighbours.values() for row in rows}
-    captions = read_run_input(spark, run, "captions").where(F.col(UID).isin(list(uids)))
-    caption_of = {row[UID]: row[CAPTION] for row in captions.select(UID, CAPTION).collect()}
+    captions = read_run_input(spark, run, "captions").select(UID, CAPTION)
+    caption_rows = rows_of_classes(captions, UID, sorted(uids)).collect() if uids else []
+    caption_of = {row[UID]: row[CAPTION] for row in caption_rows}
     return [
         Hits(
             prompt[DATASET],
@@ -101,5 +103,5 @@ def _some_of_each_dataset(rows: DataFrame, keys: Sequence[str]) -> list[Row]:
 
 
 def _nearest(neighbours: DataFrame, query_ids: Sequence[Any]) -> list[Row]:
-    nearest = neighbours.where(F.col(QUERY_ID).isin(list(query_ids)) & (F.col(RANK) < _TOP))
+    nearest = rows_of_classes(neighbours.where(F.col(RANK) < _TOP), QUERY_ID, query_ids)
     return nearest.select(QUERY_ID, UID, RANK, SIMILARITY).orderBy(RANK, UID).collect()

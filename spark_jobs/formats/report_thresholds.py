@@ -7,7 +7,7 @@ from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.core import schemas
-from spark_jobs.core.columns import named
+from spark_jobs.core.columns import as_type, literal_of, named
 from spark_jobs.core.run_records import RunRecord
 from spark_jobs.core.schemas import (
     CAPTION,
@@ -26,10 +26,11 @@ from spark_jobs.report.similarities import SimilarityPlan, ThresholdRow
 from spark_jobs.scoring.definitions import query_text, similarity_column
 from spark_jobs.scoring.thresholds import histogram, informative_thresholds
 from spark_jobs.storage.old_versions import read_recorded_version
+from spark_jobs.subsets.draw import rows_of_classes
 
 _NEAREST = 5  # examples on each side of the threshold
 _LOOKED_AT = 200  # rows on each side, since many may have one caption
-_SCORE = "_score"
+_SCORE, _IS_ABOVE = "_score", "_is_above"
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,18 @@ def threshold_examples(
     if not {UID, CAPTION} <= set(scored.columns):
         return [], []
     column, class_column = run.settings["column"], run.settings["class_column"]
-    class_value = named(class_column).cast("string") if class_column else F.lit(None)
+    class_value = as_type(class_column, "string") if class_column else F.lit(None)
+    bound = literal_of(scored, column, used.value)  # in the column's type, as in the filter
+    is_above = named(column) > bound if used.op == ">" else named(column) >= bound
     rows = scored.select(
-        UID, CAPTION, named(column).cast("double").alias(_SCORE), class_value.alias(WNID)
+        UID,
+        CAPTION,
+        as_type(column, "double").alias(_SCORE),
+        class_value.alias(WNID),
+        is_above.alias(_IS_ABOVE),
     ).where(f"{_SCORE} IS NOT NULL AND NOT isnan({_SCORE})")
-    is_above = F.expr(f"{_SCORE} {used.op} {float(used.value)!r}D")
-    above = rows.where(is_above).orderBy(_SCORE, UID).limit(_LOOKED_AT).collect()
-    below = rows.where(~is_above).orderBy(F.desc(_SCORE), UID).limit(_LOOKED_AT).collect()
+    above = rows.where(_IS_ABOVE).orderBy(_SCORE, UID).limit(_LOOKED_AT).collect()
+    below = rows.where(f"NOT {_IS_ABOVE}").orderBy(F.desc(_SCORE), UID).limit(_LOOKED_AT).collect()
     sides = [_one_per_caption(above), _one_per_caption(below)]
     shown = [row for side in sides for row in side]
     kept_uids = _uids_in_output(spark, used.filter_run, [row[UID] for row in shown])
@@ -111,7 +117,7 @@ def _one_per_caption(rows: Sequence[Row]) -> list[Row]:
 
 def _uids_in_output(spark: SparkSession, run: RunRecord, uids: Sequence[str]) -> set[str]:
     output = read_run_output(spark, run, "output")
-    return {row[UID] for row in output.where(F.col(UID).isin(list(uids))).select(UID).collect()}
+    return {row[UID] for row in rows_of_classes(output.select(UID), UID, uids).collect()}
 
 
 def _definitions(
@@ -124,7 +130,7 @@ def _definitions(
         for kind in settings["query_types"]
         if column in (schemas.SCORE, similarity_column(kind, settings["query_key"]))
     ]
-    synsets, wnids = settings["synsets"], {row[WNID] for row in rows}
+    synsets, wnids = settings["synsets"], {row[WNID] for row in rows if row[WNID] is not None}
     if not kinds:
         return {}
     if synsets in NAMED_LISTS:
@@ -135,6 +141,6 @@ def _definitions(
         }
     version = scoring.inputs.get(synsets)
     table = read_recorded_version(spark, synsets, schemas.EMPTY, version)
-    of_wnids = table.where(F.col(WNID).isin(list(wnids)) & F.col(GLOSS).isNotNull())
+    of_wnids = rows_of_classes(table.where(F.col(GLOSS).isNotNull()), WNID, wnids)
     glosses = of_wnids.groupBy(WNID).agg(F.min(GLOSS).alias(GLOSS)).collect()
     return {row[WNID]: f"definition: {visible(row[GLOSS])}" for row in glosses}
