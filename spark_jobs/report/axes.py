@@ -28,7 +28,7 @@ def log_axis(axes: Axes, which: Literal["x", "y"], label: str) -> None:
     low, high = axis.get_view_interval()
     decades = math.log10(high / low) if low > 0 else _FEW_DECADES
     if decades < _ONE_RANGE:
-        axis.set_major_locator(MaxNLocator(4, integer=high > 4))
+        axis.set_major_locator(MaxNLocator(4, integer=high > 4, steps=[1, 2, 5, 10]))
         axis.set_minor_locator(NullLocator())
     else:
         subs = (1.0, 2.0, 5.0) if decades < _FEW_DECADES else (1.0,)
