@@ -69,7 +69,7 @@ def test_the_funnel_has_the_rows_of_every_step(page: Page, spark: SparkSession, 
     kept = spark.read.format("delta").load(str(curated / "balanced_captions")).count()
     assert "read 410" in page.text
     assert "accepted 408 2 fewer" in page.text
-    assert "null caption 2" not in page.text  # the only reason is no news
+    assert "2 fewer (" not in page.text  # the only reason is no news
     assert "unique 406 2 fewer" in page.text
     assert "matched 405 1 fewer" in page.text
     assert f"kept {kept} {405 - kept} fewer" in page.text
