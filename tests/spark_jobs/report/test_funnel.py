@@ -36,8 +36,10 @@ CURATED = [
            null_caption=4, bad_utf8=6),
     record("build-concept-bank", 1, (), "/bank", entries=7),
     record("dedup-captions", 2, ("/c",), "/u", rows_in=90, kept=90, duplicates=0),
-    record("match-concepts", 3, ("/u", "/bank"), "/m", rows_in=90, matched=45, matches=200),
-    record("balance-captions", 4, ("/u", "/m"), "/b", rows_in=90, kept=30, dropped=60, t=3),
+    record("match-concepts", 3, ("/u", "/bank"), "/m", rows_in=90, matched=80, unmatched=10,
+           matches=200),
+    record("balance-captions", 4, ("/u", "/m"), "/b", rows_in=90, kept=30, unmatched=10, thinned=50,
+           t=3),
 ]  # fmt: skip
 SUBSETS = [
     record("sample-subset", 5, ("/pairs",), "/thresh_075", {"threshold": 0.75}, rows_in=400,
@@ -61,16 +63,32 @@ class TestFunnel:
             ("read", "100", ""),
             ("accepted", "90", "10 fewer (null caption 4, bad utf8 6)"),
             ("unique", "90", ""),
-            ("matched", "45", "45 fewer"),
-            ("kept", "30", "15 fewer"),
+            ("matched", "80", "10 fewer"),
+            ("kept", "30", "50 fewer"),
         ]
-        assert [bar.share for bar in block.bars] == [1.0, 0.9, 0.9, 0.45, 0.3]
+        assert [bar.share for bar in block.bars] == [1.0, 0.9, 0.9, 0.8, 0.3]
+
+    def test_balancing_without_a_stage_of_matching_tells_unmatched_from_thinned(self) -> None:
+        alone = record("balance-captions", 0, ("/m",), "/b", rows_in=90, kept=30, unmatched=10,
+                       thinned=50, without_matches=4, t=3)  # fmt: skip
+        (block,) = bars(funnel_section([alone]))
+        assert [bar.losses for bar in block.bars] == ["", "60 fewer (unmatched 10, thinned 50)"]
+        direct = record("match-and-balance", 0, ("/raw",), "/b", rows_in=100, accepted=90,
+                        matched=80, matches=200, t=3, kept=30, unmatched=10, thinned=50,
+                        rejected=10, null_caption=4, bad_utf8=6)  # fmt: skip
+        (block,) = bars(funnel_section([direct]))
+        losses = ["", "10 fewer (null caption 4, bad utf8 6)", "10 fewer", "50 fewer"]
+        assert [bar.losses for bar in block.bars] == losses
 
     def test_all_steps_are_listed(self) -> None:
         table = funnel_section(CURATED).blocks[-1]
         assert isinstance(table, Table)
         assert [row[0] for row in table.rows] == ["c", "bank", "u", "m", "b"]
-        assert table.rows[4] == ("b", "balance-captions", "rows in 90, kept 30, dropped 60, t 3")
+        assert table.rows[4] == (
+            "b",
+            "balance-captions",
+            "rows in 90, kept 30, unmatched 10, thinned 50, t 3",
+        )
 
     def test_subsets_of_one_table_are_bars_beneath_it(self) -> None:
         (block,) = bars(funnel_section(SUBSETS))
