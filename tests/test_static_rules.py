@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MODULES = sorted(p for name in ("spark_jobs", "udfs") for p in (ROOT / name).rglob("*.py"))
+MODULES = sorted(
+    p for name in ("captionlake", "spark_jobs", "udfs") for p in (ROOT / name).rglob("*.py")
+)
 
 FORBIDDEN_NAMES = {
     "SparkContext": "absent on shared clusters and Spark Connect",

@@ -12,19 +12,21 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.core.errors import CurationError
 from spark_jobs.core.redaction import redacted, with_short_values
+from spark_jobs.core.run_records import RunRecord
 from spark_jobs.core.settings import S, Settings
 from spark_jobs.running.job import Job, Pipeline, Step
 from spark_jobs.running.up_to_date import (
     new_run,
     record_run,
     recorded_settings,
-    up_to_date_counts,
+    up_to_date_record,
     why_not_up_to_date,
 )
 from spark_jobs.storage.faults.spark import SPARK_FAULTS, to_curation_error
 from spark_jobs.storage.outputs.checks import check_all_outputs
 from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.session import open_session
+from spark_jobs.storage.table_states import input_version
 
 # Where one of these is set, a path may be of another file system than the driver's own.
 _OF_CLUSTERS = {"PYSPARK_GATEWAY_PORT", "DATABRICKS_RUNTIME_VERSION", "HADOOP_CONF_DIR"}
@@ -45,6 +47,7 @@ class Summary:
     name: str | None = None  # of the step of a recipe
     steps: list[dict[str, Any]] = field(default_factory=list)
     answer: list[str] = field(default_factory=list)  # lines that the user asked for
+    versions: dict[str, str] = field(default_factory=dict)  # output -> the version written; tables
 
     @property
     def title(self) -> str:
@@ -60,8 +63,9 @@ class Summary:
         """The summary as JSON: redacted, and without the empty fields of a single job."""
         outputs = {name: redacted(address) for name, address in self.outputs.items()}
         report = None if self.report is None else redacted(self.report)
-        fields = asdict(replace(self, outputs=outputs, report=report))
-        return {k: v for k, v in fields.items() if k not in {"steps", "name", "answer"} or v}
+        fields = asdict(replace(self, outputs=outputs, report=report, versions={}))
+        left_out_if_empty = {"steps", "name", "answer", "versions"}
+        return {k: v for k, v in fields.items() if k not in left_out_if_empty or v}
 
 
 def execute(
@@ -103,9 +107,10 @@ def execute_step(
         run = new_run(spark, job, settings)
         for address in run.undetermined_inputs:
             say(f"{step.title}: which rows {address} has cannot be told: never up to date")
-        counts = None if force else up_to_date_counts(run, settings)
-        status = "done" if counts is None else "up_to_date"
-        if counts is None:
+        record = None if force else up_to_date_record(run, settings)
+        counts = {} if record is None else record.counts
+        status = "done" if record is None else "up_to_date"
+        if record is None:
             why = "" if earlier is None else f" {_reason(run, settings, earlier, force)}"
             say(f"{step.title} ...{why}")
             _log.info("%s: run %s starts: %s", job.name, run.run_id, recorded_settings(settings))
@@ -120,10 +125,27 @@ def execute_step(
     say(_summary_line(step.title, status, counts, seconds))
     for line in job.closing_lines(spark, settings, counts) if job.closing_lines else []:
         say(line)
-    files = settings.addresses("file")
-    outputs = settings.addresses("output") | files
-    report = files.get("output") if job.name == "report" else None
-    return Summary(job.name, status, run.run_id, outputs, counts, seconds, report, name=step.name)
+    files, tables = settings.addresses("file"), settings.addresses("output")
+    versions = run.written if record is None else _current_versions(spark, tables, record)
+    return Summary(
+        job=job.name,
+        status=status,
+        run_id=run.run_id,
+        outputs=tables | files,
+        counts=counts,
+        seconds=seconds,
+        report=files.get("output") if job.name == "report" else None,
+        name=step.name,
+        versions={k: versions[address] for k, address in tables.items() if address in versions},
+    )
+
+
+def _current_versions(
+    spark: SparkSession, outputs: dict[str, str], record: RunRecord
+) -> dict[str, str]:
+    """Address -> version of the tables of an up-to-date run: its rows, maybe compacted since."""
+    tables = [address for address in outputs.values() if redacted(address) in record.written]
+    return {address: input_version(spark, address) for address in tables}
 
 
 def _reason(run: Run, settings: Settings, earlier: Sequence[Summary], force: bool) -> str:
@@ -160,7 +182,7 @@ def dry_run_step(
             run = new_run(spark, step.job, step.settings)
         except CurationError as fault:
             raise _error_of_step(step, fault) from fault
-        is_done = not force and up_to_date_counts(run, step.settings) is not None
+        is_done = not force and up_to_date_record(run, step.settings) is not None
         reason = "" if is_done else _reason(run, step.settings, earlier, force)
         run_id = run.run_id
     status = "would_run" if reason else "up_to_date"
@@ -192,6 +214,7 @@ def _execute_pipeline(
         status=status,
         run_id=summaries[-1].run_id if summaries else None,
         outputs={f"{step.title}.{k}": v for step in summaries for k, v in step.outputs.items()},
+        versions={f"{step.title}.{k}": v for step in summaries for k, v in step.versions.items()},
         counts={step.title: step.counts for step in summaries},
         seconds=round(time.monotonic() - start_s, 1),
         report=next((step.report for step in reversed(summaries) if step.report), None),

@@ -57,8 +57,8 @@ def new_run(spark: SparkSession, job: Job[S], settings: S) -> Run:
     )
 
 
-def up_to_date_counts(run: Run, settings: Settings) -> Counts | None:
-    """The counts of the earlier run with this id if all its outputs are unchanged, else None."""
+def up_to_date_record(run: Run, settings: Settings) -> RunRecord | None:
+    """The record of the earlier run with this id if all its outputs are unchanged, else None."""
     outputs = settings.addresses("output").values()
     if not all(_last_run_id(run.spark, address) == run.run_id for address in outputs):
         return None
@@ -68,7 +68,7 @@ def up_to_date_counts(run: Run, settings: Settings) -> Counts | None:
     last = None if rows is None else newest_run(rows.where(F.col(schemas.RUN_ID) == run.run_id))
     if last is None or _altered_files(settings, last):
         return None
-    return dict(json.loads(last["counts"]))
+    return RunRecord.from_row(last)
 
 
 def _altered_files(settings: Settings, last: Row) -> list[str]:

@@ -1,0 +1,1719 @@
+"""A function per job, with its settings as keyword arguments; see `captionlake.calls.job`.
+
+Written by `python -m spark_jobs.running.python_functions > captionlake/jobs.py`: change the jobs'
+settings, not this file.
+"""
+
+# mypy: disable-error-code="empty-body"
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+from captionlake.calls import job
+from captionlake.results import Result
+
+Address: TypeAlias = str | os.PathLike[str]
+
+__all__ = [
+    "assign_neighbours",
+    "balance_captions",
+    "build_concept_bank",
+    "build_index",
+    "count_concepts",
+    "curate",
+    "dedup_captions",
+    "demo",
+    "diff",
+    "embed_images",
+    "embed_texts",
+    "explain",
+    "export_captions",
+    "export_embeddings",
+    "filter_captions",
+    "gather_neighbours",
+    "import_embeddings",
+    "ingest_captions",
+    "label_synsets",
+    "make_demo_captions",
+    "make_queries",
+    "match_and_balance",
+    "match_concepts",
+    "match_frequencies",
+    "plan_balance",
+    "plan_threshold",
+    "report",
+    "run",
+    "sample_subset",
+    "score_clip",
+    "score_definitions",
+    "search_neighbours",
+    "search_substrings",
+    "vary_captions",
+]
+
+
+@job
+def assign_neighbours(
+    *,
+    neighbours: Address,
+    items: Address,
+    output: Address,
+    order: str | None = None,
+    rule: Literal["union", "greedy", "most_similar", "most_similar_published"] = "union",
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Give found neighbours the classes of the items they were found for.
+
+    Parameters
+    ----------
+    neighbours : address; required
+        Neighbours of search-neighbours.
+    items : address; required
+        The items that were searched for: query_id or uid, and wnid.
+    output : address; required
+        Wnid and uid, a row for each row and class.
+    order : text
+        Column of items by which they are seen, as greedy and the ties of most_similar go;
+        default: their id.
+    rule : union, greedy, most_similar or most_similar_published; default union
+        Union: a class gets all neighbours of its items; greedy: each item, in order, takes its
+        nearest that is still free; most_similar: a row gets the class of its most similar item,
+        of equal ones the class seen first; most_similar_published: of the last item of each
+        class.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def balance_captions(
+    *,
+    captions: Address,
+    matches: Address,
+    output: Address,
+    by_language: bool = False,
+    reference_language: str = "en",
+    t: int | None = None,
+    tail_fraction: float | None = None,
+    target_rows: int | None = None,
+    floor: int = 0,
+    seed: int = 0,
+    entry_counts: Address | None = None,
+    probabilities: Address | None = None,
+    decisions: bool = False,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Thin out the captions of head entries to about t each.
+
+    Parameters
+    ----------
+    captions : address; required
+        Table of captions, with uid and caption.
+    matches : address; required
+        Matches of these captions; the same table where it holds both.
+    output : address; required
+        The balanced captions.
+    by_language : True or False; default False
+        Each language of the bank gets its own t, for the tail share of the reference language
+        (MetaCLIP 2).
+    reference_language : text; default en
+        The language that t is meant for.
+    t : whole number; one of t, tail_fraction or target_rows is required
+        Captions per entry above which an entry is head.
+    tail_fraction : number; one of t, tail_fraction or target_rows is required
+        In place of t: share of matches in the tail (0-1).
+    target_rows : whole number; one of t, tail_fraction or target_rows is required
+        In place of t: rows to expect in the output.
+    floor : whole number; default 0
+        Captions that every entry keeps at least, as far as it has them.
+    seed : whole number; default 0
+        Fixes all draws; rows drawn before and copied without their mark need another.
+    entry_counts : address
+        Captions per entry: a table or entry_count.npy; default: counted from the matches.
+    probabilities : address
+        Entry_counts with t, keep_probability and the count kept.
+    decisions : True or False; default False
+        Add a row per caption to decisions in the workspace: its draw, and the keep probability
+        that it was held against; the texts of a record have the same.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def build_concept_bank(
+    *,
+    sources: Sequence[str],
+    output: Address,
+    parity: bool = True,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Build a concept bank from metadata.json, text files, ImageNet or WordNet synsets.
+
+    Parameters
+    ----------
+    sources : list of texts; required
+        Metaclip_json:FILE, lines:FILE, json_lines:FILE, imagenet1k, imagenet22k, wordnet:FOLDER
+        (its lemmas), wordnet_names:FOLDER (MetaCLIP's entries); in bank order.
+    output : address; required
+        The concept bank.
+    parity : True or False; default True
+        Keep duplicate, empty and never-matching entries, so that ids are positions in the
+        source as in MetaCLIP; false puts them into rejected.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def build_index(
+    *,
+    embeddings: Address,
+    output: Address,
+    captions: Address | None = None,
+    modality: Literal["text", "image"] = "text",
+    factory: str = "IVF1024,Flat",
+    train_rows: int | None = None,
+    memory: float | None = None,
+    name: str = "captionlake",
+    seed: int = 0,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Build a faiss index over embeddings, in clip-retrieval's layout.
+
+    Parameters
+    ----------
+    embeddings : address; required
+        Embeddings, with uid, of texts or of images.
+    output : address; required
+        Folder, seen by every worker: the index, metadata/ and indices.json.
+    captions : address
+        Captions whose columns are to stand in the metadata beside uid.
+    modality : text or image; default text
+        Text: text.index; image: image.index.
+    factory : text; default IVF1024,Flat
+        Faiss' index factory string, such as Flat or OPQ32_128,IVF4096,PQ32x8.
+    train_rows : whole number
+        Vectors to train on; default: 64 for each inverted list, 10,000 at least.
+    memory : number
+        GB that the index may take; default: 80 % of the driver's free.
+    name : text; default captionlake
+        Of the index in indices.json.
+    seed : whole number; default 0
+        Fixes the vectors that are trained on.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def count_concepts(
+    *,
+    captions: Address,
+    classes: str | Sequence[str],
+    wordnet: Address,
+    output: Address,
+    weight: str | None = None,
+    strict: bool = False,
+    frequencies: Address | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Count the captions that speak of each class of downstream data sets.
+
+    Parameters
+    ----------
+    captions : address; required
+        Table of captions, with uid and caption.
+    classes : list of texts; required
+        Class files: YAML files, or names of those that come along; with alternatives and
+        negatives where a class has them.
+    wordnet : address; required
+        Folder of WordNet 3.0's database files, for the nouns and their plurals.
+    output : address; required
+        Captions per class, those with none too.
+    weight : text
+        Column of the captions: how often each counts; default: once.
+    strict : True or False; default False
+        Stop at a faulty class; else it is told and left out.
+    frequencies : address
+        Class-frequency file: a line a class, data set after data set.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def curate(
+    input: Address,
+    *,
+    bank: Address,
+    output: Address,
+    by_language: bool = False,
+    reference_language: str = "en",
+    t: int | None = 20000,
+    tail_fraction: float | None = None,
+    target_rows: int | None = None,
+    floor: int = 0,
+    seed: int = 0,
+    preset: str | None = None,
+    format: Literal["parquet", "jsonl", "json", "csv", "tsv", "lines"] | None = None,
+    columns: Mapping[str, str] | None = None,
+    dedup: Literal["auto", "caption", "url", "caption+url", "none"] = "auto",
+    front_end: Literal["none", "synthclip"] = "none",
+    intermediate: bool = True,
+    decisions: bool = False,
+    report: bool = True,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Ingest, dedup, match and balance one's own captions in one command.
+
+    Parameters
+    ----------
+    input : address; required
+        File, folder or glob of captions.
+    bank : address; required
+        Concept bank: a table, metadata.json, .jsonl or .txt file.
+    output : address; required
+        Folder or catalog.schema for the tables.
+    by_language : True or False; default False
+        Each language of the bank gets its own t, for the tail share of the reference language
+        (MetaCLIP 2).
+    reference_language : text; default en
+        The language that t is meant for.
+    t : whole number; default 20000
+        Captions per entry above which an entry is head.
+    tail_fraction : number
+        In place of t: share of matches in the tail (0-1).
+    target_rows : whole number
+        In place of t: rows to expect in the output.
+    floor : whole number; default 0
+        Captions that every entry keeps at least, as far as it has them.
+    seed : whole number; default 0
+        Fixes all draws; rows drawn before and copied without their mark need another.
+    preset : text
+        Preset of ingest-captions.
+    format : parquet, jsonl, json, csv, tsv or lines
+        Format of the input.
+    columns : map of names to texts
+        Column map of ingest-captions.
+    dedup : auto, caption, url, caption+url or none; default auto
+        Auto: by caption where no row has a url, else none.
+    front_end : none or synthclip; default none
+        Front end of ingest-captions.
+    intermediate : True or False; default True
+        Store captions and matches too, for explain, plan-balance and another t; without them a
+        run takes half the time and a third of the space.
+    decisions : True or False; default False
+        Add a row per caption and step to the table decisions: why it stayed.
+    report : True or False; default True
+        Write report.html beside the tables, where these lie in a folder.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def dedup_captions(
+    *,
+    captions: Address,
+    output: Address,
+    by: Literal["caption", "url", "caption+url"] = "caption",
+    decisions: bool = False,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Keep one row of each group of equal captions.
+
+    Parameters
+    ----------
+    captions : address; required
+        Table of captions, with uid and caption.
+    output : address; required
+        Captions without the copies.
+    by : caption, url or caption+url; default caption
+        Columns that make two rows copies of each other.
+    decisions : True or False; default False
+        Add a row per caption to decisions in the workspace.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def demo(
+    *,
+    output: Address = "./captionlake-demo",
+    rows: int = 300000,
+    t: int = 20,
+    seed: int = 0,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Make captions, curate them, and show head and tail: the quick start.
+
+    Parameters
+    ----------
+    output : address; default ./captionlake-demo
+        Folder for the tables and the report.
+    rows : whole number; default 300000
+        Captions to make.
+    t : whole number; default 20
+        Captions per entry above which an entry is head.
+    seed : whole number; default 0
+        Fixes the captions and every draw.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def diff(
+    a: Address,
+    b: Address,
+    *,
+    matches: Address | None = None,
+    entry_counts: Address | None = None,
+    by: str | None = None,
+    top: int = 20,
+    output: Address | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Tell what two subsets share and where they part, by concept or class.
+
+    Parameters
+    ----------
+    a : address; required
+        Table with a uid, such as balanced captions.
+    b : address; required
+        The table to hold beside it.
+    matches : address
+        Matches of the captions of both: compare by concept.
+    entry_counts : address
+        A table with entry_id and entry, for the names of the concepts.
+    by : text
+        Compare by this column of both, such as wnid (the default if both have it).
+    top : whole number; default 20
+        Concepts or classes to show, most different first.
+    output : address
+        Table of all concepts or classes.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def embed_images(
+    *,
+    input: Address,
+    output: Address,
+    model: Address = "minilm",
+    weights: str | None = None,
+    sha256: str | None = None,
+    prompt: str | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    batch_size: int = 256,
+    column: str = "image",
+    commits: int = 1,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Embed images as unit vectors (open_clip).
+
+    Parameters
+    ----------
+    input : address; required
+        Table of images, with uid.
+    output : address; required
+        Embeddings, a row per image; what is there already is not embedded again.
+    model : address; default minilm
+        Minilm (all-MiniLM-L6-v2, a package with its weights), open_clip:NAME, or
+        sentence_transformers:FOLDER or :NAME on the Hugging Face hub.
+    weights : text
+        Of open_clip: a checkpoint file that every worker can read, or a tag of its pretrained
+        models.
+    sha256 : text
+        Of the checkpoint, which a file that is no .safetensors must have.
+    prompt : text
+        Of sentence_transformers: the name of one of the model's prompts, such as query or
+        document, that is put before each text; default: the model's default prompt.
+    device : auto, cpu or cuda; default auto
+        Auto: the task's GPU, or cpu where there is none.
+    precision : auto, fp32, bf16 or fp16; default auto
+        Auto: bf16 or fp16 on a GPU, fp32 on a CPU.
+    batch_size : whole number; default 256
+        Items a batch; halved where memory ends.
+    column : text; default image
+        Its column of encoded images, or of paths that every worker can read.
+    commits : whole number; default 1
+        Parts of at least 10,000 rows, each of which reads the input once.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def embed_texts(
+    *,
+    input: Address,
+    output: Address,
+    model: Address = "minilm",
+    weights: str | None = None,
+    sha256: str | None = None,
+    prompt: str | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    batch_size: int = 256,
+    column: str = "caption",
+    commits: int = 16,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Embed texts as unit vectors (open_clip, sentence-transformers).
+
+    Parameters
+    ----------
+    input : address; required
+        Table of texts, with uid or query_id.
+    output : address; required
+        Embeddings, a row per text; what is there already is not embedded again.
+    model : address; default minilm
+        Minilm (all-MiniLM-L6-v2, a package with its weights), open_clip:NAME, or
+        sentence_transformers:FOLDER or :NAME on the Hugging Face hub.
+    weights : text
+        Of open_clip: a checkpoint file that every worker can read, or a tag of its pretrained
+        models.
+    sha256 : text
+        Of the checkpoint, which a file that is no .safetensors must have.
+    prompt : text
+        Of sentence_transformers: the name of one of the model's prompts, such as query or
+        document, that is put before each text; default: the model's default prompt.
+    device : auto, cpu or cuda; default auto
+        Auto: the task's GPU, or cpu where there is none.
+    precision : auto, fp32, bf16 or fp16; default auto
+        Auto: bf16 or fp16 on a GPU, fp32 on a CPU.
+    batch_size : whole number; default 256
+        Items a batch; halved where memory ends.
+    column : text; default caption
+        Its column of texts.
+    commits : whole number; default 16
+        Parts of at least 10,000 rows; an interrupted run goes on after the last.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def explain(
+    *,
+    uid: str,
+    run: Address,
+    run_id: str | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Tell why one uid stayed or went: entries, counts, probabilities, draw.
+
+    Parameters
+    ----------
+    uid : text; required
+        Uid of the caption.
+    run : address; required
+        Folder or catalog.schema with the table runs.
+    run_id : text
+        A run of balance-captions; default: the last.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def export_captions(
+    *,
+    captions: Address,
+    output: Address,
+    matches: Address | None = None,
+    entry_counts: Address | None = None,
+    name: str = "captions",
+    rows_per_file: int = 500000,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Write captions as SynthCLIP's JSON files, with entry_count.npy.
+
+    Parameters
+    ----------
+    captions : address; required
+        Table of captions, with uid and caption.
+    output : address; required
+        Folder for the files.
+    matches : address
+        Write [caption, entry_ids] with the ids of these matches.
+    entry_counts : address
+        Write these as entry_count.npy.
+    name : text; default captions
+        Files are called <name>_00000.json; it begins with a letter or digit, since readers pass
+        over names with _.
+    rows_per_file : whole number; default 500000
+        Rows that a file holds at most, but for rare chance.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def export_embeddings(
+    *,
+    embeddings: Address,
+    form: Literal["clip_retrieval", "datacomp"],
+    output: Address,
+    captions: Address | None = None,
+    modality: Literal["text", "image"] = "image",
+    array: str = "l14_img",
+    rows_per_file: int = 100000,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Write embeddings as clip-retrieval's folders or DataComp's npz.
+
+    Parameters
+    ----------
+    embeddings : address; required
+        Embeddings, with uid.
+    form : clip_retrieval or datacomp; required
+        Clip_retrieval: img_emb/*.npy or text_emb/*.npy beside metadata/*.parquet; datacomp:
+        *.npz beside *.parquet.
+    output : address; required
+        Folder, seen by every worker, with no files but those of an earlier export.
+    captions : address
+        Captions whose columns are to stand in the metadata beside uid.
+    modality : text or image; default image
+        Of clip_retrieval: text_emb or img_emb.
+    array : text; default l14_img
+        Of datacomp: l14_img, l14_txt, b32_img or b32_txt.
+    rows_per_file : whole number; default 100000
+        Vectors of a file, about.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def filter_captions(
+    *,
+    captions: Address,
+    rules: Sequence[Mapping[str, Any]],
+    output: Address,
+    scores: Address | None = None,
+    decisions: bool = False,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Keep the captions that pass rules.
+
+    Parameters
+    ----------
+    captions : address; required
+        Table of captions, with uid and what the rules read.
+    rules : list of maps; required
+        In order; the first that a row fails is its reason: {rule: name, column: c, op: > >= <
+        <= == in not_in between is_null, value: v}, {rule: name, top_fraction: f, column: c},
+        {rule: name, in_table: address, key: c}, {rule: name, all_of or any_of: [rules]}.
+    output : address; required
+        The rows that pass, as they were.
+    scores : address
+        Scores of the same captions, one for each, to be read as column score; captions without
+        one have null.
+    decisions : True or False; default False
+        Add a row per caption to decisions in the workspace.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def gather_neighbours(
+    *,
+    queries: Address,
+    captions: Address,
+    output: Address,
+    by_text: Address | None = None,
+    by_image: Address | None = None,
+    drop_nsfw: Sequence[str] = ["NSFW"],
+    chunks: Address | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Gather what semantic search found for downstream classes (unmet-promise).
+
+    Parameters
+    ----------
+    queries : address; required
+        Queries of make-queries.
+    captions : address; required
+        Table of captions, with uid and caption.
+    output : address; required
+        The captions found, with dataset, query (the class) and similarity; once for each class.
+    by_text : address
+        Neighbours of the queries among embeddings of texts.
+    by_image : address
+        Neighbours of the queries among embeddings of images.
+    drop_nsfw : list of texts; default [NSFW]
+        Values of the captions' column nsfw that are left out; [] for none.
+    chunks : address
+        Folder for the published JSON chunks, a folder in it for each data set.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def import_embeddings(
+    *,
+    input: Address,
+    form: Literal["clip_retrieval", "datacomp"],
+    model: Address,
+    output: Address,
+    modality: Literal["text", "image"] = "image",
+    array: str = "l14_img",
+    uid_column: str = "uid",
+    weights: str = "imported",
+    allow_gaps: bool = False,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Read vectors of clip-retrieval's folders or DataComp's npz.
+
+    Parameters
+    ----------
+    input : address; required
+        Folder of vectors, seen by every worker.
+    form : clip_retrieval or datacomp; required
+        Clip_retrieval: img_emb/*.npy or text_emb/*.npy beside metadata/*.parquet; datacomp:
+        *.npz beside *.parquet.
+    model : address; required
+        The model that made them, such as open_clip:ViT-L-14.
+    output : address; required
+        Embeddings, of unit length.
+    modality : text or image; default image
+        Of clip_retrieval: text_emb or img_emb.
+    array : text; default l14_img
+        Of datacomp: l14_img, l14_txt, b32_img or b32_txt.
+    uid_column : text; default uid
+        Column of the metadata that becomes uid.
+    weights : text; default imported
+        Told of them; what is compared must be the same.
+    allow_gaps : True or False; default False
+        Take files of clip_retrieval although some of their numbers are missing.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def ingest_captions(
+    *,
+    input: Address,
+    output: Address,
+    preset: str | None = None,
+    format: Literal["parquet", "jsonl", "json", "csv", "tsv", "lines"] | None = None,
+    columns: Mapping[str, str] | None = None,
+    carry: bool = True,
+    source: str | None = None,
+    front_end: Literal["none", "synthclip"] = "none",
+    max_caption_bytes: int = 1048576,
+    max_rejected_fraction: float = 1.0,
+    decisions: bool = False,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Read captions from parquet, JSON, CSV, TSV or text into one table.
+
+    Parameters
+    ----------
+    input : address; required
+        File, folder, glob or table of captions.
+    output : address; required
+        Table of captions, a row per uid.
+    preset : text
+        One of laion400m, laion5b, relaion, datacomp, cc12m, yfcc15m, synthclip,
+        synthclip_matches, metaclip, imagenet_captions, labels, lines; metaclip reads {"uuid":
+        ID, "url": URL, "texts": [[SOURCE, CAPTION, [ENTRY_ID, ...]], ...]}.
+    format : parquet, jsonl, json, csv, tsv or lines
+        Default: the preset's, or by file name.
+    columns : map of names to texts
+        Map from our column names to the input's: {caption: TEXT, url: URL}.
+    carry : True or False; default True
+        Keep the input's other columns.
+    source : text
+        Value of the column source.
+    front_end : none or synthclip; default none
+        Synthclip: captions with a line feed are rejected, double quotes removed, spaces at both
+        ends stripped.
+    max_caption_bytes : whole number; default 1048576
+        Longer captions are rejected; neighbours of this length must fit into Spark's memory.
+    max_rejected_fraction : number; default 1.0
+        Exit code 4 above this share of rejected rows (0-1).
+    decisions : True or False; default False
+        Add a row per input row to decisions in the workspace.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def label_synsets(
+    *,
+    captions: Address,
+    output: Address,
+    frequencies: Address | None = None,
+    tsv: Address | None = None,
+    tsv_columns: Sequence[Literal["filepath", "label", "caption"]] = ["filepath", "label", "caption"],
+    tsv_order: Sequence[str] = ["class_idx", "uid"],
+    filepath: str | None = None,
+    synsets: Address = "imagenet1k",
+    rule: Literal["laionet", "yfcc"] = "laionet",
+    case_sensitive: bool = True,
+    punctuated: bool = False,
+    several: Literal["rows", "drop", "keep"] = "rows",
+    spans: bool = False,
+    counts: Address | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Label captions with the synsets whose lemmas they hold (LAIONet, YFCC15M-Cls).
+
+    Parameters
+    ----------
+    captions : address; required
+        Table of captions, with uid and caption.
+    output : address; required
+        The captions that hold a lemma, with wnid, class_idx and lemmas.
+    frequencies : address
+        Class-frequency file: a line per class with its rows in output.
+    tsv : address
+        File of filepath, label and caption; label is class_idx.
+    tsv_columns : list of filepath, label or caption; default [filepath, label, caption]
+        Its columns, in this order.
+    tsv_order : list of texts; default [class_idx, uid]
+        Columns by which its lines are sorted.
+    filepath : text
+        Pattern of its filepath, such as images/{wnid}/{uid}.jpg; default: the column filepath,
+        or the uid.
+    synsets : address; default imagenet1k
+        Imagenet1k, imagenet22k, laionet (the published LAIONet's 999 classes), a .tsv file of
+        wnid and lemmas, or a table with wnid and lemma.
+    rule : laionet or yfcc; default laionet
+        Laionet: lemmas of one synset alone, between spaces, ASCII punctuation being a space;
+        yfcc: every lemma, between word boundaries, ignoring case.
+    case_sensitive : True or False; default True
+        Whether rule laionet tells A from a.
+    punctuated : True or False; default False
+        Let lemmas with punctuation match, which the published code hardly does.
+    several : rows, drop or keep; default rows
+        Captions of several synsets: a row for each (rows), none (drop), or one without wnid
+        (keep).
+    spans : True or False; default False
+        With a column of where each lemma stands in the caption, from its first code point to
+        the one behind its last.
+    counts : address
+        Captions per synset and per lemma, before `several` is applied.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def make_demo_captions(
+    *,
+    output: Address,
+    rows: int = 300000,
+    seed: int = 0,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Make captions with a long tail of concepts, to try things on.
+
+    Parameters
+    ----------
+    output : address; required
+        Table with url and caption.
+    rows : whole number; default 300000
+        Captions to make.
+    seed : whole number; default 0
+        Fixes the captions.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def make_queries(
+    *,
+    classes: str | Sequence[str],
+    output: Address,
+    templates: Literal["own", "openai80"] = "own",
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Make prompts of downstream classes to search with.
+
+    Parameters
+    ----------
+    classes : list of texts; required
+        Class files: YAML files, or names of those that come along (imagenet, stanford_cars,
+        fgvc_aircraft, flowers102, dtd).
+    output : address; required
+        Query_id, caption (the prompt), dataset and query (the class).
+    templates : own or openai80; default own
+        Own: those of each class file; openai80: OpenAI's for ImageNet.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def match_and_balance(
+    input: Address,
+    *,
+    bank: Address,
+    output: Address,
+    by_language: bool = False,
+    reference_language: str = "en",
+    t: int | None = None,
+    tail_fraction: float | None = None,
+    target_rows: int | None = None,
+    floor: int = 0,
+    seed: int = 0,
+    preset: str | None = None,
+    format: Literal["parquet", "jsonl", "json", "csv", "tsv", "lines"] | None = None,
+    columns: Mapping[str, str] | None = None,
+    carry: bool = True,
+    source: str | None = None,
+    front_end: Literal["none", "synthclip"] = "none",
+    max_caption_bytes: int = 1048576,
+    max_rejected_fraction: float = 1.0,
+    probabilities: Address | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Balance captions by concept straight from their files, storing nothing between.
+
+    Parameters
+    ----------
+    input : address; required
+        File, folder, glob or table of captions.
+    bank : address; required
+        Concept bank: a table, metadata.json, .jsonl or .txt file.
+    output : address; required
+        The balanced captions, with entry_ids.
+    by_language : True or False; default False
+        Each language of the bank gets its own t, for the tail share of the reference language
+        (MetaCLIP 2).
+    reference_language : text; default en
+        The language that t is meant for.
+    t : whole number; one of t, tail_fraction or target_rows is required
+        Captions per entry above which an entry is head.
+    tail_fraction : number; one of t, tail_fraction or target_rows is required
+        In place of t: share of matches in the tail (0-1).
+    target_rows : whole number; one of t, tail_fraction or target_rows is required
+        In place of t: rows to expect in the output.
+    floor : whole number; default 0
+        Captions that every entry keeps at least, as far as it has them.
+    seed : whole number; default 0
+        Fixes all draws; rows drawn before and copied without their mark need another.
+    preset : text
+        One of laion400m, laion5b, relaion, datacomp, cc12m, yfcc15m, synthclip,
+        synthclip_matches, metaclip, imagenet_captions, labels, lines; metaclip reads {"uuid":
+        ID, "url": URL, "texts": [[SOURCE, CAPTION, [ENTRY_ID, ...]], ...]}.
+    format : parquet, jsonl, json, csv, tsv or lines
+        Default: the preset's, or by file name.
+    columns : map of names to texts
+        Map from our column names to the input's: {caption: TEXT, url: URL}.
+    carry : True or False; default True
+        Keep the input's other columns.
+    source : text
+        Value of the column source.
+    front_end : none or synthclip; default none
+        Synthclip: captions with a line feed are rejected, double quotes removed, spaces at both
+        ends stripped.
+    max_caption_bytes : whole number; default 1048576
+        Longer captions are rejected; neighbours of this length must fit into Spark's memory.
+    max_rejected_fraction : number; default 1.0
+        Exit code 4 above this share of rejected rows (0-1).
+    probabilities : address
+        The count of each entry before and after, t and keep_probability.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def match_concepts(
+    *,
+    captions: Address,
+    bank: Address,
+    rule: Literal["metaclip", "metaclip2"] = "metaclip",
+    kana_and_hangul: bool = False,
+    lang_model: Address | None = None,
+    duplicates: Literal["all", "last"] = "all",
+    carry: bool = False,
+    spans: bool = False,
+    output: Address | None = None,
+    entry_counts: Address | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Find the entries of a concept bank in captions.
+
+    Parameters
+    ----------
+    captions : address; required
+        Table of captions, with uid and caption.
+    bank : address; required
+        Concept bank: a table, metadata.json, .jsonl or .txt file.
+    rule : metaclip or metaclip2; default metaclip
+        Metaclip: an entry between spaces; metaclip2: the entries of a caption's language
+        (column lang of captions and bank), whose ends in scripts without spaces or in
+        punctuation need none.
+    kana_and_hangul : True or False; default False
+        With metaclip2: count them among the scripts without spaces.
+    lang_model : address
+        With metaclip2: fastText model file, such as lid.176.ftz, in a folder that every worker
+        can read; it tells each caption's lang, in place of a column.
+    duplicates : all or last; default all
+        Ids reported for identical entries: all (MetaCLIP) or its automaton's.
+    carry : True or False; default False
+        Keep the captions' columns in output, so that balance-captions can take it as captions
+        and matches in one, which saves it a join.
+    spans : True or False; default False
+        With output: where each match stands in the caption, from its first code point to the
+        one behind its last.
+    output : address
+        Matches, a row per caption; default: not stored, only counted.
+    entry_counts : address
+        Captions per entry.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def match_frequencies(
+    *,
+    sources: Address | Sequence[Address],
+    output: Address,
+    frequencies: Address | None = None,
+    tsv: Address | None = None,
+    tsv_columns: Sequence[Literal["filepath", "label", "caption"]] = ["filepath", "label", "caption"],
+    tsv_order: Sequence[str] = ["class_idx", "uid"],
+    filepath: str | None = None,
+    class_column: str = "wnid",
+    class_names: Literal["imagenet1k"] | None = None,
+    seed: int = 0,
+    decisions: bool = False,
+    counts: Address | None = None,
+    uids: Address | None = None,
+    target_counts: Address | None = None,
+    target_column: str | None = None,
+    shape: Literal["flat", "zipf", "exponential"] | None = None,
+    exponent: float = 1.0,
+    rows: int | None = None,
+    captions: Address | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Take as many rows of each class as another data set has, or as a shape wants.
+
+    Parameters
+    ----------
+    sources : list of addresses; required
+        Tables of labelled captions, in order of preference; no uid is taken twice.
+    output : address; required
+        The rows taken, with taken_from.
+    frequencies : address
+        Class-frequency file: a line per class with its rows in output.
+    tsv : address
+        File of filepath, label and caption; label is class_idx.
+    tsv_columns : list of filepath, label or caption; default [filepath, label, caption]
+        Its columns, in this order.
+    tsv_order : list of texts; default [class_idx, uid]
+        Columns by which its lines are sorted.
+    filepath : text
+        Pattern of its filepath, such as images/{wnid}/{uid}.jpg; default: the column filepath,
+        or the uid.
+    class_column : text; default wnid
+        Column of classes: of texts or whole numbers.
+    class_names : imagenet1k
+        Imagenet1k: the column holds wnids or indices of ImageNet's 1,000 classes, which then
+        count without rows too; null: the classes are those that the column holds.
+    seed : whole number; default 0
+        Of the draws; rows drawn before and copied without their mark need another.
+    decisions : True or False; default False
+        Add a row per input row to decisions in the workspace.
+    counts : address
+        Rows of each class: wanted, available, taken, missing.
+    uids : address
+        File of the sorted uids in DataComp's form (npy, u8,u8).
+    target_counts : address; one of target_counts or shape is required
+        How many rows of each class: a class-frequency file (.txt), a table of counts, or
+        another labelled data set, whose rows are counted.
+    target_column : text
+        Its column of counts; default: rows, caption_count or count, if there.
+    shape : flat, zipf or exponential; one of target_counts or shape is required
+        In place of target_counts, the most frequent class being the head.
+    exponent : number; default 1.0
+        Zipf: rank ** -exponent; exponential: exp(exponent) times as many rows in the head as in
+        the tail.
+    rows : whole number
+        The same shape at so many rows; default: the target's own, or of a shape as many as
+        leave no class short.
+    captions : address
+        Table of captions, for sources that hold uid and class alone.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def plan_balance(
+    *,
+    matches: Address,
+    output: Address,
+    by_language: bool = False,
+    reference_language: str = "en",
+    entry_counts: Address | None = None,
+    captions: Address | None = None,
+    ts: Sequence[int] | None = None,
+    target_rows: int | None = None,
+    sample_rows: int = 1000000,
+    picture: Address | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Tell what each t would keep: rows, bytes, tail share; or the t for a wanted size.
+
+    Parameters
+    ----------
+    matches : address; required
+        Matches of the captions.
+    output : address; required
+        The plan, a row per t.
+    by_language : True or False; default False
+        Each language of the bank gets its own t, for the tail share of the reference language
+        (MetaCLIP 2).
+    reference_language : text; default en
+        The language that t is meant for.
+    entry_counts : address
+        Captions per entry: a table or entry_count.npy; default: counted from the matches.
+    captions : address
+        The captions, whose rows are then counted, with the bytes of their text; default: the
+        rows of the matches.
+    ts : list of whole numbers
+        The grid of t; default: 1, 2, 5, 10 ... up to the largest count.
+    target_rows : whole number
+        Also find the t that is expected to keep this many rows, a record of several texts being
+        as many rows.
+    sample_rows : whole number; default 1000000
+        Rows of the matches to estimate from, at least.
+    picture : address
+        File for the plan as a picture (SVG).
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def plan_threshold(
+    *,
+    scores: Address,
+    output: Address,
+    column: str = "score",
+    class_column: str | None = "wnid",
+    thresholds: Sequence[float] | None = None,
+    picture: Address | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Tell what each threshold on a similarity would keep.
+
+    Parameters
+    ----------
+    scores : address; required
+        Scores, or captions with a column of similarities.
+    output : address; required
+        The plan, a row per distinct threshold.
+    column : text; default score
+        Its column of similarities.
+    class_column : text; default wnid
+        Its column of classes; empty: there are none.
+    thresholds : list of numbers
+        The grid: rows are kept whose similarity is at least the threshold; default: -0.95 to
+        0.95 by 0.05.
+    picture : address
+        File for the plan as a picture (SVG).
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def report(
+    *,
+    table: Address | None = None,
+    run: Address | None = None,
+    run_id: str | None = None,
+    recipe: Address | None = None,
+    variables: Mapping[str, Any] = {},
+    output: Address | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Show what the runs behind a table did, as one HTML page.
+
+    Parameters
+    ----------
+    table : address; one of table, run or recipe is required
+        A table: the runs that led to it.
+    run : address; one of table, run or recipe is required
+        Folder or catalog.schema with the table runs: its newest run.
+    run_id : text
+        With run: this one in place of the newest.
+    recipe : address; one of table, run or recipe is required
+        A recipe that has run: all its steps.
+    variables : map of names to values; default {}
+        With recipe: what `run` was given by --set.
+    output : address
+        The HTML file; default: report.html beside the table runs.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def run(
+    recipe: Address,
+    *,
+    first: str | None = None,
+    only: str | None = None,
+    dry_run: bool = False,
+    workspace: Address | None = None,
+    set: Mapping[str, Any] | None = None,
+    force: bool = False,
+    quiet: bool = False,
+    **variables: Any,
+) -> Result:
+    """Run the steps of a recipe that are not up to date.
+
+    Parameters
+    ----------
+    recipe : address; required
+        A recipe file, or the name of one that comes along.
+    first : text
+        Run only this step and those that follow from it.
+    only : text
+        Run only this step.
+    dry_run : True or False; default False
+        Only tell which steps would run, and why.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    set : map of names to values
+        Settings of steps, such as {'balanced_captions.t': 10}.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    **variables : any value
+        Variables of the recipe, such as input='./pairs'; what a recipe has says `captionlake
+        init`.
+    """
+
+
+@job
+def sample_subset(
+    *,
+    input: Address,
+    output: Address,
+    frequencies: Address | None = None,
+    tsv: Address | None = None,
+    tsv_columns: Sequence[Literal["filepath", "label", "caption"]] = ["filepath", "label", "caption"],
+    tsv_order: Sequence[str] = ["class_idx", "uid"],
+    filepath: str | None = None,
+    class_column: str = "wnid",
+    class_names: Literal["imagenet1k"] | None = None,
+    seed: int = 0,
+    decisions: bool = False,
+    counts: Address | None = None,
+    uids: Address | None = None,
+    threshold: float | None = None,
+    column: str | None = None,
+    classes: str | Sequence[str] | None = None,
+    random_classes: int | None = None,
+    tail_classes: int = 0,
+    tail_rows: int = 0,
+    max_per_class: int | None = None,
+    min_per_class: int = 0,
+    n: int | None = None,
+    fraction: float | None = None,
+    stratified: bool = False,
+    keep_every_class: bool = True,
+    restore_by: str | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Draw a subset by similarity, class or number (LAIONet, ImageNet-Captions).
+
+    Parameters
+    ----------
+    input : address; required
+        Table of labelled captions, with uid and classes.
+    output : address; required
+        The subset, as it was, with labels.
+    frequencies : address
+        Class-frequency file: a line per class with its rows in output.
+    tsv : address
+        File of filepath, label and caption; label is class_idx.
+    tsv_columns : list of filepath, label or caption; default [filepath, label, caption]
+        Its columns, in this order.
+    tsv_order : list of texts; default [class_idx, uid]
+        Columns by which its lines are sorted.
+    filepath : text
+        Pattern of its filepath, such as images/{wnid}/{uid}.jpg; default: the column filepath,
+        or the uid.
+    class_column : text; default wnid
+        Column of classes: of texts or whole numbers.
+    class_names : imagenet1k
+        Imagenet1k: the column holds wnids or indices of ImageNet's 1,000 classes, which then
+        count without rows too; null: the classes are those that the column holds.
+    seed : whole number; default 0
+        Of the draws; rows drawn before and copied without their mark need another.
+    decisions : True or False; default False
+        Add a row per input row to decisions in the workspace.
+    counts : address
+        Rows of each class: wanted, available, taken, missing.
+    uids : address
+        File of the sorted uids in DataComp's form (npy, u8,u8).
+    threshold : number
+        Rows whose `column` is at least this, as the column's type stores it, and those of
+        `keep_every_class`.
+    column : text
+        Column of similarities for the threshold.
+    classes : list of texts
+        The classes to keep, by value, name or ImageNet index; imagenet100; or a .txt file with
+        one a line. Their labels become 0..k-1, label_ori holds the old ones.
+    random_classes : whole number
+        How many classes to draw and keep, relabelled likewise.
+    tail_classes : whole number; default 0
+        How many of the rarest classes are cut to tail_rows.
+    tail_rows : whole number; default 0
+        Rows of such a class; 0: zero-shot.
+    max_per_class : whole number
+        Rows of a class at most.
+    min_per_class : whole number; default 0
+        Classes with fewer rows are left out; with max_per_class: balanced.
+    n : whole number
+        Rows to draw.
+    fraction : number
+        Share of the rows to draw (0-1).
+    stratified : True or False; default False
+        Draw n from the classes in proportion, or fraction of each class to the nearest whole
+        row, in place of drawing of all rows.
+    keep_every_class : True or False; default True
+        Give a class that threshold, n or fraction emptied one row back: of a fraction on top,
+        of n in place of rows of the largest classes; stratified, take one row of a class at
+        least.
+    restore_by : text
+        Column whose smallest value tells which row that is (published: the row's number);
+        default: the most similar row, else the first drawn.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def score_clip(
+    *,
+    images: Address,
+    captions: Address,
+    output: Address,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Compare images with their captions (CLIP score).
+
+    Parameters
+    ----------
+    images : address; required
+        Embeddings of images, with uid (embed-images).
+    captions : address; required
+        Embeddings of their captions by the same model, with uid and, where an image has
+        several, raw and synthetic ones, caption_id (embed-texts).
+    output : address; required
+        Scores, for each caption a cosine in [-1, 1], to six decimals.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def score_definitions(
+    *,
+    labels: Address,
+    output: Address,
+    synsets: Address = "imagenet1k",
+    model: Address = "minilm",
+    weights: str | None = None,
+    sha256: str | None = None,
+    prompt: str | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    batch_size: int = 256,
+    query_types: Sequence[Literal["name", "name_def", "lemmas", "a_photo_of_name", "a_photo_of_name_def", "a_clear_photo_of_name_def", "a_photo_of_lemmas"]] = ["name_def"],
+    query_key: Literal["wnid", "lemma"] = "wnid",
+    carry: bool = False,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Compare captions with the definitions of their synsets (LAIONet).
+
+    Parameters
+    ----------
+    labels : address; required
+        Labelled captions of label-synsets; those of one synset are scored.
+    output : address; required
+        Scores, cosines in [-1, 1].
+    synsets : address; default imagenet1k
+        Imagenet1k, imagenet22k, laionet, or a table with wnid, lemma and gloss.
+    model : address; default minilm
+        Minilm (all-MiniLM-L6-v2, a package with its weights), open_clip:NAME, or
+        sentence_transformers:FOLDER or :NAME on the Hugging Face hub.
+    weights : text
+        Of open_clip: a checkpoint file that every worker can read, or a tag of its pretrained
+        models.
+    sha256 : text
+        Of the checkpoint, which a file that is no .safetensors must have.
+    prompt : text
+        Of sentence_transformers: the name of one of the model's prompts, such as query or
+        document, that is put before each text; default: the model's default prompt.
+    device : auto, cpu or cuda; default auto
+        Auto: the task's GPU, or cpu where there is none.
+    precision : auto, fp32, bf16 or fp16; default auto
+        Auto: bf16 or fp16 on a GPU, fp32 on a CPU.
+    batch_size : whole number; default 256
+        Items a batch; halved where memory ends.
+    query_types : list of name, name_def, lemmas, a_photo_of_name, a_photo_of_name_def, a_clear_photo_of_name_def or a_photo_of_lemmas; default [name_def]
+        Forms of the query, each with a score.
+    query_key : wnid or lemma; default wnid
+        Wnid: the query names the synset; lemma: it has the caption's lemma for the name, and
+        captions of two lemmas are left out.
+    carry : True or False; default False
+        Keep the captions' columns, with a column text_to_TYPE_KEY_similarity for each query
+        type, in place of a row for each.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def search_neighbours(
+    *,
+    queries: Address,
+    output: Address,
+    embeddings: Address | None = None,
+    index: Address | None = None,
+    modality: Literal["text", "image"] = "text",
+    n_probe: int = 16,
+    uid_column: str = "uid",
+    k: int = 50,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Find the nearest texts or images of each query, without a server.
+
+    Parameters
+    ----------
+    queries : address; required
+        Embeddings of the queries, with query_id or uid: of texts or of images.
+    output : address; required
+        Query_id, uid, rank (0 is the nearest), similarity (cosine, to six decimals), and the
+        queries' model and weights.
+    embeddings : address
+        Embeddings to search in, with uid, of the same model: of texts or of images.
+    index : address
+        In place of embeddings, or beside them to measure its recall: folder of build-index or
+        of clip-retrieval, seen by every worker.
+    modality : text or image; default text
+        Of the index: text.index or image.index.
+    n_probe : whole number; default 16
+        Inverted lists of the index to look into.
+    uid_column : text; default uid
+        Column of the index's metadata that becomes uid.
+    k : whole number; default 50
+        Neighbours of each query.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def search_substrings(
+    *,
+    captions: Address,
+    queries: str | Sequence[str],
+    output: Address,
+    rule: Literal["fts", "substring"] = "fts",
+    strict: bool = False,
+    chunks: Address | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Find captions for the classes of downstream data sets by text queries (unmet-promise).
+
+    Parameters
+    ----------
+    captions : address; required
+        Table of captions, with uid and caption.
+    queries : list of texts; required
+        Class files: YAML files, or names of those that come along (imagenet, stanford_cars,
+        fgvc_aircraft, flowers102, dtd).
+    output : address; required
+        The captions found, with dataset and query; a row for each class.
+    rule : fts or substring; default fts
+        Fts: words, phrases, AND, OR, NOT as SQLite's FTS5 takes them, accents and case aside;
+        substring: a name or phrase is found as it stands, also inside words, case aside.
+    strict : True or False; default False
+        Stop at a faulty class; else it is told and left out.
+    chunks : address
+        Folder for the published JSON chunks, a folder in it for each data set.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
+
+
+@job
+def vary_captions(
+    *,
+    imagenet_captions: Address,
+    output: Address,
+    frequencies: Address | None = None,
+    tsv: Address | None = None,
+    tsv_columns: Sequence[Literal["filepath", "label", "caption"]] = ["filepath", "label", "caption"],
+    tsv_order: Sequence[str] = ["class_idx", "uid"],
+    filepath: str | None = None,
+    texts: Sequence[Literal["title", "tags", "description"]] = ["title", "tags", "description"],
+    append_class_name: bool = False,
+    template: Literal["cname", "a+cname", "photo", "openai80"] = "cname",
+    use_synset: bool = False,
+    seed: int = 0,
+    shuffle: bool = False,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Make captions of ImageNet-Captions records from texts and class names (clip-beyond-tail).
+
+    Parameters
+    ----------
+    imagenet_captions : address; required
+        Table of ingest-captions --preset imagenet_captions: uid, wnid and the texts.
+    output : address; required
+        The records whose caption is not blank, with caption and class_idx.
+    frequencies : address
+        Class-frequency file: a line per class with its rows in output.
+    tsv : address
+        File of filepath, label and caption; label is class_idx.
+    tsv_columns : list of filepath, label or caption; default [filepath, label, caption]
+        Its columns, in this order.
+    tsv_order : list of texts; default [class_idx, uid]
+        Columns by which its lines are sorted.
+    filepath : text
+        Pattern of its filepath, such as images/{wnid}/{uid}.jpg; default: the column filepath,
+        or the uid.
+    texts : list of title, tags or description; default [title, tags, description]
+        Of which texts the caption is made, a space between; [] for none.
+    append_class_name : True or False; default False
+        Put the class's name in front.
+    template : cname, a+cname, photo or openai80; default cname
+        How: cname {}, a+cname a {}, photo a photo of a {}, openai80 one of OpenAI's 80
+        templates for each record.
+    use_synset : True or False; default False
+        In place of the class's name one of its lemmas for each record.
+    seed : whole number; default 0
+        Of the draws of templates and lemmas, and of shuffle.
+    shuffle : True or False; default False
+        Order the tsv by a draw, not by tsv_order.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+    """
