@@ -1,0 +1,69 @@
+"""Calls in the test session: counts, and tables at the version that a run wrote."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+import captionlake as cl
+
+
+@pytest.fixture
+def captions(tmp_path: Path) -> Path:
+    file = tmp_path / "captions.parquet"
+    table = {"uid": ["1", "2", "3"], "caption": ["a cat", "a dog", "two cats"]}
+    pq.write_table(pa.table(table), file)
+    return file
+
+
+def match(captions: Path, *entries: str) -> cl.Result:
+    bank = captions.parent / "bank.txt"
+    bank.write_text("".join(f"{entry}\n" for entry in entries))
+    return cl.match_concepts(
+        captions=captions,
+        bank=bank,
+        output=captions.parent / "matches",
+        entry_counts=captions.parent / "entry_counts",
+        quiet=True,
+    )
+
+
+def entry_ids(frame: Any) -> list[list[int]]:
+    return [row.entry_ids for row in frame.orderBy("uid").collect()]
+
+
+def test_tables_are_read_at_the_version_of_the_run(spark: SparkSession, captions: Path) -> None:
+    first = match(captions, "cat", "dog")
+    assert first.status == "done"
+    assert first.counts == {"entries": 2, "rows_in": 3, "matched": 2, "matches": 2}
+    assert first.table().sparkSession is spark
+    again = match(captions, "cat", "dog")
+    assert (again.status, again.counts, again.run_id) == ("up_to_date", first.counts, first.run_id)
+    second = match(captions, "two")
+    for result in (first, again):
+        assert entry_ids(result.table()) == [[0], [1], []]
+    assert entry_ids(second.table()) == [[], [], [0]]
+    assert [row.entry_count for row in second.table("entry_counts").collect()] == [1]
+    matches = captions.parent / "matches"
+    assert entry_ids(cl.open_table(matches)) == [[], [], [0]]
+    assert entry_ids(cl.open_table(matches, version=0)) == [[0], [1], []]
+
+
+def test_faults_of_a_run_are_one_line(
+    spark: SparkSession, captions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(captions.parent)
+    with pytest.raises(cl.InputDataError, match="nowhere") as fault:
+        cl.match_concepts(captions="./nowhere", bank="./bank.txt", output="./matches")
+    assert "\n" not in str(fault.value)
+    with pytest.raises(cl.InputDataError, match="nowhere"):
+        cl.open_table("./nowhere")
+    with pytest.raises(cl.MissingColumnError, match="no column 'uid'"):
+        frame = spark.createDataFrame([("a",)], "caption string")
+        frame.write.format("delta").save(str(captions.parent / "no_uid"))
+        cl.match_concepts(captions="./no_uid", bank=captions, output="./matches", quiet=True)
+    with pytest.raises(cl.SettingsError, match=r"frame\.write\.format\('delta'\)\.save\('\./capt"):
+        cl.match_concepts(captions=frame, bank=captions, output="./matches")  # type: ignore[arg-type]
