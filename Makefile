@@ -6,7 +6,7 @@ PARALLEL := -n 2 --dist loadfile
 LOCK := uv pip compile --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	--no-emit-find-links
 
-.PHONY: env demo test slow ansi lint bench lock
+.PHONY: env demo test slow ansi lint functions bench lock
 env: .venv/installed
 
 .venv/installed: requirements/default.lock pyproject.toml
@@ -35,6 +35,11 @@ lint: env
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The jobs as Python functions, from their settings; not written if a job cannot be imported.
+functions: env
+	$(BIN)/python -m spark_jobs.running.python_functions >.functions.py
+	mv .functions.py captionlake/jobs.py
 
 # Prints the tables of benchmarks/ and writes them, with their inputs, below bench/: two hours.
 bench: env

@@ -1,7 +1,6 @@
 """A function per job, with its settings as keyword arguments; see `captionlake.calls.job`.
 
-Written by `python -m spark_jobs.running.python_functions > captionlake/jobs.py`: change the jobs'
-settings, not this file.
+Written by `make functions` from the settings of the jobs: change those, not this file.
 """
 
 # mypy: disable-error-code="empty-body"

@@ -1,6 +1,6 @@
 """The jobs as Python functions: the source of captionlake/jobs.py, from the jobs' settings.
 
-`python -m spark_jobs.running.python_functions > captionlake/jobs.py` writes it.
+`make functions` writes it.
 """
 
 import json
@@ -26,8 +26,7 @@ _WIDTH = 92  # of the docstrings, without their indent
 _HEAD = '''\
 """A function per job, with its settings as keyword arguments; see `captionlake.calls.job`.
 
-Written by `python -m spark_jobs.running.python_functions > captionlake/jobs.py`: change the jobs'
-settings, not this file.
+Written by `make functions` from the settings of the jobs: change those, not this file.
 """
 
 # mypy: disable-error-code="empty-body"

@@ -61,9 +61,9 @@ def test_faults_of_a_run_are_one_line(
     assert "\n" not in str(fault.value)
     with pytest.raises(cl.InputDataError, match="nowhere"):
         cl.open_table("./nowhere")
+    frame = spark.createDataFrame([("a",)], "caption string")
+    frame.write.format("delta").save(str(captions.parent / "no_uid"))
     with pytest.raises(cl.MissingColumnError, match="no column 'uid'"):
-        frame = spark.createDataFrame([("a",)], "caption string")
-        frame.write.format("delta").save(str(captions.parent / "no_uid"))
         cl.match_concepts(captions="./no_uid", bank=captions, output="./matches", quiet=True)
     with pytest.raises(cl.SettingsError, match=r"frame\.write\.format\('delta'\)\.save\('\./capt"):
         cl.match_concepts(captions=frame, bank=captions, output="./matches")  # type: ignore[arg-type]

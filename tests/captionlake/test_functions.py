@@ -18,8 +18,7 @@ OF_CALLS = {"force", "quiet"}
 
 def test_the_file_of_functions_is_what_the_jobs_say() -> None:
     assert FUNCTIONS.read_text(encoding="utf-8") == functions_source(), (
-        "run: python -m spark_jobs.running.python_functions > /tmp/jobs.py, "
-        "then move it to captionlake/jobs.py"
+        "run `make functions`"
     )
 
 
