@@ -26,7 +26,7 @@ def plain_value(setting: str, value: Any) -> Any:
 
 
 def _path_text(setting: str, path: str) -> str:
-    """The path with a `/`, as a bare word could be a table; ValueError for a URI.
+    """The path with a `/`, as words with dots could be a table's name; ValueError for a URI.
 
     Path("s3://bucket/x") has become `s3:/bucket/x`.
     """

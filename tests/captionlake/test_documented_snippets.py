@@ -35,6 +35,8 @@ def test_the_snippets_run(
     for snippet in snippets():
         exec(snippet, names)
     result = names["result"]
-    assert f"result.counts                  # {result.counts}".replace("'", '"') in PAGE
+    counts = re.search(r"result.counts +# (.*)", PAGE)
+    assert counts is not None
+    assert counts[1].replace('"', "'") == str(result.counts)
     assert capsys.readouterr().out.strip().splitlines()[-1] in PAGE
     assert names["curated"].report.read().startswith(b"<!doctype html>")

@@ -17,9 +17,7 @@ OF_CALLS = {"force", "quiet"}
 
 
 def test_the_file_of_functions_is_what_the_jobs_say() -> None:
-    assert FUNCTIONS.read_text(encoding="utf-8") == functions_source(), (
-        "run `make functions`"
-    )
+    assert FUNCTIONS.read_text(encoding="utf-8") == functions_source(), "run `make functions`"
 
 
 @pytest.mark.parametrize("name", all_jobs())
