@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import current_thread, main_thread
 
+from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
 from spark_jobs.core.conf_files import conf_file
@@ -25,15 +26,24 @@ _log = logging.getLogger(__name__)
 
 
 def open_session(conf: Mapping[str, str] | None = None) -> SparkSession:
-    """Return the active session, or build one; `conf` adds to conf/spark in local mode.
+    """Return the session of this thread or program, or build one.
+
+    `conf` adds to conf/spark in local mode. A thread without an active session of its own gets the
+    one that the program has, as it is.
 
     Sets a master only if nothing else decides it. The session verifies the checksums of parquet
     pages, whoever built it.
     """
-    active = SparkSession.getActiveSession()
-    session = _build_session(conf) if active is None else active
+    session = _existing_session() or _build_session(conf)
     _verify_pages(session)
     return session
+
+
+def _existing_session() -> SparkSession | None:
+    try:
+        return SparkSession.active()
+    except PySparkRuntimeError:
+        return None
 
 
 def _build_session(conf: Mapping[str, str] | None) -> SparkSession:

@@ -1,5 +1,6 @@
 """Calls in the test session: counts, and tables at the version that a run wrote."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 import captionlake as cl
+from spark_jobs.storage.session import open_session
 
 
 @pytest.fixture
@@ -50,6 +52,13 @@ def test_tables_are_read_at_the_version_of_the_run(spark: SparkSession, captions
     matches = captions.parent / "matches"
     assert entry_ids(cl.open_table(matches)) == [[], [], [0]]
     assert entry_ids(cl.open_table(matches, version=0)) == [[0], [1], []]
+
+
+def test_a_thread_has_the_session_of_the_program_as_it_is(spark: SparkSession) -> None:
+    partitions = spark.conf.get("spark.sql.shuffle.partitions")
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(open_session).result() is spark
+    assert spark.conf.get("spark.sql.shuffle.partitions") == partitions == "2"
 
 
 def test_faults_of_a_run_are_one_line(

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from spark_jobs.core.errors import FileError, SettingsError
-from spark_jobs.storage.session import open_session
+from spark_jobs.storage import session
 
 
 def ingest(file: Path, out: Path, *more: object) -> list[object]:
@@ -66,12 +66,10 @@ def test_pairs_without_their_preset_name_it(captionlake, tmp_path) -> None:
 
 @pytest.mark.parametrize("size", ["lots", "8", "0g", "-1g", "8 g"])
 def test_memory_that_is_no_size(monkeypatch: pytest.MonkeyPatch, size: str) -> None:
-    from pyspark.sql import SparkSession
-
-    monkeypatch.setattr(SparkSession, "getActiveSession", lambda: None)
+    monkeypatch.setattr(session, "_existing_session", lambda: None)
     monkeypatch.setenv("SPARK_DRIVER_MEMORY", size)
     with pytest.raises(SettingsError, match=f"SPARK_DRIVER_MEMORY={size}: expected a size such as"):
-        open_session()
+        session.open_session()
 
 
 def test_files_of_the_driver_are_named() -> None:
