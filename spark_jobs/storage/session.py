@@ -34,7 +34,10 @@ def open_session(conf: Mapping[str, str] | None = None) -> SparkSession:
     Sets a master only if nothing else decides it. The session verifies the checksums of parquet
     pages, whoever built it.
     """
-    session = _existing_session() or _build_session(conf)
+    existing = _existing_session()
+    if existing is not None:
+        _refuse_without_delta(existing)
+    session = existing or _build_session(conf)
     _verify_pages(session)
     return session
 
@@ -44,6 +47,23 @@ def _existing_session() -> SparkSession | None:
         return SparkSession.active()
     except PySparkRuntimeError:
         return None
+
+
+def _refuse_without_delta(session: SparkSession) -> None:
+    """Raise CurationError for a session without Delta that another program has built.
+
+    Databricks and the servers of Spark Connect may have Delta without a setting that says so.
+    """
+    is_remote = type(session).__module__.startswith("pyspark.sql.connect")
+    if is_remote or "DATABRICKS_RUNTIME_VERSION" in os.environ:
+        return
+    if "delta" not in (session.conf.get("spark.sql.extensions", "") or "").lower():
+        raise CurationError(
+            "the active Spark session has no Delta: build it by "
+            "delta.configure_spark_with_delta_pip with spark.sql.extensions = "
+            "io.delta.sql.DeltaSparkSessionExtension, or restart Python without it, and captionlake "
+            "starts a session of its own"
+        )
 
 
 def _build_session(conf: Mapping[str, str] | None) -> SparkSession:

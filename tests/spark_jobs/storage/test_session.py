@@ -1,0 +1,40 @@
+"""Sessions that others have built: what is asked of them."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from spark_jobs.core.errors import CurationError
+from spark_jobs.storage import session
+
+DELTA = "io.delta.sql.DeltaSparkSessionExtension"
+
+
+def built_by_others(extensions: str | None) -> Any:
+    """A session that knows its settings alone."""
+    settings = {} if extensions is None else {"spark.sql.extensions": extensions}
+    return SimpleNamespace(conf=SimpleNamespace(get=settings.get, set=settings.__setitem__))
+
+
+@pytest.mark.parametrize("extensions", [None, "", "org.apache.iceberg.Extensions"])
+def test_a_session_without_delta_is_refused(
+    extensions: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABRICKS_RUNTIME_VERSION", raising=False)
+    monkeypatch.setattr(session, "_existing_session", lambda: built_by_others(extensions))
+    with pytest.raises(CurationError, match="the active Spark session has no Delta: build it by"):
+        session.open_session()
+
+
+def test_a_session_with_delta_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    existing = built_by_others(f"org.apache.iceberg.Extensions,{DELTA}")
+    monkeypatch.setattr(session, "_existing_session", lambda: existing)
+    assert session.open_session() is existing
+    assert existing.conf.get(session.VERIFY_PAGES) == "true"
+
+
+def test_databricks_has_delta_without_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "16.4")
+    monkeypatch.setattr(session, "_existing_session", lambda: built_by_others(None))
+    session.open_session()
