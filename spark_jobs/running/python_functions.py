@@ -5,6 +5,7 @@
 
 import json
 import re
+import shlex
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator
 
 from spark_jobs.core.settings import RoleName, Settings, base_settings
+from spark_jobs.core.yaml_files import parse_yaml_value
 from spark_jobs.running.job import AnyJob
 from spark_jobs.running.option_help import default_of, type_and_default
 from spark_jobs.running.registry import all_jobs
@@ -101,6 +103,8 @@ def _function(job: AnyJob) -> str:
     lines = "".join(f"    {parameter},\n" for parameter in [*by_position, "*", *by_name])
     doc = [f'"""{job.summary}', "", "Parameters", "----------"]
     doc += [line for parameter in parameters for line in parameter.doc_lines()]
+    if example := getattr(job, "example", ""):
+        doc += ["", "Examples", "--------", f">>> {python_example(job, example)}"]
     body = textwrap.indent("\n".join([*doc, '"""']), " " * 4).replace("\\", "\\\\")
     return f"\n\n@job\ndef {_function_name(job.name)}(\n{lines}) -> Result:\n{body}\n"
 
@@ -136,6 +140,36 @@ def _note(help_: str, kind: str) -> str:
     return text
 
 
+def python_example(job: AnyJob, command: str) -> str:
+    """A command line of the job as a call in Python."""
+    by_position: list[str] = []
+    settings: dict[str, str] = {}
+    words = iter(shlex.split(command.replace("\\\n", " "))[2:])
+    for word in words:
+        if not word.startswith("--"):
+            by_position.append(word)
+        elif word == "--set":
+            name, _, text = next(words).partition("=")
+            settings[name] = text
+        elif (name := word[2:].replace("-", "_")) in job.settings.model_fields:
+            is_switch = job.settings.model_fields[name].annotation is bool
+            settings[name] = "true" if is_switch else next(words)
+        else:
+            settings[name.removeprefix("no_")] = "false"
+    arguments = [_quoted(word) for word in by_position]
+    arguments += [f"{name}={_example_value(job, name, text)}" for name, text in settings.items()]
+    return f"cl.{_function_name(job.name)}({', '.join(arguments)})"
+
+
+def _example_value(job: AnyJob, name: str, text: str) -> str:
+    """The source of a value that stands on the command line: text, or YAML for all else."""
+    if name in job.settings.model_fields:
+        kinds = python_type(job.settings, name).removesuffix(" | None")
+        if kinds in ("str", "Address") or kinds.startswith("Literal"):
+            return _quoted(text)
+    return _source(parse_yaml_value(text, name))
+
+
 def python_type(model: type[Settings], name: str) -> str:
     """The type of a setting for callers: addresses may be paths, lists any sequence."""
     field = model.model_fields[name]
@@ -168,7 +202,9 @@ def _type(annotation: Any, text: str) -> str:
 
 
 def _source(value: Any) -> str:
-    """A default as source, with its texts in double quotes."""
+    """A value as source, with its texts in double quotes."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_source(k)}: {_source(v)}' for k, v in value.items())}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_source, value))}]"
     return _quoted(value) if isinstance(value, str) else repr(value)

@@ -61,8 +61,8 @@ def _refuse_without_delta(session: SparkSession) -> None:
         raise CurationError(
             "the active Spark session has no Delta: build it by "
             "delta.configure_spark_with_delta_pip with spark.sql.extensions = "
-            "io.delta.sql.DeltaSparkSessionExtension, or restart Python without it, and captionlake "
-            "starts a session of its own"
+            "io.delta.sql.DeltaSparkSessionExtension, or restart Python, and captionlake starts a "
+            "session of its own"
         )
 
 
