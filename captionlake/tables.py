@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def open_table(address: str | os.PathLike[str], *, version: int | None = None) -> DataFrame:
     """Open a table as a DataFrame: the newest version, or an older one of a Delta table.
 
-    `address`: a folder (`./curated/captions`, `s3://...`), `parquet:FOLDER` for plain parquet, or
-    `catalog.schema.table`. `version`: a number of Delta's DESCRIBE HISTORY. Raises InputDataError
+    `address`: a folder or file (`./curated/captions`, `s3://...`, `pairs.parquet`), of Delta or of
+    plain parquet, or `catalog.schema.table`. `version`: a number of Delta's DESCRIBE HISTORY. Raises InputDataError
     if there is no such table.
     """
     delta_version = None if version is None else f"delta:{version}"
@@ -31,6 +31,5 @@ def read_version(address: str, version: str | None) -> DataFrame:
     from spark_jobs.storage.table_states import input_version
 
     spark = open_session()
-    if version is None:
-        input_version(spark, address)  # says it in one line if there is no table
-    return read_recorded_version(spark, address, EMPTY, version)
+    existing = version or input_version(spark, address)  # which tells parquet from Delta
+    return read_recorded_version(spark, address, EMPTY, existing)
