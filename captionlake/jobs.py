@@ -64,7 +64,7 @@ def assign_neighbours(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Give found neighbours the classes of the items they were found for.
+    """Give each neighbour that search-neighbours found the class of the item it was found for.
 
     Parameters
     ----------
@@ -88,6 +88,10 @@ def assign_neighbours(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.assign_neighbours(neighbours="./neighbours", items="./records", output="./labelled")
     """
 
 
@@ -111,7 +115,7 @@ def balance_captions(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Thin out the captions of head entries to about t each.
+    """Thin out captions whose concepts are all frequent; rare concepts lose nothing.
 
     Parameters
     ----------
@@ -127,9 +131,12 @@ def balance_captions(
     reference_language : text; default en
         The language that t is meant for.
     t : whole number; one of t, tail_fraction or target_rows is required
-        Captions per entry above which an entry is head.
+        Captions per entry above which an entry is head. Captions are thinned out so that a head
+        entry keeps about t for its own sake, and more where other entries want its captions:
+        one stays if any of its entries wants it.
     tail_fraction : number; one of t, tail_fraction or target_rows is required
-        In place of t: share of matches in the tail (0-1).
+        In place of t: share of matches (0-1) that the tail is to hold, which is the entries of
+        at most t captions.
     target_rows : whole number; one of t, tail_fraction or target_rows is required
         In place of t: rows to expect in the output.
     floor : whole number; default 0
@@ -149,6 +156,10 @@ def balance_captions(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.balance_captions(captions="./captions", matches="./matches", entry_counts="./entry_counts", t=20000, output="./balanced_captions")
     """
 
 
@@ -180,6 +191,10 @@ def build_concept_bank(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.build_concept_bank(sources=["imagenet22k", "lines:my_entries.txt"], output="./bank")
     """
 
 
@@ -199,7 +214,7 @@ def build_index(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Build a faiss index over embeddings, in clip-retrieval's layout.
+    """Build a faiss index over embeddings, in clip-retrieval's folder layout.
 
     Parameters
     ----------
@@ -227,6 +242,10 @@ def build_index(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.build_index(embeddings="./image_vectors", output="./index")
     """
 
 
@@ -244,7 +263,7 @@ def count_concepts(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Count the captions that speak of each class of downstream data sets.
+    """Count the captions that mention each class of downstream data sets.
 
     Parameters
     ----------
@@ -269,6 +288,10 @@ def count_concepts(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.count_concepts(captions="./captions", classes=["imagenet"], wordnet="/usr/share/wordnet", output="./concept_counts")
     """
 
 
@@ -297,25 +320,28 @@ def curate(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Ingest, dedup, match and balance one's own captions in one command.
+    """Ingest, deduplicate, match and balance your own captions in one command.
 
     Parameters
     ----------
     input : address; required
-        File, folder or glob of captions.
+        File, folder, glob or table of captions.
     bank : address; required
         Concept bank: a table, metadata.json, .jsonl or .txt file.
     output : address; required
-        Folder or catalog.schema for the tables.
+        Folder, or catalog.schema, for the tables; a word without a dot is a folder.
     by_language : True or False; default False
         Each language of the bank gets its own t, for the tail share of the reference language
         (MetaCLIP 2).
     reference_language : text; default en
         The language that t is meant for.
     t : whole number; default 20000
-        Captions per entry above which an entry is head.
+        Captions per entry above which an entry is head. Captions are thinned out so that a head
+        entry keeps about t for its own sake, and more where other entries want its captions:
+        one stays if any of its entries wants it.
     tail_fraction : number
-        In place of t: share of matches in the tail (0-1).
+        In place of t: share of matches (0-1) that the tail is to hold, which is the entries of
+        at most t captions.
     target_rows : whole number
         In place of t: rows to expect in the output.
     floor : whole number; default 0
@@ -323,7 +349,9 @@ def curate(
     seed : whole number; default 0
         Fixes all draws; rows drawn before and copied without their mark need another.
     preset : text
-        Preset of ingest-captions.
+        One of laion400m, laion5b, relaion, datacomp, cc12m, yfcc15m, synthclip,
+        synthclip_matches, metaclip, imagenet_captions, labels, lines; metaclip reads {"uuid":
+        ID, "url": URL, "texts": [[SOURCE, CAPTION, [ENTRY_ID, ...]], ...]}.
     format : parquet, jsonl, json, csv, tsv or lines
         Format of the input.
     columns : map of names to texts
@@ -345,6 +373,10 @@ def curate(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.curate("my_captions", bank="concepts.txt", t=20000, output="curated")
     """
 
 
@@ -359,7 +391,7 @@ def dedup_captions(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Keep one row of each group of equal captions.
+    """Keep one row of each group of rows with the same caption, url, or both.
 
     Parameters
     ----------
@@ -377,6 +409,10 @@ def dedup_captions(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.dedup_captions(captions="./captions", by="caption", output="./unique_captions")
     """
 
 
@@ -391,7 +427,7 @@ def demo(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Make captions, curate them, and show head and tail: the quick start.
+    """Make 300,000 captions, curate them, and show what happens to head and tail.
 
     Parameters
     ----------
@@ -409,6 +445,10 @@ def demo(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.demo()
     """
 
 
@@ -426,7 +466,7 @@ def diff(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Tell what two subsets share and where they part, by concept or class.
+    """Compare two subsets: shared rows, and the concepts or classes that differ most.
 
     Parameters
     ----------
@@ -450,6 +490,10 @@ def diff(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.diff("./t20/balanced_captions", "./t50/balanced_captions")
     """
 
 
@@ -471,7 +515,7 @@ def embed_images(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Embed images as unit vectors (open_clip).
+    """Embed images as unit vectors with an open_clip model.
 
     Parameters
     ----------
@@ -506,6 +550,10 @@ def embed_images(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.embed_images(input="./images", output="./image_vectors", model="open_clip:ViT-B-32", weights="openai")
     """
 
 
@@ -527,7 +575,7 @@ def embed_texts(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Embed texts as unit vectors (open_clip, sentence-transformers).
+    """Embed texts as unit vectors with an open_clip or sentence-transformers model.
 
     Parameters
     ----------
@@ -562,27 +610,34 @@ def embed_texts(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.embed_texts(input="./captions", output="./text_vectors")
     """
 
 
 @job
 def explain(
     *,
-    uid: str,
     run: Address,
+    uid: str | None = None,
+    caption: str | None = None,
     run_id: str | None = None,
     workspace: Address | None = None,
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Tell why one uid stayed or went: entries, counts, probabilities, draw.
+    """Say why one caption was kept or dropped: its entries, their counts, and the draw.
 
     Parameters
     ----------
-    uid : text; required
-        Uid of the caption.
     run : address; required
         Folder or catalog.schema with the table runs.
+    uid : text; one of uid or caption is required
+        Uid of the caption.
+    caption : text; one of uid or caption is required
+        The caption itself, exactly as it is.
     run_id : text
         A run of balance-captions; default: the last.
     workspace : address
@@ -591,6 +646,10 @@ def explain(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.explain(caption="a photo of a dog", run="./curated")
     """
 
 
@@ -630,6 +689,10 @@ def export_captions(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.export_captions(captions="./balanced_captions", matches="./balanced_captions", entry_counts="./entry_counts", output="./files")
     """
 
 
@@ -647,7 +710,7 @@ def export_embeddings(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Write embeddings as clip-retrieval's folders or DataComp's npz.
+    """Write embeddings as clip-retrieval's folders or DataComp's npz files.
 
     Parameters
     ----------
@@ -672,6 +735,10 @@ def export_embeddings(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.export_embeddings(embeddings="./image_vectors", form="clip_retrieval", output="./files")
     """
 
 
@@ -687,7 +754,7 @@ def filter_captions(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Keep the captions that pass rules.
+    """Keep the captions that pass all the rules you write.
 
     Parameters
     ----------
@@ -710,6 +777,10 @@ def filter_captions(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.filter_captions(captions="./captions", scores="./scores", output="./kept", rules=[{"rule": "clip", "top_fraction": 0.3, "column": "score"}])
     """
 
 
@@ -727,7 +798,7 @@ def gather_neighbours(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Gather what semantic search found for downstream classes (unmet-promise).
+    """Collect the search results for each class of downstream data sets (unmet-promise).
 
     Parameters
     ----------
@@ -736,7 +807,9 @@ def gather_neighbours(
     captions : address; required
         Table of captions, with uid and caption.
     output : address; required
-        The captions found, with dataset, query (the class) and similarity; once for each class.
+        The captions found, once for each class: dataset, query (the class), rank (place in the
+        class, 0 is the most similar), uid, similarity (cosine), then the captions' columns, of
+        which one of the same name is called caption_...; ordered by dataset, query, rank.
     by_text : address
         Neighbours of the queries among embeddings of texts.
     by_image : address
@@ -751,6 +824,10 @@ def gather_neighbours(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.gather_neighbours(queries="./queries", by_text="./by_text", by_image="./by_image", captions="./captions", output="./retrieved")
     """
 
 
@@ -770,7 +847,7 @@ def import_embeddings(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Read vectors of clip-retrieval's folders or DataComp's npz.
+    """Read vectors from clip-retrieval's folders or DataComp's npz files into a table.
 
     Parameters
     ----------
@@ -799,6 +876,10 @@ def import_embeddings(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.import_embeddings(input="./embeddings", form="clip_retrieval", model="open_clip:ViT-B-32", output="./image_vectors")
     """
 
 
@@ -820,7 +901,7 @@ def ingest_captions(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Read captions from parquet, JSON, CSV, TSV or text into one table.
+    """Read captions from parquet, JSON, CSV, TSV or text files into one table.
 
     Parameters
     ----------
@@ -855,6 +936,10 @@ def ingest_captions(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.ingest_captions(input="./laion", preset="laion400m", output="./captions")
     """
 
 
@@ -879,7 +964,7 @@ def label_synsets(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Label captions with the synsets whose lemmas they hold (LAIONet, YFCC15M-Cls).
+    """Label captions with the synsets whose lemmas they contain (LAIONet, YFCC15M-Cls).
 
     Parameters
     ----------
@@ -922,6 +1007,10 @@ def label_synsets(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.label_synsets(captions="./captions", synsets="laionet", output="./labels")
     """
 
 
@@ -951,6 +1040,10 @@ def make_demo_captions(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.make_demo_captions(rows=100000, output="./demo_captions")
     """
 
 
@@ -964,7 +1057,7 @@ def make_queries(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Make prompts of downstream classes to search with.
+    """Write the prompts of downstream classes, which search-neighbours searches with.
 
     Parameters
     ----------
@@ -981,6 +1074,10 @@ def make_queries(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.make_queries(classes=["imagenet", "dtd"], output="./queries")
     """
 
 
@@ -1010,7 +1107,7 @@ def match_and_balance(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Balance captions by concept straight from their files, storing nothing between.
+    """Match and balance captions straight from their files, without storing the matches.
 
     Parameters
     ----------
@@ -1026,9 +1123,12 @@ def match_and_balance(
     reference_language : text; default en
         The language that t is meant for.
     t : whole number; one of t, tail_fraction or target_rows is required
-        Captions per entry above which an entry is head.
+        Captions per entry above which an entry is head. Captions are thinned out so that a head
+        entry keeps about t for its own sake, and more where other entries want its captions:
+        one stays if any of its entries wants it.
     tail_fraction : number; one of t, tail_fraction or target_rows is required
-        In place of t: share of matches in the tail (0-1).
+        In place of t: share of matches (0-1) that the tail is to hold, which is the entries of
+        at most t captions.
     target_rows : whole number; one of t, tail_fraction or target_rows is required
         In place of t: rows to expect in the output.
     floor : whole number; default 0
@@ -1062,6 +1162,10 @@ def match_and_balance(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.match_and_balance("./laion", preset="laion400m", bank="metadata.json", t=20000, output="./balanced_captions")
     """
 
 
@@ -1082,7 +1186,7 @@ def match_concepts(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Find the entries of a concept bank in captions.
+    """Find the entries of a concept bank that occur in each caption.
 
     Parameters
     ----------
@@ -1117,6 +1221,10 @@ def match_concepts(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.match_concepts(captions="./captions", bank="metadata.json", output="./matches", entry_counts="./entry_counts")
     """
 
 
@@ -1131,7 +1239,7 @@ def match_frequencies(
     tsv_order: Sequence[str] = ["class_idx", "uid"],
     filepath: str | None = None,
     class_column: str = "wnid",
-    class_names: Literal["imagenet1k"] | None = None,
+    class_names: Literal["imagenet1k", "column"] | None = None,
     seed: int = 0,
     decisions: bool = False,
     counts: Address | None = None,
@@ -1141,12 +1249,13 @@ def match_frequencies(
     shape: Literal["flat", "zipf", "exponential"] | None = None,
     exponent: float = 1.0,
     rows: int | None = None,
+    largest: bool = False,
     captions: Address | None = None,
     workspace: Address | None = None,
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Take as many rows of each class as another data set has, or as a shape wants.
+    """Draw as many rows of each class as another data set has, or as a shape asks for.
 
     Parameters
     ----------
@@ -1167,20 +1276,22 @@ def match_frequencies(
         or the uid.
     class_column : text; default wnid
         Column of classes: of texts or whole numbers.
-    class_names : imagenet1k
+    class_names : imagenet1k or column
         Imagenet1k: the column holds wnids or indices of ImageNet's 1,000 classes, which then
-        count without rows too; null: the classes are those that the column holds.
+        count without rows too, by their names and indices; column: the classes are those that
+        the column holds; default: imagenet1k if it holds wnids of ImageNet alone.
     seed : whole number; default 0
         Of the draws; rows drawn before and copied without their mark need another.
     decisions : True or False; default False
         Add a row per input row to decisions in the workspace.
     counts : address
-        Rows of each class: wanted, available, taken, missing.
+        Table of a row per class: class (its value), class_idx and class_name; target (rows
+        wanted), available and taken (rows by source), rows (taken in all), short (missing).
     uids : address
         File of the sorted uids in DataComp's form (npy, u8,u8).
     target_counts : address; one of target_counts or shape is required
-        How many rows of each class: a class-frequency file (.txt), a table of counts, or
-        another labelled data set, whose rows are counted.
+        How many rows of each class: a class-frequency file (.txt, a class, a tab and a count a
+        line), a table of counts, or another labelled data set, whose rows are counted.
     target_column : text
         Its column of counts; default: rows, caption_count or count, if there.
     shape : flat, zipf or exponential; one of target_counts or shape is required
@@ -1189,8 +1300,11 @@ def match_frequencies(
         Zipf: rank ** -exponent; exponential: exp(exponent) times as many rows in the head as in
         the tail.
     rows : whole number
-        The same shape at so many rows; default: the target's own, or of a shape as many as
-        leave no class short.
+        The same proportions at so many rows; default: the target's own numbers, or largest for
+        a shape.
+    largest : True or False; default False
+        In place of rows: the same proportions at as many rows as leave no class short; classes
+        without rows are left out.
     captions : address
         Table of captions, for sources that hold uid and class alone.
     workspace : address
@@ -1199,6 +1313,10 @@ def match_frequencies(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.match_frequencies(sources="./pairs", shape="zipf", exponent=1.2, rows=1000000, output="./long_tailed")
     """
 
 
@@ -1219,7 +1337,7 @@ def plan_balance(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Tell what each t would keep: rows, bytes, tail share; or the t for a wanted size.
+    """Show what each t would keep (rows, bytes, tail share), or the t for a wanted size.
 
     Parameters
     ----------
@@ -1252,6 +1370,10 @@ def plan_balance(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.plan_balance(matches="./matches", entry_counts="./entry_counts", output="./plan")
     """
 
 
@@ -1268,7 +1390,7 @@ def plan_threshold(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Tell what each threshold on a similarity would keep.
+    """Show how many rows and classes each threshold on a similarity would keep.
 
     Parameters
     ----------
@@ -1291,6 +1413,10 @@ def plan_threshold(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.plan_threshold(scores="./scored_captions", column="text_to_name_def_wnid_similarity", output="./thresholds")
     """
 
 
@@ -1307,7 +1433,7 @@ def report(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Show what the runs behind a table did, as one HTML page.
+    """Write an HTML page about the runs behind a table: counts, charts, examples, settings.
 
     Parameters
     ----------
@@ -1329,6 +1455,10 @@ def report(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.report(run="./curated")
     """
 
 
@@ -1345,7 +1475,7 @@ def run(
     quiet: bool = False,
     **variables: Any,
 ) -> Result:
-    """Run the steps of a recipe that are not up to date.
+    """Run the steps of a recipe (a pipeline in a YAML file) that are not up to date.
 
     Parameters
     ----------
@@ -1368,6 +1498,10 @@ def run(
     **variables : any value
         Variables of the recipe, such as input='./pairs'; what a recipe has says `captionlake
         init`.
+
+    Examples
+    --------
+    >>> cl.run("metaclip.yml", input="./pairs", bank="metadata.json")
     """
 
 
@@ -1382,7 +1516,7 @@ def sample_subset(
     tsv_order: Sequence[str] = ["class_idx", "uid"],
     filepath: str | None = None,
     class_column: str = "wnid",
-    class_names: Literal["imagenet1k"] | None = None,
+    class_names: Literal["imagenet1k", "column"] | None = None,
     seed: int = 0,
     decisions: bool = False,
     counts: Address | None = None,
@@ -1404,7 +1538,7 @@ def sample_subset(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Draw a subset by similarity, class or number (LAIONet, ImageNet-Captions).
+    """Draw a subset by similarity, class or number of rows (LAIONet, ImageNet-Captions).
 
     Parameters
     ----------
@@ -1425,15 +1559,17 @@ def sample_subset(
         or the uid.
     class_column : text; default wnid
         Column of classes: of texts or whole numbers.
-    class_names : imagenet1k
+    class_names : imagenet1k or column
         Imagenet1k: the column holds wnids or indices of ImageNet's 1,000 classes, which then
-        count without rows too; null: the classes are those that the column holds.
+        count without rows too; column, the default: the classes are those that the column
+        holds.
     seed : whole number; default 0
         Of the draws; rows drawn before and copied without their mark need another.
     decisions : True or False; default False
         Add a row per input row to decisions in the workspace.
     counts : address
-        Rows of each class: wanted, available, taken, missing.
+        Table of a row per class: class (its value), class_idx and class_name; target (rows
+        wanted), available and taken (rows by source), rows (taken in all), short (missing).
     uids : address
         File of the sorted uids in DataComp's form (npy, u8,u8).
     threshold : number
@@ -1474,6 +1610,10 @@ def sample_subset(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.sample_subset(input="./pairs", fraction=0.25, output="./a_quarter")
     """
 
 
@@ -1487,7 +1627,7 @@ def score_clip(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Compare images with their captions (CLIP score).
+    """Compute CLIP scores: the cosine of each image's vector and its caption's vector.
 
     Parameters
     ----------
@@ -1504,6 +1644,10 @@ def score_clip(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.score_clip(images="./image_vectors", captions="./clip_text_vectors", output="./scores")
     """
 
 
@@ -1527,7 +1671,7 @@ def score_definitions(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Compare captions with the definitions of their synsets (LAIONet).
+    """Compute the similarity of labelled captions to their synsets' definitions (LAIONet).
 
     Parameters
     ----------
@@ -1568,6 +1712,10 @@ def score_definitions(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.score_definitions(labels="./labels", synsets="laionet", carry=True, output="./scored_captions")
     """
 
 
@@ -1586,7 +1734,7 @@ def search_neighbours(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Find the nearest texts or images of each query, without a server.
+    """Find the nearest texts or images of each query, exactly or with an index.
 
     Parameters
     ----------
@@ -1614,6 +1762,10 @@ def search_neighbours(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.search_neighbours(queries="./query_vectors", embeddings="./text_vectors", k=500, output="./by_text")
     """
 
 
@@ -1654,6 +1806,10 @@ def search_substrings(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.search_substrings(captions="./captions", queries=["imagenet"], output="./retrieved")
     """
 
 
@@ -1677,7 +1833,7 @@ def vary_captions(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Make captions of ImageNet-Captions records from texts and class names (clip-beyond-tail).
+    """Make caption variants of ImageNet-Captions from texts and class names (clip-beyond-tail).
 
     Parameters
     ----------
@@ -1715,4 +1871,8 @@ def vary_captions(
         Run even if the outputs are up to date.
     quiet : True or False; default False
         Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.vary_captions(imagenet_captions="./records", append_class_name=True, output="./photo_of")
     """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from captionlake.output_files import OutputFile
 from captionlake.tables import read_version
 from spark_jobs.core.errors import SettingsError
-from spark_jobs.core.redaction import redacted_values
+from spark_jobs.core.redaction import redacted, redacted_values
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -68,7 +68,7 @@ class Result:
             run_id=summary.run_id,
             seconds=summary.seconds,
             steps=steps,
-            answer=tuple(getattr(summary, "answer", ())),
+            answer=tuple(summary.answer),
             versions=summary.versions,
         )
 
@@ -129,7 +129,7 @@ class Result:
     def __repr__(self) -> str:
         """The result for people, a line per step and output."""
         if self.answer:
-            return "\n".join(self.answer)
+            return "\n".join(map(redacted, self.answer))
         rows = self._rows()
         width = max((len(name) for name, _ in rows), default=0)
         return "\n".join([self._title(), *(f"  {name:<{width}}  {text}" for name, text in rows)])

@@ -15,8 +15,8 @@ def open_table(address: str | os.PathLike[str], *, version: int | None = None) -
     """Open a table as a DataFrame: the newest version, or an older one of a Delta table.
 
     `address`: a folder or file (`./curated/captions`, `s3://...`, `pairs.parquet`), of Delta or of
-    plain parquet, or `catalog.schema.table`. `version`: a number of Delta's DESCRIBE HISTORY. Raises InputDataError
-    if there is no such table.
+    plain parquet, or `catalog.schema.table`. `version`: a number of Delta's DESCRIBE HISTORY.
+    Raises InputDataError if there is no such table.
     """
     delta_version = None if version is None else f"delta:{version}"
     return read_version(os.fspath(address), delta_version)

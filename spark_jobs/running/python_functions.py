@@ -103,8 +103,7 @@ def _function(job: AnyJob) -> str:
     lines = "".join(f"    {parameter},\n" for parameter in [*by_position, "*", *by_name])
     doc = [f'"""{job.summary}', "", "Parameters", "----------"]
     doc += [line for parameter in parameters for line in parameter.doc_lines()]
-    if example := getattr(job, "example", ""):
-        doc += ["", "Examples", "--------", f">>> {python_example(job, example)}"]
+    doc += ["", "Examples", "--------", f">>> {python_example(job, job.example)}"]
     body = textwrap.indent("\n".join([*doc, '"""']), " " * 4).replace("\\", "\\\\")
     return f"\n\n@job\ndef {_function_name(job.name)}(\n{lines}) -> Result:\n{body}\n"
 
