@@ -19,6 +19,7 @@ from pyspark.sql.types import (
 
 from spark_jobs.core.columns import named, require_columns
 from spark_jobs.core.errors import SettingsError
+from spark_jobs.core.redaction import redacted
 from spark_jobs.core.settings import InputAddress, Settings
 from spark_jobs.formats.any_table import open_table
 from spark_jobs.report.terminal import cut, printable, table_lines
@@ -47,7 +48,9 @@ class Show(Settings):
     columns: Annotated[str | list[str] | None, BeforeValidator(_split_names)] = Field(
         None, description="only these columns: uid,caption"
     )
-    rows: NonNegativeInt = Field(20, le=10_000, description="rows to show at most")
+    rows: NonNegativeInt = Field(
+        20, le=10_000, description="rows to show at most", json_schema_extra={"flag": "-n"}
+    )
     version: NonNegativeInt | None = Field(
         None, description="version of the Delta table; default: the newest"
     )
@@ -65,10 +68,10 @@ def answer_lines(spark: SparkSession, settings: Show) -> list[str]:
     width = shutil.get_terminal_size((_WIDTH, 24)).columns
     of_all = "" if settings.where is None else f", {n_chosen:,} where {settings.where}"
     lines = [
-        printable(f"{settings.table}: {opened.kind}"),
+        printable(redacted(f"{settings.table}: {opened.kind}")),
         printable(f"{n_rows:,} rows{of_all}"),
         "",
-        *_schema_lines(frame, width),
+        *_schema_lines(frame, names, width),
     ]
     n_shown = min(settings.rows, n_chosen)
     if not n_shown:
@@ -77,7 +80,7 @@ def answer_lines(spark: SparkSession, settings: Show) -> list[str]:
     kinds = ["number" if _is_number(frame.schema[name].dataType) else "text" for name in names]
     lines += ["", *table_lines(names, values, kinds, width=width)]
     if n_shown < n_chosen:
-        lines += [f"... {n_chosen - n_shown:,} more rows"]
+        lines += ["", f"... {n_chosen - n_shown:,} more rows"]
     return lines
 
 
@@ -95,11 +98,11 @@ def _where(frame: DataFrame, condition: str | None, called: str) -> DataFrame:
         ) from None
 
 
-def _schema_lines(frame: DataFrame, width: int) -> list[str]:
-    name_width = max((len(printable(name)) for name in frame.columns), default=0)
+def _schema_lines(frame: DataFrame, names: list[str], width: int) -> list[str]:
+    name_width = max((len(printable(name)) for name in names), default=0)
     return [
         cut(f"{printable(field.name):<{name_width}}  {field.dataType.simpleString()}", width)
-        for field in frame.schema
+        for field in (frame.schema[name] for name in names)
     ]
 
 
@@ -164,6 +167,7 @@ JOB = Pipeline(
     steps,
     answer_lines=answer_lines,
     arguments=("table",),
+    example="captionlake show ./curated/balanced_captions --columns uid,caption -n 5",
 )
 
 if __name__ == "__main__":
