@@ -131,21 +131,32 @@ def write_pairs(
     *,
     n_rows: int,
     rows_per_file: int,
+    breaks_as_spaces: bool = False,
 ) -> WrittenPairs:
     """Write all rows as files `pairs_00000.parquet` ..., each sorted by its keys.
 
     A hash of the key decides the file of a row, so a file is a random part of the rows. `n_rows`:
-    the number of rows, for the number of files. Without rows there is one file with the columns.
+    the number of rows, for the number of files. `breaks_as_spaces`: a line feed and a carriage
+    return in a text become a space each. Without rows there is one file with the columns.
     """
     n_files, key = n_files_for(n_rows, rows_per_file), keys(pairs)
     chunk = F.pmod(F.xxhash64(*key), F.lit(n_files)).cast("int")
     flags = _flags(pairs, columns.names)
-    values = [named(name).alias(f"c{number}") for number, name in enumerate(columns.names)]
+    values = [
+        F.translate(named(name), "\r\n", "  ")
+        if breaks_as_spaces and _is_text(pairs, name)
+        else named(name)
+        for name in columns.names
+    ]
     rows = (
         pairs.withColumn(_CHUNK, chunk)
         .repartition(n_files, _CHUNK)
         .sortWithinPartitions(_CHUNK, *key)
-        .select(_CHUNK, *(flag.alias(name) for name, flag in flags.items()), *values)
+        .select(
+            _CHUNK,
+            *(flag.alias(name) for name, flag in flags.items()),
+            *(value.alias(f"c{number}") for number, value in enumerate(values)),
+        )
     )
     write = write_pair_files(folder, NAME, format_, [*columns.names.values()], [*flags])
     fields = [StructField(name, LongType()) for name in (ROWS, *flags)]
@@ -162,7 +173,7 @@ def write_pairs(
 
 def _flags(pairs: DataFrame, names: Mapping[str, str]) -> dict[str, Column]:
     """What is counted of the rows: name -> boolean column."""
-    texts = [named(name) for name in names if isinstance(pairs.schema[name].dataType, StringType)]
+    texts = [named(name) for name in names if _is_text(pairs, name)]
 
     def any_text(pattern: str) -> Column:
         found = F.lit(False)
@@ -179,3 +190,7 @@ def _flags(pairs: DataFrame, names: Mapping[str, str]) -> dict[str, Column]:
         _LINE_BREAKS: any_text("[\\r\\n]"),
         _NUL: any_text("\\x00"),
     }
+
+
+def _is_text(rows: DataFrame, name: str) -> bool:
+    return isinstance(rows.schema[name].dataType, StringType)

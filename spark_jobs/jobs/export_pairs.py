@@ -1,7 +1,7 @@
 """export-pairs: write pairs as plain files for img2dataset, open_clip and pandas."""
 
 import logging
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 from pyspark.sql import DataFrame, SparkSession
@@ -31,13 +31,18 @@ _log = logging.getLogger(__name__)
 class ExportPairs(Settings):
     """Settings of export-pairs."""
 
-    pairs: InputAddress = Field(
+    input: InputAddress = Field(
         description="table of pairs, such as balanced_captions or a subset, with uid"
     )
     captions: InputAddress | None = Field(
         None, description="table of captions; gives the columns that the pairs lack, by uid"
     )
     format: PairFormat = Field("parquet", description="format of the files")
+    line_breaks: Literal["refuse", "space", "keep"] = Field(
+        "refuse",
+        description="line breaks in texts of CSV, at which img2dataset and others that read CSV in "
+        "blocks lose rows without a word: refuse them, write spaces, or keep them, as for pandas",
+    )
     columns: dict[str, str] = Field(
         {}, description="map from the table's column names to the files': {url: URL, caption: TEXT}"
     )
@@ -75,7 +80,7 @@ class ExportPairs(Settings):
 
 def run(run: Run, settings: ExportPairs) -> Counts:
     """Write all rows of the table, or nothing."""
-    pairs, called = run.read(settings.pairs, schemas.EMPTY), f"table {settings.pairs}"
+    pairs, called = run.read(settings.input, schemas.EMPTY), f"table {settings.input}"
     require_columns(pairs, called, [UID])
     rows_in, rows = pairs.count(), pairs
     if settings.captions is not None:
@@ -100,6 +105,7 @@ def run(run: Run, settings: ExportPairs) -> Counts:
             settings.format,
             n_rows=rows_in,
             rows_per_file=settings.rows_per_file,
+            breaks_as_spaces=settings.format == "csv" and settings.line_breaks == "space",
         )
         _refuse_incomplete(settings, written, rows_in, pairs)
         if settings.keys is not None:
@@ -119,23 +125,35 @@ def _refuse_incomplete(
     """Raise InputDataError unless the files hold each row of the table once, with its caption."""
     if written.rows != rows_in:
         raise InputDataError(
-            f"table {settings.pairs} has {rows_in:,} rows, but {written.rows:,} would be written: "
+            f"table {settings.input} has {rows_in:,} rows, but {written.rows:,} would be written: "
             f"a {' and '.join(keys(pairs))} stands in several rows of {settings.captions}; nothing "
             "was written"
         )
     if written.not_joined:
         raise InputDataError(
             f"captions {settings.captions}: {written.not_joined:,} of the {rows_in:,} rows of "
-            f"{settings.pairs} are not in it; give the captions that these rows come from"
+            f"{settings.input} are not in it; give the captions that these rows come from"
         )
     if written.without_caption:
         raise InputDataError(
-            f"table {settings.pairs}: {written.without_caption:,} rows have no caption (null); "
+            f"table {settings.input}: {written.without_caption:,} rows have no caption (null); "
             "filter them out first (filter-captions)"
         )
-    if written.nul and settings.format == "csv":
+    if settings.format == "csv":
+        _refuse_unreadable_csv(settings, written)
+
+
+def _refuse_unreadable_csv(settings: ExportPairs, written: WrittenPairs) -> None:
+    """Raise InputDataError for texts that readers of CSV do not read as they are."""
+    if written.line_breaks and settings.line_breaks == "refuse":
         raise InputDataError(
-            f"table {settings.pairs}: {written.nul:,} rows hold the character NUL, where readers "
+            f"table {settings.input}: {written.line_breaks:,} rows have line breaks in a text, at "
+            "which img2dataset loses rows of CSV; take --format parquet or jsonl, or --line-breaks "
+            "space or keep"
+        )
+    if written.nul:
+        raise InputDataError(
+            f"table {settings.input}: {written.nul:,} rows hold the character NUL, where readers "
             "of CSV cut the text; take --format parquet or jsonl"
         )
 
@@ -150,16 +168,10 @@ def _warn_of_columns(columns: PairColumns, called: str) -> None:
 
 def closing_lines(_spark: SparkSession, settings: ExportPairs, counts: Counts) -> list[str]:
     """What a reader of the files must know, and the command that takes them."""
-    lines = []
-    if counts.get("with_line_break"):
-        lines.append(
-            f"  {counts['with_line_break']:,} rows have line breaks in a text: img2dataset, which "
-            "reads CSV in blocks, may fail at them; it takes parquet and jsonl without fail"
-        )
     if "without_url" not in counts:
-        return [*lines, "  without urls, since the table has none: --captions may bring them"]
-    if counts["without_url"]:
-        lines.append(f"  {counts['without_url']:,} rows have no url: img2dataset fails at them")
+        return ["  without urls, since the table has none: --captions may bring them"]
+    n = counts["without_url"]
+    lines = [f"  {n:,} rows have no url: img2dataset fails at them"] if n else []
     return [*lines, *_img2dataset_command(settings)]
 
 
@@ -179,9 +191,8 @@ JOB = Job(
     ExportPairs,
     run,
     closing_lines=closing_lines,
-    arguments=("pairs",),
     example=(
-        "captionlake export-pairs ./curated/balanced_captions --output ./list \\\n"
+        "captionlake export-pairs --input ./curated/balanced_captions --output ./list \\\n"
         "  --columns '{caption: TEXT, url: URL}'"
     ),
 )

@@ -128,7 +128,7 @@ def _shortened(column: Column, type_: DataType) -> tuple[Column, Column]:
         case StringType():
             return F.substring(column, 1, _MOST_CHARACTERS), none
         case BinaryType():
-            return F.format_string("%,d bytes", F.length(column)), none
+            return F.concat(F.format_number(F.length(column), 0), F.lit(" bytes")), none
         case ArrayType(elementType=NumericType() | BooleanType()):
             return F.slice(column, 1, _MOST_ITEMS), F.size(column)
         case ArrayType():

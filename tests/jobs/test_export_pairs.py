@@ -8,6 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 N = 300
+EXPORT = ("export-pairs", "--input")
 
 
 def uid_of(k: int) -> str:
@@ -36,7 +37,7 @@ def tables(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def test_the_newest_rows_alone_under_the_names_asked_for(captionlake, tables, tmp_path) -> None:
     """Of the four versions' 527 rows, which a reader of the folder's parquet files would get."""
     outcome = captionlake(
-        *("export-pairs", tables / "pairs", "--output", tmp_path / "list"),
+        *(*EXPORT, tables / "pairs", "--output", tmp_path / "list"),
         *("--columns", "{url: URL, caption: TEXT}", "--rows-per-file", 100),
         *("--keys", tmp_path / "keys.txt"),
     )
@@ -62,23 +63,24 @@ def test_text_files_and_uids_of_matches_with_their_captions(
     captionlake, tables, tmp_path, format_
 ) -> None:
     outcome = captionlake(
-        *("export-pairs", tables / "matches", "--captions", tables / "captions"),
+        *(*EXPORT, tables / "matches", "--captions", tables / "captions"),
         *("--output", tmp_path / "list", "--format", format_, "--no-carry"),
-        *("--keys", tmp_path / "uids.npy"),
+        *("--keys", tmp_path / "uids.npy", "--line-breaks", "space"),
     )
     assert outcome.exit_code == 0, outcome.stderr
     (file,) = (tmp_path / "list").glob(f"*.{format_}")
     frame = pd.read_csv(file) if format_ == "csv" else pd.read_json(file, lines=True)
     frame = frame.sort_values("uid")
     assert [*frame.columns] == ["uid", "url", "caption", "width"]
-    assert [*frame.caption] == [f'a "cat", {k}\n猫' for k in range(0, 200, 2)]
+    gap = " " if format_ == "csv" else "\n"
+    assert [*frame.caption] == [f'a "cat", {k}{gap}猫' for k in range(0, 200, 2)]
     uids = np.load(tmp_path / "uids.npy")
     assert [f"{high:016x}{low:016x}" for high, low in uids] == [*frame.uid]
     assert (outcome.summary["counts"].get("with_line_break") == 100) == (format_ == "csv")
 
 
 def test_no_row_is_lost_or_doubled_in_silence(captionlake, spark, tables, tmp_path) -> None:
-    arguments = ("export-pairs", tables / "matches", "--output", tmp_path / "list")
+    arguments = (*EXPORT, tables / "matches", "--output", tmp_path / "list")
     captions = spark.read.format("delta").load(str(tables / "captions"))
     for name, changed, message in [
         ("few", captions.where("entry_ids[0] > 9"), "5 of the 100 rows"),
@@ -100,6 +102,7 @@ def test_no_row_is_lost_or_doubled_in_silence(captionlake, spark, tables, tmp_pa
             "'url' and 'caption' would both be called 'url'",
         ),
         (("pairs", "--columns", "{entry_ids: ids}", "--format", "csv"), "take --format parquet"),
+        (("pairs", "--format", "csv"), "200 rows have line breaks in a text"),
         (("pairs", "--key-column", "key"), "key_column is of a text file of --keys"),
         (("pairs", "--keys", "OUT/list/keys.txt"), "give a file outside of the output"),
         (
@@ -116,7 +119,7 @@ def test_what_cannot_be_written_is_one_line(
     captionlake, tables, tmp_path, arguments, message
 ) -> None:
     table, *options = (argument.replace("OUT", str(tmp_path)) for argument in arguments)
-    outcome = captionlake("export-pairs", tables / table, "--output", tmp_path / "list", *options)
+    outcome = captionlake(*EXPORT, tables / table, "--output", tmp_path / "list", *options)
     assert outcome.exit_code in {2, 3}
     assert message in outcome.error
 
@@ -129,7 +132,15 @@ def test_nul_in_csv_and_rows_without_caption_are_refused(captionlake, spark, tmp
         frame = spark.createDataFrame([("a", caption)], "uid string, caption string")
         frame.write.format("delta").save(str(tmp_path / name))
         outcome = captionlake(
-            *("export-pairs", tmp_path / name, "--output", tmp_path / "list", "--format", "csv")
+            *(
+                "export-pairs",
+                "--input",
+                tmp_path / name,
+                "--output",
+                tmp_path / "list",
+                "--format",
+                "csv",
+            )
         )
         assert (outcome.exit_code, message in outcome.error) == (3, True), outcome.stderr
 
@@ -137,7 +148,7 @@ def test_nul_in_csv_and_rows_without_caption_are_refused(captionlake, spark, tmp
 def test_a_table_without_rows_is_a_file_without_rows(captionlake, spark, tmp_path) -> None:
     frame = spark.createDataFrame([], "uid string, caption string, url string")
     frame.write.format("delta").save(str(tmp_path / "none"))
-    outcome = captionlake("export-pairs", tmp_path / "none", "--output", tmp_path / "list")
+    outcome = captionlake(*EXPORT, tmp_path / "none", "--output", tmp_path / "list")
     assert outcome.exit_code == 0, outcome.stderr
     frame = pd.read_parquet(tmp_path / "list")
     assert (len(frame), [*frame.columns]) == (0, ["uid", "url", "caption"])
