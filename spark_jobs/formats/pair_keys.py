@@ -26,19 +26,15 @@ def key_column_of(rows: DataFrame, called: str, setting: str | None) -> str:
     return SHARD_KEY if SHARD_KEY in rows.columns else UID
 
 
-def write_keys(rows: DataFrame, called: str, column: str, file: str) -> int:
+def write_keys(rows: DataFrame, column: str, file: str) -> int:
     """Write the rows' keys, each once and sorted; returns their number.
 
-    A file `.npy` holds uids in DataComp's form, any other a key a line. Raises InputDataError,
-    with nothing written, for a key that is null or has a line break, or that several uids have:
-    shards filtered by it would hold other pairs than the rows.
+    A file `.npy` holds uids in DataComp's form, any other a key a line.
     """
-    keys = rows.select(named(column).cast("string").alias(column), UID)
-    _refuse_unusable(keys, called, column)
     if file.endswith(".npy"):
         write_uids(rows, file)
         return rows.select(UID).distinct().count()
-    distinct = keys.select(named(column)).distinct()
+    distinct = rows.select(named(column).cast("string").alias(column)).distinct()
     lines = distinct.orderBy(named(column)).toLocalIterator(prefetchPartitions=True)
     counted = _CountedLines(row[0] for row in lines)
     write_output_file(file, counted)
@@ -63,8 +59,12 @@ class _CountedLines:
         yield "".join(part).encode()
 
 
-def _refuse_unusable(keys: DataFrame, called: str, column: str) -> None:
-    key = named(column)
+def refuse_unusable_keys(rows: DataFrame, called: str, column: str) -> None:
+    """Raise InputDataError for a key that is null or has a line break, or that several uids have.
+
+    Shards filtered by them would hold other pairs than the rows. `called`: the table in messages.
+    """
+    keys, key = rows.select(named(column).cast("string").alias(column), UID), named(column)
     faulty = keys.where(key.isNull() | key.rlike("[\\r\\n]")).count()
     if faulty:
         raise InputDataError(

@@ -18,7 +18,7 @@ from spark_jobs.formats.pair_files import (
     with_caption_columns,
     write_pairs,
 )
-from spark_jobs.formats.pair_keys import key_column_of, write_keys
+from spark_jobs.formats.pair_keys import key_column_of, refuse_unusable_keys, write_keys
 from spark_jobs.running.job import Job
 from spark_jobs.storage.batches import batches_that_fit
 from spark_jobs.storage.outputs.folder_swap import replaced_folder
@@ -93,6 +93,11 @@ def run(run: Run, settings: ExportPairs) -> Counts:
     )
     _warn_of_columns(columns, called)
     metadata = run.output_metadata(settings.output)
+    key_column = UID
+    if settings.keys is not None:
+        if not settings.keys.endswith(".npy"):
+            key_column = key_column_of(rows, called, settings.key_column)
+        refuse_unusable_keys(rows, called, key_column)
     key_counts: Counts = {}
     with (
         batches_that_fit(pairs),
@@ -109,8 +114,7 @@ def run(run: Run, settings: ExportPairs) -> Counts:
         )
         _refuse_incomplete(settings, written, rows_in, pairs)
         if settings.keys is not None:
-            key_column = key_column_of(rows, called, settings.key_column)
-            key_counts["keys"] = write_keys(rows, called, key_column, settings.keys)
+            key_counts["keys"] = write_keys(rows, key_column, settings.keys)
     counts = {"rows_in": rows_in, "rows": written.rows, "files": written.files}
     if URL in columns.names:
         counts["without_url"] = written.without_url

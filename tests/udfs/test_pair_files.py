@@ -90,6 +90,7 @@ def test_json_lines_are_ascii_objects_with_null_for_what_is_missing(tmp_path: Pa
     assert json.loads(lines[0])["url"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", ["parquet", "csv", "jsonl"])
 def test_img2dataset_reads_urls_captions_and_uids(tmp_path: Path, format_: PairFormat) -> None:
     reader = pytest.importorskip("img2dataset.reader")
