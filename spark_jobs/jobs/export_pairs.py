@@ -82,22 +82,13 @@ def run(run: Run, settings: ExportPairs) -> Counts:
     """Write all rows of the table, or nothing."""
     pairs, called = run.read(settings.input, schemas.EMPTY), f"table {settings.input}"
     require_columns(pairs, called, [UID])
-    rows_in, rows = pairs.count(), pairs
-    if settings.captions is not None:
-        captions = run.read(settings.captions, schemas.CAPTIONS)
-        rows = with_caption_columns(pairs, captions)
-    remedy = "give --captions, the table of captions that has it"
-    require_columns(rows, called, [CAPTION], remedy=remedy)
+    rows = _with_captions(run, settings, pairs, called)
     columns = choose_columns(
         rows, called, settings.columns, carry=settings.carry, format_=settings.format
     )
     _warn_of_columns(columns, called)
-    metadata = run.output_metadata(settings.output)
-    key_column = UID
-    if settings.keys is not None:
-        if not settings.keys.endswith(".npy"):
-            key_column = key_column_of(rows, called, settings.key_column)
-        refuse_unusable_keys(rows, called, key_column)
+    key_column = _usable_key_column(settings, rows, called)
+    rows_in, metadata = pairs.count(), run.output_metadata(settings.output)
     key_counts: Counts = {}
     with (
         batches_that_fit(pairs),
@@ -123,15 +114,36 @@ def run(run: Run, settings: ExportPairs) -> Counts:
     return {**counts, **key_counts}
 
 
+def _with_captions(run: Run, settings: ExportPairs, pairs: DataFrame, called: str) -> DataFrame:
+    """The rows with the columns of the captions that they lack; they need a caption."""
+    rows = pairs
+    if settings.captions is not None:
+        rows = with_caption_columns(pairs, run.read(settings.captions, schemas.CAPTIONS))
+    remedy = "give --captions, the table of captions that has it"
+    require_columns(rows, called, [CAPTION], remedy=remedy)
+    return rows
+
+
+def _usable_key_column(settings: ExportPairs, rows: DataFrame, called: str) -> str:
+    """The column of the keys to write, whose values were looked at; uid for DataComp's form."""
+    if settings.keys is None or settings.keys.endswith(".npy"):
+        return UID
+    key_column = key_column_of(rows, called, settings.key_column)
+    refuse_unusable_keys(rows, called, key_column)
+    return key_column
+
+
 def _refuse_incomplete(
     settings: ExportPairs, written: WrittenPairs, rows_in: int, pairs: DataFrame
 ) -> None:
     """Raise InputDataError unless the files hold each row of the table once, with its caption."""
     if written.rows != rows_in:
+        cause = "it changed while it was read; run again"
+        if settings.captions is not None:
+            cause = f"a {' and '.join(keys(pairs))} stands in several rows of {settings.captions}"
         raise InputDataError(
             f"table {settings.input} has {rows_in:,} rows, but {written.rows:,} would be written: "
-            f"a {' and '.join(keys(pairs))} stands in several rows of {settings.captions}; nothing "
-            "was written"
+            f"{cause}; nothing was written"
         )
     if written.not_joined:
         raise InputDataError(
