@@ -23,7 +23,7 @@ def options_of(help_text: str) -> dict[str, str]:
     flag = ""
     for line in lines:
         if begun := re.match(
-            r"  --(\S+?)(?: / --no-\S+)?(?:,? VALUE| KEY=VALUE| PATH)?(?:  |$)", line
+            r"  (?:-\w, )?--(\S+?)(?: / --no-\S+)?(?:,? VALUE| KEY=VALUE| PATH)?(?:  |$)", line
         ):
             flag = begun[1].partition("/")[0]
             line = line[begun.end() :]

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Annotated, Any, NoReturn, cast
 
 import typer
+from pydantic.fields import FieldInfo
 
 from spark_jobs.core.errors import CurationError, FileError, InterruptedRunError
 from spark_jobs.core.redaction import RedactingFormatter, redacted
@@ -155,8 +156,15 @@ def _option(job: AnyJob, name: str) -> inspect.Parameter:
     if field.annotation is bool:
         switch = typer.Option(f"--{flag}/--no-{flag}", help=help_, show_default=False)
         return _parameter(name, Annotated[bool | None, switch], None)
-    option = typer.Option(f"--{flag}", help=help_, show_default=False, metavar="VALUE")
+    flags = [f"--{flag}", *_short_flags(field)]
+    option = typer.Option(*flags, help=help_, show_default=False, metavar="VALUE")
     return _parameter(name, Annotated[str | None, option], None)
+
+
+def _short_flags(field: FieldInfo) -> list[str]:
+    """The flags of one letter that a setting names in its `json_schema_extra`: {"flag": "-n"}."""
+    extra = field.json_schema_extra
+    return [str(extra["flag"])] if isinstance(extra, dict) and "flag" in extra else []
 
 
 def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:

@@ -37,8 +37,8 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "search-substrings",
         "count-concepts",
     ),
-    "look": ("report", "explain", "diff", "jobs", "methods"),
-    "exchange": ("export-captions", "export-embeddings", "import-embeddings"),
+    "look": ("show", "report", "explain", "diff", "jobs", "methods"),
+    "exchange": ("export-pairs", "export-captions", "export-embeddings", "import-embeddings"),
 }
 
 

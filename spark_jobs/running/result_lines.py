@@ -6,6 +6,7 @@ from pathlib import Path
 
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.running.launch import Summary
+from spark_jobs.running.next_steps import next_step_lines
 
 
 def result_lines(summary: Summary) -> list[str]:
@@ -14,7 +15,7 @@ def result_lines(summary: Summary) -> list[str]:
     if summary.status == "would_run":
         return happened
     report = [] if summary.report is None else [f"Report: {_as_typed(summary.report)}"]
-    return [*happened, *_where(summary), *report]
+    return [*happened, *_where(summary), *report, *next_step_lines(summary, _as_typed)]
 
 
 def _happened(summary: Summary) -> str:
