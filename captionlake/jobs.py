@@ -29,6 +29,7 @@ __all__ = [
     "explain",
     "export_captions",
     "export_embeddings",
+    "export_pairs",
     "filter_captions",
     "gather_neighbours",
     "import_embeddings",
@@ -48,6 +49,7 @@ __all__ = [
     "score_definitions",
     "search_neighbours",
     "search_substrings",
+    "show",
     "vary_captions",
 ]
 
@@ -739,6 +741,63 @@ def export_embeddings(
     Examples
     --------
     >>> cl.export_embeddings(embeddings="./image_vectors", form="clip_retrieval", output="./files")
+    """
+
+
+@job
+def export_pairs(
+    *,
+    input: Address,
+    output: Address,
+    captions: Address | None = None,
+    format: Literal["parquet", "csv", "jsonl"] = "parquet",
+    line_breaks: Literal["refuse", "space", "keep"] = "refuse",
+    columns: Mapping[str, str] = {},
+    carry: bool = True,
+    rows_per_file: int = 1000000,
+    keys: Address | None = None,
+    key_column: str | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Write pairs as parquet, CSV or JSON lines, for img2dataset, open_clip and pandas.
+
+    Parameters
+    ----------
+    input : address; required
+        Table of pairs, such as balanced_captions or a subset, with uid.
+    output : address; required
+        Folder for the files, pairs_00000.parquet and so on.
+    captions : address
+        Table of captions; gives the columns that the pairs lack, by uid.
+    format : parquet, csv or jsonl; default parquet
+        Format of the files.
+    line_breaks : refuse, space or keep; default refuse
+        Line breaks in texts of CSV, at which img2dataset and others that read CSV in blocks
+        lose rows without a word: refuse them, write spaces, or keep them, as for pandas.
+    columns : map of names to texts; default {}
+        Map from the table's column names to the files': {url: URL, caption: TEXT}.
+    carry : True or False; default True
+        Write all columns but for lists, maps and bytes; else uid, caption_id, url, caption,
+        width, height and those in `columns`.
+    rows_per_file : whole number; default 1000000
+        Rows that a file holds at most, but for rare chance.
+    keys : address
+        File of keys to filter existing shards by: .npy with DataComp's uids, or text with a key
+        a line.
+    key_column : text
+        Column of the keys in a text file; default: img2dataset's key, else the uid.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.export_pairs(input="./curated/balanced_captions", output="./list", columns={"caption": "TEXT", "url": "URL"})
     """
 
 
@@ -1810,6 +1869,46 @@ def search_substrings(
     Examples
     --------
     >>> cl.search_substrings(captions="./captions", queries=["imagenet"], output="./retrieved")
+    """
+
+
+@job
+def show(
+    table: Address,
+    *,
+    where: str | None = None,
+    columns: str | str | Sequence[str] | None = None,
+    rows: int = 20,
+    version: int | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Show a table: its columns, how many rows it has, and some of them.
+
+    Parameters
+    ----------
+    table : address; required
+        A Delta table, folder or catalog.schema.table; or files of parquet, JSON, CSV, TSV or
+        text.
+    where : text
+        Only rows for which this holds, in SQL: 'entry_count > 100'.
+    columns : text or list of texts
+        Only these columns: uid,caption.
+    rows : whole number; default 20
+        Rows to show at most.
+    version : whole number
+        Version of the Delta table; default: the newest.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.show("./curated/balanced_captions", "-n", "5", columns="uid,caption")
     """
 
 
