@@ -1,0 +1,71 @@
+"""docs/jobs.md, generated: for each job its summary, an example, and a table of its settings."""
+
+from spark_jobs.core.settings import Settings, base_settings
+from spark_jobs.running.job import AnyJob
+from spark_jobs.running.option_help import default_of, plain_type, shown_default
+from spark_jobs.running.registry import all_jobs
+
+_HEAD = """\
+# Jobs
+
+Printed by `captionlake jobs --markdown`. `captionlake JOB --help` shows the same in a terminal.
+
+A setting is an option of the command line (`--t 20000`), a key of a YAML file (`--config FILE`), or
+`--set key=value`, which wins over the others. In YAML and in recipes its name has `_` in place of
+`-`. Yes/no settings are flags: `--decisions`, `--no-decisions`. Lists and maps are written as YAML:
+`--columns '{caption: TEXT}'`.
+
+An address is a path (`./captions`, `s3://bucket/captions`, `delta:/x`, `parquet:/x`) or a name of
+the catalog (`schema.table`, `catalog.schema.table`). Every job also takes `--workspace`, the folder
+or catalog.schema of the tables `runs` and `rejected` (by default the parent of its output), and
+`--force`, which runs it even if its outputs are up to date."""
+
+
+def jobs_markdown() -> str:
+    """The page: a section per job, in alphabetical order."""
+    jobs = all_jobs().values()
+    links = ["| job | what it does |", "| --- | --- |"]
+    links += [f"| [`{job.name}`](#{job.name}) | {job.summary} |" for job in jobs]
+    return "\n".join([_HEAD, "", *links, *(line for job in jobs for line in _section(job))])
+
+
+def _section(job: AnyJob) -> list[str]:
+    lines = ["", f"## {job.name}", "", job.summary, "", "```sh", job.example, "```", ""]
+    own_settings = [name for name in job.settings.model_fields if name not in Settings.model_fields]
+    lines += ["| setting | type | default | what it is |", "| --- | --- | --- | --- |"]
+    return lines + [_row(job, name) for name in own_settings]
+
+
+def _row(job: AnyJob, name: str) -> str:
+    field = job.settings.model_fields[name]
+    option = (field.alias or name).replace("_", "-")
+    label = f"`{option}`, also by position" if name in job.arguments else f"`--{option}`"
+    return f"| {label} | {plain_type(field.annotation)} | {_default(job, name)} | {_text(job, name)} |"
+
+
+def _default(job: AnyJob, name: str) -> str:
+    """`required`, `one of them` for mutually exclusive settings without default, or the default."""
+    field = job.settings.model_fields[name]
+    if field.is_required() and name not in base_settings(job.name):
+        return "required"
+    default = default_of(field, job.name, name)
+    if default is not None:
+        return f"`{_escaped(shown_default(default))}`"
+    return "one of these" if _is_alternative(job, name) else ""
+
+
+def _is_alternative(job: AnyJob, name: str) -> bool:
+    """Whether the setting is one of those of which exactly one must be given."""
+    names = job.settings.mutually_exclusive
+    fields = job.settings.model_fields
+    has_default = any(default_of(fields[other], job.name, other) is not None for other in names)
+    return name in names and not has_default
+
+
+def _text(job: AnyJob, name: str) -> str:
+    return _escaped(job.settings.model_fields[name].description or "")
+
+
+def _escaped(text: str) -> str:
+    """The text in one cell of a Markdown table."""
+    return " ".join(text.replace("|", "\\|").split())

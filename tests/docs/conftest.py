@@ -1,0 +1,101 @@
+"""The inputs that the commands of README.md and docs/*.md read, made in a folder."""
+
+import json
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from spark_jobs.concepts.synsets import imagenet_synsets
+from spark_jobs.subsets.imagenet_classes import imagenet100
+
+ROOT = Path(__file__).parents[2]
+ENTRIES = ["dog", "cat", "axolotl", "crane", "park"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with every input that some page names, a few kilobytes each."""
+    make_inputs(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def make_inputs(folder: Path) -> None:
+    _captions(folder)
+    _banks(folder)
+    _web_pairs(folder)
+    _published_files(folder)
+    retrieval = (ROOT / "docs/retrieval.md").read_text(encoding="utf-8")
+    class_file = re.search(r"```yaml\n(.*?)```", retrieval, re.DOTALL)
+    assert class_file is not None
+    (folder / "my_classes.yml").write_text(class_file[1])
+
+
+def _captions(folder: Path) -> None:
+    captions = [f"a {word} in picture {i}" for i in range(300) for word in ENTRIES[:2]]
+    captions += [f"an axolotl beside a dog {i}" for i in range(5)] + ["a photo of a dog"]
+    (folder / "my_captions").mkdir()
+    lines = [json.dumps({"caption": caption}) + "\n" for caption in captions]
+    (folder / "my_captions/part_0.jsonl").write_text("".join(lines))
+    (folder / "links.csv").write_text("TEXT,LINK\na dog,https://example.org/dog.jpg\n")
+    (folder / "synthetic_captions").mkdir()
+    (folder / "synthetic_captions/0.json").write_text(json.dumps(captions[:50]))
+
+
+def _banks(folder: Path) -> None:
+    (folder / "concepts.txt").write_text("".join(f"{entry}\n" for entry in ENTRIES))
+    (folder / "my_entries.txt").write_text("sea otter\n")
+    (folder / "metadata.json").write_text(json.dumps(ENTRIES))
+
+
+def _web_pairs(folder: Path) -> None:
+    """shards: as img2dataset writes them, a caption missing; laion: as LAION-400M."""
+    n_rows = 40
+    urls = [f"https://example.org/{i}.jpg" for i in range(n_rows)]
+    texts = [f"a photo of a {ENTRIES[i % 2]} {i}" for i in range(n_rows - 1)]
+    (folder / "shards").mkdir()
+    shard = {"url": urls, "caption": [*texts, None], "key": [f"{i:09}" for i in range(n_rows)]}
+    pq.write_table(pa.table(shard), folder / "shards/00000.parquet")
+    (folder / "shards/00000_stats.json").write_text("{}")
+    names = [*_lemmas_of_imagenet100(10), "dog", "puppy", "crane"] * 4
+    laion = {
+        "SAMPLE_ID": list(range(len(names))),
+        "URL": [f"https://example.org/laion/{i}.jpg" for i in range(len(names))],
+        "TEXT": [f"a photo of a {name} , number {i}" for i, name in enumerate(names)],
+        "HEIGHT": [480] * len(names),
+        "WIDTH": [640] * len(names),
+        "LICENSE": ["?"] * len(names),
+        "NSFW": ["UNLIKELY"] * len(names),
+        "similarity": [0.3] * len(names),
+    }
+    (folder / "laion").mkdir()
+    pq.write_table(pa.table(laion), folder / "laion/part-00000.parquet")
+
+
+def _lemmas_of_imagenet100(n: int) -> list[str]:
+    """A lemma of each of n classes, that no other class has and that holds no punctuation."""
+    lemmas = [lemma for synset in imagenet_synsets("imagenet1k") for lemma in synset.lemmas]
+    wnids = imagenet100()
+    chosen = (
+        next((x for x in s.lemmas if lemmas.count(x) == 1 and x.replace(" ", "").isalpha()), None)
+        for s in imagenet_synsets("imagenet1k")
+        if s.wnid in wnids
+    )
+    return [lemma for lemma in chosen if lemma][:n]
+
+
+def _published_files(folder: Path) -> None:
+    records = [
+        {
+            "filename": f"{synset.wnid}_{i}.JPEG",
+            "wnid": synset.wnid,
+            "title": f"my {synset.lemmas[0]}",
+            "tags": ["zoo"],
+            "description": "",
+        }
+        for i, synset in enumerate(imagenet_synsets("imagenet1k")[:5])
+    ]
+    (folder / "imagenet_captions.json").write_text(json.dumps(records))
