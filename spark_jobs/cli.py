@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from spark_jobs import __version__
 from spark_jobs.core.errors import CurationError
 from spark_jobs.running.command_line import build_command, end_at_interrupts, say_on_stderr
+from spark_jobs.running.jobs_page import jobs_markdown
 from spark_jobs.running.launch import error_line
 from spark_jobs.running.methods import methods_markdown
 from spark_jobs.running.recipes.starting import recipe_lines, write_recipe
@@ -71,19 +72,17 @@ def _summaries() -> dict[str, str]:
 
 
 def _list_jobs(
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/jobs.md.")] = False,
 ) -> None:
+    if markdown:
+        typer.echo(jobs_markdown())
+        return
     summaries = _summaries()
     width = max(map(len, summaries))
-    for line in ["| topic | command | what it does |", "| --- | --- | --- |"] if markdown else []:
-        typer.echo(line)
     for topic, names in TOPICS.items():
-        if not markdown:
-            typer.echo(f"{topic.capitalize()}:")
+        typer.echo(f"{topic.capitalize()}:")
         for name in names:
-            title = topic if name == names[0] else ""
-            row = f"| {title} | `{name}` | {summaries[name]} |"
-            typer.echo(row if markdown else f"  {name:<{width}}  {summaries[name]}")
+            typer.echo(f"  {name:<{width}}  {summaries[name]}")
 
 
 def _methods() -> None:

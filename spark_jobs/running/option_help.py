@@ -21,7 +21,7 @@ def type_and_default(model: type[Settings], job: str, name: str) -> str:
         parts.append("required")
     else:
         default = default_of(field, job, name)
-        parts += [] if default is None else [f"default {_shown(default)}"]
+        parts += [] if default is None else [f"default {shown_default(default)}"]
         parts += _required_alternatives(model, job, name)
     return f"[{'; '.join(parts)}]"
 
@@ -69,12 +69,12 @@ _GENERIC_TYPES: dict[Any, Callable[[tuple[Any, ...]], str]] = {
 }
 
 
-def _shown(value: Any) -> str:
+def shown_default(value: Any) -> str:
     """A default as a user would write it on the command line."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return f"[{', '.join(map(_shown, value))}]"
+        return f"[{', '.join(map(shown_default, value))}]"
     return repr(value) if value in ("", {}) else str(value)
 
 

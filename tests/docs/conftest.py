@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,10 +17,18 @@ ROOT = Path(__file__).parents[2]
 ENTRIES = ["dog", "cat", "axolotl", "crane", "park"]
 
 
+@pytest.fixture(scope="session")
+def all_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every input that some page names, a few kilobytes each."""
+    folder = tmp_path_factory.mktemp("documented")
+    make_inputs(folder)
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory, with every input that some page names, a few kilobytes each."""
-    make_inputs(tmp_path)
+def folder(all_inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with these inputs."""
+    shutil.copytree(all_inputs, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -77,14 +87,14 @@ def _web_pairs(folder: Path) -> None:
 
 def _lemmas_of_imagenet100(n: int) -> list[str]:
     """A lemma of each of n classes, that no other class has and that holds no punctuation."""
-    lemmas = [lemma for synset in imagenet_synsets("imagenet1k") for lemma in synset.lemmas]
-    wnids = imagenet100()
-    chosen = (
-        next((x for x in s.lemmas if lemmas.count(x) == 1 and x.replace(" ", "").isalpha()), None)
-        for s in imagenet_synsets("imagenet1k")
-        if s.wnid in wnids
-    )
-    return [lemma for lemma in chosen if lemma][:n]
+    synsets, wnids = imagenet_synsets("imagenet1k"), imagenet100()
+    n_classes = Counter(lemma for synset in synsets for lemma in synset.lemmas)
+    by_class = [
+        [x for x in synset.lemmas if n_classes[x] == 1 and x.replace(" ", "").isalpha()]
+        for synset in synsets
+        if synset.wnid in wnids
+    ]
+    return [lemmas[0] for lemmas in by_class if lemmas][:n]
 
 
 def _published_files(folder: Path) -> None:

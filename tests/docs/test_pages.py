@@ -1,10 +1,12 @@
-"""The pages of docs/ agree with the code: tables of columns, presets, reasons, recipes, messages."""
+"""The pages of docs/ agree with the code: columns, presets, reasons, recipes, messages, links."""
 
 import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 import yaml
 from pyspark.sql.types import StructType
@@ -15,7 +17,6 @@ from spark_jobs.formats.text_files import HEADER_AGAIN
 from spark_jobs.ingest import normalise, text_rules
 from spark_jobs.ingest.presets import PRESETS, Preset
 from spark_jobs.running.jobs_page import jobs_markdown
-from spark_jobs.running.methods import methods_markdown
 from udfs import csv_files, json_rows
 from udfs.balancing import keep_probability
 
@@ -141,10 +142,6 @@ def test_jobs_is_the_generated_page() -> None:
     assert page("jobs.md") == jobs_markdown() + "\n"
 
 
-def test_methods_is_the_generated_page() -> None:
-    assert page("methods.md") == methods_markdown() + "\n"
-
-
 def test_papers_cites_each_paper_that_a_module_names() -> None:
     cited = " ".join(row[0] for row in rows_below("How to cite", page("papers.md")))
     assert [name for name in CITATIONS if name not in cited] == []
@@ -162,8 +159,6 @@ def test_recipes_lists_each_recipe_with_what_must_be_given() -> None:
 
 def test_concepts_computes_the_ten_captions_right() -> None:
     """The table of keep probabilities, from the rule and from the code."""
-    import pyarrow as pa
-
     counts = {"dog": 6, "cat": 3, "axolotl": 1}
     entries = list(counts)
     rows = re.findall(r"^\| ([^|]+) \| ([a-z, ]+) \| (.*) \|$", page("concepts.md"), re.MULTILINE)
@@ -172,7 +167,7 @@ def test_concepts_computes_the_ten_captions_right() -> None:
     ids = [[entries.index(e) for e in row[1].split(", ") if e in entries] for row in captions]
     assert [sum(i in row for row in ids) for i in range(3)] == list(counts.values())
     p = [2 / max(n, 2) for n in counts.values()]
-    kept = keep_probability(pa.array(ids, pa.list_(pa.int32())), __import__("numpy").array(p))
+    kept = keep_probability(pa.array(ids, pa.list_(pa.int32())), np.array(p))
     written = [float(row[2].rpartition("= ")[2]) for row in captions]
     assert written == pytest.approx(kept, abs=5e-4)
     assert f"add up to {kept.sum():.2f}" in page("concepts.md")
@@ -194,7 +189,9 @@ def texts_of_code() -> str:
     for package in ("spark_jobs", "udfs"):
         for file in (ROOT / package).rglob("*.py"):
             nodes = ast.walk(ast.parse(file.read_bytes()))
-            texts += [n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+            texts += [
+                n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)
+            ]
     return "\n".join(texts)
 
 
