@@ -78,7 +78,7 @@ TABLES = {
     "embeddings": types_of(schemas.EMBEDDINGS),
     "neighbours": types_of(schemas.NEIGHBOURS) | {"model": "string", "weights": "string"},
     "queries": types_of(schemas.QUERY_TEXTS),
-    "retrieved": types_of(schemas.QUERIES) | {"similarity": "float"},
+    "retrieved": types_of(schemas.QUERIES) | {"rank": "int", "similarity": "float"},
     "class_counts": types_of(schemas.CLASS_COUNTS),
 }
 
