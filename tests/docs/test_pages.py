@@ -14,7 +14,7 @@ from pyspark.sql.types import StructType
 from spark_jobs.core import schemas
 from spark_jobs.core.papers import CITATIONS
 from spark_jobs.formats.text_files import HEADER_AGAIN
-from spark_jobs.ingest import normalise, text_rules
+from spark_jobs.ingest import accepted_rows, normalise, text_rules
 from spark_jobs.ingest.presets import PRESETS, Preset
 from spark_jobs.running.jobs_page import jobs_markdown
 from udfs import csv_files, json_rows
@@ -127,7 +127,7 @@ def test_inputs_lists_the_presets() -> None:
 def test_inputs_lists_every_reason() -> None:
     reasons = {
         *(text_rules.NULL_CAPTION, text_rules.INVALID_UTF8, text_rules.CAPTION_TOO_LONG),
-        *(text_rules.LINE_FEED, normalise.DUPLICATE_UID, normalise.INVALID_ENTRY_IDS),
+        *(text_rules.LINE_FEED, accepted_rows.DUPLICATE_UID, normalise.INVALID_ENTRY_IDS),
         *(normalise.INVALID_CAPTION_ID, HEADER_AGAIN, "caption_not_text", "url_not_text"),
         *(json_rows.CORRUPT_JSON, json_rows.LONE_SURROGATE, json_rows.REPEATED_FIELD),
         *(json_rows.WRONG_RECORD, json_rows.NESTED_TOO_DEEP, json_rows.PAIR),
