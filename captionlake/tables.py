@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def open_table(address: str | os.PathLike[str], *, version: int | None = None) -> DataFrame:
     """Open a table as a DataFrame: the newest version, or an older one of a Delta table.
 
-    `address`: a folder or file (`./curated/captions`, `s3://...`, `pairs.parquet`), of Delta or of
+    `address`: a folder or file (`./curated/captions`, `s3a://...`, `pairs.parquet`), of Delta or of
     plain parquet, or `catalog.schema.table`. `version`: a number of Delta's DESCRIBE HISTORY.
     Raises InputDataError if there is no such table.
     """

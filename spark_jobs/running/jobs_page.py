@@ -17,7 +17,7 @@ A setting is an option of the command line (`--t 20000`), a key of a YAML file (
 `-`. Yes/no settings are flags: `--decisions`, `--no-decisions`. Lists and maps are written as YAML:
 `--columns '{caption: TEXT}'`. An argument "by position" is written without its name.
 
-An address is a path (`./captions`, `s3://bucket/captions`, `delta:/x`, `parquet:/x`) or a name of
+An address is a path (`./captions`, `s3a://bucket/captions`, `delta:/x`, `parquet:/x`) or a name of
 the catalog (`schema.table`, `catalog.schema.table`).
 
 Every job also takes `--workspace`, the folder or catalog.schema of the tables `runs` and `rejected`

@@ -19,7 +19,7 @@ def result_lines(summary: Summary) -> list[str]:
 
 
 def _happened(summary: Summary) -> str:
-    """`curate: done in 45.2 s: 3,050 rows in captions, 1,593 of them kept in balanced_captions`."""
+    """`curate: done in 45.2 s: 3,050 rows in, 1,593 rows out (52.2%)`."""
     n_steps = len(summary.steps)
     outdated = sum(step["status"] != "up_to_date" for step in summary.steps)
     if summary.status == "would_run":
