@@ -27,6 +27,7 @@ from spark_jobs.ingest.presets import InputFormat, Preset
 from spark_jobs.ingest.source import Source
 from spark_jobs.storage.batches import batches_of, rows_that_fit
 from spark_jobs.storage.file_lists import COMPRESSED, ListedFile
+from spark_jobs.storage.hidden_files import hidden_files
 from udfs import file_heads as worker
 from udfs.file_systems import file_system
 from udfs.json_items import ItemForm
@@ -98,6 +99,19 @@ def select_caption_files(
             f"give --format {', '.join(get_args(InputFormat))}, or a --preset"
         )
     return common_format, files, notes
+
+
+def hidden_caption_files(location: str) -> str:
+    """The hidden files at a location that are called as caption files are, a few of them by name.
+
+    Empty if there are none. Spark passes over them, so their rows would be missing.
+    """
+    hidden = [
+        path
+        for path in hidden_files(location)
+        if _suffix(path) in _FORMAT_BY_SUFFIX and not path.endswith("_stats.json")
+    ]
+    return _few_of(path.rpartition("/")[2] for path in hidden)
 
 
 def read_caption_files(

@@ -17,6 +17,7 @@ from spark_jobs.core.schemas import CAPTION, REASON, URL
 from spark_jobs.core.settings import InputAddress, Settings
 from spark_jobs.formats.caption_files import (
     damaged_file_error,
+    hidden_caption_files,
     read_caption_files,
     select_caption_files,
 )
@@ -38,6 +39,7 @@ from spark_jobs.ingest.text_rules import FrontEnd
 from spark_jobs.storage.batches import ROWS_AT_ONCE, batches_of, batches_that_fit
 from spark_jobs.storage.faults.spark import SPARK_FAULTS
 from spark_jobs.storage.file_lists import ListedFile, list_files_at
+from spark_jobs.storage.hidden_files import HIDDEN
 from spark_jobs.storage.run import Counts, Run
 from udfs.json_rows import PAIR
 
@@ -233,6 +235,9 @@ def _read_input(
         if error is None:
             raise
         raise error from None
+    hidden = hidden_caption_files(address.location)
+    if hidden:
+        notes.append(f"left unread: {hidden}: {HIDDEN}; rename them if they hold captions")
     return replace(source, notes=[*notes, *source.notes]), files
 
 

@@ -13,6 +13,7 @@ from spark_jobs.core.errors import (
 from spark_jobs.core.made_of import MadeOf, TableState, all_draws
 from spark_jobs.storage.catalog_states import catalog_state
 from spark_jobs.storage.file_lists import ListedFile, list_files_at
+from spark_jobs.storage.hidden_files import HIDDEN, hidden_files
 from spark_jobs.storage.history import (
     delta_state,
     run_mark,
@@ -87,7 +88,9 @@ def input_files(spark: SparkSession, table: Address) -> list[ListedFile]:
     """List the files of an input; InputDataError if all are empty."""
     files = list_files_at(spark, table.location)
     if not any(file.size for file in files):
-        raise InputDataError(f"{table}: {NO_CONTENT}")
+        hidden = hidden_files(table.location)
+        why = f" that Spark reads: {HIDDEN}; rename {hidden[0]}" if hidden else ""
+        raise InputDataError(f"{table}: {NO_CONTENT}{why}")
     return files
 
 

@@ -46,14 +46,24 @@ def test_a_glob_of_lines_and_a_source(captionlake, spark, tmp_path: Path):
     for k in range(3):
         (tmp_path / f"part{k}.txt").write_text(f"caption {k}\nshared\n")
     (tmp_path / "other.txt").write_text("not this\n")
+    hidden = tmp_path / "hidden" / "_part3.txt"
+    hidden.parent.mkdir()
+    hidden.write_text("hidden from Spark\n")
+    outcome = captionlake("ingest-captions", "--input", hidden, "--output", tmp_path / "none")
+    assert outcome.exit_code == 3
+    assert f"begin with _ or . are hidden from Spark; rename {hidden}" in outcome.stderr
+    (tmp_path / "_part4.txt").write_text("caption 4\n")
+    (tmp_path / "part5").mkdir()
+    (tmp_path / "part5" / "_part5.txt").write_text("caption 5\n")
     outcome = captionlake(
-        *("ingest-captions", "--input", tmp_path / "part*.txt", "--output", tmp_path / "out"),
+        *("ingest-captions", "--input", tmp_path / "part*", "--output", tmp_path / "out"),
         *("--source", "mine"),
     )
     assert outcome.summary["counts"]["rows_in"] == 6
     rows = spark.read.format("delta").load(str(tmp_path / "out")).collect()
     assert sorted(r.caption for r in rows) == ["caption 0", "caption 1", "caption 2", "shared"]
     assert {row.source for row in rows} == {"mine"}
+    assert "left unread: _part5.txt: files and folders" in outcome.stderr
 
 
 def test_datacomp_keeps_uids_and_carries_other_columns(captionlake, spark, tmp_path: Path):
