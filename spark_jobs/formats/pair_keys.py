@@ -62,7 +62,9 @@ class _CountedLines:
 def refuse_unusable_keys(rows: DataFrame, called: str, column: str) -> None:
     """Raise InputDataError for a key that is null or has a line break, or that several uids have.
 
-    Shards filtered by them would hold other pairs than the rows. `called`: the table in messages.
+    Shards filtered by such keys would hold other pairs than the rows. Only these rows are looked
+    at: a pair that is not among them, in another folder of shards, may have the key of one that is.
+    `called`: the table in messages.
     """
     keys, key = rows.select(named(column).cast("string").alias(column), UID), named(column)
     faulty = keys.where(key.isNull() | key.rlike("[\\r\\n]")).count()
