@@ -190,6 +190,7 @@ def test_long_captions_of_another_table_come_a_few_at_a_time(
     frame = pd.read_parquet(tmp_path / "list")
     assert sorted(frame.uid) == [f"{k:032x}" for k in range(n)]
     assert {*frame.caption.str.len()} == {1048576}
+    assert (tmp_path / "keys.txt").read_text() == "".join(f"{k:032x}\n" for k in range(n))
     assert outcome.summary["counts"]["without_key"] == n
     assert "keys are uids: the table has no column 'key'" in outcome.stderr
 
@@ -218,7 +219,12 @@ def test_nul_in_csv_and_rows_without_caption_are_refused(captionlake, spark, tmp
 def test_a_table_without_rows_is_a_file_without_rows(captionlake, spark, tmp_path) -> None:
     frame = spark.createDataFrame([], "uid string, caption string, url string")
     frame.write.format("delta").save(str(tmp_path / "none"))
-    outcome = captionlake(*EXPORT, tmp_path / "none", "--output", tmp_path / "list")
+    outcome = captionlake(
+        *(*EXPORT, tmp_path / "none", "--output", tmp_path / "list"),
+        *("--keys", tmp_path / "keys.txt"),
+    )
     assert outcome.exit_code == 0, outcome.stderr
+    assert (tmp_path / "keys.txt").read_bytes() == b""
+    assert "keys are uids: the table has no column 'key'" in outcome.stderr
     frame = pd.read_parquet(tmp_path / "list")
     assert (len(frame), [*frame.columns]) == (0, ["uid", "url", "caption"])
