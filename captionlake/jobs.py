@@ -1877,7 +1877,7 @@ def show(
     table: Address,
     *,
     where: str | None = None,
-    columns: str | str | Sequence[str] | None = None,
+    columns: str | Sequence[str] | None = None,
     rows: int = 20,
     version: int | None = None,
     workspace: Address | None = None,
@@ -1893,7 +1893,7 @@ def show(
         text.
     where : text
         Only rows for which this holds, in SQL: 'entry_count > 100'.
-    columns : text or list of texts
+    columns : list of texts
         Only these columns: uid,caption.
     rows : whole number; default 20
         Rows to show at most.

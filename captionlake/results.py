@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from captionlake.output_files import OutputFile
 from captionlake.tables import read_version
 from spark_jobs.core.errors import SettingsError
-from spark_jobs.core.redaction import redacted, redacted_values
+from spark_jobs.core.redaction import redacted_values
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -129,7 +129,7 @@ class Result:
     def __repr__(self) -> str:
         """The result for people, a line per step and output."""
         if self.answer:
-            return "\n".join(map(redacted, self.answer))
+            return "\n".join(self.answer)  # rows are data: as the command line prints them
         rows = self._rows()
         width = max((len(name) for name, _ in rows), default=0)
         return "\n".join([self._title(), *(f"  {name:<{width}}  {text}" for name, text in rows)])

@@ -11,25 +11,29 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
+@short_errors
 def open_table(address: str | os.PathLike[str], *, version: int | None = None) -> DataFrame:
-    """Open a table as a DataFrame: the newest version, or an older one of a Delta table.
+    """Open what `show` shows as a DataFrame: the newest version, or an older one of a Delta table.
 
-    `address`: a folder or file (`./curated/captions`, `s3a://...`, `pairs.parquet`), of Delta or of
-    plain parquet, or `catalog.schema.table`. `version`: a number of Delta's DESCRIBE HISTORY.
-    Raises InputDataError if there is no such table.
+    `address`: a Delta table (`./curated/captions`, `s3a://...`, `catalog.schema.table`), or files
+    of parquet, JSON, CSV, TSV or text, whose unreadable records are left out with a warning.
+    `version`: a number of Delta's DESCRIBE HISTORY. Raises InputDataError if nothing is there,
+    SettingsError for a version that the table does not have.
     """
-    delta_version = None if version is None else f"delta:{version}"
-    return read_version(os.fspath(address), delta_version)
+    from spark_jobs.formats import any_table
+    from spark_jobs.storage.session import open_session
+
+    opened = any_table.open_table(open_session(), os.fspath(address), version)
+    if opened.records is not None:
+        opened.count()  # warns
+    return opened.rows
 
 
 @short_errors
-def read_version(address: str, version: str | None) -> DataFrame:
-    """Read a table at a version as runs record it, such as `delta:3:...`; None for the newest."""
+def read_version(address: str, version: str) -> DataFrame:
+    """Read a table at a version as runs record it, such as `delta:3:...`."""
     from spark_jobs.core.schemas import EMPTY
     from spark_jobs.storage.old_versions import read_recorded_version
     from spark_jobs.storage.session import open_session
-    from spark_jobs.storage.table_states import input_version
 
-    spark = open_session()
-    existing = version or input_version(spark, address)  # which tells parquet from Delta
-    return read_recorded_version(spark, address, EMPTY, existing)
+    return read_recorded_version(open_session(), address, EMPTY, version)

@@ -20,7 +20,7 @@ def look_at_heads(batches: Batches) -> Iterator[pa.RecordBatch]:
     """
     for batch in batches:
         paths = batch.column(PATH).to_pylist()
-        heads, faults = zip(*map(_look, paths), strict=True)
+        heads, faults = zip(*map(look_at_head, paths), strict=True)
         columns = [pa.array(paths), pa.array(heads, pa.binary()), pa.array(faults, pa.string())]
         yield pa.RecordBatch.from_arrays(columns, [PATH, HEAD, FAULT])
 
@@ -39,7 +39,8 @@ def first_record(head: bytes) -> bytes:
     return head[: end + _LINE_START_BYTES]
 
 
-def _look(path: str) -> tuple[bytes, str | None]:
+def look_at_head(path: str) -> tuple[bytes, str | None]:
+    """(head, fault or None) of one file, as `look_at_heads` has them."""
     try:
         head = first_bytes(path, HEAD_BYTES)
     except DamagedFileError as fault:

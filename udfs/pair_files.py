@@ -168,7 +168,10 @@ _WRITERS: dict[PairFormat, type[_ParquetWriter] | type[_CsvWriter] | type[_JsonL
 
 
 def _json_value(value: Any) -> Any:
-    """A value that JSON has: NaN and infinities become null, dates and decimals text."""
+    """A value that JSON has: NaN and infinities become null, dates and decimals text.
+
+    Maps and bytes, which it has not, are refused before (`formats/pair_files.py`).
+    """
     if value is None or isinstance(value, str | int):
         return value
     if isinstance(value, float):

@@ -99,6 +99,12 @@ def absolute_file(text: str) -> str:
     return _absolute(text)
 
 
+def is_inside(file: str, folder: str) -> bool:
+    """Whether a file lies in a folder, at any depth, or is it; links and `file:` are resolved."""
+    outer, inner = (_resolved(parse_address(text).location) for text in (folder, file))
+    return f"{inner}/".startswith(f"{outer.rstrip('/')}/")
+
+
 def parse_parent(text: str) -> str:
     """Parse the parent of tables: a folder, made absolute, or `catalog.schema`."""
     parent = parse_address(text)
@@ -119,6 +125,11 @@ def join_address(parent: str, name: str) -> str:
     """The address of a table `name` in a folder or schema."""
     is_path = "/" in parent or parent == "."
     return f"{parent.rstrip('/')}/{name}" if is_path else f"{parent}.{name}"
+
+
+def _resolved(location: str) -> str:
+    path = plain_path(location)
+    return os.path.realpath(path) if path.startswith("/") else path
 
 
 def _absolute(path: str) -> str:

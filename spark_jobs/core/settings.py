@@ -50,6 +50,16 @@ OutputFile = Annotated[str, AfterValidator(absolute_file), Role("file")]
 _text_as_list = BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
 # A list; a single text counts as a list of one.
 OneOrMore = Annotated[list[str], Field(min_length=1), _text_as_list]
+_names_as_list = BeforeValidator(
+    lambda value: (
+        [name.strip() for name in value.split(",") if name.strip()]
+        if isinstance(value, str)
+        else value
+    )
+)
+# Names of columns: a list, or a text with commas between them, which YAML does not read, so that
+# a column may be called `no`.
+Names = Annotated[list[str], _names_as_list]
 InputAddresses = Annotated[list[InputAddress], Field(min_length=1), _text_as_list, Role("input")]
 # An address, or the parent of tables, of a pipeline, whose steps give it its role.
 PipelineInput = Annotated[str, AfterValidator(absolute_address)]
@@ -257,10 +267,13 @@ def _parse_override(model: type[Settings], override: str) -> dict[str, Any]:
 def _parse_option(model: type[Settings], key: str, text: str) -> Any:
     """Parse a value of the command line as YAML, unless the setting is text.
 
-    Text is taken literally, so that a uid of digits does not become a number.
+    Text is taken literally, so that a uid of digits does not become a number; so are names with
+    commas between them.
     """
     field = model.model_fields.get(key)
     if not text or (field is not None and _is_text(field.annotation)):
+        return text
+    if field is not None and _takes_names(field.annotation) and not text.startswith("["):
         return text
     return parse_yaml_value(text, f"{key}={shown(text, key)}")
 
@@ -269,6 +282,12 @@ def _is_text(annotation: Any) -> bool:
     """Whether a type is str, possibly annotated or optional."""
     parts = (getattr(part, "__origin__", part) for part in (annotation, *get_args(annotation)))
     return get_origin(annotation) in (None, Annotated, Union, UnionType) and str in parts
+
+
+def _takes_names(annotation: Any) -> bool:
+    """Whether a type is Names, possibly optional."""
+    parts = (annotation, *get_args(annotation))
+    return any(_names_as_list in getattr(part, "__metadata__", ()) for part in parts)
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

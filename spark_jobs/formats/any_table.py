@@ -26,10 +26,30 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class OpenedTable:
-    """Rows at an address, and a line that says of what kind and version they are."""
+    """Rows at an address, and a line that says of what kind and version they are.
+
+    `records`: the column FAULT of all records of text files; those that have one are not among the
+    rows. None for what has no such records. `address`: for messages.
+    """
 
     rows: DataFrame
     kind: str
+    address: str
+    records: DataFrame | None = None
+
+    def count(self) -> int:
+        """The number of rows, by one pass, which also counts and warns of unreadable records."""
+        if self.records is None:
+            return self.rows.count()
+        counts = self.records.agg(F.count("*").alias("all"), F.count(FAULT).alias("faulty"))
+        ((n_records, n_unreadable),) = counts.collect()
+        if n_unreadable:
+            _log.warning(
+                "%s: %s records cannot be read and are left out; ingest-captions puts them into "
+                "its table rejected, with the reason",
+                *(self.address, f"{n_unreadable:,}"),
+            )
+        return int(n_records - n_unreadable)
 
 
 def open_table(spark: SparkSession, address: str, version: int | None) -> OpenedTable:
@@ -45,7 +65,8 @@ def open_table(spark: SparkSession, address: str, version: int | None) -> Opened
         raise SettingsError(f"{table}: is no Delta table, so it has no version {version}")
     table_state(spark, address)  # raises if nothing is there, or if its last write never ended
     if not table.is_path:
-        return OpenedTable(read_table(spark, address, schemas.EMPTY), "of the catalog")
+        rows = read_table(spark, address, schemas.EMPTY)
+        return OpenedTable(rows, "of the catalog", str(table))
     return _open_files(spark, table)
 
 
@@ -61,7 +82,8 @@ def _open_delta(spark: SparkSession, table: Address, newest: Commit, version: in
     rows = read_table(spark, str(table), schemas.EMPTY, version=f"delta:{version}:")
     of_all = "" if version == newest.version else f" (the newest is {newest.version})"
     time = datetime.fromtimestamp(commit.time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return OpenedTable(rows, f"Delta, version {version}{of_all}, {time}, {_author(commit)}")
+    kind = f"Delta, version {version}{of_all}, {time}, {_author(commit)}"
+    return OpenedTable(rows, kind, str(table))
 
 
 def _author(commit: Commit) -> str:
@@ -82,7 +104,13 @@ def _open_files(spark: SparkSession, table: Address) -> OpenedTable:
     for note in [*notes, *source.notes]:
         _log.warning("%s: %s", table, note)
     n_files = f"{len(files)} file{'' if len(files) == 1 else 's'}"
-    return OpenedTable(_united(source, table), f"{format_}, {n_files}")
+    records = reduce(DataFrame.union, [part.frame.select(FAULT) for part in source.parts])
+    return OpenedTable(
+        _united(source),
+        f"{format_}, {n_files}",
+        str(table),
+        records=None if format_ == "parquet" else records,
+    )
 
 
 def _input_files(spark: SparkSession, table: Address) -> list[ListedFile]:
@@ -93,7 +121,7 @@ def _input_files(spark: SparkSession, table: Address) -> list[ListedFile]:
     return files
 
 
-def _united(source: Source, table: Address) -> DataFrame:
+def _united(source: Source) -> DataFrame:
     """The records of all parts in the columns of all; columns without a common type become text."""
     types: dict[str, DataType] = {}
     for part in source.parts:
@@ -101,13 +129,6 @@ def _united(source: Source, table: Address) -> DataFrame:
             own_type = part.type_of(name)
             known_type = types.get(name, own_type)
             types[name] = common_type(known_type, own_type) or StringType()
-    n_unreadable = sum(part.frame.where(F.col(FAULT).isNotNull()).count() for part in source.parts)
-    if n_unreadable:
-        _log.warning(
-            "%s: %s records cannot be read and are not shown; ingest-captions puts them into "
-            "its table rejected, with the reason",
-            *(table, f"{n_unreadable:,}"),
-        )
     frames = [_in_columns(part, types) for part in source.parts]
     return reduce(DataFrame.union, frames)
 

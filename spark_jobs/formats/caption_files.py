@@ -91,7 +91,7 @@ def select_caption_files(
             )
         return format_, files_of_format or files, notes
     suffixes = {_suffix(file.name) for file in files}
-    formats = {_FORMAT_BY_SUFFIX.get(suffix) for suffix in suffixes}
+    formats = {format_of_name(file.name) for file in files}
     common_format = formats.pop() if len(formats) == 1 else None
     if common_format is None:
         raise SettingsError(
@@ -235,14 +235,19 @@ def _may_have_format(file: ListedFile, format_: InputFormat) -> bool:
 
     json and jsonl are not distinguished by suffix, but later by content.
     """
-    format_of_name = _FORMAT_BY_SUFFIX.get(_suffix(file.name), format_)
-    return format_of_name == format_ or {format_of_name, format_} == {"json", "jsonl"}
+    own_format = format_of_name(file.name) or format_
+    return own_format == format_ or {own_format, format_} == {"json", "jsonl"}
 
 
 def _holds_no_captions(file: ListedFile) -> bool:
     """Whether the file's name is that of a report or has a suffix of files without captions."""
     is_report = file.name.endswith("_stats.json") or file.name in _REPORT_FILES
     return is_report or _suffix(file.name) in _OTHER_SUFFIXES
+
+
+def format_of_name(name: str) -> InputFormat | None:
+    """The format that a file's name ends in, compressed or not; None if it names none."""
+    return _FORMAT_BY_SUFFIX.get(_suffix(name))
 
 
 def _suffix(name: str) -> str:

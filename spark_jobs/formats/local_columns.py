@@ -2,67 +2,62 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spark_jobs.core.addresses import parse_address
+from spark_jobs.core.errors import CurationError
+from spark_jobs.formats.caption_files import format_of_name, select_caption_files
+from spark_jobs.formats.text_files import first_line, separator_of
 from spark_jobs.ingest.presets import InputFormat
+from spark_jobs.storage.file_lists import ListedFile
 from udfs.csv_files import header_names
+from udfs.file_heads import look_at_head
 
-_FORMATS: dict[str, InputFormat] = {
-    ".parquet": "parquet",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-}
-_HEAD_BYTES = 1 << 16
 _MAX_JSON_BYTES = 1 << 20  # other records may have other keys, so JSON is read whole
-_MAX_FILES = 1_000  # names looked at before the look is given up
+_MAX_NAMES = 1_000  # of files and folders, before the look is given up
 
 
 def columns_of_first_file(
     address: str, format_: InputFormat | None
 ) -> tuple[str, list[str]] | None:
-    """The path and columns of the first file at the address, as it would be read.
+    """The path and columns of the first file at the address, of those that would be read.
 
-    None where that cannot be said without Spark: a table, a glob, files elsewhere, compressed, of
-    several formats or of one other than `format_`, folders named name=value, long or faulty JSON.
+    None where that cannot be said without Spark: a table, a glob, files elsewhere, of several
+    formats or of one other than `format_`, folders named name=value, long or faulty JSON.
     """
     table = parse_address(address)
     if table.format is not None or not table.is_path or not os.path.exists(table.location):
         return None
-    files = list(_files(Path(table.location)))
-    formats = {_FORMATS.get(file.suffix.lower()) for file in files}
-    if len(formats) != 1 or len(files) >= _MAX_FILES:
+    try:
+        found, files, _ = select_caption_files(_files(table.location), format_, None)
+    except CurationError:  # named when Spark lists the same files
         return None
-    (found,) = formats
-    if found is None or format_ not in (None, found):
+    first = min((file.path for file in files), default="")
+    if format_of_name(first) != found:
         return None
-    columns = _columns(min(files), found)
-    return (str(min(files)), columns) if columns else None
+    columns = _columns(Path(first), found)
+    return (first, columns) if columns else None
 
 
-def _files(location: Path) -> Iterator[Path]:
-    """The files that Spark would read, at most _MAX_FILES; none of a table or of name=value."""
-    if location.is_file():
-        yield location
-        return
-    n_files = 0
-    for folder, folders, names in os.walk(location):
-        is_table = "_delta_log" in folders
-        folders[:] = [name for name in folders if name[0] not in "_."]
-        if is_table or any("=" in name for name in folders):
-            yield Path(folder, "not to be looked at")
-            return
-        for name in names:
-            if name[0] not in "_." and n_files < _MAX_FILES:
-                n_files += 1
-                yield Path(folder, name)
+def _files(location: str) -> list[ListedFile]:
+    """The files that Spark would list; none of a table, of folders name=value, or of too many."""
+    paths = [location]
+    if os.path.isdir(location):
+        paths, n_names = [], 0
+        for folder, folders, names in os.walk(location):
+            n_names += len(folders) + len(names)
+            if n_names > _MAX_NAMES or "_delta_log" in folders:
+                return []
+            folders[:] = [name for name in folders if name[0] not in "_."]
+            if any("=" in name for name in folders):
+                return []
+            paths += [os.path.join(folder, name) for name in names if name[0] not in "_."]
+    if not all(map(os.path.isfile, paths)):  # a pipe, which a read would wait for
+        return []
+    return [ListedFile(path, "", os.path.getsize(path), "") for path in paths]
 
 
 def _columns(file: Path, format_: InputFormat) -> list[str]:
@@ -72,12 +67,21 @@ def _columns(file: Path, format_: InputFormat) -> list[str]:
             case "parquet":
                 return list(pq.read_schema(file).names)
             case "csv" | "tsv":
-                with file.open("rb") as stream:
-                    return header_names(stream.read(_HEAD_BYTES), "\t" if format_ == "tsv" else ",")
-            case _:
+                return _header(file, format_)
+            case "json" | "jsonl":
                 return _keys(file)
-    except (OSError, ValueError, pa.ArrowException):
-        return []  # Spark's reader names the fault
+    except (OSError, ValueError, RecursionError, pa.ArrowException):
+        pass  # Spark's reader names the fault
+    return []
+
+
+def _header(file: Path, format_: InputFormat) -> list[str]:
+    """The names in the first line, as `text_files` reads it; empty if the file is damaged."""
+    head, fault = look_at_head(str(file))
+    if fault is not None or not head:
+        return []
+    line = first_line(head)
+    return line.split("\t") if format_ == "tsv" else header_names(head, separator_of(line, ","))
 
 
 def _keys(file: Path) -> list[str]:

@@ -1,6 +1,6 @@
 """Pairs as plain files that img2dataset, open_clip and pandas read: columns, their names, rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
@@ -9,6 +9,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import (
     ArrayType,
     BinaryType,
+    DataType,
     LongType,
     MapType,
     NullType,
@@ -27,6 +28,11 @@ from udfs.pair_files import FILE, ROWS, PairFormat, write_empty_file, write_pair
 NAME = "pairs"  # files are called pairs_00000.parquet
 _FIRST_COLUMNS = (UID, CAPTION_ID, URL, CAPTION, WIDTH, HEIGHT)
 _NESTED = (ArrayType, MapType, StructType, BinaryType, NullType)
+_UNWRITABLE: dict[PairFormat, tuple[type[DataType], ...]] = {
+    "parquet": (),
+    "csv": _NESTED,
+    "jsonl": (BinaryType, MapType),
+}
 _CHUNK = "_chunk"
 _WITHOUT_URL, _WITHOUT_CAPTION, _NOT_JOINED = "without_url", "without_caption", "not_joined"
 _LINE_BREAKS, _NUL = "line_breaks", "nul"
@@ -69,7 +75,8 @@ def choose_columns(
 
     `called`: the table in messages; `new_names`: name in the table -> name in the files; `carry`:
     write the other columns too. Raises MissingColumnError for a column that the table lacks,
-    InputDataError for two columns of one name or a nested column in CSV.
+    InputDataError for two columns of one name, for a nested column in CSV, and for maps and bytes,
+    also inside of lists and structs, in JSON lines.
     """
     require_columns(pairs, called, new_names)
     first = [name for name in _FIRST_COLUMNS if name in pairs.columns]
@@ -93,14 +100,28 @@ def choose_columns(
 def _refuse_nested(
     pairs: DataFrame, called: str, names: Sequence[str], format_: PairFormat
 ) -> None:
-    unwritable = (BinaryType,) if format_ == "jsonl" else _NESTED if format_ == "csv" else ()
+    unwritable = _UNWRITABLE[format_]
     for name in names:
         type_ = pairs.schema[name].dataType
-        if isinstance(type_, unwritable):
+        if any(isinstance(part, unwritable) for part in _parts(type_)):
             raise InputDataError(
                 f"{called}: column {name!r} is {type_.simpleString()}, which {format_} cannot "
                 "hold; take --format parquet"
             )
+
+
+def _parts(type_: DataType) -> Iterator[DataType]:
+    """The type, and the types inside it at any depth."""
+    yield type_
+    match type_:
+        case ArrayType():
+            yield from _parts(type_.elementType)
+        case MapType():
+            yield from _parts(type_.keyType)
+            yield from _parts(type_.valueType)
+        case StructType():
+            for field in type_:
+                yield from _parts(field.dataType)
 
 
 def with_caption_columns(pairs: DataFrame, captions: DataFrame) -> DataFrame:

@@ -62,9 +62,12 @@ class _CountedLines:
 def refuse_unusable_keys(rows: DataFrame, called: str, column: str) -> None:
     """Raise InputDataError for a key that is null or has a line break, or that several uids have.
 
-    Shards filtered by them would hold other pairs than the rows. `called`: the table in messages.
+    Shards filtered by such keys would hold other pairs than the rows. Only these rows are looked
+    at: a pair that is not among them, in another folder of shards, may have the key of one that is.
+    `called`: the table in messages.
     """
-    keys, key = rows.select(named(column).cast("string").alias(column), UID), named(column)
+    key = F.col("_key")  # not the column's name, which may be uid
+    keys = rows.select(named(column).cast("string").alias("_key"), UID)
     faulty = keys.where(key.isNull() | key.rlike("[\\r\\n]")).count()
     if faulty:
         raise InputDataError(
@@ -73,8 +76,8 @@ def refuse_unusable_keys(rows: DataFrame, called: str, column: str) -> None:
         )
     if column == UID:
         return
-    per_key = keys.groupBy(key.alias(column)).agg(F.min(UID).alias("a"), F.max(UID).alias("b"))
-    shared = per_key.where(F.col("a") != F.col("b")).select(named(column)).first()
+    per_key = keys.groupBy("_key").agg(F.min(UID).alias("a"), F.max(UID).alias("b"))
+    shared = per_key.where(F.col("a") != F.col("b")).select(key).first()
     if shared is not None:
         raise InputDataError(
             f"{called}: key {shared[0]!r} of the column {column!r} is that of several uids, as "

@@ -79,9 +79,9 @@ def read_tsv_files(
     """
     files_by_header: dict[str | None, list[ListedFile]] = {}
     for file in files:
-        first_line = _first_line(heads[file.path])
-        is_header = not header or first_line.split("\t") == list(header)
-        files_by_header.setdefault(first_line if is_header else None, []).append(file)
+        line = first_line(heads[file.path])
+        is_header = not header or line.split("\t") == list(header)
+        files_by_header.setdefault(line if is_header else None, []).append(file)
     parts = [
         _tsv_part(spark, group, header_line, header)
         for header_line, group in files_by_header.items()
@@ -89,7 +89,8 @@ def read_tsv_files(
     return Source(parts)
 
 
-def _first_line(head: bytes) -> str:
+def first_line(head: bytes) -> str:
+    """The first line in a file's first bytes, without a mark at the start and its line end."""
     line = head.removeprefix(_BOM).partition(b"\n")[0].removesuffix(b"\r")
     return line.decode("utf-8", errors="replace")
 
@@ -141,7 +142,7 @@ def read_csv_files(
     groups: dict[tuple[str, tuple[str, ...]], list[ListedFile]] = {}
     notes: dict[str, str] = {}
     for file in files:
-        own_separator = _separator(_first_line(heads[file.path]), separator)
+        own_separator = separator_of(first_line(heads[file.path]), separator)
         if own_separator != separator:
             notes.setdefault(
                 own_separator,
@@ -156,7 +157,7 @@ def read_csv_files(
     return Source(parts, notes=list(notes.values()))
 
 
-def _separator(header: str, separator: str) -> str:
+def separator_of(header: str, separator: str) -> str:
     """The separator that the header has: `separator`, else a semicolon or a tab."""
     if separator in header:
         return separator

@@ -1,12 +1,15 @@
 """export-pairs: write pairs as plain files for img2dataset, open_clip and pandas."""
 
+import json
 import logging
+import shlex
 from typing import Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.core import schemas
+from spark_jobs.core.addresses import is_inside
 from spark_jobs.core.columns import keys, require_columns
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import CAPTION, UID, URL
@@ -18,7 +21,12 @@ from spark_jobs.formats.pair_files import (
     with_caption_columns,
     write_pairs,
 )
-from spark_jobs.formats.pair_keys import key_column_of, refuse_unusable_keys, write_keys
+from spark_jobs.formats.pair_keys import (
+    SHARD_KEY,
+    key_column_of,
+    refuse_unusable_keys,
+    write_keys,
+)
 from spark_jobs.running.job import Job
 from spark_jobs.storage.batches import batches_that_fit
 from spark_jobs.storage.outputs.folder_swap import replaced_folder
@@ -67,7 +75,7 @@ class ExportPairs(Settings):
 
     @model_validator(mode="after")
     def _keys_are_outside(self) -> Self:
-        if self.keys is not None and f"{self.keys}/".startswith(f"{self.output}/"):
+        if self.keys is not None and is_inside(self.keys, self.output):
             raise ValueError("keys: give a file outside of the output, whose files are replaced")
         if self.key_column is not None and (self.keys is None or self.keys.endswith(".npy")):
             raise ValueError("key_column is of a text file of --keys; an .npy file has uids")
@@ -82,7 +90,10 @@ def run(run: Run, settings: ExportPairs) -> Counts:
     """Write all rows of the table, or nothing."""
     pairs, called = run.read(settings.input, schemas.EMPTY), f"table {settings.input}"
     require_columns(pairs, called, [UID])
-    rows = _with_captions(run, settings, pairs, called)
+    captions = run.read(settings.captions, schemas.CAPTIONS) if settings.captions else None
+    rows = pairs if captions is None else with_caption_columns(pairs, captions)
+    remedy = "give --captions, the table of captions that has it"
+    require_columns(rows, called, [CAPTION], remedy=remedy)
     columns = choose_columns(
         rows, called, settings.columns, carry=settings.carry, format_=settings.format
     )
@@ -91,7 +102,7 @@ def run(run: Run, settings: ExportPairs) -> Counts:
     rows_in, metadata = pairs.count(), run.output_metadata(settings.output)
     key_counts: Counts = {}
     with (
-        batches_that_fit(pairs),
+        batches_that_fit(pairs, *([] if captions is None else [captions])),
         replaced_folder(settings.output, metadata, content=settings.folder_content()) as folder,
     ):
         written = write_pairs(
@@ -106,22 +117,14 @@ def run(run: Run, settings: ExportPairs) -> Counts:
         _refuse_incomplete(settings, written, rows_in, pairs)
         if settings.keys is not None:
             key_counts["keys"] = write_keys(rows, key_column, settings.keys)
+            if _are_uids_by_default(settings, key_column):
+                key_counts["without_key"] = rows_in
     counts = {"rows_in": rows_in, "rows": written.rows, "files": written.files}
     if URL in columns.names:
         counts["without_url"] = written.without_url
     if settings.format == "csv":
         counts["with_line_break"] = written.line_breaks
     return {**counts, **key_counts}
-
-
-def _with_captions(run: Run, settings: ExportPairs, pairs: DataFrame, called: str) -> DataFrame:
-    """The rows with the columns of the captions that they lack; they need a caption."""
-    rows = pairs
-    if settings.captions is not None:
-        rows = with_caption_columns(pairs, run.read(settings.captions, schemas.CAPTIONS))
-    remedy = "give --captions, the table of captions that has it"
-    require_columns(rows, called, [CAPTION], remedy=remedy)
-    return rows
 
 
 def _usable_key_column(settings: ExportPairs, rows: DataFrame, called: str) -> str:
@@ -131,6 +134,12 @@ def _usable_key_column(settings: ExportPairs, rows: DataFrame, called: str) -> s
     key_column = key_column_of(rows, called, settings.key_column)
     refuse_unusable_keys(rows, called, key_column)
     return key_column
+
+
+def _are_uids_by_default(settings: ExportPairs, key_column: str) -> bool:
+    """Whether the file of keys has uids only because the table has no keys of shards."""
+    is_text = settings.keys is not None and not settings.keys.endswith(".npy")
+    return is_text and settings.key_column is None and key_column == UID
 
 
 def _refuse_incomplete(
@@ -184,21 +193,28 @@ def _warn_of_columns(columns: PairColumns, called: str) -> None:
 
 def closing_lines(_spark: SparkSession, settings: ExportPairs, counts: Counts) -> list[str]:
     """What a reader of the files must know, and the command that takes them."""
+    lines = []
+    if "without_key" in counts:
+        lines.append(
+            f"  keys are uids: the table has no column {SHARD_KEY!r}; give --key-column where the "
+            "shards have other keys"
+        )
     if "without_url" not in counts:
-        return ["  without urls, since the table has none: --captions may bring them"]
+        return [*lines, "  without urls, since the table has none: --captions may bring them"]
     n = counts["without_url"]
-    lines = [f"  {n:,} rows have no url: img2dataset fails at them"] if n else []
+    lines += [f"  {n:,} rows have no url: img2dataset fails at them"] if n else []
     return [*lines, *_img2dataset_command(settings)]
 
 
 def _img2dataset_command(settings: ExportPairs) -> list[str]:
     url, caption, uid = (settings.columns.get(name, name) for name in (URL, CAPTION, UID))
-    return [
-        "  download the images, for example with",
-        f"  img2dataset --url_list {settings.output} --input_format {settings.format} "
-        f"--url_col {url} --caption_col {caption} --save_additional_columns '[\"{uid}\"]' "
-        "--output_format webdataset --output_folder shards",
-    ]
+    options = {
+        **{"url_list": settings.output, "input_format": settings.format},
+        **{"url_col": url, "caption_col": caption, "save_additional_columns": json.dumps([uid])},
+        **{"output_format": "webdataset", "output_folder": "shards"},
+    }
+    words = [f"--{name} {shlex.quote(value)}" for name, value in options.items()]
+    return ["  download the images, for example with", f"  img2dataset {' '.join(words)}"]
 
 
 JOB = Job(

@@ -10,11 +10,7 @@ from spark_jobs.core.columns import warn_of_replaced_columns
 from spark_jobs.core.errors import SettingsError
 from spark_jobs.core.schemas import DATASET, QUERY
 from spark_jobs.core.settings import InputAddress, OneOrMore, OutputAddress, OutputFolder, Settings
-from spark_jobs.formats.class_files import (
-    class_file_digests,
-    read_class_file,
-    read_class_files,
-)
+from spark_jobs.formats.class_files import class_file_digests, read_class_file
 from spark_jobs.formats.retrieval_chunks import TEXT_FIELDS, write_chunks
 from spark_jobs.retrieval.class_queries import ClassQuery, class_queries
 from spark_jobs.retrieval.phrases import RULES, SearchRule
@@ -55,10 +51,6 @@ class SearchSubstrings(Settings):
         if faults and self.strict:
             raise ValueError("; ".join(faults))
         return self
-
-    def look_ahead(self) -> None:
-        """Read the class files, so that a missing one is named before Spark starts."""
-        read_class_files(self.queries)
 
     def own_files(self) -> dict[str, str]:
         """The class files."""

@@ -2,9 +2,9 @@
 
 import shutil
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator, Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt
 from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -20,7 +20,7 @@ from pyspark.sql.types import (
 from spark_jobs.core.columns import named, require_columns
 from spark_jobs.core.errors import SettingsError
 from spark_jobs.core.redaction import redacted
-from spark_jobs.core.settings import InputAddress, Settings
+from spark_jobs.core.settings import InputAddress, Names, Settings
 from spark_jobs.formats.any_table import open_table
 from spark_jobs.report.terminal import cut, printable, table_lines
 from spark_jobs.running.job import Pipeline, Step
@@ -28,11 +28,6 @@ from spark_jobs.running.job import Pipeline, Step
 _MOST_CHARACTERS = 400  # of a text, and
 _MOST_ITEMS = 8  # of a list: what is brought to the driver
 _WIDTH = 120  # where stdout is no terminal
-
-
-def _split_names(value: Any) -> Any:
-    """Names of columns from a text in which commas part them."""
-    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
 
 
 class Show(Settings):
@@ -45,9 +40,7 @@ class Show(Settings):
     where: str | None = Field(
         None, description="only rows for which this holds, in SQL: 'entry_count > 100'"
     )
-    columns: Annotated[str | list[str] | None, BeforeValidator(_split_names)] = Field(
-        None, description="only these columns: uid,caption"
-    )
+    columns: Names | None = Field(None, description="only these columns: uid,caption")
     rows: NonNegativeInt = Field(
         20, le=10_000, description="rows to show at most", json_schema_extra={"flag": "-n"}
     )
@@ -62,11 +55,12 @@ def answer_lines(spark: SparkSession, settings: Show) -> list[str]:
     frame = opened.rows
     called = f"table {settings.table}"
     require_columns(frame, called, settings.columns or [])
-    n_rows, chosen = frame.count(), _where(frame, settings.where, called)
+    chosen = frame if settings.where is None else rows_where(frame, settings.where, called)
+    n_rows = opened.count()
     n_chosen = n_rows if settings.where is None else chosen.count()
     names = list(settings.columns or frame.columns)
     width = shutil.get_terminal_size((_WIDTH, 24)).columns
-    of_all = "" if settings.where is None else f", {n_chosen:,} where {settings.where}"
+    of_all = "" if settings.where is None else f", {n_chosen:,} where {redacted(settings.where)}"
     lines = [
         printable(redacted(f"{settings.table}: {opened.kind}")),
         printable(f"{n_rows:,} rows{of_all}"),
@@ -84,12 +78,12 @@ def answer_lines(spark: SparkSession, settings: Show) -> list[str]:
     return lines
 
 
-def _where(frame: DataFrame, condition: str | None, called: str) -> DataFrame:
+def rows_where(frame: DataFrame, condition: str, called: str) -> DataFrame:
     """The rows for which the condition holds; SettingsError if Spark cannot make sense of it."""
-    if condition is None:
-        return frame
     try:
-        return frame.where(condition)
+        rows = frame.where(condition)
+        _ = rows.schema  # Spark Connect looks at the condition only now
+        return rows
     except (ParseException, AnalysisException) as fault:
         reason = (fault.getErrorClass() or "no condition in SQL").partition(".")[0]
         raise SettingsError(

@@ -25,11 +25,9 @@ from spark_jobs.running.up_to_date import (
 from spark_jobs.storage.faults.spark import SPARK_FAULTS, to_curation_error
 from spark_jobs.storage.outputs.checks import check_all_outputs
 from spark_jobs.storage.run import Counts, Run
-from spark_jobs.storage.session import open_session
+from spark_jobs.storage.session import open_session, reads_local_paths
 from spark_jobs.storage.table_states import input_version
 
-# Where one of these is set, a path may be of another file system than the driver's own.
-_OF_CLUSTERS = {"PYSPARK_GATEWAY_PORT", "DATABRICKS_RUNTIME_VERSION", "HADOOP_CONF_DIR"}
 _log = logging.getLogger(__name__)
 
 
@@ -75,7 +73,7 @@ def execute(
 
     `say` prints a line for the user.
     """
-    if not os.environ.keys() & _OF_CLUSTERS:
+    if reads_local_paths():
         settings.look_ahead()
     try:
         spark = open_session()

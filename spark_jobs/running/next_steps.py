@@ -1,5 +1,6 @@
 """The last lines of a run: the commands that go on from its result."""
 
+import shlex
 from collections.abc import Callable
 
 from spark_jobs.core.addresses import parse_address
@@ -15,17 +16,18 @@ _RESULTS = {
 def next_step_lines(summary: Summary, as_typed: Callable[[str], str]) -> list[str]:
     """Commands for the last table of pairs that a pipeline wrote; empty if it wrote none.
 
-    `as_typed`: an address as a user would type it.
+    `as_typed`: an address as a user would type it, which is then quoted for the shell.
     """
     results = [step for step in summary.steps if step["job"] in _RESULTS]
     if not results:
         return []
     last = results[-1]
-    table = summary.outputs[f"{last.get('name') or last['job']}.output"]
-    commands = [f"captionlake show {as_typed(table)}"]
+    address = summary.outputs[f"{last.get('name') or last['job']}.output"]
+    table, folder = (
+        shlex.quote(as_typed(typed)) for typed in (address, parse_address(address).parent())
+    )
+    commands = [f"captionlake show {table}"]
     if last["job"] == "balance-captions":
-        commands.append(
-            f"captionlake explain --run {as_typed(parse_address(table).parent())} --uid UID"
-        )
-    commands.append(f"captionlake export-pairs --input {as_typed(table)} --output ./to_download")
+        commands.append(f"captionlake explain --run {folder} --uid UID")
+    commands.append(f"captionlake export-pairs --input {table} --output ./to_download")
     return [f"{'' if number else 'Next:':<6}{line}" for number, line in enumerate(commands)]

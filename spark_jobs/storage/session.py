@@ -21,6 +21,10 @@ from spark_jobs.core.yaml_files import read_yaml_map
 from spark_jobs.storage.faults.spark import SPARK_FAULTS
 from spark_jobs.storage.java import java_options
 
+# Where one of these is set, a path may be of another file system than the driver's own.
+_OF_CLUSTERS = {
+    *("PYSPARK_GATEWAY_PORT", "DATABRICKS_RUNTIME_VERSION", "HADOOP_CONF_DIR", "SPARK_REMOTE"),
+}
 VERIFY_PAGES = "parquet.page.verify-checksum.enabled"  # writers add checksums by default
 _log = logging.getLogger(__name__)
 
@@ -42,6 +46,19 @@ def open_session(conf: Mapping[str, str] | None = None) -> SparkSession:
     return session
 
 
+def reads_local_paths() -> bool:
+    """Whether paths are of this machine, as in local mode, which a program without a session gets.
+
+    Asked before a session is opened; False on clusters and under Spark Connect.
+    """
+    if os.environ.keys() & _OF_CLUSTERS:
+        return False
+    session = _existing_session()
+    if session is None:
+        return True
+    return not _is_remote(session) and str(session.conf.get("spark.master", "")).startswith("local")
+
+
 def _existing_session() -> SparkSession | None:
     try:
         return SparkSession.active()
@@ -49,13 +66,17 @@ def _existing_session() -> SparkSession | None:
         return None
 
 
+def _is_remote(session: SparkSession) -> bool:
+    """Whether it is a session of Spark Connect."""
+    return type(session).__module__.startswith("pyspark.sql.connect")
+
+
 def _refuse_without_delta(session: SparkSession) -> None:
     """Raise CurationError for a session without Delta that another program has built.
 
     Databricks and the servers of Spark Connect may have Delta without a setting that says so.
     """
-    is_remote = type(session).__module__.startswith("pyspark.sql.connect")
-    if is_remote or "DATABRICKS_RUNTIME_VERSION" in os.environ:
+    if _is_remote(session) or "DATABRICKS_RUNTIME_VERSION" in os.environ:
         return
     if "delta" not in (session.conf.get("spark.sql.extensions", "") or "").lower():
         raise CurationError(

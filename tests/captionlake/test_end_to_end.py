@@ -50,6 +50,19 @@ def test_tables_are_read_at_the_version_of_the_run(spark: SparkSession, captions
     assert entry_ids(cl.open_table(matches)) == [[], [], [0]]
     assert cl.open_table(captions).count() == 3  # plain parquet
     assert entry_ids(cl.open_table(matches, version=0)) == [[0], [1], []]
+    with pytest.raises(cl.SettingsError, match="has the versions 0 to 1, there is no version 7"):
+        cl.open_table(matches, version=7)
+
+
+def test_files_are_opened_as_show_opens_them(
+    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.csv").write_text("uid;caption\n1;a cat\n2;a;dog\n")
+    rows = cl.open_table(tmp_path)
+    assert "1 records cannot be read and are left out" in caplog.text
+    assert [tuple(row) for row in rows.collect()] == [("1", "a cat")]
+    with pytest.raises(cl.SettingsError, match="is no Delta table, so it has no version 1"):
+        cl.open_table(tmp_path, version=1)
 
 
 def test_a_thread_has_the_session_of_the_program_as_it_is(spark: SparkSession) -> None:

@@ -103,6 +103,11 @@ def test_an_answer_is_shown_alone() -> None:
     assert result._repr_html_() == "<pre>uid 1\nkept: a &lt; b</pre>"
 
 
+def test_rows_of_an_answer_are_data_as_on_the_command_line() -> None:
+    row = "uid 1  password=hunter22  https://a.b/c.jpg?sig=abc"
+    assert repr(Result("show", "done", {}, {}, None, 0.1, answer=(row,))) == row
+
+
 def test_a_result_in_a_notebook_has_its_picture(tmp_path: Path) -> None:
     picture = tmp_path / "plan.svg"
     picture.write_text("<svg/>")

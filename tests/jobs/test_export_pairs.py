@@ -1,11 +1,17 @@
 """export-pairs: all rows of the newest version, as other programs read them."""
 
+import json
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from spark_jobs.jobs import export_pairs
+from spark_jobs.jobs.export_pairs import ExportPairs, closing_lines
 
 N = 300
 EXPORT = ("export-pairs", "--input")
@@ -124,6 +130,71 @@ def test_what_cannot_be_written_is_one_line(
     assert message in outcome.error
 
 
+def settings(**values: str) -> ExportPairs:
+    return ExportPairs(**({"input": "/in", "output": "/a/b"} | values))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("keys", ["/a/b/k.txt", "file:/a/b/k.txt", "file:///a/x/../b/c/k.txt"])
+@pytest.mark.parametrize("output", ["/a/b", "/a/b/", "file:///a/b"])
+def test_keys_among_the_files_are_refused_however_they_are_written(keys: str, output: str) -> None:
+    with pytest.raises(ValueError, match="give a file outside of the output"):
+        settings(keys=keys, output=output)
+    settings(keys=keys.replace("/b/", "/bc/"), output=output)
+
+
+def test_keys_that_are_uids_are_named() -> None:
+    counts = {"rows_in": 2, "rows": 2, "files": 1, "keys": 2}
+    line = "  keys are uids: the table has no column 'key'; give --key-column where the shards have"
+    with_uids = closing_lines(None, settings(keys="/k.txt"), counts | {"without_key": 2})  # type: ignore[arg-type]
+    assert with_uids[0] == f"{line} other keys"
+    assert len(with_uids) == 1 + len(closing_lines(None, settings(keys="/k.txt"), counts))  # type: ignore[arg-type]
+
+
+def test_the_command_that_downloads_can_be_pasted_into_a_shell() -> None:
+    made = settings(output="/my list", columns={"url": "the url", "uid": "it's"})  # type: ignore[arg-type]
+    line = closing_lines(None, made, {"without_url": 0})[-1]  # type: ignore[arg-type]
+    words = shlex.split(line)
+    options = dict(zip(words[1::2], words[2::2], strict=True))
+    assert words[0] == "img2dataset"
+    assert options["--url_list"] == "/my list"
+    assert options["--url_col"] == "the url"
+    assert json.loads(options["--save_additional_columns"]) == ["it's"]
+
+
+@pytest.mark.slow
+def test_long_captions_of_another_table_come_a_few_at_a_time(
+    captionlake, spark, tmp_path, monkeypatch
+) -> None:
+    """200 captions of a megabyte, of which a batch of Spark's usual 10,000 rows would take all."""
+    n = 200
+    caption = F.expr("substring(repeat(md5(string(id)), 32768), 1, 1048576)")
+    long = spark.range(n).select(
+        F.format_string("%032x", "id").alias("uid"), caption.alias("caption")
+    )
+    long.coalesce(2).write.format("delta").save(str(tmp_path / "captions"))
+    long.select("uid").write.format("delta").save(str(tmp_path / "pairs"))
+    limits: list[int] = []
+    write = export_pairs.write_pairs
+
+    def spy(*arguments, **options):
+        limits.append(int(spark.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch")))
+        return write(*arguments, **options)
+
+    monkeypatch.setattr(export_pairs, "write_pairs", spy)
+    outcome = captionlake(
+        *(*EXPORT, tmp_path / "pairs", "--captions", tmp_path / "captions"),
+        *("--output", tmp_path / "list", "--keys", tmp_path / "keys.txt"),
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    assert 1 <= limits[0] <= 100
+    frame = pd.read_parquet(tmp_path / "list")
+    assert sorted(frame.uid) == [f"{k:032x}" for k in range(n)]
+    assert {*frame.caption.str.len()} == {1048576}
+    assert (tmp_path / "keys.txt").read_text() == "".join(f"{k:032x}\n" for k in range(n))
+    assert outcome.summary["counts"]["without_key"] == n
+    assert "keys are uids: the table has no column 'key'" in outcome.stderr
+
+
 def test_nul_in_csv_and_rows_without_caption_are_refused(captionlake, spark, tmp_path) -> None:
     for name, caption, message in [
         ("nul", "a\0b", "1 rows hold the character NUL"),
@@ -148,7 +219,12 @@ def test_nul_in_csv_and_rows_without_caption_are_refused(captionlake, spark, tmp
 def test_a_table_without_rows_is_a_file_without_rows(captionlake, spark, tmp_path) -> None:
     frame = spark.createDataFrame([], "uid string, caption string, url string")
     frame.write.format("delta").save(str(tmp_path / "none"))
-    outcome = captionlake(*EXPORT, tmp_path / "none", "--output", tmp_path / "list")
+    outcome = captionlake(
+        *(*EXPORT, tmp_path / "none", "--output", tmp_path / "list"),
+        *("--keys", tmp_path / "keys.txt"),
+    )
     assert outcome.exit_code == 0, outcome.stderr
+    assert (tmp_path / "keys.txt").read_bytes() == b""
+    assert "keys are uids: the table has no column 'key'" in outcome.stderr
     frame = pd.read_parquet(tmp_path / "list")
     assert (len(frame), [*frame.columns]) == (0, ["uid", "url", "caption"])

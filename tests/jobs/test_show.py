@@ -6,7 +6,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
+
+from spark_jobs.core.errors import SettingsError
+from spark_jobs.core.settings import load_settings, validate_settings
+from spark_jobs.jobs.show import Show, rows_where
 
 IMAGE = bytes(2000)
 
@@ -84,6 +89,57 @@ def test_files_beside_others_are_shown(captionlake, tmp_path: Path) -> None:
     (tmp_path / "one.jsonl").write_text(json.dumps({"a.b": {"c": 1}, "d": "e"}) + "\n")
     lines = captionlake("show", tmp_path / "one.jsonl").answer.splitlines()
     assert lines[-1].split() == ['{"v":{"c":1}}', "e"]
+
+
+def test_records_that_cannot_be_read_are_counted_and_left_out(
+    captionlake, tmp_path: Path, caplog
+) -> None:
+    (tmp_path / "a.csv").write_text("uid;caption\n1;a cat\n2;a;dog\n3;a cow\n")
+    lines = captionlake("show", tmp_path, "--where", "caption like '%cow'").answer.splitlines()
+    assert lines[:2] == [f"{tmp_path}: csv, 1 file", "2 rows, 1 where caption like '%cow'"]
+    assert lines[-1].split() == ["3", "a", "cow"]
+    assert f"{tmp_path}: 1 records cannot be read and are left out" in caplog.text
+
+
+class Unanalysed:
+    """A frame of Spark Connect, whose conditions are looked at when its schema is asked for."""
+
+    columns = ("uid", "n")
+
+    def where(self, _condition: str) -> "Unanalysed":
+        return self
+
+    @property
+    def schema(self) -> None:
+        fault = AnalysisException("no column nope")
+        fault.error_class = "UNRESOLVED_COLUMN.WITH_SUGGESTION"  # type: ignore[attr-defined]
+        raise fault
+
+
+def test_a_faulty_condition_is_named_under_spark_connect_too() -> None:
+    with pytest.raises(SettingsError, match=r"\(unresolved column\); its columns are uid, n"):
+        rows_where(Unanalysed(), "nope > 1", "table t")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("option", "names"),
+    [
+        ("uid,caption", ["uid", "caption"]),
+        ("[uid, caption]", ["uid", "caption"]),
+        ("no", ["no"]),
+        ("1", ["1"]),
+        (" uid ,, n,", ["uid", "n"]),
+        ("", []),
+    ],
+)
+def test_names_of_columns_on_the_command_line(option: str, names: list[str]) -> None:
+    assert load_settings(Show, "show", None, [], {"table": "t", "columns": option}).columns == names
+
+
+def test_names_that_are_no_texts_are_a_fault_in_our_words() -> None:
+    with pytest.raises(SettingsError) as raised:
+        validate_settings(Show, {"table": "t", "columns": [1]})
+    assert str(raised.value).startswith("setting 'columns.0' = 1: ")
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,15 @@ def test_the_last_table_of_pairs_counts_by_its_name_in_the_recipe() -> None:
     ]
 
 
+def test_names_with_spaces_and_quotes_can_be_pasted_into_a_shell() -> None:
+    outputs = {"balance-captions.output": "/tmp/my out/it's"}
+    assert lines_of(summary(outputs, {"job": "balance-captions"})) == [
+        """Next: captionlake show 'my out/it'"'"'s'""",
+        "      captionlake explain --run 'my out' --uid UID",
+        """      captionlake export-pairs --input 'my out/it'"'"'s' --output ./to_download""",
+    ]
+
+
 def test_a_run_without_pairs_names_nothing() -> None:
     assert lines_of(summary({"report.output": "/x"}, {"job": "report"})) == []
     assert lines_of(summary({})) == []

@@ -11,9 +11,10 @@ from spark_jobs.storage import session
 DELTA = "io.delta.sql.DeltaSparkSessionExtension"
 
 
-def built_by_others(extensions: str | None) -> Any:
+def built_by_others(extensions: str | None, master: str = "local[2]") -> Any:
     """A session that knows its settings alone."""
-    settings = {} if extensions is None else {"spark.sql.extensions": extensions}
+    settings = {"spark.master": master}
+    settings |= {} if extensions is None else {"spark.sql.extensions": extensions}
     return SimpleNamespace(conf=SimpleNamespace(get=settings.get, set=settings.__setitem__))
 
 
@@ -38,3 +39,36 @@ def test_databricks_has_delta_without_a_setting(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "16.4")
     monkeypatch.setattr(session, "_existing_session", lambda: built_by_others(None))
     session.open_session()
+
+
+class TestLocalPaths:
+    """Whether settings may look at local files before a session is opened."""
+
+    @pytest.fixture(autouse=True)
+    def _without_clusters(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in session._OF_CLUSTERS:
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr(session, "_existing_session", lambda: None)
+
+    @pytest.mark.parametrize(
+        "name", ["SPARK_REMOTE", "PYSPARK_GATEWAY_PORT", "DATABRICKS_RUNTIME_VERSION"]
+    )
+    def test_not_where_the_environment_names_a_cluster(
+        self, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert session.reads_local_paths()
+        monkeypatch.setenv(name, "sc://host")
+        assert not session.reads_local_paths()
+
+    @pytest.mark.parametrize(("master", "is_local"), [("local[2]", True), ("yarn", False)])
+    def test_by_the_master_of_a_session(
+        self, master: str, is_local: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        existing = built_by_others(DELTA, master)
+        monkeypatch.setattr(session, "_existing_session", lambda: existing)
+        assert session.reads_local_paths() is is_local
+
+    def test_not_in_a_session_of_spark_connect(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        remote = type("SparkSession", (), {"__module__": "pyspark.sql.connect.session"})()
+        monkeypatch.setattr(session, "_existing_session", lambda: remote)
+        assert not session.reads_local_paths()
