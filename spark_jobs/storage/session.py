@@ -43,10 +43,20 @@ def open_session(conf: Mapping[str, str] | None = None) -> SparkSession:
 
 
 def _existing_session() -> SparkSession | None:
+    """The session of this thread or program; None without one, or if its context was stopped.
+
+    PySpark forgets a session that `SparkSession.stop` ended, but not one whose context was stopped.
+    """
     try:
-        return SparkSession.active()
+        session = SparkSession.active()
     except PySparkRuntimeError:
         return None
+    is_stopped = not _is_remote(session) and session._sc._jsc is None
+    return None if is_stopped else session
+
+
+def _is_remote(session: SparkSession) -> bool:
+    return type(session).__module__.startswith("pyspark.sql.connect")
 
 
 def _refuse_without_delta(session: SparkSession) -> None:
@@ -54,8 +64,7 @@ def _refuse_without_delta(session: SparkSession) -> None:
 
     Databricks and the servers of Spark Connect may have Delta without a setting that says so.
     """
-    is_remote = type(session).__module__.startswith("pyspark.sql.connect")
-    if is_remote or "DATABRICKS_RUNTIME_VERSION" in os.environ:
+    if _is_remote(session) or "DATABRICKS_RUNTIME_VERSION" in os.environ:
         return
     if "delta" not in (session.conf.get("spark.sql.extensions", "") or "").lower():
         raise CurationError(
