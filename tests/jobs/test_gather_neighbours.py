@@ -91,7 +91,7 @@ def test_both_searches_are_united_once_a_class(
     items = json.loads((tmp_path / "chunks/Pets/chunk_00000.json").read_text())
     assert items == [
         {"QUERY": "cat", "URL": "http://u0", "TEXT": "c0", "NSFW": "UNLIKELY", "similarity": 0.75},
-        {"QUERY": "dog", "URL": None, "TEXT": "c1", "NSFW": None, "similarity": 0.5},
+        {"QUERY": "dog", "URL": "", "TEXT": "c1", "NSFW": None, "similarity": 0.5},
         {"QUERY": "dog", "URL": "http://u0", "TEXT": "c0", "NSFW": "UNLIKELY", "similarity": 0.25},
     ]
     assert "made_of" in (read_mark(str(tmp_path / "chunks")) or {})
