@@ -44,6 +44,7 @@ LISTS_LITERALS = {
     "spark_jobs/balancing/probabilities.py": "languages",
     "spark_jobs/jobs/gather_neighbours.py": "what a user lists as unsafe",
     "spark_jobs/core/unique_keys.py": "at most 1,000 hashes",
+    "spark_jobs/formats/report_examples.py": "at most five examples",
 }
 # Where a number becomes a double: of columns whose type was checked, so that each value fits.
 CASTS_NUMBERS = {
