@@ -332,6 +332,22 @@ def test_columns_of_any_name(captionlake, spark: SparkSession, tmp_path: Path) -
     assert dict(map(tuple, told)) == {"drawn": 10, "restored": 1, "threshold": 9, "class": 20}
 
 
+def test_labels_of_wnids_are_those_that_frequency_matching_gives(
+    captionlake, spark: SparkSession, tmp_path: Path
+) -> None:
+    """ImageNet's indices in both jobs, and places among the column's classes if so asked."""
+    wnids = ["n02112837", "n01443537", "n01443537"]  # the husky by its old id, goldfish
+    pd.DataFrame({"uid": ["a", "b", "c"], "wnid": wnids}).to_parquet(tmp_path / "in.parquet")
+    sampled = ("sample-subset", "--input", tmp_path / "in.parquet", "--fraction", 1)
+    matched = ("match-frequencies", "--sources", tmp_path / "in.parquet", "--shape", "flat")
+    for command in (sampled, matched):
+        for more, labels in (((), {1, 250}), (("--class-names", "column"), {0, 1})):
+            outcome = captionlake(*command, *more, "--output", tmp_path / "out")
+            assert outcome.exit_code == 0, outcome.stderr
+            rows = read(spark, tmp_path / "out").select("class_idx").distinct().collect()
+            assert {row["class_idx"] for row in rows} == labels
+
+
 class TestBadInput:
     @pytest.fixture
     def command(self, tmp_path: Path) -> list[object]:
@@ -365,7 +381,11 @@ class TestBadInput:
             (["--n", 11], "n = 11, but there are only 10 rows to draw from"),
             (["--n", 2], "n = 2 is less than the 3 classes that have rows"),
             (["--classes", "[n01440763]"], "no class 'n01440763', did you mean 'n01440764'?"),
-            (["--random-classes", 4], "random_classes = 4, but there are only 3 classes"),
+            (["--random-classes", 2], "give --class-names column to choose among those"),
+            (
+                ["--random-classes", 4, "--class-names", "column"],
+                "random_classes = 4, but there are only 3 classes",
+            ),
             (["--n", 5, "--class-column", "wind"], "no column 'wind', did you mean 'wnid'?"),
             (
                 ["--n", 5, "--class-names", "imagenet1k", "--class-column", "caption"],
