@@ -332,20 +332,22 @@ def test_columns_of_any_name(captionlake, spark: SparkSession, tmp_path: Path) -
     assert dict(map(tuple, told)) == {"drawn": 10, "restored": 1, "threshold": 9, "class": 20}
 
 
+@pytest.mark.slow
 def test_labels_of_wnids_are_those_that_frequency_matching_gives(
     captionlake, spark: SparkSession, tmp_path: Path
 ) -> None:
-    """ImageNet's indices in both jobs, and places among the column's classes if so asked."""
+    """ImageNet's indices in both jobs."""
     wnids = ["n02112837", "n01443537", "n01443537"]  # the husky by its old id, goldfish
     pd.DataFrame({"uid": ["a", "b", "c"], "wnid": wnids}).to_parquet(tmp_path / "in.parquet")
-    sampled = ("sample-subset", "--input", tmp_path / "in.parquet", "--fraction", 1)
-    matched = ("match-frequencies", "--sources", tmp_path / "in.parquet", "--shape", "flat")
-    for command in (sampled, matched):
-        for more, labels in (((), {1, 250}), (("--class-names", "column"), {0, 1})):
-            outcome = captionlake(*command, *more, "--output", tmp_path / "out")
-            assert outcome.exit_code == 0, outcome.stderr
-            rows = read(spark, tmp_path / "out").select("class_idx").distinct().collect()
-            assert {row["class_idx"] for row in rows} == labels
+    for command in (
+        ("sample-subset", "--fraction", 1, "--input"),
+        ("match-frequencies", "--shape", "flat", "--sources"),
+    ):
+        out = tmp_path / command[0]
+        outcome = captionlake(*command, tmp_path / "in.parquet", "--output", out)
+        assert outcome.exit_code == 0, outcome.stderr
+        rows = read(spark, out).select("wnid", "class_idx").distinct().collect()
+        assert {tuple(row) for row in rows} == {("n02110185", 250), ("n01443537", 1)}
 
 
 class TestBadInput:
