@@ -12,9 +12,9 @@ date. Faults are `CurationError`s with a message of one line.
 
 from captionlake.jobs import *  # noqa: F403
 from captionlake.jobs import __all__ as _job_names
-from captionlake.output_files import OutputFile
 from captionlake.results import Result, Step
 from captionlake.tables import open_table
+from captionlake.written_files import WrittenFile
 from spark_jobs import __version__
 from spark_jobs.core.errors import (
     CurationError,
@@ -30,11 +30,11 @@ __all__ = [
     "FileError",
     "InputDataError",
     "MissingColumnError",
-    "OutputFile",
     "OutputTableError",
     "Result",
     "SettingsError",
     "Step",
+    "WrittenFile",
     "__version__",
     "open_table",
 ]

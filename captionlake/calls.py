@@ -15,11 +15,11 @@ from captionlake.values import plain_value, with_dotted_keys
 from spark_jobs.core.errors import SettingsError
 from spark_jobs.core.redaction import redacted
 
-F = TypeVar("F", bound=Callable[..., Result])
+Function = TypeVar("Function", bound=Callable[..., Result])
 _log = logging.getLogger("captionlake")
 
 
-def job(signature: F) -> F:
+def job(signature: Function) -> Function:
     """Make a function with this signature that runs the job of the same name.
 
     Only arguments that the caller passes become settings; all others keep the job's defaults.
@@ -43,7 +43,7 @@ def job(signature: F) -> F:
             settings[setting] = value
         return run_job(name, settings, force=force, quiet=quiet)
 
-    return cast(F, call)
+    return cast(Function, call)
 
 
 @short_errors

@@ -1337,8 +1337,9 @@ def match_frequencies(
         Column of classes: of texts or whole numbers.
     class_names : imagenet1k or column
         Imagenet1k: the column holds wnids or indices of ImageNet's 1,000 classes, which then
-        count without rows too, by their names and indices; column: the classes are those that
-        the column holds; default: imagenet1k if it holds wnids of ImageNet alone.
+        count without rows too, by their names and indices (labels 0 to 999); column: the
+        classes are those that the column holds (labels from 0 in their order); default:
+        imagenet1k if it holds wnids of ImageNet alone.
     seed : whole number; default 0
         Of the draws; rows drawn before and copied without their mark need another.
     decisions : True or False; default False
@@ -1620,8 +1621,9 @@ def sample_subset(
         Column of classes: of texts or whole numbers.
     class_names : imagenet1k or column
         Imagenet1k: the column holds wnids or indices of ImageNet's 1,000 classes, which then
-        count without rows too; column, the default: the classes are those that the column
-        holds.
+        count without rows too, by their names and indices (labels 0 to 999); column: the
+        classes are those that the column holds (labels from 0 in their order); default:
+        imagenet1k if it holds wnids of ImageNet alone.
     seed : whole number; default 0
         Of the draws; rows drawn before and copied without their mark need another.
     decisions : True or False; default False

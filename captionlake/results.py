@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from captionlake.output_files import OutputFile
 from captionlake.tables import read_version
+from captionlake.written_files import WrittenFile
 from spark_jobs.core.errors import SettingsError
 from spark_jobs.core.redaction import redacted_values
 
@@ -39,7 +39,7 @@ class Result:
     a pipeline step -> counts. `outputs`: setting -> address; of a pipeline `step.setting`.
     `run_id`: the row of the table `runs`. `steps`: those of a pipeline or recipe, in order.
     `answer`: the lines of jobs that answer a question, such as explain. `versions`: output -> the
-    version of the table that this run wrote, or found up to date.
+    version of the table that this run wrote, or the earlier one that it found up to date.
     """
 
     job: str
@@ -82,13 +82,13 @@ class Result:
         key = self._key(name, self.versions, "table")
         return read_version(self.outputs[key], self.versions[key])
 
-    def file(self, name: str | None = None) -> OutputFile:
+    def file(self, name: str | None = None) -> WrittenFile:
         """A plain file that this run wrote, by its name or its key in `outputs`."""
         files = [key for key in self.outputs if key not in self.versions]
-        return OutputFile(self.outputs[self._key(name, files, "file")])
+        return WrittenFile(self.outputs[self._key(name, files, "file")])
 
     @property
-    def report(self) -> OutputFile | None:
+    def report(self) -> WrittenFile | None:
         """The report that the run wrote, a page that shows itself in a notebook; None without."""
         pages = self._files_ending_with(".html")
         return pages[-1] if pages else None
@@ -113,9 +113,9 @@ class Result:
         suggestion = did_you_mean(name, [*names.values(), *names])
         raise SettingsError(f"{self.job}: no {kind} {name!r}{suggestion}; there are {existing}")
 
-    def _files_ending_with(self, suffix: str) -> list[OutputFile]:
+    def _files_ending_with(self, suffix: str) -> list[WrittenFile]:
         files = [a for key, a in self.outputs.items() if key not in self.versions]
-        return [OutputFile(address) for address in files if address.endswith(suffix)]
+        return [WrittenFile(address) for address in files if address.endswith(suffix)]
 
     def _title(self) -> str:
         return f"{self.job}: {_STATUS_WORDS.get(self.status, f'done in {self.seconds:.1f} s')}"

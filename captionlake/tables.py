@@ -30,10 +30,17 @@ def open_table(address: str | os.PathLike[str], *, version: int | None = None) -
 
 
 @short_errors
-def read_version(address: str, version: str) -> DataFrame:
-    """Read a table at a version as runs record it, such as `delta:3:...`."""
+def read_version(address: str, version: str | None) -> DataFrame:
+    """Read a table at a version as runs record it, such as `delta:3:...`; None for the newest.
+
+    Where the newest has the same rows, it is read: VACUUM spares its files.
+    """
     from spark_jobs.core.schemas import EMPTY
     from spark_jobs.storage.old_versions import read_recorded_version
     from spark_jobs.storage.session import open_session
+    from spark_jobs.storage.table_states import has_same_rows, input_version
 
-    return read_recorded_version(open_session(), address, EMPTY, version)
+    spark = open_session()
+    newest = input_version(spark, address)  # which tells parquet from Delta
+    is_newest = version is None or has_same_rows(newest, version)
+    return read_recorded_version(spark, address, EMPTY, newest if is_newest else version)

@@ -30,6 +30,10 @@ FORBIDDEN_NAMES = {
     "eval": "runs what it reads",
     "exec": "runs what it reads",
 }
+# Where a forbidden name stands all the same.
+ALLOWED_NAMES = {
+    "spark_jobs/storage/session.py": "_sc",  # not of Spark Connect: whether the context is stopped
+}
 FORBIDDEN_IMPORTS = {"pickle", "joblib", "dill", "random"}
 # Where F.col takes a name that is no constant: what quotes it, and names of ours below that layer.
 NAMES_COLUMNS = {"spark_jobs/core/columns.py", "spark_jobs/ingest/record_texts.py"}
@@ -40,6 +44,7 @@ LISTS_LITERALS = {
     "spark_jobs/balancing/probabilities.py": "languages",
     "spark_jobs/jobs/gather_neighbours.py": "what a user lists as unsafe",
     "spark_jobs/core/unique_keys.py": "at most 1,000 hashes",
+    "spark_jobs/formats/report_examples.py": "at most five examples",
 }
 # Where a number becomes a double: of columns whose type was checked, so that each value fits.
 CASTS_NUMBERS = {
@@ -223,7 +228,9 @@ def test_the_check_of_columns_finds_them(source: str) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_module_keeps_to_what_runs_everywhere(path: Path) -> None:
-    assert list(forbidden_in(path.read_text())) == []
+    allowed_name = ALLOWED_NAMES.get(str(path.relative_to(ROOT)))
+    found = forbidden_in(path.read_text())
+    assert [line for line in found if f": {allowed_name} (" not in line] == []
 
 
 @pytest.mark.parametrize(

@@ -87,19 +87,24 @@ def balanced_examples(spark: SparkSession, run: RunRecord) -> tuple[list[Example
 
 
 def duplicate_examples(spark: SparkSession, run: RunRecord) -> list[Example]:
-    """Some rows that a run of dedup-captions dropped."""
+    """Some rows that a run of dedup-captions dropped, chosen by their uids alone."""
     n_dropped = run.counts["duplicates"]
     if not n_dropped:
         return []
     is_sampled = _is_sampled(n_dropped)
-    caption_of = _caption_by_uid(
-        read_run_input(spark, run, "captions").where(is_sampled).orderBy(_example_order())
-    )
+    captions = read_run_input(spark, run, "captions").where(is_sampled)
     output = read_run_output(spark, run, "output").where(is_sampled)
-    kept_uids = {row[UID] for row in output.select(UID).collect()}
-    dropped = _first_n([uid for uid in caption_of if uid not in kept_uids])
+    dropped = first_dropped_uids(captions, output)
+    caption_of = _caption_by_uid(captions.where(F.col(UID).isin(dropped)))
     reason = f"the same {run.settings['by']} has a row with a smaller uid"
     return [Example(visible(caption_of[uid]), False, reason, (), visible(uid)) for uid in dropped]
+
+
+def first_dropped_uids(captions: DataFrame, output: DataFrame) -> list[str]:
+    """At most five uids that the output lacks; they are joined in Spark, however many there are."""
+    dropped = captions.select(UID).join(output.select(UID), on=UID, how="left_anti").distinct()
+    rows = dropped.where(F.col(UID).isNotNull()).orderBy(_example_order(), UID)
+    return [row[UID] for row in rows.limit(_MAX_EXAMPLES).collect()]
 
 
 def rejected_examples(spark: SparkSession, run: RunRecord, workspace: str) -> list[Example]:
@@ -184,11 +189,9 @@ def _matched_entries(spark: SparkSession, run: RunRecord, ids: set[int]) -> dict
 
 
 def _caption_by_uid(rows: DataFrame) -> dict[str, str]:
-    """Caption by uid; the first one of a uid with several captions."""
-    captions: dict[str, str] = {}
-    for row in rows.select(UID, CAPTION).collect():
-        captions.setdefault(row[UID], row[CAPTION] or "")
-    return captions
+    """Caption by uid; of a uid with several captions the first in the order of texts."""
+    first_captions = rows.groupBy(UID).agg(F.min(CAPTION).alias(CAPTION)).collect()
+    return {row[UID]: row[CAPTION] or "" for row in first_captions}
 
 
 def _is_sampled(n_rows: int) -> Column:

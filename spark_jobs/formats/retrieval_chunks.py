@@ -6,6 +6,7 @@ from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import DataType, LongType, NumericType, StringType
 
 from spark_jobs.core.columns import as_type, named
 from spark_jobs.core.errors import InputDataError
@@ -39,6 +40,7 @@ SEMANTIC_FIELDS = {
     **{"QUERY": QUERY, "URL": URL, "TEXT": CAPTION, "NSFW": NSFW, "similarity": SIMILARITY}
 }
 _log = logging.getLogger(__name__)
+_QUERY_FIELD = "QUERY"
 _WHOLE_NUMBER_FIELDS = {"SAMPLE_ID", "HEIGHT", "WIDTH"}
 
 
@@ -50,18 +52,21 @@ def write_chunks(
     *,
     metadata: Mapping[str, Any],
     order: Sequence[str] = (QUERY, UID),
+    is_empty_null: bool = False,
 ) -> int:
     """Write `chunk_x.json` files of at most 500,000 rows each, in a folder for each data set.
 
     retrieved: dataset, query, uid and the columns of `fields`. A folder has its data set's name if
     that is a valid one (`folder_names`); renamed ones are logged. `metadata` goes into the folder's
-    mark. `order`: columns that order the rows of a file and tell them apart. Returns the number of
-    rows written. Raises InputDataError if a row is of another data set.
+    mark. `order`: columns that order the rows of a file and tell them apart. `is_empty_null`: write
+    empty texts and the number 0 as null, as the published text search does; the published semantic
+    search writes them as they are. Returns the number of rows written. Raises InputDataError if a
+    row is of another data set.
     """
     rows = {row[DATASET]: row["count"] for row in retrieved.groupBy(DATASET).count().collect()}
     _refuse_other_datasets(rows, datasets)
     names = folder_names(datasets)
-    items = retrieved.withColumn(_ITEM, _chunk_item(retrieved, fields))
+    items = retrieved.withColumn(_ITEM, _chunk_item(retrieved, fields, is_empty_null=is_empty_null))
     n_written = 0
     renamed = {name: dataset for dataset, name in names.items() if name != dataset}
     with replaced_folder(address, {**metadata, "datasets": renamed}) as folder:
@@ -91,20 +96,30 @@ def _refuse_other_datasets(rows: Mapping[str | None, int], datasets: Sequence[st
         )
 
 
-def _chunk_item(retrieved: DataFrame, fields: Mapping[str, str]) -> Column:
+def _chunk_item(retrieved: DataFrame, fields: Mapping[str, str], *, is_empty_null: bool) -> Column:
     """A struct of the chunk's fields, which is written as one JSON object.
 
     `fields`: field -> column; a column that is missing gives null. SAMPLE_ID, HEIGHT and WIDTH
-    become integers, null where they are not numbers. "", "0" and 0 become null in every field.
+    become integers, null where they are not numbers. With `is_empty_null` "" and 0, a similarity
+    of exactly 0 too, become null in every field but QUERY, as published: unmet-promise tests values
+    for being true in Python. The text "0" is true, so it stays.
     """
     values = []
     for name, column in fields.items():
         if column not in retrieved.columns:
             value = F.lit(None)
-        elif name in _WHOLE_NUMBER_FIELDS:
-            value = as_type(column, "double", "bigint")
         else:
-            value = named(column)
-        is_empty = value.cast("string").isin("", "0", "0.0")
-        values.append(F.when(is_empty, None).otherwise(value).alias(name))
+            value, column_type = named(column), retrieved.schema[column].dataType
+            if name in _WHOLE_NUMBER_FIELDS:
+                value, column_type = as_type(column, "double", "bigint"), LongType()
+            if is_empty_null and name != _QUERY_FIELD:
+                value = _null_if_empty(value, column_type)
+        values.append(value.alias(name))
     return F.struct(*values)
+
+
+def _null_if_empty(value: Column, column_type: DataType) -> Column:
+    """Null in place of an empty text and of the number 0; other types as they are."""
+    if isinstance(column_type, StringType):
+        return F.when(value != "", value)
+    return F.when(value != 0, value) if isinstance(column_type, NumericType) else value

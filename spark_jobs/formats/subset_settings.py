@@ -1,7 +1,8 @@
 """Settings and outputs of the jobs that draw subsets by class."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, Self
 
 from pydantic import Field
 from pyspark.sql import DataFrame
@@ -17,8 +18,15 @@ from spark_jobs.formats.label_file_settings import LabelFileSettings
 from spark_jobs.formats.label_files import write_class_frequencies
 from spark_jobs.storage.run import Run
 from spark_jobs.subsets.class_list import Class, ClassList, classes_of_column
-from spark_jobs.subsets.imagenet_classes import imagenet1k, with_current_wnids
+from spark_jobs.subsets.imagenet_classes import (
+    are_imagenet_wnids,
+    imagenet1k,
+    merge_old_wnids,
+    with_current_wnids,
+)
 from spark_jobs.subsets.relabel import label_column
+
+_log = logging.getLogger(__name__)
 
 
 class SubsetSettings(LabelFileSettings):
@@ -28,8 +36,9 @@ class SubsetSettings(LabelFileSettings):
     class_names: Literal["imagenet1k", "column"] | None = Field(
         None,
         description="imagenet1k: the column holds wnids or indices of ImageNet's 1,000 classes, "
-        "which then count without rows too; column, the default: the classes are those that the "
-        "column holds",
+        "which then count without rows too, by their names and indices (labels 0 to 999); column: "
+        "the classes are those that the column holds (labels from 0 in their order); default: "
+        "imagenet1k if it holds wnids of ImageNet alone",
     )
     seed: int = Field(
         0, description="of the draws; rows drawn before and copied without their mark need another"
@@ -61,6 +70,23 @@ class SubsetSettings(LabelFileSettings):
         if label in rows.columns:
             require_column_type(rows, table, label, (IntegralType,), "whole numbers for labels")
 
+    def with_class_names(self, column_classes: Iterable[Class]) -> Self:
+        """The settings with class_names by the default's rule, unless it is set.
+
+        `column_classes`: those that occur in the rows.
+        """
+        if self.class_names is not None:
+            return self
+        if not are_imagenet_wnids(column_classes):
+            return self.model_copy(update={"class_names": "column"})
+        column = self.class_column
+        _log.info("the classes are ImageNet's 1,000: column %r holds wnids of them alone", column)
+        return self.model_copy(update={"class_names": "imagenet1k"})
+
+    def current_counts(self, counts: Mapping[Class, int]) -> dict[Class, int]:
+        """Rows by class of `with_current_classes`, from those of the rows as they were."""
+        return merge_old_wnids(counts) if self.class_names == "imagenet1k" else dict(counts)
+
     def with_current_classes(self, rows: DataFrame) -> DataFrame:
         """Replace LAIONet's older wnid by that in the list `class_names`, if it is set."""
         class_type = rows.schema[self.class_column].dataType
@@ -86,8 +112,8 @@ class SubsetSettings(LabelFileSettings):
             hint = did_you_mean(str(unknown[0]), class_names)
             raise InputDataError(
                 f"table {address}: column {self.class_column!r} holds {unknown[0]!r}, which is "
-                f"no class of {self.class_names}{hint}; leave out "
-                "--class-names to take the classes as they are"
+                f"no class of {self.class_names}{hint}; give --class-names column to take the "
+                "classes as they are"
             )
         return classes
 

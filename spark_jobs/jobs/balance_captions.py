@@ -84,7 +84,8 @@ def run(run: Run, settings: BalanceCaptions) -> Counts:
         run.write_decisions(_decisions(settings, captions, match_rows, drawn, draw))
     unmatched = observed.get(rows_in)
     if unmatched is None:
-        unmatched = count_unmatched(match_rows, captions, rows_in=rows_in)
+        without = caption_matches.without_matches
+        unmatched = count_unmatched(match_rows, captions, rows_in=rows_in, without_matches=without)
     thinned = rows_in - unmatched - kept
     counts = {"rows_in": rows_in, "unmatched": unmatched, "thinned": thinned, "kept": kept}
     counts = chosen_t.counts() | counts | caption_matches.mismatch_counts()

@@ -36,6 +36,7 @@ from spark_jobs.storage.run import Counts, Run
 from udfs.models.spec import name_of_label
 
 _ROWS_OF_ONE_FILE = 500_000
+_RETRIEVED, _CAPTIONS = "_retrieved", "_captions"
 
 
 class GatherNeighbours(Settings):
@@ -83,23 +84,13 @@ def run(run: Run, settings: GatherNeighbours) -> Counts:
     if settings.drop_nsfw:
         remedy = "give --drop-nsfw '[]' to do without"
         require_columns(captions, f"table {settings.captions}", [NSFW], remedy=remedy)
-    uids = retrieved.select(UID).distinct()
-    refuse_repeated_or_null_keys(
-        captions.select(UID).join(uids, on=UID, how="left_semi"),
-        [UID],
-        settings.captions,
-        "expected one caption a uid",
-    )
-    with_captions = _with_captions(retrieved, captions, f"table {settings.captions}").cache()
-    try:
-        n_with_caption = with_captions.count()
-        safe = with_captions
-        if settings.drop_nsfw:
-            is_unsafe = F.coalesce(F.col(NSFW).isin(settings.drop_nsfw), F.lit(False))
-            safe = with_captions.where(~is_unsafe)
-        rows = run.write(_ordered(safe, n_with_caption), settings.output)
-    finally:
-        with_captions.unpersist()
+    n_retrieved = retrieved.count()
+    n_with_caption = _count_with_caption(retrieved, captions, settings.captions)
+    safe = _with_captions(retrieved, captions, f"table {settings.captions}")
+    if settings.drop_nsfw:
+        is_unsafe = F.coalesce(F.col(NSFW).isin(settings.drop_nsfw), F.lit(False))
+        safe = safe.where(~is_unsafe)
+    rows = run.write(_ordered(safe, n_with_caption), settings.output)
     stored = run.read(settings.output, QUERIES)
     if settings.chunks is not None:
         dataset_rows = queries.select(DATASET).distinct().na.drop().collect()
@@ -113,7 +104,6 @@ def run(run: Run, settings: GatherNeighbours) -> Counts:
             metadata=metadata,
             order=[QUERY, RANK],
         )
-    n_retrieved = retrieved.count()
     return {
         "neighbours": neighbours.count(),
         "of_other_queries": neighbours.join(queries, on=QUERY_ID, how="left_anti").count(),
@@ -125,6 +115,22 @@ def run(run: Run, settings: GatherNeighbours) -> Counts:
         "classes": queries.select(*QUERIES.names).distinct().count(),
         "classes_found": stored.select(*QUERIES.names).distinct().count(),
     }
+
+
+def _count_with_caption(retrieved: DataFrame, captions: DataFrame, address: str) -> int:
+    """Retrieved rows that have a caption; raises InputDataError if a uid has several captions.
+
+    One pass over the captions' uids.
+    """
+    per_uid = retrieved.groupBy(UID).agg(F.count("*").alias(_RETRIEVED))
+    found = captions.select(UID).join(per_uid, on=UID, how="inner").groupBy(UID)
+    per_found_uid = found.agg(F.max(_RETRIEVED).alias(_RETRIEVED), F.count("*").alias(_CAPTIONS))
+    totals = per_found_uid.agg(F.sum(_RETRIEVED), F.max(_CAPTIONS)).first()
+    n_with_caption, most_captions = (total or 0 for total in totals or (0, 0))
+    if most_captions > 1:
+        of_retrieved = captions.select(UID).join(per_uid, on=UID, how="left_semi")
+        refuse_repeated_or_null_keys(of_retrieved, [UID], address, "expected one caption a uid")
+    return n_with_caption
 
 
 def _with_captions(retrieved: DataFrame, captions: DataFrame, called: str) -> DataFrame:
@@ -140,7 +146,7 @@ def _ordered(rows: DataFrame, n_rows: int) -> DataFrame:
     """The rows by dataset, query and rank; few rows in one file, as files have no order."""
     order = (DATASET, QUERY, RANK)
     if n_rows <= _ROWS_OF_ONE_FILE:
-        return rows.coalesce(1).sortWithinPartitions(*order)
+        return rows.repartition(1).sortWithinPartitions(*order)  # the join stays parallel
     return rows.orderBy(*order)
 
 

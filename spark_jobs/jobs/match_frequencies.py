@@ -1,9 +1,8 @@
 """match-frequencies: draw rows so that class frequencies match a data set or a shape."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, PositiveInt, model_validator
 from pyspark.sql import DataFrame, SparkSession
@@ -25,14 +24,12 @@ from spark_jobs.storage.tables import read_table
 from spark_jobs.subsets.class_list import Class, ClassList
 from spark_jobs.subsets.draw import count_classes
 from spark_jobs.subsets.frequencies import frequency_rows
-from spark_jobs.subsets.imagenet_classes import are_imagenet_wnids
 from spark_jobs.subsets.key_join import joined_by_key
 from spark_jobs.subsets.match import match_frequencies, union_parts
 from spark_jobs.subsets.relabel import label_column, with_labels
 from spark_jobs.subsets.shapes import Shape, shape_weights
 from spark_jobs.subsets.target import Size, Target, target_at
 
-_log = logging.getLogger(__name__)
 _CLASSES_SHOWN = 5
 _CLASS, _TAKEN = "_class", "_taken"
 _WITHOUT_SHARE, _WITHOUT_ROWS = "classes_without_share", "classes_without_rows"
@@ -74,12 +71,6 @@ class MatchFrequencies(SubsetSettings):
         False,
         description="in place of rows: the same proportions at as many rows as leave no class "
         "short; classes without rows are left out",
-    )
-    class_names: Literal["imagenet1k", "column"] | None = Field(
-        None,
-        description="imagenet1k: the column holds wnids or indices of ImageNet's 1,000 classes, "
-        "which then count without rows too, by their names and indices; column: the classes are "
-        "those that the column holds; default: imagenet1k if it holds wnids of ImageNet alone",
     )
     captions: InputAddress | None = Field(
         None, description="table of captions, for sources that hold uid and class alone"
@@ -146,14 +137,10 @@ def _read_sources(
         rows = run.read(address, StructType([schemas.CAPTIONS[UID]]))
         settings.check_columns(rows, address, [column])
         sources[table_name(address)] = rows
-    if settings.class_names is None:
-        counts = [count_classes(rows, column) for rows in sources.values()]
-        if not are_imagenet_wnids({class_ for of_source in counts for class_ in of_source}):
-            return settings, sources, counts
-        settings = settings.model_copy(update={"class_names": "imagenet1k"})
-        _log.info("the classes are ImageNet's 1,000: column %r holds wnids of them alone", column)
+    counts = [count_classes(rows, column) for rows in sources.values()]
+    settings = settings.with_class_names({class_ for of_source in counts for class_ in of_source})
     sources = {name: settings.with_current_classes(rows) for name, rows in sources.items()}
-    return settings, sources, [count_classes(rows, column) for rows in sources.values()]
+    return settings, sources, [settings.current_counts(of_source) for of_source in counts]
 
 
 def _with_captions_and_labels(

@@ -116,11 +116,15 @@ def run(run: Run, settings: SampleSubset) -> Counts:
     rows = run.read(settings.input, StructType([StructField(UID, StringType())]))
     columns = (settings.class_column, settings.column, settings.restore_by)
     settings.check_columns(rows, settings.input, filter(None, columns))
-    rows = settings.with_current_classes(rows)
     column = settings.class_column
     class_counts = count_classes(rows, column)
     if not class_counts:
         raise InputDataError(f"table {settings.input}: no row has a class in {column!r}")
+    has_named_classes = settings.class_names is not None
+    settings = settings.with_class_names(class_counts)
+    rows, class_counts = settings.with_current_classes(rows), settings.current_counts(class_counts)
+    if not has_named_classes:
+        _refuse_draw_of_unclear_classes(settings, n_with_rows=len(class_counts))
     classes = settings.class_list(rows, class_counts, settings.input)
     draw = run.draw(_PURPOSE, settings.seed)
     kept_classes = _kept_classes(run, rows, classes, settings, draw=draw.step("classes"))
@@ -144,6 +148,19 @@ def run(run: Run, settings: SampleSubset) -> Counts:
     n_classes = sum(n > 0 for n in drawn.kept.values())
     counts |= {"restored": len(drawn.restored), "classes": n_classes}
     return counts | promise_counts(drawn, sampling, are_chosen=is_relabelled)
+
+
+def _refuse_draw_of_unclear_classes(settings: SampleSubset, *, n_with_rows: int) -> None:
+    """Raise InputDataError if classes are drawn or cut and the default has classes without rows."""
+    draws = {"random_classes": settings.random_classes, "tail_classes": settings.tail_classes}
+    n_classes = len(imagenet1k(by_index=False))
+    if settings.class_names == "imagenet1k" and n_with_rows < n_classes and any(draws.values()):
+        name = next(name for name, n in draws.items() if n)
+        raise InputDataError(
+            f"{name}: column {settings.class_column!r} holds {n_with_rows:,} of ImageNet's "
+            f"{n_classes:,} classes; give --class-names column to choose among those, imagenet1k "
+            "among all"
+        )
 
 
 def _kept_classes(

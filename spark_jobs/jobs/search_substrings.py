@@ -88,7 +88,9 @@ def run(run: Run, settings: SearchSubstrings) -> Counts:
     if settings.chunks is not None:
         datasets = list(dict.fromkeys(query.dataset for query in queries))
         metadata = run.output_metadata(settings.chunks)
-        write_chunks(stored, settings.chunks, TEXT_FIELDS, datasets, metadata=metadata)
+        write_chunks(
+            stored, settings.chunks, TEXT_FIELDS, datasets, metadata=metadata, is_empty_null=True
+        )
     return {
         "rows_in": captions.count(),
         "classes": len(queries),

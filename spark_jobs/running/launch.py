@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,8 +11,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from spark_jobs.core.errors import CurationError
-from spark_jobs.core.redaction import redacted, with_short_values
-from spark_jobs.core.run_records import RunRecord
+from spark_jobs.core.redaction import redacted, redacted_names, with_short_values
 from spark_jobs.core.settings import S, Settings
 from spark_jobs.running.job import Job, Pipeline, Step
 from spark_jobs.running.up_to_date import (
@@ -26,7 +25,6 @@ from spark_jobs.storage.faults.spark import SPARK_FAULTS, to_curation_error
 from spark_jobs.storage.outputs.checks import check_all_outputs
 from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.session import open_session, reads_local_paths
-from spark_jobs.storage.table_states import input_version
 
 _log = logging.getLogger(__name__)
 
@@ -124,7 +122,7 @@ def execute_step(
     for line in job.closing_lines(spark, settings, counts) if job.closing_lines else []:
         say(line)
     files, tables = settings.addresses("file"), settings.addresses("output")
-    versions = run.written if record is None else _current_versions(spark, tables, record)
+    written = run.written if record is None else record.written
     return Summary(
         job=job.name,
         status=status,
@@ -134,16 +132,17 @@ def execute_step(
         seconds=seconds,
         report=files.get("output") if job.name == "report" else None,
         name=step.name,
-        versions={k: versions[address] for k, address in tables.items() if address in versions},
+        versions=_versions_written(tables, written),
     )
 
 
-def _current_versions(
-    spark: SparkSession, outputs: dict[str, str], record: RunRecord
-) -> dict[str, str]:
-    """Address -> version of the tables of an up-to-date run: its rows, maybe compacted since."""
-    tables = [address for address in outputs.values() if redacted(address) in record.written]
-    return {address: input_version(spark, address) for address in tables}
+def _versions_written(tables: Mapping[str, str], written: Mapping[str, str]) -> dict[str, str]:
+    """Output -> version, of the tables that the run `written` is of has written.
+
+    `written`: address -> version, of this run or as an earlier one recorded it, redacted.
+    """
+    version_of = redacted_names(written)
+    return {k: version_of[redacted(a)] for k, a in tables.items() if redacted(a) in version_of}
 
 
 def _reason(run: Run, settings: Settings, earlier: Sequence[Summary], force: bool) -> str:

@@ -60,10 +60,20 @@ def reads_local_paths() -> bool:
 
 
 def _existing_session() -> SparkSession | None:
+    """The session of this thread or program; None without one, or if its context was stopped.
+
+    PySpark forgets a session that `SparkSession.stop` ended, but not one whose context was stopped.
+    """
     try:
-        return SparkSession.active()
+        session = SparkSession.active()
     except PySparkRuntimeError:
         return None
+    is_stopped = not _is_remote(session) and session._sc._jsc is None
+    return None if is_stopped else session
+
+
+def _is_remote(session: SparkSession) -> bool:
+    return type(session).__module__.startswith("pyspark.sql.connect")
 
 
 def _is_remote(session: SparkSession) -> bool:

@@ -1,7 +1,7 @@
 """ImageNet's classes as class lists, for tables whose class column holds wnids or indices."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -50,6 +50,14 @@ def are_imagenet_wnids(classes: Iterable[Class]) -> bool:
     wnids: set[Class] = {OLD_HUSKY, *imagenet_class_names()}
     found = set(classes)
     return bool(found) and found <= wnids
+
+
+def merge_old_wnids(counts: Mapping[Class, int]) -> dict[Class, int]:
+    """Counts by class, those of LAIONet's older wnid added to those of the current one; sorted."""
+    merged = dict(counts)
+    if OLD_HUSKY in merged:
+        merged[HUSKY] = merged.pop(OLD_HUSKY) + merged.get(HUSKY, 0)
+    return dict(sorted(merged.items()))
 
 
 def with_current_wnids(rows: DataFrame, column: str) -> DataFrame:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from captionlake import OutputFile, Result, SettingsError, Step, results
+from captionlake import Result, SettingsError, Step, WrittenFile, results
 from spark_jobs.running.launch import Summary
 
 
@@ -69,7 +69,7 @@ def test_tables_of_a_pipeline_have_names(read: None) -> None:
 
 
 def test_files_and_the_report() -> None:
-    assert CURATED.report == CURATED.file("report.html") == OutputFile("/out/report.html")
+    assert CURATED.report == CURATED.file("report.html") == WrittenFile("/out/report.html")
     assert MATCHES.report is None
     with pytest.raises(SettingsError, match="say which file; there are none"):
         MATCHES.file()
@@ -125,10 +125,10 @@ def test_a_report_is_a_frame_with_the_page_in_it(tmp_path: Path) -> None:
     assert shown.startswith("<iframe srcdoc=")
     content = shown.partition('srcdoc="')[2].partition('"')[0]
     assert html.unescape(content) == page.read_text()
-    assert OutputFile(str(page), height=300)._repr_html_().count("300px") == 1
+    assert WrittenFile(str(page), height=300)._repr_html_().count("300px") == 1
 
 
 def test_a_file_that_is_gone_is_told() -> None:
     with pytest.raises(Exception, match=r"/nowhere/report\.html"):
-        OutputFile("/nowhere/report.html").read()
-    assert OutputFile("/nowhere/uids.npy")._repr_html_() is None
+        WrittenFile("/nowhere/report.html").read()
+    assert WrittenFile("/nowhere/uids.npy")._repr_html_() is None

@@ -9,7 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.jobs.gather_neighbours import _count_with_caption, _ordered
 from spark_jobs.storage.outputs.folder_marks import read_mark
 
 CLASSES = """dataset: Pets
@@ -91,7 +94,7 @@ def test_both_searches_are_united_once_a_class(
     items = json.loads((tmp_path / "chunks/Pets/chunk_00000.json").read_text())
     assert items == [
         {"QUERY": "cat", "URL": "http://u0", "TEXT": "c0", "NSFW": "UNLIKELY", "similarity": 0.75},
-        {"QUERY": "dog", "URL": None, "TEXT": "c1", "NSFW": None, "similarity": 0.5},
+        {"QUERY": "dog", "URL": "", "TEXT": "c1", "NSFW": None, "similarity": 0.5},
         {"QUERY": "dog", "URL": "http://u0", "TEXT": "c0", "NSFW": "UNLIKELY", "similarity": 0.25},
     ]
     assert "made_of" in (read_mark(str(tmp_path / "chunks")) or {})
@@ -105,6 +108,36 @@ def test_both_searches_are_united_once_a_class(
     outcome = captionlake(*command)
     assert outcome.exit_code == 3
     assert "has no column 'nsfw'; give --drop-nsfw '[]'" in outcome.error
+
+
+def of_uids(spark: SparkSession, *uids: str | None, n_classes: int = 1):
+    rows = [(f"class {k}", uid) for k in range(n_classes) for uid in uids]
+    return spark.createDataFrame(rows, "query string, uid string")
+
+
+def test_rows_with_a_caption_are_counted_by_class(spark: SparkSession) -> None:
+    """Three of the five uids of each of two classes; a caption's uid may be null."""
+    retrieved = of_uids(spark, "a", "b", "c", "gone", None, n_classes=2)
+    captions = of_uids(spark, "c", "b", "a", "other", "other", None, None)
+    assert _count_with_caption(retrieved, captions, "./captions") == 6
+    assert _count_with_caption(retrieved, of_uids(spark, "x"), "./captions") == 0
+    with pytest.raises(InputDataError, match="'b' is there 2 times; expected one caption a uid"):
+        _count_with_caption(retrieved, of_uids(spark, "a", "b", "b"), "./captions")
+
+
+@pytest.mark.parametrize("n_rows", [2, 500_000])
+def test_few_rows_are_written_by_one_task_and_joined_by_many(
+    spark: SparkSession, n_rows: int
+) -> None:
+    rows = spark.range(0, 9, 1, 3).selectExpr(
+        "'d' AS dataset", "'q' AS query", "8 - id AS rank", "id AS n"
+    )
+    ordered = _ordered(rows, n_rows)
+    parts = ordered.select("rank", F.spark_partition_id().alias("part")).collect()
+    assert [tuple(row) for row in parts] == [(rank, 0) for rank in range(9)]
+    plan = ordered._jdf.queryExecution().toString()
+    assert "Coalesce" not in plan
+    assert "Repartition 1, true" in plan
 
 
 @pytest.mark.slow

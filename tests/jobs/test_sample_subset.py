@@ -332,6 +332,24 @@ def test_columns_of_any_name(captionlake, spark: SparkSession, tmp_path: Path) -
     assert dict(map(tuple, told)) == {"drawn": 10, "restored": 1, "threshold": 9, "class": 20}
 
 
+@pytest.mark.slow
+def test_labels_of_wnids_are_those_that_frequency_matching_gives(
+    captionlake, spark: SparkSession, tmp_path: Path
+) -> None:
+    """ImageNet's indices in both jobs."""
+    wnids = ["n02112837", "n01443537", "n01443537"]  # the husky by its old id, goldfish
+    pd.DataFrame({"uid": ["a", "b", "c"], "wnid": wnids}).to_parquet(tmp_path / "in.parquet")
+    for command in (
+        ("sample-subset", "--fraction", 1, "--input"),
+        ("match-frequencies", "--shape", "flat", "--sources"),
+    ):
+        out = tmp_path / command[0]
+        outcome = captionlake(*command, tmp_path / "in.parquet", "--output", out)
+        assert outcome.exit_code == 0, outcome.stderr
+        rows = read(spark, out).select("wnid", "class_idx").distinct().collect()
+        assert {tuple(row) for row in rows} == {("n02110185", 250), ("n01443537", 1)}
+
+
 class TestBadInput:
     @pytest.fixture
     def command(self, tmp_path: Path) -> list[object]:
@@ -365,7 +383,11 @@ class TestBadInput:
             (["--n", 11], "n = 11, but there are only 10 rows to draw from"),
             (["--n", 2], "n = 2 is less than the 3 classes that have rows"),
             (["--classes", "[n01440763]"], "no class 'n01440763', did you mean 'n01440764'?"),
-            (["--random-classes", 4], "random_classes = 4, but there are only 3 classes"),
+            (["--random-classes", 2], "give --class-names column to choose among those"),
+            (
+                ["--random-classes", 4, "--class-names", "column"],
+                "random_classes = 4, but there are only 3 classes",
+            ),
             (["--n", 5, "--class-column", "wind"], "no column 'wind', did you mean 'wnid'?"),
             (
                 ["--n", 5, "--class-names", "imagenet1k", "--class-column", "caption"],

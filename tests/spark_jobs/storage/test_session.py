@@ -28,6 +28,18 @@ def test_a_session_without_delta_is_refused(
         session.open_session()
 
 
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_a_session_whose_context_was_stopped_is_none(
+    is_stopped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PySpark forgets a session on `SparkSession.stop`, but not on `SparkContext.stop`."""
+    existing = built_by_others(DELTA)
+    existing._sc = SimpleNamespace(_jsc=None if is_stopped else object())
+    monkeypatch.setattr(session.SparkSession, "active", lambda: existing)
+    monkeypatch.setattr(session, "_build_session", lambda conf: built_by_others(DELTA))
+    assert (session.open_session() is existing) is not is_stopped
+
+
 def test_a_session_with_delta_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     existing = built_by_others(f"org.apache.iceberg.Extensions,{DELTA}")
     monkeypatch.setattr(session, "_existing_session", lambda: existing)

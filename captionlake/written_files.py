@@ -15,7 +15,7 @@ _FRAME = (
 
 
 @dataclass(frozen=True)
-class OutputFile:
+class WrittenFile:
     """A file that a job has written, such as a report or a picture.
 
     In a notebook a report is a frame, as high as `height` in pixels, and a picture an image.
