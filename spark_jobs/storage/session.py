@@ -73,10 +73,6 @@ def _existing_session() -> SparkSession | None:
 
 
 def _is_remote(session: SparkSession) -> bool:
-    return type(session).__module__.startswith("pyspark.sql.connect")
-
-
-def _is_remote(session: SparkSession) -> bool:
     """Whether it is a session of Spark Connect."""
     return type(session).__module__.startswith("pyspark.sql.connect")
 
