@@ -4,13 +4,14 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from shlex import quote
 
 from pydantic import Field, PositiveInt
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs.core import schemas
-from spark_jobs.core.addresses import parse_address
+from spark_jobs.core.addresses import join_address, parse_address
 from spark_jobs.core.errors import CurationError, InputDataError, SettingsError
 from spark_jobs.core.observed_sums import ObservedSums
 from spark_jobs.core.schemas import CAPTION, REASON, URL
@@ -35,7 +36,7 @@ from spark_jobs.ingest.presets import (
 )
 from spark_jobs.ingest.records import apply_preset
 from spark_jobs.ingest.source import Part, Source, part_from_frame
-from spark_jobs.ingest.text_rules import FrontEnd
+from spark_jobs.ingest.text_rules import INVALID_UTF8, FrontEnd
 from spark_jobs.storage.batches import ROWS_AT_ONCE, batches_of, batches_that_fit
 from spark_jobs.storage.faults.spark import SPARK_FAULTS
 from spark_jobs.storage.file_lists import ListedFile, list_files_at
@@ -199,14 +200,24 @@ def refuse_too_many_rejected(settings: CaptionInput, rows_in: int, n_rejected: i
         )
 
 
-def preset_lines(counts: Counts) -> list[str]:
-    """A line that names the preset for rejected rows that one reads; `counts` of the run."""
-    if not counts.get(PAIR):
+def rejected_lines(settings: CaptionInput, counts: Counts) -> list[str]:
+    """Lines on rejected rows: what reads them, and where they are; `counts` of the run."""
+    if not counts.get("rejected"):
         return []
-    return [
-        f"  {counts[PAIR]:,} of the rejected rows are [CAPTION, [ENTRY_ID, ...]]: "
-        "--preset synthclip_matches reads them"
-    ]
+    is_all = counts["rejected"] == counts["rows_in"]
+    lines = [f"  all {counts['rows_in']:,} rows were rejected"] if is_all else []
+    if counts.get(INVALID_UTF8):
+        lines.append(
+            f"  {counts[INVALID_UTF8]:,} rows are not UTF-8; text of Windows and Excel is often "
+            "cp1252: iconv -f CP1252 -t UTF-8 OLD > NEW"
+        )
+    if counts.get(PAIR):
+        lines.append(
+            f"  {counts[PAIR]:,} of the rejected rows are [CAPTION, [ENTRY_ID, ...]]: "
+            "--preset synthclip_matches reads them"
+        )
+    rejected_table = join_address(settings.workspace_address(), "rejected")
+    return [*lines, f"  rejected rows with their reasons: captionlake show {quote(rejected_table)}"]
 
 
 def _read_input(

@@ -1,6 +1,6 @@
 """Read plain text, TSV and CSV files: one part for all files with the same header."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -48,7 +48,19 @@ def read_plain_text(
         for line_end, group in files_by_line_end.items()
         if group
     ]
-    return Source(parts)
+    return Source(parts, notes=notes_on_tabs(heads))
+
+
+def notes_on_tabs(heads: Mapping[str, bytes]) -> list[str]:
+    """A note that names the first of the text files whose first line has tabs; `heads`: by path."""
+    tabbed = sorted(path for path, head in heads.items() if "\t" in first_line(head))
+    if not tabbed:
+        return []
+    more = f" and {len(tabbed) - 1} more" if len(tabbed) > 1 else ""
+    return [
+        f"{tabbed[0].rpartition('/')[2]}{more}: the first line has tabs, and each line is read as "
+        "one caption; --format tsv reads columns"
+    ]
 
 
 def _plain_text_part(spark: SparkSession, files: Sequence[ListedFile], end: str) -> Part:

@@ -11,9 +11,9 @@ from spark_jobs.core.settings import OutputAddress
 from spark_jobs.formats.caption_input import (
     CaptionInput,
     count_and_repeated_keys,
-    preset_lines,
     read_captions,
     refuse_too_many_rejected,
+    rejected_lines,
     store_rejected_rows,
 )
 from spark_jobs.ingest.accepted_rows import accepted
@@ -53,9 +53,9 @@ def _write_decisions(run: Run, kept_rows: DataFrame, n_rejected: int) -> None:
     run.write_decisions(decision_rows)
 
 
-def closing_lines(_spark: SparkSession, _settings: IngestCaptions, counts: Counts) -> list[str]:
-    """Lines on presets that read the rejected rows."""
-    return preset_lines(counts)
+def closing_lines(_spark: SparkSession, settings: IngestCaptions, counts: Counts) -> list[str]:
+    """Lines on rejected rows."""
+    return rejected_lines(settings, counts)
 
 
 JOB = Job(

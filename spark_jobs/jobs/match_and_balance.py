@@ -26,9 +26,9 @@ from spark_jobs.core.settings import InputAddress, OutputAddress
 from spark_jobs.formats.caption_input import (
     CaptionInput,
     few_repeated_keys,
-    preset_lines,
     read_captions,
     refuse_too_many_rejected,
+    rejected_lines,
     store_rejected_rows,
 )
 from spark_jobs.formats.concept_bank import read_bank
@@ -196,8 +196,8 @@ def _kept_counts(
 
 
 def closing_lines(_spark: SparkSession, settings: MatchAndBalance, counts: Counts) -> list[str]:
-    """Lines on presets for rejected rows, and on an output whose rows are not target_rows."""
-    return [*preset_lines(counts), *target_lines(settings.target_rows, counts)]
+    """Lines on rejected rows, and on an output whose rows are not target_rows."""
+    return [*rejected_lines(settings, counts), *target_lines(settings.target_rows, counts)]
 
 
 JOB = Job(
