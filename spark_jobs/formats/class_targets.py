@@ -81,7 +81,11 @@ def _class_value(name: object, classes: ClassList, address: str) -> Class:
     try:
         return classes.value_of(str(name))
     except UnknownClassError as fault:
-        raise InputDataError(f"{address}: {fault}{_imagenet_hint(str(name))}") from None
+        hint = (
+            _imagenet_hint(str(name))
+            or "; the sources have no row of it: take it out of the target"
+        )
+        raise InputDataError(f"{address}: {fault}{hint}") from None
 
 
 def _imagenet_hint(name: str) -> str:
