@@ -232,7 +232,7 @@ class TestBuilt:
 
     @pytest.mark.parametrize(
         ("content", "message"),
-        [(b"{}", "model: Field required"), (b"[", "cannot be read"), (b" " * 70_000, "70,000")],
+        [(b"{}", "model: is missing"), (b"[", "cannot be read"), (b" " * 70_000, "70,000")],
     )
     def test_a_record_that_cannot_be_read(
         self, search, built: Path, content: bytes, message: str

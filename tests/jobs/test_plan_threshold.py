@@ -59,7 +59,9 @@ def test_the_plan_counts_what_the_filter_keeps(captionlake, tmp_path: Path) -> N
     command += [tmp_path / "plan", "--class-column", ""]
     outcome = captionlake(*command, "--set", "thresholds=[0.825, 0.82, 0.7, 0.82, 0]")
     assert outcome.summary["counts"] == {"rows_in": 100, "scored": 100, "thresholds": 4}
-    shown = [line.split()[:2] for line in outcome.stderr.splitlines()[-4:]]
+    shown = [
+        line.split()[:2] for line in outcome.stderr.splitlines()[-5:-1]
+    ]  # the last says where it is
     assert shown == [["0.00", "100"], ["0.70", "30"], ["0.82", "18"], ["0.825", "17"]]
     filtering = ["filter-captions", "--captions", tmp_path / "scores.parquet"]
     for threshold, n in shown:

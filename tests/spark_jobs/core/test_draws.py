@@ -27,7 +27,7 @@ PURPOSES = {
     "build-index/train": {"neighbours.training"},
     "match-frequencies": {"jobs.match_frequencies"},
     "plan-balance/sample": {"jobs.plan_balance"},
-    "report/examples": {"formats.report_tables"},
+    "report/examples": {"formats.report_examples"},
     "sample-subset": {"jobs.sample_subset"},
     "vary-captions": {"jobs.vary_captions"},
 }
@@ -40,7 +40,7 @@ STEPS = {
     "vary-captions/order": "jobs.vary_captions",
 }
 # What is computed of purposes at run time: a step, a run's own draw, and that of a stored run.
-NOT_LITERAL = {"core.draws", "storage.run", "jobs.explain", "formats.report_tables"}
+NOT_LITERAL = {"core.draws", "storage.run", "jobs.explain", "formats.report_examples"}
 
 
 def draws_by_purpose() -> list[str]:
