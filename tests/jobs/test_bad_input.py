@@ -90,6 +90,7 @@ def test_bank_that_is_none(captionlake, tmp_path, name, content, message):
     assert not (tmp_path / "matches").exists()
 
 
+@pytest.mark.slow
 def test_bank_table_with_holes_in_its_ids(captionlake, spark, captions_file, tmp_path):
     bank = tmp_path / "bank"
     spark.createDataFrame([(0, "cat"), (2, "dog")], "entry_id int, entry string").write.format(

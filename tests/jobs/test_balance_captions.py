@@ -34,6 +34,7 @@ def arguments(tables: Path, out: Path) -> list[object]:
     ]
 
 
+@pytest.mark.slow
 def test_target_rows_are_met_within_a_percent_and_the_draws(captionlake, tables, tmp_path):
     outcome = captionlake(*arguments(tables, tmp_path), "--target-rows", 4_000)
     counts = outcome.summary["counts"]
@@ -41,6 +42,7 @@ def test_target_rows_are_met_within_a_percent_and_the_draws(captionlake, tables,
     assert 1 < counts["t"] < 2_858
 
 
+@pytest.mark.slow
 def test_tail_fraction_gives_the_t_whose_share_is_closest(captionlake, tables, tmp_path):
     outcome = captionlake(
         *arguments(tables, tmp_path),

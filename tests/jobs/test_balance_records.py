@@ -97,6 +97,7 @@ def balance(tables: Path, out: Path, separate: bool, *more: object) -> list[obje
 _SEPARATE = pytest.mark.parametrize("separate", [pytest.param(False, marks=pytest.mark.slow), True])
 
 
+@pytest.mark.slow
 @_SEPARATE
 def test_target_rows_are_rows_of_the_output(captionlake, spark, texts, tables, tmp_path, separate):
     outcome = captionlake(*balance(tables, tmp_path, separate, "--target-rows", 2_500))
@@ -167,6 +168,7 @@ def test_a_floor_counts_texts(captionlake, spark, texts, tables, tmp_path, separ
     assert decisions.kept.sum() == len(balanced)
 
 
+@pytest.mark.slow
 def test_plan_tells_the_rows_that_balancing_keeps(captionlake, spark, texts, tables, tmp_path):
     arguments = ["plan-balance", "--output", tmp_path / "plan", "--target-rows", 2_500]
     arguments += ["--entry-counts", tables / "entry_counts", "--matches"]
@@ -201,6 +203,7 @@ def test_plan_without_captions_counts_rows_of_the_matches(captionlake, texts, ta
     assert told == round(float((n_matched * probability.reindex(n_matched.index)).sum()))
 
 
+@pytest.mark.slow
 def test_records_meet_the_target_with_any_seed(spark: SparkSession, texts: Rows, tables: Path):
     matches = matches_by_uid(spark.read.format("delta").load(str(tables / "matches")))
     captions = spark.read.format("delta").load(str(tables / "captions"))

@@ -95,6 +95,7 @@ def test_shards_become_one_index_with_its_metadata(
     assert len({(row.query_id, row.rank) for row in rows}) == len(rows) == 250
 
 
+@pytest.mark.slow
 def test_an_index_of_clip_retrieval(
     captionlake, spark: SparkSession, inputs, tmp_path: Path
 ) -> None:

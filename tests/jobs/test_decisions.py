@@ -41,6 +41,7 @@ JOBS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", JOBS)
 def test_a_decision_for_each_row(captionlake, spark, texts: Path, tmp_path: Path, job: str):
     arguments = [texts if argument == "TEXTS" else argument for argument in JOBS[job]]
@@ -55,6 +56,7 @@ def test_a_decision_for_each_row(captionlake, spark, texts: Path, tmp_path: Path
     assert all(d.rule for d in decisions)
 
 
+@pytest.mark.slow
 def test_ingest_has_one_for_each_row_of_a_record(captionlake, spark, tmp_path: Path) -> None:
     records = [
         {"uuid": f"u{k}", "texts": [["alt", f"a {k}"], ["title", f"b {k}"]]} for k in range(9)
@@ -73,6 +75,7 @@ def test_ingest_has_one_for_each_row_of_a_record(captionlake, spark, tmp_path: P
     assert kept == sorted([(f"u{k}", n) for k in range(9) for n in (0, 1)] + [("u9", 0)])
 
 
+@pytest.mark.slow
 def test_rows_of_two_sources_have_one_each(captionlake, spark, tmp_path: Path) -> None:
     for name, uids in (("near", range(30)), ("far", range(20, 60))):
         table = {"uid": [f"u{k}" for k in uids], "wnid": [f"c{k % 3}" for k in uids]}

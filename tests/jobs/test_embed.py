@@ -67,6 +67,7 @@ def test_texts_become_unit_vectors_and_a_rerun_embeds_what_is_missing(
     assert read(spark, tmp_path / "out").count() == 50
 
 
+@pytest.mark.slow
 def test_other_weights_replace_what_is_there(
     captionlake, spark: SparkSession, clip_maker: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -92,6 +93,7 @@ def in_commits(tiny_clip: Path, tmp_path: Path, monkeypatch) -> list[object]:
     return [*command, "--model", f"open_clip:{tiny_clip}", "--commits", 4]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_after_its_last_commit(
     captionlake, spark: SparkSession, in_commits, tmp_path: Path, monkeypatch
 ) -> None:
@@ -155,6 +157,7 @@ def test_a_run_that_always_loses_is_refused_by_name(
     assert "wait until they have ended and run this again" in outcome.error
 
 
+@pytest.mark.slow
 def test_queries_and_several_captions_keep_their_keys(
     captionlake, spark: SparkSession, tiny_clip: Path, tmp_path: Path
 ) -> None:

@@ -73,6 +73,7 @@ def test_captions_come_back_byte_for_byte(captionlake, spark, odd: Path) -> None
     assert sorted(row.caption for row in rows_of(spark, odd / "again")) == sorted(set(captions))
 
 
+@pytest.mark.slow
 def test_matches_and_counts_come_back(captionlake, spark, odd: Path) -> None:
     """The folder as it is, entry_count.npy in it, goes in again and is balanced to the same."""
     export = captionlake(
@@ -178,6 +179,7 @@ def statuses(captionlake, tmp_path: Path) -> Statuses:
     return run
 
 
+@pytest.mark.slow
 def test_steps_that_write_folders_run_once(statuses: Statuses, tmp_path: Path) -> None:
     folder = tmp_path / "out/files"
     assert statuses()[0] == [DONE] * 3

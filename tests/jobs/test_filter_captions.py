@@ -59,6 +59,7 @@ def captions(tmp_path: Path) -> Path:
     return tmp_path / "captions.parquet"
 
 
+@pytest.mark.slow
 def test_every_row_has_its_reason(captionlake, spark, captions: Path, tmp_path: Path) -> None:
     rules = (
         "[{rule: clip, top_fraction: 0.5, column: similarity}, "

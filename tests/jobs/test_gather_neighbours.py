@@ -45,6 +45,7 @@ def test_every_class_in_every_template(captionlake, spark, class_file, tmp_path:
     assert captionlake(*command, "--templates", "openai80").summary["counts"]["queries"] == 160
 
 
+@pytest.mark.slow
 def test_both_searches_are_united_once_a_class(
     captionlake, spark: SparkSession, class_file, tmp_path: Path, caplog
 ) -> None:

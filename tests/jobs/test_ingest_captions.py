@@ -159,6 +159,7 @@ def test_a_tsv_line_with_too_few_fields_is_rejected(captionlake, tmp_path: Path)
     assert (counts["kept"], counts["wrong_number_of_fields"]) == (1, 2)
 
 
+@pytest.mark.slow
 def test_lists_of_strings_in_a_folder_of_chunks(captionlake, spark, tmp_path: Path):
     folder = tmp_path / "chunks"
     folder.mkdir()
@@ -216,6 +217,7 @@ def test_a_csv_record_with_other_fields_than_the_header_is_rejected_whole(
     assert {row.row for row in rejected} == {"2", '3,"a, dog",é'}
 
 
+@pytest.mark.slow
 def test_rows_are_counted_by_the_pass_over_the_keys(
     captionlake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -174,6 +174,7 @@ def test_the_recipes_run(captionlake, spark: SparkSession, tmp_path: Path, recip
         assert len((out / "class_frequency.txt").read_text().splitlines()) == 1000
 
 
+@pytest.mark.slow
 def test_the_tsv_is_read_back_whole(captionlake, spark: SparkSession, tmp_path: Path) -> None:
     """But for CR, LF and tab in captions, which the published files have as spaces."""
     captions = ["a cat", 'a "cat", 中文 🐈', '"cat"', "a\tcat\r\non a dog", " cat ", 'dog"', "x"]

@@ -28,6 +28,7 @@ def inputs(spark: SparkSession, tmp_path: Path) -> list[object]:
     return ["--captions", tmp_path / "captions", "--bank", tmp_path / "bank.json"]
 
 
+@pytest.mark.slow
 def test_counts_alone_are_those_of_the_stored_matches(
     captionlake, spark: SparkSession, inputs: list[object], tmp_path: Path
 ):
@@ -62,6 +63,7 @@ def test_spans_stand_beside_the_ids(
     assert "spans is of the output: give output" in counted.error
 
 
+@pytest.mark.slow
 def test_matches_with_captions_are_balanced_as_by_a_join(
     captionlake, spark: SparkSession, inputs: list[object], tmp_path: Path
 ):
@@ -87,6 +89,7 @@ def test_matches_with_captions_are_balanced_as_by_a_join(
     )
 
 
+@pytest.mark.slow
 def test_match_concepts_counts_again_where_nothing_was_observed(
     captionlake, spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -203,6 +203,7 @@ def test_targets_that_cannot_be(
     assert message in outcome.error
 
 
+@pytest.mark.slow
 def test_the_published_file_of_counts_needs_no_further_setting(
     captionlake, spark, command, tmp_path: Path
 ) -> None:
@@ -247,6 +248,7 @@ def test_a_shape_too_small_for_all_classes_says_so(captionlake, spark, command, 
     assert "exponent" in outcome.error
 
 
+@pytest.mark.slow
 def test_classes_and_captions_of_any_name(captionlake, spark, tmp_path: Path) -> None:
     """Columns with dots and blanks; one caption of an image in two sources, its id unknown."""
     column = "of. `x`"

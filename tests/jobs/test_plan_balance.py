@@ -109,6 +109,7 @@ def test_a_small_table_is_its_own_sample(captionlake, spark: SparkSession, tmp_p
     assert max(map(len, table)) <= 80
 
 
+@pytest.mark.slow
 def test_more_rows_than_match_and_an_empty_table(captionlake, spark: SparkSession, tmp_path: Path):
     frame = spark.createDataFrame([("x", [])], "uid string, entry_ids array<int>")
     frame.write.format("delta").save(str(tmp_path / "matches"))

@@ -116,6 +116,7 @@ def test_nothing_is_fetched_and_nothing_runs(page: Page):
     assert len(page.ids) == len(set(page.ids))
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_page(captionlake, curated: Path, page: Page, tmp_path):
     again = tmp_path / "again.html"
     outcome = captionlake("report", "--table", curated / "balanced_captions", "--output", again)
@@ -124,6 +125,7 @@ def test_the_same_run_gives_the_same_page(captionlake, curated: Path, page: Page
     assert again.read_text() == page.source
 
 
+@pytest.mark.slow
 def test_a_report_of_a_run_of_a_workspace(captionlake, spark, curated: Path, tmp_path):
     runs = spark.read.format("delta").load(str(curated / "runs"))
     ingest = runs.where("job = 'ingest-captions'").first()["run_id"]
@@ -140,6 +142,7 @@ def test_a_report_of_a_run_of_a_workspace(captionlake, spark, curated: Path, tmp
     assert outcome.summary["counts"] == {"runs": 4, "pictures": 3}
 
 
+@pytest.mark.slow
 def test_what_is_not_there_is_one_line(captionlake, curated: Path, tmp_path, spark):
     def error(*arguments: object) -> str:
         outcome = captionlake("report", *arguments)

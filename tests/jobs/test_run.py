@@ -56,6 +56,7 @@ def statuses(outcome) -> dict[str, str]:
 ALL = ["captions", "bank", "matches", "few", "many"]
 
 
+@pytest.mark.slow
 def test_a_failed_run_goes_on_and_then_only_what_changed_runs_again(
     captionlake, spark: SparkSession, given, tmp_path, monkeypatch
 ) -> None:

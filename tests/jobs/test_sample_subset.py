@@ -428,6 +428,7 @@ class TestBadInput:
         assert message in outcome.error
         assert not (tmp_path / "out.tsv").exists()
 
+    @pytest.mark.slow
     def test_a_uid_twice_in_a_class(self, captionlake, tmp_path: Path) -> None:
         table = pd.DataFrame({"uid": ["a", "a", "b"], "caption": "x", "wnid": "n"})
         table.to_parquet(tmp_path / "in.parquet")

@@ -7,11 +7,13 @@ import numpy as np
 import open_clip
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 import torch
 from PIL import Image
 from pyspark.sql import SparkSession
 
 
+@pytest.mark.slow
 def test_every_caption_of_an_image_is_scored(
     captionlake, spark: SparkSession, tiny_clip: Path, tmp_path: Path
 ) -> None:

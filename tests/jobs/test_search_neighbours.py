@@ -75,6 +75,7 @@ def test_the_nearest_of_all_files_whatever_their_number(
         assert told == sorted(similarity[k])[-30:]
 
 
+@pytest.mark.slow
 def test_blocks_of_queries_give_what_all_at_once_give(
     captionlake, spark: SparkSession, tmp_path: Path, monkeypatch
 ) -> None:
@@ -102,6 +103,7 @@ def test_blocks_of_queries_give_what_all_at_once_give(
     assert spark.sql(f"DESCRIBE HISTORY delta.`{tmp_path}/out`").count() == 1 + 3
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_is_not_up_to_date(
     captionlake, spark: SparkSession, tmp_path: Path, monkeypatch
 ) -> None:

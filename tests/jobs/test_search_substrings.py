@@ -101,6 +101,7 @@ def test_a_file_that_is_none_is_one_line(captionlake, captions, tmp_path, querie
     assert message in outcome.error
 
 
+@pytest.mark.slow
 def test_the_chunks_are_read_back_whole(captionlake, spark: SparkSession, tmp_path: Path) -> None:
     """As captions again: a caption found for two classes is there once, and once rejected."""
     rows = {

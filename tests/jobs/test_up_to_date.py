@@ -58,6 +58,7 @@ def test_an_input_that_cannot_be_told_runs_again_and_says_so(captionlake, spark,
         assert f"which rows {address} has cannot be told: never up to date" in outcome.stderr
 
 
+@pytest.mark.slow
 def test_a_file_that_another_run_wrote_is_not_up_to_date(captionlake, tmp_path: Path) -> None:
     table = pa.table({"uid": list("abcd"), "wnid": ["n1", "n1", "n2", "n2"]})
     pq.write_table(table, tmp_path / "in.parquet")

@@ -100,6 +100,7 @@ def test_draws_of_templates_and_lemmas(records: DataFrame) -> None:
     assert max(used.values()) < 15
 
 
+@pytest.mark.slow
 def test_published_files(captionlake, records, cases: Path, tmp_path: Path) -> None:
     """The same lines; the published order, that of the input, is not kept by tables."""
     command = [

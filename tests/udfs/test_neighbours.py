@@ -40,6 +40,7 @@ def uids_of(found: Iterable[pa.RecordBatch], n_queries: int) -> list[list[str]]:
     return of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("products", WAYS)
 @pytest.mark.parametrize("k", [1, 5, 40, 1_000])
 @pytest.mark.parametrize("copies", [1, 3, 60])

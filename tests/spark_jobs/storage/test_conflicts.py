@@ -69,6 +69,7 @@ def test_a_write_is_tried_five_times_and_then_refused_by_name(monkeypatch) -> No
     assert len(calls) == 5
 
 
+@pytest.mark.slow
 def test_first_writes_at_once_all_arrive(spark: SparkSession, tmp_path: Path) -> None:
     log, output, parts = (tmp_path / name for name in ("runs", "out", "parts"))
     appends = [

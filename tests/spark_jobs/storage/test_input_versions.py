@@ -46,6 +46,7 @@ def write(spark: SparkSession, animal: str, n: int, table: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_upkeep_keeps_a_table_what_it_is_and_other_rows_do_not(spark, reads, tmp_path) -> None:
     table = tmp_path / "t"
     name = f"delta.`{table}`"
@@ -124,6 +125,7 @@ def test_files_are_known_by_name_size_and_time(reads, tmp_path) -> None:
     assert reads(file) != first  # perhaps other rows of as many bytes: it runs again
 
 
+@pytest.mark.slow
 def test_tables_and_views_of_a_catalog(spark, reads, schema, tmp_path) -> None:
     write(spark, "cat", 5, tmp_path / "t")
     (tmp_path / "c").mkdir()

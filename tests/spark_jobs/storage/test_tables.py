@@ -181,6 +181,7 @@ def test_a_column_that_delta_takes_not_is_named_with_the_remedy(
     assert written.rows == 1
 
 
+@pytest.mark.slow
 def test_few_rows_of_many_tasks_go_into_few_files(spark: SparkSession, tmp_path: Path) -> None:
     rows = spark.range(0, 400, 1, 40).where("id % 20 = 0").selectExpr("string(id) uid")
     for few_files in (False, True):
