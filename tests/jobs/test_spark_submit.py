@@ -66,7 +66,8 @@ def test_the_wheels_job_runs_by_spark_submit(
     )
     assert done.returncode == 0, done.stderr[-6_000:]
     summary = json.loads(done.stdout.strip().splitlines()[-1])
-    assert summary["counts"] == {"entries": 2, "rows_in": 300, "matched": 300, "matches": 300}
+    expected = {"entries": 2, "rows_in": 300, "matched": 300, "unmatched": 0, "matches": 300}
+    assert summary["counts"] == expected
     counts = spark.read.format("delta").load(str(tmp_path / "entry_counts")).collect()
     assert {row.entry: row.entry_count for row in counts} == {"cat": 200, "dog": 100}
     (run,) = spark.read.format("delta").load(str(tmp_path / "runs")).collect()
