@@ -211,7 +211,7 @@ def _img2dataset_command(settings: ExportPairs) -> list[str]:
     options = {
         **{"url_list": settings.output, "input_format": settings.format},
         **{"url_col": url, "caption_col": caption, "save_additional_columns": json.dumps([uid])},
-        **{"output_format": "webdataset", "output_folder": "shards"},
+        **{"output_format": "webdataset", "output_folder": "images"},
     }
     words = [f"--{name} {shlex.quote(value)}" for name, value in options.items()]
     return ["  download the images, for example with", f"  img2dataset {' '.join(words)}"]

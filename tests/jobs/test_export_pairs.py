@@ -157,6 +157,7 @@ def test_the_command_that_downloads_can_be_pasted_into_a_shell() -> None:
     options = dict(zip(words[1::2], words[2::2], strict=True))
     assert words[0] == "img2dataset"
     assert options["--url_list"] == "/my list"
+    assert options["--output_folder"] == "images"  # as in the docs; shards may be the input's
     assert options["--url_col"] == "the url"
     assert json.loads(options["--save_additional_columns"]) == ["it's"]
 
