@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from captionlake.tables import read_version
 from captionlake.written_files import WrittenFile
+from spark_jobs.core.count_words import counts_text
 from spark_jobs.core.errors import SettingsError
 from spark_jobs.core.redaction import redacted_values
 
@@ -123,7 +124,7 @@ class Result:
     def _rows(self) -> list[tuple[str, str]]:
         """Names and values of what people see: counts, by step if there are any, and outputs."""
         counts = {step.name: step.counts for step in self.steps} or {"counts": self.counts}
-        count_rows = [(name, _counts_text(of_step)) for name, of_step in counts.items() if of_step]
+        count_rows = [(name, counts_text(of_step)) for name, of_step in counts.items() if of_step]
         return [*count_rows, *redacted_values(self.outputs).items()]
 
     def __repr__(self) -> str:
@@ -147,7 +148,3 @@ class Result:
         )
         pictures = "".join(f"<p>{p._repr_html_()}</p>" for p in self._files_ending_with(".svg"))
         return f"<b>{html.escape(self._title())}</b><table>{rows}</table>{pictures}"
-
-
-def _counts_text(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.items())

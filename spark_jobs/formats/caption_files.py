@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, StringType, StructField, StructType
 
 from spark_jobs.core.arrow_mapping import map_in_arrow_unchecked
+from spark_jobs.core.count_words import few_of
 from spark_jobs.core.errors import InputDataError, SettingsError
 from spark_jobs.formats.folder_columns import file_ids, shadowed_folders, with_folder_columns
 from spark_jobs.formats.json_files import TextColumns, read_json_files
@@ -257,8 +258,4 @@ def _suffix(name: str) -> str:
 
 
 def _few_of(names: Iterable[str]) -> str:
-    """The first names in alphabetical order, and how many more there are."""
-    sorted_names = sorted(names)
-    n_more = len(sorted_names) - _MAX_NAMES
-    more = f" and {n_more} more" if n_more > 0 else ""
-    return ", ".join(sorted_names[:_MAX_NAMES]) + more
+    return few_of(sorted(names), _MAX_NAMES)

@@ -13,6 +13,7 @@ from spark_jobs.formats.caption_files import format_of_name, select_caption_file
 from spark_jobs.formats.text_files import first_line, separator_of
 from spark_jobs.ingest.presets import InputFormat
 from spark_jobs.storage.file_lists import ListedFile
+from spark_jobs.storage.hidden_files import is_hidden
 from udfs.csv_files import header_names
 from udfs.file_heads import look_at_head
 
@@ -32,13 +33,13 @@ def columns_of_first_file(
     if table.format is not None or not table.is_path or not os.path.exists(table.location):
         return None
     try:
-        found, files, _ = select_caption_files(_files(table.location), format_, None)
+        file_format, files, _ = select_caption_files(_files(table.location), format_, None)
     except CurationError:  # named when Spark lists the same files
         return None
     first = min((file.path for file in files), default="")
-    if format_of_name(first) != found:
+    if format_of_name(first) != file_format:
         return None
-    columns = _columns(Path(first), found)
+    columns = _columns(Path(first), file_format)
     return (first, columns) if columns else None
 
 
@@ -51,10 +52,10 @@ def _files(location: str) -> list[ListedFile]:
             n_names += len(folders) + len(names)
             if n_names > _MAX_NAMES or "_delta_log" in folders:
                 return []
-            folders[:] = [name for name in folders if name[0] not in "_."]
+            folders[:] = [name for name in folders if not is_hidden(name)]
             if any("=" in name for name in folders):
                 return []
-            paths += [os.path.join(folder, name) for name in names if name[0] not in "_."]
+            paths += [os.path.join(folder, name) for name in names if not is_hidden(name)]
     if not all(map(os.path.isfile, paths)):  # a pipe, which a read would wait for
         return []
     return [ListedFile(path, "", os.path.getsize(path), "") for path in paths]

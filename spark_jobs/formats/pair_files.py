@@ -197,10 +197,10 @@ def _flags(pairs: DataFrame, names: Mapping[str, str]) -> dict[str, Column]:
     texts = [named(name) for name in names if _is_text(pairs, name)]
 
     def any_text(pattern: str) -> Column:
-        found = F.lit(False)
+        is_match = F.lit(False)
         for text in texts:
-            found = found | F.coalesce(text.rlike(pattern), F.lit(False))
-        return found
+            is_match = is_match | F.coalesce(text.rlike(pattern), F.lit(False))
+        return is_match
 
     not_joined = F.col(_IS_JOINED).isNull() if _IS_JOINED in pairs.columns else F.lit(False)
     without_url = named(URL).isNull() if URL in names else F.lit(False)

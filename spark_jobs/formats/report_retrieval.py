@@ -78,7 +78,7 @@ def matching_captions(spark: SparkSession, run: RunRecord) -> list[Hits]:
         Window.partitionBy(DATASET, QUERY).orderBy(EXAMPLE_DRAW.of(UID), CAPTION)
     )
     some = rows.where(of_classes).withColumn("nth", nth).where(F.col("nth") <= _TOP)
-    found = some.orderBy("nth").select(DATASET, QUERY, UID, CAPTION).collect()
+    examples = some.orderBy("nth").select(DATASET, QUERY, UID, CAPTION).collect()
     return [
         Hits(
             class_row[DATASET],
@@ -86,7 +86,7 @@ def matching_captions(spark: SparkSession, run: RunRecord) -> list[Hits]:
             None,
             [
                 Hit(row[CAPTION] or "", row[UID], None)
-                for row in found
+                for row in examples
                 if (row[DATASET], row[QUERY]) == (class_row[DATASET], class_row[QUERY])
             ],
         )

@@ -14,6 +14,7 @@ from pyspark.sql.types import (
 
 from spark_jobs.core.arrow_mapping import map_in_arrow_unchecked
 from spark_jobs.core.columns import named
+from spark_jobs.core.count_words import few_of
 from spark_jobs.core.schemas import CAPTION
 from spark_jobs.formats.folder_columns import file_id, file_ids
 from spark_jobs.ingest.source import FAULT, FILE, LINE, Part, Source, positional_name
@@ -56,10 +57,9 @@ def notes_on_tabs(heads: Mapping[str, bytes]) -> list[str]:
     tabbed = sorted(path for path, head in heads.items() if "\t" in first_line(head))
     if not tabbed:
         return []
-    more = f" and {len(tabbed) - 1} more" if len(tabbed) > 1 else ""
     return [
-        f"{tabbed[0].rpartition('/')[2]}{more}: the first line has tabs, and each line is read as "
-        "one caption; --format tsv reads columns"
+        f"{few_of([path.rpartition('/')[2] for path in tabbed], 1)}: the first line has tabs, and "
+        "each line is read as one caption; --format tsv reads columns"
     ]
 
 

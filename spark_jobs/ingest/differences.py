@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from spark_jobs.core.count_words import few_of
 from spark_jobs.ingest.common_types import common_type, delta_name
 from spark_jobs.ingest.source import Part
 
@@ -38,12 +39,10 @@ def _missing_columns(names: Sequence[str], parts: Sequence[Part]) -> Iterator[st
         own_names = {name.lower() for name in part.names}
         missing = [repr(name) for name in names if own_names and name.lower() not in own_names]
         if missing:
-            more = f" and {len(missing) - _MAX_SHOWN} more" if len(missing) > _MAX_SHOWN else ""
-            yield f"{part.where} lacks {', '.join(missing[:_MAX_SHOWN])}{more}: null there"
+            yield f"{part.where} lacks {few_of(missing, _MAX_SHOWN)}: null there"
 
 
 def _renamed_columns(names: Sequence[str]) -> list[str]:
     """One line on the columns whose names Delta refuses, with their names if carried along."""
     renamed = [f"{name!r} as {delta_name(name)!r}" for name in names if delta_name(name) != name]
-    more = f" and {len(renamed) - _MAX_SHOWN} more" if len(renamed) > _MAX_SHOWN else ""
-    return [f"carried along, {', '.join(renamed[:_MAX_SHOWN])}{more}"] if renamed else []
+    return [f"carried along, {few_of(renamed, _MAX_SHOWN)}"] if renamed else []

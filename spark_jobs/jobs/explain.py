@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from operator import and_, or_
@@ -37,7 +37,7 @@ from spark_jobs.core.settings import Settings, TablesFolder
 from spark_jobs.dedup.dedup_settings import DedupCaptions
 from spark_jobs.formats.entry_counts import counted_entries, read_entry_counts, unnamed_entries
 from spark_jobs.formats.matches import LEFT_OUT, matches_of_captions
-from spark_jobs.running.job import Pipeline, Step
+from spark_jobs.running.job import Pipeline
 from spark_jobs.running.up_to_date import read_runs
 from spark_jobs.storage.old_versions import default_if_lost, read_recorded_version
 from spark_jobs.storage.tables import has_table, read_table
@@ -308,16 +308,10 @@ def explain_rejected(spark: SparkSession, address: str, uids: Sequence[str]) -> 
     }
 
 
-def steps(spark: SparkSession, settings: Explain) -> Iterator[Step]:
-    """No steps: explaining only reads."""
-    return iter(())
-
-
 JOB = Pipeline(
     "explain",
     "Say why one caption was kept or dropped: its entries, their counts, and the draw.",
     Explain,
-    steps,
     answer_lines=answer_lines,
     example='captionlake explain --caption "a photo of a dog" --run ./curated',
 )

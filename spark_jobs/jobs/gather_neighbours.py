@@ -123,8 +123,10 @@ def _count_with_caption(retrieved: DataFrame, captions: DataFrame, address: str)
     One pass over the captions' uids.
     """
     per_uid = retrieved.groupBy(UID).agg(F.count("*").alias(_RETRIEVED))
-    found = captions.select(UID).join(per_uid, on=UID, how="inner").groupBy(UID)
-    per_found_uid = found.agg(F.max(_RETRIEVED).alias(_RETRIEVED), F.count("*").alias(_CAPTIONS))
+    with_caption = captions.select(UID).join(per_uid, on=UID, how="inner").groupBy(UID)
+    per_found_uid = with_caption.agg(
+        F.max(_RETRIEVED).alias(_RETRIEVED), F.count("*").alias(_CAPTIONS)
+    )
     totals = per_found_uid.agg(F.sum(_RETRIEVED), F.max(_CAPTIONS)).first()
     n_with_caption, most_captions = (total or 0 for total in totals or (0, 0))
     if most_captions > 1:

@@ -34,12 +34,7 @@ from spark_jobs.formats.caption_input import (
 from spark_jobs.formats.concept_bank import read_bank
 from spark_jobs.ingest.accepted_rows import accepted
 from spark_jobs.ingest.normalise import FAULT
-from spark_jobs.matching.ignoring_case import (
-    case_lines,
-    first_captions,
-    has_many_unmatched,
-    match_ignoring_case,
-)
+from spark_jobs.matching.ignoring_case import unmatched_lines
 from spark_jobs.matching.match import count_with_keys, match_concepts
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
@@ -137,12 +132,12 @@ def _warn_of_unmatched(
     rows: DataFrame, first_pass: _FirstPass, matcher: ConceptMatcher, entries: pa.Array
 ) -> None:
     """Warn if many captions match nothing, after a look at the first of the rows."""
-    n_captions, n_unmatched = first_pass.n_captions, first_pass.n_captions - first_pass.n_matched
-    if has_many_unmatched(rows=n_captions, unmatched=n_unmatched):
-        columns = first_captions(rows.where(F.col(FAULT).isNull()), matcher.columns)
-        sample = match_ignoring_case(columns, matcher, entries, _matcher)
-        for line in case_lines(sample, rows=n_captions, unmatched=n_unmatched):
-            _log.warning(line)
+    captions, n_captions = rows.where(F.col(FAULT).isNull()), first_pass.n_captions
+    n_unmatched = n_captions - first_pass.n_matched
+    for line in unmatched_lines(
+        *(captions, matcher, entries, _matcher), rows=n_captions, unmatched=n_unmatched
+    ):
+        _log.warning(line)
 
 
 def _refuse_unusable(run: Run, settings: MatchAndBalance, rows: DataFrame) -> None:

@@ -19,12 +19,7 @@ from spark_jobs.core.observed_counts import ObservedCounts
 from spark_jobs.core.schemas import ENTRY_IDS
 from spark_jobs.core.settings import InputAddress, OutputAddress, Settings, require_one_or_both
 from spark_jobs.formats.concept_bank import Bank, read_bank
-from spark_jobs.matching.ignoring_case import (
-    case_lines,
-    first_captions,
-    has_many_unmatched,
-    match_ignoring_case,
-)
+from spark_jobs.matching.ignoring_case import unmatched_lines
 from spark_jobs.matching.language import with_language
 from spark_jobs.matching.match import count_concepts, match_concepts
 from spark_jobs.running.job import Job
@@ -137,11 +132,10 @@ def run(run: Run, settings: MatchConcepts) -> Counts:
                 _log.warning(
                     "nothing matched: bank has languages %s", _first_names(matcher.languages)
                 )
-            if has_many_unmatched(rows=rows, unmatched=rows - n_matched):
-                columns = first_captions(captions, matcher.columns)
-                sample = match_ignoring_case(columns, matcher, bank.entries, build)
-                for line in case_lines(sample, rows=rows, unmatched=rows - n_matched):
-                    _log.warning(line)
+            for line in unmatched_lines(
+                *(captions, matcher, bank.entries, build), rows=rows, unmatched=rows - n_matched
+            ):
+                _log.warning(line)
     if settings.entry_counts is not None:
         run.write(bank.with_counts(entry_counts), settings.entry_counts, matching=matching)
     return run_counts

@@ -1,7 +1,6 @@
 """show: columns, number of rows, and some rows of a table, for people."""
 
 import shutil
-from collections.abc import Iterator
 from typing import Any
 
 from pydantic import Field, NonNegativeInt
@@ -23,7 +22,7 @@ from spark_jobs.core.redaction import redacted
 from spark_jobs.core.settings import InputAddress, Names, Settings
 from spark_jobs.formats.any_table import open_table
 from spark_jobs.report.terminal import cut, printable, table_lines
-from spark_jobs.running.job import Pipeline, Step
+from spark_jobs.running.job import Pipeline
 
 _MOST_CHARACTERS = 400  # of a text, and
 _MOST_ITEMS = 8  # of a list: what is brought to the driver
@@ -149,16 +148,10 @@ def _text(value: Any, size: int | None) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def steps(spark: SparkSession, settings: Show) -> Iterator[Step]:
-    """No steps: showing only reads."""
-    return iter(())
-
-
 JOB = Pipeline(
     "show",
     "Show a table: its columns, how many rows it has, and some of them.",
     Show,
-    steps,
     answer_lines=answer_lines,
     arguments=("table",),
     example="captionlake show ./curated/balanced_captions --columns uid,caption -n 5",

@@ -31,6 +31,27 @@ class CaseSample:
     with_case_ignored: Sequence[tuple[str, str]]
 
 
+def unmatched_lines(
+    captions: DataFrame,
+    matcher: ConceptMatcher,
+    entries: pa.Array,
+    build: Callable[[pa.Array], ConceptMatcher],
+    *,
+    rows: int,
+    unmatched: int,
+) -> list[str]:
+    """Lines on captions that match nothing, after a look at the first 1,000; empty if they are few.
+
+    `captions`: all of them, with the matcher's columns. `entries`: the bank's. `build`: makes the
+    matcher of a bank. `rows`, `unmatched`: numbers of all captions.
+    """
+    if not has_many_unmatched(rows=rows, unmatched=unmatched):
+        return []
+    columns = first_captions(captions, matcher.columns)
+    sample = match_ignoring_case(columns, matcher, entries, build)
+    return case_lines(sample, rows=rows, unmatched=unmatched)
+
+
 def has_many_unmatched(*, rows: int, unmatched: int) -> bool:
     """Whether so many captions match nothing that a user should know why."""
     return unmatched > _MANY * rows

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from spark_jobs.core.count_words import counts_text
 from spark_jobs.core.run_records import RunRecord
 from spark_jobs.report.blocks import Bar, Bars, Block, Note, Section, Table
 from spark_jobs.report.stages import MATCH_FREQUENCIES, STAGES, Branch, branches, output_name
@@ -56,15 +57,14 @@ def _is_matching(branch: Branch, index: int | None) -> bool:
 
 
 def _steps_table(runs: Sequence[RunRecord]) -> Table:
-    rows = [(output_name(run), run.job, _counts_text(run)) for run in runs]
+    rows = [(output_name(run), run.job, _run_counts(run)) for run in runs]
     return Table("All steps, in their order", ["table", "job", "counts"], rows, 3, is_wide=True)
 
 
-def _counts_text(run: RunRecord) -> str:
+def _run_counts(run: RunRecord) -> str:
     """The counts of a run, the rows that it read first; zeros are left out."""
     names = sorted(run.counts, key=lambda name: name != "rows_in")  # records have them by name
-    counts = {name.replace("_", " "): run.counts[name] for name in names}
-    return ", ".join(f"{name} {n:,}" for name, n in counts.items() if n)
+    return counts_text({name: run.counts[name] for name in names if run.counts[name]})
 
 
 def _shortage(run: RunRecord) -> str:
@@ -74,10 +74,10 @@ def _shortage(run: RunRecord) -> str:
 
 def _losses(counts: dict[str, int], n_lost: int) -> str:
     """How many rows a step lost, and the reasons among its counts."""
-    reasons = [
-        f"{name.replace('_', ' ')} {n:,}"
+    reasons = {
+        name: n
         for name, n in counts.items()
         if name not in _NO_REASONS and not name.startswith(_NO_REASON_PREFIXES) and n and n < n_lost
-    ]
-    in_brackets = f" ({', '.join(reasons)})" if reasons else ""
+    }
+    in_brackets = f" ({counts_text(reasons)})" if reasons else ""
     return f"{n_lost:,} fewer{in_brackets}" if n_lost > 0 else ""

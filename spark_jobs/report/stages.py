@@ -55,7 +55,7 @@ class Branch:
 
 def branches(runs: Sequence[RunRecord]) -> list[Branch]:
     """The runs that count rows, by the rows that they started from; in the order of their ends."""
-    found: list[Branch] = []
+    all_branches: list[Branch] = []
     place: dict[int, tuple[Branch, int]] = {}  # index of a run -> its branch, and place in it
     for index, (run, writers) in enumerate(zip(runs, writers_of_inputs(runs), strict=True)):
         if not _counts_rows(run):
@@ -64,13 +64,13 @@ def branches(runs: Sequence[RunRecord]) -> list[Branch]:
         branch, parent = (None, None)
         if placed and run.job != MATCH_FREQUENCIES:
             branch, parent = placed[-1]
-        branch = branch or _of_same_rows(found, run)
+        branch = branch or _of_same_rows(all_branches, run)
         if branch is None:
-            found.append(branch := Branch())
+            all_branches.append(branch := Branch())
         place[index] = (branch, len(branch.runs))
         branch.runs.append(run)
         branch.parents.append(parent)
-    return sorted(found, key=lambda branch: branch.runs[-1].started)
+    return sorted(all_branches, key=lambda branch: branch.runs[-1].started)
 
 
 def output_name(run: RunRecord) -> str:
@@ -82,9 +82,9 @@ def _counts_rows(run: RunRecord) -> bool:
     return run.job in STAGES and STAGES[run.job][-1][1] in run.counts
 
 
-def _of_same_rows(found: Sequence[Branch], run: RunRecord) -> Branch | None:
+def _of_same_rows(all_branches: Sequence[Branch], run: RunRecord) -> Branch | None:
     """The branch whose first run is of the same job and read the same tables."""
-    for branch in found:
+    for branch in all_branches:
         first = branch.runs[0]
         is_same = first.job == run.job and first.inputs == run.inputs
         if is_same and run.inputs and run.job != MATCH_FREQUENCIES:

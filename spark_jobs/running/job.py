@@ -50,6 +50,11 @@ class Step:
         return f"{self.position} {name}".strip()
 
 
+def no_steps(_spark: SparkSession, _settings: Settings) -> Iterator[Step]:
+    """The steps of a pipeline that only reads."""
+    return iter(())
+
+
 @dataclass(frozen=True)
 class Pipeline(Generic[S]):
     """Several jobs as one command.
@@ -63,7 +68,7 @@ class Pipeline(Generic[S]):
     name: str
     summary: str
     settings: type[S]
-    steps: Callable[[SparkSession, S], Iterator[Step]]
+    steps: Callable[[SparkSession, S], Iterator[Step]] = no_steps
     closing_lines: Callable[[SparkSession, S], list[str]] | None = None
     answer_lines: Callable[[SparkSession, S], list[str]] | None = None
     arguments: tuple[str, ...] = ()

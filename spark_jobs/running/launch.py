@@ -10,6 +10,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from spark_jobs.core.count_words import counts_text
 from spark_jobs.core.errors import CurationError
 from spark_jobs.core.redaction import redacted, redacted_names, with_short_values
 from spark_jobs.core.settings import S, Settings
@@ -221,9 +222,8 @@ def _execute_pipeline(
 
 
 def _summary_line(job: str, status: str, counts: Counts, seconds: float) -> str:
-    counts_text = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.items())
     word = "up to date" if status == "up_to_date" else f"done in {seconds:.1f} s"
-    return f"{job}: {word}: {counts_text}"
+    return f"{job}: {word}: {counts_text(counts)}"
 
 
 def error_line(fault: CurationError) -> str:

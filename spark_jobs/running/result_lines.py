@@ -47,7 +47,7 @@ def _where(summary: Summary) -> list[str]:
             continue
         parent = parse_address(address).parent()
         names.setdefault(parent, []).append(location[len(parent) :].lstrip("/."))
-    return [f"In {_as_typed(parent)}: {', '.join(found)}" for parent, found in names.items()]
+    return [f"In {_as_typed(parent)}: {', '.join(tables)}" for parent, tables in names.items()]
 
 
 def _as_typed(location: str) -> str:

@@ -33,19 +33,19 @@ def hidden_files(location: str) -> list[str]:
 def _hidden_at(system: pafs.FileSystem, path: str, *, of_glob: bool = False) -> Iterator[str]:
     info = system.get_file_info(path)
     if info.type == pafs.FileType.File:
-        if _is_hidden(info.base_name) and _is_data(info.base_name):
+        if is_hidden(info.base_name) and _is_data(info.base_name):
             yield path
         return
-    if of_glob and _is_hidden(info.base_name):
+    if of_glob and is_hidden(info.base_name):
         return  # what a glob is meant for are mostly files
     for file in system.get_file_info(pafs.FileSelector(path, recursive=True)):
         parts = file.path[len(path.rstrip("/")) + 1 :].split("/")
         is_file = file.type == pafs.FileType.File and bool(file.size)
-        if is_file and any(map(_is_hidden, parts)) and all(map(_is_data, parts)):
+        if is_file and any(map(is_hidden, parts)) and all(map(_is_data, parts)):
             yield file.path
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
     """Spark's rule: folders called `_name=value` are read."""
     return name.startswith(".") or (name.startswith("_") and "=" not in name)
 

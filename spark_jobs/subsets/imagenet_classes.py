@@ -48,8 +48,8 @@ def are_imagenet_wnids(classes: Iterable[Class]) -> bool:
     LAIONet's older wnid of the husky is one of them.
     """
     wnids: set[Class] = {OLD_HUSKY, *imagenet_class_names()}
-    found = set(classes)
-    return bool(found) and found <= wnids
+    distinct_classes = set(classes)
+    return bool(distinct_classes) and distinct_classes <= wnids
 
 
 def merge_old_wnids(counts: Mapping[Class, int]) -> dict[Class, int]:
