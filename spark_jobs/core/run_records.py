@@ -1,12 +1,10 @@
 """Lineage of a table: the runs that led to it, from the rows of the table `runs`."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
-
-from pyspark.sql import Row
 
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.redaction import redacted
@@ -33,7 +31,7 @@ class RunRecord:
     written: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def from_row(cls, row: Row) -> Self:
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
         """Parse a row of schemas.RUNS."""
         json_columns = ("settings", "inputs", "outputs", "counts", "draws", "written")
         parsed = {name: json.loads(row[name]) for name in json_columns}

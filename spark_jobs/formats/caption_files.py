@@ -29,6 +29,7 @@ from spark_jobs.ingest.source import Source
 from spark_jobs.storage.batches import batches_of, rows_that_fit
 from spark_jobs.storage.file_lists import COMPRESSED, ListedFile
 from spark_jobs.storage.hidden_files import hidden_files
+from spark_jobs.storage.session import reads_local_paths
 from udfs import file_heads as worker
 from udfs.file_systems import file_system
 from udfs.json_items import ItemForm
@@ -59,6 +60,7 @@ _HEAD_COLUMNS = StructType(
 )
 _FAULT_COLUMNS = StructType([_HEAD_COLUMNS[worker.PATH], _HEAD_COLUMNS[worker.FAULT]])
 _MAX_NAMES = 3
+_FEW_FILES = 16  # that the driver looks at itself: a Spark job takes longer
 _MAX_LINE_BYTES = 1 << 20
 
 
@@ -208,12 +210,16 @@ def _read_heads(spark: SparkSession, files: Sequence[ListedFile]) -> dict[str, b
     """First bytes of each file by path; InputDataError if a file is not text, whatever its name."""
     if not files:
         return {}
-    paths = file_ids(spark, files).select("path")
-    rows = map_in_arrow_unchecked(paths, worker.look_at_heads, _HEAD_COLUMNS).collect()
-    faults = sorted(row[worker.FAULT] for row in rows if row[worker.FAULT])
+    if reads_local_paths() and len(files) <= _FEW_FILES:
+        heads = {file.path: worker.look_at_head(file.path) for file in files}
+    else:
+        paths = file_ids(spark, files).select("path")
+        rows = map_in_arrow_unchecked(paths, worker.look_at_heads, _HEAD_COLUMNS).collect()
+        heads = {row[worker.PATH]: (bytes(row[worker.HEAD]), row[worker.FAULT]) for row in rows}
+    faults = sorted(fault for _, fault in heads.values() if fault)
     if faults:
         raise InputDataError(faults[0])
-    return {row[worker.PATH]: bytes(row[worker.HEAD]) for row in rows}
+    return {path: head for path, (head, _) in heads.items()}
 
 
 def _first_line_as_heads(spark: SparkSession, files: Sequence[ListedFile]) -> dict[str, bytes]:

@@ -2,14 +2,15 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from operator import and_, or_
+from typing import Any
 
 import numpy as np
 from pydantic import Field
-from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.balancing.balance_settings import BalanceCaptions
@@ -38,8 +39,9 @@ from spark_jobs.dedup.dedup_settings import DedupCaptions
 from spark_jobs.formats.entry_counts import counted_entries, read_entry_counts, unnamed_entries
 from spark_jobs.formats.matches import LEFT_OUT, matches_of_captions
 from spark_jobs.running.job import Pipeline
-from spark_jobs.running.up_to_date import read_runs
+from spark_jobs.running.run_rows import run_rows
 from spark_jobs.storage.old_versions import default_if_lost, read_recorded_version
+from spark_jobs.storage.small_tables import Rows
 from spark_jobs.storage.tables import has_table, read_table
 from spark_jobs.subsets.draw import rows_of_classes
 
@@ -68,7 +70,7 @@ class RecordedRun:
     """A run, its settings, and the tables that it read and wrote, each opened once."""
 
     spark: SparkSession
-    row: Row
+    row: Mapping[str, Any]
     _tables: dict[str, DataFrame] = field(default_factory=dict)
 
     def read(self, address: str) -> DataFrame:
@@ -88,7 +90,7 @@ class RecordedRun:
 
 def answer_lines(spark: SparkSession, settings: Explain) -> list[str]:
     """Look for the captions in balancing, then dedup, then ingest, and say what happened there."""
-    runs = _all_runs(spark, settings.run)
+    runs = run_rows(spark, settings.run)
     balance = _last_run(runs, "balance-captions", settings.run_id)
     if balance is None and _last_run(runs, "match-and-balance", settings.run_id):
         raise InputDataError(
@@ -169,14 +171,7 @@ def _similar(frame: DataFrame, caption: str) -> str:
     return f"; did you mean {shown(row[CAPTION])}?" if row else ""
 
 
-def _all_runs(spark: SparkSession, parent: str) -> list[Row]:
-    rows = read_runs(spark, parent)
-    if rows is None:
-        raise InputDataError(f"{join_address(parent, 'runs')}: there is no table of runs")
-    return sorted(rows.collect(), key=lambda row: row["started"])
-
-
-def _last_run(runs: Iterable[Row], job: str, run_id: str | None) -> Row | None:
+def _last_run(runs: Rows, job: str, run_id: str | None) -> dict[str, Any] | None:
     """The newest run of a job, or its newest with that run_id; None if there is none."""
     of_job = [row for row in runs if row[schemas.JOB] == job]
     chosen = [row for row in of_job if run_id in (None, row[schemas.RUN_ID])]

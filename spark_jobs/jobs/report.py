@@ -19,7 +19,7 @@ from spark_jobs.report.run_tables import runs_section
 from spark_jobs.running.job import Job
 from spark_jobs.running.recipes.planning import PlannedStep, plan_steps
 from spark_jobs.running.recipes.reading import read_recipe
-from spark_jobs.running.up_to_date import recorded_runs
+from spark_jobs.running.run_rows import recorded_runs
 from spark_jobs.storage.outputs.files import write_output_file
 from spark_jobs.storage.run import Counts, Run
 

@@ -23,9 +23,10 @@ from spark_jobs.running.up_to_date import (
     why_not_up_to_date,
 )
 from spark_jobs.storage.faults.spark import SPARK_FAULTS, to_curation_error
+from spark_jobs.storage.lazy_session import lazy_session
 from spark_jobs.storage.outputs.checks import check_all_outputs
 from spark_jobs.storage.run import Counts, Run
-from spark_jobs.storage.session import open_session, reads_local_paths
+from spark_jobs.storage.session import reads_local_paths
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ def execute(
     if reads_local_paths():
         settings.look_ahead()
     try:
-        spark = open_session()
+        spark = lazy_session()
         if isinstance(job, Pipeline):
             return _execute_pipeline(spark, job, settings, force, say)
         return execute_step(spark, Step(job, settings), force=force, say=say)

@@ -1,4 +1,4 @@
-"""Run ids, the table `runs`, and whether the outputs of a job are up to date."""
+"""Run ids, rows for the table `runs`, and whether the outputs of a job are up to date."""
 
 import hashlib
 import json
@@ -8,19 +8,16 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pyspark.sql import DataFrame, Row, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
+from pyspark.sql import SparkSession
 
 from spark_jobs.core import schemas
 from spark_jobs.core.addresses import join_address, parse_address
-from spark_jobs.core.columns import named
-from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.redaction import redacted, redacted_names, redacted_values
 from spark_jobs.core.run_records import RunRecord
 from spark_jobs.core.settings import S, Settings
 from spark_jobs.running.code_digest import code_digest
 from spark_jobs.running.job import Job
+from spark_jobs.running.run_rows import newest_run
 from spark_jobs.storage import table_states, tables
 from spark_jobs.storage.catalog_states import is_undetermined
 from spark_jobs.storage.file_stamps import stamp_of
@@ -29,8 +26,6 @@ from spark_jobs.storage.outputs.folder_marks import has_files, marked_run_id
 from spark_jobs.storage.outputs.places import refuse_overlapping_outputs
 from spark_jobs.storage.run import Counts, Run
 
-# Columns that older tables `runs` lack, and their empty values.
-_ADDED_COLUMNS = {schemas.DRAWS: "[]", schemas.WRITTEN: "{}"}
 _log = logging.getLogger(__name__)
 
 
@@ -64,14 +59,13 @@ def up_to_date_record(run: Run, settings: Settings) -> RunRecord | None:
         return None
     if not all(stamp_of(file) for file in settings.addresses("file").values()):
         return None
-    rows = read_runs(run.spark, run.workspace)
-    last = None if rows is None else newest_run(rows.where(F.col(schemas.RUN_ID) == run.run_id))
+    last = newest_run(run.spark, run.workspace, run_id=run.run_id)
     if last is None or _altered_files(settings, last):
         return None
     return RunRecord.from_row(last)
 
 
-def _altered_files(settings: Settings, last: Row) -> list[str]:
+def _altered_files(settings: Settings, last: Mapping[str, Any]) -> list[str]:
     """Output files whose stamp differs from the one that the run `last` recorded, if any."""
     written = json.loads(last[schemas.WRITTEN])
     files = settings.addresses("file").values()
@@ -87,10 +81,8 @@ def why_not_up_to_date(run: Run, settings: Settings, writers: Mapping[str, str])
     folders = [a for a in outputs if not tables.has_table(run.spark, a)]
     missing = [a for a in folders if not has_files(parse_address(a).location)]
     missing += [file for file in settings.addresses("file").values() if stamp_of(file) is None]
-    rows = read_runs(run.spark, run.workspace)
-    has_same_outputs = F.col("outputs") == _outputs_json(settings)
-    is_job = F.col(schemas.JOB) == run.job
-    last = None if rows is None else newest_run(rows.where(is_job & has_same_outputs))
+    outputs_json = _outputs_json(settings)
+    last = newest_run(run.spark, run.workspace, job=run.job, outputs=outputs_json)
     if last is None:
         return "first run"
     if missing:
@@ -105,7 +97,9 @@ def why_not_up_to_date(run: Run, settings: Settings, writers: Mapping[str, str])
     return ", ".join(changes) or "another run wrote its outputs"
 
 
-def changes_since(run: Run, settings: Settings, last: Row, writers: Mapping[str, str]) -> list[str]:
+def changes_since(
+    run: Run, settings: Settings, last: Mapping[str, Any], writers: Mapping[str, str]
+) -> list[str]:
     """The settings, inputs and code that differ from those of the run `last`, in words."""
     changes = _differences("setting", json.loads(last["settings"]), recorded_settings(settings))
     if not changes and last["settings_sha"] != run.settings_sha:
@@ -133,33 +127,6 @@ def changes_since(run: Run, settings: Settings, last: Row, writers: Mapping[str,
 def _last_run_id(spark: SparkSession, address: str) -> str | None:
     """The id of the run that last wrote an output, a table or a folder of files."""
     return tables.last_run_id(spark, address) or marked_run_id(parse_address(address).location)
-
-
-def read_runs(spark: SparkSession, workspace: str) -> DataFrame | None:
-    """The table `runs` of a workspace; None if there is none."""
-    address = join_address(workspace, "runs")
-    if not tables.has_table(spark, address):
-        return None
-    needed = StructType([field for field in schemas.RUNS if field.name not in _ADDED_COLUMNS])
-    rows = tables.read_table(spark, address, needed)
-    null = F.lit(None).cast("string")
-    added = {name: named(name) if name in rows.columns else null for name in _ADDED_COLUMNS}
-    return rows.withColumns(
-        {name: F.coalesce(added[name], F.lit(empty)) for name, empty in _ADDED_COLUMNS.items()}
-    )
-
-
-def recorded_runs(spark: SparkSession, workspace: str) -> list[RunRecord]:
-    """All runs of a workspace, oldest first; InputDataError if it has no table `runs`."""
-    rows = read_runs(spark, workspace)
-    if rows is None:
-        raise InputDataError(f"{join_address(workspace, 'runs')}: there is no table of runs")
-    return [RunRecord.from_row(row) for row in rows.orderBy("started", schemas.RUN_ID).collect()]
-
-
-def newest_run(runs: DataFrame) -> Row | None:
-    """The run that started last."""
-    return runs.orderBy(F.desc("started")).first()
 
 
 def record_run(run: Run, settings: Settings, counts: Counts, started: datetime) -> None:

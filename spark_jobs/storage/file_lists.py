@@ -11,6 +11,8 @@ from pyspark.sql import DataFrameReader, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.core.errors import InputDataError
+from spark_jobs.storage.local_files import plain_files_at
+from spark_jobs.storage.session import reads_local_paths
 from udfs.file_systems import plain_path
 
 # `__globPaths__` is an internal Spark option: read a path literally although it contains [ ] { } *
@@ -51,6 +53,9 @@ def list_files_at(spark: SparkSession, location: str) -> list[ListedFile]:
     A location that exists literally is not read as a glob. Names that begin with _ or . are left
     out, as everywhere in Spark. Raises InputDataError if nothing is there, or a pipe or device.
     """
+    listed = _list_here(location) if reads_local_paths() else None
+    if listed is not None:
+        return listed
     listed = _list(_reader(spark).options(**LITERAL_PATHS), location)
     if not listed and _GLOB & set(location):
         listed = _list(_reader(spark), location) or None
@@ -58,6 +63,15 @@ def list_files_at(spark: SparkSession, location: str) -> list[ListedFile]:
         raise InputDataError(f"{location}: does not exist")
     _refuse_pipes(listed)
     return sorted(listed, key=lambda file: file.path)
+
+
+def _list_here(location: str) -> list[ListedFile] | None:
+    """The files without asking Spark; None if only Spark can say which they are."""
+    try:
+        files = plain_files_at(location)
+    except FileNotFoundError:
+        raise InputDataError(f"{location}: does not exist") from None
+    return None if files is None else [ListedFile(*file) for file in files]
 
 
 def list_files(spark: SparkSession, uris: Sequence[str]) -> list[ListedFile]:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -17,6 +17,8 @@ from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.made_of import MadeOf, TableState
 from spark_jobs.storage.catalog_details import PROVIDER, catalog_details
 from spark_jobs.storage.faults.spark import SPARK_FAULTS, to_curation_error
+from spark_jobs.storage.local_log import AskSparkError, LocalLog
+from spark_jobs.storage.session import reads_local_paths
 
 N_RECENT_COMMITS = 20  # read first; enough for most questions
 _MAX_COMMITS = 1000
@@ -86,13 +88,31 @@ def read_commits(
     if table.format == "parquet":
         return []
     try:
+        log = log_on_this_disk(table)
+        return [] if log is None else [_commit(*commit) for commit in log.last_commits(limit)]
+    except AskSparkError:
+        return _commits_by_spark(spark, table, limit)
+
+
+def _commits_by_spark(spark: SparkSession, table: Address, limit: int) -> list[Commit]:
+    try:
         # All columns, since selecting some of a command's result takes another Spark job.
         rows = spark.sql(f"DESCRIBE HISTORY {table.sql_name} LIMIT {limit}").collect()
     except SPARK_FAULTS as fault:
         if isinstance(fault, AnalysisException) and _means_no_delta(fault):
             return []
         raise to_curation_error(fault, str(table)) from fault
-    return [_commit(row) for row in rows]
+    return [_commit(*_as_logged(row)) for row in rows]
+
+
+def log_on_this_disk(table: Address) -> LocalLog | None:
+    """The table's log on the driver's disk; None if there is no Delta table.
+
+    Raises AskSparkError where paths are of another file system, or the log is not plain.
+    """
+    if not reads_local_paths():
+        raise AskSparkError(table.location)
+    return LocalLog.of_table(table)
 
 
 def delta_schema(spark: SparkSession, table: Address) -> StructType | None:
@@ -102,6 +122,14 @@ def delta_schema(spark: SparkSession, table: Address) -> StructType | None:
     """
     if table.format == "parquet":
         return None
+    try:
+        log = log_on_this_disk(table)
+        return None if log is None else log.schema()
+    except AskSparkError:
+        return _schema_by_spark(spark, table)
+
+
+def _schema_by_spark(spark: SparkSession, table: Address) -> StructType | None:
     try:
         if not table.is_path and not _is_delta_in_catalog(spark, table):
             return None
@@ -189,19 +217,26 @@ def _digest_of_rows(spark: SparkSession, table: Address, version: int) -> str:
     return f"rows-{sha256(content.encode()).hexdigest()[:16]}"
 
 
-def _commit(row: Row) -> Commit:
+def _commit(version: int, time_ms: int, info: Mapping[str, Any]) -> Commit:
+    """A commit from its commitInfo, as Delta's log has it."""
     return Commit(
-        version=row["version"],
-        operation=row["operation"],
-        # Since the epoch: a local timestamp depends on the driver's time zone.
-        time_ms=round(row["timestamp"].timestamp() * 1000),
-        metrics=row["operationMetrics"] or {},
-        metadata=_parse_metadata(row["userMetadata"]),
-        parameters=row["operationParameters"] or {},
+        version=version,
+        operation=info.get("operation") or "",
+        time_ms=time_ms,
+        metrics=info.get("operationMetrics") or {},
+        metadata=_parse_metadata(info.get("userMetadata")),
+        parameters=info.get("operationParameters") or {},
     )
 
 
-def _parse_metadata(text: str | None) -> dict[str, Any]:
+def _as_logged(row: Row) -> tuple[int, int, dict[str, Any]]:
+    """Version, time in ms and commitInfo from a row of DESCRIBE HISTORY."""
+    # Since the epoch: a local timestamp depends on the driver's time zone.
+    time_ms = round(row["timestamp"].timestamp() * 1000)
+    return row["version"], time_ms, row.asDict()
+
+
+def _parse_metadata(text: Any) -> dict[str, Any]:
     try:
         metadata = json.loads(text or "null")
     except ValueError:

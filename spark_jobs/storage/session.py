@@ -59,6 +59,11 @@ def reads_local_paths() -> bool:
     return not _is_remote(session) and str(session.conf.get("spark.master", "")).startswith("local")
 
 
+def has_session() -> bool:
+    """Whether this thread or program has a session that is not stopped."""
+    return _existing_session() is not None
+
+
 def _existing_session() -> SparkSession | None:
     """The session of this thread or program; None without one, or if its context was stopped.
 

@@ -13,7 +13,8 @@ from spark_jobs.core.schemas import DRAWS, WRITTEN
 from spark_jobs.dedup.dedup_settings import DedupCaptions
 from spark_jobs.jobs.sample_subset import SampleSubset
 from spark_jobs.running import up_to_date
-from spark_jobs.running.up_to_date import record_run, recorded_runs
+from spark_jobs.running.run_rows import recorded_runs
+from spark_jobs.running.up_to_date import record_run
 from spark_jobs.storage import table_states, tables
 from spark_jobs.storage.outputs.folder_marks import read_file_mark
 from spark_jobs.storage.run import Run
