@@ -209,7 +209,11 @@ _COMMON = [
             Any,
             Annotated[
                 list[str] | None,
-                typer.Option("--set", help="key=value, over all else.", metavar="KEY=VALUE"),
+                typer.Option(
+                    "--set",
+                    help="key=value, or a map {key: value}, over all else.",
+                    metavar="KEY=VALUE",
+                ),
             ],
         ),
         None,
