@@ -43,7 +43,7 @@ from spark_jobs.running.registry import all_jobs
 Compute = Literal["serverless", "cpu", "gpu"]
 
 PACKAGE = "captionlake"
-_WHEEL = "../../../../dist/*.whl"  # from the folder of a resource's file
+_WHEEL = "../../dist/*.whl"  # from the folder of a resource's file
 _HEAD = "# Written by `make bundle` from the {source}: change that, not this file.\n"
 _FILES = "files"  # the volume of plain files in each schema
 _SETTINGS = "settings"  # job parameter: a map of further settings

@@ -1,6 +1,7 @@
 """conf/databricks: current, as the official package has it, and made of commands that parse."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +141,20 @@ def settings_of(arguments: list[str], values: dict[str, str]) -> dict[str, Any]:
                 inner = {part: inner}
             settings = merge(settings, inner)
     return settings
+
+
+def test_the_wheel_has_all_of_conf_but_the_bundle() -> None:
+    """And so no wheels of an earlier deployment."""
+    project = tomllib.loads((FOLDER.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    folders = {path.name for path in FOLDER.parent.iterdir() if path.is_dir()} - {FOLDER.name}
+    assert included == {f"conf/{name}": f"spark_jobs/conf/{name}" for name in folders}
+
+
+def test_tasks_install_the_wheel_that_is_built() -> None:
+    """Paths are relative to the file that names them; the wheel lies in the bundle's folder."""
+    [built] = databricks_yml()["artifacts"].values()
+    assert "--outdir dist" in built["build"]
+    for path in FILES.values():
+        wheels = re.findall(r"\S+\.whl", path.read_text(encoding="utf-8"))
+        assert {(path.parent / wheel).resolve() for wheel in wheels} == {FOLDER / "dist" / "*.whl"}
