@@ -143,6 +143,18 @@ def settings_of(arguments: list[str], values: dict[str, str]) -> dict[str, Any]:
     return settings
 
 
+def test_documented_commands_name_jobs_parameters_and_variables() -> None:
+    page = (FOLDER.parents[1] / "docs" / "deploying.md").read_text(encoding="utf-8")
+    for text in (page, (FOLDER / "databricks.yml").read_text(encoding="utf-8")):
+        text = re.sub(r"\\\n", " ", text)
+        for name, parameters in re.findall(r"bundle run (\w+) .*--params (\S+)", text):
+            [job] = resources(FILES[name])["jobs"].values()
+            given = {pair.partition("=")[0] for pair in parameters.split(",")}
+            assert given == {p["name"] for p in job["parameters"] if not p["default"]}
+    assert set(re.findall(r"--var (\w+)=", page)) <= set(databricks_yml()["variables"])
+    assert set(re.findall(r"--target (\w+)", page)) == set(databricks_yml()["targets"])
+
+
 def test_the_wheel_has_all_of_conf_but_the_bundle() -> None:
     """And so no wheels of an earlier deployment."""
     project = tomllib.loads((FOLDER.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
