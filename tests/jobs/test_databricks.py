@@ -33,6 +33,7 @@ NOT_IN_CONNECT = (
 ASKS_WHETHER_IT_IS_CONNECT = "spark_jobs.storage.session"
 MOST_CLOSURE_BYTES = 128 << 20
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+WATCHED = ("open", "os.mkdir", "os.remove", "os.rename")
 Captionlake = Callable[..., Any]
 
 
@@ -80,13 +81,11 @@ _on: list[Guard] = []
 
 
 def _watch(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _on or is_code_of_others():
+    if not _on or event not in WATCHED or is_code_of_others():
         return
     is_write = event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITES
-    if is_write or event in ("os.mkdir", "os.remove"):
-        _on[-1].check_write(arguments[0])
-    elif event == "os.rename":
-        _on[-1].check_write(arguments[1])
+    if is_write or event != "open":
+        _on[-1].check_write(arguments[1 if event == "os.rename" else 0])
 
 
 def is_code_of_others() -> bool:
@@ -243,62 +242,47 @@ def bank(guard: Guard) -> Path:
     return path
 
 
-@pytest.fixture
-def curated(captionlake: Captionlake, captions: Path, bank: Path) -> str:
-    done = captionlake(
-        "curate", captions, "--bank", bank, "--t", 1, "--output", "spark_catalog.lake"
-    )
-    assert done.exit_code == 0, done.stderr
-    return "spark_catalog.lake"
-
-
 @pytest.mark.slow
-def test_curate_and_what_reads_it(captionlake: Captionlake, guard: Guard, curated: str) -> None:
-    """curate, plan-balance with a picture, and the report, whose files lie in a volume."""
-    planned = captionlake(
-        *("plan-balance", "--matches", f"{curated}.matches", "--target-rows", 2),
-        *("--output", f"{curated}.plan", "--picture", guard.volumes / "plan.svg"),
-    )
-    assert planned.exit_code == 0, planned.stderr
-    page = guard.volumes / "report.html"
-    told = captionlake("report", "--table", f"{curated}.balanced_captions", "--output", page)
-    assert told.exit_code == 0, told.stderr
-    assert page.stat().st_size
-    assert (guard.volumes / "plan.svg").stat().st_size
-    again = captionlake("report", "--table", f"{curated}.balanced_captions", "--output", page)
+def test_cpu_jobs_do_without_what_is_refused(
+    captionlake: Captionlake, guard: Guard, captions: Path, bank: Path
+) -> None:
+    """Tables lie in a catalog, plain files in a volume: reports, pictures, TSV, npy, folders."""
+    lake, volume = "spark_catalog.lake", guard.volumes
+    made_from = {"--captions": f"{lake}.captions"}
+    commands: list[tuple[str, dict[str, object]]] = [
+        ("curate", {"--input": captions, "--bank": bank, "--t": 1, "--output": lake}),
+        (
+            "plan-balance",
+            {"--matches": f"{lake}.matches", "--target-rows": 2, "--output": f"{lake}.plan"}
+            | {"--picture": volume / "plan.svg"},
+        ),
+        ("report", {"--table": f"{lake}.balanced_captions", "--output": volume / "report.html"}),
+        (
+            "label-synsets",
+            made_from
+            | {"--output": f"{lake}.labels", "--tsv": volume / "labels.tsv"}
+            | {"--frequencies": volume / "classes.txt"},
+        ),
+        (
+            "sample-subset",
+            {"--input": f"{lake}.labels", "--n": 1, "--output": f"parquet:{volume}/subset"}
+            | {"--uids": volume / "uids.npy", "--workspace": lake},
+        ),
+        ("export-captions", made_from | {"--output": volume / "export", "--workspace": lake}),
+    ]
+    for job, settings in commands:
+        given = dict(settings)
+        by_position = [given.pop("--input")] if job == "curate" else []
+        done = captionlake(job, *by_position, *(word for pair in given.items() for word in pair))
+        assert done.exit_code == 0, done.stderr
+        assert done.summary["status"] == "done"
+    for name in ("plan.svg", "report.html", "labels.tsv", "classes.txt", "uids.npy"):
+        assert (volume / name).stat().st_size, name
+    assert pq.read_table(volume / "subset").num_rows == 1
+    assert list((volume / "export").glob("*.json"))
+    job, settings = commands[2]
+    again = captionlake(job, *(word for pair in settings.items() for word in pair))
     assert again.summary["status"] == "up_to_date"
-
-
-@pytest.mark.slow
-def test_subsets_and_exports_write_files_into_volumes(
-    captionlake: Captionlake, guard: Guard, curated: str
-) -> None:
-    subset = captionlake(
-        *("sample-subset", "--input", f"{curated}.captions", "-n", 2),
-        *("--output", f"parquet:{guard.volumes}/subset", "--uids", guard.volumes / "uids.npy"),
-        *("--workspace", curated),
-    )
-    assert subset.exit_code == 0, subset.stderr
-    assert pq.read_table(guard.volumes / "subset").num_rows == 2
-    assert (guard.volumes / "uids.npy").stat().st_size
-    exported = captionlake(
-        *("export-captions", "--captions", f"{curated}.balanced_captions"),
-        *("--output", guard.volumes / "export", "--workspace", curated),
-    )
-    assert exported.exit_code == 0, exported.stderr
-    assert list((guard.volumes / "export").iterdir())
-
-
-@pytest.mark.slow
-def test_labels_have_their_tables_and_files(
-    captionlake: Captionlake, guard: Guard, curated: str
-) -> None:
-    labelled = captionlake(
-        *("label-synsets", "--captions", f"{curated}.captions", "--output", f"{curated}.labels"),
-        *("--tsv", guard.volumes / "labels.tsv", "--frequencies", guard.volumes / "classes.txt"),
-    )
-    assert labelled.exit_code == 0, labelled.stderr
-    assert (guard.volumes / "labels.tsv").read_text()
 
 
 def test_the_drivers_disk_is_refused_before_the_run(
