@@ -49,16 +49,20 @@ _FILES = "files"  # the volume of plain files in each schema
 _SETTINGS = "settings"  # job parameter: a map of further settings
 # Jobs whose driver or tasks open files themselves, which serverless compute does not let them.
 _OPENS_FILES = {"build-index", "export-embeddings", "import-embeddings", "search-neighbours"}
-# Job -> the extras of the wheel that it cannot do without; `clip` for jobs with models.
+# Job -> the extras of the wheel that its defaults need; jobs with models need `clip` too. It brings
+# faiss, and with timm and open_clip the names of ImageNet's classes and the templates of prompts.
+_CLIP = ("clip",)
 _EXTRAS: Mapping[str, tuple[str, ...]] = {
-    "build-concept-bank": ("wordnet",),
-    "build-index": ("clip",),
-    "export-embeddings": ("clip",),
-    "import-embeddings": ("clip",),
-    "label-synsets": ("clip",),
-    "make-queries": ("clip",),
-    "score-clip": ("clip",),
-    "search-neighbours": ("clip",),
+    "build-concept-bank": ("clip", "wordnet"),
+    "build-index": _CLIP,
+    "label-synsets": _CLIP,
+    "make-demo-captions": _CLIP,
+    "make-queries": _CLIP,
+    "match-frequencies": _CLIP,
+    "run": _CLIP,  # of any recipe
+    "sample-subset": _CLIP,
+    "search-neighbours": _CLIP,
+    "vary-captions": _CLIP,
 }
 
 
@@ -269,7 +273,7 @@ def _requirements(jobs: list[str]) -> list[str]:
     extras = {
         extra
         for name in jobs
-        for extra in _EXTRAS.get(name, ("clip",) if _has_model(all_jobs()[name]) else ())
+        for extra in _EXTRAS.get(name, _CLIP if _has_model(all_jobs()[name]) else ())
     }
     project = tomllib.loads((_root() / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return [

@@ -170,3 +170,35 @@ def test_tasks_install_the_wheel_that_is_built() -> None:
     for path in FILES.values():
         wheels = re.findall(r"\S+\.whl", path.read_text(encoding="utf-8"))
         assert {(path.parent / wheel).resolve() for wheel in wheels} == {FOLDER / "dist" / "*.whl"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *(("curate", "serverless"), ("label_synsets", "serverless"), ("run", "serverless")),
+        *(("build_index", "cpu"), ("search_neighbours", "cpu"), ("embed_texts", "gpu")),
+    ],
+)
+def test_a_command_runs_where_it_can(name: str, kind: str) -> None:
+    [job] = resources(FILES[name])["jobs"].values()
+    [task] = job["tasks"]
+    assert (task.get("job_cluster_key") or task["environment_key"]) == kind
+
+
+def test_steps_with_models_run_on_gpus_one_at_a_time_each() -> None:
+    [job] = resources(FILES["laionet"])["jobs"].values()
+    clusters = {task["task_key"]: task["job_cluster_key"] for task in job["tasks"]}
+    assert [key for key, cluster in clusters.items() if cluster == "gpu"] == ["scored_captions"]
+    [gpu] = [c["new_cluster"] for c in job["job_clusters"] if c["job_cluster_key"] == "gpu"]
+    assert gpu["spark_conf"] == {"spark.task.resource.gpu.amount": "1"}
+
+
+def test_what_a_command_needs_is_installed() -> None:
+    """faiss on a cluster, the names of ImageNet's classes on serverless compute."""
+    [index] = resources(FILES["build_index"])["jobs"].values()
+    [labels] = resources(FILES["label_synsets"])["jobs"].values()
+    [curate] = resources(FILES["curate"])["jobs"].values()
+    libraries = [library.get("pypi", {}) for library in index["tasks"][0]["libraries"]]
+    assert any(package.get("package", "").startswith("faiss-cpu") for package in libraries)
+    assert any(p.startswith("timm") for p in labels["environments"][0]["spec"]["dependencies"])
+    assert len(curate["environments"][0]["spec"]["dependencies"]) == 1
