@@ -6,7 +6,7 @@ PARALLEL := -n 2 --dist loadfile
 LOCK := uv pip compile --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	--no-emit-find-links
 
-.PHONY: env demo test slow ansi lint functions bench lock
+.PHONY: env demo test slow ansi lint functions bundle bench lock
 env: .venv/installed
 
 .venv/installed: requirements/default.lock pyproject.toml
@@ -40,6 +40,10 @@ lint: env
 functions: env
 	$(BIN)/python -m spark_jobs.running.python_functions >.functions.py
 	mv .functions.py captionlake/jobs.py
+
+# The Databricks bundle's resources, from the jobs and recipes.
+bundle: env
+	$(BIN)/python -m spark_jobs.running.databricks_bundle conf/databricks/resources
 
 # Prints the tables of benchmarks/ and writes them, with their inputs, below bench/: two hours.
 bench: env

@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 
 from spark_jobs import __version__
 from spark_jobs.core.errors import CurationError
-from spark_jobs.running.command_line import build_command, end_at_interrupts, say_on_stderr
+from spark_jobs.running.command_line import build_command, exit_with, run_app, say_on_stderr
 from spark_jobs.running.jobs_page import jobs_markdown
 from spark_jobs.running.launch import error_line
 from spark_jobs.running.methods import methods_markdown
@@ -18,9 +18,8 @@ from spark_jobs.running.registry import TOPICS, all_jobs
 
 
 def main() -> None:
-    """Run the console script."""
-    end_at_interrupts()
-    build_app()()
+    """Run the console script; return if it succeeds, raise SystemExit if it fails."""
+    run_app(build_app())
 
 
 _COMMANDS = {
@@ -98,7 +97,7 @@ def _init(
             typer.echo(line)
     except CurationError as fault:
         say_on_stderr(f"error: {error_line(fault)}")
-        raise typer.Exit(fault.exit_code) from None
+        raise exit_with(fault.exit_code, f"error: {error_line(fault)}") from None
 
 
 def _version(

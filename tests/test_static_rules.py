@@ -34,6 +34,14 @@ FORBIDDEN_NAMES = {
 ALLOWED_NAMES = {
     "spark_jobs/storage/session.py": "_sc",  # not of Spark Connect: whether the context is stopped
 }
+# What serverless compute of Databricks refuses, but for a few settings.
+REFUSED_METHODS = {"cache", "persist", "unpersist", "checkpoint", "localCheckpoint", "conf"}
+# Where it stands all the same.
+USES_REFUSED_METHODS = {
+    "spark_jobs/storage/session_settings.py": REFUSED_METHODS,  # with a way to do without
+    "spark_jobs/storage/session.py": {"conf"},  # asks of classic sessions alone
+    "spark_jobs/storage/faults/lines.py": {"conf"},  # which session_settings imports
+}
 FORBIDDEN_IMPORTS = {"pickle", "joblib", "dill", "random"}
 # Where F.col takes a name that is no constant: what quotes it, and names of ours below that layer.
 NAMES_COLUMNS = {"spark_jobs/core/columns.py", "spark_jobs/ingest/record_texts.py"}
@@ -91,6 +99,15 @@ def forbidden_in(source: str) -> Iterator[str]:
             module = getattr(node, "module", None) or node.names[0].name
             if module.partition(".")[0] in HEAVY_IMPORTS:
                 yield f"line {node.lineno}: {module} is imported at the top, not where it is used"
+
+
+def refused_methods_in(source: str) -> Iterator[tuple[str, str]]:
+    """(name, line) of what serverless compute refuses; `functools.cache` is something else."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and node.attr in REFUSED_METHODS:
+            text = ast.unparse(node)
+            if text != "functools.cache":
+                yield node.attr, f"line {node.lineno}: {text} (use storage/session_settings.py)"
 
 
 # Calls that may run or expand what they read -> the argument that makes them safe, None for none.
@@ -171,6 +188,21 @@ def literal_lists_in(source: str) -> Iterator[str]:
         is_list = getattr(node.func, "attr", None) in ("isin", "create_map")
         if is_list and not all(map(is_constant, node.args)):
             yield f"line {node.lineno}: {ast.unparse(node)} (join a table by rows_of_classes)"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_what_serverless_compute_refuses_has_a_way_round(path: Path) -> None:
+    allowed = USES_REFUSED_METHODS.get(str(path.relative_to(ROOT)), set())
+    found = refused_methods_in(path.read_text())
+    assert [line for method, line in found if method not in allowed] == []
+
+
+@pytest.mark.parametrize(
+    "source", ["rows.cache()", "rows.persist(level)", "spark.conf.set('a', 'b')", "s.conf.get('a')"]
+)
+def test_the_check_of_refused_methods_finds_them(source: str) -> None:
+    assert list(refused_methods_in(source))
+    assert list(refused_methods_in("@functools.cache\ndef f(): ...")) == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))

@@ -102,10 +102,10 @@ def _cache_folder() -> Path | None:
     calls has changed. It must belong to this user alone, since the code in it is executed.
     """
     digest = _digest(files("udfs"))
-    folders = [
-        f"{os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'}/captionlake/numba/{digest}",
-        f"{tempfile.gettempdir()}/captionlake-numba-{os.getuid()}-{digest}",
-    ]
+    folders = [f"{tempfile.gettempdir()}/captionlake-numba-{os.getuid()}-{digest}"]
+    with contextlib.suppress(RuntimeError):  # a user without a home folder
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folders.insert(0, f"{cache}/captionlake/numba/{digest}")
     if "NUMBA_CACHE_DIR" in os.environ:
         folders.insert(0, f"{os.environ['NUMBA_CACHE_DIR']}/{digest}")
     for folder in map(Path, folders):

@@ -202,7 +202,8 @@ def load_settings(
 ) -> S:
     """Build a job's settings; later sources win: base file, `config`, `options`, `overrides`.
 
-    `options`: setting -> its text on the command line. `overrides`: `key=value` of `--set`.
+    `options`: setting -> its text on the command line. `overrides`: `key=value` of `--set`,
+    or a YAML map of settings.
     Raises SettingsError with all faults at once.
     """
     user_settings: dict[str, Any] = {} if config is None else read_yaml_map(config)
@@ -255,13 +256,23 @@ def _shortened(line: str) -> str:
 
 
 def _parse_override(model: type[Settings], override: str) -> dict[str, Any]:
+    if override.startswith("{"):
+        return _parse_map(override)
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise SettingsError(f"--set {shown(override)}: expected key=value")
+        raise SettingsError(f"--set {shown(override)}: expected key=value or a map {{key: value}}")
     value = _parse_option(model, key, text)
     for part in reversed(key.split(".")):
         value = {part: value}
     return value  # type: ignore[no-any-return]
+
+
+def _parse_map(text: str) -> dict[str, Any]:
+    """Parse a map of settings on the command line, such as `{t: 20000}`."""
+    values = parse_yaml_value(text, f"--set {shown(text)}")
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise SettingsError(f"--set {shown(text)}: expected a map of settings, {{key: value}}")
+    return values
 
 
 def _parse_option(model: type[Settings], key: str, text: str) -> Any:

@@ -15,6 +15,7 @@ from spark_jobs.formats.numbered_files import format_numbers, missing_file_numbe
 from spark_jobs.neighbours.index import with_positions
 from spark_jobs.storage.file_lists import LITERAL_PATHS
 from udfs.faiss_index import IndexFacts, index_facts
+from udfs.file_systems import spark_location
 from udfs.models.spec import name_of_label
 from udfs.task_errors import TaskInputError
 
@@ -80,7 +81,8 @@ class IndexFolder:
         for file in files:
             first_positions[file.name] = n_rows
             n_rows += _n_rows(file)
-        rows = spark.read.options(**LITERAL_PATHS).parquet(*(f"file:{file}" for file in files))
+        locations = [spark_location(str(file)) for file in files]
+        rows = spark.read.options(**LITERAL_PATHS).parquet(*locations)
         return with_positions(rows, first_positions)
 
     def _metadata_files(self) -> list[Path]:

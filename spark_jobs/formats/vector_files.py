@@ -10,6 +10,7 @@ from pyspark.sql.types import IntegerType, LongType, StringType, StructField, St
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import EMBEDDING, EMBEDDINGS, FAULT, ITEM_HASH, MODEL, UID, WEIGHTS
+from spark_jobs.core.task_files import rows_by_task
 from udfs.embedding_files import (
     METADATA,
     NUMBER,
@@ -80,10 +81,10 @@ def write(
     """
     ordered = rows.repartitionByRange(n_files, UID).sortWithinPartitions(UID)
     function = write_files(name_of, array, source)
-    task_rows = map_in_arrow(ordered, function, _WRITTEN_COLUMNS).collect()
-    rows_by_task = {row[NUMBER]: row[ROWS] for row in task_rows}
-    for number, task in enumerate(sorted(rows_by_task)):  # tasks without rows wrote no files
+    written = map_in_arrow(ordered, function, _WRITTEN_COLUMNS).collect()
+    task_rows = rows_by_task((row[NUMBER], row[ROWS]) for row in written)
+    for number, task in enumerate(sorted(task_rows)):  # tasks without rows wrote no files
         if number != task:
             for old, new in zip(name_of(task), name_of(number), strict=True):
                 os.replace(old, new)
-    return [rows_by_task[task] for task in sorted(rows_by_task)]
+    return [task_rows[task] for task in sorted(task_rows)]

@@ -1,8 +1,5 @@
 """plan-balance: estimate what each t would keep, before balancing."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pandas as pd
 from pydantic import Field, PositiveInt
 from pyspark.sql import DataFrame, SparkSession
@@ -22,6 +19,7 @@ from spark_jobs.report.plan_picture import plan_picture
 from spark_jobs.running.job import Job
 from spark_jobs.storage.outputs.files import write_output_file
 from spark_jobs.storage.run import Counts, Run
+from spark_jobs.storage.session_settings import cached
 from spark_jobs.storage.tables import read_table
 
 _SAMPLE = Draw("plan-balance/sample", seed=0)
@@ -68,7 +66,7 @@ def run(run: Run, settings: PlanBalance) -> Counts:
     sampled_rows = _draw_sample(settings, match_rows, rows_in)
     counts = {"rows_in": rows_in, "sample_rows": sampled_rows.count()}
     counts |= caption_matches.mismatch_counts()
-    with _cached(_by_uid_with_sizes(run, settings, sampled_rows)) as sample:
+    with cached(_by_uid_with_sizes(run, settings, sampled_rows)) as sample:
 
         def expected(ts: list[int]) -> pd.DataFrame:
             thresholds = {t: thresholds_at(t) for t in ts}
@@ -97,16 +95,6 @@ def run(run: Run, settings: PlanBalance) -> Counts:
     if settings.picture is not None:
         write_output_file(settings.picture, [plan_picture(plan_rows, counts.get(T))])
     return counts
-
-
-@contextmanager
-def _cached(rows: DataFrame) -> Iterator[DataFrame]:
-    """Context in which the rows are cached."""
-    cached = rows.cache()
-    try:
-        yield cached
-    finally:
-        cached.unpersist()
 
 
 def _draw_sample(settings: PlanBalance, matches: DataFrame, n_rows: int) -> DataFrame:

@@ -18,6 +18,7 @@ from pyspark.sql.types import (
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.columns import free_name, named
 from spark_jobs.core.schemas import EMBEDDING, NEIGHBOURS, QUERY_ID, RANK, SIMILARITY, UID
+from spark_jobs.core.task_files import rows_by_task
 from udfs.arrow import Batches
 from udfs.faiss_index import ROWS, SHARD, fill_shards, search_index
 from udfs.vectors import stored_cosines, unit_matrix
@@ -44,7 +45,7 @@ def write_shards(
     sorted_rows = rows.repartitionByRange(n_shards, UID).sortWithinPartitions(UID)
     fill = fill_shards(trained, folder, len(str(n_shards)), table)
     written = map_in_arrow(sorted_rows, fill, _SHARDS).collect()
-    return {row[SHARD]: row[ROWS] for row in written}
+    return rows_by_task((row[SHARD], row[ROWS]) for row in written)
 
 
 def search(

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import current_thread, main_thread
 from types import FrameType
 from typing import Annotated, Any, NoReturn, cast
 
@@ -25,15 +26,39 @@ from spark_jobs.running.result_lines import result_lines
 
 def run_alone(job: AnyJob) -> None:
     """Run the command line of one job's own file: `spark-submit match_concepts.py --set ...`."""
-    end_at_interrupts()
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command()(build_command(job))
-    app()
+    run_app(app)
+
+
+def run_app(app: typer.Typer) -> None:
+    """Run a command line as this program's; return if it succeeds, raise SystemExit if it fails.
+
+    The wheel tasks of Databricks call the console script as a function, and fail at any SystemExit,
+    that of exit code 0 too.
+    """
+    end_at_interrupts()
+    try:
+        app()
+    except SystemExit as end:
+        if end.code:
+            raise
+
+
+def exit_with(code: int, message: str) -> SystemExit:
+    """A SystemExit with this exit code, whose text is the message; a shell does not print it."""
+    end = SystemExit(message)
+    end.code = code
+    return end
 
 
 def end_at_interrupts() -> None:
-    """Make Ctrl-C end this program at once, even during a Spark query."""
-    signal.signal(signal.SIGINT, _interrupt)
+    """Make Ctrl-C end this program at once, even during a Spark query.
+
+    In a thread other than the main one nothing can be set: interrupts are then its owner's.
+    """
+    if current_thread() is main_thread():
+        signal.signal(signal.SIGINT, _interrupt)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -94,7 +119,7 @@ def run_command(
         if prints_json:
             failure = {"job": job.name, "status": "failed", "error": error_line(error)}
             typer.echo(json.dumps(failure))
-        raise typer.Exit(error.exit_code) from None
+        raise exit_with(error.exit_code, f"error: {error_line(error)}") from None
     for line in result_lines(summary):
         say_on_stderr(line)
     if prints_json:
@@ -184,7 +209,11 @@ _COMMON = [
             Any,
             Annotated[
                 list[str] | None,
-                typer.Option("--set", help="key=value, over all else.", metavar="KEY=VALUE"),
+                typer.Option(
+                    "--set",
+                    help="key=value, or a map {key: value}, over all else.",
+                    metavar="KEY=VALUE",
+                ),
             ],
         ),
         None,

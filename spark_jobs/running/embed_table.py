@@ -19,6 +19,7 @@ from spark_jobs.storage.batches import batches_that_fit
 from spark_jobs.storage.conflicts import MOST_TRIES, concurrent_write_error
 from spark_jobs.storage.extending import AppendPoint
 from spark_jobs.storage.run import Counts, Run
+from spark_jobs.storage.session_settings import whole_number_setting
 from spark_jobs.storage.tables import read_table
 from udfs.models.loading import Modality
 
@@ -156,5 +157,5 @@ def n_model_tasks(run: Run, n_rows: int) -> int:
 
 
 def n_shuffle_partitions(run: Run) -> int:
-    """The session's spark.sql.shuffle.partitions."""
-    return int(run.spark.conf.get("spark.sql.shuffle.partitions", "200") or 200)
+    """The session's spark.sql.shuffle.partitions; Spark's default where it is `auto`."""
+    return whole_number_setting(run.spark, "spark.sql.shuffle.partitions", 200)

@@ -13,9 +13,10 @@ _HEAD = """\
 Printed by `captionlake jobs --markdown`. `captionlake JOB --help` shows the same in a terminal.
 
 A setting is an option of the command line (`--t 20000`), a key of a YAML file (`--config FILE`), or
-`--set key=value`, which wins over the others. In YAML and in recipes its name has `_` in place of
-`-`. Yes/no settings are flags: `--decisions`, `--no-decisions`. Lists and maps are written as YAML:
-`--columns '{caption: TEXT}'`. An argument "by position" is written without its name.
+`--set key=value`, which wins over the others; `--set '{key: value, ...}'` sets several. In YAML and
+in recipes its name has `_` in place of `-`. Yes/no settings are flags: `--decisions`,
+`--no-decisions`. Lists and maps are written as YAML: `--columns '{caption: TEXT}'`. An argument "by
+position" is written without its name.
 
 An address is a path (`./captions`, `s3a://bucket/captions`, `delta:/x`, `parquet:/x`) or a name of
 the catalog (`schema.table`, `catalog.schema.table`).

@@ -18,8 +18,8 @@ from pyspark.sql import SparkSession
 from spark_jobs.core.conf_files import conf_file
 from spark_jobs.core.errors import CurationError, SettingsError
 from spark_jobs.core.yaml_files import read_yaml_map
-from spark_jobs.storage.faults.spark import SPARK_FAULTS
 from spark_jobs.storage.java import java_options
+from spark_jobs.storage.session_settings import change_setting
 
 # Where one of these is set, a path may be of another file system than the driver's own.
 _OF_CLUSTERS = {
@@ -136,10 +136,7 @@ def _verify_pages(session: SparkSession) -> None:
     The parquet readers of all tables and files use the session's settings, so this also works if
     another program built the session. Does nothing if the platform does not allow the setting.
     """
-    try:
-        session.conf.set(VERIFY_PAGES, "true")
-    except SPARK_FAULTS:
-        _log.info("this platform sets %s itself", VERIFY_PAGES)
+    change_setting(session, VERIFY_PAGES, "true")
 
 
 def _read_conf(name: str) -> dict[str, str]:

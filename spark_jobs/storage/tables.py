@@ -39,7 +39,7 @@ from spark_jobs.storage.outputs.folder_marks import (
 from spark_jobs.storage.outputs.folder_swap import replaced_folder
 from spark_jobs.storage.outputs.tables import check_delta, check_parquet
 from spark_jobs.storage.table_states import input_files, table_state
-from udfs.file_systems import plain_path
+from udfs.file_systems import plain_path, spark_location
 
 _log = logging.getLogger(__name__)
 
@@ -254,7 +254,7 @@ def _write_parquet(frame: DataFrame, table: Address, metadata: Mapping[str, Any]
     local = plain_path(table.location)
     if local.startswith("/"):
         with replaced_folder(f"parquet:{local}", metadata) as staging:
-            frame.write.mode("append").parquet(f"file:{staging}")
+            frame.write.mode("append").parquet(spark_location(staging))
     else:
         frame.write.mode("overwrite").parquet(table.location)
         _mark_folder(table.location, metadata)

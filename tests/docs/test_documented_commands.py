@@ -34,7 +34,11 @@ FIRST = {
 }
 # Programs besides captionlake that blocks may call; only these are run.
 RUN_BY_SHELL = ("printf",)
-NOT_RUN_PROGRAMS = ("make", "source", "pip", "python", "img2dataset")
+NOT_RUN_PROGRAMS = (
+    *("make", "source", "cd", "pip", "python", "img2dataset"),
+    *("venv-pack", "hdfs", "databricks"),
+)
+IN_AN_IMAGE = "local:///opt/captionlake/lib/python3.11/site-packages/"
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,7 @@ def without_executing(job: Any, settings: Any, **_: Any) -> Summary:
 def arguments_of_submitted_job(arguments: list[str]) -> list[str]:
     """The job and its arguments: those after its file."""
     position = next(i for i, word in enumerate(arguments) if word.endswith(".py"))
-    assert (ROOT / arguments[position]).is_file()
+    assert (ROOT / arguments[position].removeprefix(IN_AN_IMAGE)).is_file()
     return [Path(arguments[position]).stem.replace("_", "-"), *arguments[position + 1 :]]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from udfs.file_systems import write_atomically
+from udfs.file_systems import plain_path, spark_location, write_atomically
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o000, 0o666)])
@@ -29,3 +29,29 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
     with pytest.raises(OSError, match="disk full"):
         write_atomically(tmp_path / "b.txt", half)
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("b.txt", "old")]
+
+
+@pytest.mark.parametrize(
+    ("location", "path"),
+    [
+        ("dbfs:/Volumes/main/x/files/a.npy", "/Volumes/main/x/files/a.npy"),
+        ("dbfs:///mnt/lake/a.npy", "/dbfs/mnt/lake/a.npy"),
+        ("/Volumes/main/x/a.npy", "/Volumes/main/x/a.npy"),
+        ("file:/a", "/a"),
+        ("s3a://bucket/dbfs:/a", "s3a://bucket/dbfs:/a"),
+    ],
+)
+def test_files_of_databricks_lie_where_it_mounts_them(location: str, path: str) -> None:
+    assert plain_path(location) == path
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/Volumes/main/x/a", "/Volumes/main/x/a"),
+        ("/dbfs/mnt/lake/a", "dbfs:/mnt/lake/a"),
+        ("/data/a", "file:/data/a"),
+    ],
+)
+def test_spark_has_names_of_its_own_for_what_databricks_mounts(path: str, location: str) -> None:
+    assert spark_location(path) == location

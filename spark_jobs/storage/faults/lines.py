@@ -4,11 +4,13 @@ Each function named after a fault takes a cause and all causes, outermost first,
 error, or None if the cause is another fault.
 """
 
+import contextlib
 import os
 import re
 import tempfile
 from collections.abc import Sequence
 
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from spark_jobs.core.errors import CurationError, InputDataError, OutputTableError
@@ -172,7 +174,10 @@ def disk_full(causes: Sequence[Cause]) -> CurationError | None:
 def _local_dir() -> str:
     """The folder that Spark spills to."""
     session, default = SparkSession.getActiveSession(), tempfile.gettempdir()
-    setting = None if session is None else session.conf.get("spark.local.dir", default)
+    setting = None
+    if session is not None:
+        with contextlib.suppress(PySparkException):  # a platform may keep it to itself
+            setting = session.conf.get("spark.local.dir", default)
     return os.environ.get("SPARK_LOCAL_DIRS") or setting or default
 
 

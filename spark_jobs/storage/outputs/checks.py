@@ -6,6 +6,7 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.core.addresses import join_address, parse_address
 from spark_jobs.core.settings import Settings
+from spark_jobs.storage.outputs.databricks import refuse_fleeting_outputs
 from spark_jobs.storage.outputs.files import check_file
 from spark_jobs.storage.outputs.folder_swap import check_folder
 from spark_jobs.storage.outputs.tables import check_format, check_owner, check_workspace_table
@@ -37,6 +38,7 @@ def check_outputs_ahead(spark: SparkSession, steps: Iterable[Settings]) -> None:
 
 def _check_folders_and_files(settings: Settings) -> list[str]:
     """Check the outputs that are no tables, and give the addresses of those that are."""
+    refuse_fleeting_outputs(settings)
     folders = settings.addresses("folder").values()
     for folder in folders:
         check_folder(folder, settings.folder_content())

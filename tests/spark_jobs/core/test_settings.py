@@ -76,6 +76,17 @@ def test_a_setting_without_value_is_refused() -> None:
         load(None, ["t"])
 
 
+def test_a_map_sets_several_settings() -> None:
+    settings = load(None, ["seed=1", "{t: 7, seed: 2}", "{}"])
+    assert (settings.t, settings.seed) == (7, 2)
+
+
+@pytest.mark.parametrize("text", ["{t: 7", "{1: 2}", "{t}: 7"])
+def test_a_faulty_map_of_settings_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"--set '\{"):
+        load(None, [text])
+
+
 @pytest.mark.parametrize("text", ["12345678901234567890123456789012", "1e5", "yes", "null", "[x"])
 def test_text_stays_as_it_was_typed(text: str) -> None:
     given = {"uid": text, "run": "/r"}

@@ -1,0 +1,204 @@
+"""conf/databricks: current, as the official package has it, and made of commands that parse."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from databricks.bundles.jobs import Job
+from databricks.bundles.schemas import Schema
+from databricks.bundles.volumes import Volume
+
+from spark_jobs.cli import build_app
+from spark_jobs.core.addresses import parse_address
+from spark_jobs.core.settings import merge
+from spark_jobs.jobs.run import RunRecipe
+from spark_jobs.running.databricks_bundle import bundle_files
+from spark_jobs.running.recipes.reading import packaged_recipes
+from spark_jobs.running.registry import all_jobs
+
+FOLDER = Path(__file__).parents[2] / "conf" / "databricks"
+FILES = {path.stem: path for path in sorted(FOLDER.glob("resources/*/*.yml"))}
+ASK_A_PERSON = {"show", "explain", "diff"}
+
+
+@pytest.fixture(scope="module")
+def commands() -> dict[str, Any]:
+    return typer.main.get_command(build_app()).commands  # type: ignore[attr-defined,no-any-return]
+
+
+def resources(path: Path) -> dict[str, dict[str, Any]]:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))["resources"]  # type: ignore[no-any-return]
+
+
+def databricks_yml() -> dict[str, Any]:
+    return yaml.safe_load((FOLDER / "databricks.yml").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def test_the_files_are_what_jobs_and_recipes_say() -> None:
+    written = {
+        str(path.relative_to(FOLDER / "resources")): path.read_text(encoding="utf-8")
+        for path in FILES.values()
+    }
+    assert written == bundle_files(), "run `make bundle`"
+
+
+def test_each_command_and_recipe_has_a_job() -> None:
+    jobs = {name.replace("-", "_") for name in all_jobs().keys() - ASK_A_PERSON}
+    assert set(FILES) == jobs | set(packaged_recipes())
+
+
+def test_keys_of_resources_of_any_kind_differ() -> None:
+    """The CLI refuses a key that stands twice, be it for a job and a schema."""
+    keys = [key for path in FILES.values() for named in resources(path).values() for key in named]
+    assert len(keys) == len(set(keys))
+    assert len(FILES) == len(list(FOLDER.glob("resources/*/*.yml")))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_official_package_reads_each_resource(name: str) -> None:
+    models: dict[str, Any] = {"jobs": Job, "schemas": Schema, "volumes": Volume}
+    for kind, named in resources(FILES[name]).items():
+        for content in named.values():
+            assert models[kind].from_dict(content).as_dict() == content
+
+
+def test_the_official_package_refuses_an_unknown_key() -> None:
+    content = resources(FILES["curate"])["jobs"]["curate"]
+    with pytest.raises(Exception, match="tsaks"):
+        Job.from_dict({**content, "tsaks": content["tasks"]})
+
+
+def test_variables_are_those_that_resources_name() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in FILES.values())
+    declared = databricks_yml()["variables"]
+    assert set(re.findall(r"\$\{var\.(\w+)\}", text)) == set(declared)
+    for target in databricks_yml()["targets"].values():
+        assert set(target.get("variables", {})) <= set(declared)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_tasks_run_on_what_their_job_declares(name: str) -> None:
+    [job] = resources(FILES[name])["jobs"].values()
+    clusters = {cluster["job_cluster_key"] for cluster in job.get("job_clusters", [])}
+    environments = {environment["environment_key"] for environment in job.get("environments", [])}
+    used = [task.get("job_cluster_key") or task["environment_key"] for task in job["tasks"]]
+    assert set(used) == clusters | environments
+    keys = [task["task_key"] for task in job["tasks"]]
+    for position, task in enumerate(job["tasks"]):
+        assert {after["task_key"] for after in task.get("depends_on", [])} <= set(keys[:position])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_parameters_of_tasks_are_a_command_with_declared_parameters(
+    name: str, commands: dict[str, Any]
+) -> None:
+    [job] = resources(FILES[name])["jobs"].values()
+    declared = {parameter["name"] for parameter in job["parameters"]}
+    for task in job["tasks"]:
+        command, *arguments = task["python_wheel_task"]["parameters"]
+        used = {
+            n for text in arguments for n in re.findall(r"\{\{job\.parameters\.(\w+)\}\}", text)
+        }
+        assert used == declared
+        commands[command].make_context(command, list(arguments))
+
+
+@pytest.mark.parametrize("name", packaged_recipes())
+def test_a_recipe_can_be_planned_in_a_catalog(name: str) -> None:
+    """With what is not given by default filled in: plain files go to the recipe's volume."""
+    found = resources(FILES[name])
+    [job] = found["jobs"].values()
+    values = {p["name"]: p["default"] or "/Volumes/main/x/files/in" for p in job["parameters"]}
+    values["output"] = f"main.captionlake_{name}"
+    for task in job["tasks"]:
+        arguments = task["python_wheel_task"]["parameters"][2:]
+        settings = RunRecipe.model_validate(
+            {"recipe": name, "only": arguments[1]} | settings_of(arguments[2:], values)
+        )
+        [step] = settings.chosen_steps()
+        folders = step.settings.addresses("folder")
+        files = step.settings.addresses("file") | folders
+        assert all(location.startswith("/Volumes/") for location in files.values())
+        tables = {k: a for k, a in step.settings.addresses("output").items() if k not in folders}
+        assert not any(parse_address(address).is_path for address in tables.values())
+
+
+def settings_of(arguments: list[str], values: dict[str, str]) -> dict[str, Any]:
+    """What `--set` arguments say, with job parameters and the schema's name filled in."""
+    settings: dict[str, Any] = {}
+    for flag, text in zip(arguments[::2], arguments[1::2], strict=True):
+        assert flag == "--set"
+        filled = re.sub(r"\{\{job\.parameters\.(\w+)\}\}", lambda m: values[m[1]], text)
+        filled = re.sub(r"\$\{[^}]*\}", "main", filled)
+        if filled != "{}":
+            key, _, value = filled.partition("=")
+            inner: Any = yaml.safe_load(value)
+            for part in reversed(key.split(".")):
+                inner = {part: inner}
+            settings = merge(settings, inner)
+    return settings
+
+
+def test_documented_commands_name_jobs_parameters_and_variables() -> None:
+    page = (FOLDER.parents[1] / "docs" / "deploying.md").read_text(encoding="utf-8")
+    for text in (page, (FOLDER / "databricks.yml").read_text(encoding="utf-8")):
+        text = re.sub(r"\\\n", " ", text)
+        for name, parameters in re.findall(r"bundle run (\w+) .*--params (\S+)", text):
+            [job] = resources(FILES[name])["jobs"].values()
+            given = {pair.partition("=")[0] for pair in parameters.split(",")}
+            assert given == {p["name"] for p in job["parameters"] if not p["default"]}
+    assert set(re.findall(r"--var (\w+)=", page)) <= set(databricks_yml()["variables"])
+    assert set(re.findall(r"--target (\w+)", page)) == set(databricks_yml()["targets"])
+
+
+def test_the_wheel_has_all_of_conf_but_the_bundle() -> None:
+    """And so no wheels of an earlier deployment."""
+    project = tomllib.loads((FOLDER.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    folders = {path.name for path in FOLDER.parent.iterdir() if path.is_dir()} - {FOLDER.name}
+    assert included == {f"conf/{name}": f"spark_jobs/conf/{name}" for name in folders}
+
+
+def test_tasks_install_the_wheel_that_is_built() -> None:
+    """Paths are relative to the file that names them; the wheel lies in the bundle's folder."""
+    [built] = databricks_yml()["artifacts"].values()
+    assert "--outdir dist" in built["build"]
+    for path in FILES.values():
+        wheels = re.findall(r"\S+\.whl", path.read_text(encoding="utf-8"))
+        assert {(path.parent / wheel).resolve() for wheel in wheels} == {FOLDER / "dist" / "*.whl"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *(("curate", "serverless"), ("label_synsets", "serverless"), ("run", "serverless")),
+        *(("build_index", "cpu"), ("search_neighbours", "cpu"), ("embed_texts", "gpu")),
+    ],
+)
+def test_a_command_runs_where_it_can(name: str, kind: str) -> None:
+    [job] = resources(FILES[name])["jobs"].values()
+    [task] = job["tasks"]
+    assert (task.get("job_cluster_key") or task["environment_key"]) == kind
+
+
+def test_steps_with_models_run_on_gpus_one_at_a_time_each() -> None:
+    [job] = resources(FILES["laionet"])["jobs"].values()
+    clusters = {task["task_key"]: task["job_cluster_key"] for task in job["tasks"]}
+    assert [key for key, cluster in clusters.items() if cluster == "gpu"] == ["scored_captions"]
+    [gpu] = [c["new_cluster"] for c in job["job_clusters"] if c["job_cluster_key"] == "gpu"]
+    assert gpu["spark_conf"] == {"spark.task.resource.gpu.amount": "1"}
+
+
+def test_what_a_command_needs_is_installed() -> None:
+    """faiss on a cluster, the names of ImageNet's classes on serverless compute."""
+    [index] = resources(FILES["build_index"])["jobs"].values()
+    [labels] = resources(FILES["label_synsets"])["jobs"].values()
+    [curate] = resources(FILES["curate"])["jobs"].values()
+    libraries = [library.get("pypi", {}) for library in index["tasks"][0]["libraries"]]
+    assert any(package.get("package", "").startswith("faiss-cpu") for package in libraries)
+    assert any(p.startswith("timm") for p in labels["environments"][0]["spec"]["dependencies"])
+    assert len(curate["environments"][0]["spec"]["dependencies"]) == 1

@@ -1,0 +1,293 @@
+"""CPU jobs in a session that refuses what Databricks' serverless and shared compute refuse."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.errors import AnalysisException, PySparkAttributeError
+from pyspark.serializers import CloudPickleSerializer
+from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
+from pyspark.sql.conf import RuntimeConfig
+
+from spark_jobs.storage.outputs import databricks as databricks_outputs
+from udfs import compiled, file_systems
+
+PACKAGES = ("captionlake", "spark_jobs", "udfs")
+# The settings that serverless compute lets a job read and change.
+SETTINGS = {
+    "spark.sql.ansi.enabled",
+    "spark.sql.legacy.timeParserPolicy",
+    "spark.sql.session.timeZone",
+    "spark.sql.shuffle.partitions",
+}
+NOT_IN_CONNECT = (
+    (SparkSession, ("sparkContext", "_jvm", "_jsparkSession")),
+    (DataFrame, ("rdd", "_jdf")),
+)
+ASKS_WHETHER_IT_IS_CONNECT = "spark_jobs.storage.session"
+MOST_CLOSURE_BYTES = 128 << 20
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+WATCHED = ("open", "os.mkdir", "os.remove", "os.rename")
+Captionlake = Callable[..., Any]
+
+
+class OnlyForPySpark:
+    """An attribute that PySpark itself may use and that our packages may not."""
+
+    def __init__(self, owner: type, name: str) -> None:
+        self._name, self._of_class = name, owner.__dict__.get(name)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        caller = sys._getframe(1).f_globals["__name__"]
+        if caller.startswith(PACKAGES) and caller != ASKS_WHETHER_IT_IS_CONNECT:
+            raise PySparkAttributeError(f"[JVM_ATTRIBUTE_NOT_SUPPORTED] {self._name}")
+        if self._of_class is not None:
+            return self._of_class.__get__(instance, owner)
+        return instance.__dict__[self._name]
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        instance.__dict__[self._name] = value
+
+
+class Guard:
+    """Where files may be written while it is on; `volumes`: a folder that stands for /Volumes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.volumes, self.driver = folder / "Volumes", folder / "driver"
+        self._folder = folder
+        self.volumes.mkdir()
+        self.driver.mkdir()
+
+    def check_write(self, path: object) -> None:
+        """Raise PermissionError for a file outside of volumes and the folder of temporary files."""
+        if not isinstance(path, str | bytes | os.PathLike):
+            return
+        place = Path(os.fsdecode(path)).absolute()
+        is_temporary = place.is_relative_to(tempfile.gettempdir())
+        is_ours = place.is_relative_to(self._folder)
+        if not place.is_relative_to(self.volumes) and (is_ours or not is_temporary):
+            if str(place).startswith(("/dev/", "/proc/")):
+                return
+            raise PermissionError(f"{place}: written on the driver's disk")
+
+
+_on: list[Guard] = []
+
+
+def _watch(event: str, arguments: tuple[Any, ...]) -> None:
+    if not _on or event not in WATCHED or is_code_of_others():
+        return
+    is_write = event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITES
+    if is_write or event != "open":
+        _on[-1].check_write(arguments[1 if event == "os.rename" else 0])
+
+
+def is_code_of_others() -> bool:
+    """Whether no code of ours is on the stack, as in the threads of pytest and py4j."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith(PACKAGES):
+            return False
+        frame = frame.f_back
+    return True
+
+
+sys.addaudithook(_watch)
+
+
+@pytest.fixture
+def guard(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guard]:
+    """The session as serverless compute has it, with Spark's ANSI mode on."""
+    place = Guard(tmp_path)
+    ansi = spark.conf.get("spark.sql.ansi.enabled")
+    spark.conf.set("spark.sql.ansi.enabled", "true")
+    spark.sql("CREATE SCHEMA IF NOT EXISTS spark_catalog.lake")
+    with monkeypatch.context() as patch:
+        _refuse_settings(patch)
+        _refuse_methods(patch)
+        _refuse_files_of_spark(patch)
+        _refuse_large_closures(patch)
+        for owner, names in NOT_IN_CONNECT:
+            for name in names:
+                patch.setattr(owner, name, OnlyForPySpark(owner, name), raising=False)
+        patch.setenv("DATABRICKS_RUNTIME_VERSION", "15.4")
+        patch.setenv("HOME", "/dev/null/home")
+        patch.delenv("XDG_CACHE_HOME", raising=False)
+        patch.chdir(place.driver)
+        patch.setattr(file_systems, "VOLUMES", f"{place.volumes}/")
+        patch.setattr(databricks_outputs, "_LASTING", (f"{place.volumes}/",))
+        compiled._cache_folder.cache_clear()
+        _on.append(place)
+        try:
+            yield place
+        finally:
+            _on.pop()
+            compiled._cache_folder.cache_clear()
+    spark.sql("DROP SCHEMA spark_catalog.lake CASCADE")
+    spark.conf.set("spark.sql.ansi.enabled", str(ansi))
+    assert list(place.driver.iterdir()) == []  # pyarrow's files raise no audit event
+
+
+def _refuse_settings(patch: pytest.MonkeyPatch) -> None:
+    get, set_ = RuntimeConfig.get, RuntimeConfig.set
+
+    def refuse_others(key: str) -> None:
+        if key not in SETTINGS:
+            raise AnalysisException(f"[CONFIG_NOT_AVAILABLE] Configuration {key} is not available.")
+
+    def guarded_get(self: RuntimeConfig, key: str, *default: Any) -> Any:
+        refuse_others(key)
+        return "auto" if key == "spark.sql.shuffle.partitions" else get(self, key, *default)
+
+    def guarded_set(self: RuntimeConfig, key: str, value: Any) -> None:
+        refuse_others(key)
+        set_(self, key, value)
+
+    patch.setattr(RuntimeConfig, "get", guarded_get)
+    patch.setattr(RuntimeConfig, "set", guarded_set)
+
+
+def _refuse_methods(patch: pytest.MonkeyPatch) -> None:
+    def refuse(self: DataFrame, *_: object, **__: object) -> None:
+        raise AnalysisException(
+            "[NOT_SUPPORTED_WITH_SERVERLESS] PERSIST TABLE is not supported on serverless compute."
+        )
+
+    for name in ("cache", "persist", "checkpoint", "localCheckpoint"):
+        patch.setattr(DataFrame, name, refuse)
+
+
+def _refuse_files_of_spark(patch: pytest.MonkeyPatch) -> None:
+    """Refuse writes to file:, which would be the disk of each executor."""
+    for name in ("save", "parquet", "json", "csv", "text"):
+        write = getattr(DataFrameWriter, name)
+
+        def guarded(
+            self: Any, path: str | None = None, *a: Any, _write: Any = write, **b: Any
+        ) -> None:
+            if (path or "").startswith("file:"):
+                raise AnalysisException(f"[UNAUTHORIZED_ACCESS] no access to {path}")
+            _write(self, path, *a, **b)
+
+        patch.setattr(DataFrameWriter, name, guarded)
+
+
+def _refuse_large_closures(patch: pytest.MonkeyPatch) -> None:
+    dumps = CloudPickleSerializer.dumps
+
+    def guarded(self: Any, value: object) -> bytes:
+        content = bytes(dumps(self, value))
+        if len(content) > MOST_CLOSURE_BYTES:
+            raise AnalysisException(f"a closure of {len(content):,} bytes is too large a message")
+        return content
+
+    patch.setattr(CloudPickleSerializer, "dumps", guarded)
+
+
+def as_ours(code: str, **names: object) -> None:
+    """Run code as if it stood in our packages."""
+    exec(code, {"__name__": "spark_jobs.some_module", **names})
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("spark.conf.set('spark.sql.execution.arrow.maxRecordsPerBatch', '1')", "CONFIG_NOT"),
+        ("spark.conf.get('spark.sql.execution.arrow.maxRecordsPerBatch')", "CONFIG_NOT"),
+        ("int(spark.conf.get('spark.sql.shuffle.partitions'))", "auto"),
+        ("spark.range(1).cache()", "PERSIST TABLE"),
+        ("spark.range(1).persist()", "PERSIST TABLE"),
+        ("spark.sparkContext", "sparkContext"),
+        ("spark._jvm", "_jvm"),
+        ("spark.range(1)._jdf", "_jdf"),
+        ("spark.range(1).rdd", "rdd"),
+        ("open('report.html', 'w')", "driver's disk"),
+        ("import os; os.makedirs('folder')", "driver's disk"),
+        ("spark.range(1).write.parquet('file:/x')", "no access to file:/x"),
+        (
+            "content = bytes((128 << 20) + 1)\n"
+            "spark.range(1).mapInArrow(lambda b: content and b, 'id long')",
+            "too large a message",
+        ),
+    ],
+)
+def test_the_guard_refuses(guard: Guard, spark: SparkSession, code: str, message: str) -> None:
+    with pytest.raises(Exception, match=message):
+        as_ours(code, spark=spark)
+
+
+def test_the_guard_lets_volumes_and_pyspark_be(guard: Guard, spark: SparkSession) -> None:
+    as_ours("open(path, 'w').close()", path=guard.volumes / "report.html")
+    assert spark.range(2).collect()[1].id == 1
+
+
+@pytest.fixture
+def captions(guard: Guard) -> Path:
+    path = guard.volumes / "captions.parquet"
+    table = {"caption": ["a tabby cat", "a dog", "two tabby cats"], "url": ["a", "b", "c"]}
+    pq.write_table(pa.table(table), path)
+    return path
+
+
+@pytest.fixture
+def bank(guard: Guard) -> Path:
+    path = guard.volumes / "bank.txt"
+    path.write_text("cat\ndog\ntabby\n")
+    return path
+
+
+@pytest.mark.slow
+def test_cpu_jobs_do_without_what_is_refused(
+    captionlake: Captionlake, guard: Guard, captions: Path, bank: Path
+) -> None:
+    """Tables lie in a catalog, plain files in a volume: reports, pictures, TSV, npy, folders."""
+    lake, volume = "spark_catalog.lake", guard.volumes
+    made_from = {"--captions": f"{lake}.captions"}
+    commands: list[tuple[str, dict[str, object]]] = [
+        ("curate", {"--input": captions, "--bank": bank, "--t": 1, "--output": lake}),
+        (
+            "plan-balance",
+            {"--matches": f"{lake}.matches", "--target-rows": 2, "--output": f"{lake}.plan"}
+            | {"--picture": volume / "plan.svg"},
+        ),
+        ("report", {"--table": f"{lake}.balanced_captions", "--output": volume / "report.html"}),
+        (
+            "label-synsets",
+            made_from
+            | {"--output": f"{lake}.labels", "--tsv": volume / "labels.tsv"}
+            | {"--frequencies": volume / "classes.txt"},
+        ),
+        (
+            "sample-subset",
+            {"--input": f"{lake}.labels", "--n": 1, "--output": f"parquet:{volume}/subset"}
+            | {"--uids": volume / "uids.npy", "--workspace": lake},
+        ),
+        ("export-captions", made_from | {"--output": volume / "export", "--workspace": lake}),
+    ]
+    for job, settings in commands:
+        given = dict(settings)
+        by_position = [given.pop("--input")] if job == "curate" else []
+        done = captionlake(job, *by_position, *(word for pair in given.items() for word in pair))
+        assert done.exit_code == 0, done.stderr
+        assert done.summary["status"] == "done"
+    for name in ("plan.svg", "report.html", "labels.tsv", "classes.txt", "uids.npy"):
+        assert (volume / name).stat().st_size, name
+    assert pq.read_table(volume / "subset").num_rows == 1
+    assert list((volume / "export").glob("*.json"))
+    job, settings = commands[2]
+    again = captionlake(job, *(word for pair in settings.items() for word in pair))
+    assert again.summary["status"] == "up_to_date"
+
+
+def test_the_drivers_disk_is_refused_before_the_run(
+    captionlake: Captionlake, captions: Path
+) -> None:
+    refused = captionlake("ingest-captions", "--input", captions, "--output", "./captions")
+    assert refused.exit_code != 0
+    assert "the disk of Databricks' driver ends with its cluster" in refused.error
