@@ -192,7 +192,7 @@ def greedy(spark: SparkSession, folder: Path, size: int) -> None:
             "concat('n', pmod(id, 1000)) wnid", "id item_order",
         ]  # fmt: skip
         pairs.selectExpr(*columns).write.parquet(str(address))
-    compute_all_rows(assign(spark.read.parquet(str(address)), "greedy"))
+    compute_all_rows(assign(spark.read.parquet(str(address)), "greedy", n_rows=50 * size))
 
 
 def captions(spark: SparkSession, folder: Path, size: int) -> DataFrame:

@@ -57,7 +57,7 @@ def run(run: Run, settings: AssignNeighbours) -> Counts:
             f"none of the queries of {settings.neighbours} is an item of {settings.items} with a "
             f"{WNID}, by its column {key}"
         )
-    assigned = assign(neighbours_with_class, settings.rule)
+    assigned = assign(neighbours_with_class, settings.rule, n_rows=n_with_class)
     rows = run.write(assigned, settings.output)
     stored = run.read(settings.output, assigned.schema)
     distinct_counts = stored.agg(

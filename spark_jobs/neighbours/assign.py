@@ -25,11 +25,14 @@ PAPERS = (
 AssignRule = Literal["union", "greedy", "most_similar", "most_similar_published"]
 _ITEM_ORDER = "item_order"
 _SEARCH_ORDER = (_ITEM_ORDER, QUERY_ID, RANK)  # items in order, then the neighbours of each by rank
+_PAIRS_PER_PARTITION = 1_000_000
 _ASSIGNED = StructType([StructField(WNID, StringType()), StructField(UID, StringType())])
 
 
-def assign(neighbours: DataFrame, rule: AssignRule) -> DataFrame:
-    """Assign rows to classes: columns wnid and uid. neighbours: the result of `with_query_classes`.
+def assign(neighbours: DataFrame, rule: AssignRule, *, n_rows: int) -> DataFrame:
+    """Assign rows to classes: columns wnid and uid.
+
+    neighbours: the result of `with_query_classes`; n_rows: how many they are, about.
 
     - "union": a class gets the distinct neighbours of all its items.
     - "greedy": in order, each item takes its nearest neighbour that no earlier item took.
@@ -43,7 +46,7 @@ def assign(neighbours: DataFrame, rule: AssignRule) -> DataFrame:
     last_similarity = F.max_by(_null_if_nan(SIMILARITY), F.struct(*_SEARCH_ORDER))
     rules: dict[AssignRule, Callable[[DataFrame], DataFrame]] = {
         "union": lambda rows: rows.select(WNID, UID).distinct(),
-        "greedy": _greedy,
+        "greedy": lambda rows: _greedy(rows, n_rows),
         "most_similar": lambda rows: _most_similar_class(rows, F.max(_null_if_nan(SIMILARITY))),
         "most_similar_published": lambda rows: _most_similar_class(rows, last_similarity),
     }
@@ -66,15 +69,17 @@ def _most_similar_class(rows: DataFrame, similarity: Column) -> DataFrame:
     return ranked.where("n = 1").select(WNID, UID)
 
 
-def _greedy(rows: DataFrame) -> DataFrame:
+def _greedy(rows: DataFrame, n_rows: int) -> DataFrame:
     """Assign on the driver, since the row that an item gets depends on all items before it.
 
     Spark sorts the pairs, which the driver reads one batch at a time; it keeps one uid and wnid per
-    item.
+    item. The JVM holds a few copies of one partition on their way.
     """
+    order = (*_SEARCH_ORDER, UID)
     pairs = (
         rows.select(*_SEARCH_ORDER, WNID, UID)
-        .orderBy(*_SEARCH_ORDER, UID)
+        .repartitionByRange(1 + n_rows // _PAIRS_PER_PARTITION, *order)
+        .sortWithinPartitions(*order)
         .select(QUERY_ID, UID, WNID)
     )
     wnid_of_uid = assign_greedily(record_batches(pairs, in_order=True))

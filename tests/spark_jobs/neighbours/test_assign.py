@@ -58,8 +58,11 @@ def expected(neighbours: pd.DataFrame, items: pd.DataFrame, rule: str) -> set[tu
 
 
 @pytest.mark.parametrize("rule", ["union", "greedy", "most_similar", "most_similar_published"])
-def test_rules_on_generated_ties(spark: SparkSession, rule: str) -> None:
+def test_rules_on_generated_ties(
+    spark: SparkSession, rule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Sixty cases in one table, told apart by their ids, so that none touches another."""
+    monkeypatch.setattr("spark_jobs.neighbours.assign._PAIRS_PER_PARTITION", 300)
     of_neighbours, of_items, wanted = [], [], set()
     for number in range(60):
         neighbours, items = generated(number)
@@ -75,7 +78,8 @@ def test_rules_on_generated_ties(spark: SparkSession, rule: str) -> None:
     )
     classes = spark.createDataFrame(pd.concat(of_items))
     of_classes = with_query_classes(rows.repartition(3), classes, "query_id", "place")
-    assert {(row.wnid, row.uid) for row in assign(of_classes, rule).collect()} == wanted
+    assigned = assign(of_classes, rule, n_rows=len(shuffled))
+    assert {(row.wnid, row.uid) for row in assigned.collect()} == wanted
 
 
 def test_greedy_as_batches_pass_by() -> None:
