@@ -1,12 +1,13 @@
-"""File systems of paths and URIs, and local files that are written whole or not at all."""
+"""File systems of paths and addresses, and local files that are written whole or not at all."""
 
 import os
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.fs as pafs
+
+from udfs.stores import open_store
 
 
 def plain_path(location: str) -> str:
@@ -15,15 +16,9 @@ def plain_path(location: str) -> str:
 
 
 def file_system(location: str) -> tuple[pafs.FileSystem, str]:
-    """The file system of a path or URI, and the path on it; ValueError if pyarrow has none."""
+    """The file system of a path or address, and the path on it; StoreError if there is none."""
     local = plain_path(location)
-    if local.startswith("/"):
-        return pafs.LocalFileSystem(), local
-    try:
-        system, path = pafs.FileSystem.from_uri(location)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as fault:
-        raise ValueError(f"{location}: no file can be written there ({fault})") from None
-    return system, path
+    return (pafs.LocalFileSystem(), local) if local.startswith("/") else open_store(location)
 
 
 def write_atomically(file: Path, write: Callable[[str], object]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from spark_jobs.core.count_words import counts_text
-from spark_jobs.core.errors import CurationError
+from spark_jobs.core.errors import CurationError, UnwritableOutputError
 from spark_jobs.core.redaction import redacted, redacted_names, with_short_values
 from spark_jobs.core.settings import S, Settings
 from spark_jobs.running.job import Job, Pipeline, Step
@@ -26,6 +26,8 @@ from spark_jobs.storage.faults.spark import SPARK_FAULTS, to_curation_error
 from spark_jobs.storage.outputs.checks import check_all_outputs
 from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.session import open_session, reads_local_paths
+from spark_jobs.storage.stores import open_stores
+from udfs.stores import stores_in
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +78,7 @@ def execute(
         settings.look_ahead()
     try:
         spark = open_session()
+        open_stores(spark, stores_in(settings.model_dump(mode="json")))
         if isinstance(job, Pipeline):
             return _execute_pipeline(spark, job, settings, force, say)
         return execute_step(spark, Step(job, settings), force=force, say=say)
@@ -202,7 +205,12 @@ def _execute_pipeline(
         if step.dry_run:
             summaries.append(dry_run_step(spark, step, summaries, force=force, say=say))
         else:
-            summaries.append(execute_step(spark, step, summaries, force=force, say=say))
+            try:
+                summaries.append(execute_step(spark, step, summaries, force=force, say=say))
+            except UnwritableOutputError as fault:
+                if not step.settings.is_extra:
+                    raise
+                say(f"warning: {error_line(fault)}; all else is done")
     for line in pipeline.closing_lines(spark, settings) if pipeline.closing_lines else []:
         say(line)
     outdated = [step.status for step in summaries if step.status != "up_to_date"]
