@@ -24,6 +24,7 @@ from spark_jobs.running.up_to_date import (
 )
 from spark_jobs.storage.faults.spark import SPARK_FAULTS, to_curation_error
 from spark_jobs.storage.outputs.checks import check_all_outputs
+from spark_jobs.storage.outputs.writers import WRITER, folders_to_claim
 from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.session import open_session, reads_local_paths
 from spark_jobs.storage.stores import open_stores
@@ -79,9 +80,10 @@ def execute(
     try:
         spark = open_session()
         open_stores(spark, stores_in(settings.model_dump(mode="json")))
-        if isinstance(job, Pipeline):
-            return _execute_pipeline(spark, job, settings, force, say)
-        return execute_step(spark, Step(job, settings), force=force, say=say)
+        with WRITER.run():
+            if isinstance(job, Pipeline):
+                return _execute_pipeline(spark, job, settings, force, say)
+            return execute_step(spark, Step(job, settings), force=force, say=say)
     except SPARK_FAULTS as fault:
         if "CAPTIONLAKE_DEBUG" in os.environ:
             raise
@@ -114,6 +116,7 @@ def execute_step(
             why = "" if earlier is None else f" {_reason(run, settings, earlier, force)}"
             say(f"{step.title} ...{why}")
             _log.info("%s: run %s starts: %s", job.name, run.run_id, recorded_settings(settings))
+            WRITER.claim(folders_to_claim(spark, settings))
             check_all_outputs(spark, settings)
             counts = job.run(run, settings)
             record_run(run, settings, counts, started)

@@ -1,21 +1,28 @@
 """Addresses of object stores: file systems, options, and what is said where one is missing."""
 
 import sys
+from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import fsspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.fs as pafs
+import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from spark_jobs.core.errors import UnwritableOutputError
+from spark_jobs.formats.clip_retrieval_embeddings import EmbeddingFolder
 from spark_jobs.storage.outputs.files import check_file, write_output_file
 from spark_jobs.storage.outputs.folder_marks import marked_run_id, visible_files_in
 from spark_jobs.storage.outputs.folder_swap import replaced_folder
+from spark_jobs.storage.outputs.local_copies import local_copy
 from udfs import stores
-from udfs.file_systems import file_system
+from udfs.embedding_files import read_files
+from udfs.file_systems import file_system, move_file, write_atomically
 from udfs.stores import StoreError, place_of, share_options, stores_in, with_options
 
 AZURE = "abfss://lake@account.dfs.core.windows.net"
@@ -147,3 +154,46 @@ def test_workers_get_the_options_with_the_function() -> None:
     in_worker = with_options(same, {"s3a://b": {"fs.s3a.access.key": "key"}})
     batch = pa.RecordBatch.from_pydict({"n": [1]})
     assert list(in_worker([batch])) == [batch]
+
+
+def test_a_file_is_copied_to_a_store_once_it_is_whole(adlfs: dict[str, Any]) -> None:
+    write_atomically(f"{AZURE}/v/0.npy", lambda path: Path(path).write_bytes(b"vectors"))
+    move_file(f"{AZURE}/v/0.npy", f"{AZURE}/v/1.npy")
+    assert list(visible_files_in(f"{AZURE}/v")) == ["1.npy"]
+
+    def half(path: str) -> None:
+        Path(path).write_bytes(b"vec")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(f"{AZURE}/v/2.npy", half)
+    assert list(visible_files_in(f"{AZURE}/v")) == ["1.npy"]
+
+
+def test_changes_of_a_local_copy_go_back(adlfs: dict[str, Any], tmp_path: Path) -> None:
+    for name in ("shard_0.index", "metadata/m.parquet"):
+        write_atomically(f"{AZURE}/i/{name}", lambda path: Path(path).write_bytes(b"part"))
+    with local_copy(f"{AZURE}/i") as folder:
+        (folder / "image.index").write_bytes((folder / "shard_0.index").read_bytes())
+        (folder / "shard_0.index").unlink()
+    assert list(visible_files_in(f"{AZURE}/i")) == ["image.index", "metadata/m.parquet"]
+    with local_copy(str(tmp_path)) as folder:
+        assert folder == tmp_path
+
+
+def test_vectors_are_read_from_a_store(adlfs: dict[str, Any]) -> None:
+    vectors = np.eye(3, 8, dtype=np.float16)
+    uids = pa.table({"uid": ["a", "b", "c"]})
+    write_atomically(f"{AZURE}/e/img_emb/img_emb_0.npy", partial(_save, vectors))
+    write_atomically(f"{AZURE}/e/metadata/metadata_0.parquet", partial(pq.write_table, uids))
+    pairs = EmbeddingFolder(f"{AZURE}/e", "clip_retrieval", "image").pairs()
+    columns = [pa.array([file]) for file in pairs[0]]
+    batch = pa.RecordBatch.from_arrays(columns, ["vectors", "metadata"])
+    [rows] = read_files(None, "uid", 8)([batch])
+    assert rows["uid"].to_pylist() == ["a", "b", "c"]
+    assert rows["embedding"].to_pylist() == vectors.tolist()
+
+
+def _save(vectors: np.ndarray, path: str) -> None:
+    with open(path, "wb") as file:
+        np.save(file, vectors)
