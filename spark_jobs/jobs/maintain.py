@@ -12,7 +12,7 @@ from spark_jobs.core.count_words import bytes_text
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.redaction import redacted
 from spark_jobs.core.run_records import RunRecord
-from spark_jobs.core.settings import InputAddresses, Settings, Workspace, require_one_or_both
+from spark_jobs.core.settings import InputAddresses, Settings, TablesFolder, require_one_or_both
 from spark_jobs.running.job import Pipeline
 from spark_jobs.running.needed_versions import needed_versions, output_locations
 from spark_jobs.running.up_to_date import recorded_runs
@@ -26,14 +26,14 @@ _OF_WORKSPACE = ("runs", "rejected", "decisions")
 class Maintain(Settings):
     """Settings of maintain."""
 
-    workspace: Workspace | None = Field(
-        None, description="folder or catalog.schema with the table runs: all tables of these runs"
+    run: TablesFolder | None = Field(
+        None, description="folder or catalog.schema with the table runs: all tables of its runs"
     )
     tables: InputAddresses | None = Field(
-        None, description="only these Delta tables; their runs are looked up in the workspace"
+        None, description="only these Delta tables; default: all that the runs have written"
     )
-    read_by: list[Workspace] = Field(
-        [], description="further workspaces whose runs read these tables"
+    read_by: list[TablesFolder] = Field(
+        [], description="further folders with a table runs, whose runs read these tables"
     )
     optimize: bool = Field(True, description="compact tables of small files (OPTIMIZE)")
     small_file_mb: PositiveInt = Field(
@@ -58,12 +58,13 @@ class Maintain(Settings):
 
     @model_validator(mode="after")
     def _has_tables(self) -> Self:
-        require_one_or_both({"workspace": self.workspace, "tables": self.tables})
+        require_one_or_both({"run": self.run, "tables": self.tables})
         return self
 
     def workspace_address(self) -> str:
-        """The workspace; by default where the first of the tables lies."""
-        return self.workspace or parse_address((self.tables or [""])[0]).parent()
+        """Where the table runs is; by default where the first of the tables lies."""
+        given = self.run or self.workspace
+        return given or parse_address((self.tables or [""])[0]).parent()
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def answer_lines(spark: SparkSession, settings: Maintain) -> list[str]:
 def _records(spark: SparkSession, settings: Maintain) -> Iterator[list[RunRecord]]:
     """The runs of each workspace; none where only tables are given and it has no table runs."""
     workspace = settings.workspace_address()
-    if settings.workspace is not None or has_table(spark, join_address(workspace, "runs")):
+    if settings.run is not None or has_table(spark, join_address(workspace, "runs")):
         yield recorded_runs(spark, workspace)
     for reader in settings.read_by:
         yield recorded_runs(spark, reader)
@@ -182,7 +183,7 @@ JOB = Pipeline(
     "Compact the tables of a workspace, and remove files that no run needs.",
     Maintain,
     answer_lines=answer_lines,
-    arguments=("workspace",),
+    arguments=("run",),
     example="captionlake maintain ./curated --dry-run",
 )
 

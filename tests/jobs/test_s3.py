@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 
@@ -192,3 +193,42 @@ def test_a_wrong_bucket_is_one_line_at_the_start(s3: S3, inputs: Path) -> None:
     )
     assert "s3a://nosuchbucket: there is no such bucket" in summary["error"]
     assert "ingest" not in stderr  # no step has begun
+
+
+FILES = """
+import captionlake as cl
+
+out = "s3a://lake/files"
+captions = cl.ingest_captions(input=f"{out}/in/captions.jsonl", output=f"{out}/captions")
+assert captions.counts["kept"] == 100, captions.counts
+cl.export_pairs(input=f"{out}/captions", output=f"{out}/pairs")
+cl.export_captions(captions=f"{out}/captions", output=f"{out}/json")
+cl.sample_subset(
+    input=f"{out}/captions", n=10, class_column="caption", class_names="column",
+    keep_every_class=False, output=f"{out}/subset", uids=f"{out}/uids.npy",
+)
+cl.ingest_captions(input=f"{out}/captions", output=f"parquet:{out}/parquet")
+"""
+
+
+def test_files_of_every_kind_are_read_from_and_written_to_a_store(s3: S3) -> None:
+    system, path = file_system("s3a://lake/files/in/captions.jsonl")
+    lines = [json.dumps({"uid": f"u{i:031}", "caption": f"a cat {i}"}) for i in range(100)]
+    with system.open_output_stream(path) as stream:
+        stream.write("\n".join(lines).encode())
+    done = subprocess.run(
+        [sys.executable, "-c", FILES],
+        env=s3.environment,
+        cwd=s3.folder,
+        capture_output=True,
+        text=True,
+        timeout=560,
+    )
+    assert done.returncode == 0, done.stderr[-6_000:]
+    listed = [f.path for f in system.get_file_info(pafs.FileSelector("lake/files", recursive=True))]
+    files = {path.removeprefix("lake/files/") for path in listed}
+    assert {"uids.npy", ".uids.npy._captionlake", "json/captions_00000.json"} <= files
+    assert {"pairs/pairs_00000.parquet", "pairs/_captionlake", "parquet/_captionlake"} <= files
+    assert not [file for file in files if "writing" in file or "captionlake_writer" in file]
+    pairs = pq.read_table("lake/files/pairs/pairs_00000.parquet", filesystem=system)
+    assert pairs.num_rows == 100

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from pyspark.sql import SparkSession
 
-from spark_jobs.core.errors import CurationError, InputDataError, OutputTableError
+from spark_jobs.core.errors import CurationError, InputDataError, OutputTableError, SettingsError
 from spark_jobs.storage.faults.causes import Cause
-from udfs.stores import STORES
+from udfs.stores import STORES, place_of
 
 _REPAIR = "restore it from a copy, or run again what wrote it"
 _FEWER_TASKS = "run fewer tasks at once (spark.executor.cores, in local mode spark.master)"
@@ -150,8 +150,9 @@ def unknown_store(cause: Cause, causes: Sequence[Cause]) -> CurationError | None
 
 def absent_bucket(cause: Cause, causes: Sequence[Cause]) -> CurationError:
     """An address in a bucket, container or file system that the store does not have."""
+    place = place_of(cause.path or "")
     return InputDataError(
-        f"{cause.path or 'the store'}: there is no such bucket or container; create it, or give "
+        f"{place.store if place else 'the store'}: there is no such bucket; create it, or give "
         "another address"
     )
 
@@ -201,6 +202,17 @@ def write_conflict(cause: Cause, causes: Sequence[Cause]) -> CurationError:
     return CurationError(
         f"another run changed the output at the same time ({cause.class_name}); run again when "
         "it has ended"
+    )
+
+
+def retention_too_short(cause: Cause, causes: Sequence[Cause]) -> CurationError | None:
+    """A VACUUM that would remove files sooner than the table allows; others are not Delta's."""
+    if "vacuum files with such a low retention period" not in cause.message:
+        return None
+    return SettingsError(
+        "a table does not allow to remove files so soon, since runs may still read them: give more "
+        "--retention-hours (168 is Delta's least), or set the table's property "
+        "delta.deletedFileRetentionDuration, such as 'interval 24 hours'"
     )
 
 
