@@ -6,7 +6,7 @@ PARALLEL := -n 2 --dist loadfile
 LOCK := uv pip compile --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	--no-emit-find-links
 
-.PHONY: env demo test slow ansi lint functions bundle bench lock
+.PHONY: env demo test slow ansi stores lint functions bundle bench lock
 env: .venv/installed
 
 .venv/installed: requirements/default.lock pyproject.toml
@@ -29,6 +29,11 @@ ANSI_TESTS := tests/spark_jobs/ingest tests/spark_jobs/balancing tests/spark_job
 	tests/spark_jobs/core/test_draws.py tests/spark_jobs/core/test_columns.py
 ansi: env
 	CAPTIONLAKE_TEST_ANSI=1 $(BIN)/pytest $(PARALLEL) $(ANSI_TESTS)
+
+# Hadoop's connector to S3, of the version that pyspark 3.5 has, and the AWS library under it.
+stores:
+	mvn -q dependency:get -Dtransitive=false -Dartifact=org.apache.hadoop:hadoop-aws:3.3.4
+	mvn -q dependency:get -Dtransitive=false -Dartifact=com.amazonaws:aws-java-sdk-bundle:1.12.262
 
 lint: env
 	$(BIN)/ruff check

@@ -35,6 +35,7 @@ __all__ = [
     "import_embeddings",
     "ingest_captions",
     "label_synsets",
+    "maintain",
     "make_demo_captions",
     "make_queries",
     "match_and_balance",
@@ -223,7 +224,7 @@ def build_index(
     embeddings : address; required
         Embeddings, with uid, of texts or of images.
     output : address; required
-        Folder, seen by every worker: the index, metadata/ and indices.json.
+        Folder, seen by every worker or in a store: the index, metadata/, indices.json.
     captions : address
         Captions whose columns are to stand in the metadata beside uid.
     modality : text or image; default text
@@ -722,7 +723,8 @@ def export_embeddings(
         Clip_retrieval: img_emb/*.npy or text_emb/*.npy beside metadata/*.parquet; datacomp:
         *.npz beside *.parquet.
     output : address; required
-        Folder, seen by every worker, with no files but those of an earlier export.
+        Folder, seen by every worker or in a store, with no files but those of an earlier
+        export.
     captions : address
         Captions whose columns are to stand in the metadata beside uid.
     modality : text or image; default image
@@ -911,7 +913,7 @@ def import_embeddings(
     Parameters
     ----------
     input : address; required
-        Folder of vectors, seen by every worker.
+        Folder of vectors, seen by every worker or in a store.
     form : clip_retrieval or datacomp; required
         Clip_retrieval: img_emb/*.npy or text_emb/*.npy beside metadata/*.parquet; datacomp:
         *.npz beside *.parquet.
@@ -1070,6 +1072,62 @@ def label_synsets(
     Examples
     --------
     >>> cl.label_synsets(captions="./captions", synsets="laionet", output="./labels")
+    """
+
+
+@job
+def maintain(
+    run: Address | None = None,
+    *,
+    tables: Address | Sequence[Address] | None = None,
+    read_by: Sequence[str] = [],
+    optimize: bool = True,
+    small_file_mb: int = 32,
+    order_by: str | None = None,
+    vacuum: bool = True,
+    retention_hours: int = 168,
+    keep_runs: int = 1,
+    dry_run: bool = False,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Compact the tables of a workspace, and remove files that no run needs.
+
+    Parameters
+    ----------
+    run : address
+        Folder or catalog.schema with the table runs: all tables of its runs.
+    tables : list of addresses
+        Only these Delta tables; default: all that the runs have written.
+    read_by : list of texts; default []
+        Further folders with a table runs, whose runs read these tables.
+    optimize : True or False; default True
+        Compact tables of small files (OPTIMIZE).
+    small_file_mb : whole number; default 32
+        Files are small if they have fewer MiB than this on average.
+    order_by : text
+        Order the rows of tables of 1 GiB and more by this column, such as uid, which rewrites
+        them (OPTIMIZE ZORDER BY).
+    vacuum : True or False; default True
+        Remove files of old versions (VACUUM).
+    retention_hours : whole number; default 168
+        Files stay for as many hours after they left the table.
+    keep_runs : whole number; default 1
+        The newest runs of each table whose versions, and those of their inputs, stay readable,
+        for report and explain.
+    dry_run : True or False; default False
+        Only say what would be done.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.maintain("./curated", dry_run=True)
     """
 
 

@@ -1,15 +1,16 @@
 """Embeddings in numpy files: clip-retrieval's folders and DataComp's npz (Gadre et al. 2023)."""
 
+import io
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from udfs.arrow import Batches, BatchFunction
-from udfs.file_systems import write_atomically
+from udfs.file_systems import file_system, write_atomically
 from udfs.task_errors import TaskInputError
 from udfs.tasks import task_number
 from udfs.vectors import Vectors, unit_matrix, vector_lists
@@ -72,12 +73,15 @@ def _pairs(batches: Batches) -> Iterator[tuple[str, str]]:
 
 
 def _load(file: str, array: str | None) -> Vectors:
-    """Vectors (n, dimension); an .npy is mapped, not read into memory."""
+    """Vectors (n, dimension); an .npy on a local disk is mapped, not read into memory."""
     try:
+        system, path = file_system(file)
+        is_local = isinstance(system, pafs.LocalFileSystem)
+        source = path if is_local else io.BytesIO(system.open_input_stream(path).read())
         if array is None:
-            loaded = np.load(file, mmap_mode="r", allow_pickle=False)
+            loaded = np.load(source, mmap_mode="r" if is_local else None, allow_pickle=False)
         else:
-            with np.load(file, allow_pickle=False) as arrays:
+            with np.load(source, allow_pickle=False) as arrays:
                 if array not in arrays:
                     names = ", ".join(arrays)
                     raise TaskInputError(f"{file}: has no array {array!r}; it has {names}")
@@ -100,11 +104,13 @@ def _load(file: str, array: str | None) -> Vectors:
 def _uids(file: str, column: str) -> pa.Array:
     """The ids of a metadata file as strings; TaskInputError if one is null."""
     try:
-        names = pq.read_schema(file).names
+        system, path = file_system(file)
+        parquet = pq.ParquetFile(system.open_input_file(path))
+        names = parquet.schema_arrow.names
         if column not in names:
             raise TaskInputError(f"{file}: has no column {column!r}; it has {', '.join(names)}")
         # ParquetFile, not read_table: a folder such as lang=en must not add a column.
-        uids = pq.ParquetFile(file).read(columns=[column])[column].cast(pa.string())
+        uids = parquet.read(columns=[column])[column].cast(pa.string())
         uids.validate(full=True)  # a parquet string may hold any bytes
     except (pa.ArrowException, OSError) as fault:
         reason = " ".join(str(fault).split())[:120]
@@ -147,9 +153,9 @@ def write_files(
         number = task_number()
         vectors_file, metadata_file = name_of(number)
         vectors = unit_matrix(table["embedding"], table["uid"], source).astype(np.float16)
-        write_atomically(Path(vectors_file), lambda path: _save(path, vectors, array))
+        write_atomically(vectors_file, lambda path: _save(path, vectors, array))
         metadata = table.drop_columns(["embedding"])
-        write_atomically(Path(metadata_file), lambda path: pq.write_table(metadata, path))
+        write_atomically(metadata_file, lambda path: pq.write_table(metadata, path))
         columns = [pa.array([number], pa.int32()), pa.array([table.num_rows], pa.int64())]
         yield pa.RecordBatch.from_arrays(columns, [NUMBER, ROWS])
 

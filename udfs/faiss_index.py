@@ -95,9 +95,9 @@ def fill_shards(trained: bytes, folder: str, n_digits: int, table: str) -> Batch
             metadata.append(block.drop_columns(["embedding"]))
         if metadata:
             name = f"{shard:0{n_digits}}"
-            file = Path(folder) / "metadata" / f"metadata_{name}.parquet"
+            file = f"{folder}/metadata/metadata_{name}.parquet"
             write_atomically(file, lambda path: pq.write_table(pa.concat_tables(metadata), path))
-            shard_file = Path(folder) / f"shard_{name}.index"
+            shard_file = f"{folder}/shard_{name}.index"
             write_atomically(shard_file, lambda path: faiss.write_index(index, path))
             columns = [pa.array([shard], pa.int32()), pa.array([index.ntotal], pa.int64())]
             yield pa.RecordBatch.from_arrays(columns, [SHARD, ROWS])

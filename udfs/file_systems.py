@@ -1,13 +1,15 @@
-"""File systems of paths and URIs, and local files that are written whole or not at all."""
+"""File systems of paths and addresses, and local files that are written whole or not at all."""
 
 import os
 import re
+import tempfile
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.fs as pafs
+
+from udfs.stores import open_store, place_of
 
 # Folders of Databricks that all machines of a cluster see: volumes, and DBFS where it is mounted.
 VOLUMES, DBFS = "/Volumes/", "/dbfs/"
@@ -30,19 +32,35 @@ def spark_location(path: str) -> str:
 
 
 def file_system(location: str) -> tuple[pafs.FileSystem, str]:
-    """The file system of a path or URI, and the path on it; ValueError if pyarrow has none."""
+    """The file system of a path or address, and the path on it; StoreError if there is none."""
     local = plain_path(location)
-    if local.startswith("/"):
-        return pafs.LocalFileSystem(), local
-    try:
-        system, path = pafs.FileSystem.from_uri(location)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as fault:
-        raise ValueError(f"{location}: no file can be written there ({fault})") from None
-    return system, path
+    return (pafs.LocalFileSystem(), local) if local.startswith("/") else open_store(location)
 
 
-def write_atomically(file: Path, write: Callable[[str], object]) -> None:
-    """Write a temporary file next to `file` and rename it; its mode is that of the umask."""
+def write_atomically(location: str | Path, write: Callable[[str], object]) -> None:
+    """Write a temporary file and rename it, or copy it to a store; its mode is that of the umask.
+
+    `write` gets the path of a local file.
+    """
+    if place_of(str(location)) is None:
+        _write_and_rename(Path(plain_path(str(location))), write)
+        return
+    system, path = file_system(str(location))
+    with tempfile.TemporaryDirectory(prefix="captionlake-") as folder:
+        temporary = os.path.join(folder, "file")
+        write(temporary)
+        pafs.copy_files(
+            temporary, path, source_filesystem=pafs.LocalFileSystem(), destination_filesystem=system
+        )
+
+
+def move_file(source: str, target: str) -> None:
+    """Give a file another address in the same file system."""
+    system, path = file_system(source)
+    system.move(path, file_system(target)[1])
+
+
+def _write_and_rename(file: Path, write: Callable[[str], object]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.parent / f".{file.name}.{uuid.uuid4().hex}"
     try:

@@ -113,6 +113,14 @@ def parse_parent(text: str) -> str:
     return parent.location
 
 
+def folder_of_files(address: str) -> str:
+    """The folder of plain files at an address, a path or in a store; SettingsError for a table."""
+    folder = parse_address(address)
+    if not folder.is_path:
+        raise SettingsError(f"{address}: files need a folder, not a name in the catalog")
+    return plain_path(folder.location)
+
+
 def local_folder(address: str) -> str:
     """A folder's path for programs that open it without Spark; SettingsError if it has none."""
     path = plain_path(address)

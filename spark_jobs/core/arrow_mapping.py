@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
 from udfs.arrow import Batches, BatchFunction, checked
+from udfs.stores import shared_options, with_options
 
 
 def map_in_arrow(rows: DataFrame, function: BatchFunction, columns: StructType) -> DataFrame:
@@ -25,7 +26,9 @@ def map_in_arrow_unchecked(
 
     PySpark 3.5 resolves the columns by name: `a.b` as a field of a struct a, and `Text` beside
     `text` as ambiguous. Such columns are renamed for Spark; `function` sees the original names.
+    Workers get the options of the stores that this process has opened.
     """
+    function = with_options(function, shared_options())
     names = rows.columns
     if len({name.lower() for name in names}) == len(names) and not any(map(_is_parsed, names)):
         return rows.mapInArrow(function, columns)

@@ -12,3 +12,13 @@ def few_of(names: Sequence[str], most: int) -> str:
     """The first names, at most `most` of them, and how many more there are."""
     n_more = len(names) - most
     return ", ".join(names[:most]) + (f" and {n_more} more" if n_more > 0 else "")
+
+
+def bytes_text(size: int) -> str:
+    """`5 B`, `1.5 KiB`, `20.0 MiB`: bytes in the largest unit that leaves at least one."""
+    amount, unit = float(size), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if amount < 1_024:
+            break
+        amount, unit = amount / 1_024, larger
+    return f"{size} B" if unit == "B" else f"{amount:.1f} {unit}"

@@ -47,6 +47,10 @@ class OutputTableError(CurationError, ValueError):
     exit_code = 3
 
 
+class UnwritableOutputError(OutputTableError):
+    """A place of an output, such as a full disk or a store without credentials, not its content."""
+
+
 class InterruptedRunError(CurationError):
     """A run that the user interrupted."""
 

@@ -77,6 +77,9 @@ class Settings(BaseModel):
     # Exactly one of these settings must be set; one set by the user drops the base file's.
     mutually_exclusive: ClassVar[tuple[str, ...]] = ()
 
+    # Whether a pipeline goes on, with a warning, where the output file cannot be written.
+    is_extra: ClassVar[bool] = False
+
     workspace: Workspace | None = Field(
         None, description="folder or catalog.schema of runs and rejected; default: output's parent"
     )

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice, pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from spark_jobs.core.errors import InputDataError
 
@@ -11,19 +11,22 @@ _NUMBERED = re.compile(r"(.*?)(\d+)")
 _MAX_SHOWN = 10
 
 
-def files_by_number(files: Iterable[Path], name: str) -> dict[int, Path]:
+def files_by_number(
+    files: Iterable[PurePosixPath], name: str, folder: str
+) -> dict[int, PurePosixPath]:
     """Files named `<name>_<number>` by number, ascending: 2 before 10, leading zeros allowed.
 
-    Raises InputDataError if a file has another name, or two files have the same number.
+    Raises InputDataError, naming the file in `folder`, if a file has another name, or two files
+    have the same number.
     """
-    numbered: dict[int, Path] = {}
+    numbered: dict[int, PurePosixPath] = {}
     for file in sorted(files):
         match = re.fullmatch(rf"{re.escape(name)}_(\d+)", file.stem)
         if match is None:
-            raise InputDataError(f"{file}: expected a name such as {name}_0{file.suffix}")
+            raise InputDataError(f"{folder}/{file}: expected a name such as {name}_0{file.suffix}")
         number = int(match[1])
         if number in numbered:
-            raise InputDataError(f"{file}: has the number of {numbered[number].name}")
+            raise InputDataError(f"{folder}/{file}: has the number of {numbered[number].name}")
         numbered[number] = file
     return dict(sorted(numbered.items()))
 

@@ -28,7 +28,7 @@ from spark_jobs.formats.matches import LEFT_OUT, matches_of_captions
 from spark_jobs.report.captions import MOST_MATCHES
 from spark_jobs.report.classes import ClassCount
 from spark_jobs.report.entries import EntryCounts, EntryRow
-from spark_jobs.storage.old_versions import read_recorded_version, refuse_lost_version
+from spark_jobs.storage.old_versions import read_recorded_version, readable_version
 
 _MAX_ENTRIES = 10
 
@@ -60,8 +60,8 @@ def read_run_entries(spark: SparkSession, run: RunRecord) -> DataFrame | None:
     if address is None:
         return None
     t = None if run.settings.get("by_language") else run.counts.get("t")
-    version = run.written.get(address) or run.inputs.get(address)
-    refuse_lost_version(spark, address, version)
+    recorded = run.written.get(address) or run.inputs.get(address)
+    version = readable_version(spark, address, recorded)
     counted = read_entry_counts(spark, address, version)
     return counted.withColumns({KEPT_COUNT: F.lit(None).cast("long"), T: F.lit(t).cast("long")})
 

@@ -1,6 +1,5 @@
 """Read embeddings from files, and write them to files, in Spark tasks."""
 
-import os
 from collections.abc import Callable, Sequence
 
 from pyspark.sql import DataFrame, SparkSession
@@ -21,6 +20,7 @@ from udfs.embedding_files import (
     read_uids,
     write_files,
 )
+from udfs.file_systems import move_file
 from udfs.task_errors import TaskInputError
 
 _UID_COLUMNS = StructType([StructField(UID, StringType())])
@@ -86,5 +86,5 @@ def write(
     for number, task in enumerate(sorted(task_rows)):  # tasks without rows wrote no files
         if number != task:
             for old, new in zip(name_of(task), name_of(number), strict=True):
-                os.replace(old, new)
+                move_file(old, new)
     return [task_rows[task] for task in sorted(task_rows)]

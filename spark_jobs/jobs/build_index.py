@@ -1,11 +1,10 @@
 """build-index: a faiss index over embeddings, in clip-retrieval's layout."""
 
 import os
-from pathlib import Path
 
 from pydantic import Field, PositiveInt, field_validator
 
-from spark_jobs.core.addresses import local_folder
+from spark_jobs.core.addresses import folder_of_files
 from spark_jobs.core.errors import InputDataError, SettingsError
 from spark_jobs.core.redaction import redacted
 from spark_jobs.core.settings import InputAddress, OutputFolder, Settings
@@ -23,6 +22,7 @@ from spark_jobs.neighbours.training import training_vectors
 from spark_jobs.running.job import Job
 from spark_jobs.storage.batches import batches_that_fit
 from spark_jobs.storage.outputs.folder_swap import replaced_folder
+from spark_jobs.storage.outputs.local_copies import local_copy
 from spark_jobs.storage.run import Counts, Run
 from udfs.faiss_index import (
     empty_index,
@@ -66,13 +66,13 @@ class BuildIndex(Settings):
     name: str = Field("captionlake", description="of the index in indices.json")
     seed: int = Field(0, description="fixes the vectors that are trained on")
     output: OutputFolder = Field(
-        description="folder, seen by every worker: the index, metadata/ and indices.json"
+        description="folder, seen by every worker or in a store: the index, metadata/, indices.json"
     )
 
     @field_validator("output")
     @classmethod
     def _is_a_folder(cls, value: str) -> str:
-        IndexFolder.at(value)
+        folder_of_files(value)
         return value
 
     def folder_content(self) -> str:
@@ -98,16 +98,17 @@ def run(run: Run, settings: BuildIndex) -> Counts:
     metadata = run.output_metadata(settings.output)
     content = settings.folder_content()
     with replaced_folder(settings.output, metadata, content=content) as new_folder:
-        folder = IndexFolder(Path(new_folder))
         with batches_that_fit(embeddings.rows):
             shards = write_shards(rows, trained, new_folder, n_shards, embeddings.address)
-        files = sorted(folder.path.glob("shard_*.index"))
-        merge_shards(files, folder.index_file(settings.modality))
-        n_vectors = folder.read_facts(settings.modality).n_vectors
-        refuse_missing_vectors(embeddings, n_vectors, f"index {settings.output}")
-        folder.write_indices_json(settings.name, embeddings.model[0], local_folder(settings.output))
-        write_record(folder.path, _record(run, settings, embeddings))
-        n_bytes = folder.index_file(settings.modality).stat().st_size
+        with local_copy(new_folder) as path:
+            folder = IndexFolder(path)
+            merge_shards(sorted(path.glob("shard_*.index")), folder.index_file(settings.modality))
+            n_vectors = folder.read_facts(settings.modality).n_vectors
+            refuse_missing_vectors(embeddings, n_vectors, f"index {settings.output}")
+            served_from = folder_of_files(settings.output)
+            folder.write_indices_json(settings.name, embeddings.model[0], served_from)
+            write_record(path, _record(run, settings, embeddings))
+            n_bytes = folder.index_file(settings.modality).stat().st_size
     return {
         "vectors": n_vectors,
         "without_vector": embeddings.n_without,

@@ -1,10 +1,8 @@
 """export-embeddings: write a table of embeddings as files of clip-retrieval or DataComp."""
 
-from pathlib import Path
-
 from pydantic import Field, PositiveInt, field_validator
 
-from spark_jobs.core.addresses import local_folder
+from spark_jobs.core.addresses import folder_of_files
 from spark_jobs.core.settings import InputAddress, OutputFolder, Settings
 from spark_jobs.formats import vector_files
 from spark_jobs.formats.clip_retrieval_embeddings import EmbeddingFolder, Form
@@ -31,13 +29,14 @@ class ExportEmbeddings(Settings):
     array: str = Field("l14_img", description="of datacomp: l14_img, l14_txt, b32_img or b32_txt")
     rows_per_file: PositiveInt = Field(100_000, le=10**9, description="vectors of a file, about")
     output: OutputFolder = Field(
-        description="folder, seen by every worker, with no files but those of an earlier export"
+        description="folder, seen by every worker or in a store, with no files but those of an "
+        "earlier export"
     )
 
     @field_validator("output")
     @classmethod
     def _is_a_folder(cls, value: str) -> str:
-        local_folder(value)
+        folder_of_files(value)
         return value
 
     def folder_content(self) -> str:
@@ -54,7 +53,7 @@ def run(run: Run, settings: ExportEmbeddings) -> Counts:
     metadata = run.output_metadata(settings.output)
     content = settings.folder_content()
     with replaced_folder(settings.output, metadata, content=content) as new_folder:
-        folder = EmbeddingFolder(Path(new_folder), settings.form, settings.modality)
+        folder = EmbeddingFolder(new_folder, settings.form, settings.modality)
         with batches_that_fit(embeddings.rows):
             rows_of_files = vector_files.write(
                 rows,

@@ -1,12 +1,10 @@
 """import-embeddings: read vectors of clip-retrieval or DataComp into a table of embeddings."""
 
-from pathlib import Path
-
 from pydantic import Field
 from pyspark.sql import functions as F
 
 from spark_jobs.core import schemas
-from spark_jobs.core.addresses import local_folder
+from spark_jobs.core.addresses import folder_of_files
 from spark_jobs.core.schemas import FAULT, UID
 from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
 from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
@@ -20,7 +18,7 @@ from spark_jobs.storage.run import Counts, Run
 class ImportEmbeddings(Settings):
     """Settings of import-embeddings."""
 
-    input: InputAddress = Field(description="folder of vectors, seen by every worker")
+    input: InputAddress = Field(description="folder of vectors, seen by every worker or in a store")
     form: Form = Field(
         description="clip_retrieval: img_emb/*.npy or text_emb/*.npy beside metadata/*.parquet; "
         "datacomp: *.npz beside *.parquet"
@@ -38,7 +36,7 @@ class ImportEmbeddings(Settings):
 
 def run(run: Run, settings: ImportEmbeddings) -> Counts:
     """Read pairs of files of vectors and metadata, one per task."""
-    folder = EmbeddingFolder(Path(local_folder(settings.input)), settings.form, settings.modality)
+    folder = EmbeddingFolder(folder_of_files(settings.input), settings.form, settings.modality)
     pairs = folder.pairs(allow_gaps=settings.allow_gaps)
     uids = vector_files.read_keys(run.spark, pairs, uid_column=settings.uid_column)
     refuse_repeated_or_null_keys(

@@ -28,6 +28,7 @@ class Report(Settings):
     """Settings of report."""
 
     mutually_exclusive: ClassVar[tuple[str, ...]] = ("table", "run", "recipe")
+    is_extra: ClassVar[bool] = True
 
     table: InputAddress | None = Field(None, description="a table: the runs that led to it")
     run: str | None = Field(

@@ -11,7 +11,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from spark_jobs.core.count_words import counts_text
-from spark_jobs.core.errors import CurationError
+from spark_jobs.core.errors import CurationError, UnwritableOutputError
 from spark_jobs.core.redaction import redacted, redacted_names, with_short_values
 from spark_jobs.core.settings import S, Settings
 from spark_jobs.running.job import Job, Pipeline, Step
@@ -25,8 +25,11 @@ from spark_jobs.running.up_to_date import (
 from spark_jobs.storage.faults.spark import SPARK_FAULTS, to_curation_error
 from spark_jobs.storage.lazy_session import lazy_session
 from spark_jobs.storage.outputs.checks import check_all_outputs
+from spark_jobs.storage.outputs.writers import WRITER, folders_to_claim
 from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.session import reads_local_paths
+from spark_jobs.storage.stores import open_stores
+from udfs.stores import stores_in
 
 _log = logging.getLogger(__name__)
 
@@ -77,9 +80,11 @@ def execute(
         settings.look_ahead()
     try:
         spark = lazy_session()
-        if isinstance(job, Pipeline):
-            return _execute_pipeline(spark, job, settings, force, say)
-        return execute_step(spark, Step(job, settings), force=force, say=say)
+        open_stores(spark, stores_in(settings.model_dump(mode="json")))
+        with WRITER.run():
+            if isinstance(job, Pipeline):
+                return _execute_pipeline(spark, job, settings, force, say)
+            return execute_step(spark, Step(job, settings), force=force, say=say)
     except SPARK_FAULTS as fault:
         if "CAPTIONLAKE_DEBUG" in os.environ:
             raise
@@ -112,6 +117,7 @@ def execute_step(
             why = "" if earlier is None else f" {_reason(run, settings, earlier, force)}"
             say(f"{step.title} ...{why}")
             _log.info("%s: run %s starts: %s", job.name, run.run_id, recorded_settings(settings))
+            WRITER.claim(folders_to_claim(spark, settings))
             check_all_outputs(spark, settings)
             counts = job.run(run, settings)
             record_run(run, settings, counts, started)
@@ -203,7 +209,12 @@ def _execute_pipeline(
         if step.dry_run:
             summaries.append(dry_run_step(spark, step, summaries, force=force, say=say))
         else:
-            summaries.append(execute_step(spark, step, summaries, force=force, say=say))
+            try:
+                summaries.append(execute_step(spark, step, summaries, force=force, say=say))
+            except UnwritableOutputError as fault:
+                if not step.settings.is_extra:
+                    raise
+                say(f"warning: {error_line(fault)}; all else is done")
     for line in pipeline.closing_lines(spark, settings) if pipeline.closing_lines else []:
         say(line)
     outdated = [step.status for step in summaries if step.status != "up_to_date"]

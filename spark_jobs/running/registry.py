@@ -38,6 +38,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "count-concepts",
     ),
     "look": ("show", "report", "explain", "diff", "jobs", "methods"),
+    "look after": ("maintain",),
     "exchange": ("export-pairs", "export-captions", "export-embeddings", "import-embeddings"),
 }
 

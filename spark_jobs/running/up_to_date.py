@@ -25,6 +25,8 @@ from spark_jobs.storage.outputs.files import mark_run
 from spark_jobs.storage.outputs.folder_marks import has_files, marked_run_id
 from spark_jobs.storage.outputs.places import refuse_overlapping_outputs
 from spark_jobs.storage.run import Counts, Run
+from spark_jobs.storage.stores import open_stores
+from udfs.stores import stores_in
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ def new_run(spark: SparkSession, job: Job[S], settings: S) -> Run:
     same id at any time, even if an input table was compacted in between. Raises InputDataError if
     an input is missing.
     """
+    open_stores(spark, stores_in(settings.model_dump(mode="json")))
     refuse_overlapping_outputs(spark, job.name, settings)
     states = {
         address: table_states.table_state(spark, address)

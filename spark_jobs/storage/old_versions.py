@@ -42,14 +42,18 @@ def read_recorded_version(
     Raises LostVersionError if that version now has other rows. Missing data files show only when
     the rows are read: see `default_if_lost`.
     """
-    refuse_lost_version(spark, address, version)
-    return read_table(spark, address, needed, version=version)
+    return read_table(spark, address, needed, version=readable_version(spark, address, version))
 
 
-def refuse_lost_version(spark: SparkSession, address: str, version: str | None) -> None:
-    """Raise LostVersionError if the recorded version is gone or now has other rows."""
-    if version is not None and not _has_version(spark, address, version):
+def readable_version(spark: SparkSession, address: str, version: str | None) -> str | None:
+    """The newest version with the rows of a recorded one; None for None, the current one.
+
+    Raises LostVersionError if the recorded version is gone or now has other rows.
+    """
+    readable = None if version is None else same_rows_version(spark, address, version)
+    if version is not None and readable is None:
         raise LostVersionError(f"{address}: the table was made again, {version} is not there")
+    return readable
 
 
 def default_if_lost(read: Callable[[], X], default: X) -> X:
@@ -74,24 +78,32 @@ def is_version_lost(fault: BaseException) -> bool:
     )
 
 
-def _has_version(spark: SparkSession, address: str, version: str) -> bool:
-    """Whether the table still has this version, with the same rows; True if that is unknown.
+def same_rows_version(spark: SparkSession, address: str, version: str) -> str | None:
+    """The newest version of a table with the rows of a recorded one; None if these are gone.
 
-    Files and views have only their current version.
+    OPTIMIZE writes new files with the same rows, and VACUUM then removes those of the recorded
+    version. Files and views have only their current version. A version whose commit is unknown is
+    returned as it is.
     """
     kind, number, mark = [*version.split(":", 2), "", ""][:3]
     if kind in {"files", "view"}:
         try:
-            return input_version(spark, address) == version
+            return version if input_version(spark, address) == version else None
         except InputDataError:
-            return False
+            return None
     if kind != "delta" or not mark or mark.startswith("rows-"):
-        return True
-    delta_version = int(number)
+        return version
+    recorded = int(number)
 
     def determines_rows(commit: Commit) -> bool:
-        return commit.version <= delta_version and commit.changes_rows
+        return commit.version <= recorded and commit.changes_rows
 
     commits = read_commits_until(spark, parse_address(address), determines_rows)
     last = next(filter(determines_rows, commits), None)
-    return last is None or last.mark == mark
+    if last is None:
+        return version
+    if last.mark != mark:
+        return None
+    later_changes = [c.version for c in commits if c.version > recorded and c.changes_rows]
+    newest = min(later_changes) - 1 if later_changes else commits[0].version
+    return f"delta:{newest}:{mark}"

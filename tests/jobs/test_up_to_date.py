@@ -40,6 +40,38 @@ def test_what_stands_is_told_from_what_changed(captionlake, spark, tmp_path: Pat
     assert spark.read.format("delta").load(str(out)).count() == 30
 
 
+@pytest.mark.slow
+def test_upkeep_in_a_catalog_leaves_a_run_up_to_date(captionlake, spark: SparkSession) -> None:
+    spark.sql("CREATE SCHEMA IF NOT EXISTS kept")
+    compacts = "'delta.autoOptimize.autoCompact' = 'true'"
+    spark.sql(
+        "CREATE TABLE kept.cats (uid string, caption string) USING delta CLUSTER BY (uid) "
+        f"TBLPROPERTIES ({compacts}, 'delta.checkpointInterval' = '2')"
+    )
+    command = ("dedup-captions", "--captions", "kept.cats", "--by", "caption")
+    try:
+        for _ in range(2):
+            rows(spark, "cat", 20).repartition(4).write.insertInto("kept.cats")
+        first = captionlake(*command, "--output", "kept.unique")
+        assert first.summary["status"] == "done", first.stderr
+        assert first.summary["counts"]["kept"] == 20
+        spark.sql(f"ALTER TABLE kept.unique SET TBLPROPERTIES ({compacts})")
+        for table in ("kept.cats", "kept.unique"):
+            spark.sql(f"OPTIMIZE {table}")
+            spark.sql(f"VACUUM {table}")
+            spark.sql(f"ALTER TABLE {table} ADD CONSTRAINT has_uid CHECK (uid IS NOT NULL)")
+        maintained = captionlake("maintain", "spark_catalog.kept", "--small-file-mb", 1)
+        assert maintained.exit_code == 0, maintained.stderr
+        assert "kept.unique: " in maintained.answer
+        assert captionlake("maintain", "--tables", "kept.cats").exit_code == 0
+        again = captionlake(*command, "--output", "kept.unique")
+        assert again.summary["status"] == "up_to_date", again.stderr
+        rows(spark, "cat", 1).write.insertInto("kept.cats")
+        assert captionlake(*command, "--output", "kept.unique").summary["status"] == "done"
+    finally:
+        spark.sql("DROP SCHEMA kept CASCADE")
+
+
 def test_an_input_that_cannot_be_told_runs_again_and_says_so(captionlake, spark, tmp_path) -> None:
     rows(spark, "cat", 3).createOrReplaceGlobalTempView("up_to_date_cats")
     address = "global_temp.up_to_date_cats"

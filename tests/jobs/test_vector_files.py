@@ -28,7 +28,7 @@ def write_pair(folder: Path, vectors_name: str, metadata_name: str, number: int 
 
 
 def clip_retrieval(folder: Path) -> EmbeddingFolder:
-    return EmbeddingFolder(folder, "clip_retrieval", "image")
+    return EmbeddingFolder(str(folder), "clip_retrieval", "image")
 
 
 def test_pairs_follow_their_numbers_whatever_the_zeros(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_datacomps_metadata_without_vectors(tmp_path: Path) -> None:
     for name in ("a", "b"):
         np.savez(tmp_path / f"{name}.npz", l14_img=vectors(0))
         pq.write_table(pa.table({"uid": ["x"]}), tmp_path / f"{name}.parquet")
-    folder = EmbeddingFolder(tmp_path, "datacomp", "image")
+    folder = EmbeddingFolder(str(tmp_path), "datacomp", "image")
     assert len(folder.pairs()) == 2
     (tmp_path / "a.npz").unlink()
     with pytest.raises(InputDataError, match=r"a.parquet: .*a.npz is not there"):

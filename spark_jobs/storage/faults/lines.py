@@ -13,16 +13,12 @@ from collections.abc import Sequence
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from spark_jobs.core.errors import CurationError, InputDataError, OutputTableError
+from spark_jobs.core.errors import CurationError, InputDataError, OutputTableError, SettingsError
 from spark_jobs.storage.faults.causes import Cause
+from udfs.stores import STORES, place_of
 
 _REPAIR = "restore it from a copy, or run again what wrote it"
 _FEWER_TASKS = "run fewer tasks at once (spark.executor.cores, in local mode spark.master)"
-# Scheme of addresses -> the Maven package that Spark needs for them.
-_STORES = {
-    **dict.fromkeys(("s3", "s3a"), "org.apache.hadoop:hadoop-aws"),
-    **dict.fromkeys(("abfs", "abfss", "wasbs"), "org.apache.hadoop:hadoop-azure"),
-}
 WRITE_FAILED = "TASK_WRITE_FAILED"  # names the output that a task was writing, not the cause
 
 
@@ -146,11 +142,36 @@ def unknown_store(cause: Cause, causes: Sequence[Cause]) -> CurationError | None
     if match is None:
         return None
     scheme = match[1] or match[2]
-    jars = _STORES.get(scheme, "its Hadoop connector")
+    jars = STORES[scheme].connector if scheme in STORES else "its Hadoop connector"
     hint = " (write s3a:// for s3://)" if scheme == "s3" else ""
     return CurationError(
         f"{scheme}://...: Spark has no file system for such addresses{hint}; start by "
         f"spark-submit --packages with {jars}"
+    )
+
+
+def absent_bucket(cause: Cause, causes: Sequence[Cause]) -> CurationError:
+    """An address in a bucket, container or file system that the store does not have."""
+    place = place_of(cause.path or "")
+    return InputDataError(
+        f"{place.store if place else 'the store'}: there is no such bucket; create it, or give "
+        "another address"
+    )
+
+
+def no_credentials(cause: Cause, causes: Sequence[Cause]) -> CurationError:
+    """A store for which no credentials were given, or which refuses them."""
+    return CurationError(
+        f"{causes[0].path or 'a store'}: no valid credentials ({cause.first_line[:160]}); set them "
+        "in Spark's configuration, such as spark.hadoop.fs.s3a.access.key, or in the environment"
+    )
+
+
+def unknown_host(cause: Cause, causes: Sequence[Cause]) -> CurationError:
+    """A store whose host cannot be found or does not answer."""
+    return CurationError(
+        f"{cause.first_line}: the store does not answer ({cause.class_name}); check the endpoint "
+        "and the account in the address"
     )
 
 
@@ -186,6 +207,17 @@ def write_conflict(cause: Cause, causes: Sequence[Cause]) -> CurationError:
     return CurationError(
         f"another run changed the output at the same time ({cause.class_name}); run again when "
         "it has ended"
+    )
+
+
+def retention_too_short(cause: Cause, causes: Sequence[Cause]) -> CurationError | None:
+    """A VACUUM that would remove files sooner than the table allows; others are not Delta's."""
+    if "vacuum files with such a low retention period" not in cause.message:
+        return None
+    return SettingsError(
+        "a table does not allow to remove files so soon, since runs may still read them: give more "
+        "--retention-hours (168 is Delta's least), or set the table's property "
+        "delta.deletedFileRetentionDuration, such as 'interval 24 hours'"
     )
 
 

@@ -10,6 +10,7 @@ from spark_jobs.core.errors import CurationError
 from spark_jobs.storage.faults.causes import Cause, causes_of
 from spark_jobs.storage.faults.lines import (
     WRITE_FAILED,
+    absent_bucket,
     absent_path,
     absent_schema,
     column_of_other_type,
@@ -22,9 +23,12 @@ from spark_jobs.storage.faults.lines import (
     java_not_started,
     missing_file,
     no_columns,
+    no_credentials,
     no_footer,
     no_permission,
     output_not_made,
+    retention_too_short,
+    unknown_host,
     unknown_store,
     write_conflict,
     written_path,
@@ -134,6 +138,10 @@ _CLASSES: Mapping[str, _Rule] = {
     "AccessControlException": no_permission,
     "AccessDeniedException": no_permission,
     "FileNotFoundException": file_not_found,
+    "IllegalArgumentException": retention_too_short,
+    "UnknownStoreException": absent_bucket,
+    "NoAuthWithAWSException": no_credentials,
+    "UnknownHostException": unknown_host,
     "OutOfMemoryError": heap_too_small,
     "SparkOutOfMemoryError": heap_too_small,
 }

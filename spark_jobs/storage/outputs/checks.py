@@ -1,10 +1,12 @@
 """Checks before a job starts: whether it may write to the outputs in its settings."""
 
+import logging
 from collections.abc import Iterable
 
 from pyspark.sql import SparkSession
 
 from spark_jobs.core.addresses import join_address, parse_address
+from spark_jobs.core.errors import UnwritableOutputError
 from spark_jobs.core.settings import Settings
 from spark_jobs.storage.outputs.databricks import refuse_fleeting_outputs
 from spark_jobs.storage.outputs.files import check_file
@@ -12,6 +14,7 @@ from spark_jobs.storage.outputs.folder_swap import check_folder
 from spark_jobs.storage.outputs.tables import check_format, check_owner, check_workspace_table
 
 _WORKSPACE_TABLES = ("runs", "rejected", "decisions")
+_log = logging.getLogger(__name__)
 
 
 def check_all_outputs(spark: SparkSession, settings: Settings) -> None:
@@ -29,10 +32,18 @@ def check_outputs_ahead(spark: SparkSession, steps: Iterable[Settings]) -> None:
     """Check the outputs of several steps before the first one runs.
 
     Raises OutputTableError as `check_all_outputs` does, except for Delta tables of other programs:
-    that takes reading their history, so it is checked when the step runs.
+    that takes reading their history, so it is checked when the step runs. A report that could not
+    be written is only logged as a warning.
     """
     for settings in steps:
-        for address in _check_folders_and_files(settings):
+        try:
+            tables = _check_folders_and_files(settings)
+        except UnwritableOutputError as fault:
+            if not settings.is_extra:
+                raise
+            _log.warning("%s; all else runs", fault)
+            continue
+        for address in tables:
             check_format(spark, parse_address(address))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow.fs as pafs
 
-from spark_jobs.core.errors import CurationError, OutputTableError
+from spark_jobs.core.errors import CurationError, OutputTableError, UnwritableOutputError
 from spark_jobs.storage.outputs.folder_marks import read_file_mark, write_file_mark
 from spark_jobs.storage.outputs.staging import locked, remove_abandoned, staging_name
 from udfs.file_systems import file_system
@@ -18,7 +18,7 @@ _BLOCK_BYTES = 1 << 20
 def check_file(location: str) -> None:
     """Raise OutputTableError for a file that no run of ours wrote, or that was changed since.
 
-    An absent or empty file is fine.
+    An absent or empty file is fine. Raises UnwritableOutputError if it cannot be looked up.
     """
     try:
         system, path = file_system(location)
@@ -106,4 +106,5 @@ def _digest(system: pafs.FileSystem, path: str) -> str:
 
 
 def _write_error(location: str, fault: Exception) -> OutputTableError:
-    return OutputTableError(f"output {location}: cannot be written ({fault})")
+    why = " ".join(str(fault).split())
+    return UnwritableOutputError(f"output {location}: cannot be written ({why})")

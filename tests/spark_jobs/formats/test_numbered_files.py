@@ -1,6 +1,6 @@
 """Files in the order of their numbers."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
@@ -19,10 +19,11 @@ def test_numbers_not_names_say_what_follows_what(digits: int) -> None:
     draws = np.random.default_rng(digits)
     for _ in range(50):
         numbers = draws.choice(200, draws.integers(1, 40), replace=False).tolist()
-        files = [Path(f"/m/metadata_{n:0{digits}}.parquet") for n in numbers]
+        names = [f"/m/metadata_{n:0{digits}}.parquet" for n in numbers]
+        files = [*map(Path, names)]
         expected = sorted(numbers)
         assert [int(file.stem[9:]) for file in sort_by_number(files)] == expected
-        assert list(files_by_number(files, "metadata")) == expected
+        assert list(files_by_number(map(PurePosixPath, names), "metadata", "/f")) == expected
         missing = [n for n in range(max(numbers)) if n not in numbers]
         assert [n for run in missing_file_numbers(files) for n in run] == missing
 
@@ -36,9 +37,13 @@ def test_names_without_numbers_go_by_name() -> None:
 
 def test_two_of_a_number_and_another_name_are_refused() -> None:
     with pytest.raises(InputDataError, match="has the number of metadata_01"):
-        files_by_number([Path("metadata_1.parquet"), Path("metadata_01.parquet")], "metadata")
+        files_by_number(
+            [PurePosixPath("metadata_1.parquet"), PurePosixPath("metadata_01.parquet")],
+            "metadata",
+            "/f",
+        )
     with pytest.raises(InputDataError, match="expected a name such as metadata_0"):
-        files_by_number([Path("meta.parquet")], "metadata")
+        files_by_number([PurePosixPath("meta.parquet")], "metadata", "/f")
 
 
 def test_the_first_ten_are_listed() -> None:

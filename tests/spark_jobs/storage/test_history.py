@@ -11,7 +11,8 @@ from spark_jobs.core import schemas
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.errors import InputDataError, OutputTableError
 from spark_jobs.core.made_of import Content, MadeOf, Matching, unused_purpose
-from spark_jobs.storage import extending, table_states, tables
+from spark_jobs.core.schemas import EMPTY
+from spark_jobs.storage import extending, old_versions, table_states, tables
 from spark_jobs.storage.history import Commit, read_commits, state_from_commits
 from spark_jobs.storage.outputs.folder_marks import write_file_mark, write_mark
 
@@ -108,6 +109,23 @@ def test_compaction_keeps_the_rows_and_a_deletion_does_not(spark, tmp_path: Path
     assert (deleted.mark != before.mark, deleted.made_of) == (True, MadeOf(draws=("balance",)))
     assert not table_states.has_same_rows(before.version, deleted.version)
     assert tables.last_run_id(spark, address) is None
+
+
+@pytest.mark.slow
+def test_a_recorded_version_is_read_after_compaction_and_vacuum(spark, tmp_path: Path) -> None:
+    address = str(tmp_path / "t")
+    rows = spark.range(50).selectExpr("cast(id as string) uid", "'a cat' caption")
+    for run_id, n in (("r0", 50), ("r1", 20)):
+        tables.write_table(rows.limit(n).repartition(4), address, commit(run_id))
+        recorded = table_states.input_version(spark, address)
+        spark.sql(f"OPTIMIZE delta.`{address}`")
+        no_wait = "'delta.deletedFileRetentionDuration' = 'interval 0 seconds'"
+        spark.sql(f"ALTER TABLE delta.`{address}` SET TBLPROPERTIES ({no_wait})")
+        spark.sql(f"VACUUM delta.`{address}` RETAIN 0 HOURS")
+        assert len([*Path(address).glob("*.parquet")]) == 1
+        assert old_versions.read_recorded_version(spark, address, EMPTY, recorded).count() == n
+    other = recorded.replace("r1", "r9")
+    assert old_versions.same_rows_version(spark, address, other) is None
 
 
 def test_parts_of_a_run_are_told_apart(spark: SparkSession, tmp_path: Path) -> None:

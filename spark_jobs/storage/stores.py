@@ -1,0 +1,49 @@
+"""Open the object stores of a run before it starts, with the credentials that Spark has."""
+
+from collections.abc import Iterable
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import SparkSession
+
+from spark_jobs.storage.faults.spark import SPARK_FAULTS, to_curation_error
+from spark_jobs.storage.session_settings import setting
+from udfs.stores import STORES, Options, Place, share_options, shared_options
+
+_ABSENT = "_captionlake/absent"  # no file has this name: what Spark says of it is about the store
+
+
+def open_stores(spark: SparkSession, stores: Iterable[Place]) -> None:
+    """Take the options of the stores from the session, and ask Spark whether it can list them.
+
+    Stores that were opened before are left as they are. Raises CurationError in one line that names
+    the store if Spark lacks its connector or credentials, or if it has no bucket of that name.
+    """
+    opened = shared_options()
+    for store in dict.fromkeys(stores):
+        if store.store not in opened:
+            _refuse_unless_listed(spark, store.store)
+            share_options({store.store: _options(spark, store)})
+
+
+def _refuse_unless_listed(spark: SparkSession, store: str) -> None:
+    try:
+        spark.read.format("binaryFile").load(f"{store}/{_ABSENT}")
+    except AnalysisException as fault:
+        if fault.getErrorClass() != "PATH_NOT_FOUND":
+            raise to_curation_error(fault, store) from fault
+    except SPARK_FAULTS as fault:
+        raise to_curation_error(fault, store) from fault
+
+
+def _options(spark: SparkSession, store: Place) -> Options:
+    """The options that Spark has for a store, those of its bucket before those of all."""
+    host = store.authority.rpartition("@")[2]
+    options = {}
+    for name in (name.format(host) for name in STORES[store.scheme].options):
+        of_bucket = name.replace("fs.s3a.", f"fs.s3a.bucket.{store.authority}.", 1)
+        for key in dict.fromkeys((of_bucket, name)):
+            value = setting(spark, f"spark.hadoop.{key}", "") or setting(spark, key, "")
+            if value:
+                options[name] = value
+                break
+    return options

@@ -1,0 +1,234 @@
+"""Whole runs on an S3 server on loopback: the same rows as on a local disk, and clear faults."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+import pytest
+
+from udfs import stores
+from udfs.file_systems import file_system
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).parents[2]
+JARS = (
+    "org.apache.hadoop:hadoop-aws:3.3.4",
+    "com.amazonaws:aws-java-sdk-bundle:1.12.262",
+)
+KEY, SECRET = "AKIAPLANTEDKEY000001", "planted/secret+of40characters0123456789ab"
+
+
+def jar(coordinates: str) -> Path:
+    """The file of a package that Maven or Ivy has fetched before; skips without it."""
+    group, name, version = coordinates.split(":")
+    in_maven = Path.home() / ".m2/repository" / group.replace(".", "/") / name / version
+    candidates = [
+        in_maven / f"{name}-{version}.jar",
+        Path.home() / f".ivy2/jars/{group}_{name}-{version}.jar",
+    ]
+    files = [file for file in candidates if file.is_file()]
+    if not files:
+        pytest.skip(f"{coordinates} is in neither ~/.m2 nor ~/.ivy2: make stores")
+    return files[0]
+
+
+@dataclass(frozen=True)
+class S3:
+    """A server with the bucket `lake`, and the environment of a program that uses it."""
+
+    environment: dict[str, str]
+    folder: Path
+
+    def run(self, *arguments: object, fails: bool = False) -> tuple[dict[str, Any], str]:
+        """(summary, stderr) of a command line in a process of its own."""
+        process = self.start(*arguments)
+        stdout, stderr = process.communicate(timeout=280)
+        assert (process.returncode != 0) == fails, stderr[-6_000:]
+        assert SECRET not in stdout + stderr
+        return json.loads(stdout.strip().splitlines()[-1]), stderr
+
+    def start(self, *arguments: object) -> "subprocess.Popen[str]":
+        program = "from spark_jobs.cli import main; main()"
+        return subprocess.Popen(
+            [sys.executable, "-c", program, *map(str, arguments)],
+            env=self.environment,
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    server = pytest.importorskip("moto.server", reason="moto is not installed: make stores")
+    jars = [str(jar(coordinates)) for coordinates in JARS]
+    folder = tmp_path_factory.mktemp("s3")
+    moto = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    moto.start()
+    host, port = moto.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    options = {
+        "fs.s3a.endpoint": endpoint,
+        "fs.s3a.path.style.access": "true",
+        "fs.s3a.access.key": KEY,
+        "fs.s3a.secret.key": SECRET,
+    }
+    conf = {
+        "spark.driver.extraClassPath": ":".join(jars),
+        **{f"spark.hadoop.{name}": value for name, value in options.items()},
+    }
+    lines = "".join(f"{name} {value}\n" for name, value in conf.items())
+    (folder / "spark-defaults.conf").write_text(lines)
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "PYSPARK_", "SPARK_"))
+    }
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = inherited | {"SPARK_CONF_DIR": str(folder), "PYTHONPATH": path}
+    stores.share_options({"s3a://lake": options, "s3://lake": options})
+    import boto3
+
+    boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=KEY,
+        aws_secret_access_key=SECRET,
+    ).create_bucket(Bucket="lake")
+    yield S3(environment, folder)
+    moto.stop()
+    stores._options_of.clear()
+
+
+@pytest.fixture(scope="module")
+def inputs(s3: S3) -> Path:
+    captions = [f"a {'cat' if i % 3 else 'dog and a newt'} {i}" for i in range(3_000)]
+    uids = [f"u{i}" for i in range(3_000)]
+    pq.write_table(pa.table({"uid": uids, "caption": captions}), s3.folder / "captions.parquet")
+    (s3.folder / "bank.txt").write_text("cat\ndog\nnewt\n")
+    return s3.folder
+
+
+def rows_of(table: str) -> pa.Table:
+    """The rows of a Delta table, local or in the bucket, without Spark."""
+    from deltalake import DeltaTable
+
+    place = stores.place_of(table)
+    options = stores.shared_options().get(place.store, {}) if place else {}
+    opened = DeltaTable(
+        table.replace("s3a://", "s3://"),
+        storage_options={
+            "AWS_ENDPOINT_URL": options["fs.s3a.endpoint"],
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_REGION": "us-east-1",
+        }
+        if options
+        else None,
+    )
+    files = [file_system(file) for file in opened.file_uris()]
+    return ds.dataset([path for _, path in files], filesystem=files[0][0]).to_table()
+
+
+def digest(table: str) -> str:
+    """Digest of a table's rows in any order."""
+    rows = rows_of(table).to_pylist()
+    lines = sorted(json.dumps(row, sort_keys=True, default=str) for row in rows)
+    return sha256("\n".join(lines).encode()).hexdigest()
+
+
+def exists(address: str) -> bool:
+    system, path = file_system(address)
+    return bool(system.get_file_info(path).is_file)
+
+
+def test_curate_killed_and_run_again_writes_what_it_writes_on_a_disk(s3: S3, inputs: Path) -> None:
+    command = ("curate", inputs / "captions.parquet", "--bank", inputs / "bank.txt", "--t", 100)
+    process = s3.start(*command, "--output", "s3a://lake/curated")
+    first_commit = "s3a://lake/curated/captions/_delta_log/00000000000000000000.json"
+    deadline = time.monotonic() + 200
+    while not exists(first_commit) and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert exists(first_commit)
+    summary, stderr = s3.run(*command, "--output", "s3a://lake/curated", "-v")
+    statuses = {step["job"]: step["status"] for step in summary["steps"]}
+    assert statuses["report"] == statuses["balance-captions"] == "done"
+    assert "warning" not in stderr
+    report = "s3a://lake/curated/report.html"
+    system, path = file_system(report)
+    assert b"<html" in system.open_input_stream(path).read()
+    again, _ = s3.run(*command, "--output", "s3a://lake/curated")
+    assert again["status"] == "up_to_date"
+    s3.run(*command, "--output", inputs / "local")
+    for table in ("unique_captions", "matches", "entry_counts", "balanced_captions"):
+        assert rows_of(f"s3a://lake/curated/{table}").num_rows > 0
+        assert digest(f"s3a://lake/curated/{table}") == digest(f"{inputs}/local/{table}"), table
+    recorded = json.dumps(rows_of("s3a://lake/curated/runs").to_pylist(), default=str)
+    assert SECRET not in recorded
+
+
+def test_a_wrong_bucket_is_one_line_at_the_start(s3: S3, inputs: Path) -> None:
+    summary, stderr = s3.run(
+        *("curate", inputs / "captions.parquet", "--bank", inputs / "bank.txt", "--t", 100),
+        *("--output", "s3a://nosuchbucket/curated"),
+        fails=True,
+    )
+    assert "s3a://nosuchbucket: there is no such bucket" in summary["error"]
+    assert "ingest" not in stderr  # no step has begun
+
+
+FILES = """
+import captionlake as cl
+
+out = "s3a://lake/files"
+captions = cl.ingest_captions(input=f"{out}/in/captions.jsonl", output=f"{out}/captions")
+assert captions.counts["kept"] == 100, captions.counts
+cl.export_pairs(input=f"{out}/captions", output=f"{out}/pairs")
+cl.export_captions(captions=f"{out}/captions", output=f"{out}/json")
+cl.sample_subset(
+    input=f"{out}/captions", n=10, class_column="caption", class_names="column",
+    keep_every_class=False, output=f"{out}/subset", uids=f"{out}/uids.npy",
+)
+cl.ingest_captions(input=f"{out}/captions", output=f"parquet:{out}/parquet")
+"""
+
+
+def test_files_of_every_kind_are_read_from_and_written_to_a_store(s3: S3) -> None:
+    system, path = file_system("s3a://lake/files/in/captions.jsonl")
+    lines = [json.dumps({"uid": f"u{i:031}", "caption": f"a cat {i}"}) for i in range(100)]
+    with system.open_output_stream(path) as stream:
+        stream.write("\n".join(lines).encode())
+    done = subprocess.run(
+        [sys.executable, "-c", FILES],
+        env=s3.environment,
+        cwd=s3.folder,
+        capture_output=True,
+        text=True,
+        timeout=560,
+    )
+    assert done.returncode == 0, done.stderr[-6_000:]
+    listed = [f.path for f in system.get_file_info(pafs.FileSelector("lake/files", recursive=True))]
+    files = {path.removeprefix("lake/files/") for path in listed}
+    assert {"uids.npy", ".uids.npy._captionlake", "json/captions_00000.json"} <= files
+    assert {"pairs/pairs_00000.parquet", "pairs/_captionlake", "parquet/_captionlake"} <= files
+    assert not [file for file in files if "writing" in file or "captionlake_writer" in file]
+    pairs = pq.read_table("lake/files/pairs/pairs_00000.parquet", filesystem=system)
+    assert pairs.num_rows == 100
