@@ -24,8 +24,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks import inputs
 from benchmarks.measuring import ROUNDS, median_ratio, report
+from benchmarks.model_inputs import make_captions, make_images, random_weights
 from benchmarks.spark_inputs import run_job, small_session
 from udfs.models.encoder import encode
 from udfs.models.loading import encoder_of_task
@@ -61,40 +61,6 @@ def has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
-
-
-def random_weights(folder: Path, name: str) -> Path:
-    """A checkpoint of the architecture with random weights, written if absent."""
-    import open_clip
-    from safetensors.torch import save_file
-
-    file = folder / f"{name.partition(':')[2]}.safetensors"
-    if not file.exists():
-        save_file(open_clip.create_model(name.partition(":")[2]).state_dict(), file)
-    return file
-
-
-def make_captions(n: int) -> list[str]:
-    """N distinct captions: real ones, numbered once they repeat."""
-    real = list(dict.fromkeys(inputs.real_captions(10_000).to_pylist()))
-    return [
-        f"{text} {k // len(real)}" if k >= len(real) else text
-        for k, text in zip(range(n), real * (n // len(real) + 1), strict=False)
-    ]
-
-
-def make_images(n: int) -> list[bytes]:
-    """N distinct random JPEG files of 256 x 256 pixels, the size that img2dataset writes."""
-    from PIL import Image
-
-    generator = np.random.default_rng(0)
-    files = []
-    for _ in range(n):
-        coarse = Image.fromarray(generator.integers(0, 255, (16, 16, 3), np.uint8))
-        encoded = io.BytesIO()
-        coarse.resize((256, 256), Image.Resampling.BICUBIC).save(encoded, "JPEG")
-        files.append(encoded.getvalue())
-    return files
 
 
 def compared(

@@ -1,18 +1,30 @@
 """CLIP's towers by open_clip (Radford et al. 2021; Ilharco et al. 2021)."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from udfs.models.decoding import BROKEN, Image, ImageError, decode_image
+from udfs.models.decoding import Image
+from udfs.models.device import inference, memory_for, pinned, precision_on, upload
 from udfs.models.encoder import Batch, Inputs, Prepared, cut_by_length
+from udfs.models.pixels import decode_in_threads, normalised, preprocessing_of
 from udfs.models.quiet import quiet
 from udfs.models.spec import ModelError, ModelSpec, model_path
+from udfs.models.towers import faster_image_tower, faster_text_tower
+
+# A batch of texts on a GPU has the tokens of 4 x batch_size longest ones: it computes for longer
+# than Python takes to queue the next.
+_GPU_LONGEST_TEXTS = 4
 
 
-def load_clip(spec: ModelSpec, device: str) -> Any:
-    """An open_clip model with its weights; ModelError if the file does not fit or is unsafe."""
+def load_clip(spec: ModelSpec) -> Any:
+    """An open_clip model with its weights, on the CPU.
+
+    Raises ModelError if the file does not fit or is unsafe.
+    """
     import open_clip
 
     path = model_path(spec)
@@ -30,7 +42,7 @@ def load_clip(spec: ModelSpec, device: str) -> Any:
     except Exception as fault:  # torch, safetensors and pickle raise many types for broken files
         reason = " ".join(str(fault).split())[:200]
         raise ModelError(f"weights {file}: cannot be loaded into {spec.name}: {reason}") from None
-    return model.to(device).eval()
+    return model.eval()
 
 
 def open_clip_name(spec: ModelSpec) -> str:
@@ -48,104 +60,86 @@ class ClipTextEncoder:
     def __init__(self, spec: ModelSpec, device: str) -> None:
         import open_clip
 
-        self._model = load_clip(spec, device)
-        self._model.visual = None
-        self._tokenize = open_clip.get_tokenizer(open_clip_name(spec))
-        self._end_positions = _end_positions(getattr(self._model, "text", None))
-        self.device, self.precision, self._batch_size = device, spec.precision, spec.batch_size
-        self.dimension = _dimension(self.forward, {"tokens": self._tokenize(["a"]).to(device)})
+        model = load_clip(spec)
+        model.visual = None
+        self.device, self.precision = device, precision_on(device, spec.precision)
+        tower = faster_text_tower(getattr(model, "text", None), self.precision)
+        with memory_for(spec, device):
+            model.to(device)
+        self._tower, self._end_positions = model.encode_text, None
+        if tower is not None:
+            self._tower, self._end_positions = tower, tower.end_positions
+            self.precision = tower.cast_to
+        self._tokenize = _tokenizer(open_clip.get_tokenizer(open_clip_name(spec)))
+        tokens = self._tokenize(["a"])
+        self._batch_size = spec.batch_size
+        most_tokens = _GPU_LONGEST_TEXTS * spec.batch_size * tokens.shape[1]
+        self._most_tokens = None if device == "cpu" else most_tokens
+        self.dimension = _dimension(self, {"tokens": pinned(tokens, device)})
 
     def prepare(self, items: Sequence[str]) -> Prepared:
         """Tokenise, in batches of texts of similar length."""
-        tokens = self._tokenize(list(items))
+        tokens = self._tokenize(items)
         lengths = np.full(len(items), tokens.shape[1])
         if self._end_positions is not None:
-            lengths = self._end_positions(tokens).numpy() + 1
-        return Prepared(
-            len(items),
-            [
-                Batch(positions, {"tokens": tokens[positions, : lengths[positions[0]]]})
-                for positions in cut_by_length(lengths, self._batch_size)
-            ],
-        )
+            lengths = self._end_positions(tokens) + 1
+        batches = []
+        for positions in cut_by_length(lengths, self._batch_size, self._most_tokens):
+            of_batch = tokens[positions, : lengths[positions[0]]]
+            batches.append(Batch(positions, {"tokens": pinned(of_batch, self.device)}))
+        return Prepared(len(items), batches)
 
     def forward(self, inputs: Inputs) -> Any:
         """The projected text vectors, (batch, dimension), not normalised."""
-        import torch
+        return self._tower(inputs["tokens"].long())
 
-        tokens = inputs["tokens"]
-        if self._end_positions is None:
-            return self._model.encode_text(tokens)
-        tower, n = self._model.text, tokens.shape[1]
-        cut_parameters = {  # to the batch's n tokens
-            "positional_embedding": tower.positional_embedding[:n],
-            "attn_mask": tower.attn_mask[:n, :n],
-        }
-        return torch.func.functional_call(tower, cut_parameters, (tokens,))
+
+def _tokenizer(own: Any) -> Callable[[Sequence[str]], NDArray[np.int32]]:
+    """Texts -> ids, (n, context), as a tokeniser of open_clip gives them."""
+    from udfs.models.clip_tokens import ClipTokens, encodes_words_apart, tokenize_in_threads
+
+    return ClipTokens(own) if encodes_words_apart(own) else partial(tokenize_in_threads, own)
 
 
 class ClipImageEncoder:
     """An image tower with the preprocessing of its open_clip model (resize, crop, normalise)."""
 
     def __init__(self, spec: ModelSpec, device: str) -> None:
-        import torch
-        from open_clip.transform import PreprocessCfg, image_transform_v2
-
-        self._model = load_clip(spec, device)
-        self._model.text = None
-        config = PreprocessCfg(**self._model.visual.preprocess_cfg)
-        self._transform = image_transform_v2(config, is_train=False)
-        self.device, self.precision, self._batch_size = device, spec.precision, spec.batch_size
-        size = config.size if isinstance(config.size, tuple) else (config.size, config.size)
-        self.dimension = _dimension(self.forward, {"images": torch.zeros(1, 3, *size).to(device)})
+        model = load_clip(spec)
+        model.text = None
+        self.device, self.precision = device, precision_on(device, spec.precision)
+        tower = faster_image_tower(model.visual, self.precision)
+        with memory_for(spec, device):
+            model.to(device)
+        self._tower = model.encode_image
+        if tower is not None:
+            self._tower, self.precision = tower, tower.cast_to
+        self._preprocessing = preprocessing_of(model.visual)
+        self._batch_size = spec.batch_size
+        size = (1, self._preprocessing.height, self._preprocessing.width, 3)
+        self.dimension = _dimension(self, {"pixels": pinned(np.zeros(size, np.uint8), device)})
 
     def prepare(self, items: Sequence[Image]) -> Prepared:
         """Decode and preprocess, in batches; images that fail get a reason in `faults`."""
-        import torch
-
-        faults: dict[int, str] = {}
-        images = {}
-        for position, item in enumerate(items):
-            try:
-                images[position] = self._transform(decode_image(item))
-            except ImageError as fault:
-                faults[position] = fault.reason
-            except Exception:  # the transform raises many types for odd but decodable images
-                faults[position] = BROKEN
-        decoded = np.array(sorted(images), np.int64)  # positions
+        pixels, faults = decode_in_threads(
+            items, self._preprocessing, is_pinned=self.device != "cpu"
+        )
+        decoded = np.array([k for k in range(len(items)) if k not in faults], np.int64)
         batches = []
         for start in range(0, decoded.size, self._batch_size):
             positions = decoded[start : start + self._batch_size]
-            stacked = torch.stack([images[k] for k in positions.tolist()])
-            batches.append(Batch(positions, {"images": stacked}))
+            first, last = int(positions[0]), int(positions[-1])
+            is_whole = last - first + 1 == positions.size
+            of_batch = pixels[first : last + 1] if is_whole else pixels[positions]
+            batches.append(Batch(positions, {"pixels": of_batch}))
         return Prepared(len(items), batches, faults)
 
     def forward(self, inputs: Inputs) -> Any:
         """The projected image vectors, (batch, dimension), not normalised."""
-        return self._model.encode_image(inputs["images"])
+        return self._tower(normalised(inputs["pixels"], self._preprocessing))
 
 
-def _dimension(forward: Callable[[Inputs], Any], inputs: Inputs) -> int:
+def _dimension(encoder: Any, inputs: Inputs) -> int:
     """Length of the vectors that a tower gives, from a trial run."""
-    import torch
-
-    with torch.inference_mode():
-        return int(forward(inputs).shape[1])
-
-
-def _end_positions(tower: Any) -> Callable[[Any], Any] | None:
-    """The function tokens -> position of each text's end token, (batch,); None if padding matters.
-
-    Padding does not matter in a causal text transformer that pools at the end token.
-    """
-    from open_clip.transformer import TextTransformer
-
-    if not isinstance(tower, TextTransformer) or tower.attn_mask is None:
-        return None
-    if tower.cls_emb is not None or tower.use_pad_mask or tower.output_tokens:
-        return None
-    functions = {
-        "argmax": lambda tokens: tokens.argmax(dim=-1),
-        "eos": lambda tokens: (tokens == tower.eos_id).int().argmax(dim=-1),
-    }
-    return functions.get(tower.pool_type)
+    with inference(encoder.device, encoder.precision):
+        return int(encoder.forward(upload(inputs, encoder.device)).shape[1])

@@ -2,10 +2,13 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from udfs.models.spec import Device, ModelError, Precision
+from numpy.typing import NDArray
+
+from udfs.models.spec import Device, ModelError, ModelSpec, Precision
 from udfs.tasks import task_number
 
 
@@ -25,6 +28,8 @@ def device_of_task(wanted: Device) -> str:
     if gpu is None:
         return f"cuda:{task_number() % count}"
     listed = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    if gpu.startswith("GPU-"):  # an id says which GPU it is, however the visible ones are listed
+        listed = []
     return f"cuda:{gpu_number(gpu, listed or _visible_gpu_ids(count), count)}"
 
 
@@ -68,18 +73,26 @@ def _gpu_of_task() -> str | None:
     return None if gpu is None else str(gpu.addresses[0])
 
 
+def precision_on(device: str, precision: Precision) -> Precision:
+    """The precision; "auto" is bf16 on a GPU that supports it, else fp16 on a GPU, else fp32."""
+    import torch
+
+    if precision != "auto":
+        return precision
+    if device == "cpu":
+        return "fp32"
+    return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+
+
 @contextlib.contextmanager
 def inference(device: str, precision: Precision) -> Iterator[None]:
-    """Context in which torch computes in this precision and keeps nothing for gradients.
-
-    "auto" is bf16 on a GPU that supports it, else fp16 on a GPU, else fp32.
-    """
+    """Context in which torch casts to this precision and keeps nothing for gradients."""
     import torch
 
     kind = device.partition(":")[0]
-    if precision == "auto" and kind == "cuda":
-        precision = "bf16" if torch.cuda.is_bf16_supported() else "fp16"
-    autocast_type: Any = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
+    autocast_type: Any = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(
+        precision_on(device, precision)
+    )
     with torch.inference_mode(), contextlib.ExitStack() as stack:
         if autocast_type is not None:
             stack.enter_context(torch.autocast(kind, dtype=autocast_type))
@@ -91,3 +104,70 @@ def is_out_of_memory(fault: Exception) -> bool:
     import torch
 
     return isinstance(fault, torch.OutOfMemoryError) or "out of memory" in str(fault).lower()
+
+
+@contextlib.contextmanager
+def memory_for(spec: ModelSpec, device: str) -> Iterator[None]:
+    """Context in which a model is loaded; ModelError if the device has no room for its weights."""
+    import torch
+
+    try:
+        yield
+    except RuntimeError as fault:
+        if not is_out_of_memory(fault):
+            raise
+        free_mb, total_mb = (n >> 20 for n in torch.cuda.mem_get_info(device))
+        raise ModelError(
+            f"model {spec.name}: {device} has no room for its weights ({free_mb:,} of "
+            f"{total_mb:,} MB are free): let fewer tasks share a GPU "
+            "(spark.task.resource.gpu.amount), or set the device to cpu"
+        ) from None
+
+
+def pinned(array: NDArray[Any], device: str) -> Any:
+    """The array as a tensor on the host, in memory that a GPU copies from by itself."""
+    import torch
+
+    tensor = torch.from_numpy(array)
+    return tensor if device == "cpu" else tensor.pin_memory()
+
+
+def upload(inputs: Mapping[str, Any], device: str) -> Mapping[str, Any]:
+    """The tensors on the device; a GPU copies pinned ones while it computes what came before."""
+    import torch
+
+    if device == "cpu":
+        return inputs
+    computing, copying = torch.cuda.current_stream(device), _copy_stream(device)
+    with torch.cuda.stream(copying):
+        moved = {name: tensor.to(device, non_blocking=True) for name, tensor in inputs.items()}
+    computing.wait_stream(copying)
+    for tensor in moved.values():
+        tensor.record_stream(computing)  # its memory is not given away before it was read
+    return moved
+
+
+@lru_cache
+def _copy_stream(device: str) -> Any:
+    import torch
+
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
+def fetch(tensors: Sequence[Any], device: str) -> Callable[[], list[NDArray[Any]]]:
+    """Start to copy tensors to the host; the function that is returned waits for them."""
+    import torch
+
+    if device == "cpu":
+        return lambda: [tensor.numpy() for tensor in tensors]
+    on_host = [torch.empty(t.shape, dtype=t.dtype, pin_memory=True) for t in tensors]
+    for target, tensor in zip(on_host, tensors, strict=True):
+        target.copy_(tensor, non_blocking=True)
+    copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    copied.record(torch.cuda.current_stream(device))
+
+    def wait() -> list[NDArray[Any]]:
+        copied.synchronize()
+        return [target.numpy() for target in on_host]
+
+    return wait

@@ -1,14 +1,15 @@
 """What all encoders share: prepared batches in, unit vectors out, halved when out of memory."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from udfs.models.device import inference, is_out_of_memory
+from udfs.models.device import fetch, inference, is_out_of_memory, pinned, upload
 from udfs.models.spec import Precision
 from udfs.vectors import Vectors
 
@@ -33,7 +34,10 @@ class Prepared:
 
 
 class Encoder(Protocol):
-    """A model on its device, with vectors of length `dimension`."""
+    """A model on its device, with vectors of length `dimension`.
+
+    `precision`: what its operations are cast to; fp32 casts nothing.
+    """
 
     device: str
     precision: Precision
@@ -46,47 +50,65 @@ class Encoder(Protocol):
         """Vectors (batch, dimension), not normalised, for inputs that are on the device."""
 
 
-def cut_by_length(lengths: NDArray[np.int64], batch_size: int) -> Iterator[NDArray[np.int64]]:
+def cut_by_length(
+    lengths: NDArray[np.int64], batch_size: int, most_tokens: int | None = None
+) -> Iterator[NDArray[np.int64]]:
     """Positions of items, longest first, in batches of items of similar length.
 
-    A batch ends at the first item below 3/4 of its longest, but not before an eighth of the batch
-    size.
+    A batch has at most batch_size items, or as many as have `most_tokens` if that is given. It
+    ends at the first item below 3/4 of its longest, but not before an eighth of those.
     """
     order = np.argsort(-lengths, kind="stable")
     start = 0
     while start < order.size:
-        full_batch = lengths[order[start : start + batch_size]]
+        longest = max(int(lengths[order[start]]), 1)
+        most = batch_size if most_tokens is None else max(most_tokens // longest, 1)
+        full_batch = lengths[order[start : start + most]]
         n_similar = int(np.count_nonzero(4 * full_batch >= 3 * full_batch[0]))
-        end = start + max(n_similar, batch_size // 8, 1)
+        end = start + max(n_similar, most // 8, 1)
         yield order[start:end]
         start = end
 
 
 def encode(encoder: Encoder, prepared: Prepared) -> tuple[Vectors, dict[int, str]]:
     """(unit vectors (n_items, dimension), position -> fault); items with a fault get zeros."""
-    vectors = np.zeros((prepared.n_items, encoder.dimension), np.float32)
-    faults = dict(prepared.faults)
+    return launch(encoder, prepared)()
+
+
+def launch(encoder: Encoder, prepared: Prepared) -> Callable[[], tuple[Vectors, dict[int, str]]]:
+    """Start to encode; the function that is returned waits and gives the result of `encode`.
+
+    A GPU has all batches queued by then, and its results are copied to the host at once.
+    """
+    import torch
+
     with inference(encoder.device, encoder.precision):
+        vectors = torch.zeros((prepared.n_items, encoder.dimension), device=encoder.device)
         for batch in prepared.batches:
-            vectors[batch.positions] = forward_halving(encoder, batch.inputs)
-    lengths = np.linalg.norm(vectors, axis=1)
-    has_no_direction = ~(np.isfinite(lengths) & (lengths > 0))
-    for position in np.flatnonzero(has_no_direction).tolist():
-        is_zero = lengths[position] == 0
-        faults.setdefault(position, "vector_is_zero" if is_zero else "vector_not_finite")
-    vectors[has_no_direction] = 0
-    vectors[~has_no_direction] /= lengths[~has_no_direction, None]
-    return vectors, faults
+            positions = upload({"": pinned(batch.positions, encoder.device)}, encoder.device)[""]
+            vectors[positions] = forward_halving(encoder, batch.inputs)
+        lengths = torch.linalg.vector_norm(vectors, dim=1)
+        has_direction = torch.isfinite(lengths) & (lengths > 0)
+        unit_vectors = torch.where(has_direction[:, None], vectors / lengths[:, None], 0)
+        results = fetch([unit_vectors, lengths], encoder.device)
+
+    def wait() -> tuple[Vectors, dict[int, str]]:
+        unit_vectors, lengths = results()
+        faults = dict(prepared.faults)
+        for position in np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0))).tolist():
+            is_zero = lengths[position] == 0
+            faults.setdefault(position, "vector_is_zero" if is_zero else "vector_not_finite")
+        return unit_vectors, faults
+
+    return wait
 
 
-def forward_halving(encoder: Encoder, inputs: Inputs) -> Vectors:
-    """The vectors of a batch, which is halved as often as the device is out of memory."""
+def forward_halving(encoder: Encoder, inputs: Inputs) -> Any:
+    """The vectors of a batch, float32, on the device; halved as often as that is out of memory."""
     import torch
 
     try:
-        on_device = {name: tensor.to(encoder.device) for name, tensor in inputs.items()}
-        vectors: Vectors = encoder.forward(on_device).float().cpu().numpy()
-        return vectors
+        return encoder.forward(upload(inputs, encoder.device)).float()
     except RuntimeError as fault:
         size = len(next(iter(inputs.values())))
         if size == 1 or not is_out_of_memory(fault):
@@ -96,19 +118,20 @@ def forward_halving(encoder: Encoder, inputs: Inputs) -> Vectors:
         torch.cuda.empty_cache()
     half = size // 2
     parts = [{k: v[:half] for k, v in inputs.items()}, {k: v[half:] for k, v in inputs.items()}]
-    return np.concatenate([forward_halving(encoder, part) for part in parts])
+    return torch.cat([forward_halving(encoder, part) for part in parts])
 
 
 def prepare_ahead(
-    windows: Iterator[Any], prepare: Callable[[Any], Any]
+    windows: Iterator[Any], prepare: Callable[[Any], Any], n_ahead: int = 2
 ) -> Iterator[tuple[Any, Any]]:
-    """(window, prepare(window)) for each, while a thread prepares the next one."""
+    """(window, prepare(window)) for each, while a thread prepares the next `n_ahead`."""
     with ThreadPoolExecutor(max_workers=1) as pool:
-        current = None
+        following: deque[tuple[Any, Future[Any]]] = deque()
         for window in windows:
-            following = (window, pool.submit(prepare, window))
-            if current is not None:
-                yield current[0], current[1].result()
-            current = following
-        if current is not None:
-            yield current[0], current[1].result()
+            following.append((window, pool.submit(prepare, window)))
+            if len(following) > n_ahead:
+                current, prepared = following.popleft()
+                yield current, prepared.result()
+        while following:
+            current, prepared = following.popleft()
+            yield current, prepared.result()
