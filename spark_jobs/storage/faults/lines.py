@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.core.errors import CurationError, InputDataError, OutputTableError
 from spark_jobs.storage.faults.causes import Cause
+from spark_jobs.storage.spark_line import installed_line
 
 _REPAIR = "restore it from a copy, or run again what wrote it"
 _FEWER_TASKS = "run fewer tasks at once (spark.executor.cores, in local mode spark.master)"
@@ -188,8 +189,9 @@ def java_not_started(cause: Cause, causes: Sequence[Cause]) -> CurationError:
     """A JVM that ended before Spark started in it."""
     memory = os.environ.get("SPARK_DRIVER_MEMORY", "4g")
     return CurationError(
-        f"Spark's Java did not start (SPARK_DRIVER_MEMORY={memory}): expected Java 8, 11 or 17 in "
-        "JAVA_HOME or PATH, and that much memory free; Java's own words stand above"
+        f"Spark's Java did not start (SPARK_DRIVER_MEMORY={memory}): expected Java "
+        f"{installed_line().java} in JAVA_HOME or PATH, and that much memory free; Java's own "
+        "words stand above"
     )
 
 
