@@ -80,6 +80,7 @@ def absent_path(cause: Cause, causes: Sequence[Cause]) -> CurationError:
 def absent_schema(cause: Cause, causes: Sequence[Cause]) -> CurationError:
     """A catalog name in a schema that does not exist."""
     schema = cause.parameters.get("schemaName", "of that name").replace("`", "")
+    schema = schema.removeprefix("spark_catalog.")  # Spark 4 names the catalog as well
     return CurationError(
         f"the catalog has no schema {schema}; CREATE SCHEMA {schema} first, or give a path: a file "
         "in the folder where one stands is ./name"
@@ -132,6 +133,16 @@ def ended_stream(cause: Cause, causes: Sequence[Cause]) -> CurationError:
     outer = causes[causes.index(cause) - 1]
     if cause.message or outer.class_name != "SparkException" or outer.condition is not None:
         return corrupt_file(cause, causes)
+    return _dead_worker()
+
+
+def lost_connection(cause: Cause, causes: Sequence[Cause]) -> CurationError | None:
+    """SocketException: the death of a Python worker if in Spark's part for them, as in Spark 4."""
+    of_worker = any("org.apache.spark.api.python." in outer.message for outer in causes)
+    return _dead_worker() if of_worker else None
+
+
+def _dead_worker() -> CurationError:
     return CurationError(
         "a Python worker of Spark died, four times in a row: killed, out of memory, or crashed in "
         "a library; give executors more memory outside the heap (spark.executor.memoryOverhead), "
