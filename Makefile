@@ -6,7 +6,7 @@ PARALLEL := -n 2 --dist loadfile
 LOCK := uv pip compile --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	--no-emit-find-links
 
-.PHONY: env demo test slow ansi stores lint functions bundle bench lock
+.PHONY: env demo test slow ansi stores test-forward lint functions bundle bench lock
 env: .venv/installed
 
 .venv/installed: requirements/default.lock pyproject.toml
@@ -35,6 +35,19 @@ stores:
 	mvn -q dependency:get -Dtransitive=false -Dartifact=org.apache.hadoop:hadoop-aws:3.3.4
 	mvn -q dependency:get -Dtransitive=false -Dartifact=com.amazonaws:aws-java-sdk-bundle:1.12.262
 
+# The forward lane: Spark 4, in an environment of its own, with Python 3.12 where there is one.
+FORWARD_PYTHON ?= $(shell python3.12 -c 'import sys; print(sys.executable)' 2>/dev/null || echo $(PYTHON))
+FORWARD_BIN := .venv-forward/bin
+FORWARD_TESTS ?= tests
+test-forward: .venv-forward/installed
+	CAPTIONLAKE_TEST_ANSI=1 $(FORWARD_BIN)/pytest $(PARALLEL) $(FORWARD_TESTS)
+
+.venv-forward/installed: requirements/forward.lock pyproject.toml
+	$(FORWARD_PYTHON) -m venv .venv-forward
+	$(FORWARD_BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/forward.lock
+	$(FORWARD_BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
 lint: env
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -59,4 +72,5 @@ bench: env
 # Needs uv; writes hashes, but no address of an index.
 lock:
 	$(LOCK) requirements/default.in -o requirements/default.lock
+	$(LOCK) requirements/default.in --override requirements/forward.in -o requirements/forward.lock
 	$(LOCK) requirements/bench.in -c requirements/default.lock -o requirements/bench.lock

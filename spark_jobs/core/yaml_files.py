@@ -66,6 +66,26 @@ class _Loader(yaml.SafeLoader):
             seen_keys.add(key)
         return node
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Replace merge keys by the pairs of their maps, each key once.
+
+        A map's own pairs go before merged ones, and in a list of maps earlier ones before later
+        ones. PyYAML 6.0.4 has it otherwise: it takes 1 for x in `{<<: {<<: {x: 1}, x: 3}}`.
+        """
+        merged: dict[tuple[str, Any], tuple[yaml.Node, yaml.Node]] = {}
+        own: dict[tuple[str, Any], tuple[yaml.Node, yaml.Node]] = {}
+        for key, value in node.value:
+            if key.tag != _MERGE:
+                own[key.tag, key.value] = (key, value)
+                continue
+            maps = value.value if isinstance(value, yaml.SequenceNode) else [value]
+            for base in reversed(maps):
+                if not isinstance(base, yaml.MappingNode):
+                    raise _fault(base, "is merged, expected a map")
+                self.flatten_mapping(base)
+                merged |= {(k.tag, k.value): (k, v) for k, v in base.value}
+        node.value = [*(merged | own).values()]
+
     def construct_integer(self, node: yaml.ScalarNode) -> int:
         if len(node.value) > _LONGEST_INTEGER:
             raise _fault(node, f"is a number of {len(node.value):,} characters")

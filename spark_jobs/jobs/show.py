@@ -23,6 +23,7 @@ from spark_jobs.core.settings import InputAddress, Names, Settings
 from spark_jobs.formats.any_table import open_table
 from spark_jobs.report.terminal import cut, printable, table_lines
 from spark_jobs.running.job import Pipeline
+from spark_jobs.storage.faults.causes import condition_of
 
 _MOST_CHARACTERS = 400  # of a text, and
 _MOST_ITEMS = 8  # of a list: what is brought to the driver
@@ -84,7 +85,7 @@ def rows_where(frame: DataFrame, condition: str, called: str) -> DataFrame:
         _ = rows.schema  # Spark Connect looks at the condition only now
         return rows
     except (ParseException, AnalysisException) as fault:
-        reason = (fault.getErrorClass() or "no condition in SQL").partition(".")[0]
+        reason = (condition_of(fault) or "no condition in SQL").partition(".")[0]
         raise SettingsError(
             f"--where {condition!r}: {called} cannot be asked that "
             f"({reason.lower().replace('_', ' ')}); its columns are {', '.join(frame.columns)}"

@@ -16,6 +16,7 @@ from spark_jobs.core.addresses import Address
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.made_of import MadeOf, TableState
 from spark_jobs.storage.catalog_details import PROVIDER, catalog_details
+from spark_jobs.storage.faults.causes import condition_of
 from spark_jobs.storage.faults.spark import SPARK_FAULTS, to_curation_error
 from spark_jobs.storage.local_log import AskSparkError, LocalLog
 from spark_jobs.storage.session import reads_local_paths
@@ -246,5 +247,5 @@ def _parse_metadata(text: Any) -> dict[str, Any]:
 
 
 def _means_no_delta(fault: AnalysisException) -> bool:
-    condition = fault.getErrorClass() or ""
+    condition = condition_of(fault) or ""
     return condition.startswith("DELTA_") or condition.partition(".")[0] in _NO_DELTA

@@ -20,6 +20,7 @@ from spark_jobs.core.errors import CurationError, SettingsError
 from spark_jobs.core.yaml_files import read_yaml_map
 from spark_jobs.storage.java import java_options
 from spark_jobs.storage.session_settings import change_setting
+from spark_jobs.storage.spark_line import installed_line
 
 # Where one of these is set, a path may be of another file system than the driver's own.
 _OF_CLUSTERS = {
@@ -155,7 +156,7 @@ def _prepare_local_mode(settings: dict[str, str]) -> None:
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     # Otherwise only the Spark thread that runs out of memory dies, and its task hangs.
-    options = f"-XX:+ExitOnOutOfMemoryError {java_options()}".strip()
+    options = f"-XX:+ExitOnOutOfMemoryError {java_options(installed_line())}".strip()
     log_conf = conf_file("spark", "log4j2.properties")
     if isinstance(log_conf, Path) and "CAPTIONLAKE_DEBUG" not in os.environ:
         options += f" -Dlog4j2.configurationFile={log_conf.as_uri()}"
@@ -187,18 +188,19 @@ def delta_jars() -> dict[str, str]:
     if any(spark_jars.glob("delta-spark_*.jar")):
         return {}
     version = _delta_version()
-    ivy = Path.home() / ".ivy2"
+    line = installed_line()
+    ivy = Path.home() / line.ivy
     ivy_jars = ivy / "jars"
     names = [
-        f"io.delta_delta-spark_2.12-{version}.jar",
+        f"io.delta_delta-spark_{line.scala}-{version}.jar",
         f"io.delta_delta-storage-{version}.jar",
-        "org.antlr_antlr4-runtime-4.9.3.jar",
+        f"org.antlr_antlr4-runtime-{line.antlr}.jar",
     ]
     if all((ivy_jars / name).is_file() for name in names):
         return {"spark.jars": ",".join(str(ivy_jars / name) for name in names)}
     _log.info("fetching the jars of Delta %s (once)", version)
     return {
-        "spark.jars.packages": f"io.delta:delta-spark_2.12:{version}",
+        "spark.jars.packages": f"io.delta:delta-spark_{line.scala}:{version}",
         "spark.jars.ivy": str(ivy),  # Java may assume another home folder
     }
 

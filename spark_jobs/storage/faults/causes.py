@@ -51,6 +51,13 @@ def causes_of(fault: BaseException) -> list[Cause]:
     return [_python_cause(fault)]
 
 
+def condition_of(fault: PySparkException) -> str | None:
+    """Spark's error condition, which Spark 3.5 calls error class; None if it has none."""
+    method = getattr(fault, "getCondition", None) or fault.getErrorClass
+    condition: str | None = method()
+    return condition
+
+
 def path_in_message(path: str) -> str:
     """A path as shown in messages: without `file:` and without a sentence's final dot."""
     return re.sub(r"^/{2,}", "/", shown_path(path).rstrip("."))
@@ -60,10 +67,8 @@ def _python_cause(fault: BaseException) -> Cause:
     message = getattr(fault, "desc", None) or str(fault)
     if not isinstance(fault, PySparkException):
         return Cause(type(fault).__name__, message)
-    # Spark 4 renames the error class to condition.
-    condition = getattr(fault, "getCondition", fault.getErrorClass)()
     parameters = fault.getMessageParameters() or {}
-    return Cause(type(fault).__name__, message, condition, dict(parameters))
+    return Cause(type(fault).__name__, message, condition_of(fault), dict(parameters))
 
 
 def _java_causes(java: Any) -> Iterator[Cause]:
@@ -71,7 +76,7 @@ def _java_causes(java: Any) -> Iterator[Cause]:
         if java is None:
             return
         class_name = str(java.getClass().getName()).rpartition(".")[2].rpartition("$")[2]
-        condition = _call(java, "getErrorClass") or _call(java, "getCondition")
+        condition = _call(java, "getCondition") or _call(java, "getErrorClass")
         parameters = _call(java, "getMessageParameters") if condition else None
         message = java.getMessage() or ""
         yield Cause(class_name, str(message), condition, dict(parameters or {}))

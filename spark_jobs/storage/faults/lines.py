@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.core.errors import CurationError, InputDataError, OutputTableError, SettingsError
 from spark_jobs.storage.faults.causes import Cause
+from spark_jobs.storage.spark_line import installed_line
 from udfs.stores import STORES, place_of
 
 _REPAIR = "restore it from a copy, or run again what wrote it"
@@ -77,6 +78,7 @@ def absent_path(cause: Cause, causes: Sequence[Cause]) -> CurationError:
 def absent_schema(cause: Cause, causes: Sequence[Cause]) -> CurationError:
     """A catalog name in a schema that does not exist."""
     schema = cause.parameters.get("schemaName", "of that name").replace("`", "")
+    schema = schema.removeprefix("spark_catalog.")  # Spark 4 names the catalog as well
     return CurationError(
         f"the catalog has no schema {schema}; CREATE SCHEMA {schema} first, or give a path: a file "
         "in the folder where one stands is ./name"
@@ -129,6 +131,16 @@ def ended_stream(cause: Cause, causes: Sequence[Cause]) -> CurationError:
     outer = causes[causes.index(cause) - 1]
     if cause.message or outer.class_name != "SparkException" or outer.condition is not None:
         return corrupt_file(cause, causes)
+    return _dead_worker()
+
+
+def lost_connection(cause: Cause, causes: Sequence[Cause]) -> CurationError | None:
+    """SocketException: the death of a Python worker if in Spark's part for them, as in Spark 4."""
+    of_worker = any("org.apache.spark.api.python." in outer.message for outer in causes)
+    return _dead_worker() if of_worker else None
+
+
+def _dead_worker() -> CurationError:
     return CurationError(
         "a Python worker of Spark died, four times in a row: killed, out of memory, or crashed in "
         "a library; give executors more memory outside the heap (spark.executor.memoryOverhead), "
@@ -225,8 +237,9 @@ def java_not_started(cause: Cause, causes: Sequence[Cause]) -> CurationError:
     """A JVM that ended before Spark started in it."""
     memory = os.environ.get("SPARK_DRIVER_MEMORY", "4g")
     return CurationError(
-        f"Spark's Java did not start (SPARK_DRIVER_MEMORY={memory}): expected Java 8, 11 or 17 in "
-        "JAVA_HOME or PATH, and that much memory free; Java's own words stand above"
+        f"Spark's Java did not start (SPARK_DRIVER_MEMORY={memory}): expected Java "
+        f"{installed_line().java} in JAVA_HOME or PATH, and that much memory free; Java's own "
+        "words stand above"
     )
 
 

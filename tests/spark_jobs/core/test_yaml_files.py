@@ -100,3 +100,17 @@ def test_a_map_may_be_merged_again_and_again(tmp_path: Path) -> None:
         "p": {"base": {"x": 3, "y": 2}},
         "use": {"x": 3, "y": 4},
     }
+
+
+def test_of_merged_maps_the_first_that_has_a_key_decides(tmp_path: Path) -> None:
+    file = tmp_path / "a.yml"
+    file.write_text("a: &a {key: 1}\nb: &b {key: 2, other: 2}\nuse: {<<: [*a, *b], t: 4}\n")
+    assert read_yaml_map(file)["use"] == {"key": 1, "other": 2, "t": 4}
+
+
+@pytest.mark.parametrize("merged", ["3", "[3]", "[[{x: 1}]]"])
+def test_only_maps_are_merged(tmp_path: Path, merged: str) -> None:
+    file = tmp_path / "a.yml"
+    file.write_text(f"use: {{<<: {merged}}}\n")
+    with pytest.raises(SettingsError, match="is merged, expected a map"):
+        read_yaml_map(file)

@@ -261,7 +261,7 @@ def test_java_that_ended_or_never_began(monkeypatch: pytest.MonkeyPatch) -> None
     assert "Java process ended" in ended
     assert "SPARK_DRIVER_MEMORY=8g" in ended
     monkeypatch.setenv("SPARK_DRIVER_MEMORY", "900g")
-    gateway = PySparkRuntimeError(error_class="JAVA_GATEWAY_EXITED", message_parameters={})
+    gateway = PySparkRuntimeError(None, "JAVA_GATEWAY_EXITED", {})
     line = str(to_curation_error(gateway))
     assert line.startswith("Spark's Java did not start (SPARK_DRIVER_MEMORY=900g): expected Java")
 
