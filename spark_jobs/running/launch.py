@@ -26,6 +26,7 @@ from spark_jobs.storage.faults.spark import SPARK_FAULTS, to_curation_error
 from spark_jobs.storage.outputs.checks import check_all_outputs
 from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.session import open_session, reads_local_paths
+from spark_jobs.storage.shared_disk import refuse_separate_disks
 
 _log = logging.getLogger(__name__)
 
@@ -111,6 +112,8 @@ def execute_step(
             why = "" if earlier is None else f" {_reason(run, settings, earlier, force)}"
             say(f"{step.title} ...{why}")
             _log.info("%s: run %s starts: %s", job.name, run.run_id, recorded_settings(settings))
+            if not reads_local_paths():
+                refuse_separate_disks(spark, job.shared_folders_of(settings))
             check_all_outputs(spark, settings)
             counts = job.run(run, settings)
             record_run(run, settings, counts, started)

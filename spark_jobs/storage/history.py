@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -16,6 +15,7 @@ from spark_jobs.core.addresses import Address
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.made_of import MadeOf, TableState
 from spark_jobs.storage.catalog_details import PROVIDER, catalog_details
+from spark_jobs.storage.faults.causes import condition_of
 from spark_jobs.storage.faults.spark import SPARK_FAULTS, to_curation_error
 
 N_RECENT_COMMITS = 20  # read first; enough for most questions
@@ -89,7 +89,7 @@ def read_commits(
         # All columns, since selecting some of a command's result takes another Spark job.
         rows = spark.sql(f"DESCRIBE HISTORY {table.sql_name} LIMIT {limit}").collect()
     except SPARK_FAULTS as fault:
-        if isinstance(fault, AnalysisException) and _means_no_delta(fault):
+        if _means_no_delta(fault):
             return []
         raise to_curation_error(fault, str(table)) from fault
     return [_commit(row) for row in rows]
@@ -106,7 +106,7 @@ def delta_schema(spark: SparkSession, table: Address) -> StructType | None:
         if not table.is_path and not _is_delta_in_catalog(spark, table):
             return None
         return spark.sql(f"SELECT * FROM {table.sql_name} LIMIT 0").schema
-    except AnalysisException as fault:
+    except SPARK_FAULTS as fault:
         if _means_no_delta(fault):
             return None
         raise
@@ -209,6 +209,6 @@ def _parse_metadata(text: str | None) -> dict[str, Any]:
     return metadata if isinstance(metadata, dict) else {}
 
 
-def _means_no_delta(fault: AnalysisException) -> bool:
-    condition = fault.getErrorClass() or ""
+def _means_no_delta(fault: BaseException) -> bool:
+    condition = condition_of(fault) or ""
     return condition.startswith("DELTA_") or condition.partition(".")[0] in _NO_DELTA

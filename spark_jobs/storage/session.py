@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 from spark_jobs.core.conf_files import conf_file
 from spark_jobs.core.errors import CurationError, SettingsError
 from spark_jobs.core.yaml_files import read_yaml_map
+from spark_jobs.storage.connect import is_remote, refuse_silent_server, send_code
 from spark_jobs.storage.faults.spark import SPARK_FAULTS
 from spark_jobs.storage.java import java_options
 
@@ -42,6 +43,8 @@ def open_session(conf: Mapping[str, str] | None = None) -> SparkSession:
     if existing is not None:
         _refuse_without_delta(existing)
     session = existing or _build_session(conf)
+    if is_remote(session):
+        send_code(session)
     _verify_pages(session)
     return session
 
@@ -56,7 +59,7 @@ def reads_local_paths() -> bool:
     session = _existing_session()
     if session is None:
         return True
-    return not _is_remote(session) and str(session.conf.get("spark.master", "")).startswith("local")
+    return not is_remote(session) and str(session.conf.get("spark.master", "")).startswith("local")
 
 
 def _existing_session() -> SparkSession | None:
@@ -68,13 +71,8 @@ def _existing_session() -> SparkSession | None:
         session = SparkSession.active()
     except PySparkRuntimeError:
         return None
-    is_stopped = not _is_remote(session) and session._sc._jsc is None
+    is_stopped = not is_remote(session) and session._sc._jsc is None
     return None if is_stopped else session
-
-
-def _is_remote(session: SparkSession) -> bool:
-    """Whether it is a session of Spark Connect."""
-    return type(session).__module__.startswith("pyspark.sql.connect")
 
 
 def _refuse_without_delta(session: SparkSession) -> None:
@@ -82,7 +80,7 @@ def _refuse_without_delta(session: SparkSession) -> None:
 
     Databricks and the servers of Spark Connect may have Delta without a setting that says so.
     """
-    if _is_remote(session) or "DATABRICKS_RUNTIME_VERSION" in os.environ:
+    if is_remote(session) or "DATABRICKS_RUNTIME_VERSION" in os.environ:
         return
     if "delta" not in (session.conf.get("spark.sql.extensions", "") or "").lower():
         raise CurationError(
@@ -95,6 +93,7 @@ def _refuse_without_delta(session: SparkSession) -> None:
 
 def _build_session(conf: Mapping[str, str] | None) -> SparkSession:
     if "DATABRICKS_RUNTIME_VERSION" in os.environ or "SPARK_REMOTE" in os.environ:
+        refuse_silent_server(os.environ.get("SPARK_REMOTE", ""))
         return SparkSession.builder.getOrCreate()
     settings = _read_conf("session")
     if "PYSPARK_GATEWAY_PORT" not in os.environ:  # not started by spark-submit

@@ -20,6 +20,12 @@ _NO_MODULE = (
     "captionlake with the extras that the job needs"
 )
 
+_OTHER_PYTHON = (
+    "the workers' Python is {worker}, that of the driver {driver}: Spark needs the same minor "
+    "version in both; start with PYSPARK_PYTHON=python{driver}, a path that each executor has"
+)
+_VERSIONS = re.compile(r"version \((\d+), (\d+)\) than that in driver (\d+\.\d+)")
+
 
 def worker_fault(text: str) -> CurationError | None:
     """The error for the last Python traceback in a message; None if it has none."""
@@ -41,4 +47,7 @@ def _error_of_class(name: str, message: str) -> CurationError:
         return CurationError(_OUT_OF_MEMORY.format(line=line))
     if name == "ModuleNotFoundError":
         return CurationError(_NO_MODULE.format(line=line))
+    if versions := _VERSIONS.search(message):
+        worker = f"{versions[1]}.{versions[2]}"
+        return CurationError(_OTHER_PYTHON.format(worker=worker, driver=versions[3]))
     return CurationError(f"a Python worker failed: {line}")
