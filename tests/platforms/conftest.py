@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ def run_commands(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-6_000:]
     read = json.loads(results.read_text())
+    sys.stderr.write(f"{[r['seconds'] for r in read['commands']]}\n")
     by_name = dict(zip(commands, read["commands"], strict=True))
     return Outcome(by_name, digests(out), read["code"])
 
@@ -74,11 +76,18 @@ def local(inputs: Path, tiny_clip: Path, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(scope="session")
 def worker_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """This Python with its packages, but without the editable install of captionlake."""
-    packages = [path for path in sys.path if path.endswith("site-packages")]
-    program = tmp_path_factory.mktemp("python") / "python"
-    # Folders of PYTHONPATH, unlike site-packages, have no .pth files that add others.
-    path = os.pathsep.join(["$PYTHONPATH", *packages])
-    program.write_text(f'#!/bin/sh\nPYTHONPATH="{path}" exec {sys.executable} -S "$@"\n')
+    folder = tmp_path_factory.mktemp("python")
+    packages = folder / "packages"
+    packages.mkdir()
+    for path in (Path(path) for path in sys.path if path.endswith("site-packages")):
+        for entry in path.iterdir():
+            # A .pth adds the sources; the backport would come before the module of that name.
+            if entry.suffix != ".pth" and entry.name != "dataclasses.py":
+                with suppress(FileExistsError):
+                    (packages / entry.name).symlink_to(entry)
+    program = folder / "python"
+    path = f'PYTHONPATH="$PYTHONPATH:{packages}"'
+    program.write_text(f'#!/bin/sh\n{path} exec {sys.executable} -S "$@"\n')
     program.chmod(0o755)
     return program
 

@@ -143,8 +143,8 @@ def no_delta(cause: Cause, causes: Sequence[Cause]) -> CurationError | None:
     if not re.search(r"\bdelta\b|DeltaCatalog|DESCRIBE HISTORY", cause.message):
         return None
     return CurationError(
-        "the cluster's Spark has no Delta: start spark-submit, or the server of Spark Connect, with "
-        "--packages io.delta:delta-spark_2.12:3.3.2 and the settings spark.sql.extensions="
+        "the cluster's Spark has no Delta: start spark-submit, or the server of Spark Connect, "
+        "with --packages io.delta:delta-spark_2.12:3.3.2 and the settings spark.sql.extensions="
         "io.delta.sql.DeltaSparkSessionExtension and spark.sql.catalog.spark_catalog="
         "org.apache.spark.sql.delta.catalog.DeltaCatalog"
     )

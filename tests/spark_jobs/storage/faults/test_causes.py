@@ -7,8 +7,8 @@ from spark_jobs.storage.faults.causes import causes_of, condition_of
 from spark_jobs.storage.faults.spark import to_curation_error
 
 FAILED_TASK = """\
-Job aborted due to stage failure: Task 0 in stage 5.0 failed 4 times, most recent failure: Lost task \
-0.3 in stage 5.0 (TID 5) (host executor driver): org.apache.spark.SparkException: \
+Job aborted due to stage failure: Task 0 in stage 5.0 failed 4 times, most recent failure: \
+Lost task 0.3 in stage 5.0 (TID 5) (host executor driver): org.apache.spark.SparkException: \
 [TASK_WRITE_FAILED] Task failed while writing rows to file:/data/out.
 \tat org.apache.spark.sql.A.b(A.scala:1)
 Caused by: java.io.IOException: No space left on device
@@ -33,7 +33,7 @@ def test_a_failed_task_gives_its_chain_of_causes() -> None:
 @pytest.mark.parametrize(
     ("fault", "condition"),
     [
-        (AnalysisException("[DELTA_MISSING_DELTA_TABLE] `/x` is no table."), "DELTA_MISSING_DELTA_TABLE"),
+        (AnalysisException("[DELTA_MISSING] `/x` is no table."), "DELTA_MISSING"),
         (AnalysisException("\n[A_B.C_D] text"), "A_B.C_D"),
         (SparkConnectGrpcException("[PATH_NOT_FOUND] x", reason="a.B$C"), "PATH_NOT_FOUND"),
         (SparkConnectGrpcException("[not one] x", reason="a.B"), None),
