@@ -6,7 +6,7 @@ PARALLEL := -n 2 --dist loadfile
 LOCK := uv pip compile --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	--no-emit-find-links
 
-.PHONY: env demo test slow ansi lint functions bench lock
+.PHONY: env demo test slow ansi test-cluster test-connect lint functions bench lock
 env: .venv/installed
 
 .venv/installed: requirements/default.lock pyproject.toml
@@ -29,6 +29,14 @@ ANSI_TESTS := tests/spark_jobs/ingest tests/spark_jobs/balancing tests/spark_job
 	tests/spark_jobs/core/test_draws.py tests/spark_jobs/core/test_columns.py
 ansi: env
 	CAPTIONLAKE_TEST_ANSI=1 $(BIN)/pytest $(PARALLEL) $(ANSI_TESTS)
+
+# On a standalone cluster and through a Spark Connect server, which these start on loopback: the
+# recipes of tests/platforms, with the rows of local mode. A few minutes each, run by hand.
+test-cluster: env
+	$(BIN)/pytest -m cluster tests/platforms
+
+test-connect: env
+	$(BIN)/pytest -m connect tests/platforms
 
 lint: env
 	$(BIN)/ruff check

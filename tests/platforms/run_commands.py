@@ -17,6 +17,8 @@ import pyarrow as pa
 from typer.testing import CliRunner
 
 from spark_jobs.cli import build_app
+from spark_jobs.storage.faults.spark import SPARK_FAULTS
+from spark_jobs.storage.session import open_session
 
 
 def run(words: list[str]) -> dict[str, Any]:
@@ -36,7 +38,6 @@ def run(words: list[str]) -> dict[str, Any]:
 
 def where_workers_have_the_code() -> list[str]:
     """The files of the package udfs in the workers' Python, one of each of several tasks."""
-    from spark_jobs.storage.session import open_session
 
     def paths(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import udfs
@@ -44,7 +45,10 @@ def where_workers_have_the_code() -> list[str]:
         for _ in batches:
             yield pa.RecordBatch.from_pydict({"path": [udfs.__file__]})
 
-    rows = open_session().range(0, 4, 1, 4).mapInArrow(paths, "path string").collect()
+    try:
+        rows = open_session().range(0, 4, 1, 4).mapInArrow(paths, "path string").collect()
+    except SPARK_FAULTS:  # workers with a fault that the commands have met too
+        return []
     return sorted({row["path"] for row in rows})
 
 
