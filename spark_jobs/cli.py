@@ -85,7 +85,7 @@ def _list_jobs(
         for name in names:
             mark = "*" if name in jobs and jobs[name].shared_folders else " "
             typer.echo(f" {mark}{name:<{width}}  {summaries[name]}")
-    typer.echo(f"\n *{NEEDS_ONE_DISK}")
+    typer.echo(f" * {NEEDS_ONE_DISK}")
 
 
 def _methods() -> None:

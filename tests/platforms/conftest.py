@@ -110,12 +110,23 @@ def connect_server(worker_python: Path, tmp_path_factory: pytest.TempPathFactory
         server.stdin.close()  # type: ignore[union-attr]
 
 
+def connect_jar() -> Path:
+    """The jar of the server, which serves clients of 3.5.9 too; fetched once by Maven."""
+    name, version = "spark-connect_2.12", "3.5.7"
+    folder = Path.home() / ".m2/repository/org/apache/spark" / name / version
+    jar = folder / f"{name}-{version}.jar"
+    if not jar.is_file():
+        artifact = f"-Dartifact=org.apache.spark:{name}:{version}"
+        command = ["mvn", "-q", "-B", "dependency:get", artifact, "-Dtransitive=false"]
+        subprocess.run(command, check=True, capture_output=True, timeout=300)
+    return jar
+
+
 def connect_settings(folder: Path) -> list[str]:
     from spark_jobs.storage.session import _read_conf, delta_jars
 
     jars = delta_jars()
-    if "CONNECT_JAR" in os.environ:
-        jars["spark.jars"] += "," + os.environ["CONNECT_JAR"]
+    jars["spark.jars"] = ",".join([*filter(None, [jars.get("spark.jars")]), str(connect_jar())])
     settings = _read_conf("session") | jars
     settings |= {
         "spark.master": "local[2,4]",
