@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.platforms.cluster import Cluster, events, started_cluster
+from tests.platforms.cluster import SPARK_HOME, Cluster, events, started_cluster
 from tests.platforms.conftest import PROGRAMS, ROOT, Outcome, clean_environment, run_commands
 from tests.platforms.workload import recipes
 
@@ -49,7 +49,7 @@ def submit(cluster: Cluster, wheel: Path, python: Path, *conf: str) -> list[obje
     }
     pairs = [*(f"{key}={value}" for key, value in settings.items()), *conf]
     return [
-        *(Path(sys.executable).parent / "spark-submit", "--master", cluster.url),
+        *(SPARK_HOME / "bin/spark-submit", "--master", cluster.url),
         *(word for pair in pairs for word in ("--conf", pair)),
         *("--py-files", wheel, PROGRAMS / "run_commands.py"),
     ]
