@@ -23,7 +23,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [sys.executable, "-m", "build", "-q", "--wheel", "--no-isolation", "-o", folder, ROOT],
         check=True, capture_output=True,
     )  # fmt: skip
-    return next(folder.glob("*.whl"))
+    # PySpark leaves files of other endings out of the workers' path.
+    return next(folder.glob("*.whl")).rename(folder / "captionlake.zip")
 
 
 @pytest.fixture(scope="module")
