@@ -14,8 +14,8 @@ TRACE = 'Traceback (most recent call last):\n  File "x.py", line 1, in <module>\
         ("ModuleNotFoundError: No module named 'udfs'", "the workers' Python lacks captionlake"),
         ("ModuleNotFoundError: No module named 'udfs.text'", "--py-files captionlake.zip"),
         (
-            "pyspark.errors.exceptions.base.PySparkRuntimeError: [PYTHON_VERSION_MISMATCH] Python in "
-            "worker has different version (3, 12) than that in driver 3.11, PySpark cannot run.",
+            "pyspark.errors.exceptions.base.PySparkRuntimeError: [PYTHON_VERSION_MISMATCH] Python "
+            "in worker has different version (3, 12) than that in driver 3.11, PySpark cannot run.",
             "the workers' Python is 3.12, that of the driver 3.11",
         ),
     ],
