@@ -253,9 +253,9 @@ def test_check_finds_what_it_is_for(source: str) -> None:
 
 
 def classic_methods_in(source: str) -> Iterator[str]:
-    """Methods taken from the class DataFrame: frames of Spark Connect are of another class."""
+    """Methods of the classes DataFrame and Column: those of Spark Connect are of other classes."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "DataFrame":
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("DataFrame", "Column"):
             yield f"line {node.lineno}: {ast.unparse(node)} (call it on a frame)"
 
 
@@ -266,6 +266,7 @@ def test_frames_of_spark_connect_are_frames_too(path: Path) -> None:
 
 def test_the_check_of_methods_finds_them() -> None:
     assert list(classic_methods_in("reduce(DataFrame.union, frames)"))
+    assert list(classic_methods_in("reduce(Column.__and__, conditions)"))
     assert list(classic_methods_in("rows: DataFrame = frame.union(other)")) == []
 
 
