@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.platforms.workload import digests, make_inputs, recipes
+from tests.platforms.workload import digests, make_inputs, other_jobs, recipes
 
 PROGRAMS = Path(__file__).parent
 ROOT = PROGRAMS.parents[1]
@@ -53,11 +53,10 @@ def run_commands(
     listed.write_text(json.dumps([*commands.values()]))
     done = subprocess.run(
         [*map(str, program), str(listed), str(results)],
-        env=environment, cwd=out, capture_output=True, text=True, timeout=600,
+        env=environment, cwd=out, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-6_000:]
     read = json.loads(results.read_text())
-    sys.stderr.write(f"{[r['seconds'] for r in read['commands']]}\n")
     by_name = dict(zip(commands, read["commands"], strict=True))
     return Outcome(by_name, digests(out), read["code"])
 
@@ -70,7 +69,7 @@ def run_locally(commands: dict[str, list[str]], out: Path) -> Outcome:
 @pytest.fixture(scope="session")
 def local(inputs: Path, tiny_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     out = tmp_path_factory.mktemp("local")
-    return run_locally(recipes(inputs, tiny_clip, out), out)
+    return run_locally(recipes(inputs, tiny_clip, out) | other_jobs(inputs, out), out)
 
 
 @pytest.fixture(scope="session")

@@ -74,7 +74,10 @@ def test_a_recipe_runs(name: str, on_cluster: Outcome) -> None:
 
 
 def test_the_rows_are_those_of_local_mode(local: Outcome, on_cluster: Outcome) -> None:
-    assert on_cluster.digests == local.digests
+    folders = ("curated", "labels", "matched", "retrieved")
+    expected = {k: v for k, v in local.digests.items() if k.split("/")[0] in folders}
+    assert on_cluster.digests == expected
+    assert len(expected) > 20
 
 
 def test_the_workers_run_the_wheel(on_cluster: Outcome, wheel: Path) -> None:

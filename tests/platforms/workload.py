@@ -37,6 +37,8 @@ def make_inputs(folder: Path) -> None:
         (folder / f"captions/{part}.jsonl").write_text("".join(f"{line}\n" for line in lines))
     (folder / "bank.txt").write_text("".join(f"{entry}\n" for entry in entries))
     (folder / "pets.yml").write_text(_CLASSES)
+    one_row = {"uid": ["1"], "caption": ["a photo of a dog"]}
+    pq.write_table(pa.table(one_row), folder / "one_row.parquet")
     _make_laion(folder)
     _make_records(folder)
     _make_images(folder)
@@ -123,6 +125,62 @@ def recipes(inputs: Path, model: Path, out: Path) -> dict[str, list[str]]:
             **_models(model, "query_vectors", "text_vectors", "image_vectors"),
         ),
     }
+
+
+def other_jobs(inputs: Path, out: Path) -> dict[str, list[str]]:
+    """The jobs that `recipes` leaves out, on the tables that it has written.
+
+    Not count-concepts, which needs the files of WordNet.
+    """
+    captions, curated, found = f"{out}/labels/captions", f"{out}/curated", f"{out}/retrieved"
+    jobs = {
+        "build-concept-bank": f"--sources ['lines:{inputs}/bank.txt'] --output {out}/bank",
+        "plan-balance": f"--matches {curated}/matches --entry-counts {curated}/entry_counts "
+        f"--output {out}/plan",
+        "match-and-balance": f"{inputs}/captions --bank {inputs}/bank.txt --t 20 "
+        f"--output {out}/kept_at_once",
+        "explain": f"--run {curated} --caption dog",
+        "show": f"{curated}/balanced_captions",
+        "diff": f"{curated}/balanced_captions {out}/kept_at_once",
+        "export-pairs": f"--input {curated}/balanced_captions --format jsonl --output {out}/pairs",
+        "export-captions": f"--captions {curated}/balanced_captions "
+        f"--matches {curated}/balanced_captions --entry-counts {curated}/entry_counts "
+        f"--output {out}/files",
+        "plan-threshold": f"--scores {inputs}/pairs.parquet "
+        f"--column text_to_name_def_wnid_similarity --output {out}/thresholds",
+        "filter-captions": f"--captions {captions} --output {out}/filtered "
+        "--rules [{rule:_s,column:_similarity,op:_'>=',value:_0.5}]",
+        "sample-subset": f"--input {inputs}/pairs.parquet --fraction 0.25 --output {out}/quarter",
+        "vary-captions": f"--imagenet-captions {out}/matched/records --append-class-name "
+        f"--output {out}/varied",
+        "score-definitions": f"--labels {out}/labels/labels --synsets laionet --carry "
+        f"--output {out}/scored",
+        "score-clip": f"--images {found}/image_vectors --captions {found}/image_vectors "
+        f"--output {out}/clip_scores",
+        "search-substrings": f"--captions {captions} --queries [{inputs}/pets.yml] "
+        f"--output {out}/substrings",
+        "make-demo-captions": f"--rows 1000 --output {out}/demo_captions",
+        "export-embeddings": f"--embeddings {found}/text_vectors --form clip_retrieval "
+        f"--modality text --output {out}/vector_files",
+        "import-embeddings": f"--input {out}/vector_files --form clip_retrieval --modality text "
+        f"--model open_clip:tiny --output {out}/imported",
+        "build-index": f"--embeddings {found}/text_vectors --modality text --factory Flat "
+        f"--output {out}/index",
+        "search-neighbours": f"--queries {found}/query_vectors --index {out}/index --modality text "
+        f"--k 3 --output {out}/by_index",
+    }
+    # A `_` behind a colon stands for a space, so that the words can be split at spaces.
+    return {
+        job: [job, *(word.replace(":_", ": ") for word in words.split(" "))]
+        for job, words in jobs.items()
+    }
+
+
+def one_row(inputs: Path, out: Path) -> dict[str, list[str]]:
+    """A job on one row, twice: with the session's start, and again."""
+    words = ["match-concepts", "--captions", f"{inputs}/one_row.parquet", "--force"]
+    words += ["--bank", f"{inputs}/bank.txt", "--output", f"{out}/one_row/matches"]
+    return {"first": words, "again": words}
 
 
 def _models(model: Path, *steps: str) -> dict[str, str]:
