@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -94,6 +95,7 @@ def worker_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def connect_server(worker_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Spark Connect server that has Delta, but not captionlake."""
+    pytest.importorskip("grpc", reason="the extra connect is not installed")
     settings = connect_settings(tmp_path_factory.mktemp("server"))
     environment = clean_environment(
         PYSPARK_PYTHON=str(worker_python), PYTHONPATH="", SPARK_LOCAL_IP="127.0.0.1"
@@ -115,6 +117,8 @@ def connect_jar() -> Path:
     folder = Path.home() / ".m2/repository/org/apache/spark" / name / version
     jar = folder / f"{name}-{version}.jar"
     if not jar.is_file():
+        if shutil.which("mvn") is None:
+            pytest.skip("the jar of the Connect server is not here, nor Maven to fetch it")
         artifact = f"-Dartifact=org.apache.spark:{name}:{version}"
         command = ["mvn", "-q", "-B", "dependency:get", artifact, "-Dtransitive=false"]
         subprocess.run(command, check=True, capture_output=True, timeout=300)
