@@ -6,7 +6,7 @@ PARALLEL := -n 2 --dist loadfile
 LOCK := uv pip compile --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	--no-emit-find-links
 
-.PHONY: env demo test slow ansi stores test-forward lint functions bundle bench lock
+.PHONY: env demo test slow ansi stores test-forward test-cluster test-connect lint functions bundle bench lock
 env: .venv/installed
 
 .venv/installed: requirements/default.lock pyproject.toml
@@ -47,6 +47,14 @@ test-forward: .venv-forward/installed
 	$(FORWARD_BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/forward.lock
 	$(FORWARD_BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
+
+# On a standalone cluster and through a Spark Connect server, which these start on loopback: the
+# recipes of tests/platforms, with the rows of local mode. A few minutes each, run by hand.
+test-cluster: env
+	$(BIN)/pytest -m cluster tests/platforms
+
+test-connect: env
+	$(BIN)/pytest -m connect tests/platforms
 
 lint: env
 	$(BIN)/ruff check

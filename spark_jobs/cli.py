@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 from spark_jobs import __version__
 from spark_jobs.core.errors import CurationError
 from spark_jobs.running.command_line import build_command, exit_with, run_app, say_on_stderr
-from spark_jobs.running.jobs_page import jobs_markdown
+from spark_jobs.running.jobs_page import NEEDS_ONE_DISK, jobs_markdown
 from spark_jobs.running.launch import error_line
 from spark_jobs.running.methods import methods_markdown
 from spark_jobs.running.recipes.starting import recipe_lines, write_recipe
@@ -78,10 +78,13 @@ def _list_jobs(
         return
     summaries = _summaries()
     width = max(map(len, summaries))
+    jobs = all_jobs()
     for topic, names in TOPICS.items():
         typer.echo(f"{topic.capitalize()}:")
         for name in names:
-            typer.echo(f"  {name:<{width}}  {summaries[name]}")
+            mark = "*" if name in jobs and jobs[name].shared_folders else " "
+            typer.echo(f" {mark}{name:<{width}}  {summaries[name]}")
+    typer.echo(f" * {NEEDS_ONE_DISK}")
 
 
 def _methods() -> None:

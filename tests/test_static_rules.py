@@ -284,6 +284,24 @@ def test_check_finds_what_it_is_for(source: str) -> None:
     assert list(forbidden_in(source))
 
 
+def classic_methods_in(source: str) -> Iterator[str]:
+    """Methods of the classes DataFrame and Column: those of Spark Connect are of other classes."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("DataFrame", "Column"):
+            yield f"line {node.lineno}: {ast.unparse(node)} (call it on a frame)"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_frames_of_spark_connect_are_frames_too(path: Path) -> None:
+    assert list(classic_methods_in(path.read_text())) == []
+
+
+def test_the_check_of_methods_finds_them() -> None:
+    assert list(classic_methods_in("reduce(DataFrame.union, frames)"))
+    assert list(classic_methods_in("reduce(Column.__and__, conditions)"))
+    assert list(classic_methods_in("rows: DataFrame = frame.union(other)")) == []
+
+
 def of_files_in(source: str) -> Iterator[str]:
     """What of a module touches files, the system or a session."""
     for node in ast.walk(ast.parse(source)):

@@ -37,6 +37,12 @@ def test_jobs_lists_the_commands_by_topic() -> None:
         f"{topic.capitalize()}:" for topic in TOPICS
     ]
     assert lines[1].split()[0] == "demo"
+    marked = [line.split()[0].removeprefix("*") for line in lines[:-1] if line[1:2] == "*"]
+    jobs = all_jobs()
+    assert marked == [n for names in TOPICS.values() for n in names
+                      if n in jobs and jobs[n].shared_folders]  # fmt: skip
+    assert "build-index" in marked
+    assert lines[-1].startswith(" * opens a folder as a path")
 
 
 def test_the_version_is_printed() -> None:

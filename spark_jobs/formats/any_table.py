@@ -4,7 +4,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import reduce
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -13,6 +12,7 @@ from pyspark.sql.types import DataType, StringType
 from spark_jobs.core import schemas
 from spark_jobs.core.addresses import Address, parse_address
 from spark_jobs.core.errors import InputDataError, SettingsError
+from spark_jobs.core.unions import union_all
 from spark_jobs.formats.caption_files import read_caption_files, select_caption_files
 from spark_jobs.ingest.common_types import common_type, conform
 from spark_jobs.ingest.source import FAULT, Part, Source
@@ -104,7 +104,7 @@ def _open_files(spark: SparkSession, table: Address) -> OpenedTable:
     for note in [*notes, *source.notes]:
         _log.warning("%s: %s", table, note)
     n_files = f"{len(files)} file{'' if len(files) == 1 else 's'}"
-    records = reduce(DataFrame.union, [part.frame.select(FAULT) for part in source.parts])
+    records = union_all([part.frame.select(FAULT) for part in source.parts])
     return OpenedTable(
         _united(source),
         f"{format_}, {n_files}",
@@ -130,7 +130,7 @@ def _united(source: Source) -> DataFrame:
             known_type = types.get(name, own_type)
             types[name] = common_type(known_type, own_type) or StringType()
     frames = [_in_columns(part, types) for part in source.parts]
-    return reduce(DataFrame.union, frames)
+    return union_all(frames)
 
 
 def _in_columns(part: Part, types: Mapping[str, DataType]) -> DataFrame:

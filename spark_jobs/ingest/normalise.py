@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -28,6 +27,7 @@ from spark_jobs.core.schemas import (
     UID,
 )
 from spark_jobs.core.schemas import URL as URL_COLUMN
+from spark_jobs.core.unions import union_all
 from spark_jobs.ingest.carried_columns import CarriedColumn, carried_columns
 from spark_jobs.ingest.source import FAULT as PART_FAULT
 from spark_jobs.ingest.source import LINE, Part
@@ -81,7 +81,7 @@ def caption_rows(
         _rows_of_part(part, mapping, mapped_names, carried, options)
         for part, mapping in zip(parts, mappings, strict=True)
     ]
-    return reduce(DataFrame.unionAll, frames)
+    return union_all(frames)
 
 
 def _rows_of_part(

@@ -177,6 +177,7 @@ JOB = Job(
     "Build a faiss index over embeddings, in clip-retrieval's folder layout.",
     BuildIndex,
     run,
+    shared_folders=("output",),
     example="captionlake build-index --embeddings ./image_vectors --output ./index",
 )
 

@@ -75,6 +75,7 @@ JOB = Job(
     "Write embeddings as clip-retrieval's folders or DataComp's npz files.",
     ExportEmbeddings,
     run,
+    shared_folders=("output",),
     example=(
         "captionlake export-embeddings --embeddings ./image_vectors \\\n"
         "  --form clip_retrieval --output ./files"

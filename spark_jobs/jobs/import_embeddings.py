@@ -61,6 +61,7 @@ JOB = Job(
     "Read vectors from clip-retrieval's folders or DataComp's npz files into a table.",
     ImportEmbeddings,
     run,
+    shared_folders=("input",),
     example=(
         "captionlake import-embeddings --input ./embeddings --form clip_retrieval \\\n"
         "  --model open_clip:ViT-B-32 --output ./image_vectors"

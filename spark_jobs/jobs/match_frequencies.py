@@ -1,7 +1,6 @@
 """match-frequencies: draw rows so that class frequencies match a data set or a shape."""
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
 from typing import Self
 
 from pydantic import Field, PositiveInt, model_validator
@@ -16,6 +15,7 @@ from spark_jobs.core.decisions import decisions
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import CAPTION, CLASS_NAME, ROWS, SHORT, TAKEN, TAKEN_FROM, TARGET, UID
 from spark_jobs.core.settings import InputAddress, InputAddresses, OutputAddress, refuse_both
+from spark_jobs.core.unions import union_all
 from spark_jobs.formats.class_targets import MAX_ROWS_PER_CLASS, read_targets
 from spark_jobs.formats.subset_settings import SubsetSettings
 from spark_jobs.running.job import Job
@@ -201,7 +201,7 @@ def _count_available(sources: Mapping[str, DataFrame], column: str) -> dict[Clas
     tables = [rows.select(*keys(rows), named(column)) for rows in sources.values()]
     if len(tables) == 1:
         return count_classes(tables[0], column)
-    return count_classes(reduce(DataFrame.unionAll, tables).distinct(), column)
+    return count_classes(union_all(tables).distinct(), column)
 
 
 def _decisions(run: Run, sources: Mapping[str, DataFrame], settings: MatchFrequencies) -> DataFrame:
@@ -218,7 +218,7 @@ def _decisions(run: Run, sources: Mapping[str, DataFrame], settings: MatchFreque
         is_taken = F.coalesce(F.col(_TAKEN), F.lit(False))
         rule = F.when(is_taken, f"taken_from_{name}").otherwise(f"left_in_{name}")
         decisions_by_source.append(decisions(with_taken, kept=is_taken, rule=rule))
-    return reduce(DataFrame.unionAll, decisions_by_source)
+    return union_all(decisions_by_source)
 
 
 def closing_lines(spark: SparkSession, settings: MatchFrequencies, counts: Counts) -> list[str]:

@@ -238,6 +238,7 @@ JOB = Job(
     "Find the nearest texts or images of each query, exactly or with an index.",
     SearchNeighbours,
     run,
+    shared_folders=("index",),
     closing_lines=closing_lines,
     example=(
         "captionlake search-neighbours --queries ./query_vectors \\\n"

@@ -1,12 +1,12 @@
 """Gather the neighbours of all queries of a class, each once (unmet-promise, Geng et al. 2024)."""
 
 from collections.abc import Sequence
-from functools import reduce
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from spark_jobs.core.schemas import DATASET, QUERIES, QUERY, QUERY_ID, RANK, SIMILARITY, UID
+from spark_jobs.core.unions import union_all
 
 _FIRST_RANK = "_first_rank"
 
@@ -16,7 +16,7 @@ PAPERS = ("unmet-promise, semantic retrieval: the neighbours of all queries of a
 def union_neighbours(neighbours: Sequence[DataFrame]) -> DataFrame:
     """The union of tables of schemas.NEIGHBOURS (by text, by image), without further columns."""
     selected = [table.select(QUERY_ID, UID, RANK, SIMILARITY) for table in neighbours]
-    return reduce(DataFrame.unionByName, selected)
+    return union_all(selected)
 
 
 def most_similar_by_class(neighbours: DataFrame, queries: DataFrame) -> DataFrame:

@@ -1,10 +1,11 @@
 """Embed a table in several commits; a later run resumes after the last one."""
 
 import logging
+import operator
 from dataclasses import dataclass
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs.core import schemas
@@ -144,7 +145,7 @@ def _join_same_items(rows: DataFrame, others: DataFrame, *, how: str) -> DataFra
     by = [*keys(rows), ITEM_HASH]
     renamed = others.select(*(named(name).alias(f"_{name}") for name in by))
     is_same = (named(name).eqNullSafe(named(f"_{name}")) for name in by)
-    return rows.join(renamed, on=reduce(Column.__and__, is_same), how=how)
+    return rows.join(renamed, on=reduce(operator.and_, is_same), how=how)
 
 
 def n_model_tasks(run: Run, n_rows: int) -> int:

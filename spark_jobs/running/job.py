@@ -16,7 +16,8 @@ class Job(Generic[S]):
 
     `example`: a whole command line, as a user would type it, in one or several lines.
     `closing_lines` gives the lines for people at the end, on stderr. `arguments`: settings that
-    the command line takes by position.
+    the command line takes by position. `shared_folders`: settings whose folders this program and
+    Spark's workers open as paths, so that both need one disk.
     """
 
     name: str
@@ -26,6 +27,12 @@ class Job(Generic[S]):
     closing_lines: Callable[[SparkSession, S, Counts], list[str]] | None = None
     arguments: tuple[str, ...] = ()
     example: str = ""
+    shared_folders: tuple[str, ...] = ()
+
+    def shared_folders_of(self, settings: S) -> dict[str, str]:
+        """Setting -> folder, of the shared folders that are set."""
+        folders = {name: getattr(settings, name) for name in self.shared_folders}
+        return {name: folder for name, folder in folders.items() if folder is not None}
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,7 @@ class Pipeline(Generic[S]):
     answer_lines: Callable[[SparkSession, S], list[str]] | None = None
     arguments: tuple[str, ...] = ()
     example: str = ""
+    shared_folders: tuple[str, ...] = ()
 
 
 AnyJob: TypeAlias = Job[Any] | Pipeline[Any]

@@ -27,6 +27,12 @@ date. A job ends with a few lines for people on stderr. The same as one line of 
 where that is no terminal, or with `--json`; `-v` adds log lines. `captionlake init`, `jobs` and
 `methods` are no jobs: they write recipes, list the jobs, and list the methods by paper."""
 
+# Of jobs with shared folders.
+NEEDS_ONE_DISK = (
+    "opens a folder as a path, in this program and in Spark's workers: on a cluster and through "
+    "Spark Connect both need one disk"
+)
+
 
 def jobs_markdown() -> str:
     """The page: the jobs by topic, then a section for each."""
@@ -47,6 +53,9 @@ def _jobs_of(names: Iterable[str]) -> list[AnyJob]:
 
 def _section(job: AnyJob) -> list[str]:
     lines = ["", f"## {job.name}", "", job.summary, "", "```sh", job.example, "```", ""]
+    if job.shared_folders:
+        folders = " and ".join(f"`--{name.replace('_', '-')}`" for name in job.shared_folders)
+        lines += [f"Of {folders}: it {NEEDS_ONE_DISK}.", ""]
     own_settings = [name for name in job.settings.model_fields if name not in Settings.model_fields]
     lines += ["| setting | type | default | what it is |", "| --- | --- | --- | --- |"]
     return lines + [_row(job, name) for name in own_settings]

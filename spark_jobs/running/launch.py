@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 from pyspark.sql import SparkSession
 
 from spark_jobs.core.count_words import counts_text
@@ -28,6 +29,7 @@ from spark_jobs.storage.outputs.checks import check_all_outputs
 from spark_jobs.storage.outputs.writers import WRITER, folders_to_claim
 from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.session import reads_local_paths
+from spark_jobs.storage.shared_disk import refuse_separate_disks
 from spark_jobs.storage.stores import open_stores
 from udfs.stores import stores_in
 
@@ -117,9 +119,11 @@ def execute_step(
             why = "" if earlier is None else f" {_reason(run, settings, earlier, force)}"
             say(f"{step.title} ...{why}")
             _log.info("%s: run %s starts: %s", job.name, run.run_id, recorded_settings(settings))
+            if not reads_local_paths():
+                refuse_separate_disks(spark, job.shared_folders_of(settings))
             WRITER.claim(folders_to_claim(spark, settings))
             check_all_outputs(spark, settings)
-            counts = job.run(run, settings)
+            counts = _python_numbers(job.run(run, settings))
             record_run(run, settings, counts, started)
     except (CurationError, *SPARK_FAULTS) as fault:
         if step.name is None:
@@ -142,6 +146,11 @@ def execute_step(
         name=step.name,
         versions=_versions_written(tables, written),
     )
+
+
+def _python_numbers(counts: Counts) -> Counts:
+    """The counts without numbers of numpy, which DataFrame.count() gives on Spark Connect 3.5."""
+    return {name: n.item() if isinstance(n, np.generic) else n for name, n in counts.items()}
 
 
 def _versions_written(tables: Mapping[str, str], written: Mapping[str, str]) -> dict[str, str]:

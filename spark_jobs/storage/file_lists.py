@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrameReader, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.core.errors import InputDataError
+from spark_jobs.storage.faults.causes import condition_of
+from spark_jobs.storage.faults.spark import SPARK_FAULTS
 from spark_jobs.storage.local_files import plain_files_at
 from spark_jobs.storage.session import reads_local_paths
 from udfs.file_systems import plain_path
@@ -100,7 +101,10 @@ def _reader(spark: SparkSession) -> DataFrameReader:
 def _list(reader: DataFrameReader, location: str | list[str]) -> list[ListedFile] | None:
     try:
         files = reader.load(location)
-    except AnalysisException:
+        _ = files.schema  # Spark Connect looks for the files only now
+    except SPARK_FAULTS as fault:
+        if condition_of(fault) != "PATH_NOT_FOUND":
+            raise
         return None
     rows = files.select(
         "path",

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -101,7 +100,7 @@ def _commits_by_spark(spark: SparkSession, table: Address, limit: int) -> list[C
         # All columns, since selecting some of a command's result takes another Spark job.
         rows = spark.sql(f"DESCRIBE HISTORY {table.sql_name} LIMIT {limit}").collect()
     except SPARK_FAULTS as fault:
-        if isinstance(fault, AnalysisException) and _means_no_delta(fault):
+        if _means_no_delta(fault):
             return []
         raise to_curation_error(fault, str(table)) from fault
     return [_commit(*_as_logged(row)) for row in rows]
@@ -136,7 +135,7 @@ def _schema_by_spark(spark: SparkSession, table: Address) -> StructType | None:
         if not table.is_path and not _is_delta_in_catalog(spark, table):
             return None
         return spark.sql(f"SELECT * FROM {table.sql_name} LIMIT 0").schema
-    except AnalysisException as fault:
+    except SPARK_FAULTS as fault:
         if _means_no_delta(fault):
             return None
         raise
@@ -246,6 +245,6 @@ def _parse_metadata(text: Any) -> dict[str, Any]:
     return metadata if isinstance(metadata, dict) else {}
 
 
-def _means_no_delta(fault: AnalysisException) -> bool:
+def _means_no_delta(fault: BaseException) -> bool:
     condition = condition_of(fault) or ""
     return condition.startswith("DELTA_") or condition.partition(".")[0] in _NO_DELTA

@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 from spark_jobs.core.conf_files import conf_file
 from spark_jobs.core.errors import CurationError, SettingsError
 from spark_jobs.core.yaml_files import read_yaml_map
+from spark_jobs.storage.connect import is_remote, refuse_silent_server, send_code
 from spark_jobs.storage.java import java_options
 from spark_jobs.storage.session_settings import change_setting
 from spark_jobs.storage.spark_line import installed_line
@@ -43,6 +44,8 @@ def open_session(conf: Mapping[str, str] | None = None) -> SparkSession:
     if existing is not None:
         _refuse_without_delta(existing)
     session = existing or _build_session(conf)
+    if is_remote(session):
+        send_code(session)
     _verify_pages(session)
     return session
 
@@ -57,7 +60,7 @@ def reads_local_paths() -> bool:
     session = _existing_session()
     if session is None:
         return True
-    return not _is_remote(session) and str(session.conf.get("spark.master", "")).startswith("local")
+    return not is_remote(session) and str(session.conf.get("spark.master", "")).startswith("local")
 
 
 def has_session() -> bool:
@@ -74,13 +77,8 @@ def _existing_session() -> SparkSession | None:
         session = SparkSession.active()
     except PySparkRuntimeError:
         return None
-    is_stopped = not _is_remote(session) and session._sc._jsc is None
+    is_stopped = not is_remote(session) and session._sc._jsc is None
     return None if is_stopped else session
-
-
-def _is_remote(session: SparkSession) -> bool:
-    """Whether it is a session of Spark Connect."""
-    return type(session).__module__.startswith("pyspark.sql.connect")
 
 
 def _refuse_without_delta(session: SparkSession) -> None:
@@ -88,7 +86,7 @@ def _refuse_without_delta(session: SparkSession) -> None:
 
     Databricks and the servers of Spark Connect may have Delta without a setting that says so.
     """
-    if _is_remote(session) or "DATABRICKS_RUNTIME_VERSION" in os.environ:
+    if is_remote(session) or "DATABRICKS_RUNTIME_VERSION" in os.environ:
         return
     if "delta" not in (session.conf.get("spark.sql.extensions", "") or "").lower():
         raise CurationError(
@@ -101,6 +99,7 @@ def _refuse_without_delta(session: SparkSession) -> None:
 
 def _build_session(conf: Mapping[str, str] | None) -> SparkSession:
     if "DATABRICKS_RUNTIME_VERSION" in os.environ or "SPARK_REMOTE" in os.environ:
+        refuse_silent_server(os.environ.get("SPARK_REMOTE", ""))
         return SparkSession.builder.getOrCreate()
     settings = _read_conf("session")
     if "PYSPARK_GATEWAY_PORT" not in os.environ:  # not started by spark-submit

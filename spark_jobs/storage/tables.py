@@ -199,10 +199,12 @@ def _type_names(columns: StructType) -> dict[str, str]:
 
 
 def _read_catalog_table(table: Address, reader: DataFrameReader) -> DataFrame:
+    frame = reader.table(table.location)
     try:
-        return reader.table(table.location)
+        _ = frame.schema  # Spark Connect looks for the table only now
     except AnalysisException:
         raise InputDataError(f"{table}: the catalog has no such table") from None
+    return frame
 
 
 def _broken_constraint(fault: Exception, table: Address) -> OutputTableError | None:

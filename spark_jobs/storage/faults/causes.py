@@ -14,6 +14,14 @@ _MAX_DEPTH = 12  # of the chain of causes
 # A path in a message: an address with its scheme, or an absolute path.
 _PATH = re.compile(r"(?<![\w/])(?:[a-z][a-z0-9+.-]*:)?/+[^\s,;:'\"`()\[\]{}<>]+")
 
+# Spark Connect: the Java class, in front of messages of exceptions without a Python class.
+_REASON = re.compile(r"\(([A-Za-z_][\w.$]*)\) ")
+_CONDITION = re.compile(r"\s*\[([A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)*)\]")
+_CAUSED_BY = re.compile(
+    r"(?:^Caused by: |most recent failure: [^\n]*?\): )([A-Za-z_][\w.$]*)(?:: |$)",
+    re.MULTILINE,
+)
+
 
 @dataclass(frozen=True)
 class Cause:
@@ -44,18 +52,29 @@ class Cause:
 
 
 def causes_of(fault: BaseException) -> list[Cause]:
-    """The exception and its causes, outermost first; only the exception itself on Spark Connect."""
+    """The exception and its causes, outermost first."""
     java = getattr(fault, "java_exception", None) or getattr(fault, "_origin", None)
     if java is not None:
         return [*_java_causes(java)]
-    return [_python_cause(fault)]
+    return [*_python_causes(fault)]
 
 
-def condition_of(fault: PySparkException) -> str | None:
-    """Spark's error condition, which Spark 3.5 calls error class; None if it has none."""
-    method = getattr(fault, "getCondition", None) or fault.getErrorClass
-    condition: str | None = method()
-    return condition
+def condition_of(fault: BaseException) -> str | None:
+    """Spark's error condition of an exception; None if it has none.
+
+    Clients of Spark Connect 3.5 have it only at the beginning of the message.
+    """
+    if not isinstance(fault, PySparkException):
+        return None
+    # Spark 4 renames the error class to condition.
+    condition = getattr(fault, "getCondition", fault.getErrorClass)()
+    return condition or condition_in_message(_REASON.sub("", str(fault)))
+
+
+def condition_in_message(message: str) -> str | None:
+    """The condition that a message begins with, as in `[PATH_NOT_FOUND] Path ...`."""
+    match = _CONDITION.match(message)
+    return None if match is None else match[1]
 
 
 def path_in_message(path: str) -> str:
@@ -63,19 +82,34 @@ def path_in_message(path: str) -> str:
     return re.sub(r"^/{2,}", "/", shown_path(path).rstrip("."))
 
 
-def _python_cause(fault: BaseException) -> Cause:
-    message = getattr(fault, "desc", None) or str(fault)
+def _python_causes(fault: BaseException) -> Iterator[Cause]:
+    """The exception, and the causes that a server of Spark Connect has written into its message."""
+    text = getattr(fault, "desc", None) or str(fault)
     if not isinstance(fault, PySparkException):
-        return Cause(type(fault).__name__, message)
-    parameters = fault.getMessageParameters() or {}
-    return Cause(type(fault).__name__, message, condition_of(fault), dict(parameters))
+        yield Cause(type(fault).__name__, text)
+        return
+    reason = _REASON.match(text)
+    class_name = _simple_name(reason[1]) if reason else type(fault).__name__
+    inner = [*_CAUSED_BY.finditer(text)][: _MAX_DEPTH - 1]
+    ends = [*(match.start() for match in inner), len(text)]
+    parameters = dict(fault.getMessageParameters() or {})
+    message = text[reason.end() if reason else 0 : ends[0]]
+    yield Cause(class_name, message, condition_of(fault), parameters)
+    for match, end in zip(inner, ends[1:], strict=True):
+        message = text[match.end() : end].partition("\n\tat ")[0].strip()
+        yield Cause(_simple_name(match[1]), message, condition_in_message(message))
+
+
+def _simple_name(java_class: str) -> str:
+    """The name of a Java class without its package and outer class."""
+    return java_class.rpartition(".")[2].rpartition("$")[2]
 
 
 def _java_causes(java: Any) -> Iterator[Cause]:
     for _ in range(_MAX_DEPTH):
         if java is None:
             return
-        class_name = str(java.getClass().getName()).rpartition(".")[2].rpartition("$")[2]
+        class_name = _simple_name(str(java.getClass().getName()))
         condition = _call(java, "getCondition") or _call(java, "getErrorClass")
         parameters = _call(java, "getMessageParameters") if condition else None
         message = java.getMessage() or ""

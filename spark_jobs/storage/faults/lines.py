@@ -148,6 +148,18 @@ def _dead_worker() -> CurationError:
     )
 
 
+def no_delta(cause: Cause, causes: Sequence[Cause]) -> CurationError | None:
+    """A cluster or a server of Spark Connect that lacks the jars of Delta or their settings."""
+    if not re.search(r"\bdelta\b|DeltaCatalog|DESCRIBE HISTORY", cause.message):
+        return None
+    return CurationError(
+        "the cluster's Spark has no Delta: start spark-submit, or the server of Spark Connect, "
+        "with --packages io.delta:delta-spark_2.12:3.3.2 and the settings spark.sql.extensions="
+        "io.delta.sql.DeltaSparkSessionExtension and spark.sql.catalog.spark_catalog="
+        "org.apache.spark.sql.delta.catalog.DeltaCatalog"
+    )
+
+
 def unknown_store(cause: Cause, causes: Sequence[Cause]) -> CurationError | None:
     """An address of a store for which Spark lacks the jars."""
     match = re.search(r'scheme "(\w+)"|hadoop\.fs\.(\w+)\.', cause.message)

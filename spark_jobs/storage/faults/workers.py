@@ -20,6 +20,18 @@ _NO_MODULE = (
     "captionlake with the extras that the job needs"
 )
 
+_NO_CAPTIONLAKE = (
+    "the workers' Python lacks captionlake ({line}); install it on every executor, or give "
+    "spark-submit a copy of the wheel called captionlake.zip: --py-files captionlake.zip (PySpark "
+    "passes no .whl on to workers)"
+)
+_OWN_MODULE = re.compile(r"No module named '(?:udfs|spark_jobs)\b")
+_OTHER_PYTHON = (
+    "the workers' Python is {worker}, that of the driver {driver}: Spark needs the same minor "
+    "version in both; start with PYSPARK_PYTHON=python{driver}, a path that each executor has"
+)
+_VERSIONS = re.compile(r"version \((\d+), (\d+)\) than that in driver (\d+\.\d+)")
+
 
 def worker_fault(text: str) -> CurationError | None:
     """The error for the last Python traceback in a message; None if it has none."""
@@ -40,5 +52,9 @@ def _error_of_class(name: str, message: str) -> CurationError:
     if name.endswith(_MEMORY):
         return CurationError(_OUT_OF_MEMORY.format(line=line))
     if name == "ModuleNotFoundError":
-        return CurationError(_NO_MODULE.format(line=line))
+        text = _NO_CAPTIONLAKE if _OWN_MODULE.search(message) else _NO_MODULE
+        return CurationError(text.format(line=line))
+    if versions := _VERSIONS.search(message):
+        worker = f"{versions[1]}.{versions[2]}"
+        return CurationError(_OTHER_PYTHON.format(worker=worker, driver=versions[3]))
     return CurationError(f"a Python worker failed: {line}")

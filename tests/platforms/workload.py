@@ -1,0 +1,218 @@
+"""The commands that each platform runs on the same small inputs, and digests of what they wrote."""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from PIL import Image
+
+from spark_jobs.concepts.synsets import imagenet_synsets
+
+# Columns of ids, times and settings that differ between two runs of one command.
+_OF_THE_RUN = {"run_id"}
+# Written plain files; a report has times in it, a mark the run that made the folder.
+_PLAIN_FILES = {".txt", ".tsv", ".json", ".npy", ".csv"}
+_CLASSES = """\
+dataset: Pets
+templates: ['a photo of a {}.', 'my {}, a pet']
+classes: [cat, dog]
+"""
+
+
+def make_inputs(folder: Path) -> None:
+    """Captions with repetitions and a null, a bank, LAION's columns, records, images, classes."""
+    folder.mkdir(exist_ok=True)
+    entries = ["dog", "cat", "axolotl", "crane", "park"]
+    captions = [f"a {entries[i % 2]} in picture {i % 250}" for i in range(600)]
+    captions += [f"an axolotl beside a dog, {i}" for i in range(5)] + ["a photo of a dog", ""]
+    (folder / "captions").mkdir()
+    for part in range(4):
+        lines = [json.dumps({"caption": caption}) for caption in [*captions[part::4], None]]
+        (folder / f"captions/{part}.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    (folder / "bank.txt").write_text("".join(f"{entry}\n" for entry in entries))
+    (folder / "pets.yml").write_text(_CLASSES)
+    one_row = {"uid": ["1"], "caption": ["a photo of a dog"]}
+    pq.write_table(pa.table(one_row), folder / "one_row.parquet")
+    _make_laion(folder)
+    _make_records(folder)
+    _make_images(folder)
+
+
+def _make_laion(folder: Path) -> None:
+    names = [synset.lemmas[0] for synset in imagenet_synsets("imagenet1k")[:40]]
+    n_rows = 200
+    pairs = {
+        "SAMPLE_ID": list(range(n_rows)),
+        "URL": [f"https://example.org/laion/{i}.jpg" for i in range(n_rows)],
+        "TEXT": [f"a photo of a {names[i * i % 40]} , cat number {i}" for i in range(n_rows)],
+        "HEIGHT": [480] * n_rows,
+        "WIDTH": [640] * n_rows,
+        "LICENSE": ["?"] * n_rows,
+        "NSFW": ["UNLIKELY"] * n_rows,
+        "similarity": [i / n_rows for i in range(n_rows)],
+    }
+    (folder / "laion").mkdir()
+    for part in range(2):
+        half = {name: values[part::2] for name, values in pairs.items()}
+        pq.write_table(pa.table(half), folder / f"laion/part-{part:05}.parquet")
+
+
+def _make_records(folder: Path) -> None:
+    """60 records of ImageNet-Captions of 20 classes, and 100 pairs with a class and a score."""
+    synsets = imagenet_synsets("imagenet1k")[:20]
+    records = [
+        {
+            "filename": f"{synsets[i * i % 20].wnid}_{i}.JPEG",
+            "wnid": synsets[i * i % 20].wnid,
+            "title": f"my {synsets[i * i % 20].lemmas[0]} {i}",
+            "tags": ["zoo"],
+            "description": "",
+        }
+        for i in range(60)
+    ]
+    (folder / "records.json").write_text(json.dumps(records))
+    draws = np.random.default_rng(1)
+    pairs = {
+        "uid": [f"{i:032x}" for i in range(100)],
+        "caption": [f"caption {i}" for i in range(100)],
+        "url": [f"https://example.org/{i}.jpg" for i in range(100)],
+        "wnid": [synsets[int(20 * value**3)].wnid for value in draws.random(100)],
+        "text_to_name_def_wnid_similarity": 0.7 + 0.3 * draws.random(100),
+    }
+    pq.write_table(pa.table(pairs), folder / "pairs.parquet")
+
+
+def _make_images(folder: Path) -> None:
+    encoded = []
+    for i in range(20):
+        written = io.BytesIO()
+        Image.new("RGB", (32, 32), (8 * i, 255 - 8 * i, 90)).save(written, "PNG")
+        encoded.append(written.getvalue())
+    images = {"uid": [f"{i:032x}" for i in range(20)], "image": encoded}
+    pq.write_table(pa.table(images), folder / "images.parquet")
+
+
+def recipes(inputs: Path, model: Path, out: Path) -> dict[str, list[str]]:
+    """The pipelines named in docs/platforms.md: curate, LAIONet's, and search by meaning."""
+    return {
+        "curate": [
+            *("curate", f"{inputs}/captions", "--bank", f"{inputs}/bank.txt", "--t", "20"),
+            *("--decisions", "--output", f"{out}/curated"),
+        ],
+        "laionet_labels": recipe("laionet_labels", input=f"{inputs}/laion", output=f"{out}/labels"),
+        "laionet_match_frequency": recipe(
+            "laionet_match_frequency",
+            imagenet_captions=f"{inputs}/records.json",
+            pairs=f"{inputs}/pairs.parquet",
+            captions=f"{out}/labels/captions",
+            output=f"{out}/matched",
+            k=5,
+            **_models(model, "record_vectors", "caption_vectors"),
+        ),
+        "retrieval_semantic": recipe(
+            "retrieval_semantic",
+            input=f"{inputs}/laion",
+            images=f"{inputs}/images.parquet",
+            output=f"{out}/retrieved",
+            k=7,
+            **{"queries.classes": f"{inputs}/pets.yml"},
+            **_models(model, "query_vectors", "text_vectors", "image_vectors"),
+        ),
+    }
+
+
+def other_jobs(inputs: Path, out: Path) -> dict[str, list[str]]:
+    """The jobs that `recipes` leaves out, on the tables that it has written.
+
+    Not count-concepts, which needs the files of WordNet.
+    """
+    captions, curated, found = f"{out}/labels/captions", f"{out}/curated", f"{out}/retrieved"
+    jobs = {
+        "build-concept-bank": f"--sources ['lines:{inputs}/bank.txt'] --output {out}/bank",
+        "plan-balance": f"--matches {curated}/matches --entry-counts {curated}/entry_counts "
+        f"--output {out}/plan",
+        "match-and-balance": f"{inputs}/captions --bank {inputs}/bank.txt --t 20 "
+        f"--output {out}/kept_at_once",
+        "explain": f"--run {curated} --caption dog",
+        "show": f"{curated}/balanced_captions",
+        "diff": f"{curated}/balanced_captions {out}/kept_at_once",
+        "export-pairs": f"--input {curated}/balanced_captions --format jsonl --output {out}/pairs",
+        "export-captions": f"--captions {curated}/balanced_captions "
+        f"--matches {curated}/balanced_captions --entry-counts {curated}/entry_counts "
+        f"--output {out}/files",
+        "plan-threshold": f"--scores {inputs}/pairs.parquet "
+        f"--column text_to_name_def_wnid_similarity --output {out}/thresholds",
+        "filter-captions": f"--captions {captions} --output {out}/filtered "
+        "--rules [{rule:_s,column:_similarity,op:_'>=',value:_0.5}]",
+        "sample-subset": f"--input {inputs}/pairs.parquet --fraction 0.25 --output {out}/quarter",
+        "vary-captions": f"--imagenet-captions {out}/matched/records --append-class-name "
+        f"--output {out}/varied",
+        "score-definitions": f"--labels {out}/labels/labels --synsets laionet --carry "
+        f"--output {out}/scored",
+        "score-clip": f"--images {found}/image_vectors --captions {found}/image_vectors "
+        f"--output {out}/clip_scores",
+        "search-substrings": f"--captions {captions} --queries [{inputs}/pets.yml] "
+        f"--output {out}/substrings",
+        "make-demo-captions": f"--rows 1000 --output {out}/demo_captions",
+        "export-embeddings": f"--embeddings {found}/text_vectors --form clip_retrieval "
+        f"--modality text --output {out}/vector_files",
+        "import-embeddings": f"--input {out}/vector_files --form clip_retrieval --modality text "
+        f"--model open_clip:tiny --output {out}/imported",
+        "build-index": f"--embeddings {found}/text_vectors --modality text --factory Flat "
+        f"--output {out}/index",
+        "search-neighbours": f"--queries {found}/query_vectors --index {out}/index --modality text "
+        f"--k 3 --output {out}/by_index",
+    }
+    # A `_` behind a colon stands for a space, so that the words can be split at spaces.
+    return {
+        job: [job, *(word.replace(":_", ": ") for word in words.split(" "))]
+        for job, words in jobs.items()
+    }
+
+
+def one_row(inputs: Path, out: Path) -> dict[str, list[str]]:
+    """A job on one row, twice: with the session's start, and again."""
+    words = ["match-concepts", "--captions", f"{inputs}/one_row.parquet", "--force"]
+    words += ["--bank", f"{inputs}/bank.txt", "--output", f"{out}/one_row/matches"]
+    return {"first": words, "again": words}
+
+
+def _models(model: Path, *steps: str) -> dict[str, str]:
+    settings = {"model": f"open_clip:{model}", "weights": "null"}
+    return {f"{step}.{name}": value for step in steps for name, value in settings.items()}
+
+
+def recipe(name: str, **variables: object) -> list[str]:
+    return ["run", name, *(w for k, v in variables.items() for w in ("--set", f"{k}={v}"))]
+
+
+def digests(out: Path) -> dict[str, str]:
+    """Table or file, relative to `out` -> digest of its rows in sorted order, or of its bytes."""
+    found = {}
+    for log in out.rglob("_delta_log"):
+        if log.parent.name != "runs":  # has times and paths
+            found[str(log.parent.relative_to(out))] = _digest(_delta_rows(log.parent))
+    for file in out.rglob("*"):
+        is_hidden = any(part[0] in "_." for part in file.relative_to(out).parts)
+        if file.suffix in _PLAIN_FILES and not is_hidden:
+            found[str(file.relative_to(out))] = hashlib.sha256(file.read_bytes()).hexdigest()
+    return found
+
+
+def _delta_rows(table: Path) -> Iterator[str]:
+    # Not to_pyarrow_dataset, which aborts Python at its end every other time.
+    for uri in DeltaTable(str(table)).file_uris():
+        rows = pq.read_table(uri)
+        columns = sorted(set(rows.column_names) - _OF_THE_RUN)
+        yield from map(repr, rows.select(columns).to_pylist())
+
+
+def _digest(rows: Iterator[str]) -> str:
+    lines = sorted(rows)
+    return f"{len(lines)} rows {hashlib.sha256(chr(10).join(lines).encode()).hexdigest()}"
