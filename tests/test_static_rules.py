@@ -40,6 +40,7 @@ REFUSED_METHODS = {"cache", "persist", "unpersist", "checkpoint", "localCheckpoi
 USES_REFUSED_METHODS = {
     "spark_jobs/storage/session_settings.py": REFUSED_METHODS,  # with a way to do without
     "spark_jobs/storage/session.py": {"conf"},  # asks of classic sessions alone
+    "udfs/models/clip_tokens.py": {"cache"},  # a dict of open_clip's tokenizer
     "spark_jobs/storage/faults/lines.py": {"conf"},  # which session_settings imports
 }
 FORBIDDEN_IMPORTS = {"pickle", "joblib", "dill", "random"}

@@ -38,7 +38,7 @@ from spark_jobs.embedding.model_settings import ModelSettings
 from spark_jobs.running.job import AnyJob, Pipeline
 from spark_jobs.running.recipes.planning import OUTPUT, PlannedStep, plan_steps
 from spark_jobs.running.recipes.reading import Recipe, packaged_recipes, read_recipe
-from spark_jobs.running.registry import all_jobs
+from spark_jobs.running.registry import TOPICS, all_jobs
 
 Compute = Literal["serverless", "cpu", "gpu"]
 
@@ -82,7 +82,7 @@ def bundle_files() -> dict[str, str]:
     """Path below conf/databricks/resources -> content, of all files."""
     files, recipes = {}, packaged_recipes()
     for name, job in all_jobs().items():
-        if not _answers_on_stdout(job) and name not in recipes:
+        if not _is_for_a_person(name, job) and name not in recipes:
             head, key = _HEAD.format(source=f"settings of {name}"), _key(name)
             files[f"jobs/{key}.yml"] = head + _as_yaml({"jobs": {key: _job_of(job)}})
     for name in recipes:
@@ -91,9 +91,9 @@ def bundle_files() -> dict[str, str]:
     return files
 
 
-def _answers_on_stdout(job: AnyJob) -> bool:
-    """Whether a command is a question that a person asks, such as show."""
-    return isinstance(job, Pipeline) and job.answer_lines is not None
+def _is_for_a_person(name: str, job: AnyJob) -> bool:
+    """Whether a command only answers a question, such as show."""
+    return isinstance(job, Pipeline) and name in TOPICS["look"]
 
 
 def _key(name: str) -> str:

@@ -33,7 +33,7 @@ FIRST = {
     "retrieval.md": ["ingest-captions --input laion --preset laion400m --output ./captions"],
 }
 # Programs besides captionlake that blocks may call; only these are run.
-RUN_BY_SHELL = ("printf",)
+RUN_BY_SHELL = ("printf", "export")
 NOT_RUN_PROGRAMS = (
     *("make", "source", "cd", "pip", "python", "img2dataset"),
     *("venv-pack", "hdfs", "databricks"),
