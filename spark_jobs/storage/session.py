@@ -19,6 +19,7 @@ from spark_jobs.core.conf_files import conf_file
 from spark_jobs.core.errors import CurationError, SettingsError
 from spark_jobs.core.yaml_files import read_yaml_map
 from spark_jobs.storage.connect import is_remote, refuse_silent_server, send_code
+from spark_jobs.storage.default_store import is_default_store_local
 from spark_jobs.storage.java import java_options
 from spark_jobs.storage.session_settings import change_setting
 from spark_jobs.storage.spark_line import installed_line
@@ -59,8 +60,11 @@ def reads_local_paths() -> bool:
         return False
     session = _existing_session()
     if session is None:
-        return True
-    return not is_remote(session) and str(session.conf.get("spark.master", "")).startswith("local")
+        return is_default_store_local(None)
+    if is_remote(session):
+        return False
+    is_local = str(session.conf.get("spark.master", "")).startswith("local")
+    return is_local and is_default_store_local(session)
 
 
 def has_session() -> bool:

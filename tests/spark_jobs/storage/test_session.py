@@ -1,5 +1,6 @@
 """Sessions that others have built: what is asked of them."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,9 +12,9 @@ from spark_jobs.storage import session
 DELTA = "io.delta.sql.DeltaSparkSessionExtension"
 
 
-def built_by_others(extensions: str | None, master: str = "local[2]") -> Any:
+def built_by_others(extensions: str | None, master: str = "local[2]", **further: str) -> Any:
     """A session that knows its settings alone."""
-    settings = {"spark.master": master}
+    settings = {"spark.master": master, **further}
     settings |= {} if extensions is None else {"spark.sql.extensions": extensions}
     return SimpleNamespace(conf=SimpleNamespace(get=settings.get, set=settings.__setitem__))
 
@@ -79,6 +80,30 @@ class TestLocalPaths:
         existing = built_by_others(DELTA, master)
         monkeypatch.setattr(session, "_existing_session", lambda: existing)
         assert session.reads_local_paths() is is_local
+
+    @pytest.mark.parametrize("file", ["spark-defaults.conf", "core-site.xml"])
+    @pytest.mark.parametrize(
+        ("variable", "folder"), [("SPARK_CONF_DIR", ""), ("SPARK_HOME", "conf")]
+    )
+    def test_not_where_a_settings_file_names_another_store(
+        self,
+        file: str,
+        variable: str,
+        folder: str,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.delenv("SPARK_CONF_DIR", raising=False)
+        monkeypatch.setenv(variable, str(tmp_path))
+        assert session.reads_local_paths()
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / file).write_text("spark.hadoop.fs.defaultFS hdfs://host")
+        assert not session.reads_local_paths()
+
+    def test_not_where_the_session_has_another_store(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        existing = built_by_others(DELTA, "local[2]", **{"spark.hadoop.fs.defaultFS": "hdfs://h"})
+        monkeypatch.setattr(session, "_existing_session", lambda: existing)
+        assert not session.reads_local_paths()
 
     def test_not_in_a_session_of_spark_connect(self, monkeypatch: pytest.MonkeyPatch) -> None:
         remote = type("SparkSession", (), {"__module__": "pyspark.sql.connect.session"})()
