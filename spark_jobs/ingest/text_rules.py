@@ -22,6 +22,9 @@ FrontEnd = Literal["none", "synthclip"]
 
 def is_valid_utf8(text: Column) -> Column:
     """Whether a string or binary column holds valid UTF-8; null for null."""
+    if hasattr(F, "is_valid_utf8"):  # Spark 4, whose decode raises where 3.5 puts U+FFFD
+        is_valid: Column = F.is_valid_utf8(text.cast("string"))
+        return is_valid
     return F.decode(text.cast("binary"), "UTF-8") == text.cast("string")  # == compares bytes
 
 

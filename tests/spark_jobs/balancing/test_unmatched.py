@@ -61,9 +61,10 @@ def test_rows_whose_record_matches_nothing(
     has_ids = any(number is not None for _, number in captions)
     of_captions = frame(spark, [(*key, "x") for key in captions], "caption string", has_ids)
     joined: list[str] = []
-    join = DataFrame.join
+    frames = type(of_captions)  # Spark 4's DataFrame is a base class
+    join = frames.join
     monkeypatch.setattr(
-        DataFrame, "join", lambda *of, **how: (joined.append(how["how"]), join(*of, **how))[1]
+        frames, "join", lambda *of, **how: (joined.append(how["how"]), join(*of, **how))[1]
     )
     counted = count_unmatched(
         of_matches,

@@ -26,15 +26,16 @@ def test_only_examples_reach_the_driver(
 ) -> None:
     """Ten of two thousand rows are dropped, so that no row is sampled away."""
     collected: list[int] = []
-    collect = DataFrame.collect
+    captions = spark.range(2_000).select(F.col("id").cast("string").alias("uid"))
+    frames = type(captions)  # Spark 4's DataFrame is a base class
+    collect = frames.collect
 
     def counted(rows: DataFrame) -> list:
         found = collect(rows)
         collected.append(len(found))
         return found
 
-    monkeypatch.setattr(DataFrame, "collect", counted)
-    captions = spark.range(2_000).select(F.col("id").cast("string").alias("uid"))
+    monkeypatch.setattr(frames, "collect", counted)
     output = captions.where("cast(uid AS int) >= 10")
     assert len(first_dropped_uids(captions, output)) == 5
     assert collected == [5]
