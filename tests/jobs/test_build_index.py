@@ -134,7 +134,7 @@ def test_an_index_of_clip_retrieval(
         (["--factory", "IFV8,Flat"], 2, "faiss cannot make it"),
         (["--factory", "IVF4096,Flat"], 3, "has 4096 lists, but there are only 1500 vectors"),
         (["--memory", "0.00001"], 3, "needs 0.000"),
-        (["--output", "main.catalog.index"], 2, "must be a folder that every worker can open"),
+        (["--output", "main.catalog.index"], 2, "files need a folder, not a name in the catalog"),
     ],
 )
 def test_what_cannot_be_built(
