@@ -1968,7 +1968,7 @@ def show(
 
     Examples
     --------
-    >>> cl.show("./curated/balanced_captions", "-n", "5", columns="uid,caption")
+    >>> cl.show("./curated/balanced_captions", columns="uid,caption", rows=5)
     """
 
 

@@ -13,14 +13,13 @@ from types import FrameType
 from typing import Annotated, Any, NoReturn, cast
 
 import typer
-from pydantic.fields import FieldInfo
 
 from spark_jobs.core.errors import CurationError, FileError, InterruptedRunError
 from spark_jobs.core.redaction import RedactingFormatter, redacted
 from spark_jobs.core.settings import Settings, load_settings
 from spark_jobs.running.job import AnyJob, Pipeline
 from spark_jobs.running.launch import error_line, execute
-from spark_jobs.running.option_help import type_and_default
+from spark_jobs.running.option_help import short_flags, type_and_default
 from spark_jobs.running.result_lines import result_lines
 
 
@@ -181,15 +180,9 @@ def _option(job: AnyJob, name: str) -> inspect.Parameter:
     if field.annotation is bool:
         switch = typer.Option(f"--{flag}/--no-{flag}", help=help_, show_default=False)
         return _parameter(name, Annotated[bool | None, switch], None)
-    flags = [f"--{flag}", *_short_flags(field)]
+    flags = [f"--{flag}", *short_flags(field)]
     option = typer.Option(*flags, help=help_, show_default=False, metavar="VALUE")
     return _parameter(name, Annotated[str | None, option], None)
-
-
-def _short_flags(field: FieldInfo) -> list[str]:
-    """The flags of one letter that a setting names in its `json_schema_extra`: {"flag": "-n"}."""
-    extra = field.json_schema_extra
-    return [str(extra["flag"])] if isinstance(extra, dict) and "flag" in extra else []
 
 
 def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:

@@ -87,3 +87,9 @@ def _required_alternatives(model: type[Settings], job: str, name: str) -> list[s
         return []
     flags = [f"--{other.replace('_', '-')}" for other in model.mutually_exclusive]
     return [f"one of {_choices(tuple(flags))} is required"]
+
+
+def short_flags(field: FieldInfo) -> list[str]:
+    """The flags of one letter that a setting names in its `json_schema_extra`: {"flag": "-n"}."""
+    extra = field.json_schema_extra
+    return [str(extra["flag"])] if isinstance(extra, dict) and "flag" in extra else []

@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator
 from spark_jobs.core.settings import RoleName, Settings, base_settings
 from spark_jobs.core.yaml_files import parse_yaml_value
 from spark_jobs.running.job import AnyJob
-from spark_jobs.running.option_help import default_of, type_and_default
+from spark_jobs.running.option_help import default_of, short_flags, type_and_default
 from spark_jobs.running.registry import all_jobs
 
 # Settings of text that are paths, or may be, without being an input or output of the job itself.
@@ -144,7 +144,9 @@ def python_example(job: AnyJob, command: str) -> str:
     by_position: list[str] = []
     settings: dict[str, str] = {}
     words = iter(shlex.split(command.replace("\\\n", " "))[2:])
-    for word in words:
+    long_options = _long_options(job.settings)
+    for given in words:
+        word = long_options.get(given, given)
         if not word.startswith("--"):
             by_position.append(word)
         elif word == "--set":
@@ -158,6 +160,12 @@ def python_example(job: AnyJob, command: str) -> str:
     arguments = [_quoted(word) for word in by_position]
     arguments += [f"{name}={_example_value(job, name, text)}" for name, text in settings.items()]
     return f"cl.{_function_name(job.name)}({', '.join(arguments)})"
+
+
+def _long_options(model: type[Settings]) -> dict[str, str]:
+    """Flag of one letter -> the option that it stands for."""
+    fields = model.model_fields.items()
+    return {flag: f"--{name}" for name, field in fields for flag in short_flags(field)}
 
 
 def _example_value(job: AnyJob, name: str, text: str) -> str:

@@ -22,6 +22,10 @@ from spark_jobs.running.registry import all_jobs
             'cl.run("metaclip.yml", input="./pairs", bank="metadata.json")',
         ),
         (
+            "captionlake show ./pairs --columns uid,caption -n 5",
+            'cl.show("./pairs", columns="uid,caption", rows=5)',
+        ),
+        (
             "captionlake count-concepts --classes '[imagenet, dtd]'",
             'cl.count_concepts(classes=["imagenet", "dtd"])',
         ),
