@@ -6,7 +6,7 @@ PARALLEL := -n 2 --dist loadfile
 LOCK := uv pip compile --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	--no-emit-find-links
 
-.PHONY: env demo test slow ansi stores test-forward test-cluster test-connect lint functions bundle bench lock
+.PHONY: env demo test slow ansi stores test-forward test-cluster test-connect test-s3 lint functions bundle bench lock
 env: .venv/installed
 
 .venv/installed: requirements/default.lock pyproject.toml
@@ -55,6 +55,10 @@ test-cluster: env
 
 test-connect: env
 	$(BIN)/pytest -m connect tests/platforms
+
+# Against a server of S3 on loopback; by hand, some minutes.
+test-s3: env stores
+	$(BIN)/pytest -m s3 tests/jobs/test_s3.py
 
 lint: env
 	$(BIN)/ruff check

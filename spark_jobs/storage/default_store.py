@@ -5,12 +5,14 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from spark_jobs.storage.session_settings import setting
+
 _KEY = "spark.hadoop.fs.defaultFS"
 
 
 def is_default_store_local(session: SparkSession | None) -> bool:
     """Whether the session's paths are local; without one, those of a session to be built."""
-    if session is not None and not (session.conf.get(_KEY, None) or "file:").startswith("file:"):
+    if session is not None and not setting(session, _KEY, "file:").startswith("file:"):
         return False
     return not any(_names_a_store(file) for file in _settings_files())
 

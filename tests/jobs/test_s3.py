@@ -21,7 +21,7 @@ import pytest
 from udfs import stores
 from udfs.file_systems import file_system
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.s3, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
 JARS = (

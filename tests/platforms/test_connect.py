@@ -48,7 +48,6 @@ def test_the_workers_run_the_clients_code(connect: Outcome) -> None:
     assert all("/captionlake-" in path for path in connect.code), connect.code
 
 
-@pytest.mark.slow
 def test_a_job_on_one_row_takes_no_longer_than_a_local_one(
     inputs: Path, connect_server: str, tmp_path: Path
 ) -> None:
