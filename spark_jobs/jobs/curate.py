@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from spark_jobs.balancing.balance_settings import BalanceCaptions
 from spark_jobs.balancing.t_settings import ThresholdSettings
 from spark_jobs.core import schemas
-from spark_jobs.core.addresses import join_address, parse_parent
+from spark_jobs.core.addresses import join_address, parse_address, parse_parent
 from spark_jobs.core.schemas import URL
 from spark_jobs.core.settings import PipelineInput, Settings, TablesFolder
 from spark_jobs.dedup.dedup_settings import DedupCaptions
@@ -27,6 +27,7 @@ from spark_jobs.jobs import (
 )
 from spark_jobs.running.job import Pipeline, Step
 from spark_jobs.running.up_to_date import new_run
+from spark_jobs.storage.history import delta_schema
 from spark_jobs.storage.outputs.checks import check_outputs_ahead
 from spark_jobs.storage.table_states import input_version
 from spark_jobs.storage.tables import read_table
@@ -182,6 +183,9 @@ def _dedup_by(
     if settings.dedup != "auto":
         return settings.dedup
     if stores_captions:
+        columns = delta_schema(spark, parse_address(ingest_settings.output))
+        if columns is not None and URL not in columns.names:
+            return "caption"  # said without Spark, for what is up to date
         captions = read_table(spark, ingest_settings.output, schemas.CAPTIONS)
     else:
         run = new_run(spark, ingest_captions.JOB, ingest_settings)
