@@ -47,8 +47,6 @@ _WHEEL = "../../dist/*.whl"  # from the folder of a resource's file
 _HEAD = "# Written by `make bundle` from the {source}: change that, not this file.\n"
 _FILES = "files"  # the volume of plain files in each schema
 _SETTINGS = "settings"  # job parameter: a map of further settings
-# Jobs whose driver or tasks open files themselves, which serverless compute does not let them.
-_OPENS_FILES = {"build-index", "export-embeddings", "import-embeddings", "search-neighbours"}
 # Job -> the extras of the wheel that its defaults need; jobs with models need `clip` too. It brings
 # faiss, and with timm and open_clip the names of ImageNet's classes and the templates of prompts.
 _CLIP = ("clip",)
@@ -183,8 +181,11 @@ def _file_names(recipe: Recipe, step: PlannedStep) -> Iterator[tuple[str, str]]:
 
 
 def _compute_of(job: AnyJob) -> Compute:
-    """Where a command runs: where its model, or the files that it opens, are at hand."""
-    return _cluster_of(job) if _has_model(job) or job.name in _OPENS_FILES else "serverless"
+    """Where a command runs: where its model, or the files that it opens, are at hand.
+
+    Serverless compute does not let driver or tasks open files themselves.
+    """
+    return _cluster_of(job) if _has_model(job) or job.shared_folders else "serverless"
 
 
 def _cluster_of(job: AnyJob) -> Compute:

@@ -82,7 +82,6 @@ def execute(
         settings.look_ahead()
     try:
         spark = lazy_session()
-        open_stores(spark, stores_in(settings.model_dump(mode="json")))
         with WRITER.run():
             if isinstance(job, Pipeline):
                 return _execute_pipeline(spark, job, settings, force, say)
@@ -213,6 +212,7 @@ def _execute_pipeline(
     say: Callable[[str], None],
 ) -> Summary:
     start_s = time.monotonic()
+    open_stores(spark, stores_in(settings.model_dump(mode="json")))  # those of steps: see new_run
     summaries: list[Summary] = []
     for step in pipeline.steps(spark, settings):
         if step.dry_run:

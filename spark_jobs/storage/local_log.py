@@ -115,10 +115,10 @@ class LocalLog:
             for name, action in file.actions():
                 if name == "protocol" and action["minReaderVersion"] > 1:
                     raise AskSparkError(file.path)
-                if name in ("add", "remove"):
-                    paths |= {_data_file(self.folder, action): None}
-                if name == "remove":
-                    del paths[_data_file(self.folder, action)]
+                if name == "add":
+                    paths[_data_file(self.folder, action)] = None
+                elif name == "remove":
+                    paths.pop(_data_file(self.folder, action), None)
         return list(paths)
 
 

@@ -51,7 +51,7 @@ def _rows_on_this_disk(address: str, needed: StructType, values: Mapping[str, An
     return [row for row in rows if all(row[name] == value for name, value in values.items())]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=_MAX_FILES)
 def _rows_of_file(path: str) -> Rows:
     """The rows of a data file, which never changes; timestamps in UTC."""
     try:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
+from spark_jobs.core.errors import InputDataError
 from spark_jobs.storage.faults.spark import SPARK_FAULTS, to_curation_error
+from spark_jobs.storage.file_lists import list_files_at
 from spark_jobs.storage.session_settings import setting
 from udfs.stores import STORES, Options, Place, share_options, shared_options
 
@@ -27,10 +28,9 @@ def open_stores(spark: SparkSession, stores: Iterable[Place]) -> None:
 
 def _refuse_unless_listed(spark: SparkSession, store: str) -> None:
     try:
-        spark.read.format("binaryFile").load(f"{store}/{_ABSENT}")
-    except AnalysisException as fault:
-        if fault.getErrorClass() != "PATH_NOT_FOUND":
-            raise to_curation_error(fault, store) from fault
+        list_files_at(spark, f"{store}/{_ABSENT}")
+    except InputDataError:  # the store was looked through, and has no such file
+        pass
     except SPARK_FAULTS as fault:
         raise to_curation_error(fault, store) from fault
 
