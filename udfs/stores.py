@@ -7,7 +7,7 @@ what is written without it.
 
 import importlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -303,13 +303,9 @@ def with_options(function: BatchFunction, options_of: Mapping[str, Options]) -> 
     return with_stores
 
 
-def stores_in(values: object) -> Iterator[Place]:
-    """The stores that texts in a value, such as the settings of a job as JSON, are addresses in."""
-    if isinstance(values, str):
-        place = place_of(values.removeprefix("parquet:").removeprefix("delta:"))
+def stores_in(addresses: Iterable[str]) -> Iterator[Place]:
+    """The stores of the addresses that are in one; a prefix that names the format is allowed."""
+    for address in addresses:
+        place = place_of(address.removeprefix("parquet:").removeprefix("delta:"))
         if place is not None:
             yield place._replace(path="")
-    elif isinstance(values, Mapping):
-        yield from (place for value in values.values() for place in stores_in(value))
-    elif isinstance(values, list | tuple):
-        yield from (place for value in values for place in stores_in(value))

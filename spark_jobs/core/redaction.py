@@ -22,6 +22,8 @@ _USER = re.compile(
     rf"([^{_END}/?#]+"
     rf"|[^{_END}/:?#@]+:(?!\d{{1,5}}/)(?:(?!://)[^{_END}?#])*)@"  # raw secrets may contain /
 )
+# What is left of such an address that was cut at a / of the secret; a port is none.
+_CUT_USER = re.compile(rf"{_SCHEME}[^{_END}/:?#@\[]+:(?!\d{{1,5}}(?!\w)|\$)[^{_END}/?#@:]+")
 _QUERY = re.compile(rf"({_SCHEME}(?:(?!://)[^{_END}?])*\?)([^{_END}]*[^{_END}:,;.)\]}}])")
 _PARAMETER = re.compile(r"([^&=]+=)[^&]+")
 _BARE_PARAMETER = re.compile(r"(?<![^&])[\w~%+-]{12,}(?![^&])")
@@ -81,6 +83,7 @@ def redacted(text: str) -> str:
     form of a service's key.
     """
     text = _USER.sub(_without_user, text)
+    text = _CUT_USER.sub(rf"\1://{HIDDEN}", text)
     text = _QUERY.sub(lambda url: url[1] + _without_values(url[3]), text)
     text = _TOKEN.sub(HIDDEN, text)
     text = _BEARER.sub(rf"\1\2{HIDDEN}", text)

@@ -31,7 +31,6 @@ from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.session import reads_local_paths
 from spark_jobs.storage.shared_disk import refuse_separate_disks
 from spark_jobs.storage.stores import open_stores
-from udfs.stores import stores_in
 
 _log = logging.getLogger(__name__)
 
@@ -212,7 +211,7 @@ def _execute_pipeline(
     say: Callable[[str], None],
 ) -> Summary:
     start_s = time.monotonic()
-    open_stores(spark, stores_in(settings.model_dump(mode="json")))  # those of steps: see new_run
+    open_stores(spark, settings)  # those of steps: see new_run
     summaries: list[Summary] = []
     for step in pipeline.steps(spark, settings):
         if step.dry_run:

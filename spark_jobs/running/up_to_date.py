@@ -26,7 +26,6 @@ from spark_jobs.storage.outputs.folder_marks import has_files, marked_run_id
 from spark_jobs.storage.outputs.places import refuse_overlapping_outputs
 from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.stores import open_stores
-from udfs.stores import stores_in
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ def new_run(spark: SparkSession, job: Job[S], settings: S) -> Run:
     same id at any time, even if an input table was compacted in between. Raises InputDataError if
     an input is missing.
     """
-    open_stores(spark, stores_in(settings.model_dump(mode="json")))
+    open_stores(spark, settings)
     refuse_overlapping_outputs(spark, job.name, settings)
     states = {
         address: table_states.table_state(spark, address)

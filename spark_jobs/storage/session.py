@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import current_thread, main_thread
+from types import FrameType
 
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
@@ -116,22 +117,38 @@ def _build_session(conf: Mapping[str, str] | None) -> SparkSession:
     builder = SparkSession.builder.appName("captionlake")
     for key, value in settings.items():
         builder = builder.config(key, value)
-    with _keep_interrupt_handler():
+    with _interrupts_wait():
         return builder.getOrCreate()
 
 
 @contextmanager
-def _keep_interrupt_handler() -> Iterator[None]:
-    """Restore the program's handler of Ctrl-C, which PySpark replaces when it builds a session.
+def _interrupts_wait() -> Iterator[None]:
+    """Let Ctrl-C wait until the session stands, then go to the handler that the program had.
 
-    PySpark's handler asks the JVM to cancel all jobs over the connection on which the interrupted
-    call waits for its answer. That fails, and the call with it, so the interrupt is lost.
+    A JVM whose Python ends while it starts stays for ever. A second Ctrl-C ends the wait. PySpark
+    puts a handler of its own in place, which asks the JVM to cancel all jobs over the connection on
+    which the interrupted call waits for its answer: that fails, and the call with it, so that the
+    interrupt is lost. It stays only in the place of Python's own handler.
     """
     handler = signal.getsignal(signal.SIGINT)
-    yield
-    default_handlers = (signal.default_int_handler, signal.SIG_DFL, signal.SIG_IGN, None)
-    if handler not in default_handlers and current_thread() is main_thread():
-        signal.signal(signal.SIGINT, handler)
+    if not callable(handler) or current_thread() is not main_thread():
+        yield
+        return
+    waiting: list[FrameType | None] = []
+
+    def wait(number: int, frame: FrameType | None) -> None:
+        if waiting:
+            handler(number, frame)
+        waiting.append(frame)
+
+    signal.signal(signal.SIGINT, wait)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is wait or handler is not signal.default_int_handler:
+            signal.signal(signal.SIGINT, handler)
+    if waiting:
+        handler(signal.SIGINT, waiting[0])
 
 
 def _verify_pages(session: SparkSession) -> None:

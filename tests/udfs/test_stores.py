@@ -62,9 +62,9 @@ def test_the_parts_of_an_address() -> None:
     assert place_of("/x/y") is place_of("file:///x") is place_of("a.b") is None
 
 
-def test_stores_are_found_wherever_settings_have_addresses() -> None:
-    settings = {"a": "s3a://b/x", "n": 3, "more": ["parquet:gs://c/y", {"z": "delta:s3a://b/z"}]}
-    assert [place.store for place in stores_in(settings)] == ["s3a://b", "gs://c", "s3a://b"]
+def test_the_stores_of_addresses() -> None:
+    addresses = ["s3a://b/x", "/x", "parquet:gs://c/y", "delta:s3a://b/z", "a.b"]
+    assert [place.store for place in stores_in(addresses)] == ["s3a://b", "gs://c", "s3a://b"]
 
 
 def test_s3_is_pyarrows_with_the_options_of_hadoop() -> None:

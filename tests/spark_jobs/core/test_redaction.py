@@ -29,6 +29,8 @@ DATABRICKS, AZURE = "dapi" + "0a" * 16, "aB3/" * 21 + "xY=="
     [
         (f"s3a://KEY:{SECRET}@bucket/x", "s3a://***@bucket/x"),
         (f"s3://KEY:a/{SECRET}/b+c@bucket/x", "s3://***@bucket/x"),
+        (f"table s3a://KEY:{SECRET}: gone", "table s3a://***: gone"),
+        (f"s3a://KEY:{SECRET}/b", "s3a://***/b"),
         (f"parquet:s3a://K:{SECRET}@b/x and s3a://b/y", "parquet:s3a://***@b/x and s3a://b/y"),
         (f"https://{SECRET}@host/x", "https://***@host/x"),
         (f"https://me:p@{SECRET}@host/x", "https://***@host/x"),
