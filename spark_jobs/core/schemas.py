@@ -51,6 +51,10 @@ CAPTION_ID = "caption_id"
 QUERY_ID = "query_id"
 CAPTION_SOURCE = "caption_source"
 
+KEY = "key"
+IMAGE = "image"
+SHA256 = "sha256"
+
 ITEM_HASH = "item_hash"
 EMBEDDING = "embedding"
 MODEL = "model"
@@ -305,6 +309,19 @@ SIMILARITY_PLAN = StructType(
         StructField(ROWS, LongType()),
         StructField(CLASSES, LongType()),
         StructField(CLASS_SIMILARITY, DoubleType()),
+    ]
+)
+# An encoded image per row, or `fault`, the reason why there is none. key: its name where it was
+# read, such as `00000/000000012` or `tench/1.jpg`. width, height: in pixels; sha256: of the bytes.
+IMAGES = StructType(
+    [
+        StructField(UID, StringType()),
+        StructField(KEY, StringType()),
+        StructField(IMAGE, BinaryType()),
+        StructField(WIDTH, IntegerType()),
+        StructField(HEIGHT, IntegerType()),
+        StructField(SHA256, StringType()),
+        StructField(FAULT, StringType()),
     ]
 )
 # rank counts from 0, the nearest.

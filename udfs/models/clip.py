@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from udfs.models.decoding import Image
+from udfs.images.decoding import Image
 from udfs.models.device import inference, memory_for, pinned, precision_on, upload
 from udfs.models.encoder import Batch, Inputs, Prepared, cut_by_length
 from udfs.models.pixels import decode_in_threads, normalised, preprocessing_of

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from udfs.models.decoding import BROKEN, Image, ImageError, decode_image
+from udfs.images.decoding import BROKEN, Image, ImageError, decode_image
 from udfs.models.threads import map_in_threads
 
 _CHUNK = 4  # images that a thread takes at once

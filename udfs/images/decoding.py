@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from udfs.models.image_formats import HEAD_BYTES, image_format, webp_pixels
+from udfs.images.image_formats import HEAD_BYTES, image_format, webp_pixels
 
 Image = bytes | str  # encoded bytes, or the path of a file that the worker can read
 

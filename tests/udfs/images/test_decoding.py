@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from udfs.models.decoding import MAX_PIXELS, ImageError, decode_image
+from udfs.images.decoding import MAX_PIXELS, ImageError, decode_image
 
 RAMP = np.tile(np.arange(256, dtype=np.int64), (40, 1))
 
@@ -200,7 +200,7 @@ def registered_formats() -> set[str]:
 MEASURE = """
 import resource, sys
 from pathlib import Path
-from udfs.models.decoding import ImageError, decode_image
+from udfs.images.decoding import ImageError, decode_image
 good, *files = map(Path, sys.argv[1:])
 before = decode_image(good.read_bytes()).tobytes()
 start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,0 +1,1 @@
+"""Images of pairs: download, read, arrange, de-duplicate, decontaminate."""

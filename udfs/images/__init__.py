@@ -1,0 +1,1 @@
+"""Images as encoded bytes: their formats and sizes, decoding, download and hashes."""
