@@ -324,6 +324,25 @@ IMAGES = StructType(
         StructField(FAULT, StringType()),
     ]
 )
+# What became of the download of an image, a row per attempt. status: downloaded or failed; cause:
+# one of udfs.images.fetch.CAUSES. width, height: as written; sha256, bytes: of what was fetched.
+DOWNLOADS = StructType(
+    [
+        StructField(UID, StringType()),
+        StructField(URL, StringType()),
+        StructField("attempt", IntegerType()),
+        StructField("status", StringType()),
+        StructField("cause", StringType()),
+        StructField("http_status", IntegerType()),
+        StructField("message", StringType()),
+        StructField(WIDTH, IntegerType()),
+        StructField(HEIGHT, IntegerType()),
+        StructField(SHA256, StringType()),
+        StructField("bytes", LongType()),
+        StructField("shard", IntegerType()),
+        StructField(KEY, StringType()),
+    ]
+)
 # rank counts from 0, the nearest.
 NEIGHBOURS = StructType(
     [

@@ -25,6 +25,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "match-frequencies",
         "vary-captions",
     ),
+    "images": ("download-images",),
     "embed and search": (
         "embed-texts",
         "embed-images",

@@ -1,5 +1,6 @@
 """Marks: hidden JSON files that record which run wrote a folder or file, and what it wrote."""
 
+import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -12,6 +13,24 @@ MARK = "_captionlake"  # ignored by Spark for its _, and by programs that read *
 
 # Path relative to the folder -> [size in bytes, modification time in nanoseconds since 1970].
 Listing = dict[str, list[int]]
+
+
+def write_growing_mark(folder: str, metadata: Mapping[str, Any], *, is_whole: bool) -> None:
+    """Write the mark of a folder that runs add files to, millions perhaps, all of which are theirs.
+
+    `is_whole`: the run is at its end; until then no run counts as the one that wrote the folder.
+    """
+    files = _digest(visible_files_in(folder)) if is_whole else ""
+    write_json(folder, MARK, {**metadata, "files": files})
+
+
+def is_growing(mark: Mapping[str, Any]) -> bool:
+    """Whether a mark is of a folder that runs add files to."""
+    return isinstance(mark.get("files"), str)
+
+
+def _digest(listing: Listing) -> str:
+    return hashlib.sha256(json.dumps(listing, sort_keys=True).encode()).hexdigest()
 
 
 def write_mark(
@@ -83,7 +102,10 @@ def remove_mark(folder: str) -> None:
 def marked_run_id(folder: str) -> str | None:
     """Id of the run that wrote a folder; None without a mark or if its files have changed since."""
     mark = read_mark(folder)
-    if mark is None or mark.get("files") != visible_files_in(folder):
+    if mark is None:
+        return None
+    listing = visible_files_in(folder)
+    if mark.get("files") != (_digest(listing) if is_growing(mark) else listing):
         return None
     return str(mark.get("run_id"))
 

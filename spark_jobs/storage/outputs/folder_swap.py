@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.errors import OutputTableError, SettingsError
 from spark_jobs.storage.outputs.folder_marks import (
+    is_growing,
     read_json,
     read_mark,
     remove_file,
@@ -138,7 +139,7 @@ def _last_write(folder: str) -> tuple[dict[str, Any], Collection[str]]:
     if journal is not None:
         return journal.commit, set(journal.files)
     mark = read_mark(folder) or {}
-    files = mark.get("files")
+    files = visible_files_in(folder) if is_growing(mark) else mark.get("files")
     return mark, files if isinstance(files, dict) else ()
 
 

@@ -1,0 +1,138 @@
+"""Which images of a table are to be downloaded, and the columns that their files carry."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    ArrayType,
+    BinaryType,
+    BooleanType,
+    DataType,
+    DoubleType,
+    FloatType,
+    IntegralType,
+    MapType,
+    StringType,
+    StructType,
+)
+
+from spark_jobs.core.columns import named
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.schemas import CAPTION, CAPTION_ID, NSFW, SHA256, UID, URL
+
+NsfwPolicy = Literal["any", "not_nsfw", "unlikely"]
+ATTEMPT = "attempt"
+# img2dataset's names of its own, with the formats of images and the file of captions.
+RESERVED = frozenset(
+    {
+        *("key", "status", "error_message", "exif", "md5", "sha256", "sha512", "txt", "json"),
+        *("width", "height", "original_width", "original_height", "jpg", "png", "webp", "__key__"),
+    }
+)
+_PREFIX = "input_"
+
+
+def is_allowed(policy: NsfwPolicy) -> Column:
+    """Whether a policy lets a row be downloaded.
+
+    `not_nsfw`: the value is not exactly NSFW, as in unmet-promise, where null and UNSURE stay.
+    `unlikely`: the value is UNLIKELY, as in LAIONet, where null goes.
+    """
+    if policy == "not_nsfw":
+        return ~F.col(NSFW).eqNullSafe(F.lit("NSFW"))
+    return F.col(NSFW).eqNullSafe(F.lit("UNLIKELY")) if policy == "unlikely" else F.lit(True)
+
+
+def one_caption_an_image(captions: DataFrame) -> DataFrame:
+    """The rows of the first caption of each image, for tables of several captions an image."""
+    if CAPTION_ID not in captions.columns:
+        return captions
+    others = [name for name in captions.columns if name != UID]
+    first = F.min_by(F.struct(*map(named, others)), F.col(CAPTION_ID))
+    return captions.groupBy(UID).agg(first.alias("_first")).select(UID, "_first.*")
+
+
+def names_in_files(columns: Mapping[str, str]) -> dict[str, str]:
+    """Column -> its name in the files: what img2dataset reserves gets a prefix."""
+    return {
+        column: f"{_PREFIX}{name}" if name.lower() in RESERVED else name
+        for column, name in columns.items()
+    }
+
+
+def rows_for_files(captions: DataFrame, called: str, columns: Mapping[str, str]) -> DataFrame:
+    """uid, url, caption and further columns under their names in the files.
+
+    Values that JSON lacks are written as text; raises InputDataError for bytes.
+    """
+    selected = [F.col(UID), F.col(URL).cast("string").alias(URL)]
+    if CAPTION in captions.columns:
+        selected.append(F.col(CAPTION))
+    for column, name in names_in_files(columns).items():
+        column_type = captions.schema[column].dataType
+        if isinstance(column_type, BinaryType):
+            raise InputDataError(
+                f"{called}: column {column!r} holds bytes, which no file can carry as JSON"
+            )
+        value = named(column)
+        selected.append((value if _is_json(column_type) else value.cast("string")).alias(name))
+    return captions.select(*selected)
+
+
+def _is_json(column_type: DataType) -> bool:
+    """Whether Python's JSON can write the values of a type as they are."""
+    if isinstance(column_type, ArrayType):
+        return _is_json(column_type.elementType)
+    if isinstance(column_type, StructType):
+        return all(_is_json(field.dataType) for field in column_type.fields)
+    plain = (StringType, BooleanType, FloatType, DoubleType, IntegralType)
+    return isinstance(column_type, plain) and not isinstance(column_type, MapType)
+
+
+def rows_to_download(rows: DataFrame, downloads: DataFrame, retried: Sequence[str]) -> DataFrame:
+    """The rows never tried, and those whose last attempt failed for one of the causes `retried`.
+
+    `downloads`: the ledger, by uid and url. Adds the number of the attempt, from 1.
+    """
+    tried = last_attempts(rows, downloads, how="left")
+    is_new = F.col(ATTEMPT).isNull()
+    return tried.where(is_new | has_cause(retried)).select(
+        *map(named, rows.columns), (F.coalesce(F.col(ATTEMPT), F.lit(0)) + 1).alias(ATTEMPT)
+    )
+
+
+def last_attempts(rows: DataFrame, downloads: DataFrame, *, how: str = "inner") -> DataFrame:
+    """The rows with attempt, cause and http_status of their last attempt in the ledger."""
+    facts = F.struct(ATTEMPT, "cause", "http_status")
+    last = downloads.groupBy(F.col(UID).alias("_uid"), F.col(URL).alias("_url")).agg(
+        F.max_by(facts, F.col(ATTEMPT)).alias("_last")
+    )
+    is_same = (F.col(UID) == F.col("_uid")) & F.col(URL).eqNullSafe(F.col("_url"))
+    return rows.join(last, on=is_same, how=how).select(*map(named, rows.columns), "_last.*")
+
+
+def has_cause(retried: Sequence[str]) -> Column:
+    """Whether the last attempt has one of the causes, kinds of status (5xx) or statuses (503)."""
+    status = F.coalesce(F.col("http_status"), F.lit(0))
+    is_one = F.lit(False)
+    for name in retried:
+        if name.isdigit():
+            is_one = is_one | (status == int(name))
+        elif name.endswith("xx"):
+            is_one = is_one | status.between(int(name[0]) * 100, int(name[0]) * 100 + 99)
+        else:
+            is_one = is_one | F.col("cause").eqNullSafe(F.lit(name))
+    return is_one
+
+
+def placeholders(downloads: DataFrame, n_urls: int) -> DataFrame:
+    """Images of at least `n_urls` URLs, by sha256 with the number of URLs, those of most first."""
+    return (
+        downloads.where(F.col(SHA256).isNotNull())
+        .groupBy(SHA256)
+        .agg(F.countDistinct(URL).alias("urls"))
+        .where(F.col("urls") >= n_urls)
+        .orderBy(F.desc("urls"), SHA256)
+    )

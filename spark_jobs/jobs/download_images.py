@@ -1,0 +1,371 @@
+"""download-images: download the images of a table of URLs, with a ledger of what became of each."""
+
+import importlib.util
+import os
+import re
+from typing import Any, Literal, Self
+
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from spark_jobs.core.addresses import join_address, parse_address
+from spark_jobs.core.columns import require_columns
+from spark_jobs.core.errors import InputDataError, OutputTableError, SettingsError
+from spark_jobs.core.schemas import CAPTION_ID, DOWNLOADS, EMPTY, NSFW, SHA256, UID, URL
+from spark_jobs.core.settings import (
+    InputAddress,
+    Names,
+    OutputAddress,
+    OutputFolder,
+    RoleName,
+    Settings,
+    did_you_mean,
+)
+from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
+from spark_jobs.formats.download_shards import (
+    download_on_cluster,
+    open_shards,
+    plan_shards,
+    read_ledgers,
+)
+from spark_jobs.images.wanted_images import (
+    NsfwPolicy,
+    has_cause,
+    is_allowed,
+    last_attempts,
+    one_caption_an_image,
+    placeholders,
+    rows_for_files,
+    rows_to_download,
+)
+from spark_jobs.running.job import Job
+from spark_jobs.storage.batches import batches_that_fit
+from spark_jobs.storage.conflicts import concurrent_write_error
+from spark_jobs.storage.outputs.folders import n_files_for
+from spark_jobs.storage.outputs.growing_folder import growing_folder
+from spark_jobs.storage.run import Counts, Run
+from spark_jobs.storage.session import reads_local_paths
+from spark_jobs.storage.tables import read_table
+from udfs.images.download_options import DownloadOptions, ShardFormat
+from udfs.images.fetch import CAUSES, FetchLimits
+from udfs.images.robots import DISALLOWING
+from udfs.images.shard_files import LEDGER, remove_incomplete, shards_in
+from udfs.images.shard_process import ShardError
+from udfs.images.shard_threads import download_shards
+from udfs.images.wandb_reports import reports_to_wandb
+
+_MAX_PLACEHOLDERS = 3  # that are named
+_PASSING = ("dns", "refused", "connection", "timeout", "http", "failed")  # causes that may pass
+# What each preset sets unless it is set otherwise; columns that a table lacks are left out.
+_PRESETS: dict[str, dict[str, Any]] = {
+    "laionet": {
+        "format": "webdataset",
+        "columns": {
+            "nsfw": "NSFW", "similarity": "similarity", "wnid": "wnid", "license": "LICENSE"
+        },
+        "nsfw": "unlikely",
+    },
+    "unmet_promise": {
+        "format": "files",
+        "columns": {"similarity": "similarity", "query": "QUERY"},
+        "nsfw": "not_nsfw",
+    },
+}  # fmt: skip
+
+
+class DownloadImages(Settings):
+    """Settings of download-images."""
+
+    captions: InputAddress = Field(description="table of pairs, with uid and url")
+    output: OutputFolder = Field(
+        description="folder for the shards, seen by every worker or in a store; what is there stays"
+    )
+    downloads: OutputAddress | None = Field(
+        None, description="the ledger, a row per attempt; default: the table beside the output"
+    )
+    preset: Literal["laionet", "unmet_promise"] | None = Field(
+        None, description="format, columns and nsfw as published, unless they are set"
+    )
+    retry: Names = Field(
+        [],
+        description="causes of failed rows to try again: timeout, dns, http ..., or statuses such "
+        "as 5xx and 429",
+    )
+    format: ShardFormat = Field("webdataset", description="of the shards, as img2dataset has them")
+    columns: dict[str, str] = Field(
+        {}, description="map from further columns to their names in the files: {wnid: wnid}"
+    )
+    nsfw: NsfwPolicy = Field(
+        "any",
+        description="rows to download by the column nsfw: any, not_nsfw (all but NSFW), unlikely "
+        "(UNLIKELY alone)",
+    )
+    image_size: PositiveInt = Field(256, le=16_384, description="pixels of the side resized to")
+    resize_mode: Literal["no", "keep_ratio", "center_crop", "border", "keep_ratio_largest"] = Field(
+        "keep_ratio", description="how, as img2dataset does: keep_ratio: of the shorter side"
+    )
+    only_if_bigger: bool = Field(True, description="leave smaller images as they are")
+    skip_reencode: bool = Field(True, description="leave the bytes of JPEG that is not resized")
+    encode_format: Literal["jpg", "png", "webp"] = Field("jpg", description="of resized images")
+    encode_quality: NonNegativeInt = Field(95, le=100, description="of them; png: 0 to 9")
+    min_image_size: NonNegativeInt = Field(0, description="of the shorter side; smaller fail")
+    max_aspect_ratio: PositiveFloat | None = Field(None, description="narrower images fail")
+    exif: bool = Field(True, description="keep EXIF data in the files' columns")
+    rows_per_shard: PositiveInt = Field(10_000, le=10**6, description="rows of a shard at most")
+    processes: PositiveInt | None = Field(
+        None, le=1024, description="shards at a time on this machine; default: its CPUs"
+    )
+    threads: PositiveInt = Field(256, le=4096, description="connections of a process at a time")
+    timeout: PositiveFloat = Field(10, le=3600, description="seconds to connect, and for each read")
+    deadline: PositiveFloat = Field(30, le=86_400, description="seconds for all of an image")
+    max_bytes: PositiveInt = Field(20_000_000, le=10**9, description="of an image as it is sent")
+    max_pixels: PositiveInt = Field(50_000_000, le=10**9, description="of an image as it is sent")
+    allow_hosts: Names = Field(
+        [],
+        description="hosts, addresses and networks to download from though they are not public: "
+        "127.0.0.1, 10.0.0.0/8",
+    )
+    user_agent_token: str | None = Field(
+        None, description="a name for X-Robots-Tag and the log of servers"
+    )
+    robots: bool = Field(True, description="obey X-Robots-Tag: " + ", ".join(DISALLOWING))
+    placeholder_urls: PositiveInt = Field(
+        10, description="URLs of one image at which it is told as a placeholder"
+    )
+    enable_wandb: bool = Field(False, description="report to Weights & Biases, as img2dataset does")
+    wandb_project: str = Field("img2dataset", description="its project there")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_published(cls, values: Any) -> Any:
+        preset = _PRESETS.get(str(values.get("preset"))) if isinstance(values, dict) else None
+        return values if preset is None else {**preset, **values}
+
+    @field_validator("retry")
+    @classmethod
+    def _are_causes(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if name not in CAUSES and not re.fullmatch(r"[1-5]\d\d|[1-5]xx", name):
+                raise ValueError(
+                    f"{name!r} is no cause{did_you_mean(name, CAUSES)}; there are "
+                    f"{', '.join(CAUSES)}, 4xx, 5xx and statuses such as 429"
+                )
+        return names
+
+    @model_validator(mode="after")
+    def _can_encode(self) -> Self:
+        if self.encode_format == "png" and self.encode_quality > 9:
+            raise ValueError("encode_quality of png is 0 to 9: give --encode-quality")
+        return self
+
+    def addresses(self, role: RoleName) -> dict[str, str]:
+        """The addresses of all settings; the ledger beside the output where none is given."""
+        addresses = super().addresses(role)
+        if role == "output" and self.downloads is None:
+            parent = self.output.rstrip("/").rpartition("/")[0]
+            addresses["downloads"] = join_address(parent, "downloads")
+        return addresses
+
+    def folder_content(self) -> str:
+        """Names all that shapes the files, since those of one folder shall be alike."""
+        shape = {
+            "format": self.format,
+            "image-size": self.image_size,
+            "resize-mode": self.resize_mode,
+            "only-if-bigger": self.only_if_bigger,
+            "skip-reencode": self.skip_reencode,
+            "encode-format": self.encode_format,
+            "encode-quality": self.encode_quality,
+            "rows-per-shard": self.rows_per_shard,
+            "columns": ",".join(self.columns.values()),
+        }
+        defaults = DownloadImages(captions="a", output="/a")
+        own = {k: v for k, v in shape.items() if v != getattr(defaults, k.replace("-", "_"))}
+        return " ".join(["download-images", *(f"--{name} {value}" for name, value in own.items())])
+
+
+def run(run: Run, settings: DownloadImages) -> Counts:
+    """Download what the ledger does not have, after what an interrupted run has left open."""
+    if importlib.util.find_spec("img2dataset") is None:
+        raise SettingsError("download-images needs img2dataset: pip install 'captionlake[images]'")
+    rows, counts = _wanted(run, settings)
+    ledger = settings.addresses("output")["downloads"]
+    metadata = run.output_metadata(settings.output)
+    with growing_folder(settings.output, metadata, content=settings.folder_content()) as folder:
+        remove_incomplete(folder)
+        options = _options(settings, folder, rows.columns)
+        with reports_to_wandb(folder, settings.wandb_project if settings.enable_wandb else None):
+            _download(run, settings, options)
+            _take_into_ledger(run, folder, ledger, is_last=False)
+            fetched = _plan(run, settings, rows, folder, ledger)
+            _download(run, settings, options)
+        done = sorted(shards_in(folder, LEDGER))
+        last = last_attempts(rows, read_ledgers(run.spark, folder, done))
+        outcomes = _outcomes(last)
+        # Rows that may be tried again are never up to date: the same command tries them again.
+        is_last = not settings.retry or last.where(has_cause(settings.retry)).isEmpty()
+        _take_into_ledger(run, folder, ledger, is_last=is_last)
+    _refuse_lost_rows(settings, counts["images"], outcomes)
+    return counts | {"fetched": fetched} | outcomes
+
+
+def _wanted(run: Run, settings: DownloadImages) -> tuple[DataFrame, Counts]:
+    """The rows whose images are wanted, as their files shall have them, and counts of all."""
+    captions, called = run.read(settings.captions, EMPTY), f"table {settings.captions}"
+    require_columns(captions, called, [UID, URL])
+    if settings.nsfw != "any":
+        remedy = f"which --nsfw {settings.nsfw} needs; give --nsfw any, or captions that have it"
+        require_columns(captions, called, [NSFW], remedy=remedy)
+    columns = _columns_of(settings, captions)
+    require_columns(captions, called, columns)
+    allowed = captions.where(is_allowed(settings.nsfw))
+    rows = rows_for_files(one_caption_an_image(allowed), called, columns)
+    remedy = "ingest-captions leaves one row a uid"
+    refuse_repeated_or_null_keys(rows, [UID], settings.captions, remedy)
+    is_counted = F.when(is_allowed(settings.nsfw), F.lit(1))
+    rows_in, n_allowed = captions.agg(F.count(F.lit(1)), F.count(is_counted)).first() or (0, 0)
+    n_images = rows.count() if CAPTION_ID in captions.columns else n_allowed
+    counts = {"rows_in": rows_in, "images": n_images, "dropped_nsfw": rows_in - n_allowed}
+    further = n_allowed - n_images
+    return rows, counts | ({"further_captions": further} if further else {})
+
+
+def _columns_of(settings: DownloadImages, captions: DataFrame) -> dict[str, str]:
+    """The further columns; of a preset's, those that the captions have."""
+    published = _PRESETS[settings.preset]["columns"] if settings.preset else None
+    if settings.columns != published:
+        return settings.columns
+    return {column: name for column, name in settings.columns.items() if column in captions.columns}
+
+
+def _options(settings: DownloadImages, folder: str, columns: list[str]) -> DownloadOptions:
+    token = settings.user_agent_token
+    limits = FetchLimits(
+        timeout_s=settings.timeout,
+        deadline_s=settings.deadline,
+        max_bytes=settings.max_bytes,
+        max_pixels=settings.max_pixels,
+        allow_hosts=tuple(settings.allow_hosts),
+        agent=None if token is None else token.strip().lower(),
+        disallowing=DISALLOWING if settings.robots else (),
+    )
+    return DownloadOptions(
+        folder=folder,
+        format=settings.format,
+        image_size=settings.image_size,
+        resize_mode=settings.resize_mode,
+        resize_only_if_bigger=settings.only_if_bigger,
+        skip_reencode=settings.skip_reencode,
+        encode_format=settings.encode_format,
+        encode_quality=settings.encode_quality,
+        min_image_size=settings.min_image_size,
+        max_aspect_ratio=settings.max_aspect_ratio or 0.0,
+        exif=settings.exif,
+        columns=tuple(name for name in columns if name != URL),
+        rows_per_shard=settings.rows_per_shard,
+        threads=settings.threads,
+        limits=limits,
+    )
+
+
+def _download(run: Run, settings: DownloadImages, options: DownloadOptions) -> None:
+    """Download the folder's open shards: on this machine, or in the tasks of a cluster."""
+    shards = open_shards(options.folder)
+    if not shards:
+        return
+    if not reads_local_paths():
+        download_on_cluster(run.spark, shards, options)
+        return
+    n_processes = settings.processes or os.cpu_count() or 1
+    try:
+        download_shards(shards, options, n_processes=n_processes)
+    except ShardError as fault:
+        raise OutputTableError(f"output {options.folder}: cannot be written ({fault})") from None
+
+
+def _plan(run: Run, settings: DownloadImages, rows: DataFrame, folder: str, ledger: str) -> int:
+    """Write new shards of the rows to be tried, for the first time or again; how many rows."""
+    new_rows = rows_to_download(rows, _read_ledger(run, ledger), settings.retry)
+    n_rows = new_rows.count()
+    if n_rows:
+        with batches_that_fit(new_rows):
+            plan_shards(new_rows, folder, n_files_for(n_rows, settings.rows_per_shard))
+    return n_rows
+
+
+def _read_ledger(run: Run, ledger: str) -> DataFrame:
+    version = run.append_point(ledger).version
+    if version is None:
+        return run.spark.createDataFrame([], DOWNLOADS)
+    return read_table(run.spark, ledger, DOWNLOADS, version=version)
+
+
+def _take_into_ledger(run: Run, folder: str, ledger: str, *, is_last: bool) -> None:
+    """Append the rows of shards that are done and not in the ledger yet."""
+    point = run.append_point(ledger)
+    known = _read_ledger(run, ledger).select("shard").distinct().collect()
+    shards = shards_in(folder, LEDGER) - {row["shard"] for row in known}
+    if not shards and not is_last:
+        return
+    rows = read_ledgers(run.spark, folder, sorted(shards))
+    if run.commit_part(rows, ledger, point, is_last=is_last) is None:
+        raise concurrent_write_error(parse_address(ledger))
+
+
+def _outcomes(last: DataFrame) -> Counts:
+    """How many of the last attempts have succeeded, and failed by cause."""
+    by_cause = last.groupBy("cause").agg(F.count(F.lit(1)).alias("n")).collect()
+    counts = {row["cause"]: row["n"] for row in by_cause}
+    downloaded = counts.pop(None, 0)
+    failed = {f"failed_{cause}": counts[cause] for cause in CAUSES if cause in counts}
+    return {"downloaded": downloaded, "failed": sum(failed.values()), **failed}
+
+
+def _refuse_lost_rows(settings: DownloadImages, n_images: int, outcomes: Counts) -> None:
+    n_tried = outcomes["downloaded"] + outcomes["failed"]
+    if n_tried != n_images:
+        raise InputDataError(
+            f"table {settings.captions}: {n_images:,} images, but {n_tried:,} are downloaded or "
+            "failed: it has changed while it was read; run it again"
+        )
+
+
+def closing_lines(spark: SparkSession, settings: DownloadImages, counts: Counts) -> list[str]:
+    """Why images failed, how to try them again, and images that stand for others."""
+    causes = [name for name in CAUSES if f"failed_{name}" in counts]
+    lines = [f"  {counts[f'failed_{cause}']:,} {cause}: {CAUSES[cause]}" for cause in causes]
+    if again := [cause for cause in causes if cause in _PASSING]:
+        lines.append(f"  try again: --retry {','.join(again)}")
+    ledger = read_table(spark, settings.addresses("output")["downloads"], DOWNLOADS)
+    repeated = placeholders(ledger, settings.placeholder_urls).limit(_MAX_PLACEHOLDERS)
+    return lines + [
+        f"  {row['urls']:,} URLs sent one image, perhaps a placeholder: sha256 {row[SHA256]}"
+        for row in repeated.collect()
+    ]
+
+
+JOB = Job(
+    "download-images",
+    "Download the images of a table of URLs by img2dataset, with a ledger of each attempt.",
+    DownloadImages,
+    run,
+    closing_lines=closing_lines,
+    shared_folders=("output",),
+    example=(
+        "captionlake download-images --captions ./laionet/pairs --output ./laionet/images \\\n"
+        "  --preset laionet"
+    ),
+)
+
+if __name__ == "__main__":
+    from spark_jobs.running.command_line import run_alone
+
+    run_alone(JOB)

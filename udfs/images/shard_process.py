@@ -1,0 +1,188 @@
+"""Processes that download shards one after another, each of which must end within its time."""
+
+import contextlib
+import json
+import os
+import select
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+from udfs.images.download_options import DownloadOptions
+from udfs.images.shard_files import (
+    FAILED,
+    LEDGER,
+    incomplete_shard,
+    n_planned_rows,
+    read_shard,
+    shards_in,
+    write_ledger,
+)
+from udfs.images.shard_worker import NO_ROW
+from udfs.stores import shared_options
+
+OnProgress = Callable[[int, int], None]  # rows and bytes of a shard so far
+_MAX_ATTEMPTS = 20  # of one shard, each without one image more
+_STARTS_WITHIN_S = 120.0  # imports OpenCV and others; a busy machine takes its time
+
+
+class ShardError(Exception):
+    """The files of a shard could not be written; the message says why."""
+
+
+class _LostError(Exception):
+    """The process has ended, or was ended since its time was over."""
+
+
+def time_limit_s(n_rows: int, options: DownloadOptions) -> float:
+    """Seconds that a shard may take: each of its fetches all of theirs, and as much to decode."""
+    rounds = -(-n_rows // options.threads) + 1
+    return 60 + 2 * rounds * options.limits.deadline_s
+
+
+class ShardProcess:
+    """A context with a process that downloads shards; it is started again if it is lost."""
+
+    def __init__(self, options: DownloadOptions) -> None:
+        self._options = options
+        self._running: _Running | None = None
+        self._is_stopped = False
+
+    def __enter__(self) -> Self:
+        descriptor, self._decoding = tempfile.mkstemp(prefix="captionlake-")
+        os.close(descriptor)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+        os.unlink(self._decoding)
+
+    def download(
+        self, shard: int, on_progress: OnProgress, time_limit: float | None = None
+    ) -> None:
+        """Download a shard unless it is done; `time_limit`: seconds, of each of its attempts.
+
+        An image whose decoder ends the process is left out in the next attempt. A shard that ends
+        in no attempt has a ledger in which all rows have failed. Raises ShardError if its files
+        cannot be written.
+        """
+        folder = self._options.folder
+        if shard in shards_in(folder, LEDGER):
+            return
+        n_rows = n_planned_rows(folder, shard)
+        limit_s = time_limit or time_limit_s(n_rows, self._options)
+        lost_at: list[int] = []  # the row whose image was being decoded, or NO_ROW
+        while len(lost_at) < _MAX_ATTEMPTS and lost_at.count(NO_ROW) < 2:
+            try:
+                return self._attempt(shard, sorted({*lost_at} - {NO_ROW}), on_progress, limit_s)
+            except _LostError:
+                self._end()
+                if self._is_stopped:
+                    raise ShardError("stopped") from None
+                lost_at.append(struct.unpack("q", Path(self._decoding).read_bytes())[0])
+        self._give_up(shard)
+        on_progress(n_rows, 0)
+
+    def stop(self) -> None:
+        """End the process, from another thread; the download that it is at raises ShardError."""
+        self._is_stopped = True
+        if (running := self._running) is not None:
+            running.kill()
+
+    def _attempt(
+        self, shard: int, skipped: list[int], on_progress: OnProgress, limit_s: float
+    ) -> None:
+        Path(self._decoding).write_bytes(struct.pack("q", NO_ROW))
+        if self._running is None:
+            self._running = _Running(self._options)
+        self._running.send({"shard": shard, "skipped": skipped, "decoding": self._decoding})
+        ends_at = time.monotonic() + limit_s
+        while True:
+            answer = self._running.receive(ends_at)
+            if "fault" in answer:
+                raise ShardError(answer["fault"])
+            on_progress(answer["rows"], answer["bytes"])
+            if "done" in answer:
+                return
+
+    def _end(self) -> None:
+        if self._running is not None:
+            self._running.end()
+            self._running = None
+
+    def _give_up(self, shard: int) -> None:
+        message = "the process that had its shard did not come to an end"
+        facts = {"status": FAILED, "cause": "failed", "message": message, "shard": shard}
+        rows = read_shard(self._options.folder, shard).select(["uid", "url", "attempt"]).to_pylist()
+        with incomplete_shard(self._options.folder, shard) as work:
+            write_ledger(work, shard, [row | facts for row in rows])
+
+
+class _Running:
+    """A running process, and the pipes to and from it; ShardError if it does not start."""
+
+    def __init__(self, options: DownloadOptions) -> None:
+        reading, writing = os.pipe()
+        self._answers, self._unread = os.fdopen(reading, "rb", buffering=0), b""
+        command = [sys.executable, "-m", "udfs.images.shard_worker", str(writing)]
+        command += [options.as_json(), json.dumps(shared_options())]
+        # The workers of a cluster may have this package in an archive that only sys.path names.
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        with tempfile.TemporaryFile() as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                pass_fds=(writing,),
+                env=environment,
+                start_new_session=True,  # Ctrl-C is for the program that started it
+            )
+            os.close(writing)
+            try:
+                self.receive(time.monotonic() + _STARTS_WITHIN_S)
+            except _LostError:
+                self.end()
+                log.seek(0)
+                *_, last = ["", *log.read().decode(errors="replace").split("\n")[:-1]]
+                raise ShardError(f"the process for it does not start: {last[:500]}") from None
+
+    def send(self, request: dict[str, Any]) -> None:
+        """Send a request; _LostError if the process has ended."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            self._process.stdin.flush()
+        except OSError:
+            raise _LostError from None
+
+    def receive(self, ends_at: float) -> dict[str, Any]:
+        """The next answer; _LostError without one until that time of time.monotonic()."""
+        while b"\n" not in self._unread:
+            left_s = ends_at - time.monotonic()
+            is_readable = left_s > 0 and select.select([self._answers], [], [], left_s)[0]
+            part = self._answers.read(64 * 1024) if is_readable else b""
+            if not part:
+                raise _LostError
+            self._unread += part
+        line, _, self._unread = self._unread.partition(b"\n")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def kill(self) -> None:
+        """Kill the process, without waiting for its end."""
+        self._process.kill()
+
+    def end(self) -> None:
+        """Kill the process."""
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):  # a request that it had not read
+            self._process.stdin.close()
+        self._answers.close()
