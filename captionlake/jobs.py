@@ -24,6 +24,7 @@ __all__ = [
     "dedup_captions",
     "demo",
     "diff",
+    "download_images",
     "embed_images",
     "embed_texts",
     "explain",
@@ -497,6 +498,123 @@ def diff(
     Examples
     --------
     >>> cl.diff("./t20/balanced_captions", "./t50/balanced_captions")
+    """
+
+
+@job
+def download_images(
+    *,
+    captions: Address,
+    output: Address,
+    downloads: Address | None = None,
+    preset: Literal["laionet", "unmet_promise"] | None = None,
+    retry: str | Sequence[str] = [],
+    format: Literal["webdataset", "files", "parquet"] = "webdataset",
+    columns: Mapping[str, str] = {},
+    nsfw: Literal["any", "not_nsfw", "unlikely"] = "any",
+    image_size: int = 256,
+    resize_mode: Literal["no", "keep_ratio", "center_crop", "border", "keep_ratio_largest"] = "keep_ratio",
+    only_if_bigger: bool = True,
+    skip_reencode: bool = True,
+    encode_format: Literal["jpg", "png", "webp"] = "jpg",
+    encode_quality: int = 95,
+    min_image_size: int = 0,
+    max_aspect_ratio: float | None = None,
+    exif: bool = True,
+    rows_per_shard: int = 10000,
+    processes: int | None = None,
+    threads: int = 256,
+    timeout: float = 10,
+    deadline: float = 30,
+    max_bytes: int = 20000000,
+    max_pixels: int = 50000000,
+    allow_hosts: str | Sequence[str] = [],
+    user_agent_token: str | None = None,
+    robots: bool = True,
+    placeholder_urls: int = 10,
+    enable_wandb: bool = False,
+    wandb_project: str = "img2dataset",
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Download the images of a table of URLs by img2dataset, with a ledger of each attempt.
+
+    Parameters
+    ----------
+    captions : address; required
+        Table of pairs, with uid and url.
+    output : address; required
+        Folder for the shards, seen by every worker or in a store; what is there stays.
+    downloads : address
+        The ledger, a row per attempt; default: the table beside the output.
+    preset : laionet or unmet_promise
+        Format, columns and nsfw as published, unless they are set.
+    retry : list of texts; default []
+        Causes of failed rows to try again: timeout, dns, http ..., or statuses such as 5xx and
+        429.
+    format : webdataset, files or parquet; default webdataset
+        Of the shards, as img2dataset has them.
+    columns : map of names to texts; default {}
+        Map from further columns to their names in the files: {wnid: wnid}.
+    nsfw : any, not_nsfw or unlikely; default any
+        Rows to download by the column nsfw: any, not_nsfw (all but NSFW), unlikely (UNLIKELY
+        alone).
+    image_size : whole number; default 256
+        Pixels of the side resized to.
+    resize_mode : no, keep_ratio, center_crop, border or keep_ratio_largest; default keep_ratio
+        How, as img2dataset does: keep_ratio: of the shorter side.
+    only_if_bigger : True or False; default True
+        Leave smaller images as they are.
+    skip_reencode : True or False; default True
+        Leave the bytes of JPEG that is not resized.
+    encode_format : jpg, png or webp; default jpg
+        Of resized images.
+    encode_quality : whole number; default 95
+        Of them; png: 0 to 9.
+    min_image_size : whole number; default 0
+        Of the shorter side; smaller fail.
+    max_aspect_ratio : number
+        Narrower images fail.
+    exif : True or False; default True
+        Keep EXIF data in the files' columns.
+    rows_per_shard : whole number; default 10000
+        Rows of a shard at most.
+    processes : whole number
+        Shards at a time on this machine; default: its CPUs.
+    threads : whole number; default 256
+        Connections of a process at a time.
+    timeout : number; default 10
+        Seconds to connect, and for each read.
+    deadline : number; default 30
+        Seconds for all of an image.
+    max_bytes : whole number; default 20000000
+        Of an image as it is sent.
+    max_pixels : whole number; default 50000000
+        Of an image as it is sent.
+    allow_hosts : list of texts; default []
+        Hosts, addresses and networks to download from though they are not public: 127.0.0.1,
+        10.0.0.0/8.
+    user_agent_token : text
+        A name for X-Robots-Tag and the log of servers.
+    robots : True or False; default True
+        Obey X-Robots-Tag: noai, noimageai, noindex, noimageindex.
+    placeholder_urls : whole number; default 10
+        URLs of one image at which it is told as a placeholder.
+    enable_wandb : True or False; default False
+        Report to Weights & Biases, as img2dataset does.
+    wandb_project : text; default img2dataset
+        Its project there.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.download_images(captions="./laionet/pairs", output="./laionet/images", preset="laionet")
     """
 
 

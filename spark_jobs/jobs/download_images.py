@@ -185,11 +185,11 @@ class DownloadImages(Settings):
             "encode-format": self.encode_format,
             "encode-quality": self.encode_quality,
             "rows-per-shard": self.rows_per_shard,
-            "columns": ",".join(self.columns.values()),
+            "columns": self.columns,
         }
-        defaults = DownloadImages(captions="a", output="/a")
-        own = {k: v for k, v in shape.items() if v != getattr(defaults, k.replace("-", "_"))}
-        return " ".join(["download-images", *(f"--{name} {value}" for name, value in own.items())])
+        defaults = {name: type(self).model_fields[name.replace("-", "_")].default for name in shape}
+        own = [f"--{name} {value}" for name, value in shape.items() if value != defaults[name]]
+        return " ".join(["download-images", *own])
 
 
 def run(run: Run, settings: DownloadImages) -> Counts:

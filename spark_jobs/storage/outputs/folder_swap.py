@@ -89,9 +89,14 @@ def check_folder(address: str, content: str | None = None) -> None:
             f"wrote; {_REMEDY}"
         )
     if existing_files and mark.get(CONTENT) != content:
+        reason = (
+            f"to which {content} cannot add"
+            if is_growing(mark)
+            else f"which {content or 'a table'} would remove"
+        )
         raise OutputTableError(
             f"output {folder} holds {mark.get(CONTENT) or 'a table'} of run {mark.get('run_id')}, "
-            f"which {content or 'a table'} would remove; {_REMEDY}"
+            f"{reason}; {_REMEDY}"
         )
 
 
