@@ -21,6 +21,7 @@ from spark_jobs.running.recipes.reading import Recipe
 from spark_jobs.running.recipes.variables import fill_in, is_variable
 from spark_jobs.running.registry import all_jobs
 
+WHEN = "when"  # key of a step: the step is left out where its value is false, null or empty
 OUTPUT = "output"  # name of the variable, and of the setting, for where tables are written
 _TABLE_NAME = re.compile(r"(?:(?:delta|parquet):)?[A-Za-z_]\w*")
 _FILE_NAME = re.compile(r"[\w.+-]+")
@@ -109,7 +110,20 @@ def _apply_changes(recipe: Recipe, changes: Mapping[str, Any]) -> _Draft:
     draft.faults += step_faults
     if step_faults:  # else steps that read the tables of these would get misleading faults
         draft.raise_faults()
+    draft.steps = {
+        name: {key: value for key, value in step.items() if key != WHEN}
+        for name, step in draft.steps.items()
+        if _is_wanted(draft, name, step)
+    }
     return draft
+
+
+def _is_wanted(draft: _Draft, name: str, step: Mapping[str, Any]) -> bool:
+    try:
+        return bool(fill_in(step.get(WHEN, True), draft.variables))
+    except ValueError as fault:
+        draft.faults.append(f"step {name}: {WHEN}: {fault}")
+        return True
 
 
 def _step_faults(name: str, step: Mapping[str, Any]) -> Iterable[str]:

@@ -193,3 +193,16 @@ def test_every_recipe_that_comes_along_can_be_planned_and_started_from(
     assert yaml.safe_load(mine.read_text())["steps"].keys() == read_recipe(name).steps.keys()
     with pytest.raises(SettingsError, match="is there already"):
         write_recipe(name, mine)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [(True, ["a", "b"]), ({"x": 1}, ["a", "b"]), (False, ["a"]), ({}, ["a"]), ("", ["a"])],
+)
+def test_a_step_is_left_out_when_its_condition_does_not_hold(wanted: Any, names: list[str]) -> None:
+    job = {"job": "build-concept-bank", "sources": "imagenet1k"}
+    steps = {"a": job, "b": {**job, "when": "${more}"}}
+    assert [step.name for step in plan_steps(recipe(steps, more=wanted), {})] == names
+    assert [step.name for step in plan_steps(recipe(steps, more=False), {"more": wanted})] == names
+    with pytest.raises(SettingsError, match="step b: when: there is no variable 'more'"):
+        planned(steps)
