@@ -20,6 +20,7 @@ from udfs.images.fetch import Cause, Fetcher, FetchError
 from udfs.images.shard_files import (
     DOWNLOADED,
     FAILED,
+    NO_ROW,
     SHARD_DIGITS,
     incomplete_shard,
     read_shard,
@@ -55,8 +56,8 @@ class ShardDownload:
     """The download of one shard.
 
     `skipped`: positions of rows that ended a process before, which are told as `decode`.
-    `on_decoding` gets a row's position before its image is decoded; `on_row` the bytes that a row's
-    fetch had, when it has ended.
+    `on_decoding` gets a row's position before its image is decoded, and NO_ROW after; `on_row` the
+    bytes that a row's fetch had, when it has ended.
     """
 
     shard: int
@@ -210,6 +211,7 @@ class _Writer:
         self, image: bytes | None, key: str, caption: str | None, facts: dict[str, Any]
     ) -> None:
         """Write one image, or only its row if it has none."""
+        self._download.on_decoding(NO_ROW)
         try:
             self._writer.write(image, key, caption, facts)
         except Exception as fault:

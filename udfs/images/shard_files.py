@@ -23,6 +23,7 @@ PLANNED, LEDGER = "_shards", "_ledger"
 # Hidden, so that readers of the folder do not see shards before they are whole.
 _INCOMPLETE = "_incomplete"
 SHARD_DIGITS = 5  # img2dataset's default; a larger number has more
+NO_ROW = -1  # in place of the position of a row whose image is being decoded
 DOWNLOADED, FAILED = "downloaded", "failed"
 LEDGER_ROWS = pa.schema(
     [
@@ -56,6 +57,12 @@ def shards_in(folder: str, part: str) -> set[int]:
         re.fullmatch(r"(\d+)\.parquet", file.base_name) for file in system.get_file_info(selector)
     )
     return {int(name[1]) for name in names if name}
+
+
+def is_done(folder: str, shard: int) -> bool:
+    """Whether a shard has its ledger, which is written last."""
+    system, path = file_system(shard_file(folder, LEDGER, shard))
+    return bool(system.get_file_info(path).type == pafs.FileType.File)
 
 
 def shard_file(folder: str, part: str, shard: int) -> str:

@@ -16,14 +16,13 @@ from typing import Any, Self
 from udfs.images.download_options import DownloadOptions
 from udfs.images.shard_files import (
     FAILED,
-    LEDGER,
+    NO_ROW,
     incomplete_shard,
+    is_done,
     n_planned_rows,
     read_shard,
-    shards_in,
     write_ledger,
 )
-from udfs.images.shard_worker import NO_ROW
 from udfs.stores import shared_options
 
 OnProgress = Callable[[int, int], None]  # rows and bytes of a shard so far
@@ -72,7 +71,7 @@ class ShardProcess:
         cannot be written.
         """
         folder = self._options.folder
-        if shard in shards_in(folder, LEDGER):
+        if is_done(folder, shard):
             return
         n_rows = n_planned_rows(folder, shard)
         limit_s = time_limit or time_limit_s(n_rows, self._options)

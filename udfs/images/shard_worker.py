@@ -15,7 +15,6 @@ from mmap import mmap
 from typing import Any
 
 _PROGRESS_EVERY_S = 0.5
-NO_ROW = -1  # in the file of the row that is being decoded
 
 
 def main() -> None:
