@@ -11,6 +11,10 @@ from pyspark.sql import SparkSession
 
 SHARED = Path(os.environ.get("CAPTIONLAKE_SHARED", Path(__file__).parents[2] / "shared"))
 
+# Of the JVMs of commands that tests start: the second compiler takes half of their CPU, and a short
+# command ends before its code pays.
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
+
 TEST_SESSION = {
     "spark.master": "local[2,4]",
     "spark.driver.memory": "2g",
