@@ -45,13 +45,26 @@ def is_allowed(policy: NsfwPolicy) -> Column:
     return F.col(NSFW).eqNullSafe(F.lit("UNLIKELY")) if policy == "unlikely" else F.lit(True)
 
 
-def one_caption_an_image(captions: DataFrame) -> DataFrame:
-    """The rows of the first caption of each image, for tables of several captions an image."""
-    if CAPTION_ID not in captions.columns:
-        return captions
-    others = [name for name in captions.columns if name != UID]
-    first = F.min_by(F.struct(*map(named, others)), F.col(CAPTION_ID))
-    return captions.groupBy(UID).agg(first.alias("_first")).select(UID, "_first.*")
+def one_row_an_image(rows: DataFrame, n_urls: str) -> DataFrame:
+    """A row for each uid, of tables that have a row per caption or per query of an image.
+
+    The first by caption_id, then caption. Adds the column `n_urls`: whether it has one URL in all
+    of its rows (1), or several (2).
+    """
+    others = [name for name in rows.columns if name != UID]
+    plain = [name for name in others if not isinstance(rows.schema[name].dataType, MapType)]
+    by = [name for name in (CAPTION_ID, CAPTION) if name in others]
+    first = F.min_by(
+        F.struct(*map(named, others)),
+        F.struct(*map(named, by), F.xxhash64(*map(named, plain))),
+    )
+    has_one = F.min(URL).eqNullSafe(F.max(URL)) & F.count(URL).isin(0, F.count(F.lit(1)))
+    urls = F.when(has_one, 1).otherwise(2)
+    return (
+        rows.groupBy(UID)
+        .agg(first.alias("_first"), urls.alias(n_urls))
+        .select(UID, "_first.*", n_urls)
+    )
 
 
 def names_in_files(columns: Mapping[str, str]) -> dict[str, str]:

@@ -13,13 +13,13 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.core.addresses import join_address, parse_address
-from spark_jobs.core.columns import require_columns
+from spark_jobs.core.columns import free_name, require_columns
 from spark_jobs.core.errors import InputDataError, OutputTableError, SettingsError
-from spark_jobs.core.schemas import CAPTION_ID, DOWNLOADS, EMPTY, NSFW, SHA256, UID, URL
+from spark_jobs.core.schemas import DOWNLOADS, EMPTY, NSFW, SHA256, UID, URL
 from spark_jobs.core.settings import (
     InputAddress,
     Names,
@@ -29,7 +29,6 @@ from spark_jobs.core.settings import (
     Settings,
     did_you_mean,
 )
-from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
 from spark_jobs.formats.download_shards import (
     download_on_cluster,
     open_shards,
@@ -41,7 +40,7 @@ from spark_jobs.images.wanted_images import (
     has_cause,
     is_allowed,
     last_attempts,
-    one_caption_an_image,
+    one_row_an_image,
     placeholders,
     rows_for_files,
     rows_to_download,
@@ -227,15 +226,30 @@ def _wanted(run: Run, settings: DownloadImages) -> tuple[DataFrame, Counts]:
     columns = _columns_of(settings, captions)
     require_columns(captions, called, columns)
     allowed = captions.where(is_allowed(settings.nsfw))
-    rows = rows_for_files(one_caption_an_image(allowed), called, columns)
-    remedy = "ingest-captions leaves one row a uid"
-    refuse_repeated_or_null_keys(rows, [UID], settings.captions, remedy)
+    n_urls = free_name(captions, "_n_urls")
+    images = one_row_an_image(allowed, n_urls)
+    is_several = F.count(F.when(F.col(n_urls) > 1, 1))
+    n_images, n_several, n_null = _numbers(
+        images, is_several, F.count(F.when(F.col(UID).isNull(), 1))
+    )
+    if n_several or n_null:
+        fault = (
+            "a uid is null" if n_null else f"rows of a uid have different urls ({n_several:,} uids)"
+        )
+        raise InputDataError(f"{called}: {fault}; ingest-captions gives each pair a uid of its own")
     is_counted = F.when(is_allowed(settings.nsfw), F.lit(1))
-    rows_in, n_allowed = captions.agg(F.count(F.lit(1)), F.count(is_counted)).first() or (0, 0)
-    n_images = rows.count() if CAPTION_ID in captions.columns else n_allowed
+    rows_in, n_allowed = _numbers(captions, F.count(is_counted))
     counts = {"rows_in": rows_in, "images": n_images, "dropped_nsfw": rows_in - n_allowed}
     further = n_allowed - n_images
-    return rows, counts | ({"further_captions": further} if further else {})
+    rows = rows_for_files(images, called, columns)
+    return rows, counts | ({"further_rows": further} if further else {})
+
+
+def _numbers(rows: DataFrame, *counted: Column) -> list[int]:
+    """The number of rows, and further numbers, in one pass."""
+    row = rows.agg(F.count(F.lit(1)), *counted).first()
+    assert row is not None
+    return [int(number) for number in row]
 
 
 def _columns_of(settings: DownloadImages, captions: DataFrame) -> dict[str, str]:

@@ -46,7 +46,7 @@ class Download:
     def counts(self, *options: str) -> dict[str, int]:
         counts: dict[str, int] = self.run(*options).summary["counts"]
         assert counts["rows_in"] == counts["dropped_nsfw"] + counts["images"] + counts.get(
-            "further_captions", 0
+            "further_rows", 0
         )
         assert counts["images"] == counts["downloaded"] + counts["failed"]
         return counts
@@ -141,7 +141,7 @@ def test_an_image_of_several_captions_is_downloaded_once(download: Download) -> 
         ["good?1"] * 2 + ["good?2"], uid=uids, caption_id=pa.array([1, 0, 0], pa.int32())
     )
     counts = download.counts()
-    assert (counts["further_captions"], counts["downloaded"]) == (1, 2)
+    assert (counts["further_rows"], counts["downloaded"]) == (1, 2)
     assert download.requests("good?1") == 1
 
 
@@ -152,14 +152,15 @@ def test_an_image_of_several_captions_is_downloaded_once(download: Download) -> 
         ({}, ["--columns", "{wnids: wnid}"], "has no column 'wnids'"),
         ({}, ["--nsfw", "unlikely"], "has no column 'nsfw'; which --nsfw unlikely needs"),
         ({}, ["--encode-format", "png"], "encode_quality of png is 0 to 9"),
-        ({"uid": ["a", "a"]}, [], "uid 'a' is there 2 times"),
+        ({"uid": ["a", "a"]}, [], "rows of a uid have different urls (1 uids)"),
+        ({"uid": [None, "a"]}, [], "a uid is null"),
         ({"pixels": [b"x", b"y"]}, ["--columns", "{pixels: pixels}"], "'pixels' holds bytes"),
     ],
 )
 def test_bad_input_is_one_line(
     download: Download, columns: dict[str, Any], options: list[str], message: str
 ) -> None:
-    download.write(["good", "good"], **columns)
+    download.write(["good", "404"], **columns)
     outcome = download.run(*options, fails=True)
     assert message in outcome.stderr
     assert len(outcome.stderr.strip().splitlines()) <= 2

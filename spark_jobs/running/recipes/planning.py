@@ -21,7 +21,9 @@ from spark_jobs.running.recipes.reading import Recipe
 from spark_jobs.running.recipes.variables import fill_in, is_variable
 from spark_jobs.running.registry import all_jobs
 
-WHEN = "when"  # key of a step: the step is left out where its value is false, null or empty
+# Key of a step, which is left out where the value, or one of a list of values, is false or empty.
+WHEN = "when"
+FIRST_OF = "first_of"  # {first_of: [a, b]}: the first of these tables that a step writes
 OUTPUT = "output"  # name of the variable, and of the setting, for where tables are written
 _TABLE_NAME = re.compile(r"(?:(?:delta|parquet):)?[A-Za-z_]\w*")
 _FILE_NAME = re.compile(r"[\w.+-]+")
@@ -120,7 +122,8 @@ def _apply_changes(recipe: Recipe, changes: Mapping[str, Any]) -> _Draft:
 
 def _is_wanted(draft: _Draft, name: str, step: Mapping[str, Any]) -> bool:
     try:
-        return bool(fill_in(step.get(WHEN, True), draft.variables))
+        conditions = fill_in(step.get(WHEN, True), draft.variables)
+        return all(conditions if isinstance(conditions, list) and conditions else [conditions])
     except ValueError as fault:
         draft.faults.append(f"step {name}: {WHEN}: {fault}")
         return True
@@ -181,7 +184,10 @@ def _resolve(draft: _Draft, model: type[Settings], key: str, value: Any, tables:
     """
     if is_variable(value):
         return fill_in(value, draft.variables)
-    if isinstance(value, list) and key in model.names_with_role("input"):
+    is_input = key in model.names_with_role("input")
+    if isinstance(value, dict) and [*value] == [FIRST_OF] and is_input:
+        value = next((name for name in value[FIRST_OF] if name in tables), value[FIRST_OF][-1])
+    if isinstance(value, list) and is_input:
         return [_resolve(draft, model, key, item, tables) for item in value]
     return _resolve_word(draft, model, key, fill_in(value, draft.variables), tables)
 

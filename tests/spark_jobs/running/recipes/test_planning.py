@@ -206,3 +206,18 @@ def test_a_step_is_left_out_when_its_condition_does_not_hold(wanted: Any, names:
     assert [step.name for step in plan_steps(recipe(steps, more=False), {"more": wanted})] == names
     with pytest.raises(SettingsError, match="step b: when: there is no variable 'more'"):
         planned(steps)
+
+
+def test_all_conditions_must_hold_and_the_first_table_that_is_written_is_read() -> None:
+    job = {"job": "dedup-captions"}
+    steps = {
+        "raw": {"job": "ingest-captions", "input": "/in"},
+        "few": {**job, "captions": "raw", "when": ["${one}", "${two}"]},
+        "last": {**job, "captions": {"first_of": ["few", "raw"]}},
+    }
+    for one, two, read in ((1, 1, "few"), (1, 0, "raw"), (0, 1, "raw")):
+        *_, last = plan_steps(recipe(steps, one=one, two=two), {})
+        assert (last.settings.captions, last.depends_on) == (f"/out/{read}", (read,))
+    steps["last"]["captions"] = {"first_of": ["a", "b"]}
+    with pytest.raises(SettingsError, match="no step writes 'b'"):
+        plan_steps(recipe(steps, one=1, two=1), {})
