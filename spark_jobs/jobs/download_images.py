@@ -1,6 +1,7 @@
 """download-images: download the images of a table of URLs, with a ledger of what became of each."""
 
 import importlib.util
+import logging
 import os
 import re
 from typing import Any, Literal, Self
@@ -18,8 +19,9 @@ from pyspark.sql import functions as F
 
 from spark_jobs.core.addresses import join_address, parse_address
 from spark_jobs.core.columns import free_name, require_columns
+from spark_jobs.core.count_words import few_of
 from spark_jobs.core.errors import InputDataError, OutputTableError, SettingsError
-from spark_jobs.core.schemas import DOWNLOADS, EMPTY, NSFW, SHA256, UID, URL
+from spark_jobs.core.schemas import DOWNLOADS, EMPTY, KEY, NSFW, SHA256, UID, URL
 from spark_jobs.core.settings import (
     InputAddress,
     Names,
@@ -56,11 +58,18 @@ from spark_jobs.storage.tables import read_table
 from udfs.images.download_options import DownloadOptions, ShardFormat
 from udfs.images.fetch import CAUSES, FetchLimits
 from udfs.images.robots import DISALLOWING
-from udfs.images.shard_files import LEDGER, remove_incomplete, shards_in
+from udfs.images.shard_files import (
+    LEDGER,
+    remove_incomplete,
+    shard_name,
+    shards_in,
+    shards_with_images,
+)
 from udfs.images.shard_process import ShardError
 from udfs.images.shard_threads import download_shards
 from udfs.images.wandb_reports import reports_to_wandb
 
+_log = logging.getLogger(__name__)
 _MAX_PLACEHOLDERS = 3  # that are named
 _PASSING = ("dns", "refused", "connection", "timeout", "http", "failed")  # causes that may pass
 # What each preset sets unless it is set otherwise; columns that a table lacks are left out.
@@ -200,6 +209,8 @@ def run(run: Run, settings: DownloadImages) -> Counts:
     metadata = run.output_metadata(settings.output)
     with growing_folder(settings.output, metadata, content=settings.folder_content()) as folder:
         remove_incomplete(folder)
+        present = shards_with_images(folder, settings.format)
+        _warn_of_missing_shards(_read_ledger(run, ledger), folder, present)
         options = _options(settings, folder, rows.columns)
         with reports_to_wandb(folder, settings.wandb_project if settings.enable_wandb else None):
             _download(run, settings, options)
@@ -288,6 +299,23 @@ def _options(settings: DownloadImages, folder: str, columns: list[str]) -> Downl
         threads=settings.threads,
         limits=limits,
     )
+
+
+def _warn_of_missing_shards(ledger: DataFrame, folder: str, present: set[int]) -> None:
+    """Say which shards with images have gone, perhaps to where they are needed.
+
+    Their rows are in the ledger, so that they are not downloaded again.
+    """
+    gone = sorted(shards_in(folder, LEDGER) - present)
+    if not gone:
+        return
+    missing = ledger.where(F.col(KEY).isNotNull() & F.col("shard").isin(gone))
+    names = [shard_name(row["shard"]) for row in missing.select("shard").distinct().collect()]
+    if names:
+        _log.warning(
+            "output %s: shards that were written are not there, and not downloaded again: %s",
+            *(folder, few_of(sorted(names), 3)),
+        )
 
 
 def _download(run: Run, settings: DownloadImages, options: DownloadOptions) -> None:

@@ -87,6 +87,9 @@ def test_a_row_has_its_outcome_and_is_tried_again_only_where_asked(
     ledger = spark.read.format("delta").load(str(download.folder / "downloads"))
     of_third = ledger.where("url like '%?3'").orderBy("attempt").collect()
     assert [(row.attempt, row.status) for row in of_third] == [(n, "failed") for n in (1, 2, 3)]
+    (download.folder / "images" / "00000.tar").unlink()
+    told = download.run().stderr
+    assert "shards that were written are not there, and not downloaded again: 00000" in told
     assert len({(row.shard, row.key) for row in ledger.collect() if row.key}) == 2
 
 

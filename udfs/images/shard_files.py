@@ -65,6 +65,15 @@ def is_done(folder: str, shard: int) -> bool:
     return bool(system.get_file_info(path).type == pafs.FileType.File)
 
 
+def shards_with_images(folder: str, form: str) -> set[int]:
+    """The numbers of the shards whose images are in the folder, in a format of DownloadOptions."""
+    suffix = {"webdataset": r"\.tar", "parquet": r"\.parquet", "files": ""}[form]
+    system, path = file_system(folder)
+    names = (file.base_name for file in system.get_file_info(pafs.FileSelector(path)))
+    shards = (re.fullmatch(rf"(\d+){suffix}", name) for name in names)
+    return {int(shard[1]) for shard in shards if shard}
+
+
 def shard_file(folder: str, part: str, shard: int) -> str:
     """The address of a shard's file of a part."""
     return f"{folder}/{part}/{shard_name(shard)}.parquet"

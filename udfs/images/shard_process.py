@@ -99,6 +99,8 @@ class ShardProcess:
         Path(self._decoding).write_bytes(struct.pack("q", NO_ROW))
         if self._running is None:
             self._running = _Running(self._options)
+        if self._is_stopped:  # while it started
+            raise _LostError
         self._running.send({"shard": shard, "skipped": skipped, "decoding": self._decoding})
         ends_at = time.monotonic() + limit_s
         while True:
@@ -128,7 +130,8 @@ class _Running:
     def __init__(self, options: DownloadOptions) -> None:
         reading, writing = os.pipe()
         self._answers, self._unread = os.fdopen(reading, "rb", buffering=0), b""
-        command = [sys.executable, "-m", "udfs.images.shard_worker", str(writing)]
+        # -P: a file json.py in the working directory is none of its modules.
+        command = [sys.executable, "-P", "-m", "udfs.images.shard_worker", str(writing)]
         command += [options.as_json(), json.dumps(shared_options())]
         # The workers of a cluster may have this package in an archive that only sys.path names.
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

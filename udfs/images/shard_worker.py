@@ -48,8 +48,9 @@ def main() -> None:
             )
             try:
                 download.run()
-            except (OSError, ValueError) as fault:
-                answers.write(json.dumps({"fault": str(fault)}) + "\n")
+            except Exception as fault:  # told to the program, which ends
+                text = str(fault) if isinstance(fault, OSError) else repr(fault)
+                answers.write(json.dumps({"fault": text}) + "\n")
                 continue
         progress.write({"done": request["shard"]})
 
