@@ -11,6 +11,7 @@ from spark_jobs.core.addresses import local_folder
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.errors import SettingsError
 from udfs.shared_disk import IS_THERE, PATH, look_for_folders
+from udfs.stores import place_of
 
 _PATHS = StructType([StructField(PATH, StringType())])
 _FOUND = StructType([*_PATHS, StructField(IS_THERE, BooleanType())])
@@ -20,10 +21,12 @@ _N_TASKS = 8  # on several machines, where there are several
 def refuse_separate_disks(spark: SparkSession, folders: Mapping[str, str]) -> None:
     """Raise SettingsError for the first setting whose folder the workers do not have.
 
-    `folders`: setting -> path. A new folder in it, or in the nearest folder above it that is there,
-    is looked for by a few tasks.
+    `folders`: setting -> path, or address in a store, which needs no disk. A new folder in it, or
+    in the nearest folder above it that is there, is looked for by a few tasks.
     """
     for name, address in folders.items():
+        if place_of(address) is not None:
+            continue
         folder = _nearest_existing(Path(local_folder(address)))
         try:
             with tempfile.TemporaryDirectory(prefix=".captionlake-", dir=folder) as new_folder:
