@@ -25,6 +25,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "match-frequencies",
         "vary-captions",
     ),
+    "images": ("read-images", "arrange-images"),
     "embed and search": (
         "embed-texts",
         "embed-images",
