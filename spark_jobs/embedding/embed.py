@@ -23,13 +23,15 @@ _FEWEST_COPIES = 1_000  # copies below which an item is never treated as frequen
 _TASK_FRACTION = 4  # an item is frequent if its copies are at least 1/4 of a task's rows
 
 
-def with_item_hash(rows: DataFrame, keys: Sequence[str], item: str) -> DataFrame:
+def with_item_hash(
+    rows: DataFrame, keys: Sequence[str], item: str, *, keeps_faults: bool = False
+) -> DataFrame:
     """The keys, the item as column _item, and its hash, by which later runs detect a change.
 
-    A null item of rows that have a text column `fault`, as tables of images, keeps that fault.
+    `keeps_faults`: null items keep the fault that they have in the rows' column `fault`.
     """
     content = named(item)
-    if item == FAULT or not _has_faults(rows):
+    if item == FAULT or not (keeps_faults and _has_faults(rows)):
         return rows.select(*keys, content.alias(_ITEM), F.xxhash64(content).alias(ITEM_HASH))
     fault = F.when(content.isNull(), F.col(FAULT))
     item_hash = F.xxhash64(content, fault)  # xxhash64 passes over nulls: an item's hash is its own

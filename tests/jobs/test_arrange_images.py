@@ -37,6 +37,7 @@ def laionet_labels(spark: SparkSession, cases: Path, tmp_path_factory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_laionet_as_published_with_the_bytes_of_the_shards(
     captionlake, spark: SparkSession, cases: Path, laionet_labels: Path, tmp_path: Path
 ) -> None:
@@ -179,6 +180,7 @@ def test_names_are_safe_and_one_to_one_and_all_rows_add_up(
     assert captionlake(*command).summary["status"] == "up_to_date"
 
 
+@pytest.mark.slow
 def test_a_table_of_images_with_labels_replaces_what_an_earlier_run_wrote(
     captionlake, spark: SparkSession, tmp_path: Path
 ) -> None:
@@ -227,6 +229,7 @@ def test_a_table_of_images_with_labels_replaces_what_an_earlier_run_wrote(
     assert "holds other files, such as 9/mine.jpg" in refused.error
 
 
+@pytest.mark.slow
 def test_a_run_that_dies_while_writing_leaves_the_images_of_the_last_one(
     captionlake, odd_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

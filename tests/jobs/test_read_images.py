@@ -161,6 +161,7 @@ def embed_command(tiny_clip: Path, tmp_path: Path) -> tuple[object, ...]:
     return ("embed-images", *files, "--model", f"open_clip:{tiny_clip}")
 
 
+@pytest.mark.slow
 def test_embed_images_passes_faults_on(
     captionlake, spark: SparkSession, tmp_path: Path, embed_command: tuple[object, ...]
 ) -> None:

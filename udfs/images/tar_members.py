@@ -80,7 +80,11 @@ def _unpacked(source: "_Source") -> Any:
 
 
 def _headers(archive: "_Archive") -> Iterator[tarfile.TarInfo]:
+    last = -1
     while (header := archive.next()) is not None:
+        if header.size < 0 or header.offset <= last:  # it would be read again and again
+            raise BrokenTarError(BROKEN_TAR)
+        last = header.offset
         archive.members.clear()  # else it keeps those of all members
         yield header
 

@@ -90,7 +90,19 @@ def hostile() -> dict[str, tuple[bytes, dict[str, str | None]]]:
     huge[124:136] = b"\x80" + struct.pack(">HQ", 0, 1 << 62).rjust(11, b"\0")
     fixed = bytes(huge[:148]) + b" " * 8 + bytes(huge[156:512])
     huge[148:156] = f"{sum(fixed):06o}\0 ".encode()
+    negative = bytearray(tar_of({"a.jpg": b""}))
+    negative[124:136] = (-512).to_bytes(12, "big", signed=True)
+    fixed = bytes(negative[:148]) + b" " * 8 + bytes(negative[156:512])
+    negative[148:156] = f"{sum(fixed):06o}\0 ".encode()
+    chain = b"".join(
+        header_of("././@LongLink", type=tarfile.GNUTYPE_LONGNAME, size=1).tobuf()
+        + b"a"
+        + bytes(511)
+        for _ in range(5_000)
+    )
     return {
+        "size below zero": (bytes(negative), {"s": "tar_broken"}),
+        "names of names": (chain, {"s": "tar_broken"}),
         "symbolic link": (with_member("a.jpg", type=tarfile.SYMTYPE, **link),
                           {"s/a": "no_regular_file", **ok}),
         "hard link": (with_member("a.jpg", type=tarfile.LNKTYPE, **link),
