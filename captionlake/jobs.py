@@ -15,6 +15,7 @@ from captionlake.results import Result
 Address: TypeAlias = str | os.PathLike[str]
 
 __all__ = [
+    "arrange_images",
     "assign_neighbours",
     "balance_captions",
     "build_concept_bank",
@@ -44,6 +45,7 @@ __all__ = [
     "match_frequencies",
     "plan_balance",
     "plan_threshold",
+    "read_images",
     "report",
     "run",
     "sample_subset",
@@ -54,6 +56,55 @@ __all__ = [
     "show",
     "vary_captions",
 ]
+
+
+@job
+def arrange_images(
+    *,
+    input: Address,
+    layout: Literal["laionet", "classes"],
+    output: Address,
+    metadata: Address,
+    labels: Address | None = None,
+    class_column: str | None = None,
+    name_column: str | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Write images as files in a folder per class, for torchvision's ImageFolder.
+
+    Parameters
+    ----------
+    input : address; required
+        Table of images (read-images), or what read-images takes: shards, files ....
+    layout : laionet or classes; required
+        Laionet: CLASS/UID.jpg; classes: an ImageFolder as unmet-promise makes it,
+        CLASS/NUMBER.jpg, with metadata.json.
+    output : address; required
+        Folder for the images, seen by every worker or in a store, with no files but those of an
+        earlier run.
+    metadata : address; required
+        Table of the images written: uid, key, class, path, caption, url ....
+    labels : address
+        Table with the classes, by uid; default: the input has them.
+    class_column : text
+        Column of the classes, in labels, in the table of images or in the samples' json;
+        default: wnid, of the layout classes QUERY.
+    name_column : text
+        Column of the files' names; default: uid, of the layout classes shard * 10^9 + number
+        where keys are numbers, such as 00001/000000012.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.arrange_images(input="./shards", layout="laionet", output="./arranged", metadata="./arranged_images")
+    """
 
 
 @job
@@ -1653,6 +1704,41 @@ def plan_threshold(
     Examples
     --------
     >>> cl.plan_threshold(scores="./scored_captions", column="text_to_name_def_wnid_similarity", output="./thresholds")
+    """
+
+
+@job
+def read_images(
+    *,
+    input: Address,
+    output: Address,
+    decode: bool = True,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Read images from webdataset shards, img2dataset's output or image folders into a table.
+
+    Parameters
+    ----------
+    input : address; required
+        Folder, glob or file: webdataset shards, img2dataset's files or parquet, a folder of
+        images, with a folder per class or without; told apart by their content.
+    output : address; required
+        Table of images: uid, key, image, width, height, sha256, fault; a row per uid.
+    decode : True or False; default True
+        Decode each image whole, which finds truncated and damaged ones; else only headers are
+        looked at.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.read_images(input="./shards", output="./images")
     """
 
 

@@ -54,6 +54,7 @@ CAPTION_SOURCE = "caption_source"
 KEY = "key"
 IMAGE = "image"
 SHA256 = "sha256"
+PATH = "path"
 
 ITEM_HASH = "item_hash"
 EMBEDDING = "embedding"
@@ -341,6 +342,24 @@ DOWNLOADS = StructType(
         StructField("bytes", LongType()),
         StructField("shard", IntegerType()),
         StructField(KEY, StringType()),
+    ]
+)
+# Images that arrange-images wrote as files, `path` below its output; the rest, where it is known,
+# from the sample's JSON: width and height of the file, sha256 of the bytes as downloaded.
+ARRANGED_IMAGES = StructType(
+    [
+        StructField(UID, StringType()),
+        StructField(KEY, StringType()),
+        StructField(CLASS, StringType()),
+        StructField(PATH, StringType()),
+        StructField(CAPTION, StringType()),
+        StructField(URL, StringType()),
+        StructField(SIMILARITY, DoubleType()),
+        *(
+            StructField(name, IntegerType())
+            for name in (WIDTH, HEIGHT, "original_width", "original_height")
+        ),
+        StructField(SHA256, StringType()),
     ]
 )
 # rank counts from 0, the nearest.

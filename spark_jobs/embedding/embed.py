@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import LongType, StructField, StructType
+from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.columns import named
 from spark_jobs.core.id_counts import repeated_hashes
-from spark_jobs.core.schemas import EMBEDDINGS, ITEM_HASH
+from spark_jobs.core.schemas import EMBEDDINGS, FAULT, ITEM_HASH
 from udfs.arrow import Batches, BatchFunction
 from udfs.models.embedding import embed_with_model
 from udfs.models.loading import Modality
@@ -18,14 +18,30 @@ from udfs.models.spec import ModelSpec
 from udfs.vectors import vector_lists
 
 _ITEM, _DISTINCT_ITEM, _DISTINCT_HASH = "_item", "_text", "_hash"
+_INPUT_FAULT = "_input_fault"  # of a row without item
 _FEWEST_COPIES = 1_000  # copies below which an item is never treated as frequent
 _TASK_FRACTION = 4  # an item is frequent if its copies are at least 1/4 of a task's rows
 
 
-def with_item_hash(rows: DataFrame, keys: Sequence[str], item: str) -> DataFrame:
-    """The keys, the item as column _item, and its hash, by which later runs detect a change."""
+def with_item_hash(
+    rows: DataFrame, keys: Sequence[str], item: str, *, keeps_faults: bool = False
+) -> DataFrame:
+    """The keys, the item as column _item, and its hash, by which later runs detect a change.
+
+    `keeps_faults`: null items keep the fault that they have in the rows' column `fault`.
+    """
     content = named(item)
-    return rows.select(*keys, content.alias(_ITEM), F.xxhash64(content).alias(ITEM_HASH))
+    if item == FAULT or not (keeps_faults and _has_faults(rows)):
+        return rows.select(*keys, content.alias(_ITEM), F.xxhash64(content).alias(ITEM_HASH))
+    fault = F.when(content.isNull(), F.col(FAULT))
+    item_hash = F.xxhash64(content, fault)  # xxhash64 passes over nulls: an item's hash is its own
+    return rows.select(
+        *keys, content.alias(_ITEM), item_hash.alias(ITEM_HASH), fault.alias(_INPUT_FAULT)
+    )
+
+
+def _has_faults(rows: DataFrame) -> bool:
+    return FAULT in rows.columns and isinstance(rows.schema[FAULT].dataType, StringType)
 
 
 def frequent_items(rows: DataFrame, rows_per_task: int) -> list[int]:
@@ -87,7 +103,11 @@ def _with_vectors(rows: DataFrame, spec: ModelSpec, modality: Modality, weights:
     other_columns = rows.drop(_ITEM)
     schema = StructType([*other_columns.schema, *EMBEDDINGS.fields[1:]])
     function = _embed_function(other_columns.columns, spec, modality, weights)
-    return map_in_arrow(rows, function, schema)
+    vectors = map_in_arrow(rows, function, schema)
+    if _INPUT_FAULT not in vectors.columns:
+        return vectors
+    fault = F.coalesce(_INPUT_FAULT, FAULT)
+    return vectors.withColumn(FAULT, fault).drop(_INPUT_FAULT)
 
 
 def _embed_function(

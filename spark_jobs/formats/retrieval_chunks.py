@@ -10,7 +10,6 @@ from pyspark.sql.types import DataType, LongType, NumericType, StringType
 
 from spark_jobs.core.columns import as_type, named
 from spark_jobs.core.errors import InputDataError
-from spark_jobs.core.folder_names import folder_names
 from spark_jobs.core.schemas import (
     CAPTION,
     DATASET,
@@ -25,6 +24,7 @@ from spark_jobs.core.schemas import (
 )
 from spark_jobs.storage.outputs.folder_swap import replaced_folder
 from spark_jobs.storage.outputs.folders import n_files_for, write_json_files
+from udfs.folder_names import folder_names
 
 PAPERS = ("unmet-promise, published files: the JSON chunks of what was retrieved",)
 

@@ -50,7 +50,7 @@ def embed_table(
     refuse_repeated_or_null_keys(
         table, keys(table), source, "expected one row a key; caption_id tells several"
     )
-    wanted = with_item_hash(table, keys(table), item)
+    wanted = with_item_hash(table, keys(table), item, keeps_faults=modality == "image")
     work = _Work(run, wanted, wanted.count(), settings, modality, output, commits)
     embedded = conflicts = 0  # conflicts: lost to other runs in a row
     with batches_that_fit(table):

@@ -25,7 +25,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "match-frequencies",
         "vary-captions",
     ),
-    "images": ("download-images",),
+    "images": ("download-images", "read-images", "arrange-images"),
     "embed and search": (
         "embed-texts",
         "embed-images",

@@ -21,8 +21,8 @@ _N_TASKS = 8  # on several machines, where there are several
 def refuse_separate_disks(spark: SparkSession, folders: Mapping[str, str]) -> None:
     """Raise SettingsError for the first setting whose folder the workers do not have.
 
-    `folders`: setting -> address; those in a store need no disk. A new folder in it, or in the
-    nearest folder above it that is there, is looked for by a few tasks.
+    `folders`: setting -> path, or address in a store, which needs no disk. A new folder in it, or
+    in the nearest folder above it that is there, is looked for by a few tasks.
     """
     for name, address in folders.items():
         if place_of(address) is not None:

@@ -1,14 +1,17 @@
 """The inputs that the commands of README.md and docs/*.md read, made in a folder."""
 
+import io
 import json
 import re
 import shutil
+import tarfile
 from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from spark_jobs.concepts.synsets import imagenet_synsets
 from spark_jobs.subsets.imagenet_classes import imagenet100
@@ -38,6 +41,7 @@ def make_inputs(folder: Path) -> None:
     _banks(folder)
     _web_pairs(folder)
     _published_files(folder)
+    _images(folder)
     retrieval = (ROOT / "docs/retrieval.md").read_text(encoding="utf-8")
     class_file = re.search(r"```yaml\n(.*?)```", retrieval, re.DOTALL)
     assert class_file is not None
@@ -95,6 +99,23 @@ def _lemmas_of_imagenet100(n: int) -> list[str]:
         if synset.wnid in wnids
     ]
     return [lemmas[0] for lemmas in by_class if lemmas][:n]
+
+
+def _images(folder: Path) -> None:
+    """A shard of two images as img2dataset writes it, and their classes by uid."""
+    written = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(written, "JPEG")
+    wnids = {"u0": "n02084071", "u1": "n02121808"}
+    (folder / "image_shards").mkdir()
+    with tarfile.open(folder / "image_shards/00000.tar", "w") as archive:
+        for number, (uid, wnid) in enumerate(wnids.items()):
+            record = json.dumps({"uid": uid, "wnid": wnid}).encode()
+            for extension, content in (("jpg", written.getvalue()), ("json", record)):
+                header = tarfile.TarInfo(f"{number:09}.{extension}")
+                header.size = len(content)
+                archive.addfile(header, io.BytesIO(content))
+    labels = pa.table({"uid": [*wnids], "wnid": [*wnids.values()]})
+    pq.write_table(labels, folder / "image_labels")
 
 
 def _published_files(folder: Path) -> None:

@@ -75,6 +75,8 @@ TABLES = {
     "threshold_plan": types_of(schemas.SIMILARITY_PLAN),
     "class_frequencies": types_of(schemas.CLASS_FREQUENCIES),
     "subset": {"class_idx": "int", "label_ori": "int", "taken_from": "string"},
+    "images": types_of(schemas.IMAGES),
+    "arranged_images": types_of(schemas.ARRANGED_IMAGES),
     "embeddings": types_of(schemas.EMBEDDINGS),
     "neighbours": types_of(schemas.NEIGHBOURS) | {"model": "string", "weights": "string"},
     "queries": types_of(schemas.QUERY_TEXTS),

@@ -8,14 +8,16 @@ import io
 import os
 import stat
 import warnings
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from udfs.images.image_formats import HEAD_BYTES, image_format, webp_pixels
 
+T = TypeVar("T")
 Image = bytes | str  # encoded bytes, or the path of a file that the worker can read
 
 MAX_PIXELS = 50_000_000
@@ -44,9 +46,29 @@ def decode_image(item: Image) -> Any:
     orientation is ignored and transparent pixels keep their colour (often black): its transform
     resizes in the file's mode and then converts to RGB.
     """
+    return _with_image(item, _decoded)
+
+
+def image_size(item: Image, *, decode: bool) -> tuple[int, int]:
+    """Width and height in pixels, from the header; ImageError for what `decode_image` refuses.
+
+    Without `decode`, truncated and damaged pixels are not found, only headers.
+    """
+
+    def size(image: Any) -> tuple[int, int]:
+        if decode:
+            image.load()
+        width, height = image.size
+        return width, height
+
+    return _with_image(item, size)
+
+
+def _with_image(item: Image, read: Callable[[Any], T]) -> T:
+    """`read` of Pillow's image, whose header was checked; whatever Pillow raises as ImageError."""
     with _opened(item) as file:
         try:
-            return _decoded(file)
+            return read(_checked(file))
         except ImageError:
             raise
         except Exception as fault:  # Pillow raises many types, depending on format and damage
@@ -68,8 +90,8 @@ def _opened(item: Image) -> BinaryIO:
         raise ImageError(NO_FILE) from None
 
 
-def _decoded(file: BinaryIO) -> Any:
-    """Check format and size by the header, then decode; ImageError, or whatever Pillow raises."""
+def _checked(file: BinaryIO) -> Any:
+    """Pillow's image, not decoded, of allowed format and size; ImageError, or Pillow's own."""
     head = file.read(HEAD_BYTES)
     file.seek(0)
     kind = image_format(head)
@@ -85,6 +107,11 @@ def _decoded(file: BinaryIO) -> Any:
         raise ImageError(TOO_NARROW)
     if kind == "JPEG" and short * long > _MAX_JPEG_PIXELS_PER_BYTE * file.seek(0, os.SEEK_END):
         raise ImageError(BROKEN)
+    return image
+
+
+def _decoded(image: Any) -> Any:
+    """The image after it was decoded, in 8 bits."""
     image.load()  # decodes all pixels, so a truncated file raises
     if image.mode.startswith("I"):
         return _pillow().fromarray(_to_eight_bits(np.asarray(image)), "L")

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.errors import OutputTableError, SettingsError
+from spark_jobs.storage.hidden_files import is_hidden
 from spark_jobs.storage.outputs.folder_marks import (
     is_growing,
     read_json,
@@ -177,6 +178,7 @@ def _finish_journal(folder: str) -> None:
     system, path = file_system(folder)
     staging, new = journal.staging.rpartition("/")[2], set(journal.new)
     remove_mark(folder)
+    _move_new_folders(system, f"{path}/{staging}", path)
     for name in visible_files_in(f"{folder}/{staging}"):
         system.create_dir(f"{path}/{name}".rpartition("/")[0], recursive=True)
         system.move(f"{path}/{staging}/{name}", f"{path}/{name}")
@@ -187,6 +189,17 @@ def _finish_journal(folder: str) -> None:
         write_mark(folder, journal.commit, new)
         remove_file(folder, JOURNAL)
     _delete_folder(system, f"{path}/{staging}")
+
+
+def _move_new_folders(system: pafs.FileSystem, staging: str, target: str) -> None:
+    """Move folders that the target has not as one, where a disk can: they may have many files."""
+    if not isinstance(system, pafs.LocalFileSystem):
+        return
+    for entry in system.get_file_info(pafs.FileSelector(staging, allow_not_found=True)):
+        is_folder = entry.type == pafs.FileType.Directory and not is_hidden(entry.base_name)
+        place = f"{target}/{entry.base_name}"
+        if is_folder and system.get_file_info(place).type == pafs.FileType.NotFound:
+            system.move(entry.path, place)
 
 
 def _warn_of_removed_files(folder: str, old: Iterable[str], new: Iterable[str]) -> None:

@@ -12,7 +12,8 @@ from spark_jobs.storage import shared_disk
 
 
 def test_one_disk_is_fine_and_keeps_nothing(spark: SparkSession, tmp_path: Path) -> None:
-    shared_disk.refuse_separate_disks(spark, {"output": f"{tmp_path}/to/be/made"})
+    folders = {"output": f"{tmp_path}/to/be/made", "input": "s3a://bucket/needs/no/disk"}
+    shared_disk.refuse_separate_disks(spark, folders)
     assert [*tmp_path.iterdir()] == []
 
 

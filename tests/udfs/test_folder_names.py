@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_jobs.core.folder_names import folder_names
+from udfs.folder_names import folder_names
 
 ORDINARY = (
     *("imagenet", "stanford_cars", "fgvc_aircraft", "flowers102", "dtd", "Food-101"),

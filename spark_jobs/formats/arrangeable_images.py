@@ -1,0 +1,118 @@
+"""Images to arrange: of a table or of files, with classes of their own or of a table of labels."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import BinaryType, LongType, StringType, StructField, StructType
+
+from spark_jobs.core.addresses import parse_address
+from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.columns import named, require_columns
+from spark_jobs.core.schemas import CLASS, FAULT, IMAGE, KEY, NAME, UID
+from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
+from spark_jobs.formats.image_files import list_image_files, read_image_files, source_rows
+from spark_jobs.storage.run import Run
+from udfs.arrow import BatchFunction, chained
+from udfs.images import arranging
+from udfs.images.arranging import FIELDS, Naming
+from udfs.images.samples import POSITION, RECORD
+from udfs.images.sources import read_sources
+
+# What writing an image leaves behind: a row per image, without its bytes.
+WRITTEN = StructType(
+    [
+        StructField(name, LongType() if name == POSITION else StringType())
+        for name in arranging.COLUMNS.names
+    ]
+)
+_ITEMS = StructType([StructField(UID, StringType()), StructField(IMAGE, BinaryType())])
+_REMEDY = "expected one row a uid"
+
+
+@dataclass(frozen=True)
+class ArrangeableImages:
+    """Images to be written. `rows`: with their bytes. `mapped`: the rows as a function leaves them.
+
+    `tables`: those that are read, for the size of batches.
+    """
+
+    rows: Callable[[], DataFrame]
+    mapped: Callable[[BatchFunction], DataFrame]
+    tables: Sequence[DataFrame]
+
+
+def read_arrangeable_images(
+    run: Run, source: str, labels: str | None, naming: Naming
+) -> ArrangeableImages:
+    """The images at an address, each with key, position and, unless its record has it, its class.
+
+    Raises InputDataError or MissingColumnError if there is no image, no column of classes, or a uid
+    in several rows of a table.
+    """
+    address = parse_address(source)
+    is_table = run.inputs[source].startswith("delta:") or not address.is_path
+    label_rows = None if labels is None else _read_labels(run, labels, naming)
+    if is_table:
+        images = _read_table(run, source, naming, has_labels=label_rows is not None)
+        rows = images if label_rows is None else _with_labels(images, label_rows)
+        return ArrangeableImages(lambda: rows, lambda f: map_in_arrow(rows, f, WRITTEN), [images])
+    files = list_image_files(run.spark, address.location)
+    found = read_image_files(run.spark, files, "format")
+    if label_rows is not None:
+        rows = _with_labels(found.where(F.col(UID).isNotNull()), label_rows)
+        return ArrangeableImages(lambda: rows, lambda f: map_in_arrow(rows, f, WRITTEN), [])
+
+    def read_and_map(function: BatchFunction) -> DataFrame:
+        # In one pass: images do not leave the task that reads them.
+        of_sources = chained(read_sources("format"), function)
+        return map_in_arrow(source_rows(run.spark, files), of_sources, WRITTEN)
+
+    return ArrangeableImages(lambda: found, read_and_map, [])
+
+
+def _read_labels(run: Run, labels: str, naming: Naming) -> DataFrame:
+    """Rows of uid, class and, if it was asked for, name."""
+    rows = run.read(labels, StructType([_ITEMS[UID]]))
+    columns = [naming.class_column, *([naming.name_column] if naming.name_column else [])]
+    require_columns(rows, f"table {labels}", columns)
+    refuse_repeated_or_null_keys(rows, [UID], labels, _REMEDY)
+    return rows.select(UID, *_class_and_name(naming))
+
+
+def _with_labels(images: DataFrame, labels: DataFrame) -> DataFrame:
+    return images.join(labels, on=UID, how="left")
+
+
+def _read_table(run: Run, source: str, naming: Naming, *, has_labels: bool) -> DataFrame:
+    """Rows of a table of images, with its class and name unless labels have them."""
+    rows = run.read(source, _ITEMS)
+    refuse_repeated_or_null_keys(rows, [UID], source, _REMEDY)
+    chosen: list[Column] = []
+    if not has_labels:
+        columns = [naming.class_column, *([naming.name_column] if naming.name_column else [])]
+        remedy = f"it has {', '.join(rows.columns)}; give --class-column or --labels"
+        require_columns(rows, f"table {source}", columns, remedy=remedy)
+        chosen = _class_and_name(naming)
+    fields = [name for name in FIELDS if name in rows.columns]
+    return rows.select(
+        UID,
+        _text(rows, KEY, F.col(UID)).alias(KEY),
+        IMAGE,
+        _text(rows, FAULT, F.lit(None).cast("string")).alias(FAULT),
+        F.to_json(F.struct(*fields)).alias(RECORD) if fields else F.lit("{}").alias(RECORD),
+        F.lit(0).cast("long").alias(POSITION),
+        *chosen,
+    )
+
+
+def _class_and_name(naming: Naming) -> list[Column]:
+    columns = [named(naming.class_column).cast("string").alias(CLASS)]
+    if naming.name_column is not None:
+        columns.append(named(naming.name_column).cast("string").alias(NAME))
+    return columns
+
+
+def _text(rows: DataFrame, name: str, other: Column) -> Column:
+    return F.coalesce(named(name), other) if name in rows.columns else other
