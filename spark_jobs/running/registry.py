@@ -16,6 +16,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "make-demo-captions",
     ),
     "balance": ("match-concepts", "plan-balance", "balance-captions", "match-and-balance"),
+    "images": ("dedup-images", "decontaminate"),
     "label and subset": (
         "label-synsets",
         "score-definitions",

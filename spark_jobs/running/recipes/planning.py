@@ -169,6 +169,8 @@ def _resolve(draft: _Draft, model: type[Settings], key: str, value: Any, tables:
         return fill_in(value, draft.variables)
     if isinstance(value, list) and key in model.names_with_role("input"):
         return [_resolve(draft, model, key, item, tables) for item in value]
+    if isinstance(value, dict) and key in model.names_with_role("input"):
+        return {name: _resolve(draft, model, key, item, tables) for name, item in value.items()}
     return _resolve_word(draft, model, key, fill_in(value, draft.variables), tables)
 
 
