@@ -58,7 +58,7 @@ def link_bands(distance: int) -> BatchFunction:
 
 @dataclass(frozen=True)
 class _Runs:
-    """Rows in an order in which those that agree in a band stand together, from each of `starts`."""
+    """Rows in an order in which those that agree in a band stand together."""
 
     rows: NDArray[np.int64]
     starts: NDArray[np.int64]
@@ -78,9 +78,7 @@ def _runs(hashes: Hashes, rows: NDArray[np.int64], mask: int) -> _Runs:
     return _Runs(rows, starts, np.diff(np.r_[starts, len(rows)]))
 
 
-def _link_agreeing(
-    hashes: Hashes, runs: _Runs, free: int, distance: int, parents: Parents
-) -> None:
+def _link_agreeing(hashes: Hashes, runs: _Runs, free: int, distance: int, parents: Parents) -> None:
     """Link the rows within the distance in each run; free: the bits in which those may differ."""
     is_compared = runs.lengths > 1
     left = [bit for bit in range(N_BITS) if free >> bit & 1]

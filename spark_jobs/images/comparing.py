@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, IntegralType, StringType, StructType
 
 from spark_jobs.core.arrow_mapping import map_in_arrow
-from spark_jobs.core.columns import named, require_column_type, require_columns
+from spark_jobs.core.columns import as_type, named, require_column_type, require_columns
 from spark_jobs.core.errors import MissingColumnError
 from spark_jobs.core.schemas import FAULT, IMAGE, SHA256, URL
 from spark_jobs.images.components import NODE
@@ -60,14 +60,14 @@ def _value(rows: DataFrame, by: ValueKind, called: str, text_column: str) -> Col
     """The column that rows are compared by, null for an empty text."""
     if by in HASH_KINDS:
         require_column_type(rows, called, by, (IntegralType,), "a hash as an integer of 64 bits")
-        return F.col(by).cast("long")
+        return as_type(by, "bigint")
     if by == "sha256" and SHA256 not in rows.columns:
         _require_images(rows, called, by)
         return F.sha2(IMAGE, 256)
     column = {"sha256": SHA256, "url": URL}.get(by, text_column)
     require_columns(rows, called, [column])
     require_column_type(rows, called, column, (StringType,), "text")
-    value = F.lower(column) if by == "sha256" else named(column)
+    value = F.lower(named(column)) if by == "sha256" else named(column)
     return F.when(value != "", value)
 
 

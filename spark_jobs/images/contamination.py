@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs.core.columns import keys, named, with_non_null_caption_id
@@ -14,10 +14,11 @@ from spark_jobs.core.schemas import (
     MEASURE,
     VALUE,
 )
-from spark_jobs.images.comparing import HASH_KINDS
 from spark_jobs.images.components import NODE
 
-PAPERS = ("unmet-promise: images too similar to those of a benchmark are dropped",)
+_BEST = "best"
+
+PAPERS = ("unmet-promise, decontamination: images too similar to those of a benchmark go",)
 
 
 def found_by_equality(rows: DataFrame, items: DataFrame) -> DataFrame:
@@ -40,40 +41,33 @@ def contaminated_rows(found: DataFrame, measure: str) -> DataFrame:
 
 def without_contaminated(rows: DataFrame, contaminated: DataFrame) -> DataFrame:
     """The rows that are in no benchmark, as they were."""
-    if CAPTION_ID not in rows.columns:
-        return rows.join(contaminated, on=keys(rows), how="left_anti").select(
-            *map(named, rows.columns)
-        )
-    found = with_non_null_caption_id(contaminated).select(
-        *(F.col(k).alias(f"_{k}") for k in keys(rows))
-    )
-    is_row = [F.coalesce(F.col(CAPTION_ID), F.lit(-1)) == F.col(f"_{CAPTION_ID}")]
-    is_row.append(F.col(keys(rows)[0]) == F.col(f"_{keys(rows)[0]}"))
+    by = keys(rows)
+    found = with_non_null_caption_id(contaminated.select(*by)).toDF(*(f"_{key}" for key in by))
+    is_row = named(by[0]) == named(f"_{by[0]}")
+    if CAPTION_ID in by:
+        is_row &= F.coalesce(CAPTION_ID, F.lit(-1)) == F.col(f"_{CAPTION_ID}")
     return rows.join(found, on=is_row, how="left_anti")
 
 
 def with_nearest_benchmark(
-    rows: DataFrame, contaminated: DataFrame, benchmarks: Sequence[str]
+    rows: DataFrame, contaminated: DataFrame, benchmarks: Sequence[str], *, largest_is_nearest: bool
 ) -> DataFrame:
     """The keys of the rows, with benchmark, item and value of the nearest; null if in none.
 
-    Of equally near benchmarks the first in the list.
+    Of equally near benchmarks the first in the list. largest_is_nearest: the values are products,
+    not distances.
     """
     by = keys(rows)
-    order = F.array_position(F.array(*map(F.lit, benchmarks)), F.col(BENCHMARK))
-    nearest = F.struct(_distance().alias("distance"), order.alias("order"), BENCHMARK, ITEM, VALUE)
-    best = with_non_null_caption_id(contaminated.select(*by, MEASURE, BENCHMARK, ITEM, VALUE))
-    best = best.groupBy(*by).agg(F.min(nearest).alias("best"))
-    row_keys = with_non_null_caption_id(rows.select(*by))
-    joined = row_keys.join(best, on=by, how="left")
-    if CAPTION_ID in by:
-        real_id = F.when(F.col(CAPTION_ID) != -1, F.col(CAPTION_ID))
-        joined = joined.withColumn(CAPTION_ID, real_id)
-    return joined.select(
-        *by, *(F.col(f"best.{name}").alias(name) for name in (BENCHMARK, ITEM, VALUE))
+    places = (F.when(F.col(BENCHMARK) == name, place) for place, name in enumerate(benchmarks))
+    distance = -F.col(VALUE) if largest_is_nearest else F.col(VALUE)
+    nearest = F.struct(
+        distance.alias("distance"), F.coalesce(*places).alias("place"), BENCHMARK, ITEM, VALUE
     )
-
-
-def _distance() -> Column:
-    """A number that is smaller for nearer items: bits, or minus the inner product."""
-    return F.when(F.col(MEASURE).isin(*HASH_KINDS), F.col(VALUE)).otherwise(-F.col(VALUE))
+    found = with_non_null_caption_id(contaminated.select(*by, BENCHMARK, ITEM, VALUE))
+    best = found.groupBy(*by).agg(F.min(nearest).alias(_BEST))
+    joined = with_non_null_caption_id(rows.select(*by)).join(best, on=by, how="left")
+    if CAPTION_ID in by:
+        is_one = F.col(CAPTION_ID) != -1
+        joined = joined.withColumn(CAPTION_ID, F.when(is_one, F.col(CAPTION_ID)))
+    parts = (F.col(_BEST).getField(name).alias(name) for name in (BENCHMARK, ITEM, VALUE))
+    return joined.select(*by, *parts)

@@ -164,7 +164,12 @@ def _write_decisions(
     run: Run, settings: Decontaminate, rows: DataFrame, contaminated: DataFrame
 ) -> None:
     """A decision for each row: its rule names the benchmark that it is nearest to."""
-    nearest = with_nearest_benchmark(rows, contaminated, [*settings.benchmarks])
+    nearest = with_nearest_benchmark(
+        rows,
+        contaminated,
+        [*settings.benchmarks],
+        largest_is_nearest=settings.by == EMBEDDING,
+    )
     is_kept = F.col(BENCHMARK).isNull()
     rule = F.when(is_kept, F.lit("passed")).otherwise(F.concat(F.lit(_IN), BENCHMARK))
     is_equality = settings.by not in (*HASH_KINDS, EMBEDDING)

@@ -177,6 +177,7 @@ def faulty_tables(spark, folder: Path) -> dict[str, Path]:
     return {
         "repeated": write(spark, folder / "repeated", [("a", "x"), ("a", "y")],
                           "uid string, url string"),
+        "urls": write(spark, folder / "urls", [("a", "x")], "uid string, url string"),
         "no_image": write(spark, folder / "no_image", [("a",)], "uid string"),
         "nan": embeddings(spark, folder / "nan", [unit, [float("nan"), 1.0]]),
         "models": embeddings(spark, folder / "models", [unit, unit], ["m", "n"]),
@@ -196,7 +197,7 @@ def test_faults_of_tables_are_one_line(captionlake, spark, tmp_path) -> None:
         ("models", by_vector, "holds vectors of several models"),
         ("lengths", by_vector, "holds vectors of several models"),
         ("texts", ("--by", "phash"), "column 'phash' is string, expected a hash as an integer"),
-        ("repeated", ("--by", "url", "--keep", "highest"), "has no column 'score'; give the table"),
+        ("urls", ("--by", "url", "--keep", "highest"), "has no column 'score'; give the table"),
     ]
     for name, arguments, message in cases:
         outcome = dedup(captionlake, tmp_path / "out", tables[name], *arguments)

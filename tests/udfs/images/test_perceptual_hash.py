@@ -11,7 +11,7 @@ from udfs.images.perceptual_hash import HASHES, hash_images
 
 
 def picture(seed: int, mode: str = "RGB") -> Image.Image:
-    """A smooth picture of random low frequencies, by integers alone; some are grey or have alpha."""
+    """Random squares under noise, by integers alone, in a size and mode of its own."""
     random = np.random.default_rng(seed)
     height, width = 40 + seed % 50, 50 + 7 * seed % 60
     coarse = random.integers(0, 256, (6, 5, 3), dtype=np.uint8)
