@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -46,22 +47,27 @@ def hash_row(spark: SparkSession, folder: Path, n: int) -> dict[str, Any]:
     hashes = random.permutation(hashes)
     group_of, seconds = timed(spark, folder, {"phash": pa.array(hashes)}, "phash", DISTANCE)
     words = hashes.view(np.uint64)
-    pairs = np.concatenate(
-        [near_pairs(words, start, min(start + 1000, n)) for start in range(0, min(SAMPLE, n), 1000)]
-    )
+    first, second = near_pairs(words, min(SAMPLE, n), DISTANCE)
+    pairs = np.column_stack([np.array(first), np.array(second)])
     return figures("hashes", n, seconds, pairs, group_of)
 
 
-def near_pairs(words: NDArray[np.uint64], start: int, stop: int) -> NDArray[np.int64]:
-    """Pairs of the rows from start to stop with all rows, within DISTANCE, by brute force."""
-    found = []
-    bits_of_byte = np.array([bin(k).count("1") for k in range(65_536)], np.uint8)
-    for row in range(start, stop):
-        different = (words ^ words[row]).view(np.uint16).reshape(-1, 4)
-        bits = bits_of_byte[different].sum(axis=1)
-        [others] = np.nonzero(bits <= DISTANCE)
-        found += [(row, other) for other in others if other != row]
-    return np.array(found, np.int64).reshape(-1, 2)
+@numba.njit
+def near_pairs(
+    words: NDArray[np.uint64], n_sample: int, distance: int
+) -> tuple[list[int], list[int]]:
+    """Pairs of the first rows with all others within the distance, each with each, bit by bit."""
+    first, second = [], []
+    for row in range(n_sample):
+        for other in range(words.size):
+            different, bits = words[row] ^ words[other], 0
+            while different and bits <= distance:
+                different &= different - np.uint64(1)
+                bits += 1
+            if bits <= distance and row != other:
+                first.append(row)
+                second.append(other)
+    return first, second
 
 
 def vector_row(spark: SparkSession, folder: Path, n: int) -> dict[str, Any]:

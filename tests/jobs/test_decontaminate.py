@@ -1,10 +1,13 @@
 """decontaminate: rows that are in benchmark sets, by bytes, hash, embedding and text."""
 
+import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 VECTORS = "uid string, embedding array<float>, model string, weights string, fault string"
 
@@ -61,7 +64,13 @@ def test_near_hashes_of_two_benchmarks(captionlake, spark, tmp_path) -> None:
     assert (decisions["d"]["kept"], decisions["d"]["rule"]) == (True, "passed")
 
 
-@pytest.mark.parametrize("block_bytes", [32 << 20, 4 * 8 * 10], ids=["one pass", "three passes"])
+@pytest.mark.parametrize(
+    "block_bytes",
+    [
+        pytest.param(32 << 20, id="one pass"),
+        pytest.param(4 * 8 * 10, id="three passes", marks=pytest.mark.slow),
+    ],
+)
 def test_unmet_promise_drops_what_is_too_similar(
     captionlake, spark, tmp_path, cases, monkeypatch, block_bytes
 ) -> None:
@@ -117,6 +126,7 @@ def test_texts_of_several_captions_a_uid(captionlake, spark, tmp_path) -> None:
     assert equal.summary["counts"]["contaminated"] == 1  # `...`
 
 
+@pytest.mark.slow
 def test_faults_of_tables_are_one_line(captionlake, spark, tmp_path) -> None:
     sha = "uid string, sha256 string"
     rows = write(spark, tmp_path / "rows", [("a", "00")], sha)
@@ -147,6 +157,7 @@ def test_faults_of_tables_are_one_line(captionlake, spark, tmp_path) -> None:
         assert message in outcome.error
 
 
+@pytest.mark.slow
 def test_an_empty_table_is_no_fault(captionlake, spark, tmp_path) -> None:
     empty = write(spark, tmp_path / "empty", [], "uid string, sha256 string")
     benchmark = write(spark, tmp_path / "set", [("a", "0")], "uid string, sha256 string")
@@ -154,3 +165,35 @@ def test_an_empty_table_is_no_fault(captionlake, spark, tmp_path) -> None:
     assert outcome.summary["counts"] == {
         "rows_in": 0, "kept": 0, "contaminated": 0, "not_compared": 0, "in_set": 0,
     }  # fmt: skip
+
+
+def encoded(seed: int, kind: str) -> bytes:
+    """A picture of 6 x 6 random squares."""
+    squares = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(squares).resize((240, 180), Image.Resampling.NEAREST).save(file, kind)
+    return file.getvalue()
+
+
+@pytest.mark.slow
+def test_the_report_shows_pictures_of_the_nearest_pairs(captionlake, spark, tmp_path) -> None:
+    """Hashes are computed from the images; a row without pixels stays and is counted."""
+    images = [
+        *(("<b>one", encoded(0, "JPEG")), ("two", encoded(2, "PNG"))),
+        *(("broken", encoded(0, "PNG")[:300]), ("none", None)),
+    ]
+    table = write(spark, tmp_path / "images", images, "uid string, image binary")
+    items = [("item", encoded(0, "PNG")), ("other", encoded(3, "PNG"))]
+    benchmark = write(spark, tmp_path / "food", items, "uid string, image binary")
+    outcome = decontaminate(captionlake, tmp_path, table, str(benchmark), "--by", "phash")
+    assert outcome.summary["counts"] == {
+        "rows_in": 4, "kept": 3, "contaminated": 1, "not_compared": 2, "in_food": 1,
+    }  # fmt: skip
+    captionlake("report", "--table", tmp_path / "out", "--output", tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert page.count('<img src="data:image/jpeg;base64,') == 2
+    assert "&lt;b&gt;one" in page
+    assert "<b>one" not in page
+    assert "food: phash, 2 bits differ" in page
+    assert "img-src data:;" in page
+    assert len(page) < 60_000

@@ -81,6 +81,7 @@ def test_equal_bytes_are_a_group_of_which_the_largest_picture_stays(
     assert rules["b"] == rules["d"] == (True, "first_copy")
 
 
+@pytest.mark.slow
 def test_empty_urls_are_no_copies_of_each_other(captionlake, spark, tmp_path, images) -> None:
     dedup(captionlake, tmp_path, images, "--by", "url")
     groups = groups_of(spark, tmp_path / "groups")
@@ -88,6 +89,7 @@ def test_empty_urls_are_no_copies_of_each_other(captionlake, spark, tmp_path, im
     assert groups["e"] == ("e", True, "no_url")
 
 
+@pytest.mark.slow
 def test_the_highest_score_of_another_table_stays(captionlake, spark, tmp_path, images) -> None:
     nan = float("nan")
     scores = write(
@@ -186,6 +188,7 @@ def faulty_tables(spark, folder: Path) -> dict[str, Path]:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_faults_of_tables_are_one_line(captionlake, spark, tmp_path) -> None:
     tables = faulty_tables(spark, tmp_path)
     by_vector = ("--by", "embedding", "--threshold", 0.9)
@@ -205,6 +208,7 @@ def test_faults_of_tables_are_one_line(captionlake, spark, tmp_path) -> None:
         assert message in outcome.error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [0, 1])
 def test_a_table_without_a_pair_is_no_fault(captionlake, spark, tmp_path, n: int) -> None:
     rows = [("a", 5, 1.0)][:n]
