@@ -22,7 +22,9 @@ __all__ = [
     "build_index",
     "count_concepts",
     "curate",
+    "decontaminate",
     "dedup_captions",
+    "dedup_images",
     "demo",
     "diff",
     "download_images",
@@ -436,6 +438,58 @@ def curate(
 
 
 @job
+def decontaminate(
+    *,
+    input: Address,
+    benchmarks: Address | Mapping[str, str],
+    output: Address,
+    contaminated: Address,
+    by: Literal["sha256", "phash", "dhash", "embedding", "text", "normalised_text"] = "sha256",
+    threshold: float | None = None,
+    column: str = "caption",
+    decisions: bool = False,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Drop the rows that are in benchmark sets: by bytes, perceptual hash, embedding or text.
+
+    Parameters
+    ----------
+    input : address; required
+        Table with uid and what `by` reads: images, embeddings or captions.
+    benchmarks : map of names to texts; required
+        Tables of the benchmarks' items, with uid or query_id and what `by` reads: {name:
+        table}, or a list of tables, which go by their own names.
+    output : address; required
+        The rows that are in no benchmark, as they were.
+    contaminated : address; required
+        The rows that are in one: uid, benchmark, its nearest item, measure, value.
+    by : sha256, phash, dhash, embedding, text or normalised_text; default sha256
+        When a row is in a benchmark: equal bytes; perceptual hashes that differ in few bits; an
+        inner product of embeddings above the threshold; an equal text, or an equal one without
+        regard to case, punctuation and white space.
+    threshold : number
+        Phash and dhash: bits of 64 that may differ, 0 to 16, by default 4; embedding: a row
+        with a larger inner product goes (unmet-promise: 0.604169).
+    column : text; default caption
+        Column of the texts, of all tables.
+    decisions : True or False; default False
+        Add a row per row to decisions in the workspace.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.decontaminate(input="./images", benchmarks={"imagenet": "./imagenet_val"}, by="phash", contaminated="./in_benchmarks", output="./clean_images")
+    """
+
+
+@job
 def dedup_captions(
     *,
     captions: Address,
@@ -468,6 +522,62 @@ def dedup_captions(
     Examples
     --------
     >>> cl.dedup_captions(captions="./captions", by="caption", output="./unique_captions")
+    """
+
+
+@job
+def dedup_images(
+    *,
+    input: Address,
+    groups: Address,
+    by: Literal["sha256", "url", "phash", "dhash", "embedding"] = "sha256",
+    threshold: float | None = None,
+    keep: Literal["smallest_uid", "largest_picture", "highest"] = "smallest_uid",
+    keep_column: str = "score",
+    keep_from: Address | None = None,
+    decisions: bool = False,
+    output: Address | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Keep one row of each group of images that are equal or similar: bytes, url, hash, embedding.
+
+    Parameters
+    ----------
+    input : address; required
+        Table with uid and what `by` reads: images, downloads, or embeddings.
+    groups : address; required
+        Uid, group (its smallest uid), kept, and fault: why a row was compared with none; a row
+        per row of the input.
+    by : sha256, url, phash, dhash or embedding; default sha256
+        What makes two rows copies: equal bytes, by the column sha256 or the image; an equal
+        url; perceptual hashes that differ in few bits, by a column of that name or the image;
+        embeddings of a large cosine.
+    threshold : number
+        Phash and dhash: bits of 64 that may differ, 0 to 16, by default 4; embedding: smallest
+        cosine, to six decimals, above 0.
+    keep : smallest_uid, largest_picture or highest; default smallest_uid
+        Which row of a group stays: the one with the most pixels (width x height), or the
+        highest number in keep_column; of equal ones the smallest uid.
+    keep_column : text; default score
+        With keep: highest, the column of numbers.
+    keep_from : address
+        Table with uid and what `keep` reads; default: the input.
+    decisions : True or False; default False
+        Add a row per uid to decisions in the workspace.
+    output : address
+        The rows that stay, as they were.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.dedup_images(input="./images", by="phash", keep="largest_picture", groups="./groups", output="./unique_images")
     """
 
 

@@ -25,16 +25,16 @@ def keep_nearest(
     bits = number.view(np.int32)
     for query in range(products.shape[0]):
         number[0] = least[query] - slack[query]
-        bound = _sortable(np.int64(bits[0]), np.int64(0x7FFFFFFF)) >> shift
+        bound = sortable(np.int64(bits[0]), np.int64(0x7FFFFFFF)) >> shift
         mask = np.int64(0x7FFFFFFF) >> shift
         for start in range(0, products.shape[1], _CHUNK):
             stop = min(products.shape[1], start + _CHUNK)
-            if not _any_at_least(products, query, start, stop, bound, mask):
+            if not any_at_least(products, query, start, stop, bound, mask):
                 continue
             for row in range(start, stop):
-                if _sortable(np.int64(products[query, row]), mask) < bound:
+                if sortable(np.int64(products[query, row]), mask) < bound:
                     continue
-                exact = np.float32(_product(queries, query, vectors, row))
+                exact = np.float32(product(queries, query, vectors, row))
                 if not exact >= least[query]:  # also skips NaN
                     continue
                 slot = counts[query]
@@ -45,7 +45,7 @@ def keep_nearest(
                 if slot + 1 == room:
                     _keep_k_of_query(similarity, kept_ties, refs, counts, least, query, k)
                     number[0] = least[query] - slack[query]
-                    bound = _sortable(np.int64(bits[0]), np.int64(0x7FFFFFFF)) >> shift
+                    bound = sortable(np.int64(bits[0]), np.int64(0x7FFFFFFF)) >> shift
 
 
 @compiled
@@ -77,22 +77,22 @@ def _keep_k_of_query(similarity, kept_ties, refs, counts, least, query, k):
 
 
 @inlined
-def _any_at_least(products, query, start, stop, bound, mask):
+def any_at_least(products, query, start, stop, bound, mask):
     """Whether any product reaches the bound; counted without a branch, so that it vectorises."""
     n = 0
     for row in range(start, stop):
-        n += _sortable(np.int64(products[query, row]), mask) >= bound
+        n += sortable(np.int64(products[query, row]), mask) >= bound
     return n > 0
 
 
 @inlined
-def _sortable(bits, mask):
+def sortable(bits, mask):
     """Map the bits of a float to an integer that sorts like the float."""
     return bits ^ mask if bits < 0 else bits
 
 
 @inlined_sum
-def _product(queries, query, vectors, row):
+def product(queries, query, vectors, row):
     """Sum in float64, so that the float32 result does not depend on tile or order of terms."""
     total = np.float64(0)
     for k in range(queries.shape[1]):

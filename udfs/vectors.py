@@ -63,6 +63,23 @@ def unit_matrix(
     return vectors
 
 
+def finite_matrix(
+    lists: pa.ListArray | pa.ChunkedArray, keys: pa.Array | pa.ChunkedArray, table: str
+) -> Vectors:
+    """The vectors of a table as they are, of any length, as (n, dimension).
+
+    Raises TaskInputError, with the table and the key of the row, if one has a NaN or an infinity.
+    """
+    vectors = matrix(lists)
+    wrong = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if wrong.size:
+        raise TaskInputError(
+            f"table {table}: the vector of {keys[int(wrong[0])].as_py()!r} has a number that is "
+            "NaN or infinite: import-embeddings refuses such rows, with a fault"
+        )
+    return vectors
+
+
 def stored_cosines(products: NDArray[Any]) -> Vectors:
     """Round products of unit vectors to six decimals in [-1, 1], as they are stored.
 

@@ -100,6 +100,11 @@ RULE = "rule"
 VALUE = "value"
 THRESHOLD = "threshold"
 
+GROUP = "group"
+BENCHMARK = "benchmark"
+ITEM = "item"
+MEASURE = "measure"
+
 RUN_ID = "run_id"
 JOB = "job"
 REASON = "reason"
@@ -360,6 +365,28 @@ ARRANGED_IMAGES = StructType(
             for name in (WIDTH, HEIGHT, "original_width", "original_height")
         ),
         StructField(SHA256, StringType()),
+    ]
+)
+# A row per row of the input. group: smallest uid of the rows that are copies of each other, of
+# which one is kept; fault: why the row could not be compared, and so is a group of its own.
+DUPLICATES = StructType(
+    [
+        StructField(UID, StringType()),
+        StructField(GROUP, StringType()),
+        StructField(KEPT, BooleanType()),
+        StructField(FAULT, StringType()),
+    ]
+)
+# A row per row of the input and benchmark that it is in: the benchmark's item nearest to it. value:
+# a Hamming distance or an inner product by the measure; null if both are equal by it.
+CONTAMINATED = StructType(
+    [
+        StructField(UID, StringType()),
+        StructField(CAPTION_ID, IntegerType()),  # null if a uid has one caption
+        StructField(BENCHMARK, StringType()),
+        StructField(ITEM, StringType()),
+        StructField(MEASURE, StringType()),
+        StructField(VALUE, DoubleType()),
     ]
 )
 # rank counts from 0, the nearest.

@@ -108,13 +108,15 @@ class Settings(BaseModel):
     def addresses(self, role: RoleName) -> dict[str, str]:
         """Setting -> address of all settings with this role that are set, in field order.
 
-        The addresses of a list are numbered: `sources.0`.
+        The addresses of a list are numbered: `sources.0`; those of a map have its keys.
         """
         addresses: dict[str, str] = {}
         for name in self.names_with_role(role):
             value = getattr(self, name)
             if isinstance(value, list):
                 addresses |= {f"{name}.{number}": address for number, address in enumerate(value)}
+            elif isinstance(value, dict):
+                addresses |= {f"{name}.{key}": address for key, address in value.items()}
             elif value is not None:
                 addresses[name] = value
         return addresses

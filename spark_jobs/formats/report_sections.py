@@ -7,6 +7,7 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.core.addresses import table_name
 from spark_jobs.core.run_records import RunRecord
+from spark_jobs.formats.report_contamination import contaminated_pairs
 from spark_jobs.formats.report_examples import (
     balanced_examples,
     duplicate_examples,
@@ -36,6 +37,7 @@ from spark_jobs.formats.report_thresholds import (
 from spark_jobs.report.blocks import Block, Examples, Note, Section
 from spark_jobs.report.captions import matches_blocks
 from spark_jobs.report.classes import class_blocks
+from spark_jobs.report.contamination import contamination_blocks
 from spark_jobs.report.entries import entry_pictures, entry_tables
 from spark_jobs.report.retrieved import retrieved_blocks
 from spark_jobs.report.similarities import similarity_blocks
@@ -47,6 +49,7 @@ LOST = (
     "table made again). The counts in the other sections were recorded by the run."
 )
 PLAN_THRESHOLD = "plan-threshold"
+DECONTAMINATE = "decontaminate"
 _MATCH_AND_BALANCE = "match-and-balance"
 _BALANCING_JOBS = ("balance-captions", _MATCH_AND_BALANCE)
 _SUBSET_JOBS = ("sample-subset", "match-frequencies")
@@ -65,6 +68,7 @@ def result_sections(
     yield from _similarity_sections(spark, runs)
     yield from _class_sections(spark, runs)
     yield from _retrieved_sections(spark, runs)
+    yield from _contamination_sections(spark, runs)
     yield from _examples_section(spark, runs, workspace)
 
 
@@ -154,12 +158,24 @@ def _retrieved_blocks(spark: SparkSession, run: RunRecord) -> list[Block]:
     return [*retrieved_blocks(classes, run.counts["classes"], hits)]
 
 
+def _contamination_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
+    """A section for each run that dropped rows of benchmarks."""
+    for run in runs:
+        if run.job == DECONTAMINATE:
+            rows = {name: run.counts[f"in_{name}"] for name in run.settings["benchmarks"]}
+            pairs = default_if_lost(partial(contaminated_pairs, spark, run), None)
+            blocks = contamination_blocks(run.counts["rows_in"], rows, pairs or [])
+            title = f"Benchmarks: {table_name(run.outputs['contaminated'])}"
+            yield Section(title, [*blocks, *(_lost() if pairs is None else [])])
+
+
 def _lost() -> list[Block]:
     return [Note(LOST)]
 
 
 def _has_other_pictures(run: RunRecord) -> bool:
-    return run.job == PLAN_THRESHOLD or run.job in _HITS or _has_class_counts(run)
+    has_section = run.job in (PLAN_THRESHOLD, DECONTAMINATE, *_HITS)
+    return has_section or _has_class_counts(run)
 
 
 def _has_class_counts(run: RunRecord) -> bool:

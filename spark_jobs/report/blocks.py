@@ -73,6 +73,33 @@ class Examples:
 
 
 @dataclass(frozen=True)
+class Side:
+    """One side of a pair: its name, and a picture (a data: URI) or text if there is one."""
+
+    name: str
+    picture: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two rows that were found to be alike, and how near they are."""
+
+    row: Side
+    item: Side
+    nearness: str
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs side by side, under one heading."""
+
+    title: str
+    pairs: Sequence[Pair]
+    kind: str = "pairs"
+
+
+@dataclass(frozen=True)
 class Note:
     """A paragraph of text, such as why a picture is missing."""
 
@@ -80,7 +107,7 @@ class Note:
     kind: str = "note"
 
 
-Block = Figure | Table | Bars | Examples | Note
+Block = Figure | Table | Bars | Examples | Pairs | Note
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ _NO_REASONS = {
     *("rows_in", "kept", "matched", "matches", "entries", "t", "dropped", "rejected", "captions"),
     *("accepted", "rows", "scored", "left_out", "synsets", "synsets_found", "lemmas"),
     *("restored", "drawn_from", "classes", "target", "short", "without_class"),
+    *("groups", "not_compared", "contaminated"),
     *("without_matches", "matches_left_out"),  # the first are among the unmatched
 }
 _NO_REASON_PREFIXES = ("from_", "classes_")  # rows taken by source, numbers of classes

@@ -10,6 +10,8 @@ from spark_jobs.core.run_records import RunRecord, writers_of_inputs
 STAGES = {
     "ingest-captions": [("accepted", "kept")],
     "dedup-captions": [("unique", "kept")],
+    "dedup-images": [("unique", "kept")],
+    "decontaminate": [("in no benchmark", "kept")],
     "match-concepts": [("matched", "matched")],
     "balance-captions": [("kept", "kept")],
     "match-and-balance": [("accepted", "accepted"), ("matched", "matched"), ("kept", "kept")],

@@ -25,7 +25,13 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "match-frequencies",
         "vary-captions",
     ),
-    "images": ("download-images", "read-images", "arrange-images"),
+    "images": (
+        "download-images",
+        "read-images",
+        "arrange-images",
+        "dedup-images",
+        "decontaminate",
+    ),
     "embed and search": (
         "embed-texts",
         "embed-images",

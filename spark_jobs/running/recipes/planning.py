@@ -189,6 +189,8 @@ def _resolve(draft: _Draft, model: type[Settings], key: str, value: Any, tables:
         value = next((name for name in value[FIRST_OF] if name in tables), value[FIRST_OF][-1])
     if isinstance(value, list) and is_input:
         return [_resolve(draft, model, key, item, tables) for item in value]
+    if isinstance(value, dict) and key in model.names_with_role("input"):
+        return {name: _resolve(draft, model, key, item, tables) for name, item in value.items()}
     return _resolve_word(draft, model, key, fill_in(value, draft.variables), tables)
 
 
