@@ -32,9 +32,14 @@ DISTANCE, COSINE = 4, 0.95
 def main(folder: Path, n_hashes: int, n_vectors: int) -> None:
     spark = small_session(**{"spark.master": f"local[{PROCESSES}]"})
     spark.conf.set("spark.sql.shuffle.partitions", str(2 * PROCESSES))
-    rows = [hash_row(spark, folder, n) for n in (n_hashes // 10, n_hashes)]
-    rows += [vector_row(spark, folder, n) for n in (n_vectors // 4, n_vectors) if n]
-    report("images_duplicates", rows, folder)
+    rows: list[dict[str, Any]] = []
+    for measure, sizes in (
+        (hash_row, (n_hashes // 10, n_hashes)),
+        (vector_row, (n_vectors // 4, n_vectors)),
+    ):
+        for n in filter(None, sizes):
+            rows.append(measure(spark, folder, n))
+            report("images_duplicates", rows, folder)
     spark.stop()
 
 

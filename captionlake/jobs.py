@@ -485,7 +485,7 @@ def decontaminate(
 
     Examples
     --------
-    >>> cl.decontaminate(input="./images", benchmarks={"imagenet": "./imagenet_val"}, by="phash", contaminated="./in_benchmarks", output="./clean_images")
+    >>> cl.decontaminate(input="./images", by="phash", benchmarks={"imagenet": "./imagenet_val"}, contaminated="./in_benchmarks", output="./clean_images")
     """
 
 

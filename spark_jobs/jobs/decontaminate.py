@@ -296,8 +296,9 @@ JOB = Job(
     run,
     closing_lines=closing_lines,
     example=(
-        "captionlake decontaminate --input ./images --benchmarks '{imagenet: ./imagenet_val}' \\\n"
-        "  --by phash --contaminated ./in_benchmarks --output ./clean_images"
+        "captionlake decontaminate --input ./images --by phash \\\n"
+        "  --benchmarks '{imagenet: ./imagenet_val}' \\\n"
+        "  --contaminated ./in_benchmarks --output ./clean_images"
     ),
 )
 

@@ -8,6 +8,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from pydantic import ValidationError
+
+from spark_jobs.jobs.decontaminate import Decontaminate
 
 VECTORS = "uid string, embedding array<float>, model string, weights string, fault string"
 
@@ -31,6 +34,20 @@ def decontaminate(captionlake, folder: Path, table: Path, benchmarks: str, *argu
 def found(spark, folder: Path) -> set[tuple[Any, ...]]:
     rows = read(spark, folder / "contaminated")
     return {(row["uid"], row["benchmark"], row["item"], row["value"]) for row in rows}
+
+
+def test_benchmarks_go_by_the_names_of_their_tables() -> None:
+    settings = {"input": "/in", "output": "/out", "contaminated": "/found"}
+    both = Decontaminate(benchmarks=["/a/food", "/b/cars"], **settings)
+    assert both.benchmarks == {"food": "/a/food", "cars": "/b/cars"}
+    assert both.addresses("input") == {
+        "input": "/in", "benchmarks.food": "/a/food", "benchmarks.cars": "/b/cars",
+    }  # fmt: skip
+    assert Decontaminate(benchmarks="/a/food", **settings).benchmarks == {"food": "/a/food"}
+    with pytest.raises(ValidationError, match="two tables have one name: give a map"):
+        Decontaminate(benchmarks=["/a/food", "/b/food"], **settings)
+    with pytest.raises(ValidationError):
+        Decontaminate(benchmarks={}, **settings)
 
 
 def test_near_hashes_of_two_benchmarks(captionlake, spark, tmp_path) -> None:

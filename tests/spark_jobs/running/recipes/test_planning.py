@@ -61,6 +61,24 @@ def test_bare_words_are_tables_in_the_output_folder_or_schema() -> None:
     assert in_catalog["ingest"].input == "/in"
 
 
+def test_tables_in_a_map_are_tables_of_the_recipe() -> None:
+    steps = {
+        "clean": {
+            "job": "decontaminate",
+            "input": "unique",
+            "benchmarks": {"food": "tests", "cars": "/cars"},
+            "contaminated": "found",
+        },
+        "unique": {"job": "dedup-images", "input": "/images", "groups": "groups"},
+        "tests": {"job": "dedup-images", "input": "/tests", "groups": "test_groups"},
+    }
+    *_, clean = planned(steps)
+    assert clean.settings.benchmarks == {"food": "/out/tests", "cars": "/cars"}
+    assert clean.depends_on == ("tests", "unique")
+    steps["clean"]["benchmarks"] = {"food": "tets"}
+    assert "no step writes 'tets', did you mean 'tests'?" in fault(steps)
+
+
 def test_the_value_of_a_variable_is_an_address_as_on_the_command_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
