@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -76,10 +77,12 @@ def standing(out: Path, **variables: str) -> Iterator[Callable[[list[str]], floa
         program.stdin.close()
 
 
-def test_a_job_on_one_row_takes_at_most_half_as_long_again(
+def test_a_job_on_one_row_takes_about_as_long_as_a_local_one(
     inputs: Path, connect_server: str, tmp_path: Path
 ) -> None:
-    """Once both sessions stand."""
+    """Measured alternating: the first command, with the start of Spark, and the median of three
+    once both sessions stand (docs/platforms.md).
+    """
     there, here = tmp_path / "there", tmp_path / "here"
     with (
         standing(there, SPARK_REMOTE=connect_server) as connect,
@@ -87,5 +90,6 @@ def test_a_job_on_one_row_takes_at_most_half_as_long_again(
     ):
         pairs = [(connect(one_row(inputs, there)), local(one_row(inputs, here))) for _ in range(6)]
     _log.info("seconds through Connect and in local mode: %s", pairs)
-    of_connect, of_local = (sorted(times) for times in zip(*pairs[3:], strict=True))
-    assert of_connect[1] <= 1.5 * of_local[1], pairs
+    assert pairs[0][0] <= 1.5 * pairs[0][1], pairs
+    of_connect, of_local = (median(times) for times in zip(*pairs[3:], strict=True))
+    assert of_connect <= 2.5 * of_local, pairs
