@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from tests.processes import QUICK_JAVA
+
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
 
@@ -26,6 +28,8 @@ def test_a_notebook_runs(path: Path, real_data: Path, monkeypatch) -> None:
     import nbformat
     from nbclient import NotebookClient
 
+    for name, value in QUICK_JAVA.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("CAPTIONLAKE_FREQUENCIES", str(real_data / "imagenet_frequencies"))
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=300, kernel_name="python3").execute()

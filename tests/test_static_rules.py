@@ -63,6 +63,14 @@ CASTS_NUMBERS = {
 }
 # Where text is checked before a kernel sees it; all jobs go through it.
 MAPS_IN_ARROW = {"spark_jobs/core/arrow_mapping.py"}
+# Where rows are counted, for all; and a table's own count of its rows.
+COUNTS_ROWS = {
+    "spark_jobs/core/row_counts.py": {"rows"},
+    "spark_jobs/formats/caption_input.py": {"captions.source"},
+    "spark_jobs/jobs/match_and_balance.py": {"caption_input.source"},
+    "spark_jobs/jobs/show.py": {"opened"},
+    "captionlake/tables.py": {"opened"},
+}
 # Methods work on frames; what else they need comes as arguments.
 AREAS = {path.name for path in (ROOT / "spark_jobs").iterdir() if path.is_dir()} - {
     *("jobs", "running", "formats", "storage", "core", "__pycache__"),
@@ -173,6 +181,17 @@ def casts_of_inputs_in(source: str) -> Iterator[str]:
                 yield f"line {node.lineno}: {ast.unparse(node)} (use columns.as_type)"
 
 
+def counts_in(source: str) -> Iterator[tuple[str, str]]:
+    """(what is counted, line) of each `.count()` but that of groups, which makes a column."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", None) == "count":
+            counted = node.func.value  # type: ignore[attr-defined]
+            is_of_groups = getattr(getattr(counted, "func", None), "attr", None) == "groupBy"
+            if not (node.args or node.keywords or is_of_groups):
+                line = f"line {node.lineno}: {ast.unparse(node)} (use row_counts.count_rows)"
+                yield ast.unparse(counted), line
+
+
 def is_constant(name: ast.expr) -> bool:
     """A literal, a CONSTANT, or an f-string of such."""
     if isinstance(name, ast.JoinedStr):
@@ -204,6 +223,17 @@ def test_what_serverless_compute_refuses_has_a_way_round(path: Path) -> None:
 def test_the_check_of_refused_methods_finds_them(source: str) -> None:
     assert list(refused_methods_in(source))
     assert list(refused_methods_in("@functools.cache\ndef f(): ...")) == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_rows_are_counted_by_one_function(path: Path) -> None:
+    allowed = COUNTS_ROWS.get(str(path.relative_to(ROOT)), set())
+    assert [line for of, line in counts_in(path.read_text()) if of not in allowed] == []
+
+
+def test_the_check_of_counts_finds_them() -> None:
+    assert list(counts_in("rows.where(x).count()"))
+    assert list(counts_in("rows.groupBy(UID).count(); 'abc'.count('b'); F.count('*')")) == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))

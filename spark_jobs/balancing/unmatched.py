@@ -5,6 +5,7 @@ from pyspark.sql import functions as F
 
 from spark_jobs.core.columns import keys
 from spark_jobs.core.observed_sums import ObservedSums
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import CAPTION_ID, ENTRY_IDS, UID
 
 _ROWS, _UNMATCHED, _IS_MATCHED = "rows", "unmatched", "is_matched"
@@ -49,7 +50,7 @@ def count_unmatched(
         if has_a_row_each and not (without_matches and CAPTION_ID in keys(captions)):
             return rows_in - rows_matched
     matched_uids = matches.where(~F.expr(_HAS_NO_ENTRY)).select(UID)
-    return rows_in - captions.select(UID).join(matched_uids, on=UID, how="left_semi").count()
+    return rows_in - count_rows(captions.select(UID).join(matched_uids, on=UID, how="left_semi"))
 
 
 def _count_rows(matches: DataFrame) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from pyspark.sql.types import DataType, StringType
 from spark_jobs.core import schemas
 from spark_jobs.core.addresses import Address, parse_address
 from spark_jobs.core.errors import InputDataError, SettingsError
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.unions import union_all
 from spark_jobs.formats.caption_files import read_caption_files, select_caption_files
 from spark_jobs.ingest.common_types import common_type, conform
@@ -40,7 +41,7 @@ class OpenedTable:
     def count(self) -> int:
         """The number of rows, by one pass, which also counts and warns of unreadable records."""
         if self.records is None:
-            return self.rows.count()
+            return count_rows(self.rows)
         counts = self.records.agg(F.count("*").alias("all"), F.count(FAULT).alias("faulty"))
         ((n_records, n_unreadable),) = counts.collect()
         if n_unreadable:

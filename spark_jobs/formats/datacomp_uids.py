@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, StructField, StructType
 
 from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import UID
 from spark_jobs.storage.outputs.files import write_output_file
 from udfs.arrow import Batches
@@ -34,7 +35,7 @@ def write_uids(rows: DataFrame, file: str) -> None:
     hex_uids = rows.select(hashed_uid().alias(HASHED)).distinct()
     packed = map_in_arrow(hex_uids.orderBy(HASHED), _pack_uids, _PACKED_COLUMNS)
     parts = packed.toLocalIterator(prefetchPartitions=True)
-    write_output_file(file, _npy_file(hex_uids.count(), (bytes(row[0]) for row in parts)))
+    write_output_file(file, _npy_file(count_rows(hex_uids), (bytes(row[0]) for row in parts)))
 
 
 def uid_map(rows: DataFrame) -> DataFrame | None:

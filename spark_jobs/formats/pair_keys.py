@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 
 from spark_jobs.core.columns import named, require_columns
 from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import UID
 from spark_jobs.formats.datacomp_uids import write_uids
 from spark_jobs.storage.outputs.files import write_output_file
@@ -33,7 +34,7 @@ def write_keys(rows: DataFrame, column: str, file: str) -> int:
     """
     if file.endswith(".npy"):
         write_uids(rows, file)
-        return rows.select(UID).distinct().count()
+        return count_rows(rows.select(UID).distinct())
     distinct = rows.select(named(column).cast("string").alias(column)).distinct()
     lines = distinct.orderBy(named(column)).toLocalIterator(prefetchPartitions=True)
     counted = _CountedLines(row[0] for row in lines)
@@ -68,7 +69,7 @@ def refuse_unusable_keys(rows: DataFrame, called: str, column: str) -> None:
     """
     key = F.col("_key")  # not the column's name, which may be uid
     keys = rows.select(named(column).cast("string").alias("_key"), UID)
-    faulty = keys.where(key.isNull() | key.rlike("[\\r\\n]")).count()
+    faulty = count_rows(keys.where(key.isNull() | key.rlike("[\\r\\n]")))
     if faulty:
         raise InputDataError(
             f"{called}: {faulty:,} rows have no usable key in the column {column!r} (null, or with "

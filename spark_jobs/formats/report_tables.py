@@ -8,6 +8,7 @@ from pyspark.sql.types import StructType
 from spark_jobs.balancing.keep import matches_by_uid
 from spark_jobs.core import schemas
 from spark_jobs.core.addresses import table_name
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.run_records import RunRecord
 from spark_jobs.core.schemas import (
     AVAILABLE,
@@ -48,7 +49,7 @@ def entry_counts(spark: SparkSession, run: RunRecord) -> EntryCounts | None:
         ts=sorted(int(t) for t in columns[T].dropna().unique()),
         largest=_entry_rows(matched.orderBy(F.desc(ENTRY_COUNT), ENTRY_ID)),
         rarest=_entry_rows(matched.orderBy(ENTRY_COUNT, ENTRY_ID)),
-        n_bank=entries.count(),
+        n_bank=count_rows(entries),
     )
 
 

@@ -15,6 +15,7 @@ from pyspark.sql.types import (
 from spark_jobs.core.arrow_mapping import map_in_arrow_unchecked
 from spark_jobs.core.columns import named
 from spark_jobs.core.count_words import few_of
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import CAPTION
 from spark_jobs.formats.folder_columns import file_id, file_ids
 from spark_jobs.ingest.source import FAULT, FILE, LINE, Part, Source, positional_name
@@ -132,7 +133,7 @@ def _tsv_part(
 def _drop_headers(lines: DataFrame, header_line: str, n_files: int) -> DataFrame:
     """Drop one header line of each file; further ones get the fault header_again."""
     is_header = F.regexp_replace("value", r"\r\z", "") == header_line
-    if lines.where(is_header).count() == n_files:
+    if count_rows(lines.where(is_header)) == n_files:
         return lines.where(~is_header)
     header_lines = lines.where(is_header).withColumn(
         "nth", F.row_number().over(Window.partitionBy(FILE).orderBy("value"))

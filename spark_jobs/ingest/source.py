@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
 from spark_jobs.core.columns import named
+from spark_jobs.core.row_counts import count_rows
 
 LINE, FAULT, FILE = "line", "fault", "file"  # beside the input's columns c0, c1, ...
 
@@ -79,7 +80,7 @@ class Source:
         """Number of records in all files, including those to be rejected."""
         if self.n_rows is not None:
             return self.n_rows
-        return sum(part.frame.count() for part in self.parts)
+        return sum(count_rows(part.frame) for part in self.parts)
 
     @property
     def as_stored(self) -> list[DataFrame]:

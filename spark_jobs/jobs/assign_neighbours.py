@@ -7,6 +7,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 from spark_jobs.core import schemas
 from spark_jobs.core.columns import keys, named, require_columns
 from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import QUERY_ID, UID, WNID
 from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
 from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
@@ -51,7 +52,7 @@ def run(run: Run, settings: AssignNeighbours) -> Counts:
             f"table {settings.items}: {order} is null for {item_without_order[0]!r}"
         )
     neighbours_with_class = with_query_classes(neighbours, items, key, order)
-    n_neighbours, n_with_class = neighbours.count(), neighbours_with_class.count()
+    n_neighbours, n_with_class = count_rows(neighbours), count_rows(neighbours_with_class)
     if n_with_class == 0 < n_neighbours:
         raise InputDataError(
             f"none of the queries of {settings.neighbours} is an item of {settings.items} with a "
@@ -65,8 +66,8 @@ def run(run: Run, settings: AssignNeighbours) -> Counts:
     ).first()
     assert distinct_counts is not None  # an aggregate without groups has one row
     return {
-        "items": items.count(),
-        "without_class": items.where(F.col(WNID).isNull()).count(),
+        "items": count_rows(items),
+        "without_class": count_rows(items.where(F.col(WNID).isNull())),
         "neighbours": n_neighbours,
         "left_out": n_neighbours - n_with_class,
         "rows": rows,

@@ -27,6 +27,7 @@ from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.columns import keys, with_non_null_caption_id
 from spark_jobs.core.decisions import decisions
 from spark_jobs.core.draws import Draw
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import (
     CAPTION_ID,
     CAPTION_ROWS,
@@ -69,7 +70,7 @@ def run(run: Run, settings: BalanceCaptions) -> Counts:
     if settings.probabilities is not None:
         outputs[settings.probabilities] = schemas.ENTRY_PROBABILITIES
     run.check_outputs(outputs)
-    rows_in = captions.count()
+    rows_in = count_rows(captions)
     with batches_that_fit(captions):
         has_unique_keys = run.has_unique_keys(settings.captions)
         kept = run.write(output, settings.output, has_unique_keys=has_unique_keys, few_files=True)
@@ -91,7 +92,7 @@ def run(run: Run, settings: BalanceCaptions) -> Counts:
     counts = chosen_t.counts() | counts | caption_matches.mismatch_counts()
     if settings.floor:
         for_floor = drawn.where(F.col(schemas.RULE) == FLOOR).select(UID)
-        counts["kept_for_floor"] = captions.join(for_floor, on=UID, how="left_semi").count()
+        counts["kept_for_floor"] = count_rows(captions.join(for_floor, on=UID, how="left_semi"))
     return counts
 
 

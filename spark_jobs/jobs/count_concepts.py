@@ -11,6 +11,7 @@ from spark_jobs.core import schemas
 from spark_jobs.core.column_values import WHOLE_TYPES
 from spark_jobs.core.columns import require_column_type, require_columns
 from spark_jobs.core.errors import SettingsError
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import CAPTION_COUNT, CLASS_IDX, CLASS_NAME, DATASET
 from spark_jobs.core.settings import InputAddress, OneOrMore, OutputAddress, OutputFile, Settings
 from spark_jobs.formats.class_files import (
@@ -80,8 +81,8 @@ def run(run: Run, settings: CountConcepts) -> Counts:
         )
         frequencies = [(row[CLASS_NAME], row[CAPTION_COUNT]) for row in rows]
         write_class_frequencies(frequencies, settings.frequencies)
-    n_classes_found = stored.where(F.col(CAPTION_COUNT) > 0).count()
-    counts = {"rows_in": captions.count(), "classes": len(queries)}
+    n_classes_found = count_rows(stored.where(F.col(CAPTION_COUNT) > 0))
+    counts = {"rows_in": count_rows(captions), "classes": len(queries)}
     return counts | {"faulty_classes": len(faults), "classes_found": n_classes_found}
 
 

@@ -5,6 +5,7 @@ from pyspark.sql import functions as F
 from spark_jobs.core import schemas
 from spark_jobs.core.columns import require_columns
 from spark_jobs.core.decisions import decisions
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import KEPT
 from spark_jobs.dedup.dedup_settings import DedupCaptions
 from spark_jobs.dedup.exact import keep_smallest_uid, mark_smallest_uid
@@ -17,7 +18,7 @@ def run(run: Run, settings: DedupCaptions) -> Counts:
     captions = run.read(settings.captions, schemas.CAPTIONS)
     by = settings.by.split("+")
     require_columns(captions, f"table {settings.captions}", by, remedy="use --by caption")
-    rows_in = captions.count()
+    rows_in = count_rows(captions)
     has_unique_keys = run.has_unique_keys(settings.captions)
     unique = keep_smallest_uid(captions, by=by)
     kept = run.write(unique, settings.output, has_unique_keys=has_unique_keys)

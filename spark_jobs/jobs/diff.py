@@ -15,6 +15,7 @@ from spark_jobs.core.columns import require_column_type, require_columns
 from spark_jobs.core.errors import SettingsError
 from spark_jobs.core.made_of import Matching
 from spark_jobs.core.redaction import redacted
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import ENTRY, ENTRY_ID, IN_A, IN_B, IN_BOTH, NAME, UID, WNID
 from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
 from spark_jobs.core.unique_keys import refuse_repeated_keys
@@ -74,7 +75,7 @@ def answer_lines(spark: SparkSession, settings: Diff) -> list[str]:
         return size_lines
     if settings.matches is not None:
         matches = _read_table_with_uid(spark, settings.matches)
-        n_unmatched = uids_by_side.join(matches, on=UID, how="left_anti").count()
+        n_unmatched = count_rows(uids_by_side.join(matches, on=UID, how="left_anti"))
         if n_unmatched:
             size_lines.append(
                 f"without a row in {redacted(settings.matches)}: {n_unmatched:,} uids"

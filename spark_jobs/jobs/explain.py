@@ -24,6 +24,7 @@ from spark_jobs.core.columns import named
 from spark_jobs.core.draws import Draw
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.redaction import redacted, shown
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import (
     CAPTION,
     CAPTION_ID,
@@ -153,7 +154,7 @@ def _uids_of_caption(
         raise InputDataError(f"{address} has no caption {shown(caption)}{_similar(frame, caption)}")
     if len(uids) <= _MAX_UIDS:
         return uids, [f"{len(uids)} uids have this caption:"] if len(uids) > 1 else []
-    heading = f"{same.count():,} uids have this caption; the first {_MAX_UIDS} of them:"
+    heading = f"{count_rows(same):,} uids have this caption; the first {_MAX_UIDS} of them:"
     return uids[:_MAX_UIDS], [heading]
 
 

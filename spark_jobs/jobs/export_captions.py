@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from spark_jobs.core import schemas
 from spark_jobs.core.columns import keys, require_columns, with_non_null_caption_id
 from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import CAPTION, ENTRY_IDS
 from spark_jobs.core.settings import InputAddress, OutputFolder, Settings
 from spark_jobs.formats.entry_counts import counted_entries, read_entry_counts
@@ -51,14 +52,14 @@ class ExportCaptions(Settings):
 def run(run: Run, settings: ExportCaptions) -> Counts:
     """Write the files; each is a JSON list, sorted by uid."""
     captions = run.read(settings.captions, schemas.CAPTIONS)
-    key, fields, rows_in = keys(captions), [CAPTION], captions.count()
+    key, fields, rows_in = keys(captions), [CAPTION], count_rows(captions)
     rows = captions.select(*key, CAPTION)
     match_counts: Counts = {}
     if settings.matches is not None:
         matches = run.read(settings.matches, schemas.MATCHES)
         require_columns(matches, f"table {settings.matches}", key)
         rows, fields = _with_entry_ids(rows, matches, key), [CAPTION, ENTRY_IDS]
-        match_counts["without_matches"] = rows_in - rows.where(F.col(_IS_MATCHED)).count()
+        match_counts["without_matches"] = rows_in - count_rows(rows.where(F.col(_IS_MATCHED)))
     _refuse_other_bank(run, settings)
     metadata = run.output_metadata(settings.output)
     with replaced_folder(settings.output, metadata, content=settings.folder_content()) as folder:

@@ -12,6 +12,7 @@ from spark_jobs.core import schemas
 from spark_jobs.core.addresses import is_inside
 from spark_jobs.core.columns import keys, require_columns
 from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import CAPTION, UID, URL
 from spark_jobs.core.settings import InputAddress, OutputFile, OutputFolder, Settings
 from spark_jobs.formats.pair_files import (
@@ -99,7 +100,7 @@ def run(run: Run, settings: ExportPairs) -> Counts:
     )
     _warn_of_columns(columns, called)
     key_column = _usable_key_column(settings, rows, called)
-    rows_in, metadata = pairs.count(), run.output_metadata(settings.output)
+    rows_in, metadata = count_rows(pairs), run.output_metadata(settings.output)
     key_counts: Counts = {}
     with (
         batches_that_fit(pairs, *([] if captions is None else [captions])),

@@ -14,6 +14,7 @@ from spark_jobs.core.addresses import absolute_address, parse_address
 from spark_jobs.core.columns import free_name, keys, named, require_columns
 from spark_jobs.core.decisions import decisions
 from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import SCORE, UID
 from spark_jobs.core.settings import InputAddress, OutputAddress, RoleName, Settings
 from spark_jobs.filtering.checks import rule_faults
@@ -83,7 +84,7 @@ def run(run: Run, settings: FilterCaptions) -> Counts:
     kept = run.write(
         rule_counts.kept(), settings.output, has_unique_keys=has_unique_keys, few_files=True
     )
-    rows_in = captions.count()
+    rows_in = count_rows(captions)
     dropped_by_rule, without_score = rule_counts.get(rows_in=rows_in, kept=kept)
     dropped_counts = {_dropped_name(rule): dropped_by_rule[rule.rule] for rule in settings.rules}
     if kept + sum(dropped_counts.values()) != rows_in:

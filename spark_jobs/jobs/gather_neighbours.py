@@ -10,6 +10,7 @@ from pyspark.sql.types import StructType
 from spark_jobs.core import schemas
 from spark_jobs.core.columns import named, require_columns, with_prefix_where_taken
 from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import (
     DATASET,
     MODEL,
@@ -84,7 +85,7 @@ def run(run: Run, settings: GatherNeighbours) -> Counts:
     if settings.drop_nsfw:
         remedy = "give --drop-nsfw '[]' to do without"
         require_columns(captions, f"table {settings.captions}", [NSFW], remedy=remedy)
-    n_retrieved = retrieved.count()
+    n_retrieved = count_rows(retrieved)
     n_with_caption = _count_with_caption(retrieved, captions, settings.captions)
     safe = _with_captions(retrieved, captions, f"table {settings.captions}")
     if settings.drop_nsfw:
@@ -105,15 +106,15 @@ def run(run: Run, settings: GatherNeighbours) -> Counts:
             order=[QUERY, RANK],
         )
     return {
-        "neighbours": neighbours.count(),
-        "of_other_queries": neighbours.join(queries, on=QUERY_ID, how="left_anti").count(),
+        "neighbours": count_rows(neighbours),
+        "of_other_queries": count_rows(neighbours.join(queries, on=QUERY_ID, how="left_anti")),
         "retrieved": n_retrieved,
         "without_caption": n_retrieved - n_with_caption,
         "unsafe": n_with_caption - rows,
         "rows": rows,
-        "uids": stored.select(UID).distinct().count(),
-        "classes": queries.select(*QUERIES.names).distinct().count(),
-        "classes_found": stored.select(*QUERIES.names).distinct().count(),
+        "uids": count_rows(stored.select(UID).distinct()),
+        "classes": count_rows(queries.select(*QUERIES.names).distinct()),
+        "classes_found": count_rows(stored.select(*QUERIES.names).distinct()),
     }
 
 

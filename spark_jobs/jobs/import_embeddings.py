@@ -5,6 +5,7 @@ from pyspark.sql import functions as F
 
 from spark_jobs.core import schemas
 from spark_jobs.core.addresses import folder_of_files
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import FAULT, UID
 from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
 from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
@@ -52,7 +53,7 @@ def run(run: Run, settings: ImportEmbeddings) -> Counts:
     )
     written = run.write(rows, settings.output)
     stored = run.read(settings.output, schemas.EMBEDDINGS)
-    faulty = stored.where(F.col(FAULT).isNotNull()).count()
+    faulty = count_rows(stored.where(F.col(FAULT).isNotNull()))
     return {"files": len(pairs), "rows": written, "faulty": faulty}
 
 

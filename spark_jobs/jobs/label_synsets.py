@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from spark_jobs.core import schemas
 from spark_jobs.core.columns import keys, warn_of_replaced_columns
 from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import CAPTION_COUNT, CLASS_IDX, LEMMA, WNID
 from spark_jobs.core.settings import InputAddress, OutputAddress
 from spark_jobs.formats.label_file_settings import LabelFileSettings
@@ -94,8 +95,8 @@ def run(run: Run, settings: LabelSynsets) -> Counts:
             for s in table.synsets
         ]
         write_class_frequencies(frequencies, settings.frequencies)
-    counts = {"rows_in": captions.count(), "synsets": len(table.synsets)}
-    n_labelled = stored.select(*keys(stored)).distinct().count()
+    counts = {"rows_in": count_rows(captions), "synsets": len(table.synsets)}
+    n_labelled = count_rows(stored.select(*keys(stored)).distinct())
     counts |= {"captions": n_labelled, "lemmas": len(table.lemmas)}
     return counts | {"rows": rows, "synsets_found": len(rows_by_wnid)}
 
@@ -131,7 +132,7 @@ def _write_tsv(settings: LabelSynsets, stored: DataFrame) -> None:
         return
     has_label = F.col(CLASS_IDX).isNotNull()
     settings.write_tsv(stored.where(has_label))
-    n_without = stored.where(~has_label).count()
+    n_without = count_rows(stored.where(~has_label))
     if n_without:
         _log.warning("%s leaves out %s rows without class_idx", settings.tsv, f"{n_without:,}")
 

@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from spark_jobs.balancing.entry_count import count_matches, count_vector
 from spark_jobs.core import schemas
 from spark_jobs.core.observed_counts import ObservedCounts
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import ENTRY_IDS
 from spark_jobs.core.settings import InputAddress, OutputAddress, Settings, require_one_or_both
 from spark_jobs.formats.concept_bank import Bank, read_bank
@@ -113,7 +114,7 @@ def run(run: Run, settings: MatchConcepts) -> Counts:
     with batches_that_fit(table):
         if settings.output is None:
             entry_counts = count_vector(count_concepts(captions, matcher), len(bank.entries))
-            run_counts |= {"rows_in": table.count()}
+            run_counts |= {"rows_in": count_rows(table)}
         else:
             has_unique_keys = run.has_unique_keys(settings.captions)
             rows = run.write(
@@ -173,7 +174,7 @@ def _first_names(names: Collection[str]) -> str:
 def _count_stored(matches: DataFrame, n_entries: int) -> tuple[int, NDArray[np.int64]]:
     """Count the stored rows with a match, and each entry's captions, shape (n_entries,)."""
     entry_counts = count_vector(count_matches(matches), n_entries)
-    return matches.where(F.size(ENTRY_IDS) > 0).count(), entry_counts
+    return count_rows(matches.where(F.size(ENTRY_IDS) > 0)), entry_counts
 
 
 JOB = Job(

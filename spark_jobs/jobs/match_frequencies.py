@@ -13,6 +13,7 @@ from spark_jobs.core.addresses import table_name
 from spark_jobs.core.columns import keys, named
 from spark_jobs.core.decisions import decisions
 from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import CAPTION, CLASS_NAME, ROWS, SHORT, TAKEN, TAKEN_FROM, TARGET, UID
 from spark_jobs.core.settings import InputAddress, InputAddresses, OutputAddress, refuse_both
 from spark_jobs.core.unions import union_all
@@ -116,7 +117,7 @@ def run(run: Run, settings: MatchFrequencies) -> Counts:
     if settings.decisions:
         run.write_decisions(_decisions(run, sources, settings))
     missing_rows = [row[SHORT] for row in frequencies]
-    rows_in = sum(source.count() for source in sources.values())
+    rows_in = sum(count_rows(source) for source in sources.values())
     n_classed = sum(n for counts in counts_by_source for n in counts.values())
     counts = {"rows_in": rows_in, "rows": n_rows}
     counts |= {"without_class": rows_in - n_classed} if rows_in > n_classed else {}

@@ -12,6 +12,7 @@ from spark_jobs.balancing.t_settings import LanguageSettings
 from spark_jobs.balancing.thresholds import expected_rows
 from spark_jobs.core import schemas
 from spark_jobs.core.draws import Draw
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import CAPTION, CAPTION_BYTES, EXPECTED_ROWS, UID, T
 from spark_jobs.core.settings import InputAddress, OutputAddress, OutputFile
 from spark_jobs.formats.matches import read_entries, read_matches
@@ -57,14 +58,14 @@ class PlanBalance(LanguageSettings):
 def run(run: Run, settings: PlanBalance) -> Counts:
     """Sum over a sample what each t would keep, and scale the sums to all matches."""
     caption_matches = read_matches(run, settings.matches, settings.captions)
-    match_rows, rows_in = caption_matches.rows, caption_matches.rows.count()
+    match_rows, rows_in = caption_matches.rows, count_rows(caption_matches.rows)
     counted = read_entries(run, settings.entry_counts, caption_matches).counted
     own_counts = counted.counts
     if settings.entry_counts is not None:
         own_counts = caption_matches.counts(own_counts.size)
     thresholds_at = entry_thresholds(settings, counted)
     sampled_rows = _draw_sample(settings, match_rows, rows_in)
-    counts = {"rows_in": rows_in, "sample_rows": sampled_rows.count()}
+    counts = {"rows_in": rows_in, "sample_rows": count_rows(sampled_rows)}
     counts |= caption_matches.mismatch_counts()
     with cached(_by_uid_with_sizes(run, settings, sampled_rows)) as sample:
 

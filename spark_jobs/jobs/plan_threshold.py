@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame, SparkSession
 from spark_jobs.core import schemas
 from spark_jobs.core.column_values import COMPARABLE_TYPES, NUMBER_TYPES
 from spark_jobs.core.columns import require_column_type, require_columns
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import SCORE, THRESHOLD, WNID
 from spark_jobs.core.settings import InputAddress, OutputAddress, OutputFile, Settings
 from spark_jobs.report.threshold_picture import threshold_picture
@@ -54,7 +55,7 @@ def run(run: Run, settings: PlanThreshold) -> Counts:
     if settings.picture is not None:
         write_output_file(settings.picture, [threshold_picture(plan_rows, rows_by_bin)])
     return {
-        "rows_in": scored.count(),
+        "rows_in": count_rows(scored),
         "scored": sum(rows_by_bin.values()),
         "thresholds": len(plan_rows),
     }

@@ -10,6 +10,7 @@ from spark_jobs.core.columns import named
 from spark_jobs.core.decisions import decisions
 from spark_jobs.core.draws import Draw
 from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import UID
 from spark_jobs.core.settings import InputAddress, OutputAddress, RoleName, refuse_both
 from spark_jobs.formats.subset_settings import SubsetSettings
@@ -143,7 +144,7 @@ def run(run: Run, settings: SampleSubset) -> Counts:
     settings.write_files(run, stored, frequencies)
     if settings.decisions:
         _write_decisions(run, drawn)
-    rows_in = rows.count()
+    rows_in = count_rows(rows)
     counts = {"rows_in": rows_in, "kept": n_rows, "dropped": rows_in - n_rows}
     n_classes = sum(n > 0 for n in drawn.kept.values())
     counts |= {"restored": len(drawn.restored), "classes": n_classes}

@@ -12,6 +12,7 @@ from spark_jobs.core import schemas
 from spark_jobs.core.arrow_collecting import record_batches
 from spark_jobs.core.columns import keys
 from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import CAPTION, EMBEDDING, LEMMAS, MODEL, QUERY_ID, WEIGHTS, WNID
 from spark_jobs.core.settings import InputAddress, OutputAddress
 from spark_jobs.embedding.embed import embed, with_item_hash
@@ -92,7 +93,7 @@ def run(run: Run, settings: ScoreDefinitions) -> Counts:
     }
     digest = settings.weights_digest()
     vectors = _embed_queries(run, settings, query_texts, digest)
-    n_rows = rows.count()
+    n_rows = count_rows(rows)
     scored = score_captions(rows, vectors, settings.spec, n_tasks=n_model_tasks(run, n_rows))
     if not settings.carry:
         query_labels = {
@@ -101,7 +102,7 @@ def run(run: Run, settings: ScoreDefinitions) -> Counts:
         scored = narrow(scored, query_labels, {MODEL: settings.spec.label, WEIGHTS: digest})
     with batches_that_fit(table):
         written = run.write(scored, settings.output)
-    n_captions = labels.select(*keys(labels)).distinct().count()
+    n_captions = count_rows(labels.select(*keys(labels)).distinct())
     return {
         "rows_in": n_captions,
         "scored": n_rows,

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.columns import named
 from spark_jobs.core.errors import InputDataError, MissingColumnError, SettingsError
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import MODEL, NEIGHBOURS, QUERY_ID, UID, WEIGHTS
 from spark_jobs.core.settings import InputAddress, OutputAddress, Settings, require_one_or_both
 from spark_jobs.formats.clip_retrieval_index import IndexFolder, Modality
@@ -119,7 +120,7 @@ def _write_exact(
         if n_blocks == 1:
             return run.write(next(parts)[0], settings.output)
         run.write_parts(parts, settings.output)
-    return run.read(settings.output, NEIGHBOURS).count()
+    return count_rows(run.read(settings.output, NEIGHBOURS))
 
 
 def _refuse_parquet_in_blocks(

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from spark_jobs.core import schemas
 from spark_jobs.core.columns import warn_of_replaced_columns
 from spark_jobs.core.errors import SettingsError
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import DATASET, QUERY
 from spark_jobs.core.settings import InputAddress, OneOrMore, OutputAddress, OutputFolder, Settings
 from spark_jobs.formats.class_files import class_file_digests, read_class_file
@@ -84,7 +85,7 @@ def run(run: Run, settings: SearchSubstrings) -> Counts:
     with batches_that_fit(captions):
         rows = run.write(found_captions, settings.output, few_files=True)
     stored = run.read(settings.output, schemas.QUERIES)
-    n_classes_found = stored.select(DATASET, QUERY).distinct().count()
+    n_classes_found = count_rows(stored.select(DATASET, QUERY).distinct())
     if settings.chunks is not None:
         datasets = list(dict.fromkeys(query.dataset for query in queries))
         metadata = run.output_metadata(settings.chunks)
@@ -92,7 +93,7 @@ def run(run: Run, settings: SearchSubstrings) -> Counts:
             stored, settings.chunks, TEXT_FIELDS, datasets, metadata=metadata, is_empty_null=True
         )
     return {
-        "rows_in": captions.count(),
+        "rows_in": count_rows(captions),
         "classes": len(queries),
         "faulty_classes": len(faults),
         "rows": rows,

@@ -19,6 +19,7 @@ from pyspark.sql.types import (
 from spark_jobs.core.columns import named, require_columns
 from spark_jobs.core.errors import SettingsError
 from spark_jobs.core.redaction import redacted
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.settings import InputAddress, Names, Settings
 from spark_jobs.formats.any_table import open_table
 from spark_jobs.report.terminal import cut, printable, table_lines
@@ -57,7 +58,7 @@ def answer_lines(spark: SparkSession, settings: Show) -> list[str]:
     require_columns(frame, called, settings.columns or [])
     chosen = frame if settings.where is None else rows_where(frame, settings.where, called)
     n_rows = opened.count()
-    n_chosen = n_rows if settings.where is None else chosen.count()
+    n_chosen = n_rows if settings.where is None else count_rows(chosen)
     names = list(settings.columns or frame.columns)
     width = shutil.get_terminal_size((_WIDTH, 24)).columns
     of_all = "" if settings.where is None else f", {n_chosen:,} where {redacted(settings.where)}"

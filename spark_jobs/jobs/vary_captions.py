@@ -9,6 +9,7 @@ from spark_jobs.concepts.imagenet_prompts import imagenet_templates
 from spark_jobs.concepts.synsets import imagenet_synsets
 from spark_jobs.core import schemas
 from spark_jobs.core.columns import free_name, keys
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import CLASS_IDX, UID, WNID
 from spark_jobs.core.settings import InputAddress, OutputAddress, require_one_or_both
 from spark_jobs.formats.label_file_settings import LabelFileSettings
@@ -81,8 +82,8 @@ def run(run: Run, settings: VaryCaptions) -> Counts:
         settings.write_tsv(stored.withColumn(order, drawn), order=[order])
     else:
         settings.write_tsv(stored)
-    rows_in = records.count()
-    n_with_class = rows_of_classes(records, WNID, [c.wnid for c in classes]).count()
+    rows_in = count_rows(records)
+    n_with_class = count_rows(rows_of_classes(records, WNID, [c.wnid for c in classes]))
     counts = {"rows_in": rows_in, "kept": rows, "unknown_class": rows_in - n_with_class}
     return counts | {"blank": n_with_class - rows}
 

@@ -12,6 +12,7 @@ from spark_jobs.core import schemas
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.columns import keys, named
 from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import FAULT, ITEM_HASH, MODEL, WEIGHTS
 from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
 from spark_jobs.embedding.embed import embed, frequent_items, with_item_hash
@@ -51,7 +52,7 @@ def embed_table(
         table, keys(table), source, "expected one row a key; caption_id tells several"
     )
     wanted = with_item_hash(table, keys(table), item, keeps_faults=modality == "image")
-    work = _Work(run, wanted, wanted.count(), settings, modality, output, commits)
+    work = _Work(run, wanted, count_rows(wanted), settings, modality, output, commits)
     embedded = conflicts = 0  # conflicts: lost to other runs in a row
     with batches_that_fit(table):
         while True:
@@ -64,13 +65,13 @@ def embed_table(
                 raise concurrent_write_error(parse_address(output))
             _log.warning("%s: another run embeds into it too; going on from what is there", output)
     stored = run.read(output, schemas.EMBEDDINGS)
-    n_stored = stored.count()
+    n_stored = count_rows(stored)
     if n_stored != work.n_wanted:
         raise InputDataError(
             f"output {output}: has {n_stored:,} rows of the {work.n_wanted:,} of {source}; "
             "remove it to embed all again"
         )
-    faulty = stored.where(F.col(FAULT).isNotNull()).count()
+    faulty = count_rows(stored.where(F.col(FAULT).isNotNull()))
     kept = work.n_wanted - embedded
     return {"rows_in": work.n_wanted, "embedded": embedded, "kept": kept, "faulty": faulty}
 
@@ -116,7 +117,7 @@ def _embed_missing(work: _Work) -> tuple[int, bool]:
         )
         committed = run.commit_part(vectors, work.output, append_point, is_last=part == n_parts - 1)
         if committed is None:
-            return missing.where(part_number < part).count() if part else 0, False
+            return count_rows(missing.where(part_number < part)) if part else 0, False
         append_point = committed
     return n_missing, True
 
@@ -133,8 +134,8 @@ def _delete_outdated(work: _Work, weights: str) -> tuple[AppendPoint | None, int
     stored = read_table(run.spark, output, schemas.EMBEDDINGS, version=append_point.version)
     is_of_model = (F.col(MODEL) == work.settings.spec.label) & (F.col(WEIGHTS) == weights)
     kept = _join_same_items(stored.where(is_of_model), work.wanted, how="left_semi")
-    n_kept = kept.count()
-    if n_kept == stored.count():
+    n_kept = count_rows(kept)
+    if n_kept == count_rows(stored):
         return append_point, n_kept
     kept = kept.select(*stored.columns)
     return run.commit_part(kept, output, append_point, replace=True), n_kept

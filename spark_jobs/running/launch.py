@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 from pyspark.sql import SparkSession
 
 from spark_jobs.core.count_words import counts_text
@@ -121,7 +120,7 @@ def execute_step(
                 refuse_separate_disks(spark, job.shared_folders_of(settings))
             WRITER.claim(folders_to_claim(spark, settings))
             check_all_outputs(spark, settings)
-            counts = _python_numbers(job.run(run, settings))
+            counts = job.run(run, settings)
             record_run(run, settings, counts, started)
     except (CurationError, *SPARK_FAULTS) as fault:
         if step.name is None:
@@ -144,11 +143,6 @@ def execute_step(
         name=step.name,
         versions=_versions_written(tables, written),
     )
-
-
-def _python_numbers(counts: Counts) -> Counts:
-    """The counts without numbers of numpy, which DataFrame.count() gives on Spark Connect 3.5."""
-    return {name: n.item() if isinstance(n, np.generic) else n for name, n in counts.items()}
 
 
 def _versions_written(tables: Mapping[str, str], written: Mapping[str, str]) -> dict[str, str]:

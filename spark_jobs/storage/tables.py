@@ -18,6 +18,7 @@ from spark_jobs.core.errors import (
     MissingColumnError,
     OutputTableError,
 )
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.settings import did_you_mean
 from spark_jobs.storage.conflicts import retry_on_conflict
 from spark_jobs.storage.delta_writing import (
@@ -190,7 +191,7 @@ def _write_result(spark: SparkSession, table: Address, write_id: str) -> WriteRe
     n_rows = commit.metrics.get("numOutputRows")  # a session may leave metrics out
     if n_rows is None:
         frame = read_table(spark, str(table), StructType(), version=version)
-        return WriteResult(frame.count(), version)
+        return WriteResult(count_rows(frame), version)
     return WriteResult(int(n_rows), version)
 
 
@@ -261,7 +262,7 @@ def _write_parquet(frame: DataFrame, table: Address, metadata: Mapping[str, Any]
         frame.write.mode("overwrite").parquet(table.location)
         _mark_folder(table.location, metadata)
     spark = frame.sparkSession
-    n_rows = spark.read.schema(frame.schema).parquet(table.location).count()
+    n_rows = count_rows(spark.read.schema(frame.schema).parquet(table.location))
     return WriteResult(n_rows, table_state(spark, f"parquet:{table.location}").version)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pyspark.sql import SparkSession
 
 from spark_jobs.core.addresses import Address
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.storage.conflicts import retry_on_conflict
 from spark_jobs.storage.history import Commit, read_commits
 from spark_jobs.storage.old_versions import same_rows_version
@@ -108,7 +109,7 @@ def retention(
 
 def removable_files(spark: SparkSession, table: Address, hours: int) -> int:
     """The number of files that VACUUM would remove."""
-    return spark.sql(f"VACUUM {table.sql_name} RETAIN {hours} HOURS DRY RUN").count()
+    return count_rows(spark.sql(f"VACUUM {table.sql_name} RETAIN {hours} HOURS DRY RUN"))
 
 
 def vacuum(spark: SparkSession, table: Address, hours: int) -> int | None:

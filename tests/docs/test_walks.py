@@ -11,6 +11,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from tests.processes import QUICK_JAVA
+
 ROOT = Path(__file__).parents[2]
 _FENCE = re.compile(r"^```(.*)\n((?:(?!```).*\n)*)```$", re.MULTILINE)
 _NOT_IN_THE_LOCK = ("duckdb", "polars")
@@ -26,6 +28,7 @@ def run_block(info: str, content: str, folder: Path) -> str:
     """Run a block in a folder; returns what it printed. Python with a name for it is saved only."""
     environment = {
         **os.environ,
+        **QUICK_JAVA,
         "PYTHONPATH": str(ROOT),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "COLUMNS": "100",

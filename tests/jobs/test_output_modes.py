@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.processes import QUICK_JAVA
 from udfs.vectors import vector_lists
 
 JOBS = """
@@ -63,6 +64,7 @@ def test_outputs_follow_the_umask(tmp_path: Path, mask: int) -> None:
         [sys.executable, "-c", JOBS, tmp_path],
         capture_output=True,
         text=True,
+        env=os.environ | QUICK_JAVA,
         umask=mask,
         timeout=550,
         check=True,

@@ -143,6 +143,32 @@ def test_a_report_of_a_run_of_a_workspace(captionlake, spark, curated: Path, tmp
 
 
 @pytest.mark.slow
+def test_a_report_that_cannot_be_written_is_a_warning(
+    captionlake, curated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from spark_jobs.storage.outputs import files
+
+    inputs = curated.parent
+    command = ["curate", inputs / "in.parquet", "--bank", inputs / "bank.txt", "--t", 30]
+    command += ["--output", curated]
+    report = curated / "report.html"
+    report.unlink()
+
+    def refuse(*_: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "_write", refuse)
+        outcome = captionlake(*command)
+    warning = f"warning: output {report}: cannot be written ([Errno 13] Permission denied)"
+    assert f"{warning}; all else is done" in outcome.stderr
+    assert (outcome.exit_code, outcome.summary["report"]) == (0, None)
+    assert not report.exists()
+    assert captionlake(*command).summary["report"] == str(report)
+    assert Page(report).tags.count("svg") == 3
+
+
+@pytest.mark.slow
 def test_what_is_not_there_is_one_line(captionlake, curated: Path, tmp_path, spark):
     def error(*arguments: object) -> str:
         outcome = captionlake("report", *arguments)

@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pyspark
 
 SPARK_HOME = Path(pyspark.__file__).parent
+# Alike everywhere: a model's batches follow from it, and from them the last bits of vectors.
+SHUFFLE_PARTITIONS = "spark.sql.shuffle.partitions=3"
 _START_S = 60.0
 
 
@@ -28,12 +31,12 @@ class Cluster:
         children = [c for w in self.workers for c in psutil.Process(w.pid).children(recursive=True)]
         return [child for child in children if "CoarseGrainedExecutorBackend" in _command(child)]
 
-    def kill_executor(self) -> int | None:
-        """Kill the JVM of the first executor; its pid, None if there is none."""
-        for executor in self.executors():
+    def kill_executors(self) -> int:
+        """Kill the JVMs of all executors; how many they were."""
+        executors = self.executors()
+        for executor in executors:
             executor.send_signal(signal.SIGKILL)
-            return int(executor.pid)
-        return None
+        return len(executors)
 
 
 @contextmanager
@@ -90,6 +93,27 @@ def _wait_for(pattern: str, log: Path, process: subprocess.Popen[bytes]) -> str:
     raise AssertionError(f"{pattern} is not in {log}:\n{log.read_text(errors='replace')[-2_000:]}")
 
 
+def submit(cluster: Cluster, wheel: Path, python: Path, program: Path, *conf: str) -> list[object]:
+    """A spark-submit of a program, whose arguments follow."""
+    from spark_jobs.storage.session import delta_jars
+
+    settings = delta_jars() | {
+        "spark.driver.memory": "1g",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.executor.memory": "1g",
+        "spark.ui.enabled": "false",
+        "spark.pyspark.python": python,
+        "spark.databricks.delta.snapshotPartitions": "1",
+    }
+    pairs = [*(f"{key}={value}" for key, value in settings.items()), SHUFFLE_PARTITIONS, *conf]
+    return [
+        *(SPARK_HOME / "bin/spark-submit", "--master", cluster.url),
+        *(word for pair in pairs for word in ("--conf", pair)),
+        *("--py-files", wheel, program),
+    ]
+
+
 def _command(process: psutil.Process) -> str:
     try:
         return " ".join(process.cmdline())
@@ -97,7 +121,7 @@ def _command(process: psutil.Process) -> str:
         return ""
 
 
-def events(folder: Path) -> list[dict[str, object]]:
+def events(folder: Path) -> list[dict[str, Any]]:
     """The events of the applications whose event logs are in a folder, as far as they are there."""
     lines = [line for log in folder.iterdir() for line in log.read_text().splitlines()]
     return [json.loads(line) for line in lines if line.endswith("}")]

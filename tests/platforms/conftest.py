@@ -1,4 +1,4 @@
-"""Platforms that run the commands of `workload.py`: local mode, a Connect server."""
+"""Platforms that run the commands of `workload.py`: local mode, a cluster, a Connect server."""
 
 import json
 import os
@@ -8,12 +8,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.platforms.cluster import SHUFFLE_PARTITIONS, Cluster, started_cluster
 from tests.platforms.workload import digests, make_inputs, other_jobs, recipes
+from tests.processes import QUICK_JAVA
 
 PROGRAMS = Path(__file__).parent
 ROOT = PROGRAMS.parents[1]
@@ -23,13 +26,18 @@ ROOT = PROGRAMS.parents[1]
 class Outcome:
     """What commands came to on a platform.
 
-    `results`: by the command's name. `digests`: of all that they wrote. `code`: where the workers
-    had the package udfs from.
+    `results`: by the command's name. `code`: where the workers had the package udfs from. `folder`:
+    where they wrote.
     """
 
     results: dict[str, dict[str, Any]]
-    digests: dict[str, str]
     code: list[str]
+    folder: Path
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Of all that was written; DeltaTable refuses a table whose first write failed."""
+        return digests(self.folder)
 
 
 @pytest.fixture(scope="session")
@@ -42,35 +50,47 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clean_environment(**variables: str) -> dict[str, str]:
     """This program's environment without what pytest's own Spark left in it."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYSPARK_", "SPARK_"))}
-    return kept | variables
+    return kept | QUICK_JAVA | variables
 
 
 def run_commands(
     program: list[object], commands: dict[str, list[str]], out: Path, environment: dict[str, str]
 ) -> Outcome:
-    """Run the commands by `program`, which ends with run_commands.py; digests of folder `out`."""
+    """Run the commands by `program`, which ends with run_commands.py, in the folder `out`."""
     out.mkdir(parents=True, exist_ok=True)
     listed, results = out / "_commands", out / "_results"
     listed.write_text(json.dumps([*commands.values()]))
     done = subprocess.run(
         [*map(str, program), str(listed), str(results)],
-        env=environment, cwd=out, capture_output=True, text=True, timeout=900,
+        env=environment, cwd=out, capture_output=True, text=True, timeout=1500,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-6_000:]
     read = json.loads(results.read_text())
     by_name = dict(zip(commands, read["commands"], strict=True))
-    return Outcome(by_name, digests(out), read["code"])
+    return Outcome(by_name, read["code"], out)
 
 
 def run_locally(commands: dict[str, list[str]], out: Path) -> Outcome:
     environment = clean_environment(PYTHONPATH=str(ROOT), SPARK_DRIVER_MEMORY="1g")
-    return run_commands([sys.executable, PROGRAMS / "run_commands.py"], commands, out, environment)
+    program = [sys.executable, PROGRAMS / "run_commands.py", SHUFFLE_PARTITIONS]
+    return run_commands(program, commands, out, environment)
 
 
 @pytest.fixture(scope="session")
-def local(inputs: Path, tiny_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    out = tmp_path_factory.mktemp("local")
-    return run_locally(recipes(inputs, tiny_clip, out) | other_jobs(inputs, out), out)
+def local_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("local")
+
+
+@pytest.fixture(scope="session")
+def local(inputs: Path, tiny_clip: Path, local_folder: Path) -> Outcome:
+    """The recipes in local mode."""
+    return run_locally(recipes(inputs, tiny_clip, local_folder), local_folder)
+
+
+@pytest.fixture(scope="session")
+def local_jobs(local: Outcome, inputs: Path, local_folder: Path) -> Outcome:
+    """The other jobs, after the recipes; digests of both."""
+    return run_locally(other_jobs(inputs, local_folder), local_folder)
 
 
 @pytest.fixture(scope="session")
@@ -137,9 +157,25 @@ def connect_settings(folder: Path) -> list[str]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.ui.enabled": "false",
-        "spark.sql.shuffle.partitions": "3",
         "spark.databricks.delta.snapshotPartitions": "1",
         "spark.sql.warehouse.dir": f"{folder}/warehouse",
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
     }
-    return [f"{key}={value}" for key, value in settings.items()]
+    return [SHUFFLE_PARTITIONS, *(f"{key}={value}" for key, value in settings.items())]
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "build", "-q", "--wheel", "--no-isolation", "-o", folder, ROOT],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    # PySpark leaves files of other endings out of the workers' path.
+    return next(folder.glob("*.whl")).rename(folder / "captionlake.zip")
+
+
+@pytest.fixture(scope="module")
+def cluster(worker_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    environment = clean_environment(PYTHONPATH="", PYSPARK_PYTHON=str(worker_python))
+    with started_cluster(tmp_path_factory.mktemp("cluster"), environment) as cluster:
+        yield cluster

@@ -1,8 +1,10 @@
-"""Run commands of captionlake in one program: `run_commands.py COMMANDS.json RESULTS.json`.
+"""Run commands of captionlake in one program.
 
-The first file is a list of lists of words. The second gets `commands`: of each its exit code,
-summary, lines on stderr, seconds, and the trace of an exception that is no fault of a run; and
-`code`: where the workers' Python has the package udfs from.
+`run_commands.py [key=value ...] COMMANDS.json RESULTS.json`. With settings, a session of local mode
+is opened with them first. The first file is a list of lists of words. The second gets `commands`:
+of each its exit code, summary, lines on stderr, seconds, and the trace of an exception that is no
+fault of a run; and `code`: where the workers' Python has the package udfs from. Without files, each
+line of standard input is a list of words, and a line of standard output what it came to.
 """
 
 import json
@@ -53,6 +55,15 @@ def where_workers_have_the_code() -> list[str]:
 
 
 if __name__ == "__main__":
-    commands, results = map(Path, sys.argv[1:])
-    done = [run(words) for words in json.loads(commands.read_text())]
-    results.write_text(json.dumps({"commands": done, "code": where_workers_have_the_code()}))
+    conf = [word for word in sys.argv[1:] if "=" in word]
+    files = sys.argv[1 + len(conf) :]
+    if conf:
+        open_session(dict(setting.split("=", 1) for setting in conf))
+    if not files:
+        for line in sys.stdin:
+            sys.stdout.write(f"{json.dumps(run(json.loads(line)))}\n")
+            sys.stdout.flush()
+        sys.exit()
+    commands, results = files
+    done = [run(words) for words in json.loads(Path(commands).read_text())]
+    Path(results).write_text(json.dumps({"commands": done, "code": where_workers_have_the_code()}))

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import json
+import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from spark_jobs.concepts.synsets import imagenet_synsets
 
 # Columns of ids, times and settings that differ between two runs of one command.
 _OF_THE_RUN = {"run_id"}
+_TABLE_VERSION = re.compile(rb"delta:\d+:[0-9a-f]+")  # with the table's own id
 # Written plain files; a report has times in it, a mark the run that made the folder.
 _PLAIN_FILES = {".txt", ".tsv", ".json", ".npy", ".csv"}
 _CLASSES = """\
@@ -134,12 +137,12 @@ def other_jobs(inputs: Path, out: Path) -> dict[str, list[str]]:
     """
     captions, curated, found = f"{out}/labels/captions", f"{out}/curated", f"{out}/retrieved"
     jobs = {
-        "build-concept-bank": f"--sources ['lines:{inputs}/bank.txt'] --output {out}/bank",
+        "build-concept-bank": f"--sources '[lines:{inputs}/bank.txt]' --output {out}/bank",
         "plan-balance": f"--matches {curated}/matches --entry-counts {curated}/entry_counts "
         f"--output {out}/plan",
         "match-and-balance": f"{inputs}/captions --bank {inputs}/bank.txt --t 20 "
         f"--output {out}/kept_at_once",
-        "explain": f"--run {curated} --caption dog",
+        "explain": f"--run {curated} --caption 'a photo of a dog'",
         "show": f"{curated}/balanced_captions",
         "diff": f"{curated}/balanced_captions {out}/kept_at_once",
         "export-pairs": f"--input {curated}/balanced_captions --format jsonl --output {out}/pairs",
@@ -149,7 +152,7 @@ def other_jobs(inputs: Path, out: Path) -> dict[str, list[str]]:
         "plan-threshold": f"--scores {inputs}/pairs.parquet "
         f"--column text_to_name_def_wnid_similarity --output {out}/thresholds",
         "filter-captions": f"--captions {captions} --output {out}/filtered "
-        "--rules [{rule:_s,column:_similarity,op:_'>=',value:_0.5}]",
+        "--rules '[{rule: s, column: similarity, op: \">=\", value: 0.5}]'",
         "sample-subset": f"--input {inputs}/pairs.parquet --fraction 0.25 --output {out}/quarter",
         "vary-captions": f"--imagenet-captions {out}/matched/records --append-class-name "
         f"--output {out}/varied",
@@ -169,18 +172,13 @@ def other_jobs(inputs: Path, out: Path) -> dict[str, list[str]]:
         "search-neighbours": f"--queries {found}/query_vectors --index {out}/index --modality text "
         f"--k 3 --output {out}/by_index",
     }
-    # A `_` behind a colon stands for a space, so that the words can be split at spaces.
-    return {
-        job: [job, *(word.replace(":_", ": ") for word in words.split(" "))]
-        for job, words in jobs.items()
-    }
+    return {job: [job, *shlex.split(words)] for job, words in jobs.items()}
 
 
-def one_row(inputs: Path, out: Path) -> dict[str, list[str]]:
-    """A job on one row, twice: with the session's start, and again."""
+def one_row(inputs: Path, out: Path) -> list[str]:
+    """A job on one row, whatever was there."""
     words = ["match-concepts", "--captions", f"{inputs}/one_row.parquet", "--force"]
-    words += ["--bank", f"{inputs}/bank.txt", "--output", f"{out}/one_row/matches"]
-    return {"first": words, "again": words}
+    return [*words, "--bank", f"{inputs}/bank.txt", "--output", f"{out}/one_row/matches"]
 
 
 def _models(model: Path, *steps: str) -> dict[str, str]:
@@ -193,7 +191,10 @@ def recipe(name: str, **variables: object) -> list[str]:
 
 
 def digests(out: Path) -> dict[str, str]:
-    """Table or file, relative to `out` -> digest of its rows in sorted order, or of its bytes."""
+    """Table or file, relative to `out` -> digest of its rows in sorted order, or of its bytes.
+
+    Of the bytes without the address of `out` and the versions of tables, which are of one run.
+    """
     found = {}
     for log in out.rglob("_delta_log"):
         if log.parent.name != "runs":  # has times and paths
@@ -201,7 +202,9 @@ def digests(out: Path) -> dict[str, str]:
     for file in out.rglob("*"):
         is_hidden = any(part[0] in "_." for part in file.relative_to(out).parts)
         if file.suffix in _PLAIN_FILES and not is_hidden:
-            found[str(file.relative_to(out))] = hashlib.sha256(file.read_bytes()).hexdigest()
+            content = file.read_bytes().replace(str(out).encode(), b"")
+            content = _TABLE_VERSION.sub(b"", content)
+            found[str(file.relative_to(out))] = hashlib.sha256(content).hexdigest()
     return found
 
 

@@ -1,9 +1,7 @@
-"""A job by spark-submit, from an unpacked-nowhere wheel, and a driver that is killed."""
+"""A driver that is killed, and two at once."""
 
 import json
 import os
-import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,63 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-ROOT = Path(__file__).parents[2]
+from tests.processes import QUICK_JAVA
+
 BIN = Path(sys.executable).parent
-
-
-@pytest.fixture(scope="module")
-def marked_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of these sources under a version of its own, so that a run can tell it."""
-    copy = tmp_path_factory.mktemp("sources")
-    for name in ("spark_jobs", "udfs", "conf", "pyproject.toml", "README.md"):
-        place = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        place(ROOT / name, copy / name)
-    init = copy / "spark_jobs/__init__.py"
-    init.write_text(re.sub(r'__version__ = ".*"', '__version__ = "9.9.9"', init.read_text()))
-    subprocess.run(
-        [sys.executable, "-m", "build", "-q", "--wheel", "--no-isolation", "-o", copy, copy],
-        check=True,
-        capture_output=True,
-    )
-    return next(copy.glob("*.whl"))
-
-
-@pytest.mark.slow
-def test_the_wheels_job_runs_by_spark_submit(
-    spark: SparkSession, marked_wheel: Path, tmp_path: Path
-) -> None:
-    from spark_jobs.storage.session import delta_jars
-
-    captions = [f"a {'cat' if i % 3 else 'dog'} {i}" for i in range(300)]
-    uids = [f"u{i}" for i in range(300)]
-    pq.write_table(pa.table({"uid": uids, "caption": captions}), tmp_path / "captions.parquet")
-    (tmp_path / "bank.txt").write_text("cat\ndog\n")
-    job = tmp_path / "job"
-    job.mkdir()
-    shutil.copy(ROOT / "spark_jobs/jobs/match_concepts.py", job)  # outside of the sources
-    jars = [f"--conf={key}={value}" for key, value in delta_jars().items()]
-    command = [
-        *(BIN / "spark-submit", "--master", "local[2]", *jars),
-        *("--conf", "spark.ui.enabled=false", "--conf", "spark.sql.shuffle.partitions=2"),
-        *("--driver-java-options", "-XX:TieredStopAtLevel=1"),
-        *("--py-files", marked_wheel, job / "match_concepts.py"),
-        *("--captions", tmp_path / "captions.parquet", "--bank", tmp_path / "bank.txt"),
-        *("--output", tmp_path / "matches", "--entry-counts", tmp_path / "entry_counts"),
-    ]
-    environment = os.environ | {"PYSPARK_PYTHON": sys.executable}
-    for inherited in ("PYSPARK_SUBMIT_ARGS", "PYSPARK_GATEWAY_PORT", "PYSPARK_GATEWAY_SECRET"):
-        environment.pop(inherited, None)
-    done = subprocess.run(
-        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=280
-    )
-    assert done.returncode == 0, done.stderr[-6_000:]
-    summary = json.loads(done.stdout.strip().splitlines()[-1])
-    expected = {"entries": 2, "rows_in": 300, "matched": 300, "unmatched": 0, "matches": 300}
-    assert summary["counts"] == expected
-    counts = spark.read.format("delta").load(str(tmp_path / "entry_counts")).collect()
-    assert {row.entry: row.entry_count for row in counts} == {"cat": 200, "dog": 100}
-    (run,) = spark.read.format("delta").load(str(tmp_path / "runs")).collect()
-    assert run.code.startswith("9.9.9+")  # the wheel's code ran, not these sources
 
 
 # What a run has left when its driver is killed: it is matching; its captions, or its counts, are
@@ -98,7 +42,7 @@ def start(arguments: list[object], folder: Path) -> subprocess.Popen[bytes]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYSPARK_")}
     return subprocess.Popen(
         [BIN / "captionlake", *map(str, arguments)],
-        env=environment | {"SPARK_DRIVER_MEMORY": "1g"},
+        env=environment | QUICK_JAVA | {"SPARK_DRIVER_MEMORY": "1g"},
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
