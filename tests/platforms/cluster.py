@@ -123,5 +123,5 @@ def _command(process: psutil.Process) -> str:
 
 def events(folder: Path) -> list[dict[str, Any]]:
     """The events of the applications whose event logs are in a folder, as far as they are there."""
-    lines = [line for log in folder.iterdir() for line in log.read_text().splitlines()]
-    return [json.loads(line) for line in lines if line.endswith("}")]
+    lines = [line for log in folder.iterdir() for line in log.read_text().split("\n")[:-1]]
+    return [json.loads(line) for line in lines]  # what follows the last line break is not whole yet
