@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from spark_jobs.core.arrow_collecting import record_batches
 from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import CLASS, KEY, NAME, REASON, UID
 from spark_jobs.images.arranged import (
     STANDS_AT,
@@ -44,7 +45,7 @@ def with_unique_names(
     InputDataError if more than 100,000 names are repeated.
     """
     names = repeated_names(written).limit(_MOST_REPEATED + 1)
-    n_repeated = names.count()
+    n_repeated = count_rows(names)
     if not n_repeated:
         return written
     if n_repeated > _MOST_REPEATED:

@@ -58,7 +58,9 @@ def one_row_an_image(rows: DataFrame, n_urls: str) -> DataFrame:
         F.struct(*map(named, others)),
         F.struct(*map(named, by), F.xxhash64(*map(named, plain))),
     )
-    has_one = F.min(URL).eqNullSafe(F.max(URL)) & F.count(URL).isin(0, F.count(F.lit(1)))
+    has_one = F.min(URL).eqNullSafe(F.max(URL)) & (
+        (F.count(URL) == F.count(F.lit(1))) | F.min(URL).isNull()
+    )
     urls = F.when(has_one, 1).otherwise(2)
     return (
         rows.groupBy(UID)

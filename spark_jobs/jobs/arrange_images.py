@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from spark_jobs.core.addresses import is_inside, join_address
 from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import ARRANGED_IMAGES, CLASS, KEY, NAME, REASON, UID
 from spark_jobs.core.settings import InputAddress, OutputAddress, OutputFolder, Settings
 from spark_jobs.formats.arrangeable_images import WRITTEN, read_arrangeable_images
@@ -94,7 +95,7 @@ def run(run: Run, settings: ArrangeImages) -> Counts:
 
             def write_again(keys: DataFrame) -> object:
                 of_keys = images.rows().join(F.broadcast(keys), on=keys.columns, how="left_semi")
-                return map_in_arrow(of_keys, write, WRITTEN).count()
+                return count_rows(map_in_arrow(of_keys, write, WRITTEN))
 
             written = with_unique_names(written, folder, write_again)
         folders = with_distinct_folders(written, folder)

@@ -17,6 +17,7 @@ from spark_jobs.core.arrow_collecting import record_batches
 from spark_jobs.core.columns import keys, named, require_columns
 from spark_jobs.core.decisions import decisions
 from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import (
     BENCHMARK,
     CAPTION,
@@ -133,16 +134,16 @@ def run(run: Run, settings: Decontaminate) -> Counts:
             key_types = StructType([rows.schema[name] for name in by_keys])
             with cached(_nodes(rows, key_types, settings, settings.input)) as nodes:
                 _write_contaminated(run, settings, _found_by_node(run, nodes, key_types, settings))
-                n_without = nodes.where(F.col(FAULT).isNotNull()).count()
+                n_without = count_rows(nodes.where(F.col(FAULT).isNotNull()))
         contaminated = run.read(settings.contaminated, CONTAMINATED)
         kept_rows = without_contaminated(rows, contaminated)
         kept = run.write(
             kept_rows, settings.output, has_unique_keys=run.has_unique_keys(settings.input)
         )
-    rows_in = rows.count()
+    rows_in = count_rows(rows)
     if settings.decisions:
         _write_decisions(run, settings, rows, contaminated)
-    dropped = contaminated.select(*by_keys).distinct().count()
+    dropped = count_rows(contaminated.select(*by_keys).distinct())
     if kept + dropped != rows_in:
         raise InputDataError(
             f"table {settings.input}: {rows_in} rows in, but {kept} kept and {dropped} dropped: an "

@@ -18,9 +18,10 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.core.addresses import join_address, parse_address
-from spark_jobs.core.columns import free_name, require_columns
+from spark_jobs.core.columns import free_name, named, require_columns
 from spark_jobs.core.count_words import few_of
 from spark_jobs.core.errors import InputDataError, OutputTableError, SettingsError
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import DOWNLOADS, EMPTY, KEY, NSFW, SHA256, UID, URL
 from spark_jobs.core.settings import (
     InputAddress,
@@ -239,7 +240,7 @@ def _wanted(run: Run, settings: DownloadImages) -> tuple[DataFrame, Counts]:
     allowed = captions.where(is_allowed(settings.nsfw))
     n_urls = free_name(captions, "_n_urls")
     images = one_row_an_image(allowed, n_urls)
-    is_several = F.count(F.when(F.col(n_urls) > 1, 1))
+    is_several = F.count(F.when(named(n_urls) > 1, 1))
     n_images, n_several, n_null = _numbers(
         images, is_several, F.count(F.when(F.col(UID).isNull(), 1))
     )
@@ -306,15 +307,15 @@ def _warn_of_missing_shards(ledger: DataFrame, folder: str, present: set[int]) -
 
     Their rows are in the ledger, so that they are not downloaded again.
     """
-    gone = sorted(shards_in(folder, LEDGER) - present)
+    gone = shards_in(folder, LEDGER) - present
     if not gone:
         return
-    missing = ledger.where(F.col(KEY).isNotNull() & F.col("shard").isin(gone))
-    names = [shard_name(row["shard"]) for row in missing.select("shard").distinct().collect()]
+    had_images = ledger.where(F.col(KEY).isNotNull()).select("shard").distinct().collect()
+    names = sorted({shard_name(shard) for shard in gone & {row["shard"] for row in had_images}})
     if names:
         _log.warning(
             "output %s: shards that were written are not there, and not downloaded again: %s",
-            *(folder, few_of(sorted(names), 3)),
+            *(folder, few_of(names, 3)),
         )
 
 
@@ -336,7 +337,7 @@ def _download(run: Run, settings: DownloadImages, options: DownloadOptions) -> N
 def _plan(run: Run, settings: DownloadImages, rows: DataFrame, folder: str, ledger: str) -> int:
     """Write new shards of the rows to be tried, for the first time or again; how many rows."""
     new_rows = rows_to_download(rows, _read_ledger(run, ledger), settings.retry)
-    n_rows = new_rows.count()
+    n_rows = count_rows(new_rows)
     if n_rows:
         with batches_that_fit(new_rows):
             plan_shards(new_rows, folder, n_files_for(n_rows, settings.rows_per_shard))

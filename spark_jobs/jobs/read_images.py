@@ -10,6 +10,7 @@ from spark_jobs.core.addresses import join_address, parse_address
 from spark_jobs.core.count_words import few_of
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.observed_sums import ObservedSums
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import FAULT, IMAGES, UID
 from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
 from spark_jobs.formats.image_files import list_image_files, read_image_files
@@ -66,7 +67,7 @@ def run(run: Run, settings: ReadImages) -> Counts:
     if files.others:
         _log.warning("%s: left unread: %s", settings.input, few_of(files.others, 3))
     stored = run.read(settings.output, IMAGES)
-    rows_in = stored.count()
+    rows_in = count_rows(stored)
     kept = _one_row_per_uid(run, stored, settings.output, point)
     faults = _faults(run.read(settings.output, IMAGES))
     return {
@@ -82,16 +83,16 @@ def run(run: Run, settings: ReadImages) -> Counts:
 def _one_row_per_uid(run: Run, stored: DataFrame, output: str, point: AppendPoint) -> int:
     """Reject rows whose uid another one has; the number of rows kept. Ends the output's write."""
     repeated = repeated_uids(stored.select(UID))
-    n_repeated = repeated.count()
+    n_repeated = count_rows(repeated)
     if not n_repeated:
         _commit(run, stored.limit(0), output, point, is_last=True)
-        return stored.count()
+        return count_rows(stored)
     with batches_that_fit(stored):
         copies = later_copies(stored, repeated)
         reason = F.lit(DUPLICATE_UID)
         run.write_rejected(rejected_images(copies, reason, run_id=run.run_id, job=run.job))
         _commit(run, first_of_uids(stored, repeated), output, point, is_last=True, replace=True)
-    return run.read(output, IMAGES).count()
+    return count_rows(run.read(output, IMAGES))
 
 
 def _commit(

@@ -10,10 +10,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from img2dataset import downloader as img2dataset_downloader
-from img2dataset.downloader import Downloader
-from img2dataset.resizer import Resizer
-from img2dataset.writer import FilesSampleWriter, ParquetSampleWriter, WebDatasetSampleWriter
 
 from udfs.images.download_options import DownloadOptions
 from udfs.images.fetch import Cause, Fetcher, FetchError
@@ -28,9 +24,9 @@ from udfs.images.shard_files import (
 )
 
 _WRITERS = {
-    "webdataset": WebDatasetSampleWriter,
-    "files": FilesSampleWriter,
-    "parquet": ParquetSampleWriter,
+    "webdataset": "WebDatasetSampleWriter",
+    "files": "FilesSampleWriter",
+    "parquet": "ParquetSampleWriter",
 }
 _FILTERED = ("image too small", "image area too large", "aspect ratio too large")
 
@@ -96,7 +92,10 @@ class ShardDownload:
             ledger = [self._ledger.get(n) or self._lost(n) for n in range(planned.num_rows)]
             write_ledger(work, self.shard, ledger)
 
-    def _downloader(self, columns: list[str], folder: str) -> Downloader:
+    def _downloader(self, columns: list[str], folder: str) -> Any:
+        from img2dataset.downloader import Downloader
+        from img2dataset.resizer import Resizer
+
         options = self.options
         resizer = Resizer(
             image_size=options.image_size,
@@ -192,20 +191,24 @@ def _fetching_by(fetch: Callable[..., Any]) -> Iterator[None]:
 
     Only in a process that downloads nothing else meanwhile.
     """
-    own = img2dataset_downloader.download_image_with_retry
-    img2dataset_downloader.download_image_with_retry = fetch
+    from img2dataset import downloader
+
+    own = downloader.download_image_with_retry
+    downloader.download_image_with_retry = fetch
     try:
         yield
     finally:
-        img2dataset_downloader.download_image_with_retry = own
+        downloader.download_image_with_retry = own
 
 
 class _Writer:
     """img2dataset's writer of a shard, which also records each row in the ledger."""
 
     def __init__(self, download: ShardDownload, *arguments: Any) -> None:
+        from img2dataset import writer
+
         self._download = download
-        self._writer = _WRITERS[download.options.format](*arguments)
+        self._writer = getattr(writer, _WRITERS[download.options.format])(*arguments)
 
     def write(
         self, image: bytes | None, key: str, caption: str | None, facts: dict[str, Any]

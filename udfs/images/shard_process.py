@@ -53,13 +53,13 @@ class ShardProcess:
         self._is_stopped = False
 
     def __enter__(self) -> Self:
-        descriptor, self._decoding = tempfile.mkstemp(prefix="captionlake-")
-        os.close(descriptor)
+        self._folder = tempfile.TemporaryDirectory(prefix="captionlake-")
+        self._decoding = f"{self._folder.name}/row"
         return self
 
     def __exit__(self, *_: object) -> None:
         self._end()
-        os.unlink(self._decoding)
+        self._folder.cleanup()
 
     def download(
         self, shard: int, on_progress: OnProgress, time_limit: float | None = None

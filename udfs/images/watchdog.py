@@ -1,7 +1,6 @@
 """Deadlines for connections: a thread that shuts sockets down when their time is over."""
 
 import heapq
-import itertools
 import socket
 import threading
 import time
@@ -41,7 +40,6 @@ class Watchdog:
     """
 
     def __init__(self) -> None:
-        self._numbers = itertools.count()  # deadlines of the same time are not compared
         self._waiting: list[tuple[float, int, Deadline]] = []
         self._changed = threading.Condition()
         threading.Thread(target=self._run, daemon=True, name="deadlines").start()
@@ -51,7 +49,7 @@ class Watchdog:
         """A deadline this many seconds from now, which ends only while the context is open."""
         deadline = Deadline(time.monotonic() + seconds)
         with self._changed:
-            heapq.heappush(self._waiting, (deadline.at, next(self._numbers), deadline))
+            heapq.heappush(self._waiting, (deadline.at, id(deadline), deadline))
             if self._waiting[0][2] is deadline:
                 self._changed.notify()
         try:
