@@ -1,5 +1,6 @@
 """Read images of any layout: webdataset shards, img2dataset's files and parquet, image folders."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,11 +19,13 @@ from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.count_words import few_of
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.storage.file_lists import ListedFile, list_files_at
+from spark_jobs.storage.hidden_files import HIDDEN, hidden_files
 from udfs.file_systems import plain_path
 from udfs.images import samples, sources
 from udfs.images.samples import Checks, file_name
 from udfs.images.sources import Kind, Source, is_shard
 
+_log = logging.getLogger(__name__)
 _MOST_FILES, _MOST_BYTES = 500, 64 << 20  # of a group of loose files
 _MOST_TASKS = 10_000
 _TEXTS = ArrayType(StringType())
@@ -85,7 +88,18 @@ def list_image_files(spark: SparkSession, location: str) -> ImageFiles:
         for name, file in others
         if file_name(file.name).extension.lower() not in _BESIDE_IMAGES
     ]
+    _warn_of_unread(location, left)
     return ImageFiles([*single, *loose], left)
+
+
+def _warn_of_unread(location: str, others: Sequence[str]) -> None:
+    """Log the files that are no images, and those that Spark passes over although they may be."""
+    if others:
+        _log.warning("%s: left unread: %s", location, few_of(others, 3))
+    names = [path.rpartition("/")[2] for path in hidden_files(location)]
+    hidden = [name for name in names if _kind_of(name)]
+    if hidden:
+        _log.warning("%s: left unread: %s: %s; rename them", location, few_of(hidden, 3), HIDDEN)
 
 
 def read_image_files(spark: SparkSession, files: ImageFiles, checks: Checks) -> DataFrame:

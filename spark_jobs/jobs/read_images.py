@@ -1,13 +1,10 @@
 """read-images: a table of images, from shards, files, an image folder or parquet."""
 
-import logging
-
 from pydantic import Field
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.core.addresses import join_address, parse_address
-from spark_jobs.core.count_words import few_of
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.observed_sums import ObservedSums
 from spark_jobs.core.row_counts import count_rows
@@ -28,7 +25,6 @@ from spark_jobs.storage.extending import AppendPoint
 from spark_jobs.storage.run import Counts, Run
 from udfs.images.samples import OTHERS
 
-_log = logging.getLogger(__name__)
 _OTHERS = "other_files"
 
 
@@ -64,8 +60,6 @@ def run(run: Run, settings: ReadImages) -> Counts:
     rows = observed_rows.where(F.col(UID).isNotNull()).select(*IMAGES.names)
     point = _commit(run, rows, settings.output, run.append_point(settings.output), is_last=False)
     others = len(files.others) + (observed.get().get(OTHERS) or 0)
-    if files.others:
-        _log.warning("%s: left unread: %s", settings.input, few_of(files.others, 3))
     stored = run.read(settings.output, IMAGES)
     rows_in = count_rows(stored)
     kept = _one_row_per_uid(run, stored, settings.output, point)

@@ -52,7 +52,9 @@ def images_by_key(spark: SparkSession, table: Path) -> dict[str, Row]:
     return by_key
 
 
-def test_all_layouts_in_one_folder(captionlake, spark: SparkSession, tmp_path: Path) -> None:
+def test_all_layouts_in_one_folder(
+    captionlake, spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     images = [picture(k) for k in range(9)]
     write_tar(
         tmp_path / "in/a/00000.tar",
@@ -86,6 +88,7 @@ def test_all_layouts_in_one_folder(captionlake, spark: SparkSession, tmp_path: P
             "readme.md": b"x",
             "c/.DS_Store": b"x",
             "c/tench/._1.jpg": b"x",
+            "c/_hen/unseen.jpg": images[8],
         },
     )
     metadata = pa.table({"key": ["7"], "uid": ["u7"], "status": ["success"]})
@@ -97,6 +100,7 @@ def test_all_layouts_in_one_folder(captionlake, spark: SparkSession, tmp_path: P
     pq.write_table(rows, tmp_path / "in/e.parquet")
     outcome = captionlake("read-images", "--input", tmp_path / "in", "--output", tmp_path / "out")
     assert outcome.exit_code == 0, outcome.stderr
+    assert "left unread: unseen.jpg: files and folders whose names begin with _ or ." in caplog.text
     assert outcome.summary["counts"] == {
         "rows_in": 14, "images": 9, "faulty": 5, "rejected": 0, "other_files": 3,
         "image_broken": 1, "image_format": 1, "json_broken": 1, "no_image": 1, "tar_cut_off": 1,
