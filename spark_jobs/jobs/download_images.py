@@ -403,8 +403,8 @@ JOB = Job(
     closing_lines=closing_lines,
     shared_folders=("output",),
     example=(
-        "captionlake download-images --captions ./laionet/pairs --output ./laionet/images \\\n"
-        "  --preset laionet"
+        "captionlake download-images --captions ./laionet/pairs \\\n"
+        "  --output ./laionet/images --preset laionet"
     ),
 )
 

@@ -77,6 +77,7 @@ TABLES = {
     "threshold_plan": types_of(schemas.SIMILARITY_PLAN),
     "class_frequencies": types_of(schemas.CLASS_FREQUENCIES),
     "subset": {"class_idx": "int", "label_ori": "int", "taken_from": "string"},
+    "downloads": types_of(schemas.DOWNLOADS),
     "images": types_of(schemas.IMAGES),
     "arranged_images": types_of(schemas.ARRANGED_IMAGES),
     "embeddings": types_of(schemas.EMBEDDINGS),
