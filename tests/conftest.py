@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from tests.processes import QUICK_JAVA
+
 SHARED = Path(os.environ.get("CAPTIONLAKE_SHARED", Path(__file__).parents[2] / "shared"))
 
-# Of the JVMs of commands that tests start: the second compiler takes half of their CPU, and a short
-# command ends before its code pays.
-os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
+# Drivers that tests start; JDK_JAVA_OPTIONS, which reaches all Java, says so on stderr.
+os.environ.setdefault("SPARK_SUBMIT_OPTS", QUICK_JAVA["JDK_JAVA_OPTIONS"])
 
 TEST_SESSION = {
     "spark.master": "local[2,4]",
