@@ -106,6 +106,11 @@ def _is_json(column_type: DataType) -> bool:
     return isinstance(column_type, plain) and not isinstance(column_type, MapType)
 
 
+def first_attempts(rows: DataFrame) -> DataFrame:
+    """The rows with the number of their first attempt."""
+    return rows.withColumn(ATTEMPT, F.lit(1))
+
+
 def rows_to_download(rows: DataFrame, downloads: DataFrame, retried: Sequence[str]) -> DataFrame:
     """The rows never tried, and those whose last attempt failed for one of the causes `retried`.
 

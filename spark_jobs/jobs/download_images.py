@@ -40,6 +40,7 @@ from spark_jobs.formats.download_shards import (
 )
 from spark_jobs.images.wanted_images import (
     NsfwPolicy,
+    first_attempts,
     has_cause,
     is_allowed,
     last_attempts,
@@ -216,7 +217,7 @@ def run(run: Run, settings: DownloadImages) -> Counts:
         with reports_to_wandb(folder, settings.wandb_project if settings.enable_wandb else None):
             _download(run, settings, options)
             _take_into_ledger(run, folder, ledger, is_last=False)
-            fetched = _plan(run, settings, rows, folder, ledger)
+            fetched = _plan(run, settings, rows, counts["images"], folder, ledger)
             _download(run, settings, options)
         done = sorted(shards_in(folder, LEDGER))
         last = last_attempts(rows, read_ledgers(run.spark, folder, done))
@@ -302,13 +303,13 @@ def _options(settings: DownloadImages, folder: str, columns: list[str]) -> Downl
     )
 
 
-def _warn_of_missing_shards(ledger: DataFrame, folder: str, present: set[int]) -> None:
+def _warn_of_missing_shards(ledger: DataFrame | None, folder: str, present: set[int]) -> None:
     """Say which shards with images have gone, perhaps to where they are needed.
 
     Their rows are in the ledger, so that they are not downloaded again.
     """
     gone = shards_in(folder, LEDGER) - present
-    if not gone:
+    if not gone or ledger is None:
         return
     had_images = ledger.where(F.col(KEY).isNotNull()).select("shard").distinct().collect()
     names = sorted({shard_name(shard) for shard in gone & {row["shard"] for row in had_images}})
@@ -334,28 +335,35 @@ def _download(run: Run, settings: DownloadImages, options: DownloadOptions) -> N
         raise OutputTableError(f"output {options.folder}: cannot be written ({fault})") from None
 
 
-def _plan(run: Run, settings: DownloadImages, rows: DataFrame, folder: str, ledger: str) -> int:
+def _plan(
+    run: Run, settings: DownloadImages, rows: DataFrame, n_images: int, folder: str, ledger: str
+) -> int:
     """Write new shards of the rows to be tried, for the first time or again; how many rows."""
-    new_rows = rows_to_download(rows, _read_ledger(run, ledger), settings.retry)
-    n_rows = count_rows(new_rows)
+    known = _read_ledger(run, ledger)
+    if known is None:
+        new_rows, n_rows = first_attempts(rows), n_images
+    else:
+        new_rows = rows_to_download(rows, known, settings.retry)
+        n_rows = count_rows(new_rows)
     if n_rows:
         with batches_that_fit(new_rows):
             plan_shards(new_rows, folder, n_files_for(n_rows, settings.rows_per_shard))
     return n_rows
 
 
-def _read_ledger(run: Run, ledger: str) -> DataFrame:
+def _read_ledger(run: Run, ledger: str) -> DataFrame | None:
     version = run.append_point(ledger).version
     if version is None:
-        return run.spark.createDataFrame([], DOWNLOADS)
+        return None
     return read_table(run.spark, ledger, DOWNLOADS, version=version)
 
 
 def _take_into_ledger(run: Run, folder: str, ledger: str, *, is_last: bool) -> None:
     """Append the rows of shards that are done and not in the ledger yet."""
     point = run.append_point(ledger)
-    known = _read_ledger(run, ledger).select("shard").distinct().collect()
-    shards = shards_in(folder, LEDGER) - {row["shard"] for row in known}
+    shards, known = shards_in(folder, LEDGER), _read_ledger(run, ledger)
+    if shards and known is not None:
+        shards -= {row["shard"] for row in known.select("shard").distinct().collect()}
     if not shards and not is_last:
         return
     rows = read_ledgers(run.spark, folder, sorted(shards))
