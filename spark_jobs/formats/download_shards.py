@@ -18,8 +18,8 @@ _SHARD_ROWS = StructType([StructField(SHARD, IntegerType()), StructField(ROWS, L
 _SHARD = StructType([_SHARD_ROWS[SHARD]])
 
 
-def plan_shards(rows: DataFrame, folder: str, n_shards: int) -> dict[int, int]:
-    """Write the rows of new shards to the folder; shard -> number of its rows.
+def plan_shards(rows: DataFrame, folder: str, n_shards: int) -> None:
+    """Write the rows of new shards to the folder.
 
     A row's shard is decided by a hash of its uid: images of one host are seldom asked for at the
     same time, and a task that is run again writes the same rows.
@@ -33,8 +33,7 @@ def plan_shards(rows: DataFrame, folder: str, n_shards: int) -> dict[int, int]:
         .repartition(min(n_shards, 10_000), SHARD)
         .sortWithinPartitions(SHARD, F.xxhash64(UID), UID)
     )
-    written = map_in_arrow(planned, write_planned_shards(folder), _SHARD_ROWS).collect()
-    return {row[SHARD]: row[ROWS] for row in written}
+    map_in_arrow(planned, write_planned_shards(folder), _SHARD_ROWS).collect()
 
 
 def open_shards(folder: str) -> list[int]:

@@ -62,6 +62,7 @@ from udfs.images.fetch import CAUSES, FetchLimits
 from udfs.images.robots import DISALLOWING
 from udfs.images.shard_files import (
     LEDGER,
+    n_planned_rows,
     remove_incomplete,
     shard_name,
     shards_in,
@@ -215,10 +216,10 @@ def run(run: Run, settings: DownloadImages) -> Counts:
         _warn_of_missing_shards(_read_ledger(run, ledger), folder, present)
         options = _options(settings, folder, rows.columns)
         with reports_to_wandb(folder, settings.wandb_project if settings.enable_wandb else None):
-            _download(run, settings, options)
+            fetched = _download(run, settings, options)
             _take_into_ledger(run, folder, ledger, is_last=False)
-            fetched = _plan(run, settings, rows, counts["images"], folder, ledger)
-            _download(run, settings, options)
+            _plan(run, settings, rows, counts["images"], folder, ledger)
+            fetched += _download(run, settings, options)
         done = sorted(shards_in(folder, LEDGER))
         last = last_attempts(rows, read_ledgers(run.spark, folder, done))
         outcomes = _outcomes(last)
@@ -320,25 +321,25 @@ def _warn_of_missing_shards(ledger: DataFrame | None, folder: str, present: set[
         )
 
 
-def _download(run: Run, settings: DownloadImages, options: DownloadOptions) -> None:
-    """Download the folder's open shards: on this machine, or in the tasks of a cluster."""
+def _download(run: Run, settings: DownloadImages, options: DownloadOptions) -> int:
+    """Download the open shards, here or in the tasks of a cluster; the number of their rows."""
     shards = open_shards(options.folder)
-    if not shards:
-        return
-    if not reads_local_paths():
-        download_on_cluster(run.spark, shards, options)
-        return
-    n_processes = settings.processes or os.cpu_count() or 1
+    n_rows = sum(n_planned_rows(options.folder, shard) for shard in shards)
     try:
-        download_shards(shards, options, n_processes=n_processes)
+        if shards and reads_local_paths():
+            n_processes = settings.processes or os.cpu_count() or 1
+            download_shards(shards, options, n_processes=n_processes)
+        elif shards:
+            download_on_cluster(run.spark, shards, options)
     except ShardError as fault:
         raise OutputTableError(f"output {options.folder}: cannot be written ({fault})") from None
+    return n_rows
 
 
 def _plan(
     run: Run, settings: DownloadImages, rows: DataFrame, n_images: int, folder: str, ledger: str
-) -> int:
-    """Write new shards of the rows to be tried, for the first time or again; how many rows."""
+) -> None:
+    """Write new shards of the rows to be tried, for the first time or again."""
     known = _read_ledger(run, ledger)
     if known is None:
         new_rows, n_rows = first_attempts(rows), n_images
@@ -348,7 +349,6 @@ def _plan(
     if n_rows:
         with batches_that_fit(new_rows):
             plan_shards(new_rows, folder, n_files_for(n_rows, settings.rows_per_shard))
-    return n_rows
 
 
 def _read_ledger(run: Run, ledger: str) -> DataFrame | None:

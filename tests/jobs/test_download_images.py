@@ -112,7 +112,7 @@ def test_a_run_that_is_cut_off_goes_on_and_fetches_nothing_twice(
     n_seen = len([path for path in paths if download.requests(path)])
     assert 0 < n_seen < 60
     counts = download.counts("--rows-per-shard", "30")
-    assert (counts["downloaded"], counts["failed"]) == (60, 0)
+    assert (counts["fetched"], counts["downloaded"], counts["failed"]) == (60 - n_seen, 60, 0)
     assert [download.requests(path) for path in paths] == [1] * 60
     assert download.run("--rows-per-shard", "30").summary["status"] == "up_to_date"
 
