@@ -7,6 +7,7 @@ its first argument names; stdout and stderr are img2dataset's, which shuts them 
 import json
 import os
 import queue
+import resource
 import struct
 import sys
 import threading
@@ -30,6 +31,7 @@ def main() -> None:
     from udfs.stores import share_options
 
     share_options(json.loads(sys.argv[3]))
+    _allow_open_files()
     requests: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_read, args=(requests,), daemon=True).start()
     fetcher = Fetcher(options.limits)
@@ -53,6 +55,13 @@ def main() -> None:
                 answers.write(json.dumps({"fault": text}) + "\n")
                 continue
         progress.write({"done": request["shard"]})
+
+
+def _allow_open_files() -> None:
+    """Take as many open files as the system gives: each connection is one, and 1,024 are usual."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class _Progress:
