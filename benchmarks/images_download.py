@@ -130,7 +130,7 @@ def _plan(output: Path, rows: pa.Table, rows_per_shard: int) -> None:
 
 def _options(output: Path, threads: int, limits: FetchLimits) -> DownloadOptions:
     return DownloadOptions(
-        str(output), columns=("uid", "caption"), rows_per_shard=ROWS_PER_SHARD, threads=threads,
+        str(output), rows_per_shard=ROWS_PER_SHARD, threads=threads,
         limits=limits,
     )  # fmt: skip
 

@@ -89,7 +89,8 @@ def arrange_images(
     metadata : address; required
         Table of the images written: uid, key, class, path, caption, url ....
     labels : address
-        Table with the classes, by uid; default: the input has them.
+        Table with the classes, by uid, of which several give the first by name; default: the
+        input has them.
     class_column : text
         Column of the classes, in labels, in the table of images or in the samples' json;
         default: wnid, of the layout classes QUERY.
@@ -708,7 +709,7 @@ def download_images(
     output : address; required
         Folder for the shards, seen by every worker or in a store; what is there stays.
     downloads : address
-        The ledger, a row per attempt; default: the table beside the output.
+        The ledger, a row per attempt; default: OUTPUT_downloads.
     preset : laionet or unmet_promise
         Format, columns and nsfw as published, unless they are set.
     retry : list of texts; default []
@@ -752,7 +753,7 @@ def download_images(
     max_bytes : whole number; default 20000000
         Of an image as it is sent.
     max_pixels : whole number; default 50000000
-        Of an image as it is sent.
+        Of an image as it is sent; of one that may be transparent a quarter.
     allow_hosts : list of texts; default []
         Hosts, addresses and networks to download from though they are not public: 127.0.0.1,
         10.0.0.0/8.

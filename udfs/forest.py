@@ -22,9 +22,10 @@ def spanning_forest(batches: Batches) -> Iterator[pa.RecordBatch]:
     edges = [(batch.column(0), batch.column(1)) for batch in batches if batch.num_rows]
     if not edges:
         return
-    ends = [pa.chunked_array([edge[side] for edge in edges]) for side in (0, 1)]
-    joined = pa.chunked_array([*ends[0].chunks, *ends[1].chunks]).combine_chunks()
-    encoded = joined.dictionary_encode()
+    joined = pa.chunked_array([edge[side] for side in (0, 1) for edge in edges])
+    if pa.types.is_string(joined.type):
+        joined = joined.cast(pa.large_string())  # all ends may have more than 2 GiB
+    encoded = joined.combine_chunks().dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     codes = encoded.indices.to_numpy().astype(np.int64)
@@ -40,6 +41,8 @@ def forest_batches(nodes: pa.Array, parents: Parents) -> Iterator[pa.RecordBatch
     for start in range(0, len(linked), _OUTPUT_ROWS):
         part = linked[start : start + _OUTPUT_ROWS]
         columns = [nodes.take(pa.array(part)), nodes.take(pa.array(roots[part]))]
+        if pa.types.is_large_string(nodes.type):
+            columns = [column.cast(pa.string()) for column in columns]
         yield pa.RecordBatch.from_arrays(columns, ["node", "root"])
 
 

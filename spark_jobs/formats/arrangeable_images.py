@@ -1,5 +1,6 @@
 """Images to arrange: of a table or of files, with classes of their own or of a table of labels."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from pyspark.sql.types import BinaryType, LongType, StringType, StructField, Str
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.columns import named, require_columns
+from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import CLASS, FAULT, IMAGE, KEY, NAME, UID
 from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
 from spark_jobs.formats.image_files import list_image_files, read_image_files, source_rows
@@ -29,6 +31,7 @@ WRITTEN = StructType(
 )
 _ITEMS = StructType([StructField(UID, StringType()), StructField(IMAGE, BinaryType())])
 _REMEDY = "expected one row a uid"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,26 @@ def read_arrangeable_images(
 
 
 def _read_labels(run: Run, labels: str, naming: Naming) -> DataFrame:
-    """Rows of uid, class and, if it was asked for, name."""
+    """A row of class and, if it was asked for, name for each uid: of several the first by class."""
     rows = run.read(labels, StructType([_ITEMS[UID]]))
     columns = [naming.class_column, *([naming.name_column] if naming.name_column else [])]
     require_columns(rows, f"table {labels}", columns)
-    refuse_repeated_or_null_keys(rows, [UID], labels, _REMEDY)
-    return rows.select(UID, *_class_and_name(naming))
+    uid = F.col(UID)
+    counts = rows.agg(F.count("*"), F.count(uid), F.count_distinct(uid)).first()
+    assert counts is not None
+    n_rows, n_with_uid, n_uids = counts
+    if n_with_uid < n_rows:
+        raise InputDataError(f"table {labels}: uid is null in {n_rows - n_with_uid:,} rows")
+    classes = rows.select(UID, *_class_and_name(naming))
+    if n_uids == n_rows:
+        return classes
+    _log.warning(
+        "table %s: %s of its rows are of images that are in another class too; each image goes to "
+        "the first of its classes by name",
+        *(labels, f"{n_rows - n_uids:,}"),
+    )
+    of_image = F.struct(*[name for name in classes.columns if name != UID])
+    return classes.groupBy(UID).agg(F.min(of_image).alias("_label")).select(UID, "_label.*")
 
 
 def _with_labels(images: DataFrame, labels: DataFrame) -> DataFrame:

@@ -60,7 +60,7 @@ def with_unique_names(
     write_again(settled.where(is_file).select(UID, KEY, POSITION))
     replaced = settled.where(~is_file & (path_of_row() != F.col(STANDS_AT)))
     system, root = file_system(folder)
-    for row in replaced.select(path_of_row().alias(_PATH)).toLocalIterator():
+    for row in replaced.select(path_of_row().alias(_PATH)).distinct().toLocalIterator():
         system.delete_file(f"{root}/{row[_PATH]}")
     columns = written.columns
     return others.select(*columns).unionByName(settled.select(*columns))

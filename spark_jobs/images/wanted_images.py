@@ -19,16 +19,18 @@ from pyspark.sql.types import (
 )
 
 from spark_jobs.core.columns import named
-from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.errors import InputDataError, SettingsError
 from spark_jobs.core.schemas import CAPTION, CAPTION_ID, NSFW, SHA256, UID, URL
 
 NsfwPolicy = Literal["any", "not_nsfw", "unlikely"]
 ATTEMPT = "attempt"
-# img2dataset's names of its own, with the formats of images and the file of captions.
+# img2dataset's names, with the formats of images and the file of captions.
 RESERVED = frozenset(
     {
         *("key", "status", "error_message", "exif", "md5", "sha256", "sha512", "txt", "json"),
         *("width", "height", "original_width", "original_height", "jpg", "png", "webp", "__key__"),
+        # Those of our own that the rows of a shard have.
+        *("uid", "url", "caption", "attempt", "shard"),
     }
 )
 _PREFIX = "input_"
@@ -70,11 +72,18 @@ def one_row_an_image(rows: DataFrame, n_urls: str) -> DataFrame:
 
 
 def names_in_files(columns: Mapping[str, str]) -> dict[str, str]:
-    """Column -> its name in the files: what img2dataset reserves gets a prefix."""
-    return {
+    """Column -> its name in the files: a reserved one gets a prefix.
+
+    Raises SettingsError if two names are equal without regard to case.
+    """
+    names = {
         column: f"{_PREFIX}{name}" if name.lower() in RESERVED else name
         for column, name in columns.items()
     }
+    lower = [name.lower() for name in names.values()]
+    if repeated := [name for name in lower if lower.count(name) > 1]:
+        raise SettingsError(f"columns: two have the name {repeated[0]!r} in the files")
+    return names
 
 
 def rows_for_files(captions: DataFrame, called: str, columns: Mapping[str, str]) -> DataFrame:

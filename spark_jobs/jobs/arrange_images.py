@@ -43,7 +43,9 @@ class ArrangeImages(Settings):
         "CLASS/NUMBER.jpg, with metadata.json"
     )
     labels: InputAddress | None = Field(
-        None, description="table with the classes, by uid; default: the input has them"
+        None,
+        description="table with the classes, by uid, of which several give the first by name; "
+        "default: the input has them",
     )
     class_column: str | None = Field(
         None,

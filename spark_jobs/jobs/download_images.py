@@ -17,7 +17,7 @@ from pydantic import (
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs.core.addresses import join_address, parse_address
+from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.columns import free_name, named, require_columns
 from spark_jobs.core.count_words import few_of
 from spark_jobs.core.errors import InputDataError, OutputTableError, SettingsError
@@ -59,6 +59,7 @@ from spark_jobs.storage.session import reads_local_paths
 from spark_jobs.storage.tables import read_table
 from udfs.images.download_options import DownloadOptions, ShardFormat
 from udfs.images.fetch import CAUSES, FetchLimits
+from udfs.images.public_addresses import AllowedHosts
 from udfs.images.robots import DISALLOWING
 from udfs.images.shard_files import (
     LEDGER,
@@ -100,7 +101,7 @@ class DownloadImages(Settings):
         description="folder for the shards, seen by every worker or in a store; what is there stays"
     )
     downloads: OutputAddress | None = Field(
-        None, description="the ledger, a row per attempt; default: the table beside the output"
+        None, description="the ledger, a row per attempt; default: OUTPUT_downloads"
     )
     preset: Literal["laionet", "unmet_promise"] | None = Field(
         None, description="format, columns and nsfw as published, unless they are set"
@@ -130,7 +131,7 @@ class DownloadImages(Settings):
     min_image_size: NonNegativeInt = Field(0, description="of the shorter side; smaller fail")
     max_aspect_ratio: PositiveFloat | None = Field(None, description="narrower images fail")
     exif: bool = Field(True, description="keep EXIF data in the files' columns")
-    rows_per_shard: PositiveInt = Field(10_000, le=10**6, description="rows of a shard at most")
+    rows_per_shard: int = Field(10_000, ge=10, le=10**6, description="rows of a shard at most")
     processes: PositiveInt | None = Field(
         None, le=1024, description="shards at a time on this machine; default: its CPUs"
     )
@@ -138,7 +139,11 @@ class DownloadImages(Settings):
     timeout: PositiveFloat = Field(10, le=3600, description="seconds to connect, and for each read")
     deadline: PositiveFloat = Field(30, le=86_400, description="seconds for all of an image")
     max_bytes: PositiveInt = Field(20_000_000, le=10**9, description="of an image as it is sent")
-    max_pixels: PositiveInt = Field(50_000_000, le=10**9, description="of an image as it is sent")
+    max_pixels: PositiveInt = Field(
+        50_000_000,
+        le=178_956_970,  # where Pillow refuses
+        description="of an image as it is sent; of one that may be transparent a quarter",
+    )
     allow_hosts: Names = Field(
         [],
         description="hosts, addresses and networks to download from though they are not public: "
@@ -159,6 +164,12 @@ class DownloadImages(Settings):
     def _as_published(cls, values: Any) -> Any:
         preset = _PRESETS.get(str(values.get("preset"))) if isinstance(values, dict) else None
         return values if preset is None else {**preset, **values}
+
+    @field_validator("allow_hosts")
+    @classmethod
+    def _are_hosts(cls, hosts: list[str]) -> list[str]:
+        AllowedHosts(hosts)
+        return hosts
 
     @field_validator("retry")
     @classmethod
@@ -181,8 +192,7 @@ class DownloadImages(Settings):
         """The addresses of all settings; the ledger beside the output where none is given."""
         addresses = super().addresses(role)
         if role == "output" and self.downloads is None:
-            parent = self.output.rstrip("/").rpartition("/")[0]
-            addresses["downloads"] = join_address(parent, "downloads")
+            addresses["downloads"] = f"{self.output.rstrip('/')}_downloads"
         return addresses
 
     def folder_content(self) -> str:
@@ -197,6 +207,9 @@ class DownloadImages(Settings):
             "encode-quality": self.encode_quality,
             "rows-per-shard": self.rows_per_shard,
             "columns": self.columns,
+            "exif": self.exif,
+            "min-image-size": self.min_image_size,
+            "max-aspect-ratio": self.max_aspect_ratio,
         }
         defaults = {name: type(self).model_fields[name.replace("-", "_")].default for name in shape}
         own = [f"--{name} {value}" for name, value in shape.items() if value != defaults[name]]
@@ -213,8 +226,8 @@ def run(run: Run, settings: DownloadImages) -> Counts:
     with growing_folder(settings.output, metadata, content=settings.folder_content()) as folder:
         remove_incomplete(folder)
         present = shards_with_images(folder, settings.format)
-        _warn_of_missing_shards(_read_ledger(run, ledger), folder, present)
-        options = _options(settings, folder, rows.columns)
+        _check_folder_and_ledger(_read_ledger(run, ledger), ledger, folder, present)
+        options = _options(settings, folder)
         with reports_to_wandb(folder, settings.wandb_project if settings.enable_wandb else None):
             fetched = _download(run, settings, options)
             _take_into_ledger(run, folder, ledger, is_last=False)
@@ -274,7 +287,7 @@ def _columns_of(settings: DownloadImages, captions: DataFrame) -> dict[str, str]
     return {column: name for column, name in settings.columns.items() if column in captions.columns}
 
 
-def _options(settings: DownloadImages, folder: str, columns: list[str]) -> DownloadOptions:
+def _options(settings: DownloadImages, folder: str) -> DownloadOptions:
     token = settings.user_agent_token
     limits = FetchLimits(
         timeout_s=settings.timeout,
@@ -297,23 +310,31 @@ def _options(settings: DownloadImages, folder: str, columns: list[str]) -> Downl
         min_image_size=settings.min_image_size,
         max_aspect_ratio=settings.max_aspect_ratio or 0.0,
         exif=settings.exif,
-        columns=tuple(name for name in columns if name != URL),
         rows_per_shard=settings.rows_per_shard,
         threads=settings.threads,
         limits=limits,
     )
 
 
-def _warn_of_missing_shards(ledger: DataFrame | None, folder: str, present: set[int]) -> None:
-    """Say which shards with images have gone, perhaps to where they are needed.
+def _check_folder_and_ledger(
+    ledger: DataFrame | None, address: str, folder: str, present: set[int]
+) -> None:
+    """Raise OutputTableError for a ledger of another folder's shards.
 
-    Their rows are in the ledger, so that they are not downloaded again.
+    Says which shards with images have gone, perhaps to where they are needed. Their rows are in the
+    ledger, so that they are not downloaded again.
     """
-    gone = shards_in(folder, LEDGER) - present
-    if not gone or ledger is None:
+    if ledger is None:
         return
-    had_images = ledger.where(F.col(KEY).isNotNull()).select("shard").distinct().collect()
-    names = sorted({shard_name(shard) for shard in gone & {row["shard"] for row in had_images}})
+    by_shard = ledger.groupBy("shard").agg(F.count(KEY).alias("images")).collect()
+    images = {row["shard"]: row["images"] for row in by_shard}
+    done = shards_in(folder, LEDGER)
+    if others := sorted(images.keys() - done):
+        raise OutputTableError(
+            f"downloads {address}: has shards that {folder} never had, such as "
+            f"{shard_name(others[0])}: it is of another folder; give another --downloads"
+        )
+    names = sorted(shard_name(shard) for shard in done - present if images.get(shard))
     if names:
         _log.warning(
             "output %s: shards that were written are not there, and not downloaded again: %s",

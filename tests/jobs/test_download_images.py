@@ -84,7 +84,7 @@ def test_a_row_has_its_outcome_and_is_tried_again_only_where_asked(
     counts = download.counts()
     assert [counts[name] for name in COUNTED] == [5, 5, 1, 2, 3]
     assert download.requests("good?1") == 1
-    ledger = spark.read.format("delta").load(str(download.folder / "downloads"))
+    ledger = spark.read.format("delta").load(str(download.folder / "images_downloads"))
     of_third = ledger.where("url like '%?3'").orderBy("attempt").collect()
     assert [(row.attempt, row.status) for row in of_third] == [(n, "failed") for n in (1, 2, 3)]
     (download.folder / "images" / "00000.tar").unlink()
@@ -128,8 +128,7 @@ def test_presets_are_as_published(download: Download) -> None:
     assert [(row["NSFW"], row["similarity"], row["wnid"]) for row in carried] == [
         ("UNLIKELY", 0.3, "n1")
     ]
-    other = ["--output", str(download.folder / "files"), "--downloads"]
-    other += [str(download.folder / "files_ledger"), "--preset", "unmet_promise"]
+    other = ["--output", str(download.folder / "files"), "--preset", "unmet_promise"]
     counts = download.counts(*other, "--columns", "{width: width}")
     assert (counts["dropped_nsfw"], counts["downloaded"]) == (1, 3)
     assert len(list((download.folder / "files").glob("*/*.jpg"))) == 3
@@ -153,6 +152,8 @@ def test_an_image_of_several_captions_is_downloaded_once(download: Download) -> 
     [
         ({}, ["--retry", "timeouts"], "'timeouts' is no cause, did you mean 'timeout'?"),
         ({}, ["--columns", "{wnids: wnid}"], "has no column 'wnids'"),
+        ({}, ["--columns", "{uid: A, url: a}"], "two have the name 'a' in the files"),
+        ({}, ["--allow-hosts", "10.0.0.0/33"], "'10.0.0.0/33' is no network"),
         ({}, ["--nsfw", "unlikely"], "has no column 'nsfw'; which --nsfw unlikely needs"),
         ({}, ["--encode-format", "png"], "encode_quality of png is 0 to 9"),
         ({"uid": ["a", "a"]}, [], "rows of a uid have different urls (1 uids)"),
@@ -167,6 +168,16 @@ def test_bad_input_is_one_line(
     outcome = download.run(*options, fails=True)
     assert message in outcome.stderr
     assert len(outcome.stderr.strip().splitlines()) <= 2
+
+
+@pytest.mark.slow
+def test_a_ledger_of_another_folder_is_refused(download: Download, tmp_path: Path) -> None:
+    download.write(["good"])
+    spark_ledger = ["--downloads", str(tmp_path / "ledger")]
+    download.run(*spark_ledger)
+    refused = download.run(*spark_ledger, "--output", str(tmp_path / "other"), fails=True)
+    assert "has shards that" in refused.stderr
+    assert "it is of another folder; give another --downloads" in refused.stderr
 
 
 def test_files_of_others_stay(download: Download) -> None:

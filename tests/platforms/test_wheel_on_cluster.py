@@ -69,7 +69,7 @@ def test_images_are_downloaded_by_the_tasks_of_a_cluster(
     asked = [path for path in server.seen if "redirect" not in path and "good" not in path]
     assert sorted(asked) == sorted(asked[: len(asked) // 2] * 2)  # each once on each side
     outcomes = [
-        spark.read.format("delta").load(str(folder.parent / "downloads"))
+        spark.read.format("delta").load(str(folder.parent / "images_downloads"))
         .select("uid", "status", "cause", "http_status", "sha256", "width", "shard", "key")
         .orderBy("uid").collect()
         for folder in (here, there)

@@ -13,9 +13,8 @@ ShardFormat = Literal["webdataset", "files", "parquet"]
 class DownloadOptions:
     """The options of all shards of a folder.
 
-    `image_size`: pixels of the shorter side after `keep_ratio`. `columns`: of the planned rows,
-    carried into the files. `rows_per_shard` decides the digits of keys; `threads`: of a process.
-    The others are img2dataset's.
+    `image_size`: pixels of the shorter side after `keep_ratio`. `rows_per_shard` decides the digits
+    of keys; `threads`: of a process. The others are img2dataset's.
     """
 
     folder: str
@@ -29,7 +28,6 @@ class DownloadOptions:
     min_image_size: int = 0
     max_aspect_ratio: float = 0.0
     exif: bool = True
-    columns: tuple[str, ...] = ()
     rows_per_shard: int = 10_000
     threads: int = 256
     limits: FetchLimits = field(default_factory=FetchLimits)
@@ -42,7 +40,6 @@ class DownloadOptions:
     def from_json(cls, text: str) -> "DownloadOptions":
         """The options of `as_json`."""
         values: Any = json.loads(text)
-        values["columns"] = tuple(values["columns"])
         limits = values["limits"]
         for name in ("allow_hosts", "disallowing"):
             limits[name] = tuple(limits[name])

@@ -4,6 +4,7 @@ img2dataset's own fetcher opens any address and scheme, follows any redirect, an
 limit; each read may last `timeout`, a whole answer for ever.
 """
 
+import contextlib
 import http.client
 import io
 import socket
@@ -53,6 +54,7 @@ CAUSES: dict[Cause, str] = {
 _MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _READ_BYTES = 64 * 1024
+_ALPHA_COSTS = 4  # times the memory: img2dataset puts transparent images on white in float64
 _USER_AGENT = "Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:72.0) Gecko/20100101 Firefox/72.0"
 _IN_PATHS = "/%:=&?~#+!$,;'@()*[]|"  # characters of a path or query that stay as they are
 
@@ -108,35 +110,46 @@ class Fetcher:
         for _ in range(_MAX_REDIRECTS + 1):
             target = _parsed(url)
             connection = self._connected(target, deadline)
+            response: http.client.HTTPResponse | None = None
             try:
                 response = self._answer(connection, target, deadline)
                 if response.status not in _REDIRECTS or not response.getheader("Location"):
                     return self._body(response, deadline)
-                url = urljoin(target.url, response.getheader("Location"))
+                # Headers come as latin-1; a path that is UTF-8 is to be quoted as such.
+                location = response.getheader("Location", "").encode("latin-1", "replace")
+                url = urljoin(target.url, location.decode("utf-8", "replace"))
             finally:
                 connection.close()
-        raise FetchError("http", "too many redirects", response.status)
+                if response is not None:
+                    response.close()  # which has a descriptor of its own
+        raise FetchError("http", "too many redirects")
 
     def _connected(self, target: "_Target", deadline: Deadline) -> http.client.HTTPConnection:
         """A connection to one of the host's addresses, all of which were checked."""
         connection = http.client.HTTPConnection(target.host, target.port)
         connection.default_port = 443 if target.is_encrypted else 80  # left out of the header Host
-        fault: OSError | None = None
-        for address in checked_addresses(target.host, target.port, self._allowed):
+        raw = self._socket_to(target, deadline)
+        connection.sock = deadline.socket = raw
+        if target.is_encrypted:
             try:
-                timeout_s = min(self.limits.timeout_s, deadline.remaining_s())
-                raw = socket.create_connection(address, timeout=timeout_s)
-            except OSError as error:
-                fault = error
-                continue
-            connection.sock = deadline.socket = raw
-            if target.is_encrypted:
                 connection.sock = deadline.socket = self._tls.wrap_socket(
                     raw, server_hostname=target.host, do_handshake_on_connect=False
                 )
                 connection.sock.do_handshake()
-            return connection
-        raise fault or socket.gaierror(socket.EAI_NONAME, "no address")
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+    def _socket_to(self, target: "_Target", deadline: Deadline) -> socket.socket:
+        """A socket to the first address of the host that answers."""
+        *others, last = checked_addresses(target.host, target.port, self._allowed)
+        for address in others:
+            timeout_s = min(self.limits.timeout_s, deadline.remaining_s())
+            with contextlib.suppress(OSError):
+                return socket.create_connection(address, timeout=timeout_s)
+        timeout_s = min(self.limits.timeout_s, deadline.remaining_s())
+        return socket.create_connection(last, timeout=timeout_s)
 
     def _answer(
         self, connection: http.client.HTTPConnection, target: "_Target", deadline: Deadline
@@ -156,17 +169,16 @@ class Fetcher:
         headers = response.headers.get_all("X-Robots-Tag", [])
         if is_disallowed(headers, limits.agent, limits.disallowing):
             raise FetchError("robots", "disallowed by X-Robots-Tag", status)
-        too_large = FetchError("too_large", f"more than {limits.max_bytes:,} bytes", status)
         length = response.length  # None if it is not told
-        if length is not None and length > limits.max_bytes:
-            raise too_large
         body, n_bytes = io.BytesIO(), 0
-        while chunk := response.read(_READ_BYTES):
+        is_too_large = length is not None and length > limits.max_bytes
+        while not is_too_large and (chunk := response.read(_READ_BYTES)):
             n_bytes += len(chunk)
-            if n_bytes > limits.max_bytes:
-                raise too_large
+            is_too_large = n_bytes > limits.max_bytes
             body.write(chunk)
             deadline.remaining_s()
+        if is_too_large:
+            raise FetchError("too_large", f"more than {limits.max_bytes:,} bytes", status)
         if deadline.is_over:  # what looked like the end of the answer is none
             raise TimeoutError
         if length is not None and n_bytes < length:
@@ -178,8 +190,8 @@ class Fetcher:
         kind = image_format(image[:HEAD_BYTES])
         if kind is None:
             raise FetchError("decode", "no image, or of another format than JPEG, PNG and WebP")
-        pixels = _pixels(image, kind)
-        if pixels > self.limits.max_pixels:
+        pixels, has_alpha = _size(image, kind)
+        if pixels > self.limits.max_pixels // (_ALPHA_COSTS if has_alpha else 1):
             raise FetchError("too_large", f"{pixels:,} pixels")
         if not has_end(image, kind):
             raise FetchError("decode", "the image is cut off")
@@ -227,20 +239,22 @@ def _parsed(url: str | None) -> _Target:
     return _Target(text, host, port or (443 if is_encrypted else 80), path, is_encrypted)
 
 
-def _pixels(image: bytes, kind: str) -> int:
-    """Width times height by the header; FetchError if it cannot be read."""
+def _size(image: bytes, kind: str) -> tuple[int, bool]:
+    """(width times height, may it be transparent) by the header; FetchError if it is broken."""
     from PIL import Image
 
     try:
         if kind == "WEBP":
-            return webp_pixels(image[:HEAD_BYTES])
+            head = image[:HEAD_BYTES]
+            return webp_pixels(head), head[12:16] == b"VP8L" or bool(head[20] & 0x10)
         with Image.open(io.BytesIO(image), formats=[kind]) as opened:
             width, height = opened.size
+            has_alpha = opened.mode in ("LA", "PA", "RGBA") or "transparency" in opened.info
     except Image.DecompressionBombError as fault:
         raise FetchError("too_large", str(fault)[:80]) from None
     except Exception:  # Pillow raises many types, depending on format and damage
         raise FetchError("decode", "a broken header") from None
-    return width * height
+    return width * height, has_alpha
 
 
 def _fetch_error(fault: Exception) -> FetchError:

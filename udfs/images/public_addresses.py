@@ -6,9 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 _Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
-_COMPATIBLE = ipaddress.ip_network("::/96")
+# An IPv4 address at the end of one of these is what the address stands for or leads to.
+_ENDING_IN_IPV4 = [
+    ipaddress.IPv6Network(network) for network in ("64:ff9b::/96", "::/96", "::ffff:0:0:0/96")
+]
+# Global by the standard library, but local or of no host: NAT64 of one network, segment routing,
+# 6to4's relays, protocol assignments.
+_NOT_PUBLIC = [
+    ipaddress.ip_network(network)
+    for network in ("64:ff9b:1::/48", "5f00::/16", "192.88.99.0/24", "192.0.0.0/24")
+]
 _ISATAP = (0x00005EFE, 0x02005EFE)  # the third quarter of an address
 
 
@@ -17,7 +24,10 @@ class AddressRefusedError(Exception):
 
 
 class AllowedHosts:
-    """Names, addresses and networks, such as 10.0.0.0/8, that need not be public."""
+    """Names, addresses and networks, such as 10.0.0.0/8, that need not be public.
+
+    Raises ValueError for what looks like a network and is none.
+    """
 
     def __init__(self, hosts: Iterable[str]) -> None:
         self._names: set[str] = set()
@@ -26,6 +36,8 @@ class AllowedHosts:
             try:
                 self._networks.append(ipaddress.ip_network(host, strict=False))
             except ValueError:
+                if "/" in host:
+                    raise ValueError(f"{host!r} is no network") from None
                 self._names.add(host.lower())
 
     def has_name(self, host: str) -> bool:
@@ -43,9 +55,13 @@ def is_public(ip: _Ip) -> bool:
     Python's `is_global` alone is not enough: it holds for multicast addresses, and for those of
     NAT64 and 6to4 that stand for a private one.
     """
-    if not ip.is_global or ip.is_multicast or (ip.version == 6 and ip in _LOCAL_NAT64):
+    if not ip.is_global or ip.is_multicast:
         return False
-    return all(map(is_public, _embedded(ip))) if ip.version == 6 else True
+    if any(ip.version == network.version and ip in network for network in _NOT_PUBLIC):
+        return False
+    if ip.version == 4:
+        return True
+    return not ip.is_site_local and all(map(is_public, _embedded(ip)))
 
 
 def _embedded(ip: ipaddress.IPv6Address) -> Iterator[_Ip]:
@@ -53,7 +69,8 @@ def _embedded(ip: ipaddress.IPv6Address) -> Iterator[_Ip]:
     number = int(ip)
     known = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
     yield from (address for address in known if address is not None)
-    if ip in _NAT64 or ip in _COMPATIBLE or (number >> 32) & 0xFFFFFFFF in _ISATAP:
+    is_at_end = any(ip in network for network in _ENDING_IN_IPV4)
+    if is_at_end or (number >> 32) & 0xFFFFFFFF in _ISATAP:
         yield ipaddress.IPv4Address(number & 0xFFFFFFFF)
 
 

@@ -3,6 +3,7 @@
 import io
 import math
 import tempfile
+import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ _WRITERS = {
     "files": "FilesSampleWriter",
     "parquet": "ParquetSampleWriter",
 }
+_MOST_WAITING_BYTES = 256_000_000
 _FILTERED = ("image too small", "image area too large", "aspect ratio too large")
 
 
@@ -64,6 +66,7 @@ class ShardDownload:
     on_row: Callable[[int], None]
 
     def __post_init__(self) -> None:
+        self._budget = _Budget(_MOST_WAITING_BYTES)
         self._outcomes: dict[int, _Outcome] = {}
         self._ledger: dict[int, dict[str, Any]] = {}
         self._fault: OSError | None = None
@@ -76,7 +79,9 @@ class ShardDownload:
         if planned.num_rows > 10**self._digits:
             raise ValueError(f"shard {self.shard} has {planned.num_rows:,} rows: keys would repeat")
         self._rows = planned.select(["uid", "url", "attempt"]).to_pylist()
-        columns = [*options.columns, "url"]
+        # Of the time when it was planned: a later run's captions may have other columns.
+        columns = [name for name in planned.column_names if name not in ("attempt", "url")]
+        columns.append("url")
         with (
             tempfile.TemporaryDirectory(prefix="captionlake-") as temporary,
             incomplete_shard(options.folder, self.shard) as work,
@@ -109,6 +114,7 @@ class ShardDownload:
         )
 
         def resized(image: _Image, boxes: Any = None) -> Any:
+            self._budget.give_back(image.getbuffer().nbytes)
             self.on_decoding(image.position)
             return resizer(image, boxes)
 
@@ -142,6 +148,7 @@ class ShardDownload:
             self._outcomes[position] = _Outcome(None, fault.cause, fault.status)
             self.on_row(0)
             return position, None, str(fault)
+        self._budget.take(len(image))
         self._outcomes[position] = _Outcome(len(image))
         self.on_row(len(image))
         return position, _Image(image, position), None
@@ -183,6 +190,25 @@ class ShardDownload:
     def _lost(self, position: int, message: str = "img2dataset left it out") -> dict[str, Any]:
         facts = {"status": FAILED, "cause": "failed", "message": message, "shard": self.shard}
         return {**self._rows[position], **facts}
+
+
+class _Budget:
+    """Bytes of fetched images that wait for the decoder, of which img2dataset bounds the number."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._taken = most, 0
+        self._changed = threading.Condition()
+
+    def take(self, n_bytes: int) -> None:
+        """Wait until there is room; an image larger than all of it waits until it is alone."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._taken or self._taken + n_bytes <= self._most)
+            self._taken += n_bytes
+
+    def give_back(self, n_bytes: int) -> None:
+        with self._changed:
+            self._taken -= n_bytes
+            self._changed.notify_all()
 
 
 @contextmanager

@@ -113,6 +113,8 @@ def incomplete_shard(folder: str, shard: int) -> Iterator[Path]:
     work = Path(tempfile.mkdtemp(prefix=f"{shard_name(shard)}-", dir=above))
     try:
         yield work
+        if is_done(folder, shard):  # by another try of the task: its files and ledger stay together
+            return
         ledger = work / LEDGER / f"{shard_name(shard)}.parquet"
         files = [entry for entry in sorted(work.iterdir()) if entry.name != LEDGER]
         for entry in [*files, ledger]:
@@ -120,6 +122,8 @@ def incomplete_shard(folder: str, shard: int) -> Iterator[Path]:
             if is_local:
                 _move(entry, Path(target))
             else:
+                if system.get_file_info(target).type == pafs.FileType.Directory:
+                    system.delete_dir_contents(target)  # of a try that was killed
                 pafs.copy_files(
                     str(entry),
                     target,

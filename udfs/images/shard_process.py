@@ -8,7 +8,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -38,10 +37,9 @@ class _LostError(Exception):
     """The process has ended, or was ended since its time was over."""
 
 
-def time_limit_s(n_rows: int, options: DownloadOptions) -> float:
-    """Seconds that a shard may take: each of its fetches all of theirs, and as much to decode."""
-    rounds = -(-n_rows // options.threads) + 1
-    return 60 + 2 * rounds * options.limits.deadline_s
+def _longest_stall_s(options: DownloadOptions) -> float:
+    """Seconds within which a process must have dealt with a further row: a fetch ends before."""
+    return 60 + 2 * options.limits.deadline_s
 
 
 class ShardProcess:
@@ -61,24 +59,22 @@ class ShardProcess:
         self._end()
         self._folder.cleanup()
 
-    def download(
-        self, shard: int, on_progress: OnProgress, time_limit: float | None = None
-    ) -> None:
-        """Download a shard unless it is done; `time_limit`: seconds, of each of its attempts.
+    def download(self, shard: int, on_progress: OnProgress, stall_s: float | None = None) -> None:
+        """Download a shard unless it is done; `stall_s`: seconds for a process to get no further.
 
-        An image whose decoder ends the process is left out in the next attempt. A shard that ends
-        in no attempt has a ledger in which all rows have failed. Raises ShardError if its files
-        cannot be written.
+        An image whose decoder ends or stalls the process is left out in the next attempt. A shard
+        that ends in no attempt has a ledger in which all rows have failed. Raises ShardError if its
+        files cannot be written.
         """
         folder = self._options.folder
         if is_done(folder, shard):
             return
         n_rows = n_planned_rows(folder, shard)
-        limit_s = time_limit or time_limit_s(n_rows, self._options)
+        stall_s = stall_s or _longest_stall_s(self._options)
         lost_at: list[int] = []  # the row whose image was being decoded, or NO_ROW
         while len(lost_at) < _MAX_ATTEMPTS and lost_at.count(NO_ROW) < 2:
             try:
-                return self._attempt(shard, sorted({*lost_at} - {NO_ROW}), on_progress, limit_s)
+                return self._attempt(shard, sorted({*lost_at} - {NO_ROW}), on_progress, stall_s)
             except _LostError:
                 self._end()
                 if self._is_stopped:
@@ -94,17 +90,16 @@ class ShardProcess:
             running.kill()
 
     def _attempt(
-        self, shard: int, skipped: list[int], on_progress: OnProgress, limit_s: float
+        self, shard: int, skipped: list[int], on_progress: OnProgress, stall_s: float
     ) -> None:
         Path(self._decoding).write_bytes(struct.pack("q", NO_ROW))
         if self._running is None:
-            self._running = _Running(self._options)
+            self._running = _Running(self._options, self._folder.name)
         if self._is_stopped:  # while it started
             raise _LostError
         self._running.send({"shard": shard, "skipped": skipped, "decoding": self._decoding})
-        ends_at = time.monotonic() + limit_s
         while True:
-            answer = self._running.receive(ends_at)
+            answer = self._running.receive(stall_s)
             if "fault" in answer:
                 raise ShardError(answer["fault"])
             on_progress(answer["rows"], answer["bytes"])
@@ -127,14 +122,17 @@ class ShardProcess:
 class _Running:
     """A running process, and the pipes to and from it; ShardError if it does not start."""
 
-    def __init__(self, options: DownloadOptions) -> None:
+    def __init__(self, options: DownloadOptions, folder: str) -> None:
         reading, writing = os.pipe()
         self._answers, self._unread = os.fdopen(reading, "rb", buffering=0), b""
         # -P: a file json.py in the working directory is none of its modules.
         command = [sys.executable, "-P", "-m", "udfs.images.shard_worker", str(writing)]
-        command += [options.as_json(), json.dumps(shared_options())]
-        # The workers of a cluster may have this package in an archive that only sys.path names.
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        environment = {
+            **os.environ,
+            # The workers of a cluster may have this package in an archive that only sys.path names.
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "TMPDIR": folder,  # what a killed process leaves there goes with the folder
+        }
         with tempfile.TemporaryFile() as log:
             self._process = subprocess.Popen(
                 command,
@@ -147,7 +145,9 @@ class _Running:
             )
             os.close(writing)
             try:
-                self.receive(time.monotonic() + _STARTS_WITHIN_S)
+                # Not as arguments: the options of stores hold keys, and every user may see those.
+                self.send({"options": options.as_json(), "stores": shared_options()})
+                self.receive(_STARTS_WITHIN_S)
             except _LostError:
                 self.end()
                 log.seek(0)
@@ -163,12 +163,12 @@ class _Running:
         except OSError:
             raise _LostError from None
 
-    def receive(self, ends_at: float) -> dict[str, Any]:
-        """The next answer; _LostError without one until that time of time.monotonic()."""
+    def receive(self, timeout_s: float) -> dict[str, Any]:
+        """The next answer; _LostError without one in time."""
         while b"\n" not in self._unread:
-            left_s = ends_at - time.monotonic()
-            is_readable = left_s > 0 and select.select([self._answers], [], [], left_s)[0]
-            part = self._answers.read(64 * 1024) if is_readable else b""
+            poll = select.poll()  # select itself takes no descriptor above 1,023
+            poll.register(self._answers, select.POLLIN)
+            part = self._answers.read(64 * 1024) if poll.poll(timeout_s * 1000) else b""
             if not part:
                 raise _LostError
             self._unread += part

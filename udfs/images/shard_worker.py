@@ -1,7 +1,8 @@
 """The program that downloads shards in a process of its own: `python -m udfs.images.shard_worker`.
 
-It takes a line of JSON for each shard on stdin and answers in lines of JSON on the descriptor that
-its first argument names; stdout and stderr are img2dataset's, which shuts them while it decodes.
+It takes lines of JSON on stdin, the options and then one for each shard, and answers in such lines
+on the descriptor that its argument names; stdout and stderr are img2dataset's, which shuts them
+while it decodes.
 """
 
 import json
@@ -12,6 +13,7 @@ import struct
 import sys
 import threading
 import time
+from functools import partial
 from mmap import mmap
 from typing import Any
 
@@ -24,13 +26,15 @@ def main() -> None:
     # Before OpenCV is imported: img2dataset looks at an image's area after it has decoded it.
     from udfs.images.download_options import DownloadOptions
 
-    options = DownloadOptions.from_json(sys.argv[2])
+    beginning = json.loads(sys.stdin.readline())
+    options = DownloadOptions.from_json(beginning["options"])
     os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(options.limits.max_pixels)
+    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else it asks the package index for its news
     from udfs.images.fetch import Fetcher
     from udfs.images.shard_download import ShardDownload
     from udfs.stores import share_options
 
-    share_options(json.loads(sys.argv[3]))
+    share_options(beginning["stores"])
     _allow_open_files()
     requests: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_read, args=(requests,), daemon=True).start()
@@ -45,7 +49,7 @@ def main() -> None:
                 options=options,
                 fetcher=fetcher,
                 skipped=frozenset(request["skipped"]),
-                on_decoding=lambda position, at=decoding: struct.pack_into("q", at, 0, position),  # type: ignore[misc]
+                on_decoding=partial(_note_row, decoding, progress),
                 on_row=progress.add,
             )
             try:
@@ -55,6 +59,11 @@ def main() -> None:
                 answers.write(json.dumps({"fault": text}) + "\n")
                 continue
         progress.write({"done": request["shard"]})
+
+
+def _note_row(decoding: mmap, progress: "_Progress", position: int) -> None:
+    struct.pack_into("q", decoding, 0, position)
+    progress.keep_alive()
 
 
 def _allow_open_files() -> None:
@@ -72,11 +81,15 @@ class _Progress:
         self._rows = self._bytes = 0
         self._told_at = time.monotonic()
 
-    def add(self, n_bytes: int) -> None:
+    def add(self, n_bytes: int, rows: int = 1) -> None:
         with self._lock:
-            self._rows, self._bytes = self._rows + 1, self._bytes + n_bytes
+            self._rows, self._bytes = self._rows + rows, self._bytes + n_bytes
             if time.monotonic() > self._told_at + _PROGRESS_EVERY_S:
                 self._tell({})
+
+    def keep_alive(self) -> None:
+        """Tell the numbers as they are, now and then: the process is not stuck."""
+        self.add(0, rows=0)
 
     def write(self, message: dict[str, Any]) -> None:
         with self._lock:

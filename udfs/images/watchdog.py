@@ -26,10 +26,11 @@ class Deadline:
     def end(self) -> None:
         """Shut the socket down, at which a thread that reads from it gets the end of its data."""
         self.is_over = True
-        if self.socket is not None:
+        connection = self.socket  # read once: the download may end meanwhile
+        if connection is not None:
             with suppress(OSError):  # not connected, or closed already
                 # Not SSLSocket's own, which would let the reader go on without decryption.
-                socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 class Watchdog:

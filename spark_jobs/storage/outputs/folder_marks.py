@@ -20,7 +20,7 @@ def write_growing_mark(folder: str, metadata: Mapping[str, Any], *, is_whole: bo
 
     `is_whole`: the run is at its end; until then no run counts as the one that wrote the folder.
     """
-    files = _digest(visible_files_in(folder)) if is_whole else ""
+    files = _digest(folder) if is_whole else ""
     write_json(folder, MARK, {**metadata, "files": files})
 
 
@@ -29,8 +29,19 @@ def is_growing(mark: Mapping[str, Any]) -> bool:
     return isinstance(mark.get("files"), str)
 
 
-def _digest(listing: Listing) -> str:
-    return hashlib.sha256(json.dumps(listing, sort_keys=True).encode()).hexdigest()
+def visible_entries_in(folder: str) -> dict[str, int | None]:
+    """The files at the top of a folder with their sizes, and its folders, without hidden ones."""
+    system, path = file_system(folder)
+    entries = system.get_file_info(pafs.FileSelector(path, allow_not_found=True))
+    return {
+        entry.base_name: entry.size if entry.type == pafs.FileType.File else None
+        for entry in sorted(entries, key=lambda entry: entry.base_name)
+        if not _is_hidden(entry.base_name)
+    }
+
+
+def _digest(folder: str) -> str:
+    return hashlib.sha256(json.dumps(visible_entries_in(folder)).encode()).hexdigest()
 
 
 def write_mark(
@@ -104,8 +115,7 @@ def marked_run_id(folder: str) -> str | None:
     mark = read_mark(folder)
     if mark is None:
         return None
-    listing = visible_files_in(folder)
-    if mark.get("files") != (_digest(listing) if is_growing(mark) else listing):
+    if mark.get("files") != (_digest(folder) if is_growing(mark) else visible_files_in(folder)):
         return None
     return str(mark.get("run_id"))
 

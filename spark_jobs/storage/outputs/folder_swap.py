@@ -24,6 +24,7 @@ from spark_jobs.storage.outputs.folder_marks import (
     read_mark,
     remove_file,
     remove_mark,
+    visible_entries_in,
     visible_files_in,
     write_json,
     write_mark,
@@ -80,7 +81,8 @@ def check_folder(address: str, content: str | None = None) -> None:
             raise OutputTableError(f"output {folder} is a file, expected a folder; {_REMEDY}")
         if system.get_file_info(f"{path}/_delta_log").type == pafs.FileType.Directory:
             raise OutputTableError(f"output {folder} holds a Delta table; {_REMEDY}")
-        existing_files, (mark, own_files) = visible_files_in(folder), _last_write(folder)
+        mark, own_files = _last_write(folder)
+        existing_files = own_files if is_growing(mark) else visible_files_in(folder)
     except OSError as fault:
         raise OutputTableError(f"output {folder}: cannot be listed ({fault})") from None
     foreign = [name for name in existing_files if name not in own_files]
@@ -145,7 +147,7 @@ def _last_write(folder: str) -> tuple[dict[str, Any], Collection[str]]:
     if journal is not None:
         return journal.commit, set(journal.files)
     mark = read_mark(folder) or {}
-    files = visible_files_in(folder) if is_growing(mark) else mark.get("files")
+    files = visible_entries_in(folder) if is_growing(mark) else mark.get("files")
     return mark, files if isinstance(files, dict) else ()
 
 

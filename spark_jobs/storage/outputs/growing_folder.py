@@ -23,13 +23,21 @@ def growing_folder(address: str, metadata: Mapping[str, Any], *, content: str) -
     folder = parse_address(address).location
     system, path = file_system(folder)
     mark = {**metadata, CONTENT: content}
-    try:
+    with _faults_of(folder):
         system.create_dir(path, recursive=True)
-        with locked(system, path) as is_free:
-            if not is_free:
-                raise OutputTableError(f"output {folder}: another program is adding files to it")
+    with locked(system, path, without_locks=True) as is_free:
+        if not is_free:
+            raise OutputTableError(f"output {folder}: another program is adding files to it")
+        with _faults_of(folder):
             write_growing_mark(folder, mark, is_whole=False)
-            yield folder
+        yield folder
+        with _faults_of(folder):
             write_growing_mark(folder, mark, is_whole=True)
+
+
+@contextmanager
+def _faults_of(folder: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as fault:
         raise OutputTableError(f"output {folder}: cannot be written ({fault})") from None

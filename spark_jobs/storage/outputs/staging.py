@@ -18,27 +18,32 @@ def staging_name(name: str = "") -> str:
 
 
 @contextmanager
-def locked(system: pafs.FileSystem, path: str, *, waits: bool = False) -> Iterator[bool]:
+def locked(
+    system: pafs.FileSystem, path: str, *, waits: bool = False, without_locks: bool = False
+) -> Iterator[bool]:
     """Lock a file or folder on a local disk; the lock ends with the process at the latest.
 
-    Yields whether it got the lock; `waits`: wait until another process releases it. On other file
-    systems it locks nothing and yields True.
+    Yields whether it got the lock; `waits`: wait until another process releases it;
+    `without_locks`: what to yield on a disk that has none, as some of clusters. In stores it locks
+    nothing and yields True.
     """
     if not isinstance(system, pafs.LocalFileSystem):
         yield True
         return
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        yield _lock(descriptor, waits)
+        yield _lock(descriptor, waits, without_locks)
     finally:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, waits: bool) -> bool:
+def _lock(descriptor: int, waits: bool, without_locks: bool) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
-    except OSError:  # another run has the lock, or the file system has no locks
+    except BlockingIOError:  # another run has the lock
         return False
+    except OSError:  # the file system has no locks
+        return without_locks
     return True
 
 

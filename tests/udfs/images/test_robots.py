@@ -22,6 +22,13 @@ from udfs.images.robots import is_disallowed
         (["noindex, unavailable_after: 25 Jun 2010 15:00:00 PST"], True),
         (["max-snippet: 20, noai"], True),
         (["noaiimages"], False),
+        (["unavailable_after: Fri, 25 Jun 2030 15:00:00 GMT, noindex"], True),
+        (["*: noai"], True),
+        (["all: noimageai"], True),
+        (["rating: adult, noai"], True),
+        (["noai; noimageai"], True),
+        (["none"], True),
+        (["otherbot: none"], False),
         ([b"\xff"], True),
     ],
 )

@@ -26,9 +26,7 @@ LIMITS = FetchLimits(
 
 
 def options(folder: Path, **values: Any) -> DownloadOptions:
-    return DownloadOptions(
-        str(folder), columns=("uid", "caption", "wnid"), rows_per_shard=100, limits=LIMITS, **values
-    )
+    return DownloadOptions(str(folder), rows_per_shard=100, limits=LIMITS, **values)
 
 
 def plan(folder: Path, urls: list[str | None], shard: int = 0) -> None:
@@ -139,7 +137,7 @@ def test_a_process_that_is_lost_is_replaced_and_the_image_it_had_is_left_out(
 @pytest.mark.slow
 def test_a_shard_that_does_not_end_is_told_as_failed(server: ImageServer, tmp_path: Path) -> None:
     plan(tmp_path, [f"{server.url}/never", f"{server.url}/good"])
-    download(options(tmp_path), time_limit=1.0)
+    download(options(tmp_path), stall_s=1.0)
     assert [(row["status"], row["cause"]) for row in ledger(tmp_path)] == [("failed", "failed")] * 2
     assert not (tmp_path / "00000.tar").exists()
 
@@ -178,12 +176,13 @@ def test_a_process_that_does_not_start_says_why(
 def test_the_process_ends_with_the_program_that_started_it(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "udfs.images.shard_worker", str(writing)]
-    process = subprocess.Popen(
-        [*command, options(tmp_path).as_json(), "{}"], stdin=subprocess.PIPE, pass_fds=(writing,)
-    )
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(writing,))
     os.close(writing)
+    assert process.stdin is not None
+    beginning = {"options": options(tmp_path).as_json(), "stores": {}}
+    process.stdin.write(json.dumps(beginning).encode() + b"\n")
+    process.stdin.flush()
     with os.fdopen(reading) as answers:
         assert json.loads(answers.readline()) == {"ready": True}
-        assert process.stdin is not None
         process.stdin.close()
         assert process.wait(timeout=10) == 0
