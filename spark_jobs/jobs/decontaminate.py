@@ -204,9 +204,9 @@ def _found_by_node(
     items = union_all(parts).groupBy(BENCHMARK, NODE).agg(F.min(ITEM).alias(ITEM))
     with cached(items) as distinct_items:
         _refuse_empty_benchmarks(distinct_items, settings)
-    if settings.by in HASH_KINDS:
-        collected = _collected_hashes(items, settings)
-        return found_by_hash(nodes, collected, key_types, int(settings.limit))
+        if settings.by in HASH_KINDS:  # images of benchmarks are decoded once
+            collected = _collected_hashes(distinct_items, settings)
+            return found_by_hash(nodes, collected, key_types, int(settings.limit))
     return found_by_equality(nodes, items)
 
 
