@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from typing import Any, get_origin
 
 from spark_jobs.core.addresses import join_address, parse_address, parse_parent
 from spark_jobs.core.errors import SettingsError
@@ -191,7 +191,12 @@ def _resolve(draft: _Draft, model: type[Settings], key: str, value: Any, tables:
         value = next((name for name in value[FIRST_OF] if name in tables), value[FIRST_OF][-1])
     if isinstance(value, list) and is_input:
         return [_resolve(draft, model, key, item, tables) for item in value]
-    if isinstance(value, dict) and key in model.names_with_role("input"):
+    # A map in the place of one address is a fault, whose message must not show its values.
+    if (
+        isinstance(value, dict)
+        and is_input
+        and get_origin(model.model_fields[key].annotation) is dict
+    ):
         return {name: _resolve(draft, model, key, item, tables) for name, item in value.items()}
     return _resolve_word(draft, model, key, fill_in(value, draft.variables), tables)
 
