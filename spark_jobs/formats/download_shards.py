@@ -4,18 +4,17 @@ from collections.abc import Sequence
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import IntegerType, LongType, StructField, StructType
+from pyspark.sql.types import IntegerType, StructField, StructType
 
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.schemas import DOWNLOADS, UID
 from udfs.file_systems import file_system, spark_location
 from udfs.images.download_options import DownloadOptions
-from udfs.images.plan_files import ROWS, SHARD, write_planned_shards
+from udfs.images.plan_files import SHARD, write_planned_shards
 from udfs.images.shard_files import LEDGER, PLANNED, shard_file, shards_in
 from udfs.images.shard_tasks import download_shards_in_task
 
-_SHARD_ROWS = StructType([StructField(SHARD, IntegerType()), StructField(ROWS, LongType())])
-_SHARD = StructType([_SHARD_ROWS[SHARD]])
+_SHARD = StructType([StructField(SHARD, IntegerType())])
 
 
 def plan_shards(rows: DataFrame, folder: str, n_shards: int) -> None:
@@ -33,7 +32,7 @@ def plan_shards(rows: DataFrame, folder: str, n_shards: int) -> None:
         .repartition(min(n_shards, 10_000), SHARD)
         .sortWithinPartitions(SHARD, F.xxhash64(UID), UID)
     )
-    map_in_arrow(planned, write_planned_shards(folder), _SHARD_ROWS).collect()
+    map_in_arrow(planned, write_planned_shards(folder), _SHARD).collect()
 
 
 def open_shards(folder: str) -> list[int]:

@@ -112,7 +112,7 @@ def _is_json(column_type: DataType) -> bool:
     if isinstance(column_type, StructType):
         return all(_is_json(field.dataType) for field in column_type.fields)
     plain = (StringType, BooleanType, FloatType, DoubleType, IntegralType)
-    return isinstance(column_type, plain) and not isinstance(column_type, MapType)
+    return isinstance(column_type, plain)
 
 
 def first_attempts(rows: DataFrame) -> DataFrame:

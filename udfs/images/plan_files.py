@@ -9,26 +9,23 @@ from udfs.arrow import Batches, BatchFunction
 from udfs.file_systems import write_atomically
 from udfs.images.shard_files import PLANNED, shard_file
 
-SHARD, ROWS = "shard", "rows"
+SHARD = "shard"
 
 
 def write_planned_shards(folder: str) -> BatchFunction:
     """The mapInArrow function that writes a file of rows for each shard.
 
     Input: column shard, then the rows' columns, sorted by shard. A repeated task writes the same
-    again. Output columns: shard, rows.
+    again. Output column: shard.
     """
 
     def write(batches: Batches) -> Iterator[pa.RecordBatch]:
         shards: list[int] = []
-        rows: list[int] = []
         for shard, table in _tables_by_shard(batches):
             file = shard_file(folder, PLANNED, shard)
             write_atomically(file, lambda path, table=table: pq.write_table(table, path))  # type: ignore[misc]
             shards.append(shard)
-            rows.append(table.num_rows)
-        columns = [pa.array(shards, pa.int32()), pa.array(rows, pa.int64())]
-        yield pa.RecordBatch.from_arrays(columns, [SHARD, ROWS])
+        yield pa.RecordBatch.from_arrays([pa.array(shards, pa.int32())], [SHARD])
 
     return write
 
