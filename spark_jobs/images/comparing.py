@@ -21,6 +21,14 @@ DEFAULT_DISTANCE = 4  # bits of 64
 MOST_DISTANCE = 16  # two unrelated pictures differ in about 32
 
 
+def refuse_no_distance(by: str, bits: float) -> None:
+    """Raise ValueError unless a threshold of hashes is a whole number of bits that is allowed."""
+    if bits not in range(MOST_DISTANCE + 1):
+        raise ValueError(
+            f"by {by}: threshold {bits:g} is no whole number of bits from 0 to {MOST_DISTANCE}"
+        )
+
+
 def with_nodes(
     rows: DataFrame, by: ValueKind, carried: StructType, called: str, *, text_column: str
 ) -> DataFrame:

@@ -35,7 +35,7 @@ from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
 from spark_jobs.embedding.driver_vectors import refuse_too_large_for_driver
 from spark_jobs.formats.embeddings import Embeddings, read_embeddings, refuse_other_model
 from spark_jobs.images.benchmark_items import Items, found_by_hash, found_by_vector
-from spark_jobs.images.comparing import DEFAULT_DISTANCE, HASH_KINDS, MOST_DISTANCE, with_nodes
+from spark_jobs.images.comparing import DEFAULT_DISTANCE, HASH_KINDS, refuse_no_distance, with_nodes
 from spark_jobs.images.components import NODE
 from spark_jobs.images.contamination import (
     contaminated_rows,
@@ -100,11 +100,7 @@ class Decontaminate(Settings):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.by in HASH_KINDS:
-            if self.limit not in range(MOST_DISTANCE + 1):
-                raise ValueError(
-                    f"by {self.by}: threshold {self.limit:g} is no whole number of bits from 0 to "
-                    f"{MOST_DISTANCE}"
-                )
+            refuse_no_distance(self.by, self.limit)
         elif self.by == "embedding":
             if self.threshold is None:
                 raise ValueError("by embedding needs a threshold, such as --threshold 0.604169")

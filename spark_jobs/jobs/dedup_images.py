@@ -13,7 +13,7 @@ from spark_jobs.core.schemas import DUPLICATES, FAULT, GROUP, HEIGHT, KEPT, SCOR
 from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
 from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
 from spark_jobs.formats.embeddings import read_embeddings
-from spark_jobs.images.comparing import DEFAULT_DISTANCE, HASH_KINDS, MOST_DISTANCE, with_nodes
+from spark_jobs.images.comparing import DEFAULT_DISTANCE, HASH_KINDS, refuse_no_distance, with_nodes
 from spark_jobs.images.components import NODE, components
 from spark_jobs.images.duplicates import duplicate_groups, largest_first
 from spark_jobs.images.near_pairs import near_hashes, near_vectors
@@ -64,11 +64,7 @@ class DedupImages(Settings):
     def _fits_together(self) -> Self:
         if self.by in HASH_KINDS:
             bits = DEFAULT_DISTANCE if self.threshold is None else self.threshold
-            if bits not in range(MOST_DISTANCE + 1):
-                raise ValueError(
-                    f"by {self.by}: threshold {bits:g} is no whole number of bits from 0 to "
-                    f"{MOST_DISTANCE}"
-                )
+            refuse_no_distance(self.by, bits)
         elif self.by == "embedding":
             if self.threshold is None:
                 raise ValueError("by embedding needs a threshold, such as --threshold 0.95")
