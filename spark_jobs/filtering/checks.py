@@ -2,7 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pyspark.sql.types import BooleanType, DataType, StructType
+from pyspark.sql.types import (
+    BooleanType,
+    DataType,
+    DoubleType,
+    IntegerType,
+    StringType,
+    StructType,
+)
 
 from spark_jobs.core.column_values import (
     COMPARABLE_TYPES,
@@ -17,7 +24,9 @@ from spark_jobs.filtering.rules import (
     AllOf,
     AnyOf,
     Comparison,
+    FirstSynset,
     InTable,
+    Measure,
     Rule,
     SimpleRule,
     TopFraction,
@@ -54,14 +63,16 @@ def _named_simple_rules(rule: Rule, prefix: str) -> Iterator[tuple[str, SimpleRu
 def _faults(
     rule: SimpleRule, columns: StructType, tables: Mapping[InTable, StructType]
 ) -> Iterator[str]:
-    column = rule.key if isinstance(rule, InTable) else rule.column
-    if column not in columns.names:
+    missing = [column for column in _columns_of(rule) if column not in columns.names]
+    for column in missing:
         yield (
             f"the table has no column {column!r}{did_you_mean(column, columns.names)}; "
             f"it has {', '.join(columns.names)}"
         )
+    if missing:
         return
-    column_type = columns[column].dataType
+    types = {column: columns[column].dataType for column in _columns_of(rule)}
+    column, column_type = next(iter(types.items()))
     column_is = f"column {column!r} is {column_type.simpleString()}"
     match rule:
         case Comparison():
@@ -71,9 +82,43 @@ def _faults(
                 yield f"{column_is}, expected numbers for top_fraction"
         case InTable():
             yield from _key_faults(rule, column_type, tables[rule])
+        case FirstSynset():
+            if not isinstance(column_type, StringType):
+                yield f"{column_is}, expected text for first_synset_in"
+        case Measure():
+            yield from _measure_faults(rule, types)
 
 
-def _comparison_faults(rule: Comparison, column_type: DataType) -> Iterator[str]:
+def _columns_of(rule: SimpleRule) -> Sequence[str]:
+    """The columns that a rule reads."""
+    match rule:
+        case InTable():
+            return [rule.key]
+        case Measure():
+            return rule.columns
+        case _:
+            return [rule.column]
+
+
+def _measure_faults(rule: Measure, types: Mapping[str, DataType]) -> Iterator[str]:
+    """Faults of the columns measured, and of what the measure is compared with."""
+    wanted, expected = (StringType, "text") if rule.is_of_text else (NUMBER_TYPES, "numbers")
+    for column, column_type in types.items():
+        if not isinstance(column_type, wanted):
+            yield (
+                f"column {column!r} is {column_type.simpleString()}, expected {expected} for "
+                f"measure {rule.measure}"
+            )
+    if rule.measure == "aspect_ratio":
+        measure_type: DataType = DoubleType()
+    else:  # a number of any type may be compared with a side
+        measure_type = IntegerType() if rule.is_of_text else next(iter(types.values()))
+    if isinstance(measure_type, NUMBER_TYPES):
+        faults = _comparison_faults(rule, measure_type)
+        yield from (f"{rule.measure} are {measure_type.simpleString()}, {f}" for f in faults)
+
+
+def _comparison_faults(rule: Comparison | Measure, column_type: DataType) -> Iterator[str]:
     if rule.op == "is_null":
         return
     if not isinstance(column_type, COMPARABLE_TYPES):
@@ -118,6 +163,11 @@ def _key_faults(rule: InTable, column_type: DataType, table: StructType) -> Iter
             f"{did_you_mean(rule.key, table.names)}; it has {', '.join(table.names) or 'none'}"
         )
         return
+    if rule.where is not None:
+        where_type = table[rule.where].dataType if rule.where in table.names else None
+        if not isinstance(where_type, BooleanType):
+            found = "is not there" if where_type is None else f"is {where_type.simpleString()}"
+            yield f"column {rule.where!r} of table {rule.in_table} {found}, expected a boolean one"
     table_type = table[rule.key].dataType
     are_whole = isinstance(column_type, WHOLE_TYPES) and isinstance(table_type, WHOLE_TYPES)
     is_same_type = are_whole or column_type == table_type

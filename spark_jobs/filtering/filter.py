@@ -7,21 +7,29 @@ from operator import and_, or_
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, DoubleType, FloatType
+from pyspark.sql.types import BooleanType, DataType, DoubleType, FloatType, StructField, StructType
 
+from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.column_values import NUMBER_TYPES, TypedValue, typed_literal, typed_value
 from spark_jobs.core.columns import free_name, named
+from spark_jobs.filtering.measures import measured
 from spark_jobs.filtering.rules import (
     AllOf,
     AnyOf,
     Comparison,
+    FirstSynset,
     InTable,
+    Measure,
     Rule,
     TopFraction,
-    simple_parts,
+    rules_of_kind,
 )
+from udfs.text.listed_words import add_has_listed_word, word_trie
 
-PAPERS = ("DataComp, baselines: rows by rules on text, size and score",)
+PAPERS = (
+    "DataComp, baselines: rows by rules on text, size and score",
+    "DataComp, text-based filtering: a word's first WordNet synset is one of ImageNet-21k",
+)
 
 
 @dataclass(frozen=True)
@@ -46,11 +54,15 @@ class RuleResults:
 
 @dataclass(frozen=True)
 class _Context:
-    """What conditions on rows need: column types, bounds of top_fraction, columns of in_table."""
+    """What conditions on rows need: column types, bounds of top_fraction, helper columns of rules.
+
+    `helpers`: name of the column of an in_table rule, true where the table has the key, else null;
+    of a first_synset_in rule, whether a word has; of what measure rules measure.
+    """
 
     types: Mapping[str, DataType]
     bounds: Mapping[TopFraction, TypedValue | None]
-    is_in_table: Mapping[InTable, str]  # name of the column that is true where the table has a key
+    helpers: Mapping[InTable | FirstSynset | tuple[str, ...], str]
 
 
 def apply_rules(
@@ -59,18 +71,26 @@ def apply_rules(
     *,
     bounds: Mapping[TopFraction, TypedValue | None],
     tables: Mapping[InTable, DataFrame],
+    words: Mapping[FirstSynset, Sequence[str]],
 ) -> RuleResults:
     """Find the first rule that each row fails; the rules must have no faults (checks.py).
 
     `bounds`: the smallest value that passes a top_fraction rule, None if no row has a value.
-    `tables`: the table of each in_table rule.
+    `tables`: the table of each in_table rule. `words`: those of each first_synset_in rule.
     """
-    is_in_table: dict[InTable, str] = {}
+    helpers: dict[InTable | FirstSynset | tuple[str, ...], str] = {}
+    for synset_rule, listed in words.items():
+        helpers[synset_rule] = free_name(rows, "_has_word")
+        rows = _mark_rows_with_word(rows, synset_rule.column, listed, helpers[synset_rule])
     for table_rule, table in tables.items():
-        is_in_table[table_rule] = free_name(rows, "_in_table")
-        rows = _mark_rows_in_table(rows, table_rule, table, is_in_table[table_rule])
+        helpers[table_rule] = free_name(rows, "_in_table")
+        rows = _mark_rows_in_table(rows, table_rule, table, helpers[table_rule])
+    for measure in rules_of_kind(rules, Measure):
+        if measure.measured not in helpers:
+            helpers[measure.measured] = free_name(rows, f"_{measure.measure}")
+            rows = rows.withColumn(helpers[measure.measured], measured(measure))
     types = {field.name: field.dataType for field in rows.schema}
-    context = _Context(types, bounds, is_in_table)
+    context = _Context(types, bounds, helpers)
     failed_rule = value = threshold = F.lit(None)
     for rule in reversed(rules):
         rule_value, rule_threshold = _value_and_threshold(rule, context)
@@ -79,25 +99,25 @@ def apply_rules(
         value = F.when(is_passed, value).otherwise(rule_value)
         threshold = F.when(is_passed, threshold).otherwise(rule_threshold)
     columns = failed_rule.cast("string"), value.cast("double"), threshold.cast("double")
-    return RuleResults(rows, *columns, helper_columns=[*is_in_table.values()])
+    return RuleResults(rows, *columns, helper_columns=[*helpers.values()])
 
 
-def top_fraction_rules(rules: Sequence[Rule]) -> list[TopFraction]:
-    """The distinct top_fraction rules, nested ones included."""
-    parts = (part for rule in rules for part in simple_parts(rule))
-    return list(dict.fromkeys(part for part in parts if isinstance(part, TopFraction)))
-
-
-def in_table_rules(rules: Sequence[Rule]) -> list[InTable]:
-    """The distinct in_table rules, nested ones included."""
-    parts = (part for rule in rules for part in simple_parts(rule))
-    return list(dict.fromkeys(part for part in parts if isinstance(part, InTable)))
+def _mark_rows_with_word(
+    rows: DataFrame, text: str, words: Sequence[str], column: str
+) -> DataFrame:
+    """Add a column: whether the text has one of the words."""
+    columns = StructType([*rows.schema, StructField(column, BooleanType())])
+    return map_in_arrow(
+        rows, add_has_listed_word(word_trie(words), text=text, column=column), columns
+    )
 
 
 def _mark_rows_in_table(rows: DataFrame, rule: InTable, table: DataFrame, column: str) -> DataFrame:
     """Add a column that is true where the table has the row's key, else null."""
     key = free_name(rows, f"{column}_key")
     keys = table.where(_has_value(named(rule.key), table.schema[rule.key].dataType))
+    if rule.where is not None:
+        keys = keys.where(named(rule.where))
     keys = keys.select(named(rule.key).alias(key)).distinct().withColumn(column, F.lit(True))
     return rows.join(keys, on=named(rule.key) == named(key), how="left").drop(key)
 
@@ -114,11 +134,22 @@ def _passes(rule: Rule, context: _Context) -> Column:
             column = named(rule.column)
             return (column >= typed_literal(column_type, bound)) & _has_value(column, column_type)
         case InTable():
-            return named(context.is_in_table[rule]).isNotNull()
+            return named(context.helpers[rule]).isNotNull()
+        case FirstSynset():
+            return named(context.helpers[rule])
+        case Measure():
+            comparison = _of_helper(rule, context)
+            return _comparison(comparison, context.types[comparison.column])
         case AllOf():
             return reduce(and_, (_passes(part, context) for part in rule.all_of))
         case AnyOf():
             return reduce(or_, (_passes(part, context) for part in rule.any_of))
+
+
+def _of_helper(rule: Measure, context: _Context) -> Comparison:
+    """The comparison of the column of what is measured."""
+    column = context.helpers[rule.measured]
+    return Comparison(rule=rule.rule, column=column, op=rule.op, value=rule.value)
 
 
 def _comparison(rule: Comparison, column_type: DataType) -> Column:
@@ -158,6 +189,8 @@ def _has_value(column: Column, column_type: DataType) -> Column:
 def _value_and_threshold(rule: Rule, context: _Context) -> tuple[Column, Column]:
     """The number in a row and the number that it is compared with; null if the rule has none."""
     none = F.lit(None)
+    if isinstance(rule, Measure):
+        rule = _of_helper(rule, context)
     if isinstance(rule, Comparison):
         column_type = context.types[rule.column]
         has_one_number = isinstance(column_type, NUMBER_TYPES) and len(rule.values) == 1

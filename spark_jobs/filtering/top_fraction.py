@@ -1,10 +1,11 @@
 """The smallest of the top fraction of a column's values, exact, in a few passes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from typing import Literal
 
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from spark_jobs.core.column_values import TypedValue
@@ -18,41 +19,78 @@ _ACCURACY = 10_000  # of percentile_approx: ranks are off by at most n / 10,000
 _WINDOW = 3 / _ACCURACY  # on each side of the fraction, more than both percentiles may be off
 
 
-def top_fraction_bound(rows: DataFrame, column: str, fraction: float) -> TypedValue | None:
-    """The k-th largest value, k = ceil(fraction * n) of the n values; None if there are no values.
+Place = Literal["share", "datacomp"]
 
-    In the column's own type; nulls and NaN are not values. `fraction` is the decimal as written:
-    0.3 of 10 rows are 3, though the float 0.3 is a little more. A first pass estimates the value
-    by approximate percentiles, a second collects the values near it. If these are too many, or the
-    value is not among them, each further pass counts the values of an interval in 4,096 bins and
-    continues with the bin that has the k-th, until few enough remain to collect.
+
+def top_fraction_bound(
+    rows: DataFrame, column: str, fraction: float, place: Place = "share"
+) -> TypedValue | None:
+    """The smallest value of the top fraction; None if no row is in it.
+
+    In the column's own type; nulls and NaN are not values. share: the k-th largest of the n values,
+    k = ceil(fraction * n), `fraction` being the decimal as written: 0.3 of 10 rows are 3, though
+    the float 0.3 is a little more. datacomp: the value at index int(n * fraction) of all n rows in
+    descending order, those without a value last; of the fraction 1 the smallest value.
     """
-    values = rows.select(named(column).alias("v"), named(column).cast("double").alias("x"))
-    values = values.where(F.col("x").isNotNull() & ~F.isnan("x"))
-    percentiles = [min(max(1 - fraction + side * _WINDOW, 0.0), 1.0) for side in (-1, 1)]
-    counts = values.agg(
-        F.count("*").alias("n"),
+
+    def k_of(n_values: int, n_rows: int) -> int | None:
+        if place == "share":
+            return math.ceil(Fraction(repr(fraction)) * n_values)
+        index = int(n_rows * fraction)  # of floats, as published: 100 * 0.29 is 28
+        return n_values if index == n_rows else index + 1
+
+    return kth_largest(rows, column, k_of, fraction)
+
+
+def kth_largest(
+    rows: DataFrame, column: str, k_of: Callable[[int, int], int | None], estimate: float
+) -> TypedValue | None:
+    """The k-th largest value, exact, in the column's own type; None if there are fewer than k.
+
+    k_of: (number of values, number of rows) -> k from 1 on, or None. estimate: about what share of
+    the values k is. A first pass estimates the value by approximate percentiles, a second collects
+    the values near it. If these are too many, or the value is not among them, each further pass
+    counts the values of an interval in 4,096 bins and continues with the bin that has the k-th,
+    until few enough remain to collect. So nothing is sorted, whatever the number of rows.
+    """
+    x = named(column).cast("double")
+    all_rows = rows.select(named(column).alias("v"), F.when(~F.isnan(x), x).alias("x"))
+    counts = all_rows.agg(
+        F.count(F.lit(1)).alias("n_rows"),
+        F.count("x").alias("n"),
         F.count_if(F.col("x") == math.inf).alias("n_infinite"),
         F.count_if(F.col("x") == -math.inf).alias("n_minus_infinite"),
         F.min(F.when(F.abs("x") != math.inf, F.col("x"))).alias("low"),
         F.max(F.when(F.abs("x") != math.inf, F.col("x"))).alias("high"),
-        F.percentile_approx("x", percentiles, _ACCURACY).alias("window"),
+        _window(estimate),
     ).first()
     assert counts is not None  # an aggregate without groups has one row
-    n, n_infinite, n_minus_infinite, low, high, window = counts
-    if not n:
+    n_rows, n, n_infinite, n_minus_infinite, low, high, window = counts
+    k = k_of(n, n_rows)
+    if k is None or not 0 < k <= n:
         return None
-    k = math.ceil(Fraction(repr(fraction)) * n)
     if k <= n_infinite:
         return math.inf
     if k > n - n_minus_infinite:
         return -math.inf
+    values = all_rows.where(F.col("x").isNotNull())
     if 2 * _WINDOW * n <= _MAX_DRIVER_VALUES < n:
+        if abs(k / n - estimate) > _WINDOW / 2:  # many rows have no value
+            [[window]] = values.agg(_window(k / n)).collect()
         kth_in_window = _kth_between(values, k, *window)
         if kth_in_window is not None:
             return kth_in_window
     finite = values.where(F.col("x").between(low, high))
     return _kth_largest(finite, k - n_infinite, n - n_infinite - n_minus_infinite, low, high)
+
+
+def _window(share: float) -> Column:
+    """Column window: two values between which the smallest of the largest share lies, but rarely.
+
+    Of a column x, whose nulls do not count.
+    """
+    percentiles = [min(max(1 - share + side * _WINDOW, 0.0), 1.0) for side in (-1, 1)]
+    return F.percentile_approx("x", percentiles, _ACCURACY).alias("window")
 
 
 def _kth_largest(values: DataFrame, k: int, n: int, low: float, high: float) -> TypedValue:

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, StructField, StructType
 
 from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import UID
 from spark_jobs.storage.outputs.files import write_output_file
@@ -32,7 +33,24 @@ def write_uids(rows: DataFrame, file: str) -> None:
     their number is not limited by memory. Uids other than 32 hex digits are replaced by their MD5,
     see `hashed_uid`.
     """
-    hex_uids = rows.select(hashed_uid().alias(HASHED)).distinct()
+    _write(rows.select(hashed_uid().alias(HASHED)).distinct(), file)
+
+
+def write_uids_of_rows(rows: DataFrame, file: str) -> None:
+    """Write the uids as `write_uids` does, but as often as a row has them, as DataComp's filters.
+
+    Raises InputDataError for a uid other than 32 hex digits: no pool of DataComp has it.
+    """
+    other = rows.where(F.coalesce(~_is_hex(), F.lit(True))).select(UID).first()
+    if other is not None:
+        raise InputDataError(
+            f"uid {other[UID]!r} is not 32 hex digits, as those of DataComp's pools: leave out "
+            "`uids`, or give the rows their uids of DataComp"
+        )
+    _write(rows.select(F.lower(UID).alias(HASHED)), file)
+
+
+def _write(hex_uids: DataFrame, file: str) -> None:
     packed = map_in_arrow(hex_uids.orderBy(HASHED), _pack_uids, _PACKED_COLUMNS)
     parts = packed.toLocalIterator(prefetchPartitions=True)
     write_output_file(file, _npy_file(count_rows(hex_uids), (bytes(row[0]) for row in parts)))
@@ -47,7 +65,11 @@ def uid_map(rows: DataFrame) -> DataFrame | None:
 
 def hashed_uid() -> Column:
     """The uid as 32 hex digits: in lower case if it has that form, else its MD5."""
-    return F.when(F.col(UID).rlike("^[0-9a-fA-F]{32}$"), F.lower(UID)).otherwise(F.md5(UID))
+    return F.when(_is_hex(), F.lower(UID)).otherwise(F.md5(UID))
+
+
+def _is_hex() -> Column:
+    return F.col(UID).rlike(r"\A[0-9a-fA-F]{32}\z")
 
 
 def _pack_uids(batches: Batches) -> Iterator[pa.RecordBatch]:

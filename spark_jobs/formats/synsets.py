@@ -1,11 +1,15 @@
 """Read lists of synsets: a packaged list, a TSV file, or a table with wnid and lemma."""
 
+import re
 from typing import Literal, get_args
 
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
+from spark_jobs.concepts.first_synsets import imagenet21k_wnids
 from spark_jobs.concepts.synsets import imagenet_synsets
+from spark_jobs.core.addresses import absolute_address
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import ENTRY_ID, GLOSS, LEMMA, WNID
 from spark_jobs.labelling.lemma_table import Synset, synsets_by_wnid, synsets_from_tsv
@@ -36,6 +40,21 @@ def read_synsets(run: Run, name: str) -> list[Synset]:
     for row in rows.orderBy(*order).select(WNID, LEMMA).collect():
         lemmas.setdefault(row[WNID], []).append(row[LEMMA])
     return synsets_by_wnid(lemmas.items(), name)
+
+
+def read_wnids(spark: SparkSession, name: str) -> list[str]:
+    """The wnids of `imagenet21k`, or of a text file with one a line.
+
+    Raises InputDataError if a line is no wnid.
+    """
+    if name == "imagenet21k":
+        return imagenet21k_wnids()
+    wnids = read_text(spark, absolute_address(name)).split()
+    wrong = next((wnid for wnid in wnids if not re.fullmatch(r"[nvars]\d{8}", wnid)), None)
+    if wrong is not None or not wnids:
+        found = "is empty" if wrong is None else f"holds {wrong[:40]!r}"
+        raise InputDataError(f"{name}: {found}, expected wnids such as n01440764")
+    return wnids
 
 
 def named_synsets(name: NamedList) -> list[Synset]:

@@ -3,12 +3,14 @@
 from collections import Counter
 from functools import reduce
 from operator import and_
+from typing import Any
 
 from pydantic import Field, field_validator
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
+from spark_jobs.concepts.first_synsets import WORD_FILES, words_with_first_synset_in
 from spark_jobs.core import schemas
 from spark_jobs.core.addresses import absolute_address, parse_address
 from spark_jobs.core.columns import free_name, keys, named, require_columns
@@ -16,14 +18,25 @@ from spark_jobs.core.decisions import decisions
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import SCORE, UID
-from spark_jobs.core.settings import InputAddress, OutputAddress, RoleName, Settings
+from spark_jobs.core.settings import (
+    InputAddress,
+    OutputAddress,
+    OutputFile,
+    RoleName,
+    Settings,
+)
 from spark_jobs.filtering.checks import rule_faults
-from spark_jobs.filtering.filter import RuleResults, apply_rules, in_table_rules, top_fraction_rules
+from spark_jobs.filtering.filter import RuleResults, apply_rules
+from spark_jobs.filtering.presets import expanded
 from spark_jobs.filtering.rule_counts import RuleCounts
-from spark_jobs.filtering.rules import Rule
+from spark_jobs.filtering.rules import FirstSynset, InTable, Rule, TopFraction, rules_of_kind
 from spark_jobs.filtering.top_fraction import top_fraction_bound
+from spark_jobs.formats.datacomp_uids import write_uids_of_rows
+from spark_jobs.formats.synsets import read_wnids
+from spark_jobs.matching.language import with_language
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
+from spark_jobs.storage.small_files import read_folder
 
 
 class FilterCaptions(Settings):
@@ -37,17 +50,34 @@ class FilterCaptions(Settings):
         description="scores of the same captions, one for each, to be read as column score; "
         "captions without one have null",
     )
+    lang_model: InputAddress | None = Field(
+        None,
+        description="file, seen by every worker, of a fastText model such as lid.176.bin; it "
+        "writes lang, which rules may read and the output has",
+    )
     rules: list[Rule] = Field(
         min_length=1,
         description="in order; the first that a row fails is its reason: {rule: name, column: c, "
         "op: > >= < <= == in not_in between is_null, value: v}, {rule: name, top_fraction: f, "
-        "column: c}, {rule: name, in_table: address, key: c}, {rule: name, all_of or any_of: "
-        "[rules]}",
+        "column: c}, {rule: name, in_table: address, key: c}, {rule: name, measure: words tokens "
+        "characters shorter_side aspect_ratio, op: >, value: v}, {rule: name, first_synset_in: "
+        "imagenet21k, wordnet: folder}, {rule: name, all_of or any_of: [rules]}; or the name of a "
+        "preset, which stands for its rules: datacomp_basic, {preset: datacomp_clip_score, "
+        "fraction: 0.2} ...",
     )
     decisions: bool = Field(
         False, description="add a row per caption to decisions in the workspace"
     )
+    uids: OutputFile | None = Field(
+        None,
+        description="file of the sorted uids of the kept rows in DataComp's form (npy, u8,u8)",
+    )
     output: OutputAddress = Field(description="the rows that pass, as they were")
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _with_rules_of_presets(cls, rules: Any) -> Any:
+        return expanded(rules)
 
     @field_validator("rules")
     @classmethod
@@ -62,8 +92,10 @@ class FilterCaptions(Settings):
         """The addresses of all settings, and as inputs the tables of rules."""
         addresses = super().addresses(role)
         if role == "input":
-            for number, rule in enumerate(in_table_rules(self.rules)):
+            for number, rule in enumerate(rules_of_kind(self.rules, InTable)):
                 addresses[f"rules.{number}.in_table"] = absolute_address(rule.in_table)
+            for number, rule in enumerate(rules_of_kind(self.rules, FirstSynset)):
+                addresses[f"rules.{number}.wordnet"] = absolute_address(rule.wordnet)
         return addresses
 
 
@@ -71,6 +103,9 @@ def run(run: Run, settings: FilterCaptions) -> Counts:
     """Write the rows that pass the rules; count the others by the first rule that they fail."""
     captions = run.read(settings.captions, StructType([StructField(UID, StringType())]))
     rows = captions
+    if settings.lang_model is not None:
+        run.read(settings.captions, schemas.CAPTIONS)
+        rows = captions = with_language(captions, settings.lang_model)
     if settings.scores is not None:
         rows = _with_scores(run, captions, settings.scores)
     results = _apply_rules(run, rows, settings)
@@ -94,6 +129,9 @@ def run(run: Run, settings: FilterCaptions) -> Counts:
         )
     if settings.decisions:
         _write_decisions(run, results)
+    if settings.uids is not None:
+        stored = run.read(settings.output, StructType([StructField(UID, StringType())]))
+        write_uids_of_rows(stored, settings.uids)
     return {"rows_in": rows_in, "kept": kept} | dropped_counts | without_score
 
 
@@ -113,17 +151,25 @@ def _apply_rules(run: Run, rows: DataFrame, settings: FilterCaptions) -> RuleRes
     """Find the first rule that each row fails; raise InputDataError with all faults of rules."""
     tables = {
         rule: run.read(absolute_address(rule.in_table), schemas.EMPTY)
-        for rule in in_table_rules(settings.rules)
+        for rule in rules_of_kind(settings.rules, InTable)
     }
     table_schemas = {rule: table.schema for rule, table in tables.items()}
     faults = rule_faults(settings.rules, rows.schema, table_schemas)
     if faults:
         raise InputDataError(f"table {settings.captions}: {'; '.join(faults)}")
+    words = {rule: _words(run, rule) for rule in rules_of_kind(settings.rules, FirstSynset)}
     bounds = {
-        rule: top_fraction_bound(rows, rule.column, rule.top_fraction)
-        for rule in top_fraction_rules(settings.rules)
+        rule: top_fraction_bound(rows, rule.column, rule.top_fraction, rule.place)
+        for rule in rules_of_kind(settings.rules, TopFraction)
     }
-    return apply_rules(rows, settings.rules, bounds=bounds, tables=tables)
+    return apply_rules(rows, settings.rules, bounds=bounds, tables=tables, words=words)
+
+
+def _words(run: Run, rule: FirstSynset) -> list[str]:
+    """The words that pass a rule, of the WordNet folder that it names."""
+    offsets = [int(wnid[1:]) for wnid in read_wnids(run.spark, rule.first_synset_in)]
+    files = read_folder(run.spark, absolute_address(rule.wordnet), WORD_FILES)
+    return words_with_first_synset_in(files, offsets, rule.wordnet)
 
 
 def _dropped_name(rule: Rule) -> str:

@@ -16,9 +16,9 @@ from spark_jobs.core.settings import (
     merge_over_base_settings,
     validate_settings,
 )
+from spark_jobs.core.variables import fill_in, is_variable
 from spark_jobs.running.job import Job
 from spark_jobs.running.recipes.reading import Recipe
-from spark_jobs.running.recipes.variables import fill_in, is_variable
 from spark_jobs.running.registry import all_jobs
 
 # Key of a step, which is left out where the value, or one of a list of values, is false or empty.

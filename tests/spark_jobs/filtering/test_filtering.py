@@ -19,8 +19,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.filtering import top_fraction
 from spark_jobs.filtering.checks import rule_faults
-from spark_jobs.filtering.filter import RuleResults, apply_rules, in_table_rules, top_fraction_rules
-from spark_jobs.filtering.rules import Rule
+from spark_jobs.filtering.filter import RuleResults, apply_rules
+from spark_jobs.filtering.rules import InTable, Rule, TopFraction, rules_of_kind
 from spark_jobs.filtering.top_fraction import top_fraction_bound
 
 RULES = TypeAdapter(list[Rule])
@@ -176,12 +176,13 @@ def judged(frame: DataFrame, rules: list[dict[str, Any]]) -> RuleResults:
     parsed = RULES.validate_python(rules)
     table = spark.range(0, ROWS, 3).selectExpr("concat('u', id) AS uid", "id AS i64")
     table = table.union(table).union(spark.sql("SELECT NULL AS uid, NULL AS i64"))
-    tables = dict.fromkeys(in_table_rules(parsed), table)
+    tables = dict.fromkeys(rules_of_kind(parsed, InTable), table)
     assert rule_faults(parsed, frame.schema, {k: t.schema for k, t in tables.items()}) == []
     bounds = {
-        s: top_fraction_bound(frame, s.column, s.top_fraction) for s in top_fraction_rules(parsed)
+        s: top_fraction_bound(frame, s.column, s.top_fraction)
+        for s in rules_of_kind(parsed, TopFraction)
     }
-    return apply_rules(frame, parsed, bounds=bounds, tables=tables)
+    return apply_rules(frame, parsed, bounds=bounds, tables=tables, words={})
 
 
 @pytest.mark.parametrize(
@@ -398,7 +399,7 @@ def faults_of(spark: SparkSession, rules: list[dict[str, Any]]) -> list[str]:
     columns = spark.createDataFrame([], f"{SCHEMA}, {odd}").schema
     parsed = RULES.validate_python(rules)
     table = spark.createDataFrame([], "uid string, i32 string, i8 bigint").schema
-    return rule_faults(parsed, columns, dict.fromkeys(in_table_rules(parsed), table))
+    return rule_faults(parsed, columns, dict.fromkeys(rules_of_kind(parsed, InTable), table))
 
 
 @pytest.mark.parametrize(("rule", "message"), FAULTS, ids=range(len(FAULTS)))

@@ -23,7 +23,8 @@ NAMES = [str(rule["rule"]) for rule in RULES]
 
 def counts_of(spark: SparkSession, **how: Any) -> RuleCounts:
     rows = spark.range(0, 12, 1, 3).selectExpr("id AS n", "concat('r', id % 4 % 3) AS _rule")
-    judged = apply_rules(rows, TypeAdapter(list[Rule]).validate_python(RULES), bounds={}, tables={})
+    rules = TypeAdapter(list[Rule]).validate_python(RULES)
+    judged = apply_rules(rows, rules, bounds={}, tables={}, words={})
     return RuleCounts(judged, NAMES, {"without": F.col("n") > 9}, **how)
 
 

@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from spark_jobs.core.errors import SettingsError
+from spark_jobs.core.variables import fill_in
 from spark_jobs.running.recipes.planning import PlannedStep, plan_steps, select_steps
 from spark_jobs.running.recipes.reading import Recipe, packaged_recipes, read_recipe
 from spark_jobs.running.recipes.starting import write_recipe
-from spark_jobs.running.recipes.variables import fill_in
 
 
 def recipe(steps: dict[str, Any], **variables: Any) -> Recipe:

@@ -1,4 +1,4 @@
-"""Substitution of `${name}` in a recipe's settings."""
+"""Substitution of `${name}` in the settings of recipes and the rules of presets."""
 
 import re
 from collections.abc import Mapping
