@@ -1,4 +1,4 @@
-"""The centroid of largest inner product with each vector, exact, and sums of vectors by centroid."""
+"""The centroid of largest inner product with each vector, exact, and sums by centroid."""
 
 from collections.abc import Iterator
 
@@ -120,7 +120,8 @@ def _keep_best(products, slack, vectors, centroids, first, best, best_centroid):
     for row in range(products.shape[0]):
         largest = _largest(products, row, mask)
         bits[0] = sortable(largest, mask) << shift
-        number[0] = max(number[0] - slack[row], np.float32(best[row])) - np.float32(1.001) * slack[row]
+        least = max(number[0] - slack[row], np.float32(best[row]))  # of the best, at least
+        number[0] = least - np.float32(1.001) * slack[row]
         bound = sortable(np.int64(bits[0]), np.int64(0x7FFFFFFF)) >> shift
         if largest < bound:
             continue

@@ -26,4 +26,5 @@ CITATIONS = {
     "ImageNet-100": "Contrastive multiview coding (Tian et al. 2020)",
     "DataComp": "DataComp, in search of the next generation of multimodal datasets "
     "(Gadre et al. 2023)",
+    "Nguyen 2023": "Improving multimodal datasets with image captioning (Nguyen et al. 2023)",
 }

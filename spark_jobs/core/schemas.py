@@ -100,6 +100,11 @@ RULE = "rule"
 VALUE = "value"
 THRESHOLD = "threshold"
 
+CLUSTER = "cluster"
+NEAR_TARGET = "near_target"
+CAPTIONS_LIST = "captions"
+WEIGHT = "weight"
+
 GROUP = "group"
 BENCHMARK = "benchmark"
 ITEM = "item"
@@ -396,6 +401,56 @@ NEIGHBOURS = StructType(
         StructField(UID, StringType()),
         StructField(RANK, IntegerType()),
         StructField(SIMILARITY, FloatType()),
+    ]
+)
+
+# The centroid of largest inner product with each row's vector. similarity: that product;
+# near_target: whether it is the nearest centroid of a vector of the target set too.
+CLUSTERS = StructType(
+    [
+        StructField(UID, StringType()),
+        StructField(CLUSTER, IntegerType()),
+        StructField(SIMILARITY, FloatType()),
+        StructField(NEAR_TARGET, BooleanType()),
+    ]
+)
+CENTROIDS = StructType(
+    [
+        StructField(CLUSTER, IntegerType()),
+        StructField(ROWS, LongType()),
+        StructField(NEAR_TARGET, BooleanType()),
+        StructField(EMBEDDING, ArrayType(FloatType())),
+    ]
+)
+
+# What mix-captions chose for an image, with the row's other columns. caption_source: the source, or
+# several with + between; score: its similarity; rule: why it was chosen; captions: where several
+# are kept, each with the share of its weight.
+WEIGHTED_CAPTIONS = StructType(
+    [
+        StructField(
+            CAPTIONS_LIST,
+            ArrayType(
+                StructType(
+                    [
+                        StructField(CAPTION, StringType()),
+                        StructField(SOURCE, StringType()),
+                        StructField(SCORE, DoubleType()),
+                        StructField(WEIGHT, DoubleType()),
+                    ]
+                )
+            ),
+        )
+    ]
+)
+MIXED_CAPTIONS = StructType(
+    [
+        StructField(UID, StringType()),
+        StructField(CAPTION, StringType()),
+        StructField(CAPTION_SOURCE, StringType()),
+        StructField(SCORE, DoubleType()),
+        StructField(RULE, StringType()),
+        *WEIGHTED_CAPTIONS.fields,
     ]
 )
 

@@ -21,6 +21,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "score-definitions",
         "plan-threshold",
         "filter-captions",
+        "mix-captions",
         "sample-subset",
         "match-frequencies",
         "vary-captions",
@@ -31,6 +32,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "arrange-images",
         "dedup-images",
         "decontaminate",
+        "cluster-images",
     ),
     "embed and search": (
         "embed-texts",

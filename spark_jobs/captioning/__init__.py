@@ -1,0 +1,1 @@
+"""Captions of models: made from concepts and images, mixed with raw ones, measured."""
