@@ -20,6 +20,7 @@ __all__ = [
     "balance_captions",
     "build_concept_bank",
     "build_index",
+    "cluster_images",
     "count_concepts",
     "curate",
     "decontaminate",
@@ -45,6 +46,7 @@ __all__ = [
     "match_and_balance",
     "match_concepts",
     "match_frequencies",
+    "mix_captions",
     "plan_balance",
     "plan_threshold",
     "read_images",
@@ -304,6 +306,61 @@ def build_index(
     Examples
     --------
     >>> cl.build_index(embeddings="./image_vectors", output="./index")
+    """
+
+
+@job
+def cluster_images(
+    *,
+    embeddings: Address,
+    output: Address,
+    centroids: Address | None = None,
+    k: int | None = None,
+    engine: Literal["faiss", "spark"] = "faiss",
+    iterations: int = 20,
+    train_rows: int | None = None,
+    seed: int = 0,
+    target: Address | None = None,
+    centroids_output: Address | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Find the cluster of each image, and whether a target set is near to it.
+
+    Parameters
+    ----------
+    embeddings : address; required
+        Embeddings of images, with uid.
+    output : address; required
+        Uid, cluster, similarity, near_target.
+    centroids : address; one of centroids or k is required
+        Centroids: an npy file, or a table that this job wrote.
+    k : whole number; one of centroids or k is required
+        Train so many centroids on the embeddings (DataComp: 100,000).
+    engine : faiss or spark; default faiss
+        With k, who trains: faiss, on the driver; spark, over all rows in tasks.
+    iterations : whole number; default 20
+        With k: rounds of k-means.
+    train_rows : whole number
+        With k and faiss: vectors to train on; default: 256 a centroid.
+    seed : whole number; default 0
+        With k: fixes the vectors that are trained on.
+    target : address
+        Vectors of the target set, such as ImageNet-1k's images: embeddings, or an npy file;
+        near_target tells of each row whether one of them has its centroid.
+    centroids_output : address
+        Table of the centroids, with their rows and vectors.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.cluster_images(embeddings="./image_vectors", k=1000, target="./imagenet_vectors", output="./clusters")
     """
 
 
@@ -1090,7 +1147,9 @@ def filter_captions(
     rules: Sequence[Mapping[str, Any]],
     output: Address,
     scores: Address | None = None,
+    lang_model: Address | None = None,
     decisions: bool = False,
+    uids: Address | None = None,
     workspace: Address | None = None,
     force: bool = False,
     quiet: bool = False,
@@ -1104,14 +1163,23 @@ def filter_captions(
     rules : list of maps; required
         In order; the first that a row fails is its reason: {rule: name, column: c, op: > >= <
         <= == in not_in between is_null, value: v}, {rule: name, top_fraction: f, column: c},
-        {rule: name, in_table: address, key: c}, {rule: name, all_of or any_of: [rules]}.
+        {rule: name, in_table: address, key: c}, {rule: name, measure: words tokens characters
+        shorter_side aspect_ratio, op: >, value: v}, {rule: name, first_synset_in: imagenet21k,
+        wordnet: folder}, {rule: name, all_of or any_of: [rules]}; or the name of a preset,
+        which stands for its rules: datacomp_basic, {preset: datacomp_clip_score, fraction: 0.2}
+        ....
     output : address; required
         The rows that pass, as they were.
     scores : address
         Scores of the same captions, one for each, to be read as column score; captions without
         one have null.
+    lang_model : address
+        File, seen by every worker, of a fastText model such as lid.176.bin; it writes lang,
+        which rules may read and the output has.
     decisions : True or False; default False
         Add a row per caption to decisions in the workspace.
+    uids : address
+        File of the sorted uids of the kept rows in DataComp's form (npy, u8,u8).
     workspace : address
         Folder or catalog.schema of runs and rejected; default: output's parent.
     force : True or False; default False
@@ -1715,6 +1783,69 @@ def match_frequencies(
     Examples
     --------
     >>> cl.match_frequencies(sources="./pairs", shape="zipf", exponent=1.2, rows=1000000, output="./long_tailed")
+    """
+
+
+@job
+def mix_captions(
+    *,
+    captions: Address,
+    sources: Mapping[str, Mapping[str, Any]],
+    mix: str,
+    output: Address,
+    clusters: Address | None = None,
+    fraction: float | None = None,
+    cluster: str | None = None,
+    top: Literal["value", "rank"] = "value",
+    separator: str | None = None,
+    seed: int = 0,
+    decisions: bool = False,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Choose a caption for each image among raw and generated ones.
+
+    Parameters
+    ----------
+    captions : address; required
+        Table with uid, a row for each image.
+    sources : map of names to maps; required
+        Source -> {caption: column, score: column}, by default those called as the source and
+        source_score; with captions: address, another table's caption and score, by uid; with
+        scores: address, a table's score.
+    mix : text; required
+        A published mix, such as raw_top_synthetic_filtered, or an expression: 'raw top 30% else
+        blip2 >= same where near_target'; steps: source, best(...), random(...), concat(...),
+        all(...), each with top fraction, >= score or >= same.
+    output : address; required
+        The images with a caption, with its caption_source, score and rule.
+    clusters : address
+        Table of cluster-images, whose near_target is read as a column of captions.
+    fraction : number
+        Of a published mix with a top; default: the paper's.
+    cluster : text
+        Of a published mix in clusters: a boolean column of captions; default, with clusters:
+        near_target.
+    top : value or rank; default value
+        Which rows are the top: value, DataComp's threshold with all ties; rank, exactly
+        int(rows * fraction), of equal scores the smallest uids.
+    separator : text
+        Between captions that concat puts together; default: a space.
+    seed : whole number; default 0
+        Fixes what random picks.
+    decisions : True or False; default False
+        Add a row per image to decisions in the workspace.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.mix_captions(captions="./images", output="./mixed", mix="raw top 30% else blip2 >= same", sources={"raw": {}, "blip2": {}})
     """
 
 

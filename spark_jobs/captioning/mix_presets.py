@@ -19,9 +19,17 @@ def published_mixes() -> dict[str, dict[str, Any]]:
     return read_yaml_map(conf_file("mixes", "published.yml"))
 
 
-def mix_text(name: str, sources: Sequence[str], fraction: float | None, cluster: str | None) -> str:
+def mix_text(
+    name: str,
+    sources: Sequence[str],
+    fraction: float | None,
+    cluster: str | None,
+    *,
+    near: str | None = None,
+) -> str:
     """The expression of a name; a text with a space or bracket, or a source, is one already.
 
+    near: the cluster column by default.
     Raises ValueError for an unknown name, a mix that needs a second source or a cluster column, and
     for a fraction or cluster that it does not use.
     """
@@ -37,7 +45,7 @@ def mix_text(name: str, sources: Sequence[str], fraction: float | None, cluster:
     for setting, value in {"fraction": fraction, "cluster": cluster}.items():
         if value is not None and f"{{{setting}}}" not in mix:
             raise ValueError(f"mix {name!r} has no {setting}; leave out `{setting}`")
-    return _filled(name, mix, _places(sources, fraction, cluster, mixes.get(name, {})))
+    return _filled(name, mix, _places(sources, fraction, cluster or near, mixes.get(name, {})))
 
 
 def _places(

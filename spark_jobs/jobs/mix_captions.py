@@ -30,7 +30,7 @@ from spark_jobs.core.columns import (
 from spark_jobs.core.decisions import decisions
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.row_counts import count_rows
-from spark_jobs.core.schemas import CAPTION, MIXED_CAPTIONS, SCORE, UID
+from spark_jobs.core.schemas import CAPTION, MIXED_CAPTIONS, NEAR_TARGET, SCORE, UID
 from spark_jobs.core.settings import InputAddress, OutputAddress, RoleName, Settings
 from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
 from spark_jobs.filtering.rule_counts import RuleCounts
@@ -66,18 +66,26 @@ class MixCaptions(Settings):
         "'raw top 30% else blip2 >= same where near_target'; steps: source, best(...), "
         "random(...), concat(...), all(...), each with top fraction, >= score or >= same"
     )
+    clusters: InputAddress | None = Field(
+        None,
+        description="table of cluster-images, whose near_target is read as a column of captions",
+    )
     fraction: float | None = Field(
         None, ge=0, le=1, description="of a published mix with a top; default: the paper's"
     )
     cluster: str | None = Field(
-        None, description="of a published mix in clusters: the boolean column of captions"
+        None,
+        description="of a published mix in clusters: a boolean column of captions; default, with "
+        "clusters: near_target",
     )
     top: CutoffRule = Field(
         "value",
         description="which rows are the top: value, DataComp's threshold with all ties; rank, "
         "exactly int(rows * fraction), of equal scores the smallest uids",
     )
-    separator: str = Field(" ", description="between captions that concat puts together")
+    separator: str | None = Field(
+        None, description="between captions that concat puts together; default: a space"
+    )
     seed: int = Field(0, description="fixes what random picks")
     decisions: bool = Field(False, description="add a row per image to decisions in the workspace")
     output: OutputAddress = Field(
@@ -97,7 +105,9 @@ class MixCaptions(Settings):
     @property
     def parsed(self) -> Mix:
         """The mix as its steps; ValueError if it is none."""
-        text = mix_text(self.mix, [*self.sources], self.fraction, self.cluster)
+        sources = [*self.sources]
+        near = None if self.clusters is None else NEAR_TARGET
+        text = mix_text(self.mix, sources, self.fraction, self.cluster, near=near)
         try:
             return parse_mix(text)
         except ValueError as fault:
@@ -122,6 +132,8 @@ def run(run: Run, settings: MixCaptions) -> Counts:
     table = f"table {settings.captions}"
     if settings.top == "rank" and not run.has_unique_keys(settings.captions):
         refuse_repeated_or_null_keys(captions, [UID], settings.captions, _REMEDY)
+    if settings.clusters is not None:
+        captions = _with_clusters(run, captions, settings.clusters)
     if chosen.where is not None:
         require_columns(captions, table, [chosen.where])
         require_column_type(captions, table, chosen.where, (BooleanType,), "true or false")
@@ -132,7 +144,7 @@ def run(run: Run, settings: MixCaptions) -> Counts:
         sources,
         rule=settings.top,
         draw=run.draw("mix-captions", settings.seed),
-        separator=settings.separator,
+        separator=" " if settings.separator is None else settings.separator,
     )
     rule_counts = RuleCounts(
         mixed.results,
@@ -165,6 +177,13 @@ def run(run: Run, settings: MixCaptions) -> Counts:
         )
     of_sources = {f"from_{name}": n for name, n in by_source.items()}
     return {"rows_in": rows_in, "kept": kept} | of_sources | dropped
+
+
+def _with_clusters(run: Run, captions: DataFrame, address: str) -> DataFrame:
+    """The images with near_target, null for those of no cluster."""
+    run.read(address, StructType([StructField(NEAR_TARGET, BooleanType())]))
+    rows, columns = _joined(run, captions.drop(NEAR_TARGET), address, {NEAR_TARGET: True})
+    return rows.withColumnRenamed(columns[NEAR_TARGET], NEAR_TARGET)
 
 
 def _with_sources(

@@ -24,6 +24,7 @@ from spark_jobs.running.registry import all_jobs
 # Key of a step, which is left out where the value, or one of a list of values, is false or empty.
 WHEN = "when"
 FIRST_OF = "first_of"  # {first_of: [a, b]}: the first of these tables that a step writes
+TABLE = "table"
 OUTPUT = "output"  # name of the variable, and of the setting, for where tables are written
 _TABLE_NAME = re.compile(r"(?:(?:delta|parquet):)?[A-Za-z_]\w*")
 _FILE_NAME = re.compile(r"[\w.+-]+")
@@ -198,7 +199,30 @@ def _resolve(draft: _Draft, model: type[Settings], key: str, value: Any, tables:
         and get_origin(model.model_fields[key].annotation) is dict
     ):
         return {name: _resolve(draft, model, key, item, tables) for name, item in value.items()}
+    if not is_input:
+        value = _with_tables(draft, key, value, tables)
     return _resolve_word(draft, model, key, fill_in(value, draft.variables), tables)
+
+
+def _with_tables(draft: _Draft, key: str, value: Any, tables: set[str]) -> Any:
+    """The value, with an address for each `{table: name}` in it, such as that of a rule."""
+    if isinstance(value, list):
+        return [_with_tables(draft, key, item, tables) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if [*value] == [TABLE] and isinstance(value[TABLE], str):
+        return _table_address(draft, key, value[TABLE], tables)
+    return {name: _with_tables(draft, key, item, tables) for name, item in value.items()}
+
+
+def _table_address(draft: _Draft, key: str, word: str, tables: set[str]) -> str:
+    if word not in tables:
+        raise ValueError(
+            f"{key}: no step writes {word!r}{did_you_mean(word, tables)}; a table from elsewhere "
+            f"is a path or catalog.schema.table, such as './{word}'"
+        )
+    prefix, colon, name = word.rpartition(":")
+    return prefix + colon + join_address(_parent(draft), name)
 
 
 def _resolve_word(
@@ -210,11 +234,8 @@ def _resolve_word(
     pattern = _FILE_NAME if role == "file" else _TABLE_NAME
     if role is None or not isinstance(value, str) or not pattern.fullmatch(value):
         return value
-    if role == "input" and value not in tables:
-        raise ValueError(
-            f"{key}: no step writes {value!r}{did_you_mean(value, tables)}; a table from elsewhere "
-            f"is a path or catalog.schema.table, such as './{value}'"
-        )
+    if role == "input":
+        return _table_address(draft, key, value, tables)
     parent = _parent(draft)
     if role == "file" and "/" not in parent:
         raise ValueError(
