@@ -7,8 +7,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from udfs.arrow import Batches, BatchFunction
-from udfs.compiled import compiled, inlined, one_compiles
-from udfs.nearest_kernel import product, sortable
+from udfs.centroid_kernel import add_rows, keep_best
+from udfs.compiled import one_compiles
 from udfs.neighbours import blocks
 from udfs.products import Products, fastest_products
 from udfs.vectors import Vectors, finite_matrix
@@ -28,7 +28,7 @@ def nearest_centroids(
     best = np.full(len(vectors), -np.inf)
     best_centroid = np.full(len(vectors), -1, np.int64)
     for tile in (products or fastest_products(vectors, len(centroids))).tiles(centroids):
-        _keep_best(
+        keep_best(
             tile.products,
             tile.slack,
             vectors[tile.queries],
@@ -83,7 +83,7 @@ def sum_by_nearest(centroids: Vectors, *, names: list[str], table: str) -> Batch
             vectors = finite_matrix(chunk.column(1), chunk.column(0), table)
             with_one = np.column_stack([vectors, np.ones(len(vectors), np.float32)])
             cluster, _ = nearest_centroids(with_one, longer)
-            _add_rows(vectors, cluster, sums, counts)
+            add_rows(vectors, cluster, sums, counts)
         [used] = np.nonzero(counts)
         lists = pa.ListArray.from_arrays(
             pa.array(np.arange(len(used) + 1, dtype=np.int32) * centroids.shape[1]),
@@ -101,52 +101,5 @@ def _compile_once() -> None:
         one, row = np.ones((1, 1), np.float32), np.zeros(1, np.int64)
         for bits in (np.int16, np.int32):
             tile = np.zeros((1, 1), bits), one[0], one, one
-            _keep_best(*tile, 0, np.zeros(1), row.copy())
-        _add_rows(one, row, np.zeros((1, 1)), row.copy())
-
-
-@compiled
-def _keep_best(products, slack, vectors, centroids, first, best, best_centroid):
-    """Update the best centroid of each vector with those of a tile.
-
-    products: (n, m), the bits of bfloat16 or float32 numbers as signed integers; slack: (n,), their
-    largest possible error. A centroid's number is its row plus `first`. Changed in place: best and
-    best_centroid, (n,). A product less than the tile's largest by twice the slack is not the best.
-    """
-    shift = np.int64(32 - 8 * products.itemsize)
-    mask = np.int64(0x7FFFFFFF) >> shift
-    number = np.empty(1, np.float32)
-    bits = number.view(np.int32)
-    for row in range(products.shape[0]):
-        largest = _largest(products, row, mask)
-        bits[0] = sortable(largest, mask) << shift
-        least = max(number[0] - slack[row], np.float32(best[row]))  # of the best, at least
-        number[0] = least - np.float32(1.001) * slack[row]
-        bound = sortable(np.int64(bits[0]), np.int64(0x7FFFFFFF)) >> shift
-        if largest < bound:
-            continue
-        for column in range(products.shape[1]):
-            if sortable(np.int64(products[row, column]), mask) < bound:
-                continue
-            exact = product(vectors, row, centroids, column)
-            if exact > best[row]:
-                best[row] = exact
-                best_centroid[row] = first + column
-
-
-@inlined
-def _largest(products, row, mask):
-    """The largest product of a row, sortable; without a branch, so that it vectorises."""
-    largest = sortable(np.int64(products[row, 0]), mask)
-    for column in range(1, products.shape[1]):
-        largest = max(largest, sortable(np.int64(products[row, column]), mask))
-    return largest
-
-
-@compiled
-def _add_rows(vectors, cluster, sums, counts):
-    """Add each vector to the sum of its cluster, and one to its count, in place."""
-    for row in range(vectors.shape[0]):
-        counts[cluster[row]] += 1
-        for k in range(vectors.shape[1]):
-            sums[cluster[row], k] += np.float64(vectors[row, k])
+            keep_best(*tile, 0, np.zeros(1), row.copy())
+        add_rows(one, row, np.zeros((1, 1)), row.copy())

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from spark_jobs.core import schemas
 from spark_jobs.core.arrow_collecting import record_batches
@@ -48,9 +49,7 @@ def read_centroids(run: Run, address: str) -> Vectors:
     """
     if is_npy(address):
         return read_npy_matrix(run, address)
-    rows = run.read(
-        address, schemas.StructType([schemas.CENTROIDS[n] for n in (CLUSTER, EMBEDDING)])
-    )
+    rows = run.read(address, StructType([schemas.CENTROIDS[n] for n in (CLUSTER, EMBEDDING)]))
     n_rows = count_rows(rows)
     first = rows.select(F.size(EMBEDDING)).first()
     if first is None:

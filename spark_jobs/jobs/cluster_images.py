@@ -1,11 +1,12 @@
 """cluster-images: the nearest centroid of each vector, and whether a target set is near it."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.core.errors import InputDataError
@@ -77,7 +78,8 @@ def run(run: Run, settings: ClusterImages) -> Counts:
         written = run.write(clusters, settings.output)
     stored = run.read(settings.output, CLUSTERS)
     if settings.centroids_output is not None:
-        _write_centroids(run, settings.centroids_output, stored, centroids, settings, is_target)
+        near = [None if settings.target is None else bool(flag) for flag in is_target]
+        _write_centroids(run, settings.centroids_output, stored, centroids, near)
     return {
         "rows_in": embeddings.n_rows + embeddings.n_without,
         "rows": written,
@@ -154,11 +156,16 @@ def _refuse_other_target(address: str, dimension: int, centroids: Vectors) -> No
         )
 
 
-def _write_centroids(run, address, stored, centroids, settings, is_target):  # type: ignore[no-untyped-def]
+def _write_centroids(
+    run: Run,
+    address: str,
+    stored: DataFrame,
+    centroids: Vectors,
+    near_target: Sequence[bool | None],
+) -> None:
     rows_of = {row[CLUSTER]: row["count"] for row in stored.groupBy(CLUSTER).count().collect()}
-    near = [None if settings.target is None else bool(flag) for flag in is_target]
     records = [
-        (number, rows_of.get(number, 0), near[number], vector.tolist())
+        (number, rows_of.get(number, 0), near_target[number], vector.tolist())
         for number, vector in enumerate(centroids)
     ]
     run.write(run.spark.createDataFrame(records, CENTROIDS), address)

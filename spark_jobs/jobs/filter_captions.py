@@ -94,8 +94,8 @@ class FilterCaptions(Settings):
         if role == "input":
             for number, rule in enumerate(rules_of_kind(self.rules, InTable)):
                 addresses[f"rules.{number}.in_table"] = absolute_address(rule.in_table)
-            for number, rule in enumerate(rules_of_kind(self.rules, FirstSynset)):
-                addresses[f"rules.{number}.wordnet"] = absolute_address(rule.wordnet)
+            for number, synset_rule in enumerate(rules_of_kind(self.rules, FirstSynset)):
+                addresses[f"rules.{number}.wordnet"] = absolute_address(synset_rule.wordnet)
         return addresses
 
 

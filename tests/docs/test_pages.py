@@ -66,6 +66,9 @@ TABLES = {
     "runs": types_of(schemas.RUNS),
     "duplicates": types_of(schemas.DUPLICATES),
     "contaminated": types_of(schemas.CONTAMINATED),
+    "clusters": types_of(schemas.CLUSTERS),
+    "centroids": types_of(schemas.CENTROIDS),
+    "mixed_captions": types_of(schemas.MIXED_CAPTIONS),
     "rejected": types_of(schemas.REJECTED),
     "decisions": types_of(schemas.DECISIONS),
     "concept_bank": types_of(schemas.CONCEPT_BANK),
@@ -150,6 +153,27 @@ def test_jobs_is_the_generated_page() -> None:
 def test_papers_cites_each_paper_that_a_module_names() -> None:
     cited = " ".join(row[0] for row in rows_below("How to cite", page("papers.md")))
     assert [name for name in CITATIONS if name not in cited] == []
+
+
+def test_datacomp_lists_the_presets_of_filters() -> None:
+    expected = {}
+    for file in sorted((ROOT / "conf/filters").glob("*.yml")):
+        preset = yaml.safe_load(file.read_text())
+        values = preset.get("values", {})
+        needed = [f"`{name}`" for name, value in values.items() if value is None]
+        others = [f"`{name}: {value}`" for name, value in values.items() if value is not None]
+        expected[f"`{file.stem}`"] = [preset["summary"].rstrip("."), ", ".join([*needed, *others])]
+    rows = rows_below("Presets of filters", page("datacomp.md"))
+    assert {name: rest for name, *rest in rows} == expected
+
+
+def test_datacomp_lists_the_published_mixes() -> None:
+    mixes = yaml.safe_load((ROOT / "conf/mixes/published.yml").read_text())
+    expected = [
+        [f"`{name}`", f"`{mix['mix']}`", str(mix.get("fraction", ""))]
+        for name, mix in mixes.items()
+    ]
+    assert rows_below("Mixes of raw and generated captions", page("datacomp.md")) == expected
 
 
 def test_recipes_lists_each_recipe_with_what_must_be_given() -> None:
