@@ -1,11 +1,13 @@
 """The command line in the test session: exit code, what people read, and the JSON summary."""
 
 import json
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -33,6 +35,7 @@ class Outcome:
         return lines[0]
 
 
+WORDS = {"the": "en", "a": "en", "der": "de", "ein": "de", "猫": "zh_Hans"}
 Captionlake = Callable[..., Outcome]
 
 
@@ -62,3 +65,21 @@ def bank_file(tmp_path: Path) -> Path:
     path = tmp_path / "bank.txt"
     path.write_text("cat\ndog\n")
     return path
+
+
+@pytest.fixture(scope="session")
+def language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier in fastText's binary format: each word points to its language."""
+    labels = sorted(set(WORDS.values()))
+    words = np.eye(len(labels), dtype=np.float32)[[labels.index(lang) for lang in WORDS.values()]]
+    softmax, supervised = 3, 3
+    args = (len(labels), 5, 5, 1, 5, 1, softmax, supervised, 0, 0, 0, 100, 1e-4)
+    tokens = [(w, 0) for w in WORDS] + [(f"__label__{lang}", 1) for lang in labels]
+    with (tmp_path_factory.mktemp("model") / "languages.bin").open("wb") as file:
+        file.write(struct.pack("<ii12id", 793712314, 12, *args))
+        file.write(struct.pack("<3i2q", len(tokens), len(WORDS), len(labels), 99, -1))
+        for token, kind in tokens:
+            file.write(token.encode() + b"\0" + struct.pack("<qb", 1, kind))
+        for matrix in (words, 20 * np.eye(len(labels), dtype=np.float32)):
+            file.write(b"\0" + struct.pack("<2q", *matrix.shape) + matrix.tobytes())
+    return Path(file.name)

@@ -1,43 +1,21 @@
 """match-concepts with languages told by a fastText model file."""
 
 import json
-import struct
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
 from udfs.language import languages
 
-WORDS = {"the": "en", "a": "en", "der": "de", "ein": "de", "猫": "zh_Hans"}
 
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A classifier in fastText's binary format: each word points to its language."""
-    labels = sorted(set(WORDS.values()))
-    words = np.eye(len(labels), dtype=np.float32)[[labels.index(lang) for lang in WORDS.values()]]
-    softmax, supervised = 3, 3
-    args = (len(labels), 5, 5, 1, 5, 1, softmax, supervised, 0, 0, 0, 100, 1e-4)
-    tokens = [(w, 0) for w in WORDS] + [(f"__label__{lang}", 1) for lang in labels]
-    with (tmp_path_factory.mktemp("model") / "languages.bin").open("wb") as file:
-        file.write(struct.pack("<ii12id", 793712314, 12, *args))
-        file.write(struct.pack("<3i2q", len(tokens), len(WORDS), len(labels), 99, -1))
-        for token, kind in tokens:
-            file.write(token.encode() + b"\0" + struct.pack("<qb", 1, kind))
-        for matrix in (words, 20 * np.eye(len(labels), dtype=np.float32)):
-            file.write(b"\0" + struct.pack("<2q", *matrix.shape) + matrix.tobytes())
-    return Path(file.name)
-
-
-def test_the_likeliest_language_of_each_text(model: Path) -> None:
+def test_the_likeliest_language_of_each_text(language_model: Path) -> None:
     texts = ["the cat", "der\nHund", "a 猫 猫", None, "", "unknown words"]
-    assert languages(pa.array(texts), str(model)).to_pylist() == [
+    assert languages(pa.array(texts), str(language_model)).to_pylist() == [
         "en", "de", "zh_Hans", None, None, None
     ]  # fmt: skip
-    assert languages(pa.array([], pa.string()), str(model)).to_pylist() == []
+    assert languages(pa.array([], pa.string()), str(language_model)).to_pylist() == []
 
 
 @pytest.fixture
@@ -52,9 +30,9 @@ def inputs(spark: SparkSession, tmp_path: Path) -> list[object]:
 
 
 def test_a_model_tells_what_a_column_would(
-    captionlake, spark: SparkSession, inputs: list[object], model: Path, tmp_path: Path
+    captionlake, spark: SparkSession, inputs: list[object], language_model: Path, tmp_path: Path
 ) -> None:
-    outcome = captionlake(*inputs, "--lang-model", model, "--carry")
+    outcome = captionlake(*inputs, "--lang-model", language_model, "--carry")
     assert outcome.exit_code == 0, outcome.stderr
     rows = spark.read.format("delta").load(str(tmp_path / "matches")).orderBy("uid").collect()
     assert [(row.lang, row.entry_ids) for row in rows] == [
