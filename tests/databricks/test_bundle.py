@@ -185,14 +185,47 @@ def settings_of(arguments: list[str], values: dict[str, str]) -> dict[str, Any]:
     return settings
 
 
+def names_of_parameters(words: str) -> set[str]:
+    """Those of `--params a=1,b=2` and, behind `--`, of `--a=1 --b=2`."""
+    before, _, behind = words.partition(" -- ")
+    in_list = re.findall(r"--params (\S+)", before)
+    return {pair.partition("=")[0] for text in in_list for pair in text.split(",")} | set(
+        re.findall(r"--(\w+)=", behind)
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (" --target dev --params a=1,b=2", {"a", "b"}),
+        (" --target dev -- --a=1 --b='{t: 5, s: 1}'", {"a", "b"}),
+        (" -- --settings='{t: 5}'", {"settings"}),
+        ("", set()),
+    ],
+)
+def test_both_forms_of_parameters_are_read(words: str, names: set[str]) -> None:
+    assert names_of_parameters(words) == names
+
+
+def test_the_page_names_the_oldest_cli() -> None:
+    """The first with lifecycle.prevent_destroy, which the schemas and volumes have."""
+    oldest = databricks_yml()["bundle"]["databricks_cli_version"]
+    version = re.fullmatch(r">= (\d+\.\d+\.\d+)", oldest)
+    assert version
+    assert f"{version[1]} or newer" in (FOLDER.parents[1] / "docs/deploying.md").read_text()
+
+
 def test_documented_commands_name_jobs_parameters_and_variables() -> None:
     page = (FOLDER.parents[1] / "docs" / "deploying.md").read_text(encoding="utf-8")
     for text in (page, (FOLDER / "databricks.yml").read_text(encoding="utf-8")):
         text = re.sub(r"\\\n", " ", text)
-        for name, parameters in re.findall(r"bundle run (\w+) .*--params (\S+)", text):
+        commands = re.findall(r"bundle run (\w+)(.*)", text)
+        for name, words in commands:
             [job] = resources(FILES[name])["jobs"].values()
-            given = {pair.partition("=")[0] for pair in parameters.split(",")}
-            assert given == {p["name"] for p in job["parameters"] if not p["default"]}
+            given = names_of_parameters(words)
+            assert given <= {p["name"] for p in job["parameters"]}
+            assert given >= {p["name"] for p in job["parameters"] if not p["default"]}, name
+        assert commands
     assert set(re.findall(r"--var (\w+)=", page)) <= set(databricks_yml()["variables"])
     assert set(re.findall(r"--target (\w+)", page)) == set(databricks_yml()["targets"])
 
