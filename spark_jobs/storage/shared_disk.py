@@ -29,10 +29,11 @@ def outputs_on_disks(spark: SparkSession, settings: Settings) -> dict[str, str]:
     Each worker would write to its own disk, and the table would lack the rows of all but one.
     """
     folders = {}
+    plain_files = settings.addresses("folder")
     for name, address in settings.addresses("output").items():
         table = parse_address(address)
         path = plain_path(table.location)
-        if not path.startswith("/") or path.startswith((VOLUMES, DBFS)):
+        if name in plain_files or not path.startswith("/") or path.startswith((VOLUMES, DBFS)):
             continue
         if not is_default_store_local(spark):
             if table.format == "parquet":

@@ -48,9 +48,10 @@ class Cluster:
 def test_an_input_that_is_a_table_needs_no_disk(
     address: str, version: str, is_folder: bool
 ) -> None:
-    settings = ARRANGE_IMAGES.settings.model_validate({"input": address, "output": "/lake/out"})
+    values = {"layout": "laionet", "output": "/lake/out", "metadata": "/meta/out"}
+    settings = ARRANGE_IMAGES.settings.model_validate({"input": address, **values})
     spark: Any = Cluster()
     run = Run(spark, "arrange-images", "r", "s", "/lake", {settings.input: version}, {})
     folders = _folders_on_one_disk(run, ARRANGE_IMAGES, settings)
     assert ("input" in folders) is is_folder
-    assert folders["output"] == "/lake/out"
+    assert (folders["output"], folders["metadata"]) == ("/lake/out", "/meta/out")
