@@ -121,7 +121,9 @@ def test_a_recipe_can_be_planned_in_a_catalog(name: str) -> None:
     values = {p["name"]: p["default"] or "/Volumes/main/x/files/in" for p in job["parameters"]}
     values["output"] = f"main.captionlake_{name}"
     switched_on = {v: {"{}": "{a: /x}"}.get(values[v], "true") for v in switches(name)}
-    for task, further in itertools.product(job["tasks"], ({}, switched_on)):
+    for task, further in itertools.product(
+        job["tasks"], [{}, switched_on] if switched_on else [{}]
+    ):
         arguments = task["python_wheel_task"]["parameters"][2:]
         settings = RunRecipe.model_validate(
             {"recipe": name, "only": arguments[1]} | settings_of(arguments[2:], values | further)
