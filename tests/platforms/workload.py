@@ -108,7 +108,9 @@ def _make_images(folder: Path) -> None:
     encoded = []
     for i in range(20):
         written = io.BytesIO()
-        Image.new("RGB", (32, 32), (8 * i, 255 - 8 * i, 90)).save(written, "PNG")
+        # The last two are the first two again.
+        pixels = np.random.default_rng(i % 18).integers(0, 256, (32, 32, 3), np.uint8)
+        Image.fromarray(pixels).save(written, "PNG")
         encoded.append(written.getvalue())
     images = {"uid": [f"{i:032x}" for i in range(20)], "image": encoded}
     pq.write_table(pa.table(images), folder / "images.parquet")
