@@ -1,5 +1,8 @@
 """What measure rules compare: words and characters of texts, sides of images."""
 
+from functools import reduce
+from operator import or_
+
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
@@ -13,6 +16,13 @@ PAPERS = (
 # What Python's str.split takes for white space; Java's \s is less.
 _WHITE_SPACE = "".join(rf"\x{{{ord(c):x}}}" for c in map(chr, range(0x3001)) if c.isspace())
 _FASTTEXT_SPACE = r"\x00\t\n\x0b\f\r "  # and each line feed is a token of its own
+# What white space other than U+0020 has in UTF-8, NUL, and spaces that make no word. E2 80 has
+# quotes and dashes too.
+_ODD_SPACES = (
+    *(bytes([code]) for code in (0, 9, 10, 11, 12, 13, 28, 29, 30, 31)),
+    *(b"\xc2\x85", b"\xc2\xa0", b"\xe1\x9a\x80", b"\xe2\x80", b"\xe2\x81\x9f", b"\xe3\x80\x80"),
+    b"  ",
+)
 
 
 def measured(rule: Measure) -> Column:
@@ -34,6 +44,22 @@ def _of_text(rule: Measure) -> Column:
     text = named(rule.column)
     if rule.measure == "characters":
         return F.length(text)
-    if rule.measure == "words":
-        return F.regexp_count(text, F.lit(f"[^{_WHITE_SPACE}]+"))
-    return F.regexp_count(text, F.lit(rf"[^{_FASTTEXT_SPACE}]+|\n"))
+    separators = _WHITE_SPACE if rule.measure == "words" else _FASTTEXT_SPACE
+    line_feeds = "" if rule.measure == "words" else r"|\n"
+    by_pattern = F.regexp_count(text, F.lit(f"[^{separators}]+{line_feeds}"))
+    return F.when(_has_single_spaces_alone(text), _spaces(text) + 1).otherwise(by_pattern)
+
+
+def _has_single_spaces_alone(text: Column) -> Column:
+    """Whether words are what stands between single spaces: then spaces are counted.
+
+    Most captions are like that, and a regular expression takes ten times as long.
+    """
+    has_edge = (text == "") | F.startswith(text, F.lit(" ")) | F.endswith(text, F.lit(" "))
+    octets = text.cast("binary")
+    odd = (F.contains(octets, F.lit(bytearray(space))) for space in _ODD_SPACES)
+    return ~reduce(or_, odd, has_edge)
+
+
+def _spaces(text: Column) -> Column:
+    return F.octet_length(text) - F.octet_length(F.replace(text, F.lit(" "), F.lit("")))

@@ -34,11 +34,11 @@ from databricks.bundles.volumes import Lifecycle as VolumeLifecycle
 from databricks.bundles.volumes import Volume, VolumeType
 
 from spark_jobs.core.settings import Settings, base_settings
+from spark_jobs.core.variables import variables_in
 from spark_jobs.embedding.model_settings import ModelSettings
 from spark_jobs.running.job import AnyJob, Pipeline
 from spark_jobs.running.recipes.planning import OUTPUT, WHEN, PlannedStep, plan_steps
 from spark_jobs.running.recipes.reading import Recipe, packaged_recipes, read_recipe
-from spark_jobs.running.recipes.variables import variables_in
 from spark_jobs.running.registry import TOPICS, all_jobs
 
 Compute = Literal["serverless", "cpu", "gpu"]

@@ -12,11 +12,11 @@ import yaml
 from databricks.bundles.jobs import Job
 from databricks.bundles.schemas import Schema
 from databricks.bundles.volumes import Volume
-from spark_jobs.running.recipes.variables import variables_in
 
 from spark_jobs.cli import build_app
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.settings import merge
+from spark_jobs.core.variables import variables_in
 from spark_jobs.jobs.run import RunRecipe
 from spark_jobs.running.databricks_bundle import bundle_files
 from spark_jobs.running.recipes.planning import plan_steps
