@@ -44,7 +44,7 @@ def test_each_filter_keeps_what_it_should(
         np.save(tmp_path / f"{name}.npy", matrix.astype(np.float32))
     settings = {
         **{"input": metadata, "lang_model": language_model, "output": tmp_path / "out"},
-        **{"embeddings": metadata, "centroids": tmp_path / "centroids.npy"},
+        **{"images": "true", "embeddings": metadata, "centroids": tmp_path / "centroids.npy"},
         **{"target": tmp_path / "target.npy", "wordnet": WORDNET},
     }
     changes = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]

@@ -143,6 +143,7 @@ def test_the_recipe_of_all_mixes(captionlake, spark, tmp_path: Path) -> None:
         **{"clusters": "clusters.parquet", "output": "out"},
     }
     settings = [part for k, v in changes.items() for part in ("--set", f"{k}={tmp_path / v}")]
+    settings += ["--set", "in_clusters=true"]
     outcome = captionlake("run", "datacomp_captions", *settings)
     assert outcome.exit_code == 0, outcome.stderr
 
