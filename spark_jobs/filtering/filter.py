@@ -171,7 +171,10 @@ def _comparison(rule: Comparison, column_type: DataType) -> Column:
         "in": lambda: without_negative_zero.isin(*literals),
         "not_in": lambda: ~without_negative_zero.isin(*literals),
     }
-    return conditions[rule.op]() & _has_value(column, column_type)
+    # A null compares to null, which does not pass. Where the optimizer puts what is measured in the
+    # place of its column, each further mention computes it once more.
+    condition = conditions[rule.op]()
+    return condition & ~F.isnan(column) if is_float else condition
 
 
 def _typed_values(rule: Comparison, column_type: DataType) -> list[TypedValue]:
