@@ -50,11 +50,17 @@ def read_sources(checks: Checks) -> BatchFunction:
     """The mapInArrow function from rows of sources to batches of samples.COLUMNS."""
 
     def read(batches: Batches) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for row in batch.to_pylist():
-                yield from rows_of(samples_of(Source(**row)), checks)
+        for source in sources_in(batches):
+            yield from rows_of(samples_of(source), checks)
 
     return read
+
+
+def sources_in(batches: Batches) -> Iterator[Source]:
+    """The sources of rows."""
+    for batch in batches:
+        for row in batch.to_pylist():
+            yield Source(**row)
 
 
 def samples_of(source: Source) -> Iterator[Sample]:
