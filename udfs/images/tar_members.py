@@ -142,7 +142,7 @@ class _Header(tarfile.TarInfo):
         """As tarfile's, faster for plain files, of which owner, mode and date are not read."""
         size = _size_of_plain_file(buf)
         if size is None:
-            return super().frombuf(buf, encoding, errors)  # type: ignore[return-value]
+            return super().frombuf(buf, encoding, errors)
         header = cls()
         name, prefix = (buf[field].partition(b"\0")[0] for field in (_NAME, _PREFIX))
         header.name = (prefix + b"/" + name if prefix else name).decode(encoding, errors)
