@@ -10,7 +10,12 @@ from pyspark.sql.types import BinaryType, LongType, StringType, StructField, Str
 
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.arrow_mapping import map_in_arrow
-from spark_jobs.core.columns import named, require_columns
+from spark_jobs.core.columns import (
+    named,
+    require_column_type,
+    require_columns,
+    with_image_bytes,
+)
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import CLASS, FAULT, IMAGE, KEY, NAME, UID
 from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
@@ -27,7 +32,7 @@ WRITTEN = StructType(
         for name in arranging.COLUMNS.names
     ]
 )
-_ITEMS = StructType([StructField(UID, StringType()), StructField(IMAGE, BinaryType())])
+_UID = StructType([StructField(UID, StringType())])
 _REMEDY = "expected one row a uid"
 _log = logging.getLogger(__name__)
 
@@ -74,7 +79,7 @@ def read_arrangeable_images(
 
 def _read_labels(run: Run, labels: str, naming: Naming) -> DataFrame:
     """A row of class and, if it was asked for, name for each uid: of several the first by class."""
-    rows = run.read(labels, StructType([_ITEMS[UID]]))
+    rows = run.read(labels, _UID)
     columns = [naming.class_column, *([naming.name_column] if naming.name_column else [])]
     require_columns(rows, f"table {labels}", columns)
     uid = F.col(UID)
@@ -101,7 +106,9 @@ def _with_labels(images: DataFrame, labels: DataFrame) -> DataFrame:
 
 def _read_table(run: Run, source: str, naming: Naming, *, has_labels: bool) -> DataFrame:
     """Rows of a table of images, with its class and name unless labels have them."""
-    rows = run.read(source, _ITEMS)
+    rows = with_image_bytes(run.read(source, _UID), IMAGE)
+    require_columns(rows, f"table {source}", [IMAGE])
+    require_column_type(rows, f"table {source}", IMAGE, (BinaryType,), "encoded images")
     refuse_repeated_or_null_keys(rows, [UID], source, _REMEDY)
     chosen: list[Column] = []
     if not has_labels:
