@@ -181,6 +181,7 @@ def test_an_image_of_several_captions_is_downloaded_once(download: Download) -> 
         ({}, ["--allow-hosts", "10.0.0.0/33"], "'10.0.0.0/33' is no network"),
         ({}, ["--nsfw", "unlikely"], "has no column 'nsfw'; which --nsfw unlikely needs"),
         ({}, ["--encode-format", "png"], "encode_quality of png is 0 to 9"),
+        ({}, ["--output", "s3a://b/x", "--enable-wandb"], "reports only from a folder on a disk"),
         ({"uid": ["a", "a"]}, [], "rows of a uid have different urls (1 uids)"),
         ({"uid": [None, "a"]}, [], "a uid is null"),
         ({"pixels": [b"x", b"y"]}, ["--columns", "{pixels: pixels}"], "'pixels' holds bytes"),
