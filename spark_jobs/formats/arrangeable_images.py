@@ -57,7 +57,7 @@ def read_arrangeable_images(
     in several rows of a table.
     """
     address = parse_address(source)
-    is_table = run.inputs[source].startswith("delta:") or not address.is_path
+    is_table = run.reads_table(source)
     label_rows = None if labels is None else _read_labels(run, labels, naming)
     tables: list[DataFrame] = []
     if is_table:
