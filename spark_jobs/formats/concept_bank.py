@@ -19,10 +19,12 @@ from pyspark.sql.types import StructType
 from spark_jobs.concepts.faults import Padding, between_spaces, entry_faults
 from spark_jobs.concepts.sources import json_lines, lines, metaclip_json
 from spark_jobs.core import schemas
+from spark_jobs.core.bank_names import is_named_bank
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.made_of import Content, Matching
 from spark_jobs.core.redaction import redacted
 from spark_jobs.core.schemas import ENTRY, ENTRY_ID, LANG
+from spark_jobs.formats.bank_sources import read_source
 from spark_jobs.storage.run import Run
 from spark_jobs.storage.small_files import read_text
 
@@ -88,6 +90,8 @@ def read_bank(
 
 
 def _read_bank(run: Run, address: str) -> Bank:
+    if is_named_bank(address):
+        return _bank_of_entries(run, read_source(run.spark, address), address)
     suffix = PurePosixPath(address.removesuffix(".gz")).suffix
     if suffix in _PARSER_BY_SUFFIX:
         return _bank_of_entries(

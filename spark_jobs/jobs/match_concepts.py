@@ -15,10 +15,17 @@ from pyspark.sql import functions as F
 
 from spark_jobs.balancing.entry_count import count_matches, count_vector
 from spark_jobs.core import schemas
+from spark_jobs.core.bank_names import BANK_HELP
 from spark_jobs.core.observed_counts import ObservedCounts
 from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import ENTRY_IDS
-from spark_jobs.core.settings import InputAddress, OutputAddress, Settings, require_one_or_both
+from spark_jobs.core.settings import (
+    BankAddress,
+    InputAddress,
+    OutputAddress,
+    Settings,
+    require_one_or_both,
+)
 from spark_jobs.formats.concept_bank import Bank, read_bank
 from spark_jobs.matching.ignoring_case import unmatched_lines
 from spark_jobs.matching.language import with_language
@@ -42,9 +49,7 @@ class MatchConcepts(Settings):
     """Settings of match-concepts."""
 
     captions: InputAddress = Field(description="table of captions, with uid and caption")
-    bank: InputAddress = Field(
-        description="concept bank: a table, metadata.json, .jsonl or .txt file"
-    )
+    bank: BankAddress = Field(description=BANK_HELP)
     rule: Literal["metaclip", "metaclip2"] = Field(
         "metaclip",
         description="metaclip: an entry between spaces; metaclip2: the entries of a caption's "
