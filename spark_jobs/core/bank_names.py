@@ -1,4 +1,4 @@
-"""Concept banks by name: `imagenet22k`, `wordnet:FOLDER`, `lines:FILE`, besides tables and files."""
+"""Concept banks by name, `imagenet22k` or `wordnet:FOLDER`, besides tables and files."""
 
 import difflib
 import importlib.metadata

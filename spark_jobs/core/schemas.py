@@ -64,6 +64,7 @@ WEIGHTS = "weights"
 QUERY_TYPE = "query_type"
 QUERY_KEY = "query_key"
 SCORE = "score"
+COUNT = "count"
 RANK = "rank"
 ROWS = "rows"
 CLASSES = "classes"
@@ -146,6 +147,8 @@ CONCEPT_BANK = StructType(
         StructField(LEMMA, StringType()),
         StructField(GLOSS, StringType()),
         StructField(CLASS_IDX, IntegerType()),
+        StructField(COUNT, LongType()),  # in the corpus that the entry comes from, or its views
+        StructField(SCORE, DoubleType()),  # PMI of a bigram
         StructField(FAULT, StringType()),  # null, duplicate, empty, never_matches
     ]
 )

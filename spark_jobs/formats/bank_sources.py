@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
+from spark_jobs.concepts.choosing import NUMBERS
 from spark_jobs.concepts.sources import (
     imagenet,
     json_lines,
     lines,
     metaclip_json,
+    numbers,
     wordnet,
     wordnet_names,
 )
@@ -30,6 +32,8 @@ _FROM_FOLDER: Mapping[str, Callable[[Mapping[str, bytes], str], pa.Table]] = {
 def read_source(spark: SparkSession, source: str) -> pa.Table:
     """Entries of a source, `kind` or `kind:path`, with the columns of SOURCE_COLUMNS."""
     kind, _, path = source.partition(":")
+    if kind == NUMBERS:
+        return numbers()
     if not path:
         return imagenet(kind)  # type: ignore[arg-type]
     name = redacted(path)  # value of the column source

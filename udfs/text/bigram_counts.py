@@ -8,7 +8,6 @@ pairs are divided into parts by a hash, and a task passes on arrays of a part, a
 import math
 from collections.abc import Iterator
 
-
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -163,7 +162,7 @@ def _count_pairs(offsets, text, row, kinds, seed, left_out, firsts, seconds, cou
 def count_pairs(
     batches: Batches, *, seed: int, left_out: NDArray[np.uint64]
 ) -> Iterator[pa.RecordBatch]:
-    """For mapInArrow: columns lang, text -> packed (first hash, second hash, count) by the first."""
+    """For mapInArrow: columns lang, text -> packed (first, second, count) by the first hash."""
     tables: dict[str, PairTable] = {}
     for batch in batches:
         for lang, texts in by_language(batch):
@@ -214,10 +213,13 @@ def join_first(batches: Batches) -> Iterator[pa.RecordBatch]:
         yield _packed(seconds, (seconds, firsts, counts, first_counts))
 
 
-def score_pairs(batches: Batches, *, min_pmi: float, strict: bool) -> Iterator[pa.RecordBatch]:
+def score_pairs(
+    batches: Batches, *, min_pmi: float, strict: bool = False, min_count: int = 1
+) -> Iterator[pa.RecordBatch]:
     """For mapInArrow: what `join_first` packed, and words -> the pairs that reach a PMI.
 
     Columns first_hash, second_hash, count, pmi. `strict`: a PMI of min_pmi is not enough.
+    `min_count`: of the pair.
     """
     for pairs, words in _by_part(batches, 4):
         order = np.argsort(pairs[:, 0], kind="stable")
@@ -225,11 +227,10 @@ def score_pairs(batches: Batches, *, min_pmi: float, strict: bool) -> Iterator[p
         second_counts, totals = _looked_up(seconds.view(np.uint64), words)
         pmi = pointwise_mutual_information(counts, first_counts, second_counts, totals)
         _settle(pmi, min_pmi, (counts, first_counts, second_counts, totals))
-        kept = np.flatnonzero(pmi > min_pmi if strict else pmi >= min_pmi)
+        reaches = pmi > min_pmi if strict else pmi >= min_pmi
+        kept = np.flatnonzero(reaches & (counts >= min_count))
         columns = [np.ascontiguousarray(column[kept]) for column in (firsts, seconds, counts, pmi)]
-        yield pa.RecordBatch.from_arrays(
-            list(map(pa.array, columns)), [FIRST, SECOND, COUNT, PMI]
-        )
+        yield pa.RecordBatch.from_arrays(list(map(pa.array, columns)), [FIRST, SECOND, COUNT, PMI])
 
 
 def pointwise_mutual_information(
@@ -257,7 +258,7 @@ def _by_part(batches: Batches, width: int) -> Iterator[tuple[NDArray[np.int64], 
     part = None
     blobs: tuple[list[bytes], list[bytes]] = ([], [])
     for batch in batches:
-        for number, is_word, rows in zip(*(column.to_pylist() for column in batch.columns)):
+        for number, is_word, rows in zip(*batch.to_pydict().values(), strict=True):
             if number != part:
                 if blobs[0]:
                     yield _matrix(blobs[0], width), _matrix(blobs[1], 3)

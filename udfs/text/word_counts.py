@@ -160,7 +160,7 @@ def _is_word(text, start, end, hashed, word, hashes, ends, words):
     first = ends[word]
     if hashes[word] != hashed or ends[word + 1] - first != end - start:
         return False
-    for k in range(end - start):
+    for k in range(end - start):  # noqa: SIM110  a loop that numba inlines
         if words[first + k] != text[start + k]:
             return False
     return True
