@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_jobs.concepts.choosing import Candidate, Offer, RuleName, choose_entries
+from spark_jobs.concepts.choosing import TITLES, Candidate, Offer, RuleName, choose_entries
 from spark_jobs.concepts.sources import SOURCE_COLUMNS
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import COUNT, ENTRY, LANG, SCORE, SOURCE
@@ -27,7 +27,8 @@ def united_bank(
 
     By the rule metaclip2 each text once in each language, languages in alphabetical order. A list's
     entries without a language are of `lang`, but those of the lists `for_all` are in every one.
-    Raises InputDataError if no entry is left.
+    Titles alone make no language: they have hundreds of projects. Raises InputDataError if no entry
+    is left.
     """
     rows = pa.concat_tables([SOURCE_COLUMNS.empty_table(), *given.values()])
     lists = _candidates_of_lists(given, lang, for_all)
@@ -35,8 +36,7 @@ def united_bank(
         offers = [_in_one_language(lists, counted, source) for source in order]
         chosen = [(None, *pair) for pair in choose_entries(offers, rule)]
     else:
-        by_language = [*lists.values(), *(candidates for candidates, _ in counted.values())]
-        langs = sorted({name for candidates in by_language for name in candidates} - {_ALL})
+        langs = _languages(lists, counted)
         chosen = []
         for name in langs:
             of_lang = [_offer(lists, counted, source, name) for source in order]
@@ -47,6 +47,15 @@ def united_bank(
 
 
 _ALL = ""  # the language of entries that are in every language
+
+
+def _languages(
+    lists: Mapping[str, Mapping[str, list[Candidate]]], counted: Mapping[str, Counted]
+) -> list[str]:
+    """The languages of lists and texts, else of titles, in alphabetical order."""
+    of_texts = [candidates for name, (candidates, _) in counted.items() if name != TITLES]
+    langs = {lang for candidates in [*lists.values(), *of_texts] for lang in candidates} - {_ALL}
+    return sorted(langs or {lang for candidates, _ in counted.values() for lang in candidates})
 
 
 def _candidates_of_lists(
