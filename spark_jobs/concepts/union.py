@@ -32,12 +32,12 @@ def united_bank(
     """
     rows = pa.concat_tables([SOURCE_COLUMNS.empty_table(), *given.values()])
     lists = _candidates_of_lists(given, lang, for_all)
+    chosen: list[tuple[str | None, str, Candidate]] = []
     if rule == "metaclip":
         offers = [_in_one_language(lists, counted, source) for source in order]
-        chosen = [(None, *pair) for pair in choose_entries(offers, rule)]
+        chosen += [(None, *pair) for pair in choose_entries(offers, rule)]
     else:
         langs = _languages(lists, counted)
-        chosen = []
         for name in langs:
             of_lang = [_offer(lists, counted, source, name) for source in order]
             chosen += [(name, *pair) for pair in choose_entries(of_lang, rule)]

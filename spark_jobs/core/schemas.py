@@ -152,6 +152,29 @@ CONCEPT_BANK = StructType(
         StructField(FAULT, StringType()),  # null, duplicate, empty, never_matches
     ]
 )
+# N-grams and titles of a corpus: what counted each, how often it occurs, and PMI of a bigram.
+NGRAMS = StructType([CONCEPT_BANK[name] for name in (LANG, ENTRY, SOURCE, COUNT, SCORE)])
+# The same with what kept each out of a bank: `rule`, which compares `value` with `threshold`.
+NGRAM_DECISIONS = StructType(
+    [
+        *NGRAMS.fields,
+        StructField(KEPT, BooleanType()),
+        StructField(RULE, StringType()),
+        StructField(VALUE, DoubleType()),
+        StructField(THRESHOLD, DoubleType()),
+    ]
+)
+# Entries of banks a and b; count and score: of a, else of b.
+BANK_DIFFERENCE = StructType(
+    [
+        StructField(LANG, StringType()),
+        StructField(ENTRY, StringType()),
+        StructField(IN_A, BooleanType()),
+        StructField(IN_B, BooleanType()),
+        StructField(COUNT, LongType()),
+        StructField(SCORE, DoubleType()),
+    ]
+)
 ENTRIES = StructType([StructField(ENTRY_ID, IntegerType()), StructField(ENTRY, StringType())])
 
 MATCHES = StructType(

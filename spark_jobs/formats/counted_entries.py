@@ -73,6 +73,17 @@ def bigram_candidates(
     return candidates_by_language(rows.rename(columns={PMI: "score"}), order="score"), limits
 
 
+def all_bigrams(counted: CountedWords) -> DataFrame:
+    """All bigrams of the texts with their words, as corpus.bigram_texts gives them."""
+    bigrams = corpus.bigram_counts(
+        *(counted.texts, counted.words, counted.totals_frame),
+        seed=counted.seed,
+        min_pmi=-math.inf,
+        left_out=np.zeros(0, np.uint64),
+    )
+    return corpus.bigram_texts(bigrams, counted.words)
+
+
 def title_candidates(
     titles: DataFrame, thresholds: Thresholds, margin: Callable[[str], int]
 ) -> tuple[Candidates, dict[str, int | None]]:

@@ -43,7 +43,8 @@ def reject_faulty_lines(run: Run, lines: DataFrame, address: str) -> Counts:
             + (f"; of {n_lines:,} lines {why}" if n_lines else "")
         )
     if reasons:
-        run.write_rejected(_rejected(run, lines.where(F.col(FAULT).isNotNull())))
+        rejected = _rejected(run, lines.where(F.col(FAULT).isNotNull()))
+        run.write_rejected(rejected, part="page_views")
     return {"page_view_lines": n_lines, **dict(sorted(reasons.items()))}
 
 

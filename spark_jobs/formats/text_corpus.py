@@ -14,8 +14,8 @@ from spark_jobs.formats.caption_input import (
     CaptionInput,
     Captions,
     read_captions,
-    store_rejected_rows,
 )
+from spark_jobs.ingest.accepted_rows import rejected
 from spark_jobs.ingest.normalise import FAULT as ROW_FAULT
 from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.session_settings import cached
@@ -81,9 +81,7 @@ def counted_words(
                 totals = [LanguageTotal(*row) for row in sorted(_totals(words))]
                 counted = CountedWords(texts, words, seed, totals)
                 rows_in = captions.source.count()
-                reasons = store_rejected_rows(
-                    run, settings, captions, [], rows_in=rows_in, kept=counted.n_texts
-                )
+                reasons = _store_rejected(run, captions, rows_in - counted.n_texts)
                 if not counted.n_words:
                     raise InputDataError(_no_words(settings.input, rows_in, reasons))
                 counts = {"rows_in": rows_in, "texts": counted.n_texts, "words": counted.n_words}
@@ -96,6 +94,22 @@ def _texts(captions: Captions, *, lang: str, by_language: bool) -> DataFrame:
     has_lang = by_language and LANG in rows.columns
     language = F.coalesce(F.col(LANG), F.lit(lang)) if has_lang else F.lit(lang)
     return rows.select(language.alias(LANG), F.col(CAPTION).alias(corpus.TEXT))
+
+
+def _store_rejected(run: Run, captions: Captions, n_rejected: int) -> Counts:
+    """Store the rows with a fault; returns their number for each reason.
+
+    Raises InputDataError if they are not `n_rejected`.
+    """
+    if not n_rejected:
+        return {}
+    faulty = captions.rows.where(F.col(ROW_FAULT).isNotNull())
+    by_reason = faulty.groupBy(ROW_FAULT).agg(F.count("*").alias("n")).collect()
+    reasons = {row[0]: row["n"] for row in sorted(by_reason)}
+    if sum(reasons.values()) != n_rejected:
+        raise InputDataError("the texts changed while they were read, run again")
+    run.write_rejected(rejected(captions.rows, [], run_id=run.run_id, job=run.job), part="texts")
+    return reasons
 
 
 def _totals(words: DataFrame) -> list[tuple[str, int, int, int]]:

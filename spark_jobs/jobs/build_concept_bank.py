@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import reduce
 from typing import Any, Self
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from pyspark.sql import functions as F
 
 from spark_jobs.concepts.bank import concept_bank
 from spark_jobs.concepts.choosing import BIGRAMS, COUNTED, NUMBERS, TITLES, UNIGRAMS
+from spark_jobs.concepts.ngrams import bigram_rows, title_rows, unigram_rows, with_reasons
 from spark_jobs.concepts.rule_settings import EntryRules
 from spark_jobs.concepts.titles import title_views
 from spark_jobs.concepts.union import Counted, united_bank
@@ -29,6 +31,7 @@ from spark_jobs.core.settings import (
 from spark_jobs.formats.bank_sources import read_source
 from spark_jobs.formats.caption_input import CaptionInput
 from spark_jobs.formats.counted_entries import (
+    all_bigrams,
     bigram_candidates,
     title_candidates,
     unigram_candidates,
@@ -82,6 +85,11 @@ class BuildConceptBank(EntryRules):
         "titles the bank is a union of the sources, in which each entry is once",
     )
     output: OutputAddress = Field(description="the concept bank")
+    ngrams: OutputAddress | None = Field(
+        None,
+        description="with unigrams, bigrams or titles: all that was counted, whether it is an "
+        "entry, and which threshold kept it out; needs a pass over the texts for all bigrams",
+    )
     metadata: OutputFile | None = Field(
         None,
         description="the entries as MetaCLIP's metadata.json: a list, with metaclip2 a map from "
@@ -121,6 +129,8 @@ class BuildConceptBank(EntryRules):
                 raise ValueError(f"the source {wanted[0]} needs {name}")
             if getattr(self, name) is not None and not wanted:
                 raise ValueError(f"{name} needs a source {' or '.join(sorted(kinds))}")
+        if self.ngrams is not None and not set(COUNTED).intersection(self.sources):
+            raise ValueError(f"ngrams needs a source {', '.join(COUNTED)}")
         return self
 
     def addresses(self, role: RoleName) -> dict[str, str]:
@@ -149,68 +159,104 @@ class BuildConceptBank(EntryRules):
 
 
 def run(run: Run, settings: BuildConceptBank) -> Counts:
-    """Read the sources, write the bank, and count faulty entries by fault.
+    """Read and count the sources, write the bank, and count faulty entries by fault.
 
     Without parity faulty entries go into rejected.
     """
+    outputs = {settings.output: schemas.CONCEPT_BANK}
+    if settings.ngrams is not None:
+        outputs[settings.ngrams] = schemas.NGRAM_DECISIONS
+    run.check_outputs(outputs)
     given = {
         source: read_source(run.spark, source)
         for source in settings.sources
         if source not in COUNTED
     }
-    counted, counts = _counted_sources(run, settings, sum(map(len, given.values())))
-    tables = [given[source] for source in settings.sources if source in given]
-    if counted:
-        united = united_bank(
-            *(given, counted, settings.sources),
-            rule=settings.rule,
-            lang=settings.lang,
-            for_all=[NUMBERS],
-        )
-        tables = [united]
-    bank, left_out = concept_bank(tables, parity=settings.parity)
-    faulty = left_out if left_out.num_rows else bank.filter(pa.compute.is_valid(bank[FAULT]))
-    faults = faulty[FAULT].to_pylist()
-    run.write(_frame(run, bank), settings.output)
+    with _corpus(run, settings) as (words, counts), _titles(run, settings) as (titles, n_lines):
+        tables = [given[source] for source in settings.sources if source in given]
+        counted = _counted_sources(settings, words, titles, sum(map(len, given.values())))
+        if counted:
+            united = united_bank(
+                *(given, counted, settings.sources),
+                rule=settings.rule,
+                lang=settings.lang,
+                for_all=[NUMBERS],
+            )
+            tables = [united]
+        bank, left_out = concept_bank(tables, parity=settings.parity)
+        run.write(_frame(run, bank), settings.output)
+        if settings.ngrams is not None:
+            run.write(_ngram_decisions(run, settings, words, titles), settings.ngrams)
     if left_out.num_rows:
         _reject(run, left_out)
     if settings.metadata is not None:
         write_output_file(settings.metadata, [_metadata_json(bank, settings.rule)])
+    faulty = left_out if left_out.num_rows else bank.filter(pa.compute.is_valid(bank[FAULT]))
+    faults = faulty[FAULT].to_pylist()
     fault_counts = {fault: faults.count(fault) for fault in _FAULTS}
-    return counts | {"entries": bank.num_rows, "left_out": left_out.num_rows, **fault_counts}
+    n_entries = {"entries": bank.num_rows, "left_out": left_out.num_rows}
+    return counts | n_lines | n_entries | fault_counts
 
 
 def _counted_sources(
-    run: Run, settings: BuildConceptBank, n_given: int
-) -> tuple[dict[str, Counted], Counts]:
-    """What the corpus and the page views offer by source, and counts of what was read."""
-    sources = [source for source in settings.sources if source in COUNTED]
+    settings: BuildConceptBank,
+    words: CountedWords | None,
+    titles: DataFrame | None,
+    n_given: int,
+) -> dict[str, Counted]:
+    """What the corpus and the page views offer, by source in the order of the settings."""
     counted: dict[str, Counted] = {}
-    counts: Counts = {}
 
     def margin(lang: str) -> int:
         offered = (len(candidates.get(lang, [])) for candidates, _ in counted.values())
         return _MARGIN + n_given + sum(offered)
 
     thresholds = settings.thresholds()
-    with _corpus(run, settings) as (words, text_counts):
-        counts |= text_counts
-        for source in sources:
-            if source == UNIGRAMS and words is not None:
-                counted[UNIGRAMS] = unigram_candidates(words, thresholds, margin)
-            elif source == BIGRAMS and words is not None:
-                counted[BIGRAMS] = bigram_candidates(words, thresholds, settings.rule, margin)
-            elif source == TITLES and settings.page_views is not None:
-                lines = read_page_views(run, settings.page_views)
-                counts |= reject_faulty_lines(run, lines, settings.page_views)
-                titles = title_views(
-                    lines.where(F.col(FAULT).isNull()),
-                    min_hour_views=thresholds.min_hour_views,
-                    project=settings.lang if settings.rule == "metaclip" else None,
-                )
-                with cached(titles):
-                    counted[TITLES] = title_candidates(titles, thresholds, margin)
-    return counted, counts
+    for source in settings.sources:
+        if source == UNIGRAMS and words is not None:
+            counted[source] = unigram_candidates(words, thresholds, margin)
+        elif source == BIGRAMS and words is not None:
+            counted[source] = bigram_candidates(words, thresholds, settings.rule, margin)
+        elif source == TITLES and titles is not None:
+            counted[source] = title_candidates(titles, thresholds, margin)
+    return counted
+
+
+def _ngram_decisions(
+    run: Run, settings: BuildConceptBank, words: CountedWords | None, titles: DataFrame | None
+) -> DataFrame:
+    """schemas.NGRAM_DECISIONS of all n-grams and titles of the sources that were counted."""
+    parts = []
+    if words is not None and UNIGRAMS in settings.sources:
+        parts.append(unigram_rows(words.words))
+    if words is not None and BIGRAMS in settings.sources:
+        parts.append(bigram_rows(all_bigrams(words), rule=settings.rule))
+    if titles is not None:
+        parts.append(title_rows(titles))
+    bank = run.read(settings.output, schemas.ENTRIES)
+    return with_reasons(
+        reduce(DataFrame.unionByName, parts),
+        bank,
+        settings.thresholds(),
+        by_language=settings.rule == "metaclip2",
+    )
+
+
+@contextmanager
+def _titles(run: Run, settings: BuildConceptBank) -> Iterator[tuple[DataFrame | None, Counts]]:
+    """Context in which the titles' views are cached; and the number of lines by fate."""
+    if settings.page_views is None:
+        yield None, {}
+        return
+    lines = read_page_views(run, settings.page_views)
+    counts = reject_faulty_lines(run, lines, settings.page_views)
+    titles = title_views(
+        lines.where(F.col(FAULT).isNull()),
+        min_hour_views=settings.thresholds().min_hour_views,
+        project=settings.lang if settings.rule == "metaclip" else None,
+    )
+    with cached(titles):
+        yield titles, counts
 
 
 @contextmanager
@@ -250,7 +296,7 @@ def _reject(run: Run, left_out: pa.Table) -> None:
         F.to_json(F.struct(*schemas.CONCEPT_BANK.names)).alias("row"),
         F.lit(None).cast("binary").alias("raw"),
     )
-    run.write_rejected(rows)
+    run.write_rejected(rows, part="entries")
 
 
 JOB = Job(

@@ -7,6 +7,7 @@ pairs are divided into parts by a hash, and a task passes on arrays of a part, a
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -184,7 +185,7 @@ def pack_words(batches: Batches) -> Iterator[pa.RecordBatch]:
 
 
 def _packed(
-    keys: NDArray[np.uint64], columns: tuple[NDArray, ...], *, is_word: bool = False
+    keys: NDArray[np.uint64], columns: tuple[NDArray[Any], ...], *, is_word: bool = False
 ) -> pa.RecordBatch:
     """A row for each part that has rows: part, whether rows are words, the rows as 64-bit words."""
     part = ((keys * _FACTORS[0]) >> np.uint64(64 - _PART_BITS)).astype(np.uint16)
@@ -240,8 +241,11 @@ def pointwise_mutual_information(
     totals: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     """PMI in bits, log2(n12 N) - log2(n1 n2), N being the number of words (Xu et al. 2023)."""
-    joint = np.log2(counts.astype(np.float64) * totals.astype(np.float64))
-    return joint - np.log2(first_counts.astype(np.float64) * second_counts.astype(np.float64))
+    n_12, n_1, n_2, n = (
+        column.astype(np.float64) for column in (counts, first_counts, second_counts, totals)
+    )
+    pmi: NDArray[np.float64] = np.log2(n_12 * n) - np.log2(n_1 * n_2)
+    return pmi
 
 
 def _settle(

@@ -1,6 +1,7 @@
 """Count the words of a task's texts, each under its 64-bit hash."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -101,7 +102,7 @@ def _empty_slots(n_words: int) -> NDArray[np.int32]:
     return np.zeros(1 << (_SLOTS_PER_WORD * n_words - 1).bit_length(), np.int32)
 
 
-def _extended(array: NDArray, size: int) -> NDArray:
+def _extended(array: NDArray[Any], size: int) -> NDArray[Any]:
     extended = np.zeros(max(size, array.size), array.dtype)
     extended[: array.size] = array
     return extended
