@@ -4,7 +4,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs.concepts.choosing import BIGRAMS, TITLES, UNIGRAMS, UNSPACED, RuleName
-from spark_jobs.concepts.corpus import PMI, WORD
+from spark_jobs.concepts.corpus import WORD
 from spark_jobs.concepts.rule_settings import Thresholds
 from spark_jobs.core.schemas import (
     COUNT,
@@ -19,6 +19,7 @@ from spark_jobs.core.schemas import (
     THRESHOLD,
     VALUE,
 )
+from udfs.text.bigram_counts import PMI
 
 IN_BANK, BEYOND_LIMIT = "in_bank", "refused_or_beyond_limit"
 _BELOW = {UNIGRAMS: "below_min_count", BIGRAMS: "below_min_pmi", TITLES: "below_min_views"}
@@ -34,7 +35,8 @@ def bigram_rows(bigrams: DataFrame, *, rule: RuleName) -> DataFrame:
     """schemas.NGRAMS of bigrams with their words, of corpus.bigram_texts."""
     text = F.concat_ws(" ", "first", "second")
     if rule == "metaclip2":
-        text = F.when(F.col(LANG).isin(*UNSPACED), F.concat("first", "second")).otherwise(text)
+        is_unspaced = F.array_contains(F.split(F.lit(" ".join(UNSPACED)), " "), F.col(LANG))
+        text = F.when(is_unspaced, F.concat("first", "second")).otherwise(text)
     return _rows(bigrams.withColumn(ENTRY, text), BIGRAMS, F.col(PMI))
 
 

@@ -6,7 +6,10 @@ from pyspark.sql import functions as F
 from spark_jobs.core.schemas import COUNT, ENTRY, FAULT, LANG
 from spark_jobs.ingest.text_rules import INVALID_UTF8, is_valid_utf8
 
-PAPERS = ("MetaCLIP, table 1: titles of Wikipedia by page views", "MetaCLIP 2: per language")
+PAPERS = (
+    "MetaCLIP, table 1: titles of Wikipedia by page views",
+    "MetaCLIP 2, section 3.1: titles of each language",
+)
 
 LINE = "line"
 WRONG_NUMBER_OF_FIELDS, NO_NUMBER = "wrong_number_of_fields", "views_not_a_number"

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import reduce
 from typing import Any, Self
 
 import pyarrow as pa
@@ -28,6 +27,7 @@ from spark_jobs.core.settings import (
     RoleName,
     did_you_mean,
 )
+from spark_jobs.core.unions import union_all
 from spark_jobs.formats.bank_sources import read_source
 from spark_jobs.formats.caption_input import CaptionInput
 from spark_jobs.formats.counted_entries import (
@@ -235,7 +235,7 @@ def _ngram_decisions(
         parts.append(title_rows(titles))
     bank = run.read(settings.output, schemas.ENTRIES)
     return with_reasons(
-        reduce(DataFrame.unionByName, parts),
+        union_all(parts),
         bank,
         settings.thresholds(),
         by_language=settings.rule == "metaclip2",

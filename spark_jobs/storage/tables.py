@@ -160,9 +160,8 @@ def append_table(
     table = parse_address(address)
     writer = frame.write.format("delta").mode("append")
     writer = writer.option("userMetadata", metadata_json(metadata))
-    writer = writer.option("txnAppId", f"captionlake-{metadata['run_id']}{part}").option(
-        "txnVersion", 1
-    )
+    run_part = f"captionlake-{metadata['run_id']}{part}"
+    writer = writer.option("txnAppId", run_part).option("txnVersion", 1)
     writer = writer.option("mergeSchema", True)  # an older table may lack a column
 
     def write() -> bool:

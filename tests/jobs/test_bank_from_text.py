@@ -27,6 +27,7 @@ def table(spark: SparkSession, path: Path) -> list[dict]:
     return [row.asDict() for row in spark.read.format("delta").load(str(path)).collect()]
 
 
+@pytest.mark.slow
 def test_a_bank_from_text_its_decisions_check_difference_and_page(captionlake, spark, corpus):
     built = captionlake(
         *("build-concept-bank", "--sources", "[numbers, unigrams, bigrams, titles]"),
