@@ -9,7 +9,7 @@ from pyspark.sql.types import StructType
 from spark_jobs.concepts.bank import ENGLISH
 from spark_jobs.core import schemas
 from spark_jobs.core.bank_names import is_named_bank
-from spark_jobs.core.columns import named
+from spark_jobs.core.columns import as_type
 from spark_jobs.core.schemas import COUNT, ENTRY, IN_A, IN_B, LANG, SCORE, UID
 from spark_jobs.formats.bank_sources import has_bank_suffix, read_source_or_file
 from spark_jobs.storage.table_states import bank_state
@@ -79,10 +79,10 @@ def _entries(spark: SparkSession, address: str, side: str) -> DataFrame:
         entries = spark.createDataFrame(rows, schema)
     else:
         entries = _table(spark, address)
-    types = {LANG: "string", COUNT: "long", SCORE: "double"}
+    types = {LANG: "string", COUNT: "bigint", SCORE: "double"}
     lang, count, score = (
-        (named(name) if name in entries.columns else F.lit(None)).cast(type_).alias(name)
-        for name, type_ in types.items()
+        (as_type(name, kind) if name in entries.columns else F.lit(None).cast(kind)).alias(name)
+        for name, kind in types.items()
     )
     is_side = [F.lit(side == name).alias(name) for name in (IN_A, IN_B)]
     english = F.coalesce(lang, F.lit(ENGLISH)).alias(LANG)
