@@ -23,7 +23,6 @@ from pyspark.sql.types import (
 )
 
 from spark_jobs.core.arrow_mapping import map_in_arrow
-from spark_jobs.core.id_counts import repeated_hashes
 from spark_jobs.core.schemas import COUNT, LANG
 from udfs.text.bigram_counts import (
     FIRST,
@@ -85,8 +84,8 @@ def word_counts(texts: DataFrame, *, seed: int) -> DataFrame:
 
 def has_shared_hash(words: DataFrame) -> bool:
     """Whether two words have one hash, once in 10^5 corpora of 10^7 words: take another seed."""
-    of_words = words.where(F.col(WORD).isNotNull())
-    return bool(repeated_hashes(of_words, F.col(WORD_HASH)).take(1))
+    by_hash = words.where(F.col(WORD).isNotNull()).groupBy(WORD_HASH).agg(F.count("*").alias("n"))
+    return bool(by_hash.where(F.col("n") > 1).take(1))
 
 
 def language_totals(words: DataFrame) -> DataFrame:

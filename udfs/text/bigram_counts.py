@@ -6,7 +6,7 @@ pairs are divided into parts by a hash, and a task passes on arrays of a part, a
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,8 @@ _FEWEST_PAIRS, _MOST_PAIRS = 1 << 14, 1 << 21  # that a table holds before it is
 _FACTORS = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 _SHIFT = np.uint64(32)
 Pairs = tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int64]]
+Columns = tuple[NDArray[Any], ...]
+_BUFFERED_ROWS = 1 << 18
 _ROUNDING = 1e-9  # PMI so near to the threshold is computed from whole numbers
 
 
@@ -178,10 +180,22 @@ def count_pairs(
 
 def pack_words(batches: Batches) -> Iterator[pa.RecordBatch]:
     """For mapInArrow: word_hash, count, words of its language -> packed, by the hash."""
-    for batch in batches:
-        hashes, counts, totals = (column.to_numpy() for column in batch.columns)
+    words = (tuple(column.to_numpy() for column in batch.columns) for batch in batches)
+    for hashes, counts, totals in _in_large_batches(words):
         keys = hashes.view(np.uint64)
         yield _packed(keys, (keys, counts, totals), is_word=True)
+
+
+def _in_large_batches(rows: Iterable[Columns]) -> Iterator[Columns]:
+    """The same rows, at least _BUFFERED_ROWS at a time, so that few small blobs are packed."""
+    buffered: list[Columns] = []
+    for columns in rows:
+        buffered.append(columns)
+        if sum(part[0].size for part in buffered) >= _BUFFERED_ROWS:
+            yield tuple(map(np.concatenate, zip(*buffered, strict=True)))
+            buffered.clear()
+    if buffered:
+        yield tuple(map(np.concatenate, zip(*buffered, strict=True)))
 
 
 def _packed(
@@ -208,10 +222,15 @@ def join_first(batches: Batches) -> Iterator[pa.RecordBatch]:
 
     Packed (second hash, first hash, count, count of the first word), by the second hash.
     """
+    for columns in _in_large_batches(_with_first_counts(batches)):
+        yield _packed(columns[0], columns)
+
+
+def _with_first_counts(batches: Batches) -> Iterator[Columns]:
     for pairs, words in _by_part(batches, 3):
         firsts, seconds, counts = _summed(pairs)
         first_counts, _ = _looked_up(firsts, words)
-        yield _packed(seconds, (seconds, firsts, counts, first_counts))
+        yield seconds, firsts, counts, first_counts
 
 
 def score_pairs(
@@ -222,6 +241,12 @@ def score_pairs(
     Columns first_hash, second_hash, count, pmi. `strict`: a PMI of min_pmi is not enough.
     `min_count`: of the pair.
     """
+    scored = _scored(batches, min_pmi=min_pmi, strict=strict, min_count=min_count)
+    for columns in _in_large_batches(scored):
+        yield pa.RecordBatch.from_arrays(list(map(pa.array, columns)), [FIRST, SECOND, COUNT, PMI])
+
+
+def _scored(batches: Batches, *, min_pmi: float, strict: bool, min_count: int) -> Iterator[Columns]:
     for pairs, words in _by_part(batches, 4):
         order = np.argsort(pairs[:, 0], kind="stable")
         seconds, firsts, counts, first_counts = pairs[order].T
@@ -230,8 +255,7 @@ def score_pairs(
         _settle(pmi, min_pmi, (counts, first_counts, second_counts, totals))
         reaches = pmi > min_pmi if strict else pmi >= min_pmi
         kept = np.flatnonzero(reaches & (counts >= min_count))
-        columns = [np.ascontiguousarray(column[kept]) for column in (firsts, seconds, counts, pmi)]
-        yield pa.RecordBatch.from_arrays(list(map(pa.array, columns)), [FIRST, SECOND, COUNT, PMI])
+        yield tuple(column[kept] for column in (firsts, seconds, counts, pmi))
 
 
 def pointwise_mutual_information(
