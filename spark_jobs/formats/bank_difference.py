@@ -18,9 +18,14 @@ from spark_jobs.storage.tables import read_table
 _WIDEST = 60  # characters of an entry in a terminal
 
 
+def is_entry_list(address: str) -> bool:
+    """Whether an address is a bank by name, or a file of entries, rather than a table."""
+    return is_named_bank(address) or has_bank_suffix(address)
+
+
 def is_bank(spark: SparkSession, address: str) -> bool:
     """Whether an address is a concept bank: a name, a file of entries, or a table of them."""
-    if is_named_bank(address) or has_bank_suffix(address):
+    if is_entry_list(address):
         return True
     columns = _table(spark, address).columns
     return ENTRY in columns and UID not in columns
@@ -72,7 +77,7 @@ def _line(lang: str, entry: str, count: int | None) -> str:
 
 def _entries(spark: SparkSession, address: str, side: str) -> DataFrame:
     """lang, entry, in_a, in_b, count and score of a bank's entries."""
-    if is_named_bank(address) or has_bank_suffix(address):
+    if is_entry_list(address):
         table = read_source_or_file(spark, address)
         rows = table.select([LANG, ENTRY, COUNT, SCORE]).to_pandas(integer_object_nulls=True)
         schema = StructType([schemas.CONCEPT_BANK[name] for name in rows.columns])

@@ -19,7 +19,12 @@ from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import ENTRY, ENTRY_ID, IN_A, IN_B, IN_BOTH, NAME, UID, WNID
 from spark_jobs.core.settings import BankAddress, InputAddress, OutputAddress, Settings
 from spark_jobs.core.unique_keys import refuse_repeated_keys
-from spark_jobs.formats.bank_difference import bank_difference, bank_lines, is_bank
+from spark_jobs.formats.bank_difference import (
+    bank_difference,
+    bank_lines,
+    is_bank,
+    is_entry_list,
+)
 from spark_jobs.formats.entry_counts import read_entry_counts
 from spark_jobs.formats.matches import check_bank
 from spark_jobs.running.job import Job, Pipeline, Step
@@ -58,14 +63,14 @@ def steps(spark: SparkSession, settings: Diff) -> Iterator[Step]:
     """Write the table, if an output is set."""
     if settings.matches is not None and settings.by is not None:
         raise SettingsError("diff: expected one of matches and by, found both")
-    _refuse_bank_beside_captions(spark, settings)
+    _refuse_captions_settings(spark, settings)
     if settings.output is not None:
         yield Step(_TABLE_JOB, settings)
 
 
 def answer_lines(spark: SparkSession, settings: Diff) -> list[str]:
     """Sizes, overlap, and the concepts or classes whose shares differ most."""
-    if is_bank(spark, settings.a):
+    if _are_banks(spark, settings):
         banks = bank_difference(spark, settings.a, settings.b)
         names = [redacted(bank) for bank in (settings.a, settings.b)]
         return bank_lines(banks, names, top=settings.top)
@@ -127,7 +132,7 @@ def difference(spark: SparkSession, settings: Diff, a: DataFrame, b: DataFrame) 
 
 def run(run: Run, settings: Diff) -> Counts:
     """Write the difference of all concepts or classes, or of all entries of banks."""
-    if is_bank(run.spark, settings.a):
+    if _are_banks(run.spark, settings):
         difference_of_banks = bank_difference(run.spark, settings.a, settings.b)
         return {"rows": run.write(difference_of_banks, settings.output or "")}
     a, b = (_read_table_with_uid(run.spark, address) for address in (settings.a, settings.b))
@@ -138,11 +143,21 @@ def run(run: Run, settings: Diff) -> Counts:
     return {"rows": rows}
 
 
-def _refuse_bank_beside_captions(spark: SparkSession, settings: Diff) -> None:
-    are_banks = [is_bank(spark, address) for address in (settings.a, settings.b)]
-    if any(are_banks) and not all(are_banks):
-        raise SettingsError("diff: one is a concept bank, the other a table with a uid")
-    if any(are_banks) and (settings.matches or settings.by or settings.entry_counts):
+def _are_banks(spark: SparkSession, settings: Diff) -> bool:
+    """Whether a and b are concept banks; SettingsError for a list of entries beside captions."""
+    sides = (settings.a, settings.b)
+    if all(is_bank(spark, side) for side in sides):
+        return True
+    lists = [side for side in sides if is_entry_list(side)]
+    if lists:
+        raise SettingsError(
+            f"diff: {redacted(lists[0])} is a concept bank, the other table is none"
+        )
+    return False
+
+
+def _refuse_captions_settings(spark: SparkSession, settings: Diff) -> None:
+    if _are_banks(spark, settings) and (settings.matches or settings.by or settings.entry_counts):
         raise SettingsError("diff: matches, entry_counts and by are of captions, not of banks")
 
 
