@@ -269,7 +269,8 @@ def test_all_conditions_must_hold_and_the_first_table_that_is_written_is_read() 
 def test_the_recipes_of_metaclip_can_begin_with_a_bank_from_text(name: str) -> None:
     read = read_recipe(name)
     given = {"input": "/in", "output": "/out"}
-    from_text = plan_steps(read, given | {"bank_texts": "/texts", "bank_min_pmi": 10})
+    text = {"bank_from_text": True, "bank_texts": "/texts", "bank_min_pmi": 10}
+    from_text = plan_steps(read, given | text)
     by_name = {step.name: step for step in from_text}
     assert by_name["concept_bank"].settings.texts == "/texts"  # type: ignore[attr-defined]
     assert by_name["matches"].settings.bank == "/out/concept_bank"  # type: ignore[attr-defined]
