@@ -263,3 +263,20 @@ def test_all_conditions_must_hold_and_the_first_table_that_is_written_is_read() 
     steps["last"]["captions"] = {"first_of": ["a", "b"]}
     with pytest.raises(SettingsError, match="no step writes 'b'"):
         plan_steps(recipe(steps, one=1, two=1), {})
+
+
+@pytest.mark.parametrize("name", ["metaclip", "metaclip2"])
+def test_the_recipes_of_metaclip_can_begin_with_a_bank_from_text(name: str) -> None:
+    read = read_recipe(name)
+    given = {"input": "/in", "output": "/out"}
+    text = {"bank_from_text": True, "bank_texts": "/texts", "bank_min_pmi": 10}
+    from_text = plan_steps(read, given | text)
+    by_name = {step.name: step for step in from_text}
+    assert by_name["concept_bank"].settings.texts == "/texts"  # type: ignore[attr-defined]
+    assert by_name["matches"].settings.bank == "/out/concept_bank"  # type: ignore[attr-defined]
+    assert "concept_bank" in by_name["matches"].depends_on
+    with_bank = {step.name: step for step in plan_steps(read, given | {"bank": "imagenet22k"})}
+    assert "concept_bank" not in with_bank
+    assert with_bank["matches"].settings.bank == "imagenet22k"  # type: ignore[attr-defined]
+    with pytest.raises(SettingsError, match="variable 'bank' has no value"):
+        plan_steps(read, given)
