@@ -11,7 +11,7 @@ env: .venv/installed
 
 .venv/installed: requirements/default.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/default.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/default.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
@@ -83,6 +83,7 @@ bench: env
 
 # Needs uv; writes hashes, but no address of an index.
 lock:
-	$(LOCK) requirements/default.in -o requirements/default.lock
-	$(LOCK) requirements/default.in --override requirements/forward.in -o requirements/forward.lock
+	$(LOCK) requirements/default.in --override requirements/left_out.in -o requirements/default.lock
+	$(LOCK) requirements/default.in --override requirements/left_out.in \
+		--override requirements/forward.in -o requirements/forward.lock
 	$(LOCK) requirements/bench.in -c requirements/default.lock -o requirements/bench.lock

@@ -28,7 +28,7 @@ INDENTED = Layout("[\n  ", ",\n  ", "\n]")
 
 
 def write_json_lists(folder: str, name: str, layout: Layout | None = None) -> BatchFunction:
-    """The mapInArrow function that writes a file for each chunk, `name.format(chunk)` in the folder.
+    """The mapInArrow function that writes a file for each chunk, `name.format(chunk)`.
 
     Input: column chunk, then the columns of an item, sorted by chunk. An item is the value of one
     column, or a list of the values of several. Files are written atomically, and a repeated task

@@ -1,4 +1,4 @@
-"""The rows of a journal as the table of tries has them: each try once, no caption accepted twice."""
+"""Rows of a journal as the table of tries has them: a try once, no caption accepted twice."""
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -33,7 +33,7 @@ def new_tries(journal: DataFrame, tries: DataFrame | None) -> DataFrame:
 
 
 def refuse_duplicates(new: DataFrame, tries: DataFrame | None) -> DataFrame:
-    """Refuse new captions that the table has already, or another new try before them in KEY's order.
+    """Refuse captions that the table has already, or another new try before them in KEY's order.
 
     Captions are compared as they are, among those of the same prompt, model and sampling.
     """

@@ -1,11 +1,13 @@
 """The captions that are wanted of a bank, and those that are still to be asked for."""
 
+from collections.abc import Sequence
+
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from spark_jobs.core.columns import named
 from spark_jobs.core.draws import Draw
-from spark_jobs.core.schemas import CONCEPT, ENTRY, ENTRY_ID, LANG, N, OCCURRENCE
+from spark_jobs.core.schemas import CONCEPT, ENTRY, ENTRY_ID, LANG, OCCURRENCE, N
 
 PAPERS = (
     "SynthCLIP, captions_generator.py: captions for all concepts of a bank or a random part of it",
@@ -15,20 +17,33 @@ ATTEMPT, STATUS, CAUSE = "attempt", "status", "cause"
 ACCEPTED, REFUSED = "accepted", "refused"
 KEY = (CONCEPT, OCCURRENCE, N)  # a wanted caption, among those of one prompt, model and sampling
 IDENTITY = ("prompt_sha256", "backend", "model", "sampling")
+IS_MATCHABLE = "is_matchable"
 TRY = (*KEY, *IDENTITY, ATTEMPT)
 
 
-def wanted_captions(entries: DataFrame, first: int, n: int) -> DataFrame:
-    """`n` captions for each entry, numbered from `first`: entry_id, lang and the columns of KEY.
+def with_is_matchable(entries: DataFrame, unmatchable: Sequence[int]) -> DataFrame:
+    """The entries of a bank with whether any caption can match them; `unmatchable`: ids."""
+    if not unmatchable:
+        return entries.withColumn(IS_MATCHABLE, F.lit(True))
+    rows = [(entry_id, False) for entry_id in unmatchable]
+    marked = entries.sparkSession.createDataFrame(rows, f"{ENTRY_ID} int, {IS_MATCHABLE} boolean")
+    joined = entries.join(F.broadcast(marked), on=ENTRY_ID, how="left")
+    return joined.withColumn(IS_MATCHABLE, F.coalesce(IS_MATCHABLE, F.lit(True)))
 
-    `entries`: entry_id, entry and lang of a bank. Equal entries are told apart by `occurrence`, in
-    order of entry_id, rather than by their ids, which change when the bank gets new entries.
+
+def wanted_captions(entries: DataFrame, first: int, n: int) -> DataFrame:
+    """`n` captions for each entry, numbered from `first`, with the columns of KEY.
+
+    `entries`: entry_id, entry, lang and is_matchable of a bank; all but the entry stay. Equal
+    entries are told apart by `occurrence`, in order of entry_id, rather than by their ids, which
+    change when the bank gets new entries.
     """
     earlier = Window.partitionBy(ENTRY).orderBy(ENTRY_ID)
     numbers = F.explode(F.sequence(F.lit(first), F.lit(first + n - 1)))
     return entries.select(
         ENTRY_ID,
-        F.col(LANG),
+        LANG,
+        IS_MATCHABLE,
         F.col(ENTRY).alias(CONCEPT),
         (F.row_number().over(earlier) - 1).alias(OCCURRENCE),
         numbers.alias(N),
@@ -63,8 +78,10 @@ def last_tries(wanted: DataFrame, tries: DataFrame) -> DataFrame:
 
 def to_ask(last: DataFrame, most_tries: int) -> DataFrame:
     """The captions of `last_tries` that have none and may be tried again; attempt: the next one."""
-    is_open = ~F.col(STATUS).eqNullSafe(F.lit(ACCEPTED)) & (F.col(ATTEMPT) < most_tries)
-    return last.where(is_open).select(LANG, *KEY, (F.col(ATTEMPT) + 1).alias(ATTEMPT))
+    is_accepted = F.col(STATUS).eqNullSafe(F.lit(ACCEPTED))
+    may_change = F.col(IS_MATCHABLE) | (F.col(ATTEMPT) == 0)
+    rows = last.where(~is_accepted & (F.col(ATTEMPT) < most_tries) & may_change)
+    return rows.select(LANG, IS_MATCHABLE, *KEY, (F.col(ATTEMPT) + 1).alias(ATTEMPT))
 
 
 def accepted_captions(wanted: DataFrame, tries: DataFrame) -> DataFrame:

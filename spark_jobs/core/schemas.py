@@ -353,9 +353,9 @@ DOWNLOADS = StructType(
         StructField(KEY, StringType()),
     ]
 )
-# A row per try of a caption that a model was asked for. occurrence: which of equal entries of the
-# bank, n: which of the concept's captions, both from 0; sampling: JSON. status: accepted, refused
-# (cause is one of udfs.captioning.checks.CHECKS) or failed (of udfs.captioning.server_faults.CAUSES).
+# A row per try of a caption that a model was asked for. occurrence: which of the equal entries of
+# the bank, n: which of the concept's captions, both from 0; sampling: JSON. status: accepted,
+# refused (cause: one of udfs.captioning.checks.REFUSALS), failed (of server_faults.CAUSES there).
 GENERATIONS = StructType(
     [
         StructField(CONCEPT, StringType()),

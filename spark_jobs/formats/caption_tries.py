@@ -8,15 +8,10 @@ from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import IntegerType, StructField, StructType
 
 from spark_jobs.captioning.judging import DUPLICATE, new_tries, refuse_duplicates
 from spark_jobs.captioning.wanted import (
-    ATTEMPT,
-    CAUSE,
     KEY,
-    REFUSED,
-    STATUS,
     last_tries,
     to_ask,
 )
@@ -24,7 +19,7 @@ from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.columns import named
 from spark_jobs.core.errors import CurationError
 from spark_jobs.core.row_counts import count_rows
-from spark_jobs.core.schemas import ENTRY_ID, GENERATIONS
+from spark_jobs.core.schemas import GENERATIONS
 from spark_jobs.formats.generated_captions import ask_in_tasks, read_journal
 from spark_jobs.formats.language_model_settings import LanguageModelSettings
 from spark_jobs.storage.conflicts import concurrent_write_error
@@ -42,7 +37,6 @@ _ROWS_PER_TASK_AND_PART = 10_000
 _MIN_ROWS_PER_TASK = 50  # of a model in this process, which takes seconds to load
 _CONNECTIONS_PER_TASK = 32
 _TOKENS = "tokens"
-_ENTRY_IDS = StructType([StructField(ENTRY_ID, IntegerType())])
 
 
 class CaptionTries:
@@ -90,29 +84,6 @@ class CaptionTries:
         if files := journal_files(self._folder):
             self._add(read_journal(self._run.spark, files))
             remove_files(files)
-
-    def refuse_unmatchable(self, wanted: DataFrame, entry_ids: list[int]) -> DataFrame:
-        """Note that captions of these entries are refused, since none can have the concept.
-
-        Returns the wanted captions of all other entries.
-        """
-        if not entry_ids:
-            return wanted
-        ids = self._run.spark.createDataFrame([(i,) for i in entry_ids], _ENTRY_IDS)
-        rows = wanted.join(F.broadcast(ids), on=ENTRY_ID, how="left_semi")
-        others = wanted.join(F.broadcast(ids), on=ENTRY_ID, how="left_anti")
-        values = {
-            **self._identity, ATTEMPT: 1, STATUS: REFUSED, CAUSE: "concept_absent",
-            "message": "no caption can have it by the matching rule: see build-concept-bank",
-        }  # fmt: skip
-        columns = [
-            (named(field.name) if field.name in KEY else F.lit(values.get(field.name)))
-            .cast(field.dataType)
-            .alias(field.name)
-            for field in GENERATIONS
-        ]
-        self._add(rows.select(*columns))
-        return others
 
     def ask(self, wanted: DataFrame, most_tries: int) -> str | None:
         """Ask until each wanted caption is accepted or was tried often enough.

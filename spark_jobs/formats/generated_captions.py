@@ -13,7 +13,7 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from spark_jobs.captioning.wanted import ATTEMPT, KEY
+from spark_jobs.captioning.wanted import ATTEMPT, IS_MATCHABLE, KEY
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.schemas import CAPTION, CONCEPT, ENTRY_ID, GENERATIONS, LANG, N
 from spark_jobs.storage.outputs.folders import write_file
@@ -40,12 +40,12 @@ _NO_CAPTIONS = b"[]"
 def ask_in_tasks(requests: DataFrame, work: Work, n_tasks: int) -> tuple[int, list[str]]:
     """Ask for captions in tasks; (number asked, why tasks have stopped early).
 
-    `requests`: lang, the columns of KEY, and attempt. A caption's task is decided by a hash of its
+    `requests`: rows of `to_ask`. A caption's task is decided by a hash of its
     KEY, so that each has its share of long and short concepts.
     """
     shard = F.pmod(F.xxhash64(*KEY), F.lit(n_tasks)).cast("int")
     rows = (
-        requests.select(shard.alias(SHARD), *KEY, ATTEMPT, LANG)
+        requests.select(shard.alias(SHARD), *KEY, ATTEMPT, LANG, IS_MATCHABLE)
         .repartition(n_tasks, SHARD)
         .sortWithinPartitions(SHARD, F.xxhash64(*KEY), *KEY)
     )

@@ -32,8 +32,8 @@ class LanguageModelSettings(Settings):
 
     backend: BackendName = Field(
         "transformers",
-        description="transformers: in this process; openai: a server that speaks OpenAI's API, such "
-        "as vLLM or llama.cpp; templates: no model, sentences with the concept",
+        description="transformers: in this process; openai: a server with OpenAI's API, such as "
+        "vLLM or llama.cpp; templates: no model, sentences with the concept",
     )
     model: str | None = Field(
         None,

@@ -11,14 +11,21 @@ from spark_jobs.captioning.wanted import (
     last_tries,
     random_part,
     wanted_captions,
+    with_is_matchable,
 )
 from spark_jobs.concepts.faults import between_spaces, never_matches
 from spark_jobs.core.addresses import absolute_file
 from spark_jobs.core.errors import CurationError, SettingsError, UnfinishedRunError
-from spark_jobs.core.settings import InputAddress, Names, OutputAddress, OutputFolder, RoleName
-from spark_jobs.core.settings import did_you_mean
-from spark_jobs.formats.concept_bank import Bank, read_bank
+from spark_jobs.core.settings import (
+    InputAddress,
+    Names,
+    OutputAddress,
+    OutputFolder,
+    RoleName,
+    did_you_mean,
+)
 from spark_jobs.formats.caption_tries import CaptionTries
+from spark_jobs.formats.concept_bank import Bank, read_bank
 from spark_jobs.formats.generated_captions import write_chunks
 from spark_jobs.formats.language_model_settings import LanguageModelSettings
 from spark_jobs.formats.prompts import is_file, prompt_names, read_prompt
@@ -26,7 +33,7 @@ from spark_jobs.running.job import Job
 from spark_jobs.storage.outputs.growing_folder import growing_folder
 from spark_jobs.storage.run import Counts, Run
 from udfs.captioning.asking import ACCEPTED, FAILED, REFUSED
-from udfs.captioning.checks import CHECKS, Checker, Rule
+from udfs.captioning.checks import CHECKS, REFUSALS, Checker, Rule
 from udfs.captioning.prompts import Prompt
 from udfs.captioning.requests import BUDGET_USED
 from udfs.captioning.server_faults import CAUSES
@@ -36,6 +43,7 @@ from udfs.text.metaclip2_match import padded_entry
 _PRESETS: dict[str, dict[str, Any]] = {
     "synthclip": {
         "prompt": "synthclip", "prompt_as": "text", "checks": [], "tries": 0, "seed": None,
+        "max_words": None,
     },
 }  # fmt: skip
 
@@ -152,8 +160,7 @@ def run(run: Run, settings: GenerateCaptions) -> Counts:
     with growing_folder(settings.output, metadata, content=settings.folder_content()) as folder:
         tries = CaptionTries(run, table, folder, settings, prompt, settings.checker(prompt))
         tries.take_journal()
-        askable = tries.refuse_unmatchable(wanted, _unmatchable(settings, bank))
-        stop = tries.ask(askable, settings.tries + 1)
+        stop = tries.ask(wanted, settings.tries + 1)
         stored = tries.stored()
         outcomes = _outcomes(last_tries(wanted, stored))
         numbers = range(settings.chunk, settings.chunk + settings.n)
@@ -172,7 +179,8 @@ def _read_bank(run: Run, settings: GenerateCaptions) -> Bank:
 
 
 def _wanted(run: Run, settings: GenerateCaptions, bank: Bank) -> DataFrame:
-    wanted = wanted_captions(bank.frame, settings.chunk, settings.n)
+    entries = with_is_matchable(bank.frame, _unmatchable(settings, bank))
+    wanted = wanted_captions(entries, settings.chunk, settings.n)
     if settings.concepts is None:
         return wanted
     if settings.concepts > len(bank.entries):
@@ -204,7 +212,7 @@ def _outcomes(last: DataFrame) -> Counts:
     rows = last.groupBy("status", "cause").agg(F.count(F.lit(1)).alias("n")).collect()
     counts = {(row["status"], row["cause"]): row["n"] for row in rows}
     outcomes = {"wanted": sum(counts.values()), "accepted": counts.get((ACCEPTED, None), 0)}
-    for status, causes in ((REFUSED, CHECKS), (FAILED, CAUSES)):
+    for status, causes in ((REFUSED, REFUSALS), (FAILED, CAUSES)):
         names = [cause for cause in causes if (status, cause) in counts]
         outcomes |= {f"{status}_{cause}": counts[status, cause] for cause in names}
     return outcomes
@@ -213,7 +221,7 @@ def _outcomes(last: DataFrame) -> Counts:
 def closing_lines(_spark: SparkSession, _settings: GenerateCaptions, counts: Counts) -> list[str]:
     """Why captions are missing."""
     lines = []
-    for status, causes in ((REFUSED, CHECKS), (FAILED, CAUSES)):
+    for status, causes in ((REFUSED, REFUSALS), (FAILED, CAUSES)):
         for cause, meaning in causes.items():
             if n := counts.get(f"{status}_{cause}"):
                 lines.append(f"  {n:,} {status}: {cause}: {meaning}")

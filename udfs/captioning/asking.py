@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from udfs.arrow import Batches, BatchFunction
-from udfs.captioning.checks import Checker
+from udfs.captioning.checks import NEVER_MATCHES, Checker
 from udfs.captioning.journal import Journal, rows_of_task
 from udfs.captioning.requests import Answer, Backend, Request, Spending
 
@@ -54,6 +54,7 @@ def ask(work: Work) -> BatchFunction:
 def _ask_shard(work: Work, shard: int, requests: Sequence[Request]) -> tuple[int, str | None]:
     noted = {_key(row) for row in rows_of_task(work.folder, work.part, shard)}
     pending = [request for request in requests if request.key not in noted]
+    askable = [request for request in pending if request.is_matchable]
     with Journal(work.folder, work.part, shard) as journal:
         n_asked, on_answer = 0, noting(work, journal.add)
 
@@ -62,7 +63,10 @@ def _ask_shard(work: Work, shard: int, requests: Sequence[Request]) -> tuple[int
             n_asked += 1
             on_answer(request, answer)
 
-        stop = work.backend.answer(pending, count_and_note, Spending(work.budget))
+        for request in pending:
+            if not request.is_matchable:
+                journal.add(_row(work, request, REFUSED, NEVER_MATCHES))
+        stop = work.backend.answer(askable, count_and_note, Spending(work.budget))
     return n_asked, stop
 
 
@@ -72,14 +76,8 @@ def noting(work: Work, add: Callable[[dict[str, Any]], None]) -> Callable[[Reque
     def note(request: Request, answer: Answer) -> None:
         status, cause, caption = _outcome(work.checker, request, answer)
         add(
-            {
-                "concept": request.concept,
-                "occurrence": request.occurrence,
-                "n": request.n,
-                **work.identity,
-                "attempt": request.attempt,
-                "status": status,
-                "cause": cause,
+            _row(work, request, status, cause)
+            | {
                 "message": answer.message,
                 "caption": caption,
                 "prompt_tokens": answer.prompt_tokens,
@@ -89,6 +87,18 @@ def noting(work: Work, add: Callable[[dict[str, Any]], None]) -> Callable[[Reque
         )
 
     return note
+
+
+def _row(work: Work, request: Request, status: str, cause: str | None) -> dict[str, Any]:
+    return {
+        "concept": request.concept,
+        "occurrence": request.occurrence,
+        "n": request.n,
+        **work.identity,
+        "attempt": request.attempt,
+        "status": status,
+        "cause": cause,
+    }
 
 
 def _outcome(

@@ -1,6 +1,8 @@
 """Causal language models in process: find, check and load their files."""
 
+import contextlib
 import importlib.util
+import io
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -96,7 +98,8 @@ def _load(spec: CausalModel, device: str) -> LoadedModel:
         where |= {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
     dtype = types[precision_on(device, spec.precision)]
     try:
-        with quiet():
+        # The bar of GGUF's conversion goes by no setting.
+        with quiet(), contextlib.redirect_stderr(io.StringIO()):
             tokenizer = AutoTokenizer.from_pretrained(**where, padding_side="left")
             model = AutoModelForCausalLM.from_pretrained(**where, dtype=dtype)
     except (OSError, ValueError, KeyError, ImportError) as fault:

@@ -24,6 +24,8 @@ CHECKS = {
     "language": "is of another language or script",
     "duplicate": "is the caption of another",
 }
+NEVER_MATCHES = "never_matches"  # the cause of captions that are not asked for
+REFUSALS = {**CHECKS, NEVER_MATCHES: "not asked for: no caption has the concept, by the rule"}
 _SPACED = {**{mark: f" {mark} " for mark in ",.;:?!`"}, **dict.fromkeys("\t\n\r", " ")}
 _SPACING = str.maketrans(_SPACED)
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "„": "“", "「": "」"}

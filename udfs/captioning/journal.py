@@ -1,7 +1,7 @@
-"""Answers as they come, on disk before the next one: a run that is killed has asked nothing in vain.
+"""Answers as they come, on disk at once: a run that is killed has asked nothing in vain.
 
-A try of a task writes `<part>-<shard>-<try>.jsonl`, a line for each answer. On a local disk lines
-are appended and flushed; a store has no appending, so that each of its files has some seconds' lines.
+A try of a task writes `<part>-<shard>-<try>.jsonl`, a line for each answer. On a local disk a line
+is there once it is written; a store has no appending, so each of its files has some seconds' lines.
 """
 
 import json
@@ -35,7 +35,7 @@ class Journal:
 
     def __enter__(self) -> Self:
         if self._is_local:
-            self._local = open(f"{self._name}{_SUFFIX}", "ab", buffering=0)  # noqa: SIM115
+            self._local = open(f"{self._name}{_SUFFIX}", "ab", buffering=0)
         return self
 
     def __exit__(

@@ -18,8 +18,8 @@ from udfs.captioning.requests import (
     Spending,
 )
 from udfs.captioning.server_faults import (
-    Fault,
-    Stop,
+    RequestError,
+    StopError,
     fault_of,
     seconds_to_wait,
 )
@@ -102,7 +102,7 @@ class _Asking:
         self._spending.start()
         try:
             answer = await self._answer(client, request)
-        except Stop as stop:
+        except StopError as stop:
             self._stop = self._stop or str(stop)
             self._spending.finish(0)
             return
@@ -122,7 +122,7 @@ class _Asking:
             )
 
     async def _answer(self, client: Any, request: Request) -> Answer:
-        """The answer, after retries; Stop where no request to this server can be answered."""
+        """The answer, after retries; StopError where no request to this server can be answered."""
         import tenacity
 
         tries = tenacity.AsyncRetrying(
@@ -134,17 +134,17 @@ class _Asking:
         started_s = time.monotonic()
         try:
             return await tries(self._send, client, request)
-        except Fault as fault:
+        except RequestError as fault:
             if fault.cause == "connection" and not self._answered and fault.is_refused:
-                raise Stop(f"no server answers at {self._backend.server}") from None
+                raise StopError(f"no server answers at {self._backend.server}") from None
             seconds = time.monotonic() - started_s
             return Answer(None, seconds, fault.cause, str(fault))
 
     def _may_pass(self, fault: BaseException) -> bool:
-        return self._stop is None and isinstance(fault, Fault) and fault.may_pass
+        return self._stop is None and isinstance(fault, RequestError) and fault.may_pass
 
     async def _send(self, client: Any, request: Request) -> Answer:
-        """One request; Fault or Stop where it has no answer."""
+        """One request; RequestError or StopError where it has no answer."""
         await self._tokens_pace.wait()
         await self._requests_pace.wait(1.0)
         backend, started_s = self._backend, time.monotonic()

@@ -34,13 +34,17 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Request:
-    """One try for the caption `n` of a concept; `occurrence` counts repeats of it in the bank."""
+    """One try for the caption `n` of a concept; `occurrence` counts repeats of it in the bank.
+
+    `is_matchable`: whether some caption has the concept by the matching rule.
+    """
 
     concept: str
     occurrence: int
     n: int
     attempt: int
     lang: str | None = None
+    is_matchable: bool = True
 
     @property
     def key(self) -> tuple[str, int, int, int]:

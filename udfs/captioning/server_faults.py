@@ -18,7 +18,7 @@ _LONGEST_RETRY_AFTER_S = 600.0
 _SHOWN_CHARACTERS = 200  # of a server's message
 
 
-class Fault(Exception):
+class RequestError(Exception):
     """A request without an answer; `cause` is one of CAUSES."""
 
     def __init__(
@@ -35,46 +35,52 @@ class Fault(Exception):
         self.retry_after_s = retry_after_s
 
 
-class Stop(Exception):
+class StopError(Exception):
     """No request to this server can be answered; the message is one line."""
 
 
-def fault_of(fault: Exception, server: str, model: str, key: str | None) -> Fault | Stop:
+def fault_of(
+    fault: Exception, server: str, model: str, key: str | None
+) -> RequestError | StopError:
     """The fault of one request, of an exception of the openai client or of reading an answer.
 
-    A Stop for a wrong key, an unknown model or address. Messages have nothing of the key.
+    A StopError for a wrong key, an unknown model or address. Messages have nothing of the key.
     """
     import openai
 
     if isinstance(fault, openai.APITimeoutError):
-        return Fault("timeout", "no answer in time", may_pass=True)
+        return RequestError("timeout", "no answer in time", may_pass=True)
     if isinstance(fault, openai.APIResponseValidationError):
-        return Fault("answer", "the answer is not of OpenAI's form", may_pass=True)
+        return RequestError("answer", "the answer is not of OpenAI's form", may_pass=True)
     if isinstance(fault, openai.APIConnectionError):
         is_refused = _is_refused(fault)
-        return Fault("connection", _one_line(fault, key), may_pass=True, is_refused=is_refused)
+        return RequestError(
+            "connection", _one_line(fault, key), may_pass=True, is_refused=is_refused
+        )
     if isinstance(fault, openai.APIStatusError):
         return _of_status(fault, server, model, key)
-    return Fault("answer", f"the answer cannot be read: {type(fault).__name__}", may_pass=True)
+    return RequestError(
+        "answer", f"the answer cannot be read: {type(fault).__name__}", may_pass=True
+    )
 
 
-def _of_status(fault: Any, server: str, model: str, key: str | None) -> Fault | Stop:
+def _of_status(fault: Any, server: str, model: str, key: str | None) -> RequestError | StopError:
     status, said = fault.status_code, _one_line(fault, key)
     if status in (401, 403):
         how = "the key is wrong or may not use it" if key else "it wants a key"
-        return Stop(f"server {server} answers {status}: {how}; see --api-key-env")
+        return StopError(f"server {server} answers {status}: {how}; see --api-key-env")
     if status == 404:
-        return Stop(
+        return StopError(
             f"server {server} answers 404: it has no model {model!r}, or its address lacks /v1: "
             f"{said}"
         )
     if status == 429:
         wait_s = _retry_after_s(fault.response.headers)
-        return Fault("rate_limit", "429", may_pass=True, retry_after_s=wait_s)
+        return RequestError("rate_limit", "429", may_pass=True, retry_after_s=wait_s)
     if status >= 500 or status in (408, 409, 425):
         wait_s = _retry_after_s(fault.response.headers)
-        return Fault("server", str(status), may_pass=True, retry_after_s=wait_s)
-    return Fault("request", f"{status}: {said}", may_pass=False)
+        return RequestError("server", str(status), may_pass=True, retry_after_s=wait_s)
+    return RequestError("request", f"{status}: {said}", may_pass=False)
 
 
 def seconds_to_wait(state: Any) -> float:
