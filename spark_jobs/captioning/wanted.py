@@ -40,14 +40,15 @@ def wanted_captions(entries: DataFrame, first: int, n: int) -> DataFrame:
     """
     earlier = Window.partitionBy(ENTRY).orderBy(ENTRY_ID)
     numbers = F.explode(F.sequence(F.lit(first), F.lit(first + n - 1)))
-    return entries.select(
+    concepts = entries.select(
         ENTRY_ID,
         LANG,
         IS_MATCHABLE,
         F.col(ENTRY).alias(CONCEPT),
         (F.row_number().over(earlier) - 1).alias(OCCURRENCE),
-        numbers.alias(N),
     )
+    # Apart from the above: in one select Spark counts rows after it has made several of them.
+    return concepts.select("*", numbers.alias(N))
 
 
 def random_part(wanted: DataFrame, n_concepts: int, draw: Draw) -> DataFrame:

@@ -123,9 +123,9 @@ class CaptionTries:
         )
         n_asked, stops = ask_in_tasks(requests, work, n_tasks)
         self.n_asked += n_asked
-        self.take_journal()
-        if not stops and not n_asked and not requests.isEmpty():
+        if not stops and not journal_files(self._folder):
             raise CurationError(f"output {self._folder}: no task has written to its journal")
+        self.take_journal()
         # What is wrong for all counts more than one task's end of its share of the budget.
         return next((stop for stop in stops if stop != BUDGET_USED), BUDGET_USED) if stops else None
 

@@ -106,7 +106,7 @@ class LanguageModelSettings(Settings):
     @classmethod
     def _is_address(cls, value: str | None) -> str | None:
         if value is not None and not re.match(r"https?://[^\s@/]+(/|$)", value):
-            raise ValueError("expected http://HOST:PORT/v1 or https://..., without a user in it")
+            raise ValueError("expected an address of http or https, without a user in it")
         return value
 
     @field_validator("api_key_env")

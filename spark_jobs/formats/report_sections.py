@@ -15,6 +15,7 @@ from spark_jobs.formats.report_examples import (
     subset_examples,
     taken_examples,
 )
+from spark_jobs.formats.report_generated import written_captions
 from spark_jobs.formats.report_retrieval import (
     captions_of_classes,
     matching_captions,
@@ -50,6 +51,7 @@ LOST = (
 )
 PLAN_THRESHOLD = "plan-threshold"
 DECONTAMINATE = "decontaminate"
+GENERATE_CAPTIONS = "generate-captions"
 _MATCH_AND_BALANCE = "match-and-balance"
 _BALANCING_JOBS = ("balance-captions", _MATCH_AND_BALANCE)
 _SUBSET_JOBS = ("sample-subset", "match-frequencies")
@@ -64,12 +66,22 @@ def result_sections(
     spark: SparkSession, runs: Sequence[RunRecord], workspace: str
 ) -> Iterator[Section]:
     """The sections between the funnel and the settings, as far as these runs have any."""
+    yield from _generated_sections(spark, runs)
     yield from _entries_sections(spark, runs)
     yield from _similarity_sections(spark, runs)
     yield from _class_sections(spark, runs)
     yield from _retrieved_sections(spark, runs)
     yield from _contamination_sections(spark, runs)
     yield from _examples_section(spark, runs, workspace)
+
+
+def _generated_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
+    """A section for each run that had a model write captions."""
+    for run in runs:
+        if run.job == GENERATE_CAPTIONS:
+            title = f"Generated: {table_name(run.outputs['output'])}"
+            blocks = default_if_lost(partial(written_captions, spark, run), _lost())
+            yield Section(title, blocks)
 
 
 def _entries_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
@@ -174,7 +186,7 @@ def _lost() -> list[Block]:
 
 
 def _has_other_pictures(run: RunRecord) -> bool:
-    has_section = run.job in (PLAN_THRESHOLD, DECONTAMINATE, *_HITS)
+    has_section = run.job in (PLAN_THRESHOLD, DECONTAMINATE, GENERATE_CAPTIONS, *_HITS)
     return has_section or _has_class_counts(run)
 
 

@@ -101,7 +101,7 @@ def _load(spec: CausalModel, device: str) -> LoadedModel:
         # The bar of GGUF's conversion goes by no setting.
         with quiet(), contextlib.redirect_stderr(io.StringIO()):
             tokenizer = AutoTokenizer.from_pretrained(**where, padding_side="left")
-            model = AutoModelForCausalLM.from_pretrained(**where, dtype=dtype)
+            model: Any = AutoModelForCausalLM.from_pretrained(**where, dtype=dtype)
     except (OSError, ValueError, KeyError, ImportError) as fault:
         said = " ".join(str(fault).split())[:200]
         raise ModelError(f"model {spec.name}: cannot be loaded: {said}") from None
