@@ -2,8 +2,8 @@
 
     python -m benchmarks.captions_generated [FOLDER]
 
-`faulty`: 10,000 concepts against a server on loopback that fails a tenth of the requests (5xx, 429
-with Retry-After, truncated JSON, no choices, resets, hangs); all must end with a caption or a cause.
+`faulty`: 10,000 concepts against a server on loopback that fails a tenth of all requests (5xx, 429
+with Retry-After, truncated JSON, no choices, resets, hangs); all end with a caption or a cause.
 `latency`: answers after 50 ms, beside concurrency / latency. `transformers`: SmolLM2-135M by our
 backend beside `model.generate` over batches of the same prompts, sorted by length, and of as many
 tokens, in turns in one process.
