@@ -4,6 +4,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.captioning.wanted import ACCEPTED, ATTEMPT, CAUSE, KEY, REFUSED, STATUS
+from spark_jobs.core.columns import named
 from spark_jobs.core.draws import Draw
 from spark_jobs.core.run_records import RunRecord
 from spark_jobs.core.schemas import CAPTION, CONCEPT, GENERATIONS, MODEL
@@ -30,7 +31,7 @@ def written_captions(spark: SparkSession, run: RunRecord) -> list[Block]:
 def _written(tries: DataFrame) -> list[WrittenBy]:
     is_accepted = F.col(STATUS) == ACCEPTED
     words = F.size(F.split(F.trim(CAPTION), r"\s+"))
-    tokens = [F.coalesce(F.col(name), F.lit(0)) for name in ("prompt_tokens", "completion_tokens")]
+    tokens = [F.coalesce(named(name), F.lit(0)) for name in ("prompt_tokens", "completion_tokens")]
     rows = tries.groupBy(*_WORK).agg(
         F.count(F.lit(1)).alias("tries"),
         F.count(F.when(is_accepted, 1)).alias("accepted"),

@@ -145,7 +145,7 @@ def test_a_budget_stops_in_one_line_and_a_larger_one_goes_on(
         (["--backend", "transformers", "--model", "./none"], "has no config.json"),
         (["--lang-model", "lid.ftz"], "lang_model: give --lang"),
         (["--concepts", "5"], "concepts = 5: bank"),
-        (["--bank", "{folder}/empty.txt"], "no entries"),
+        (["--bank", "{folder}/empty.txt"], "no file with content"),
     ],
 )
 def test_bad_input_is_one_line(
