@@ -140,6 +140,10 @@ def running(server: CaptionServer) -> Iterator[CaptionServer]:
         asyncio.set_event_loop(loop)
         loop.run_until_complete(start())
         loop.run_forever()
+        open_connections = asyncio.all_tasks(loop)
+        for task in open_connections:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*open_connections, return_exceptions=True))
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()

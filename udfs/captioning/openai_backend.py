@@ -148,22 +148,22 @@ class _Asking:
         await self._tokens_pace.wait()
         await self._requests_pace.wait(1.0)
         backend, started_s = self._backend, time.monotonic()
-        prompt = backend.prompt.of(request.concept)
-        options = _options(backend, request)
+        path, body = _path_and_body(backend, request)
         try:
-            if backend.prompt_as == "chat":
-                messages = [{"role": "user", "content": prompt}]
-                response = await client.chat.completions.create(messages=messages, **options)
-            else:
-                response = await client.completions.create(prompt=prompt, **options)
+            # Not by chat.completions.create: the client's models of requests and answers take a
+            # third of its time.
+            response = await client.post(path, body=body, cast_to=object)
             return _read(response, time.monotonic() - started_s)
         except Exception as fault:  # the client raises what it meets in bodies, too
             raise fault_of(fault, backend.server, backend.model, backend.key) from None
 
 
-def _options(backend: OpenAIBackend, request: Request) -> dict[str, Any]:
-    sampling = backend.sampling
-    options: dict[str, Any] = {
+def _path_and_body(backend: OpenAIBackend, request: Request) -> tuple[str, dict[str, Any]]:
+    sampling, prompt = backend.sampling, backend.prompt.of(request.concept)
+    is_chat = backend.prompt_as == "chat"
+    asked = {"messages": [{"role": "user", "content": prompt}]} if is_chat else {"prompt": prompt}
+    body: dict[str, Any] = {
+        **asked,
         "model": backend.model,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
@@ -171,32 +171,33 @@ def _options(backend: OpenAIBackend, request: Request) -> dict[str, Any]:
         "frequency_penalty": sampling.frequency_penalty,
         "max_tokens": sampling.max_tokens,
     }
-    seed = {} if sampling.seed is None else {"seed": request.seed(sampling.seed)}
-    return options | seed
+    if sampling.seed is not None:
+        body["seed"] = request.seed(sampling.seed)
+    return "/chat/completions" if is_chat else "/completions", body
 
 
 def _read(response: Any, seconds: float) -> Answer:
-    """The first choice of a response; ValueError where it has none."""
-    choices = getattr(response, "choices", None)
-    if not isinstance(choices, list) or not choices:
+    """The first choice of a response's JSON; ValueError where it has none."""
+    choices = response.get("choices") if isinstance(response, dict) else None
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise ValueError("it has no choices")
     choice = choices[0]
-    message = getattr(choice, "message", None)
-    text = getattr(choice, "text", None) if message is None else getattr(message, "content", None)
+    message = choice.get("message")
+    text = message.get("content") if isinstance(message, dict) else choice.get("text")
     if text is not None and not isinstance(text, str):
         raise ValueError("its first choice has no text")
-    usage = getattr(response, "usage", None)
+    usage = response.get("usage")
+    counts = usage if isinstance(usage, dict) else {}
     return Answer(
         text or "",
         seconds,
-        prompt_tokens=_count(usage, "prompt_tokens"),
-        completion_tokens=_count(usage, "completion_tokens"),
-        is_cut=getattr(choice, "finish_reason", None) == "length",
+        prompt_tokens=_count(counts.get("prompt_tokens")),
+        completion_tokens=_count(counts.get("completion_tokens")),
+        is_cut=choice.get("finish_reason") == "length",
     )
 
 
-def _count(usage: Any, name: str) -> int | None:
-    value = getattr(usage, name, None)
+def _count(value: object) -> int | None:
     return value if isinstance(value, int) and 0 <= value < 2**31 else None
 
 
