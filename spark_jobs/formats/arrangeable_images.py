@@ -55,7 +55,7 @@ def read_arrangeable_images(
     in several rows of a table.
     """
     address = parse_address(source)
-    is_table = run.inputs[source].startswith("delta:") or not address.is_path
+    is_table = run.reads_table(source)
     label_rows = None if labels is None else _read_labels(run, labels, naming)
     if is_table:
         images = _read_table(run, source, naming, has_labels=label_rows is not None)

@@ -47,6 +47,10 @@ class Run:
         version = self.written.get(address) or self.inputs.get(address)
         return tables.read_table(self.spark, address, needed, version=version)
 
+    def reads_table(self, address: str) -> bool:
+        """Whether an input is a table, of Delta or a catalog, rather than files."""
+        return self.inputs[address].startswith("delta:") or not parse_address(address).is_path
+
     def draw(self, purpose: str, seed: int) -> Draw:
         """A draw for this run's rows, independent of all draws that selected them before.
 

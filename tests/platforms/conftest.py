@@ -125,7 +125,9 @@ def connect_server(worker_python: Path, tmp_path_factory: pytest.TempPathFactory
         env=environment, cwd=tmp_path_factory.mktemp("cwd"), text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sys.stderr,
     ) as server:  # fmt: skip
-        port = server.stdout.readline().strip()  # type: ignore[union-attr]
+        # Ivy writes to standard output too, where it fetches Delta for the first time.
+        lines = (line.split() for line in server.stdout)  # type: ignore[union-attr]
+        port = next((words[1] for words in lines if words[:1] == ["port"]), None)
         assert port, "the server did not start; its own words stand above"
         yield f"sc://127.0.0.1:{port}"
         server.stdin.close()  # type: ignore[union-attr]

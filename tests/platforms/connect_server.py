@@ -1,4 +1,4 @@
-"""A Spark Connect server on loopback: prints its port, and ends when its standard input does.
+"""A Spark Connect server on loopback: prints `port N`, and ends when its standard input does.
 
 Spark 3.5's own start script listens on all interfaces and has no setting for another address, so
 this program builds the same gRPC server at 127.0.0.1. Arguments: `key=value`, settings of Spark.
@@ -27,7 +27,7 @@ if __name__ == "__main__":
     for setting in sys.argv[1:]:
         builder = builder.config(*setting.split("=", 1))
     session = builder.getOrCreate()
-    sys.stdout.write(f"{start_server(session)}\n")
+    sys.stdout.write(f"port {start_server(session)}\n")
     sys.stdout.flush()
     sys.stdin.read()
     session.stop()
