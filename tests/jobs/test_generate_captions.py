@@ -204,6 +204,6 @@ def test_a_run_that_is_killed_twice_asks_nothing_again_and_loses_nothing(
     assert (counts["wanted"], counts["accepted"]) == (400, 400)
     # What was on its way at a kill may have been answered without anybody to hear it.
     assert 400 <= len(server.answered) <= 408
-    assert counts["asked"] >= 400 - n_before
+    assert counts["asked"] <= 400 - n_before + 8
     assert len(rows_of(spark, bank.parent / "out")) == 400
     assert len(json.loads((bank.parent / "out" / "0.json").read_text())) == 400
