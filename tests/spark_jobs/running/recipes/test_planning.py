@@ -7,7 +7,12 @@ import pytest
 import yaml
 
 from spark_jobs.core.errors import SettingsError
-from spark_jobs.running.recipes.planning import PlannedStep, plan_steps, select_steps
+from spark_jobs.running.recipes.planning import (
+    PlannedStep,
+    left_out_steps,
+    plan_steps,
+    select_steps,
+)
 from spark_jobs.running.recipes.reading import Recipe, packaged_recipes, read_recipe
 from spark_jobs.running.recipes.starting import write_recipe
 from spark_jobs.running.recipes.variables import fill_in
@@ -59,6 +64,17 @@ def test_bare_words_are_tables_in_the_output_folder_or_schema() -> None:
     in_catalog = {s.name: s.settings for s in planned(two_branches(), output="main.curation")}
     assert in_catalog["matches"].captions == "main.curation.c"
     assert in_catalog["ingest"].input == "/in"
+
+
+def test_a_steps_name_is_its_output_wherever_that_lies() -> None:
+    """A folder of files needs a path where tables lie in a catalog, and others read it by name."""
+    steps = two_branches()
+    where = {"output": "main.curation", "matches": {"output": "${place}/m"}}
+    planned_steps = plan_steps(recipe(steps, place="/elsewhere"), where)
+    found = {step.name: step for step in planned_steps}
+    assert found["few"].settings.matches == "/elsewhere/m"
+    assert found["few"].depends_on == ("ingest", "matches")
+    assert found["few"].settings.captions == "main.curation.c"
 
 
 def test_tables_in_a_map_are_tables_of_the_recipe() -> None:
@@ -185,6 +201,14 @@ class TestSelection:
     def test_an_unknown_step_is_named(self) -> None:
         with pytest.raises(SettingsError, match="no step 'matchs', did you mean 'matches'"):
             self.names(only="matchs")
+
+    def test_a_step_that_is_left_out_is_none_and_no_fault(self) -> None:
+        steps = {**two_branches(), "rare": {**two_branches()["few"], "when": "${more}"}}
+        for more, chosen in ((False, []), (True, ["rare"])):
+            mine = recipe(steps, more=more)
+            left_out = left_out_steps(mine, {})
+            selected = select_steps(plan_steps(mine, {}), None, "rare", left_out)
+            assert [step.name for step in selected] == chosen
 
 
 def test_a_variable_alone_keeps_its_type() -> None:
