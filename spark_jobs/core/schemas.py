@@ -64,6 +64,7 @@ WEIGHTS = "weights"
 QUERY_TYPE = "query_type"
 QUERY_KEY = "query_key"
 SCORE = "score"
+COUNT = "count"
 RANK = "rank"
 ROWS = "rows"
 CLASSES = "classes"
@@ -93,6 +94,10 @@ HEAD_ENTRIES = "head_entries"
 IN_A, IN_B, IN_BOTH = "in_a", "in_b", "in_both"
 NAME = "name"
 DRAW = "draw"
+
+CONCEPT = "concept"
+OCCURRENCE = "occurrence"
+N = "n"
 
 STEP = "step"
 KEPT = "kept"
@@ -151,7 +156,32 @@ CONCEPT_BANK = StructType(
         StructField(LEMMA, StringType()),
         StructField(GLOSS, StringType()),
         StructField(CLASS_IDX, IntegerType()),
+        StructField(COUNT, LongType()),  # in the corpus that the entry comes from, or its views
+        StructField(SCORE, DoubleType()),  # PMI of a bigram
         StructField(FAULT, StringType()),  # null, duplicate, empty, never_matches
+    ]
+)
+# N-grams and titles of a corpus: what counted each, how often it occurs, and PMI of a bigram.
+NGRAMS = StructType([CONCEPT_BANK[name] for name in (LANG, ENTRY, SOURCE, COUNT, SCORE)])
+# The same with what kept each out of a bank: `rule`, which compares `value` with `threshold`.
+NGRAM_DECISIONS = StructType(
+    [
+        *NGRAMS.fields,
+        StructField(KEPT, BooleanType()),
+        StructField(RULE, StringType()),
+        StructField(VALUE, DoubleType()),
+        StructField(THRESHOLD, DoubleType()),
+    ]
+)
+# Entries of banks a and b; count and score: of a, else of b.
+BANK_DIFFERENCE = StructType(
+    [
+        StructField(LANG, StringType()),
+        StructField(ENTRY, StringType()),
+        StructField(IN_A, BooleanType()),
+        StructField(IN_B, BooleanType()),
+        StructField(COUNT, LongType()),
+        StructField(SCORE, DoubleType()),
     ]
 )
 ENTRIES = StructType([StructField(ENTRY_ID, IntegerType()), StructField(ENTRY, StringType())])
@@ -352,6 +382,28 @@ DOWNLOADS = StructType(
         StructField("bytes", LongType()),
         StructField("shard", IntegerType()),
         StructField(KEY, StringType()),
+    ]
+)
+# A row per try of a caption that a model was asked for. occurrence: which of the equal entries of
+# the bank, n: which of the concept's captions, both from 0; sampling: JSON. status: accepted,
+# refused (cause: one of udfs.captioning.checks.REFUSALS), failed (of server_faults.CAUSES there).
+GENERATIONS = StructType(
+    [
+        StructField(CONCEPT, StringType()),
+        StructField(OCCURRENCE, IntegerType()),
+        StructField(N, IntegerType()),
+        StructField("prompt_sha256", StringType()),
+        StructField("backend", StringType()),
+        StructField(MODEL, StringType()),
+        StructField("sampling", StringType()),
+        StructField("attempt", IntegerType()),
+        StructField("status", StringType()),
+        StructField("cause", StringType()),
+        StructField("message", StringType()),
+        StructField(CAPTION, StringType()),
+        StructField("prompt_tokens", LongType()),
+        StructField("completion_tokens", LongType()),
+        StructField("seconds", DoubleType()),
     ]
 )
 # Images that arrange-images wrote as files, `path` below its output; the rest, where it is known,

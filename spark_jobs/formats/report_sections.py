@@ -7,6 +7,7 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.core.addresses import table_name
 from spark_jobs.core.run_records import RunRecord
+from spark_jobs.formats.report_banks import bank_blocks, missing_blocks
 from spark_jobs.formats.report_contamination import contaminated_pairs
 from spark_jobs.formats.report_examples import (
     balanced_examples,
@@ -15,6 +16,7 @@ from spark_jobs.formats.report_examples import (
     subset_examples,
     taken_examples,
 )
+from spark_jobs.formats.report_generated import written_captions
 from spark_jobs.formats.report_retrieval import (
     captions_of_classes,
     matching_captions,
@@ -50,6 +52,8 @@ LOST = (
 )
 PLAN_THRESHOLD = "plan-threshold"
 DECONTAMINATE = "decontaminate"
+BUILD_BANK, CHECK_BANK = "build-concept-bank", "check-concept-bank"
+GENERATE_CAPTIONS = "generate-captions"
 _MATCH_AND_BALANCE = "match-and-balance"
 _BALANCING_JOBS = ("balance-captions", _MATCH_AND_BALANCE)
 _SUBSET_JOBS = ("sample-subset", "match-frequencies")
@@ -64,12 +68,27 @@ def result_sections(
     spark: SparkSession, runs: Sequence[RunRecord], workspace: str
 ) -> Iterator[Section]:
     """The sections between the funnel and the settings, as far as these runs have any."""
+    yield from _concept_sections(spark, runs)
     yield from _entries_sections(spark, runs)
     yield from _similarity_sections(spark, runs)
     yield from _class_sections(spark, runs)
     yield from _retrieved_sections(spark, runs)
     yield from _contamination_sections(spark, runs)
     yield from _examples_section(spark, runs, workspace)
+
+
+def _concept_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
+    """A section for each run that built or checked a concept bank, or had captions written."""
+    readers = {
+        BUILD_BANK: ("Concept bank", bank_blocks),
+        CHECK_BANK: ("Coverage", missing_blocks),
+        GENERATE_CAPTIONS: ("Generated", written_captions),
+    }
+    for run in runs:
+        if run.job in readers:
+            title, read = readers[run.job]
+            name = table_name(run.outputs["output"])
+            yield Section(f"{title}: {name}", default_if_lost(partial(read, spark, run), _lost()))
 
 
 def _entries_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
@@ -174,7 +193,8 @@ def _lost() -> list[Block]:
 
 
 def _has_other_pictures(run: RunRecord) -> bool:
-    has_section = run.job in (PLAN_THRESHOLD, DECONTAMINATE, *_HITS)
+    has_section = run.job in (PLAN_THRESHOLD, DECONTAMINATE, BUILD_BANK, CHECK_BANK, *_HITS)
+    has_section = run.job in (PLAN_THRESHOLD, DECONTAMINATE, GENERATE_CAPTIONS, *_HITS)
     return has_section or _has_class_counts(run)
 
 

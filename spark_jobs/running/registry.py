@@ -13,8 +13,10 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "ingest-captions",
         "dedup-captions",
         "build-concept-bank",
+        "check-concept-bank",
         "make-demo-captions",
     ),
+    "caption": ("generate-captions",),
     "balance": ("match-concepts", "plan-balance", "balance-captions", "match-and-balance"),
     "label and subset": (
         "label-synsets",

@@ -23,7 +23,9 @@ from spark_jobs.running.registry import all_jobs
 
 # Key of a step, which is left out where the value, or one of a list of values, is false or empty.
 WHEN = "when"
-FIRST_OF = "first_of"  # {first_of: [a, b]}: the first of these tables that a step writes
+# {first_of: [a, b]}: the first of these tables that a step writes, else the last, maybe ${variable}
+FIRST_OF = "first_of"
+# {table: a}, in a rule or a map: the address of this table of the recipe.
 TABLE = "table"
 OUTPUT = "output"  # name of the variable, and of the setting, for where tables are written
 _TABLE_NAME = re.compile(r"(?:(?:delta|parquet):)?[A-Za-z_]\w*")
@@ -216,7 +218,8 @@ def _resolve(
     if isinstance(value, dict) and [*value] == [FIRST_OF] and is_input:
         if not isinstance(value[FIRST_OF], list) or not value[FIRST_OF]:
             raise ValueError(f"{key}: {FIRST_OF}: expected a list of tables")
-        value = next((name for name in value[FIRST_OF] if name in tables), value[FIRST_OF][-1])
+        first = next((name for name in value[FIRST_OF] if name in tables), value[FIRST_OF][-1])
+        return _resolve(draft, model, key, first, tables)
     if isinstance(value, list) and is_input:
         return [_resolve(draft, model, key, item, tables) for item in value]
     # A map in the place of one address is a fault, whose message must not show its values.

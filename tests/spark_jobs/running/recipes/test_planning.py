@@ -260,6 +260,30 @@ def test_all_conditions_must_hold_and_the_first_table_that_is_written_is_read() 
     for one, two, read in ((1, 1, "few"), (1, 0, "raw"), (0, 1, "raw")):
         *_, last = plan_steps(recipe(steps, one=one, two=two), {})
         assert (last.settings.captions, last.depends_on) == (f"/out/{read}", (read,))
+    # A variable's value is taken as it is, and need not have one where it is not read.
+    steps["few"]["captions"] = {"first_of": ["raw", "${given}"]}
+    *_, few, _ = plan_steps(recipe(steps, one=1, two=1, given=None), {})
+    assert few.settings.captions == "/out/raw"
+    steps["few"]["captions"] = {"first_of": ["none", "${given}"]}
+    few = {s.name: s for s in plan_steps(recipe(steps, one=1, two=1, given="/far"), {})}["few"]
+    assert few.settings.captions == "/far"
     steps["last"]["captions"] = {"first_of": ["a", "b"]}
     with pytest.raises(SettingsError, match="no step writes 'b'"):
         plan_steps(recipe(steps, one=1, two=1), {})
+
+
+@pytest.mark.parametrize("name", ["metaclip", "metaclip2"])
+def test_the_recipes_of_metaclip_can_begin_with_a_bank_from_text(name: str) -> None:
+    read = read_recipe(name)
+    given = {"input": "/in", "output": "/out"}
+    text = {"bank_from_text": True, "bank_texts": "/texts", "bank_min_pmi": 10}
+    from_text = plan_steps(read, given | text)
+    by_name = {step.name: step for step in from_text}
+    assert by_name["concept_bank"].settings.texts == "/texts"  # type: ignore[attr-defined]
+    assert by_name["matches"].settings.bank == "/out/concept_bank"  # type: ignore[attr-defined]
+    assert "concept_bank" in by_name["matches"].depends_on
+    with_bank = {step.name: step for step in plan_steps(read, given | {"bank": "imagenet22k"})}
+    assert "concept_bank" not in with_bank
+    assert with_bank["matches"].settings.bank == "imagenet22k"  # type: ignore[attr-defined]
+    with pytest.raises(SettingsError, match="variable 'bank' has no value"):
+        plan_steps(read, given)

@@ -1,0 +1,1 @@
+"""Captions that a language model writes around concepts (SynthCLIP's first step)."""
