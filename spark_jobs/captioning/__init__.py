@@ -1,0 +1,1 @@
+"""Captions made by models: generate, mix and measure them."""
