@@ -26,4 +26,8 @@ CITATIONS = {
     "ImageNet-100": "Contrastive multiview coding (Tian et al. 2020)",
     "DataComp": "DataComp, in search of the next generation of multimodal datasets "
     "(Gadre et al. 2023)",
+    "Improving Multimodal Datasets": "Improving multimodal datasets with image captioning "
+    "(Nguyen et al. 2023)",
+    "BLEU": "BLEU, a method for automatic evaluation of machine translation (Papineni et al. 2002)",
+    "CIDEr": "CIDEr, consensus-based image description evaluation (Vedantam et al. 2015)",
 }

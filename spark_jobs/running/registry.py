@@ -44,6 +44,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "search-substrings",
         "count-concepts",
     ),
+    "captions": ("measure-captions",),
     "look": ("show", "report", "explain", "diff", "jobs", "methods"),
     "look after": ("maintain",),
     "exchange": ("export-pairs", "export-captions", "export-embeddings", "import-embeddings"),
