@@ -96,7 +96,9 @@ def _measure_name(suffix: str) -> Column:
     return name
 
 
-def type_curve(types: DataFrame, captions: DataFrame, sets: Sequence[CaptionSet]) -> list[MeasureRow]:
+def type_curve(
+    types: DataFrame, captions: DataFrame, sets: Sequence[CaptionSet]
+) -> list[MeasureRow]:
     """Rows of schemas.MEASURES: unique n-grams of nested samples of each source's images.
 
     at: the share of the images, 1, 1/2, 1/4 ...; n: the captions in that sample, down to 1.
@@ -110,7 +112,7 @@ def type_curve(types: DataFrame, captions: DataFrame, sets: Sequence[CaptionSet]
         .collect()
     )
     by_level = {(row[SET], row[ORDER], row[LEVEL]): row[TYPES] for row in counted}
-    rows = []
+    rows: list[MeasureRow] = []
     for number, source in sources.items():
         for order, measure in UNIQUE.items():
             total = 0

@@ -64,7 +64,7 @@ _MEASURED = StructType(
 
 
 def references_by_image(references: DataFrame, captions: DataFrame) -> DataFrame:
-    """uid and references, its captions that are not null, of the images that have a caption."""
+    """Uid and references, its captions that are not null, of the images that have a caption."""
     with_caption = captions.where(F.col(CAPTION).isNotNull()).select(UID).distinct()
     not_null = references.where(F.col(CAPTION).isNotNull()).select(UID, CAPTION)
     grouped = not_null.groupBy(UID).agg(F.sort_array(F.collect_list(CAPTION)).alias(REFERENCES))
@@ -121,9 +121,7 @@ def _with_answers(
     answers = map_in_arrow(by_part, answered, _ANSWERS)
     with_references = captions.join(references, on=UID, how="left")
     rows = answers.unionByName(with_references, allowMissingColumns=True)
-    return rows.repartition(n_partitions, CHUNK).sortWithinPartitions(
-        CHUNK, F.col(IDS).isNull()
-    )
+    return rows.repartition(n_partitions, CHUNK).sortWithinPartitions(CHUNK, F.col(IDS).isNull())
 
 
 def measure_sets(scored_captions: DataFrame, *, n_replicates: int) -> DataFrame:
@@ -131,9 +129,7 @@ def measure_sets(scored_captions: DataFrame, *, n_replicates: int) -> DataFrame:
 
     Bounds are percentiles of `n_replicates` Poisson bootstrap replicates, drawn by image.
     """
-    sums = map_in_arrow(
-        scored_captions.select(SETS, DRAW, STATISTICS), summed(n_replicates), _SUMS
-    )
+    sums = map_in_arrow(scored_captions.select(SETS, DRAW, STATISTICS), summed(n_replicates), _SUMS)
     by_set = sums.repartition(SET).sortWithinPartitions(SET, SUMS)
     return map_in_arrow(by_set, measured, _MEASURED)
 

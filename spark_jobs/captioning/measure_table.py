@@ -22,8 +22,10 @@ def measure_rows(
     histograms: DataFrame,
     further: Sequence[MeasureRow],
 ) -> DataFrame:
-    """All measures. `by_set`: frames with a column `set`; n is that of the set where they have none."""
-    captions = spark.createDataFrame([(s.number, s.captions) for s in sets], f"{SET} int, _n bigint")
+    """All measures. `by_set`: frames with a column `set`; n is the set's captions if they have none."""
+    captions = spark.createDataFrame(
+        [(s.number, s.captions) for s in sets], f"{SET} int, _n bigint"
+    )
     parts = []
     for rows in by_set:
         if N not in rows.columns:

@@ -67,6 +67,8 @@ _names_as_list = BeforeValidator(
 # a column may be called `no`.
 Names = Annotated[list[str], _names_as_list]
 InputAddresses = Annotated[list[InputAddress], Field(min_length=1), _text_as_list, Role("input")]
+
+
 def _by_name(value: Any) -> Any:
     """A map of tables by their names, from a table or a list of tables."""
     if isinstance(value, str):

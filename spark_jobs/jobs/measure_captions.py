@@ -137,7 +137,9 @@ class MeasureCaptions(Settings):
 
 def run(run: Run, settings: MeasureCaptions) -> Counts:
     """Measure the captions of each source, and of its groups (Nguyen et al. 2023, section 5)."""
-    tables = {name: run.read(address, schemas.CAPTIONS) for name, address in settings.captions.items()}
+    tables = {
+        name: run.read(address, schemas.CAPTIONS) for name, address in settings.captions.items()
+    }
     _refuse_unknown_names(settings)
     rows = _all_rows(run, settings, tables)
     names = list(tables)
@@ -164,9 +166,7 @@ def run(run: Run, settings: MeasureCaptions) -> Counts:
             return _counts(per_caption, sets, settings)
 
 
-def _counts(
-    per_caption: DataFrame, sets: list[CaptionSet], settings: MeasureCaptions
-) -> Counts:
+def _counts(per_caption: DataFrame, sets: list[CaptionSet], settings: MeasureCaptions) -> Counts:
     sources = [part for part in sets if part.group is None]
     n_rows = sum(part.rows for part in sources)
     counts = {
@@ -357,9 +357,7 @@ def closing_lines(spark: SparkSession, settings: MeasureCaptions, counts: Counts
 def _line(source: str, values: Mapping[str, float]) -> str:
     parts = [f"{values.get('captions', 0):,.0f} captions"]
     parts += [
-        f"{values[measure]:{form}} {words}"
-        for measure, form, words in _SHOWN
-        if measure in values
+        f"{values[measure]:{form}} {words}" for measure, form, words in _SHOWN if measure in values
     ]
     return f"  {source:<24}{', '.join(parts)}"
 

@@ -1,10 +1,10 @@
 """Document frequencies of CIDEr without a table of all n-grams in any one place.
 
-Images are divided into chunks by their uid. (1) The tasks of a chunk send each n-gram of its captions
-and references to the n-gram's part, with the number of the chunk's images whose references have it.
-(2) A part sums these, and answers each chunk with the sums of the n-grams that it had sent. (3) The
-captions of a chunk meet its answers. An n-gram of one image weighs as much as one of none, so
-neither has an answer.
+Images are divided into chunks by their uid. (1) The tasks of a chunk send each n-gram of its
+captions and references to the n-gram's part, with the number of the chunk's images whose references
+have it. (2) A part sums these, and answers each chunk with the sums of the n-grams that it had
+sent. (3) The captions of a chunk meet its answers. An n-gram of one image weighs as much as one of
+none, so neither has an answer.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from udfs.arrow import Batches, BatchFunction
-from udfs.captioning.ngrams import ORDERS, Ngrams, count_ngrams
+from udfs.captioning.ngrams import ORDERS, count_ngrams
+from udfs.captioning.runs import first_of_pairs, runs
 from udfs.captioning.tokens import Tokeniser, TokenRule
 from udfs.captioning.weights import Frequencies, frequency_table
 from udfs.id_counts import COUNTS, IDS, PART, blobs_by_part, concatenated, pack_counts
@@ -24,7 +25,7 @@ _BUFFERED = 1 << 20  # n-grams that a task collects before it packs them
 
 
 def packed_requests(rule: TokenRule, *, are_references: bool) -> BatchFunction:
-    """For mapInArrow: columns chunk and texts, a list of texts of an image -> part, chunk, ids, counts.
+    """For mapInArrow: columns chunk and texts (a list, of an image) -> part, chunk, ids, counts.
 
     Counts: the images whose texts have the n-gram; 0 unless `are_references`. Rows ascend by chunk.
     """
@@ -35,8 +36,7 @@ def packed_requests(rule: TokenRule, *, are_references: bool) -> BatchFunction:
         for batch in batches:
             chunks = np.asarray(batch.column(CHUNK))
             keys, image_of_key = _keys_by_image(batch.column(1), tokeniser)
-            starts = np.flatnonzero(np.diff(chunks, prepend=-1))
-            for start, end in zip(starts, [*starts[1:], len(chunks)], strict=True):
+            for start, end in runs(chunks):
                 if buffer and buffer[0][0] != chunks[start]:
                     yield _packed(buffer, are_references)
                 first, last = np.searchsorted(image_of_key, [start, end])
@@ -57,11 +57,8 @@ def _keys_by_image(
     offsets = np.asarray(texts.offsets) - texts.offsets[0].as_py()
     image_of_text = np.repeat(np.arange(len(texts)), np.diff(offsets))
     image_of_key = np.repeat(np.repeat(image_of_text, ORDERS), np.diff(ngrams.starts))
-    order = np.lexsort((ngrams.keys, image_of_key))
-    keys, images = ngrams.keys[order], image_of_key[order]
-    is_first = np.ones(keys.size, bool)
-    is_first[1:] = (keys[1:] != keys[:-1]) | (images[1:] != images[:-1])
-    return keys[is_first], images[is_first]
+    first = first_of_pairs(ngrams.keys, image_of_key)
+    return ngrams.keys[first], image_of_key[first]
 
 
 def _packed(buffer: list[tuple[int, NDArray[np.uint64]]], are_references: bool) -> pa.RecordBatch:
@@ -80,7 +77,7 @@ def _with_chunks(batch: pa.RecordBatch, chunks: NDArray[np.int32]) -> pa.RecordB
 
 
 def answered(batches: Batches) -> Iterator[pa.RecordBatch]:
-    """For mapInArrow: packed requests, sorted by part -> chunk, ids, counts of at least 2 images."""
+    """For mapInArrow: packed requests, sorted by part -> chunk, ids, counts from 2 images on."""
     for blobs in blobs_by_part(batches):
         keys = concatenated(blobs[IDS])
         counts = concatenated(blobs[COUNTS])
@@ -89,19 +86,14 @@ def answered(batches: Batches) -> Iterator[pa.RecordBatch]:
         )
         distinct, place = np.unique(keys, return_inverse=True)
         sums = np.bincount(place, weights=counts, minlength=distinct.size).astype(np.int64)[place]
-        frequent = sums >= 2
-        keys, sums, chunks = keys[frequent], sums[frequent], chunks[frequent]
-        order = np.lexsort((keys, chunks))
-        keys, sums, chunks = keys[order], sums[order], chunks[order]
-        is_first = np.ones(keys.size, bool)
-        is_first[1:] = (keys[1:] != keys[:-1]) | (chunks[1:] != chunks[:-1])
-        keys, sums, chunks = keys[is_first], sums[is_first], chunks[is_first]
-        starts = np.flatnonzero(np.diff(chunks, prepend=-1))
-        ends = [*starts[1:], len(chunks)]
+        first = first_of_pairs(keys, chunks)
+        first = first[sums[first] >= 2]
+        keys, sums, chunks = keys[first], sums[first], chunks[first]
+        places = runs(chunks)
         columns = [
-            pa.array(chunks[starts], pa.int32()),
-            pa.array([keys[a:b].tobytes() for a, b in zip(starts, ends, strict=True)], pa.binary()),
-            pa.array([sums[a:b].tobytes() for a, b in zip(starts, ends, strict=True)], pa.binary()),
+            pa.array([chunks[start] for start, _ in places], pa.int32()),
+            pa.array([keys[start:end].tobytes() for start, end in places], pa.binary()),
+            pa.array([sums[start:end].tobytes() for start, end in places], pa.binary()),
         ]
         yield pa.RecordBatch.from_arrays(columns, [CHUNK, IDS, COUNTS])
 

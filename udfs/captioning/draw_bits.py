@@ -1,7 +1,7 @@
-"""What a caption's draw decides: its place in samples, its jackknife group, its bootstrap weights.
+"""What a caption's draw decides: its samples, its jackknife group and its bootstrap weights.
 
-All are functions of one uniform number in [0, 1), itself a hash of the uid and the seed: the same on
-any cluster and in any partitioning, and the same for all captions of an image.
+All are functions of one uniform number in [0, 1), itself a hash of the uid and the seed: the same
+on any cluster and in any partitioning, and the same for all captions of an image.
 """
 
 import numpy as np
@@ -37,7 +37,9 @@ def jackknife_group(draws: NDArray[np.float64]) -> NDArray[np.int64]:
 def _groups(bits):
     groups = np.empty(bits.size, np.int64)
     for k in range(bits.size):
-        groups[k] = np.int64((mixed(mixed(bits[k]) + np.uint64(1)) >> np.uint64(32)) % np.uint64(GROUPS))
+        groups[k] = np.int64(
+            (mixed(mixed(bits[k]) + np.uint64(1)) >> np.uint64(32)) % np.uint64(GROUPS)
+        )
     return groups
 
 

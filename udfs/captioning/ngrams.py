@@ -27,7 +27,8 @@ class Ngrams(NamedTuple):
 
 def count_ngrams(tokens: Tokens) -> Ngrams:
     """The n-grams of each text, counted."""
-    return Ngrams(*_count(tokens.offsets, tokens.hashes), np.diff(tokens.offsets))
+    starts, keys, counts = _count(tokens.offsets, tokens.hashes)
+    return Ngrams(starts, keys, counts, np.diff(tokens.offsets))
 
 
 @compiled

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from udfs.arrow import Batches, BatchFunction
 from udfs.captioning import statistics as st
 from udfs.captioning.document_frequencies import CHUNK, table_of
-from udfs.captioning.ngrams import ORDERS, count_ngrams
+from udfs.captioning.ngrams import ORDERS, Ngrams, count_ngrams
+from udfs.captioning.runs import runs
 from udfs.captioning.similarity import Similarity, bleu, compare
 from udfs.captioning.tokens import Tokeniser, TokenRule
 from udfs.captioning.weights import Frequencies, inverse_frequencies
@@ -31,14 +32,15 @@ def scored(rule: TokenRule, carried: Sequence[str], *, n_images: int) -> BatchFu
 
     def score_rows(batches: Batches) -> Iterator[pa.RecordBatch]:
         tokeniser = Tokeniser(rule)
-        current, ids, counts = -1, [], []
+        current = -1
+        ids: list[bytes] = []
+        counts: list[bytes] = []
         table: Frequencies | None = None
         for batch in batches:
             chunks = np.asarray(batch.column(CHUNK))
             is_answer = np.asarray(batch.column(IDS).is_valid())
             kinds = 2 * chunks.astype(np.int64) + ~is_answer
-            starts = np.flatnonzero(np.diff(kinds, prepend=-1))
-            for start, end in zip(starts, [*starts[1:], len(kinds)], strict=True):
+            for start, end in runs(kinds):
                 rows = batch.slice(start, end - start)
                 if chunks[start] != current:
                     current, table, ids, counts = int(chunks[start]), None, [], []
@@ -75,7 +77,12 @@ def _scored(
         references = rows.column(REFERENCES)
         compared = np.flatnonzero(is_there & np.asarray(references.is_valid()))
         if compared.size:
-            similarity = _similarity(rows, compared, tokeniser, table, n_images)
+            if compared.size < n:
+                rows_compared = rows.take(pa.array(compared))
+                counted = count_ngrams(tokeniser.tokens(rows_compared.column(TEXT)))
+            else:
+                rows_compared, counted = rows, ngrams
+            similarity = _similarity(rows_compared, counted, tokeniser, table, n_images)
             _add_similarity(statistics, scores, compared, similarity)
     _add_cosines(statistics, scores, rows, is_there)
     columns = [rows.column(name) for name in carried]
@@ -86,15 +93,13 @@ def _scored(
 
 def _similarity(
     rows: pa.RecordBatch,
-    compared: NDArray[np.int64],
+    captions: Ngrams,
     tokeniser: Tokeniser,
     table: Frequencies,
     n_images: int,
 ) -> Similarity:
-    taken = rows.take(pa.array(compared)) if compared.size < rows.num_rows else rows
-    texts = taken.column(REFERENCES)
+    texts = rows.column(REFERENCES)
     offsets = np.asarray(texts.offsets).astype(np.int64) - texts.offsets[0].as_py()
-    captions = count_ngrams(tokeniser.tokens(taken.column(TEXT)))
     references = count_ngrams(tokeniser.tokens(texts.flatten()))
     weights = [
         inverse_frequencies(ngrams.keys, table, n_images) for ngrams in (captions, references)

@@ -53,7 +53,9 @@ def compare(
 
 
 def bleu(
-    matches: NDArray[np.float64], guesses: NDArray[np.float64], reference_length: NDArray[np.float64]
+    matches: NDArray[np.float64],
+    guesses: NDArray[np.float64],
+    reference_length: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """BLEU-1 to BLEU-4, (..., 4), of counts of shape (..., 4) and lengths of shape (...,).
 

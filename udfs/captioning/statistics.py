@@ -49,9 +49,9 @@ def summed(n_replicates: int) -> BatchFunction:
             offsets = np.asarray(sets.offsets).astype(np.int64)
             numbers = sets.values.to_numpy().astype(np.int64)
             distinct, place = np.unique(numbers, return_inverse=True)
-            statistics = np.frombuffer(
-                b"".join(batch.column(2).to_pylist()), np.float64
-            ).reshape(-1, WIDTH)
+            statistics = np.frombuffer(b"".join(batch.column(2).to_pylist()), np.float64).reshape(
+                -1, WIDTH
+            )
             bits = draw_bits(batch.column(1).to_numpy(zero_copy_only=False))
             parts = _summed(offsets, place, distinct.size, bits, statistics, n_replicates)
             for number, part in zip(distinct.tolist(), parts, strict=True):
@@ -140,7 +140,9 @@ def intervals(sums: NDArray[np.float64]) -> list[Interval]:
         rows.append(_interval("mean_words", sums[:, WORDS] / sums[:, CAPTIONS], sums, CAPTIONS))
         if sums[0, REFERRED]:
             scores = bleu(sums[:, MATCHES], sums[:, GUESSES], sums[:, REFERENCE_LENGTH])
-            rows += [_interval(f"bleu_{n + 1}", scores[:, n], sums, REFERRED) for n in range(ORDERS)]
+            rows += [
+                _interval(f"bleu_{n + 1}", scores[:, n], sums, REFERRED) for n in range(ORDERS)
+            ]
             rows.append(_interval("cider", sums[:, CIDER] / sums[:, REFERRED], sums, REFERRED))
         for name, total, count in (
             ("cosine_image", COSINE, SCORED),

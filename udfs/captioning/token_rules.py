@@ -13,16 +13,71 @@ _ACCENTED = r"&[a-z](?:acute|grave|circ|uml|tilde|cedil);"
 _COMBINED = r"[\u0300-\u036f\u0900-\u0dff\u0e31\u0e34-\u0e3a\u0e47-\u0e4e]"  # marks on letters
 _RUN = rf"(?:(?![²³¹])[^\W_]|{_COMBINED}|{_ACCENTED})+"
 _NUMBER = r"\d*(?:[.,:]\d+)+"
-_ABBREVIATIONS = (
-    "jan feb mar apr jun jul aug sep sept oct nov dec mr mrs ms messrs dr drs st mt ft sgt col gen "
-    "gov lt capt sen rep prof rev hon jr sr bros inc cos corp pp ltd co vs etc al ave blvd rd bldg "
-    "ct ca cf op la calif ore minn"
-).split()
+_ABBREVIATIONS = [
+    "jan",
+    "feb",
+    "mar",
+    "apr",
+    "jun",
+    "jul",
+    "aug",
+    "sep",
+    "sept",
+    "oct",
+    "nov",
+    "dec",
+    "mr",
+    "mrs",
+    "ms",
+    "messrs",
+    "dr",
+    "drs",
+    "st",
+    "mt",
+    "ft",
+    "sgt",
+    "col",
+    "gen",
+    "gov",
+    "lt",
+    "capt",
+    "sen",
+    "rep",
+    "prof",
+    "rev",
+    "hon",
+    "jr",
+    "sr",
+    "bros",
+    "inc",
+    "cos",
+    "corp",
+    "pp",
+    "ltd",
+    "co",
+    "vs",
+    "etc",
+    "al",
+    "ave",
+    "blvd",
+    "rd",
+    "bldg",
+    "ct",
+    "ca",
+    "cf",
+    "op",
+    "la",
+    "calif",
+    "ore",
+    "minn",
+]
 _SPLIT_WORDS = {
     **{"cannot": "can not", "gonna": "gon na", "gotta": "got ta", "lemme": "lem me"},
     **{"gimme": "gim me", "wanna": "wan na"},
 }
-_REMOVED = frozenset(f"\" '' ' `` ` . ? ! , : - -- ; – — … « » “ ” „ 【 】 〜 \ufffd \u200e {_STOP_STAYS}".split())
+_REMOVED = frozenset(
+    f"\" '' ' `` ` . ? ! , : - -- ; – — … « » “ ” „ 【 】 〜 \ufffd \u200e {_STOP_STAYS}".split()
+)
 _WRITTEN = {
     **{"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"},
     **{"½": "1/2", "¼": "1/4", "¾": "3/4", "€": "$", "£": "#"},
@@ -42,7 +97,7 @@ _TOKEN = re.compile(
             rf"(?:/[^{_NO_URL}]*[^{_NO_URL_END}])?(?![a-z0-9])",
             r"[a-z0-9._-]+@[a-z0-9.-]+",
             r"@[a-z][a-z0-9_]+|#[a-z]+",
-            rf"</?[a-z!?][^<>]*>",
+            r"</?[a-z!?][^<>]*>",
             r"[:;]-?[()]|[:;]-?[dp]\b",
             rf"(?:{_L}\.)+{_L}\b\.?|{_L}\.(?![a-z])",  # acronyms and initials
             rf"{_L}+(?=n't\b)|n't\b",

@@ -1,7 +1,8 @@
 """Unique n-grams of sets of captions, in all of them, in samples, and without a jackknife group.
 
-A task packs, for each distinct n-gram of each set, the smallest sample that has it and the jackknife
-group that alone has it. After a shuffle by n-gram these are combined, and only numbers are left.
+A task packs, for each distinct n-gram of each set, the smallest sample that has it, and the
+jackknife group if one alone has it. After a shuffle by n-gram these are combined, and only numbers
+are left.
 """
 
 from collections.abc import Callable, Iterator
@@ -81,7 +82,7 @@ def _packed(
 
 
 def counted_types(batches: Batches) -> Iterator[pa.RecordBatch]:
-    """For mapInArrow: packed n-grams, sorted by part -> numbers of types, a row for each combination.
+    """For mapInArrow: packed n-grams, sorted by part -> numbers of types by what is noted of them.
 
     Columns set, ngram_order, level (the smallest sample, as the largest level), jackknife, types.
     """
@@ -112,7 +113,8 @@ def _of_sets(
     sets = batch.column(1)
     set_offsets = np.asarray(sets.offsets).astype(np.int64)
     numbers = sets.values.to_numpy()
-    return _noted(starts, keys, notes, set_offsets, numbers, n_orders, first_order)
+    new_keys, new_notes = _noted(starts, keys, notes, set_offsets, numbers, n_orders, first_order)
+    return new_keys, new_notes
 
 
 @compiled
@@ -142,7 +144,8 @@ def _merged(
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """One note for each distinct key: the largest level, the group or SEVERAL."""
     order = np.argsort(keys)
-    return _combined(keys[order], notes[order])
+    new_keys, new_notes = _combined(keys[order], notes[order])
+    return new_keys, new_notes
 
 
 @compiled

@@ -28,7 +28,7 @@ def inverse_frequencies(
     keys: NDArray[np.uint64], table: Frequencies, n_images: int
 ) -> NDArray[np.float64]:
     """ln(n_images / frequency) of each n-gram; one that is not in the table is taken as of one."""
-    return np.asarray(_inverse(keys, table.keys, table.counts, np.log(n_images)))
+    return np.asarray(_inverse(keys, table.keys, table.counts, float(n_images)))
 
 
 @compiled
@@ -43,13 +43,14 @@ def _build(keys, counts, n_slots):
 
 
 @compiled
-def _inverse(keys, table, table_counts, log_images):
+def _inverse(keys, table, table_counts, n_images):
+    # Both logarithms by one function: of an n-gram of all images the weight must be exactly 0.
+    log_images = np.log(n_images)
     weights = np.empty(keys.size)
     n_slots = table.size
     for k in range(keys.size):
         slot = np.int64(keys[k] & np.uint64(n_slots - 1))
         while table_counts[slot] and table[slot] != keys[k]:
             slot = (slot + 1) & (n_slots - 1)
-        frequency = max(1, table_counts[slot])
-        weights[k] = log_images - np.log(frequency) if frequency > 1 else log_images
+        weights[k] = log_images - np.log(float(max(1, table_counts[slot])))
     return weights

@@ -57,7 +57,7 @@ def _is_space(code):
 
 @compiled
 def _split(text_offsets, text, n_most):
-    """(offsets, hashes, starts, ends) of the words; of n captions of b bytes, at most (b + n) / 2."""
+    """(offsets, hashes, starts, ends) of the words, of which there are at most n_most."""
     n_rows = text_offsets.size - 1
     offsets = np.zeros(n_rows + 1, np.int64)
     hashes = np.empty(n_most, np.uint64)
