@@ -1,8 +1,10 @@
 """Unique n-grams of sets of captions, with intervals, and how they grow with the sample."""
 
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import IntegerType, LongType, StructField, StructType
 
@@ -10,7 +12,7 @@ from spark_jobs.captioning.measure_table import MeasureRow
 from spark_jobs.captioning.measured_captions import SET, SETS, CaptionSet
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.id_counts import PACKED
-from spark_jobs.core.schemas import CAPTION, DRAW, HIGH, LOW, MEASURE, SOURCE, VALUE
+from spark_jobs.core.schemas import CAPTION, DRAW
 from udfs.arrow import BatchFunction
 from udfs.captioning.draw_bits import GROUPS, LEVELS
 from udfs.captioning.tokens import TokenRule
@@ -29,7 +31,7 @@ from udfs.id_counts import PART
 
 PAPERS = (
     "Improving Multimodal Datasets, section 5: unique trigrams and nouns of raw and synthetic "
-    "captions, against the sample's size",
+    "captions",
 )
 UNIQUE = {
     1: "vocabulary",
@@ -46,87 +48,81 @@ _TYPES = StructType(
         StructField(TYPES, LongType()),
     ]
 )
+# (set, order, level, jackknife group) -> types.
+Types = Mapping[tuple[int, int, int, int], int]
 
 
-def count_types(captions: DataFrame, rule: TokenRule, *, nouns: bool) -> DataFrame:
-    """Columns set, ngram_order, level, jackknife, types, of captions that are not null.
+def count_types(captions: DataFrame, rule: TokenRule, *, n_sources: int, nouns: bool) -> Types:
+    """Count n-grams by set, order, the smallest sample that has them, and jackknife group.
 
-    types: n-grams of a set first found in the sample of a level, and in one jackknife group alone
-    or in several. `nouns`: whether to tag nouns, for which each worker needs the tagger's model.
+    `captions`: rows with sets and draw. The sets of sources come first. `nouns`: whether to tag nouns, for which each worker needs
+    the model of the tagger.
     """
     rows = captions.where(F.col(CAPTION).isNotNull()).select(CAPTION, SETS, DRAW)
-    counted = _count(rows, packed_types(rule))
-    return counted.union(_count(rows, packed_nouns())) if nouns else counted
+    packs = [packed_types(rule), *([packed_nouns()] if nouns else [])]
+    counts: Counter[tuple[int, int, int, int]] = Counter()
+    for pack in packs:
+        for number, order, level, group, n in _summed(rows, pack, n_sources).collect():
+            counts[number, order, level, group] += n
+    return counts
 
 
-def _count(rows: DataFrame, pack: BatchFunction) -> DataFrame:
+def _summed(rows: DataFrame, pack: BatchFunction, n_sources: int) -> DataFrame:
     by_part = map_in_arrow(rows, pack, PACKED).repartition(PART).sortWithinPartitions(PART)
-    return map_in_arrow(by_part, counted_types, _TYPES)
+    types = map_in_arrow(by_part, counted_types, _TYPES)
+    level = F.when(F.col(SET) < n_sources, F.col(LEVEL)).otherwise(0)  # groups have no curve
+    return types.groupBy(SET, ORDER, level.alias(LEVEL), JACKKNIFE).agg(F.sum(TYPES).alias(TYPES))
 
 
-def unique_ngrams(types: DataFrame) -> DataFrame:
-    """Unique n-grams of each set: set, measure, value, low, high.
+def type_rows(types: Types, sets: Sequence[CaptionSet]) -> list[MeasureRow]:
+    """Unique n-grams of each set, with 95 % intervals by a delete-a-group jackknife.
 
-    Bounds by a delete-a-group jackknife, since bootstrap replicates repeat captions and so have
-    fewer n-grams than the sample: the variance is (g - 1) / g times the sum of squares of what
-    the g groups each alone contribute, around their mean.
+    Not by the bootstrap, whose replicates repeat captions and so have fewer n-grams than the
+    sample. The variance is (g - 1) / g times the sum of squares of what each of the g groups alone
+    contributes, around their mean.
     """
-    by_group = types.groupBy(SET, ORDER, JACKKNIFE).agg(F.sum(TYPES).alias(TYPES))
-    alone = F.when(F.col(JACKKNIFE) != SEVERAL, F.col(TYPES)).cast("double")
-    sums = by_group.groupBy(SET, ORDER).agg(
-        F.sum(TYPES).cast("double").alias(VALUE),
-        F.coalesce(F.sum(alone), F.lit(0.0)).alias("_sum"),
-        F.coalesce(F.sum(alone * alone), F.lit(0.0)).alias("_squares"),
-    )
-    spread = F.col("_squares") - F.col("_sum") * F.col("_sum") / GROUPS
-    error = F.sqrt(F.greatest(spread, F.lit(0.0)) * ((GROUPS - 1) / GROUPS))
-    return sums.select(
-        SET,
-        _measure_name("").alias(MEASURE),
-        VALUE,
-        F.greatest(F.lit(0.0), F.col(VALUE) - _T * error).alias(LOW),
-        (F.col(VALUE) + _T * error).alias(HIGH),
-    )
-
-
-def _measure_name(suffix: str) -> Column:
-    name = F.lit(None)
-    for order, measure in UNIQUE.items():
-        name = F.when(F.col(ORDER) == order, measure + suffix).otherwise(name)
-    return name
-
-
-def type_curve(
-    types: DataFrame, captions: DataFrame, sets: Sequence[CaptionSet]
-) -> list[MeasureRow]:
-    """Rows of schemas.MEASURES: unique n-grams of nested samples of each source's images.
-
-    at: the share of the images, 1, 1/2, 1/4 ...; n: the captions in that sample, down to 1.
-    """
-    sources = {part.number: part.source for part in sets if part.group is None}
-    n_of_level = _captions_of_levels(captions)
-    counted = (
-        types.where(F.col(SET) < len(sources))
-        .groupBy(SET, ORDER, LEVEL)
-        .agg(F.sum(TYPES).alias(TYPES))
-        .collect()
-    )
-    by_level = {(row[SET], row[ORDER], row[LEVEL]): row[TYPES] for row in counted}
+    totals: Counter[tuple[int, int]] = Counter()
+    alone: dict[tuple[int, int], list[int]] = {}
+    for (number, order, _, group), n in types.items():
+        totals[number, order] += n
+        if group != SEVERAL:
+            alone.setdefault((number, order), [0] * GROUPS)[group] += n
     rows: list[MeasureRow] = []
-    for number, source in sources.items():
-        for order, measure in UNIQUE.items():
-            total = 0
-            for level in reversed(range(LEVELS)):
-                total += by_level.get((number, order, level), 0)
-                n = n_of_level.get((source, level), 0)
-                if n and total:
-                    name = f"{measure}{OF_SAMPLE}"
-                    rows.append((name, source, None, 2.0**-level, float(total), None, None, n))
+    for (number, order), total in sorted(totals.items()):
+        part = sets[number]
+        margin = _T * _jackknife_error(alone.get((number, order), [0] * GROUPS))
+        low, high = max(0.0, total - margin), total + margin
+        rows.append(
+            (UNIQUE[order], part.source, part.group, None, float(total), low, high, part.captions)
+        )
     return rows
 
 
-def _captions_of_levels(captions: DataFrame) -> dict[tuple[str, int], int]:
-    """(source, level) -> captions in the sample of 2^-level."""
-    counts = [F.count_if(F.col(DRAW) < 2.0**-level).alias(str(level)) for level in range(LEVELS)]
-    rows = captions.where(F.col(CAPTION).isNotNull()).groupBy(SOURCE).agg(*counts).collect()
-    return {(row[SOURCE], level): row[str(level)] for row in rows for level in range(LEVELS)}
+def _jackknife_error(alone: Sequence[int]) -> float:
+    """Standard error of a count of types, by what each group alone contributes to it."""
+    mean = sum(alone) / len(alone)
+    squares = sum((n - mean) ** 2 for n in alone)
+    return math.sqrt((len(alone) - 1) / len(alone) * squares)
+
+
+def curve_rows(types: Types, sets: Sequence[CaptionSet]) -> list[MeasureRow]:
+    """Unique n-grams of nested samples of each source's images: a type-token curve.
+
+    at: the share of the images in the sample, 1, 1/2, 1/4 ...; n: its captions.
+    """
+    by_level: Counter[tuple[int, int, int]] = Counter()
+    for (number, order, level, _), n in types.items():
+        by_level[number, order, level] += n
+    rows: list[MeasureRow] = []
+    for part in sets:
+        if part.group is not None:
+            continue
+        for order, measure in UNIQUE.items():
+            total = 0
+            for level in reversed(range(LEVELS)):
+                total += by_level[part.number, order, level]
+                n = part.captions_by_level[level]
+                if n and total:
+                    name, at = f"{measure}{OF_SAMPLE}", 2.0**-level
+                    rows.append((name, part.source, None, at, float(total), None, None, n))
+    return rows

@@ -1,72 +1,55 @@
-"""The long table of measures: schemas.MEASURES from what each measurement gives."""
+"""The long table of measures: rows of schemas.MEASURES, which are few, on the driver."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.captioning.measured_captions import SET, CaptionSet, named_sets
+from spark_jobs.captioning.measured_captions import SET, CaptionSet
 from spark_jobs.core.columns import named
-from spark_jobs.core.schemas import AT, GROUP, HIGH, LOW, MEASURE, MEASURES, SOURCE, VALUE, N
-from spark_jobs.core.unions import union_all
+from spark_jobs.core.schemas import SOURCE
 
 BIN_WIDTH = 0.02  # of the histograms of cosines, which go from -1 to 1
 HISTOGRAM = "_histogram"
+_BIN, _N = "_bin", "_n"
 MeasureRow = tuple[str, str, str | None, float | None, float, float | None, float | None, int]
 
 
-def measure_rows(
-    spark: SparkSession,
-    sets: Sequence[CaptionSet],
-    by_set: Sequence[DataFrame],
-    histograms: DataFrame,
-    further: Sequence[MeasureRow],
-) -> DataFrame:
-    """All measures. `by_set`: frames with a column `set`; n is the set's captions if they have none."""
-    captions = spark.createDataFrame(
-        [(s.number, s.captions) for s in sets], f"{SET} int, _n bigint"
-    )
-    parts = []
-    for rows in by_set:
-        if N not in rows.columns:
-            rows = rows.join(F.broadcast(captions), on=SET, how="inner").withColumnRenamed("_n", N)
-        parts.append(named_sets(spark, rows.withColumn(AT, F.lit(None).cast("double")), sets))
-    parts.append(spark.createDataFrame(list(further), MEASURES))
-    return union_all(rows.select(*MEASURES.names) for rows in (*parts, histograms))
+def set_rows(sets: Sequence[CaptionSet], measured: DataFrame) -> list[MeasureRow]:
+    """Measures of each set: its `rows`, its `null_captions`, which are left out, and `measured`.
 
-
-def row_measures(sets: Sequence[CaptionSet]) -> list[MeasureRow]:
-    """What became of the rows of each set: `rows`, and `null_captions`, which are not measured."""
+    `measured`: set, measure, value, low, high, n.
+    """
     rows: list[MeasureRow] = []
     for part in sets:
         for measure, value in (("rows", part.rows), ("null_captions", part.rows - part.captions)):
             rows.append(
                 (measure, part.source, part.group, None, float(value), None, None, part.rows)
             )
+    for row in measured.collect():
+        part = sets[row[SET]]
+        _, measure, value, low, high, n = row
+        rows.append((measure, part.source, part.group, None, value, low, high, n))
     return rows
 
 
-def histogram_rows(scored: DataFrame, cosines: Sequence[str]) -> DataFrame:
-    """How many captions of each source have a cosine in each bin, by the bin's lower end."""
-    parts = [_histogram(scored, cosine) for cosine in cosines]
-    return union_all(parts)
+def numbers_of(rows: Sequence[MeasureRow], measure: str) -> Mapping[str, int]:
+    """Source -> the captions that a measure is of, all groups together."""
+    return {row[1]: row[7] for row in rows if row[0] == measure and row[2] is None}
 
 
-def _histogram(scored: DataFrame, cosine: str) -> DataFrame:
-    lowest = F.floor(named(cosine) / BIN_WIDTH) * BIN_WIDTH
-    counted = (
-        scored.where(named(cosine).isNotNull())
-        .groupBy(SOURCE, F.round(lowest, 2).alias(AT))
-        .agg(F.count("*").alias(N))
-    )
-    nothing = F.lit(None).cast("double")
-    return counted.select(
-        F.lit(f"{cosine}{HISTOGRAM}").alias(MEASURE),
-        SOURCE,
-        F.lit(None).cast("string").alias(GROUP),
-        AT,
-        F.col(N).cast("double").alias(VALUE),
-        nothing.alias(LOW),
-        nothing.alias(HIGH),
-        N,
-    )
+def histogram_rows(scored: DataFrame, cosines: Sequence[str]) -> list[MeasureRow]:
+    """How many captions of each source have a cosine in each bin; at: the bin's lower end."""
+    rows: list[MeasureRow] = []
+    for cosine in cosines:
+        number = F.floor(named(cosine) / BIN_WIDTH)
+        counted = (
+            scored.where(named(cosine).isNotNull())
+            .groupBy(SOURCE, number.alias(_BIN))
+            .agg(F.count("*").alias(_N))
+            .orderBy(SOURCE, _BIN)
+        )
+        for source, place, n in counted.collect():
+            at = round(place * BIN_WIDTH, 2)
+            rows.append((f"{cosine}{HISTOGRAM}", source, None, at, float(n), None, None, n))
+    return rows

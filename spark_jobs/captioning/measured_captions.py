@@ -17,23 +17,28 @@ from spark_jobs.core.columns import as_type, named
 from spark_jobs.core.draws import Draw
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import CAPTION, CAPTION_ID, DRAW, GROUP, SOURCE, UID
+from udfs.captioning.draw_bits import LEVELS
 
 SETS, SET = "sets", "set"
 IMAGE_COSINE, TEXT_COSINE = "_image", "_text"
-MOST_SETS = 100_000  # which the driver holds
+MOST_SETS = 10_000  # which the driver holds, with all their measures
 WITHOUT_GROUP = "(none)"
-_ROWS, _NULLS = "_rows", "_nulls"
+_ROWS = "_rows"
 
 
 @dataclass(frozen=True)
 class CaptionSet:
-    """Captions of a source, or those of one of its groups; `captions` without the null ones."""
+    """Captions of a source, or those of one of its groups; `captions` without the null ones.
+
+    `captions_by_level`: how many of these are in the sample of 2^-level of the images.
+    """
 
     number: int
     source: str
     group: str | None
     rows: int
     captions: int
+    captions_by_level: tuple[int, ...]
 
 
 def source_rows(
@@ -83,26 +88,35 @@ def caption_sets(rows: DataFrame, tables: Sequence[str], *, is_split: bool) -> l
     `is_split`: the sources are values of a column, so no table is a source by its name.
     Raises InputDataError if there are more than MOST_SETS.
     """
+    is_there = named(CAPTION).isNotNull()
+    levels = [
+        F.count_if(is_there & (named(DRAW) < 2.0**-level)).alias(f"level_{level}")
+        for level in range(LEVELS)
+    ]
     counted = (
         rows.groupBy(SOURCE, GROUP)
-        .agg(F.count("*").alias(_ROWS), F.count_if(named(CAPTION).isNull()).alias(_NULLS))
+        .agg(F.count("*").alias(_ROWS), *levels)
         .orderBy(SOURCE, GROUP)
         .limit(MOST_SETS + 1)
         .collect()
     )
     if len(counted) > MOST_SETS:
-        raise InputDataError(f"there are more than {MOST_SETS:,} groups of captions: no classes")
-    totals: dict[str, tuple[int, int]] = {} if is_split else dict.fromkeys(tables, (0, 0))
-    for row in counted:
-        n_rows, n_nulls = totals.get(row[SOURCE], (0, 0))
-        totals[row[SOURCE]] = (n_rows + row[_ROWS], n_nulls + row[_NULLS])
-    whole = [(source, None, n, n - nulls) for source, (n, nulls) in totals.items()]
-    parts = [
-        (row[SOURCE], row[GROUP], row[_ROWS], row[_ROWS] - row[_NULLS])
-        for row in counted
-        if row[GROUP] is not None
+        raise InputDataError(
+            f"there are more than {MOST_SETS:,} sources and groups: these are no classes"
+        )
+    empty = (0,) * (1 + LEVELS)
+    totals = {} if is_split else dict.fromkeys(tables, empty)
+    parts = []
+    for source, group, *numbers in counted:
+        before = totals.get(source, empty)
+        totals[source] = tuple(a + b for a, b in zip(before, numbers, strict=True))
+        if group is not None:
+            parts.append((source, group, tuple(numbers)))
+    whole = [(source, None, numbers) for source, numbers in totals.items()]
+    return [
+        CaptionSet(number, source, group, numbers[0], numbers[1], tuple(numbers[1:]))
+        for number, (source, group, numbers) in enumerate([*whole, *parts])
     ]
-    return [CaptionSet(number, *values) for number, values in enumerate([*whole, *parts])]
 
 
 def with_sets(spark: SparkSession, rows: DataFrame, sets: Sequence[CaptionSet]) -> DataFrame:
@@ -121,19 +135,6 @@ def with_sets(spark: SparkSession, rows: DataFrame, sets: Sequence[CaptionSet]) 
     table = spark.createDataFrame([(*key, value) for key, value in numbers.items()], schema)
     is_same = rows[SOURCE].eqNullSafe(table["_source"]) & rows[GROUP].eqNullSafe(table["_group"])
     return rows.join(F.broadcast(table), on=is_same, how="inner").drop("_source", "_group")
-
-
-def named_sets(spark: SparkSession, rows: DataFrame, sets: Sequence[CaptionSet]) -> DataFrame:
-    """Rows with a column `set`, with source and group in its place."""
-    schema = StructType(
-        [
-            StructField(SET, IntegerType()),
-            StructField(SOURCE, StringType()),
-            StructField(GROUP, StringType()),
-        ]
-    )
-    table = spark.createDataFrame([(s.number, s.source, s.group) for s in sets], schema)
-    return rows.join(F.broadcast(table), on=SET, how="inner").drop(SET)
 
 
 def cosine_column(column: str) -> Column:

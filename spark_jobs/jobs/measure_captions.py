@@ -1,7 +1,8 @@
 """measure-captions: how diverse captions are, and how near to their images and references."""
 
+import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -9,14 +10,19 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
-from spark_jobs.captioning.measure_diversity import count_types, type_curve, unique_ngrams
+from spark_jobs.captioning.measure_diversity import count_types, curve_rows, type_rows
 from spark_jobs.captioning.measure_similarity import (
     caption_score_rows,
     measure_sets,
     references_by_image,
     score_captions,
 )
-from spark_jobs.captioning.measure_table import histogram_rows, measure_rows, row_measures
+from spark_jobs.captioning.measure_table import (
+    MeasureRow,
+    histogram_rows,
+    numbers_of,
+    set_rows,
+)
 from spark_jobs.captioning.measured_captions import (
     CaptionSet,
     caption_sets,
@@ -134,6 +140,11 @@ class MeasureCaptions(Settings):
             raise ValueError("caption_vectors needs image_vectors or reference_vectors")
         return self
 
+    @property
+    def has_image_cosines(self) -> bool:
+        """Whether captions have cosines to their images."""
+        return bool(self.score_column or self.scores or self.image_vectors)
+
 
 def run(run: Run, settings: MeasureCaptions) -> Counts:
     """Measure the captions of each source, and of its groups (Nguyen et al. 2023, section 5)."""
@@ -148,46 +159,53 @@ def run(run: Run, settings: MeasureCaptions) -> Counts:
         if not any(part.captions for part in sets):
             raise InputDataError(f"no caption in {', '.join(settings.captions.values())}")
         captions = with_sets(run.spark, rows, sets)
-        references, n_images = _references(run, settings, rows)
-        scored = score_captions(captions, references, settings.tokens, n_images=n_images)
-        types = count_types(captions, settings.tokens, nouns=_counts_nouns(settings))
-        with cached(scored) as scored, cached(types) as types:
-            measures = measure_rows(
-                run.spark,
-                sets,
-                [measure_sets(scored, n_replicates=settings.replicates), unique_ngrams(types)],
-                histogram_rows(scored, ["cosine_image", "cosine_text"]),
-                [*row_measures(sets), *type_curve(types, captions, sets)],
+        cosines = ["cosine_image"] if settings.has_image_cosines else []
+        cosines += ["cosine_text"] if settings.reference_vectors else []
+        with contextlib.ExitStack() as stack:
+            references, n_images = None, 0
+            if settings.references is not None:
+                references = stack.enter_context(cached(_references(run, settings, rows)))
+                n_images = count_rows(references)
+                _refuse_no_images(n_images, settings)
+            scored = score_captions(captions, references, settings.tokens, n_images=n_images)
+            if settings.caption_scores is not None or cosines:
+                scored = stack.enter_context(cached(scored))
+            types = count_types(
+                captions,
+                settings.tokens,
+                n_sources=sum(part.group is None for part in sets),
+                nouns=_counts_nouns(settings),
             )
-            run.write(measures, settings.output)
-            per_caption = caption_score_rows(scored, with_references=references is not None)
+            measures = [
+                *set_rows(sets, measure_sets(scored, n_replicates=settings.replicates)),
+                *type_rows(types, sets),
+                *curve_rows(types, sets),
+                *histogram_rows(scored, cosines),
+            ]
+            run.write(run.spark.createDataFrame(measures, schemas.MEASURES), settings.output)
             if settings.caption_scores is not None:
+                per_caption = caption_score_rows(scored, with_references=references is not None)
                 run.write(per_caption, settings.caption_scores)
-            return _counts(per_caption, sets, settings)
+    return _counts(measures, sets, settings)
 
 
-def _counts(per_caption: DataFrame, sets: list[CaptionSet], settings: MeasureCaptions) -> Counts:
+def _counts(
+    measures: Sequence[MeasureRow], sets: Sequence[CaptionSet], settings: MeasureCaptions
+) -> Counts:
     sources = [part for part in sets if part.group is None]
-    n_rows = sum(part.rows for part in sources)
+    rows, captions = sum(part.rows for part in sources), sum(part.captions for part in sources)
     counts = {
-        "rows_in": n_rows,
-        "measured": sum(part.captions for part in sources),
-        "null_captions": n_rows - sum(part.captions for part in sources),
+        "rows_in": rows,
+        "measured": captions,
+        "null_captions": rows - captions,
         "sources": len(sources),
         "sources_without_captions": sum(not part.captions for part in sources),
     }
-    is_there = F.col("words").isNotNull()
-    wanted = {}
     if settings.references is not None:
-        wanted["without_references"] = F.col("cider").isNull()
-    if settings.score_column or settings.scores or settings.image_vectors:
-        wanted["without_score"] = F.col("cosine_image").isNull()
-    if wanted:
-        row = per_caption.agg(
-            *(F.count_if(is_there & missing).alias(name) for name, missing in wanted.items())
-        ).first()
-        assert row is not None
-        counts |= {name: int(row[name]) for name in wanted}
+        counts["without_references"] = captions - sum(numbers_of(measures, "cider").values())
+    if settings.has_image_cosines:
+        n_scored = sum(numbers_of(measures, "cosine_image").values())
+        counts["without_score"] = captions - n_scored
     return counts
 
 
@@ -327,21 +345,18 @@ def _joined(table: DataFrame, cosines: DataFrame, captions: str, address: str) -
     return table.join(cosines, on=by, how="left")
 
 
-def _references(
-    run: Run, settings: MeasureCaptions, rows: DataFrame
-) -> tuple[DataFrame | None, int]:
-    """The references of each image that has captions, and the number of these images."""
-    if settings.references is None:
-        return None, 0
-    table = run.read(settings.references, schemas.CAPTIONS)
-    references = references_by_image(table, rows)
-    n_images = count_rows(references)
+def _references(run: Run, settings: MeasureCaptions, rows: DataFrame) -> DataFrame:
+    """The references of each image that has captions."""
+    assert settings.references is not None
+    return references_by_image(run.read(settings.references, schemas.CAPTIONS), rows)
+
+
+def _refuse_no_images(n_images: int, settings: MeasureCaptions) -> None:
     if not n_images:
         raise InputDataError(
             f"table {settings.references}: none of its uids with a caption is one of "
             f"{', '.join(settings.captions.values())}, so there is nothing to compare"
         )
-    return references, n_images
 
 
 def closing_lines(spark: SparkSession, settings: MeasureCaptions, counts: Counts) -> list[str]:

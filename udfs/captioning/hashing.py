@@ -1,7 +1,8 @@
 """64-bit hashes of words and n-grams.
 
 Two different texts share a hash with probability 2^-64, so among n distinct n-grams
-n^2 / 2^65 pairs are expected to: 0.03 pairs among 10^9. Each pair makes a number of unique n-grams one too small.
+n^2 / 2^65 pairs are expected to: 0.03 pairs among 10^9. Each pair makes a
+number of unique n-grams one too small.
 """
 
 import numpy as np

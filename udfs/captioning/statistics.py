@@ -27,7 +27,7 @@ WIDTH = 25
 
 
 class Interval(NamedTuple):
-    """A measure of a set: its value, the bounds of its interval or None, and the captions it is of."""
+    """A measure of a set: its value, the bounds of its interval or None, the captions it is of."""
 
     measure: str
     value: float
@@ -130,7 +130,7 @@ def _by_set(batches: Batches) -> Iterator[tuple[int, NDArray[np.float64]]]:
 
 
 def intervals(sums: NDArray[np.float64]) -> list[Interval]:
-    """The measures of a set by its sums, (1 + n_replicates, WIDTH), as percentiles of replicates."""
+    """The measures of a set by its sums, (1 + n_replicates, WIDTH); bounds are percentiles."""
     rows = [
         Interval("captions", sums[0, CAPTIONS], None, None, int(sums[0, CAPTIONS])),
         Interval("empty_captions", sums[0, EMPTY], None, None, int(sums[0, CAPTIONS])),
