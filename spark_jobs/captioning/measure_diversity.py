@@ -55,8 +55,8 @@ Types = Mapping[tuple[int, int, int, int], int]
 def count_types(captions: DataFrame, rule: TokenRule, *, n_sources: int, nouns: bool) -> Types:
     """Count n-grams by set, order, the smallest sample that has them, and jackknife group.
 
-    `captions`: rows with sets and draw. The sets of sources come first. `nouns`: whether to tag nouns, for which each worker needs
-    the model of the tagger.
+    `captions`: rows with sets and draw. The sets of sources come first. `nouns`: whether to tag
+    nouns, for which each worker needs the model of the tagger.
     """
     rows = captions.where(F.col(CAPTION).isNotNull()).select(CAPTION, SETS, DRAW)
     packs = [packed_types(rule), *([packed_nouns()] if nouns else [])]

@@ -23,7 +23,7 @@ SETS, SET = "sets", "set"
 IMAGE_COSINE, TEXT_COSINE = "_image", "_text"
 MOST_SETS = 10_000  # which the driver holds, with all their measures
 WITHOUT_GROUP = "(none)"
-_ROWS = "_rows"
+_ROWS, _NO_UID = "_rows", "_no_uid"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,6 @@ def source_rows(
         .cast("string")
         .alias(GROUP),
         CAPTION,
-        # A null uid has a draw too; its caption is of an image of its own.
         draw.of(UID).alias(DRAW),
         _or_null(image_cosine).cast("double").alias(IMAGE_COSINE),
         _or_null(text_cosine).cast("double").alias(TEXT_COSINE),
@@ -86,7 +85,7 @@ def caption_sets(rows: DataFrame, tables: Sequence[str], *, is_split: bool) -> l
     """Each source, then each group of each; a table without rows is a source of none.
 
     `is_split`: the sources are values of a column, so no table is a source by its name.
-    Raises InputDataError if there are more than MOST_SETS.
+    Raises InputDataError if there are more than MOST_SETS, or a uid is null.
     """
     is_there = named(CAPTION).isNotNull()
     levels = [
@@ -95,7 +94,7 @@ def caption_sets(rows: DataFrame, tables: Sequence[str], *, is_split: bool) -> l
     ]
     counted = (
         rows.groupBy(SOURCE, GROUP)
-        .agg(F.count("*").alias(_ROWS), *levels)
+        .agg(F.count("*").alias(_ROWS), *levels, F.count_if(F.col(UID).isNull()).alias(_NO_UID))
         .orderBy(SOURCE, GROUP)
         .limit(MOST_SETS + 1)
         .collect()
@@ -104,10 +103,13 @@ def caption_sets(rows: DataFrame, tables: Sequence[str], *, is_split: bool) -> l
         raise InputDataError(
             f"there are more than {MOST_SETS:,} sources and groups: these are no classes"
         )
+    n_without_uid = sum(row[_NO_UID] for row in counted)
+    if n_without_uid:
+        raise InputDataError(f"uid is null in {n_without_uid:,} rows of the captions")
     empty = (0,) * (1 + LEVELS)
     totals = {} if is_split else dict.fromkeys(tables, empty)
     parts = []
-    for source, group, *numbers in counted:
+    for source, group, *numbers, _ in counted:
         before = totals.get(source, empty)
         totals[source] = tuple(a + b for a, b in zip(before, numbers, strict=True))
         if group is not None:

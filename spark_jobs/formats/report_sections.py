@@ -15,6 +15,7 @@ from spark_jobs.formats.report_examples import (
     subset_examples,
     taken_examples,
 )
+from spark_jobs.formats.report_measures import source_measures
 from spark_jobs.formats.report_retrieval import (
     captions_of_classes,
     matching_captions,
@@ -35,6 +36,7 @@ from spark_jobs.formats.report_thresholds import (
     used_threshold,
 )
 from spark_jobs.report.blocks import Block, Examples, Note, Section
+from spark_jobs.report.caption_measures import measure_blocks
 from spark_jobs.report.captions import matches_blocks
 from spark_jobs.report.classes import class_blocks
 from spark_jobs.report.contamination import contamination_blocks
@@ -50,6 +52,7 @@ LOST = (
 )
 PLAN_THRESHOLD = "plan-threshold"
 DECONTAMINATE = "decontaminate"
+MEASURE_CAPTIONS = "measure-captions"
 _MATCH_AND_BALANCE = "match-and-balance"
 _BALANCING_JOBS = ("balance-captions", _MATCH_AND_BALANCE)
 _SUBSET_JOBS = ("sample-subset", "match-frequencies")
@@ -69,6 +72,7 @@ def result_sections(
     yield from _class_sections(spark, runs)
     yield from _retrieved_sections(spark, runs)
     yield from _contamination_sections(spark, runs)
+    yield from _measure_sections(spark, runs)
     yield from _examples_section(spark, runs, workspace)
 
 
@@ -169,12 +173,24 @@ def _contamination_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> I
             yield Section(title, [*blocks, *(_lost() if pairs is None else [])])
 
 
+def _measure_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
+    """A section for each run that measured captions."""
+    for run in runs:
+        if run.job == MEASURE_CAPTIONS:
+            title = f"Captions: {table_name(run.outputs['output'])}"
+            yield Section(title, default_if_lost(partial(_measure_blocks, spark, run), _lost()))
+
+
+def _measure_blocks(spark: SparkSession, run: RunRecord) -> list[Block]:
+    return measure_blocks(source_measures(spark, run))
+
+
 def _lost() -> list[Block]:
     return [Note(LOST)]
 
 
 def _has_other_pictures(run: RunRecord) -> bool:
-    has_section = run.job in (PLAN_THRESHOLD, DECONTAMINATE, *_HITS)
+    has_section = run.job in (PLAN_THRESHOLD, DECONTAMINATE, MEASURE_CAPTIONS, *_HITS)
     return has_section or _has_class_counts(run)
 
 

@@ -141,6 +141,8 @@ def test_what_cannot_be_measured_is_told_in_one_line(captionlake, spark, tmp_pat
     assert "there is nothing to compare" in fault(table, "--references", other)
     assert "has no column 'score'" in fault(table, "--scores", other)
     assert "no caption in" in fault(empty)
+    null_uid = write(spark, tmp_path / "n", [(None, "a dog")], "uid string, caption string")
+    assert "uid is null in 1 rows" in fault(null_uid)
     assert "has no column 'entry_ids'; match-concepts" in fault(table, "--entry-counts", other)
 
 

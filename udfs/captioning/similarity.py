@@ -12,11 +12,6 @@ from numpy.typing import NDArray
 from udfs.captioning.ngrams import ORDERS, Ngrams
 from udfs.compiled import compiled
 
-PAPERS = (
-    "BLEU: clipped n-gram precision of captions against references, with a brevity penalty",
-    "CIDEr-D: similarity of captions and references by n-grams weighted by tf-idf",
-)
-
 _SIGMA = 6.0  # of CIDEr-D's penalty, in bigrams
 _TINY, _SMALL = 1e-15, 1e-9  # pycocoevalcap adds these to counts, so that no ratio is 0 / 0
 

@@ -26,6 +26,7 @@ PURPOSES = {
     "balance": {"jobs.balance_captions", "jobs.match_and_balance"},
     "build-index/train": {"neighbours.training"},
     "match-frequencies": {"jobs.match_frequencies"},
+    "measure-captions": {"jobs.measure_captions"},
     "plan-balance/sample": {"jobs.plan_balance"},
     "report/examples": {"formats.report_examples"},
     "sample-subset": {"jobs.sample_subset"},
