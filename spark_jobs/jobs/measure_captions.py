@@ -158,7 +158,7 @@ def run(run: Run, settings: MeasureCaptions) -> Counts:
         sets = caption_sets(rows, names, is_split=settings.source_column is not None)
         if not any(part.captions for part in sets):
             raise InputDataError(f"no caption in {', '.join(settings.captions.values())}")
-        captions = with_sets(run.spark, rows, sets)
+        captions = with_sets(rows, sets)
         cosines = ["cosine_image"] if settings.has_image_cosines else []
         cosines += ["cosine_text"] if settings.reference_vectors else []
         with contextlib.ExitStack() as stack:
@@ -326,7 +326,7 @@ def _with_cosines(
             pairs = score_pairs(others.rows, vectors.rows, names=(others.address, address))
             best = pairs.groupBy(*vectors.key).agg(F.max(SCORE).alias(kind))
             table = _joined(table, best, settings.captions[name], address)
-            columns[kind] = F.col(kind)
+            columns[kind] = named(kind)
     return table, columns
 
 

@@ -83,9 +83,8 @@ def _scores(sources: Mapping[str, SourceMeasures]) -> Markup:
                 places = sorted(source.bars)
                 edges = _edges(places)
                 shares = [source.bars.get(edge, 0) / total for edge in edges]
-                axes.stairs(
-                    shares, [*edges, edges[-1] + _BIN_WIDTH], label=name, color=colour, ls=style
-                )
+                ends = [*edges, edges[-1] + _BIN_WIDTH]
+                axes.stairs(shares, ends, label=name, color=colour, ls=style, linewidth=1.6)
         axes.set_xlabel("cosine of caption and image")
         percent_axis(axes, "captions, per 0.02")
         legend_above(axes)

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from udfs.arrow import Batches, BatchFunction
 from udfs.captioning.ngrams import ORDERS, count_ngrams
-from udfs.captioning.runs import first_of_pairs, runs
+from udfs.captioning.runs import runs
 from udfs.captioning.tokens import Tokeniser, TokenRule
 from udfs.captioning.weights import Frequencies, frequency_table
+from udfs.compiled import compiled
 from udfs.id_counts import COUNTS, IDS, PART, blobs_by_part, concatenated, pack_counts
 
 CHUNK = "chunk"
@@ -55,10 +56,26 @@ def _keys_by_image(
     """(keys, images): each image's distinct n-grams, and the row of the image of each."""
     ngrams = count_ngrams(tokeniser.tokens(texts.flatten()))
     offsets = np.asarray(texts.offsets) - texts.offsets[0].as_py()
-    image_of_text = np.repeat(np.arange(len(texts)), np.diff(offsets))
-    image_of_key = np.repeat(np.repeat(image_of_text, ORDERS), np.diff(ngrams.starts))
-    first = first_of_pairs(ngrams.keys, image_of_key)
-    return ngrams.keys[first], image_of_key[first]
+    keys, image_offsets = _distinct(ngrams.starts, ngrams.keys, offsets.astype(np.int64))
+    return keys, np.repeat(np.arange(len(texts)), np.diff(image_offsets))
+
+
+@compiled
+def _distinct(starts, keys, text_offsets):
+    """(keys, offsets): the distinct n-grams of all texts of each image."""
+    n_images = text_offsets.size - 1
+    new_keys = np.empty(keys.size, np.uint64)
+    offsets = np.zeros(n_images + 1, np.int64)
+    n = 0
+    for image in range(n_images):
+        first, last = starts[ORDERS * text_offsets[image]], starts[ORDERS * text_offsets[image + 1]]
+        ordered = np.sort(keys[first:last])
+        for k in range(ordered.size):
+            if k == 0 or ordered[k] != ordered[k - 1]:
+                new_keys[n] = ordered[k]
+                n += 1
+        offsets[image + 1] = n
+    return new_keys[:n].copy(), offsets
 
 
 def _packed(buffer: list[tuple[int, NDArray[np.uint64]]], are_references: bool) -> pa.RecordBatch:
@@ -78,17 +95,17 @@ def _with_chunks(batch: pa.RecordBatch, chunks: NDArray[np.int32]) -> pa.RecordB
 
 def answered(batches: Batches) -> Iterator[pa.RecordBatch]:
     """For mapInArrow: packed requests, sorted by part -> chunk, ids, counts from 2 images on."""
-    for blobs in blobs_by_part(batches):
+    for unordered in blobs_by_part(batches):
+        blobs = unordered.sort_by(CHUNK)
         keys = concatenated(blobs[IDS])
         counts = concatenated(blobs[COUNTS])
         chunks = np.repeat(
             blobs[CHUNK].to_numpy(), [len(blob.as_buffer()) // 8 for blob in blobs[IDS]]
         )
-        distinct, place = np.unique(keys, return_inverse=True)
-        sums = np.bincount(place, weights=counts, minlength=distinct.size).astype(np.int64)[place]
-        first = first_of_pairs(keys, chunks)
-        first = first[sums[first] >= 2]
-        keys, sums, chunks = keys[first], sums[first], chunks[first]
+        order = np.argsort(keys, kind="stable")  # keeps chunks ascending
+        keys, sums, chunks = _frequent(keys[order], counts[order], chunks[order])
+        order = np.argsort(chunks, kind="stable")
+        keys, sums, chunks = keys[order], sums[order], chunks[order]
         places = runs(chunks)
         columns = [
             pa.array([chunks[start] for start, _ in places], pa.int32()),
@@ -96,6 +113,32 @@ def answered(batches: Batches) -> Iterator[pa.RecordBatch]:
             pa.array([sums[start:end].tobytes() for start, end in places], pa.binary()),
         ]
         yield pa.RecordBatch.from_arrays(columns, [CHUNK, IDS, COUNTS])
+
+
+@compiled
+def _frequent(keys, counts, chunks):
+    """(keys, sums, chunks) of n-grams of at least two images, once for each chunk that sent them.
+
+    `keys` ascend, and the chunks of a key.
+    """
+    n_rows = keys.size
+    new_keys, sums = np.empty(n_rows, np.int64), np.empty(n_rows, np.int64)
+    new_chunks = np.empty(n_rows, np.int32)
+    n = 0
+    start = 0
+    while start < n_rows:
+        end = start
+        total = 0
+        while end < n_rows and keys[end] == keys[start]:
+            total += counts[end]
+            end += 1
+        if total >= 2:
+            for k in range(start, end):
+                if k == start or chunks[k] != chunks[k - 1]:
+                    new_keys[n], sums[n], new_chunks[n] = keys[k], total, chunks[k]
+                    n += 1
+        start = end
+    return new_keys[:n].copy(), sums[:n].copy(), new_chunks[:n].copy()
 
 
 def table_of(ids: list[bytes], counts: list[bytes]) -> Frequencies:
