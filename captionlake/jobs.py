@@ -20,6 +20,7 @@ __all__ = [
     "balance_captions",
     "build_concept_bank",
     "build_index",
+    "check_concept_bank",
     "count_concepts",
     "curate",
     "decontaminate",
@@ -227,23 +228,87 @@ def build_concept_bank(
     *,
     sources: Sequence[str],
     output: Address,
+    rule: Literal["metaclip", "metaclip2"] = "metaclip",
+    min_count: int | None = None,
+    min_pmi: float | None = None,
+    min_views: int | None = None,
+    min_hour_views: int | None = None,
+    unigram_fraction: float | None = None,
+    title_fraction: float | None = None,
+    max_unigrams: int | None = None,
+    max_bigrams: int | None = None,
+    max_titles: int | None = None,
+    texts: Address | None = None,
+    preset: str | None = None,
+    format: Literal["parquet", "jsonl", "json", "csv", "tsv", "lines"] | None = None,
+    columns: Mapping[str, str] | None = None,
+    page_views: Address | None = None,
+    lang: str = "en",
     parity: bool = True,
+    ngrams: Address | None = None,
+    metadata: Address | None = None,
     workspace: Address | None = None,
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Build a concept bank from metadata.json, text files, ImageNet or WordNet synsets.
+    """Build a concept bank from lists, WordNet, ImageNet, or the n-grams of texts, as MetaCLIP.
 
     Parameters
     ----------
     sources : list of texts; required
         Metaclip_json:FILE, lines:FILE, json_lines:FILE, imagenet1k, imagenet22k, wordnet:FOLDER
-        (its lemmas), wordnet_names:FOLDER (MetaCLIP's entries); in bank order.
+        (its lemmas), wordnet_names:FOLDER (MetaCLIP's entries), numbers (0 to 99), unigrams and
+        bigrams (of texts), titles (of page_views); in bank order.
     output : address; required
         The concept bank.
+    rule : metaclip or metaclip2; default metaclip
+        Metaclip: thresholds, one bank; metaclip2: a bank of each language (column lang of the
+        texts, project of the page views), by limits.
+    min_count : whole number
+        Of a unigram in the texts; default: 100, with metaclip2 1.
+    min_pmi : number
+        Pointwise mutual information of a bigram in bits, at least (metaclip) or more than this
+        (metaclip2); default: 30, which needs 2^30 words.
+    min_views : whole number
+        Of a title, summed over hours; default: 70, with metaclip2 1.
+    min_hour_views : whole number
+        Of a title in an hour that counts; default: 50, with metaclip2 1.
+    unigram_fraction : number
+        Of the unigrams, most frequent first; with metaclip2 0.1.
+    title_fraction : number
+        Of the titles, most viewed first; with metaclip2 0.76.
+    max_unigrams : whole number
+        Entries of a language; with metaclip2 251,465.
+    max_bigrams : whole number
+        Entries of a language, highest PMI first; with metaclip2 100,646.
+    max_titles : whole number
+        Entries of a language; with metaclip2 61,235.
+    texts : address
+        With unigrams or bigrams: file, folder, glob or table of captions or articles.
+    preset : text
+        Of the texts: one of laion400m, laion5b, relaion, datacomp, cc12m, yfcc15m, synthclip,
+        synthclip_matches, metaclip, imagenet_captions, labels, wikiextractor, lines; metaclip
+        reads {"uuid": ID, "url": URL, "texts": [[SOURCE, CAPTION, [ENTRY_ID, ...]], ...]}.
+    format : parquet, jsonl, json, csv, tsv or lines
+        Of the texts.
+    columns : map of names to texts
+        Map from our column names to the texts': {caption: text, lang: language}.
+    page_views : address
+        With titles: Wikimedia's hourly files of page views, or a table of their lines in a
+        column line.
+    lang : text; default en
+        Of texts and lists that name none; with metaclip of all, and the project whose titles
+        count.
     parity : True or False; default True
         Keep duplicate, empty and never-matching entries, so that ids are positions in the
-        source as in MetaCLIP; false puts them into rejected.
+        source as in MetaCLIP; false puts them into rejected. With unigrams, bigrams or titles
+        the bank is a union of the sources, in which each entry is once.
+    ngrams : address
+        With unigrams, bigrams or titles: all that was counted, whether it is an entry, and
+        which threshold kept it out; needs a pass over the texts for all bigrams.
+    metadata : address
+        The entries as MetaCLIP's metadata.json: a list, with metaclip2 a map from language to
+        list.
     workspace : address
         Folder or catalog.schema of runs and rejected; default: output's parent.
     force : True or False; default False
@@ -305,6 +370,80 @@ def build_index(
     Examples
     --------
     >>> cl.build_index(embeddings="./image_vectors", output="./index")
+    """
+
+
+@job
+def check_concept_bank(
+    input: Address,
+    *,
+    bank: Address,
+    output: Address,
+    preset: str | None = None,
+    format: Literal["parquet", "jsonl", "json", "csv", "tsv", "lines"] | None = None,
+    columns: Mapping[str, str] | None = None,
+    carry: bool = True,
+    source: str | None = None,
+    front_end: Literal["none", "synthclip"] = "none",
+    max_caption_bytes: int = 1048576,
+    max_rejected_fraction: float = 1.0,
+    rule: Literal["metaclip", "metaclip2"] = "metaclip",
+    lang: str = "en",
+    min_count: int = 100,
+    min_pmi: float = 3.0,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Measure how many captions a concept bank matches, and list frequent n-grams that it lacks.
+
+    Parameters
+    ----------
+    input : address; required
+        File, folder, glob or table of captions.
+    bank : address; required
+        Concept bank: a table, a metadata.json, .jsonl or .txt file, or by name: imagenet1k,
+        imagenet22k, wordnet:FOLDER, wordnet_names:FOLDER.
+    output : address; required
+        Words and bigrams that are no entries, most frequent first.
+    preset : text
+        One of laion400m, laion5b, relaion, datacomp, cc12m, yfcc15m, synthclip,
+        synthclip_matches, metaclip, imagenet_captions, labels, wikiextractor, lines; metaclip
+        reads {"uuid": ID, "url": URL, "texts": [[SOURCE, CAPTION, [ENTRY_ID, ...]], ...]}.
+    format : parquet, jsonl, json, csv, tsv or lines
+        Default: the preset's, or by file name.
+    columns : map of names to texts
+        Map from our column names to the input's: {caption: TEXT, url: URL}.
+    carry : True or False; default True
+        Keep the input's other columns.
+    source : text
+        Value of the column source.
+    front_end : none or synthclip; default none
+        Synthclip: captions with a line feed are rejected, double quotes removed, spaces at both
+        ends stripped.
+    max_caption_bytes : whole number; default 1048576
+        Longer captions are rejected; neighbours of this length must fit into Spark's memory.
+    max_rejected_fraction : number; default 1.0
+        Exit code 4 above this share of rejected rows (0-1).
+    rule : metaclip or metaclip2; default metaclip
+        As in match-concepts; metaclip2: by language.
+    lang : text; default en
+        Of captions that name none.
+    min_count : whole number; default 100
+        Of an n-gram to be listed.
+    min_pmi : number; default 3.0
+        Pointwise mutual information of a bigram to be listed, in bits; of words that merely
+        often meet, such as `of the`, it is about 2.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.check_concept_bank("my_captions", bank="./bank", output="./missing_ngrams")
     """
 
 
@@ -386,7 +525,8 @@ def curate(
     input : address; required
         File, folder, glob or table of captions.
     bank : address; required
-        Concept bank: a table, metadata.json, .jsonl or .txt file.
+        Concept bank: a table, a metadata.json, .jsonl or .txt file, or by name: imagenet1k,
+        imagenet22k, wordnet:FOLDER, wordnet_names:FOLDER.
     output : address; required
         Folder, or catalog.schema, for the tables; a word without a dot is a folder.
     by_language : True or False; default False
@@ -409,8 +549,8 @@ def curate(
         Fixes all draws; rows drawn before and copied without their mark need another.
     preset : text
         One of laion400m, laion5b, relaion, datacomp, cc12m, yfcc15m, synthclip,
-        synthclip_matches, metaclip, imagenet_captions, labels, lines; metaclip reads {"uuid":
-        ID, "url": URL, "texts": [[SOURCE, CAPTION, [ENTRY_ID, ...]], ...]}.
+        synthclip_matches, metaclip, imagenet_captions, labels, wikiextractor, lines; metaclip
+        reads {"uuid": ID, "url": URL, "texts": [[SOURCE, CAPTION, [ENTRY_ID, ...]], ...]}.
     format : parquet, jsonl, json, csv, tsv or lines
         Format of the input.
     columns : map of names to texts
@@ -633,14 +773,14 @@ def diff(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Compare two subsets: shared rows, and the concepts or classes that differ most.
+    """Compare two subsets or banks: shared rows, and concepts, classes or entries that differ.
 
     Parameters
     ----------
     a : address; required
-        Table with a uid, such as balanced captions.
+        Table with a uid, such as balanced captions; or a concept bank, also by name.
     b : address; required
-        The table to hold beside it.
+        The table, or the bank, to hold beside it.
     matches : address
         Matches of the captions of both: compare by concept.
     entry_counts : address
@@ -1253,8 +1393,8 @@ def ingest_captions(
         Table of captions, a row per uid.
     preset : text
         One of laion400m, laion5b, relaion, datacomp, cc12m, yfcc15m, synthclip,
-        synthclip_matches, metaclip, imagenet_captions, labels, lines; metaclip reads {"uuid":
-        ID, "url": URL, "texts": [[SOURCE, CAPTION, [ENTRY_ID, ...]], ...]}.
+        synthclip_matches, metaclip, imagenet_captions, labels, wikiextractor, lines; metaclip
+        reads {"uuid": ID, "url": URL, "texts": [[SOURCE, CAPTION, [ENTRY_ID, ...]], ...]}.
     format : parquet, jsonl, json, csv, tsv or lines
         Default: the preset's, or by file name.
     columns : map of names to texts
@@ -1512,7 +1652,8 @@ def match_and_balance(
     input : address; required
         File, folder, glob or table of captions.
     bank : address; required
-        Concept bank: a table, metadata.json, .jsonl or .txt file.
+        Concept bank: a table, a metadata.json, .jsonl or .txt file, or by name: imagenet1k,
+        imagenet22k, wordnet:FOLDER, wordnet_names:FOLDER.
     output : address; required
         The balanced captions, with entry_ids.
     by_language : True or False; default False
@@ -1535,8 +1676,8 @@ def match_and_balance(
         Fixes all draws; rows drawn before and copied without their mark need another.
     preset : text
         One of laion400m, laion5b, relaion, datacomp, cc12m, yfcc15m, synthclip,
-        synthclip_matches, metaclip, imagenet_captions, labels, lines; metaclip reads {"uuid":
-        ID, "url": URL, "texts": [[SOURCE, CAPTION, [ENTRY_ID, ...]], ...]}.
+        synthclip_matches, metaclip, imagenet_captions, labels, wikiextractor, lines; metaclip
+        reads {"uuid": ID, "url": URL, "texts": [[SOURCE, CAPTION, [ENTRY_ID, ...]], ...]}.
     format : parquet, jsonl, json, csv, tsv or lines
         Default: the preset's, or by file name.
     columns : map of names to texts
@@ -1591,7 +1732,8 @@ def match_concepts(
     captions : address; required
         Table of captions, with uid and caption.
     bank : address; required
-        Concept bank: a table, metadata.json, .jsonl or .txt file.
+        Concept bank: a table, a metadata.json, .jsonl or .txt file, or by name: imagenet1k,
+        imagenet22k, wordnet:FOLDER, wordnet_names:FOLDER.
     rule : metaclip or metaclip2; default metaclip
         Metaclip: an entry between spaces; metaclip2: the entries of a caption's language
         (column lang of captions and bank), whose ends in scripts without spaces or in

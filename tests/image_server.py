@@ -98,6 +98,8 @@ class _Handler(BaseHTTPRequestHandler):
             "cut": lambda: image[: len(image) // 2],
             "text": lambda: b"<html>no image here</html>",
             "empty": lambda: b"",
+            "ends-decoder": lambda: photograph(comment=b"ends its decoder"),
+            "stalls-decoder": lambda: photograph(comment=b"stalls its decoder"),
             "broken": lambda: b"\xff\xd8\xff\xe0" + b"\0" * 500 + b"\xff\xd9",
             "bomb": bomb,
         }

@@ -67,6 +67,7 @@ MAPS_IN_ARROW = {"spark_jobs/core/arrow_mapping.py"}
 COUNTS_ROWS = {
     "spark_jobs/core/row_counts.py": {"rows"},
     "spark_jobs/formats/caption_input.py": {"captions.source"},
+    "spark_jobs/formats/text_corpus.py": {"captions.source"},
     "spark_jobs/jobs/match_and_balance.py": {"caption_input.source"},
     "spark_jobs/jobs/show.py": {"opened"},
     "captionlake/tables.py": {"opened"},

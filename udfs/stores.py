@@ -7,6 +7,7 @@ what is written without it.
 
 import importlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -16,6 +17,10 @@ import pyarrow.fs as pafs
 
 from udfs.arrow import Batches, BatchFunction
 
+# Amazon's own endpoints, which its library finds by the region; others are kept.
+_PUBLIC_S3 = re.compile(r"s3(\.[a-z]{2}(-[a-z]+)+-\d)?\.amazonaws\.com")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+_PUBLIC_AZURE = ".core.windows.net"
 Options = Mapping[str, str]  # Hadoop's name, such as fs.s3a.access.key -> value
 
 
@@ -104,7 +109,8 @@ def _s3(place: Place, options: Options) -> pafs.FileSystem:
     endpoint = options.get("fs.s3a.endpoint") or os.environ.get("AWS_ENDPOINT_URL", "")
     scheme, _, host = endpoint.rpartition("://")
     uses_tls = options.get("fs.s3a.connection.ssl.enabled", "true").lower() != "false"
-    is_of_amazon = not host or host.rstrip("/").endswith("amazonaws.com")
+    host = host.rstrip("/")
+    is_of_amazon = not host or _PUBLIC_S3.fullmatch(host) is not None
     region = options.get("fs.s3a.endpoint.region") or _region_of_host(host)
     if is_of_amazon and not (region or os.environ.get("AWS_REGION")):
         region = _region_of_bucket(place.authority)
@@ -117,18 +123,16 @@ def _s3(place: Place, options: Options) -> pafs.FileSystem:
         anonymous=not key and provider.endswith("AnonymousAWSCredentialsProvider"),
         region=region,
         scheme=scheme or ("https" if uses_tls else "http"),
-        endpoint_override=None if is_of_amazon else host.rstrip("/"),
+        endpoint_override=None if is_of_amazon else host,
         connect_timeout=10,
     )
 
 
 def _region_of_host(host: str) -> str | None:
-    """eu-west-1 of s3.eu-west-1.amazonaws.com; None for other hosts."""
-    parts = host.rstrip("/").split(".")
-    match parts:
-        case ["s3", region, "amazonaws", "com"]:
-            return region
-    return None
+    """eu-west-1 of s3.eu-west-1.amazonaws.com, or of an endpoint in a private network."""
+    if not host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
+        return None
+    return next(filter(_REGION.fullmatch, host.split(".")), None)
 
 
 def _region_of_bucket(bucket: str) -> str | None:
@@ -148,6 +152,8 @@ def _azure(place: Place, options: Options) -> pafs.FileSystem:
         "client_id": _of_host(options, "fs.azure.account.oauth2.client.id", host),
         "client_secret": _of_host(options, "fs.azure.account.oauth2.client.secret", host),
         "tenant_id": endpoint.split("/")[3] if endpoint and endpoint.count("/") > 2 else None,
+        # adlfs knows the public cloud's host by the account.
+        "account_host": None if host.endswith(_PUBLIC_AZURE) else host.replace(".dfs.", ".blob."),
     }
     return _of_fsspec(
         place,

@@ -11,7 +11,7 @@ from spark_jobs.concepts.sources import SOURCE_COLUMNS
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import ENTRY, ENTRY_ID, FAULT, LANG
 
-_ENGLISH = "en"  # language assumed for entries without one, when searching for duplicates
+ENGLISH = "en"  # language assumed for entries without one, when searching for duplicates
 
 
 def concept_bank(sources: Sequence[pa.Table], *, parity: bool) -> tuple[pa.Table, pa.Table]:
@@ -22,7 +22,7 @@ def concept_bank(sources: Sequence[pa.Table], *, parity: bool) -> tuple[pa.Table
     others get ids 0..n-1. Raises InputDataError if no entry remains.
     """
     rows = pa.concat_tables([table.select(SOURCE_COLUMNS.names) for table in sources])
-    langs = pc.fill_null(rows[LANG], _ENGLISH).to_pylist()
+    langs = pc.fill_null(rows[LANG], ENGLISH).to_pylist()
     faults = pa.array(entry_faults(rows[ENTRY].to_pylist(), langs), pa.string())
     all_entries = _with_ids(rows).append_column(FAULT, faults)
     if parity:

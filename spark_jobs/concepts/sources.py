@@ -5,10 +5,21 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
+from spark_jobs.concepts.choosing import NUMBERS
 from spark_jobs.concepts.synsets import Synset, SynsetList, imagenet_synsets
 from spark_jobs.concepts.wordnet import wordnet_synsets
 from spark_jobs.core.errors import InputDataError
-from spark_jobs.core.schemas import CLASS_IDX, ENTRY, GLOSS, LANG, LEMMA, SOURCE, WNID
+from spark_jobs.core.schemas import (
+    CLASS_IDX,
+    COUNT,
+    ENTRY,
+    GLOSS,
+    LANG,
+    LEMMA,
+    SCORE,
+    SOURCE,
+    WNID,
+)
 
 PAPERS = (
     "MetaCLIP, table 1: entries of the concept bank from WordNet's synsets and lists of texts",
@@ -23,6 +34,8 @@ SOURCE_COLUMNS = pa.schema(
         (LEMMA, pa.string()),
         (GLOSS, pa.string()),
         (CLASS_IDX, pa.int32()),
+        (COUNT, pa.int64()),
+        (SCORE, pa.float64()),
     ]
 )
 
@@ -103,6 +116,11 @@ def json_lines(text: str, name: str) -> pa.Table:
     return table.set_column(table.schema.get_field_index(LANG), LANG, lang_column)
 
 
+def numbers() -> pa.Table:
+    """The numbers 0 to 99, which MetaCLIP's bank begins with."""
+    return _entries_table([str(number) for number in range(100)], NUMBERS)
+
+
 def imagenet(name: SynsetList) -> pa.Table:
     """A row for each lemma of each ImageNet synset, in class order; `entry` is the lemma."""
     return _lemmas_table(imagenet_synsets(name), name)
@@ -139,6 +157,8 @@ def _lemmas_table(synsets: Sequence[Synset], name: str) -> pa.Table:
             LEMMA: lemmas,
             GLOSS: [synset.gloss for synset, _ in rows],
             CLASS_IDX: [synset.class_idx for synset, _ in rows],
+            COUNT: pa.nulls(len(rows), pa.int64()),
+            SCORE: pa.nulls(len(rows), pa.float64()),
         },
         schema=SOURCE_COLUMNS,
     )

@@ -12,19 +12,25 @@ TableFormat = Literal["delta", "parquet"]
 
 _PREFIX = re.compile(r"(delta|parquet):(?!//)(.+)", re.DOTALL)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
+_S3 = re.compile(r"s3n?://")
 _WEB = re.compile(r"https?:/", re.IGNORECASE)
 # A name with one of these endings is a file, not schema.table.
 _FILE_SUFFIXES = (
     *(".parquet", ".json", ".jsonl", ".ndjson", ".txt", ".csv", ".tsv", ".gz"),
     *(".npy", ".svg", ".html", ".yml", ".yaml"),
 )
-_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+# In back-quotes a part may hold what SQL allows there, but for dots and slashes.
+_PART = r"(?:[A-Za-z_]\w*|`[^`./\\]+`)"
+_NAME = re.compile(rf"{_PART}(\.{_PART})+")
 _MAX_NAME_PARTS = 3  # catalog.schema.table
 
 
 @dataclass(frozen=True)
 class Address:
-    """A parsed address: `location` is a path or catalog name; `format` is None without a prefix."""
+    """A parsed address; `format` is None without a prefix.
+
+    `location`: a path, or a catalog name as in SQL, with back-quotes where it has them.
+    """
 
     location: str
     is_path: bool
@@ -38,7 +44,7 @@ class Address:
         """The Delta table's name in SQL: delta.`/path` or `catalog`.`schema`.`table`."""
         if self.is_path:
             return f"delta.`{self.location.replace('`', '``')}`"
-        return ".".join(f"`{part}`" for part in self.location.split("."))
+        return ".".join(f"`{part.strip('`')}`" for part in self.location.split("."))
 
     def parent(self) -> str:
         """The folder or schema that contains the table."""
@@ -51,8 +57,9 @@ def parse_address(text: str) -> Address:
     """Parse `/x/y`, `x`, `s3://b/x`, `delta:x`, `parquet:x` or `catalog.schema.table`.
 
     Words with dots between them are the name of a table in a catalog, unless there is a file or
-    folder of that name; all else is a path: `x`, `./x` and `x/` are one folder. A relative path is
-    made absolute, since Spark's driver may run in another folder.
+    folder of that name; in back-quotes a part may be any text, as in SQL: `my-lake`.raw.pairs.
+    All else is a path: `x`, `./x` and `x/` are one folder. A relative path is made absolute, since
+    Spark's driver may run in another folder.
     """
     if not text.strip():
         raise SettingsError("an address is empty: expected a path or catalog.schema.table")
@@ -88,7 +95,7 @@ def table_name(address: str) -> str:
     """The table's name: the last part of its address."""
     table = parse_address(address)
     if not table.is_path:
-        return table.location.rpartition(".")[2]
+        return table.location.rpartition(".")[2].strip("`")
     return table.location.rstrip("/").rpartition("/")[2].removesuffix(".parquet")
 
 
@@ -99,9 +106,21 @@ def absolute_file(text: str) -> str:
     return _absolute(text)
 
 
+def place_of_address(address: str) -> str:
+    """One text for all spellings of a place: links, `file:`, `dbfs:`, s3 for s3a, capitals.
+
+    A catalog name stays one: where its table lies is not looked up.
+    """
+    parsed = parse_address(address)
+    if not parsed.is_path:
+        return parsed.location.replace("`", "").lower().removeprefix("spark_catalog.")
+    path = plain_path(parsed.location)
+    return os.path.realpath(path) if path.startswith("/") else _S3.sub("s3a://", path.rstrip("/"))
+
+
 def is_inside(file: str, folder: str) -> bool:
     """Whether a file lies in a folder, at any depth, or is it; links and `file:` are resolved."""
-    outer, inner = (_resolved(parse_address(text).location) for text in (folder, file))
+    outer, inner = (place_of_address(text) for text in (folder, file))
     return f"{inner}/".startswith(f"{outer.rstrip('/')}/")
 
 
@@ -133,11 +152,6 @@ def join_address(parent: str, name: str) -> str:
     """The address of a table `name` in a folder or schema."""
     is_path = "/" in parent or parent == "."
     return f"{parent.rstrip('/')}/{name}" if is_path else f"{parent}.{name}"
-
-
-def _resolved(location: str) -> str:
-    path = plain_path(location)
-    return os.path.realpath(path) if path.startswith("/") else path
 
 
 def _absolute(path: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType
+from pyspark.sql.types import DataType, StructType
 
 from spark_jobs.core.column_values import Value, typed_literal, typed_value
 from spark_jobs.core.errors import InputDataError, MissingColumnError
@@ -71,6 +71,17 @@ def as_type(column: str, *kinds: str) -> Column:
     for kind in kinds:
         expression = f"try_cast({expression} AS {kind})"
     return F.expr(expression)
+
+
+def with_image_bytes(rows: DataFrame, column: str) -> DataFrame:
+    """The rows with encoded images as bytes where the column has structs of `bytes` and `path`.
+
+    So Hugging Face's datasets writes images. Other columns stay as they are.
+    """
+    column_type = rows.schema[column].dataType if column in rows.columns else None
+    if not isinstance(column_type, StructType) or "bytes" not in column_type.names:
+        return rows
+    return rows.withColumn(column, named(column).getField("bytes"))
 
 
 def free_name(rows: DataFrame, name: str) -> str:

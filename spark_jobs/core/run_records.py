@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from spark_jobs.core.addresses import parse_address
+from spark_jobs.core.addresses import place_of_address
 from spark_jobs.core.redaction import redacted
 
 
@@ -45,14 +45,15 @@ def runs_behind(records: Sequence[RunRecord], addresses: Iterable[str]) -> list[
     `records`: oldest first. The writer of a run's input is the newest earlier run that wrote to the
     address. Records are redacted, so addresses are compared redacted.
     """
+    outputs = _places_written(records)
     by_index: dict[int, RunRecord] = {}
-    pending = [(parse_address(redacted(address)).location, len(records)) for address in addresses]
+    pending = [(place_of_address(redacted(address)), len(records)) for address in addresses]
     while pending:
-        location, before = pending.pop()
-        index = _index_of_writer(records, location, before)
+        place, before = pending.pop()
+        index = _index_of_writer(outputs, place, before)
         if index is not None and index not in by_index:
             record = by_index[index] = records[index]
-            pending += [(parse_address(address).location, index) for address in record.inputs]
+            pending += [(place_of_address(address), index) for address in record.inputs]
     return [by_index[index] for index in sorted(by_index)]
 
 
@@ -61,18 +62,19 @@ def writers_of_inputs(records: Sequence[RunRecord]) -> list[list[int]]:
 
     `records`: oldest first; the writer is the newest earlier run that wrote to the address.
     """
+    outputs = _places_written(records)
     writers_by_run = []
     for index, record in enumerate(records):
-        locations = (parse_address(address).location for address in record.inputs)
-        writers = {_index_of_writer(records, location, index) for location in locations}
+        places = (place_of_address(address) for address in record.inputs)
+        writers = {_index_of_writer(outputs, place, index) for place in places}
         writers_by_run.append(sorted(writer for writer in writers if writer is not None))
     return writers_by_run
 
 
-def _index_of_writer(records: Sequence[RunRecord], location: str, before: int) -> int | None:
-    """Index of the newest run before `before` that wrote `location`."""
-    for index in range(before - 1, -1, -1):
-        outputs = records[index].outputs.values()
-        if location in (parse_address(address).location for address in outputs):
-            return index
-    return None
+def _places_written(records: Sequence[RunRecord]) -> list[set[str]]:
+    return [{place_of_address(address) for address in run.outputs.values()} for run in records]
+
+
+def _index_of_writer(outputs: Sequence[set[str]], place: str, before: int) -> int | None:
+    """Index of the newest run before `before` that wrote at a place."""
+    return next((index for index in range(before - 1, -1, -1) if place in outputs[index]), None)

@@ -64,6 +64,7 @@ WEIGHTS = "weights"
 QUERY_TYPE = "query_type"
 QUERY_KEY = "query_key"
 SCORE = "score"
+COUNT = "count"
 RANK = "rank"
 ROWS = "rows"
 CLASSES = "classes"
@@ -149,7 +150,32 @@ CONCEPT_BANK = StructType(
         StructField(LEMMA, StringType()),
         StructField(GLOSS, StringType()),
         StructField(CLASS_IDX, IntegerType()),
+        StructField(COUNT, LongType()),  # in the corpus that the entry comes from, or its views
+        StructField(SCORE, DoubleType()),  # PMI of a bigram
         StructField(FAULT, StringType()),  # null, duplicate, empty, never_matches
+    ]
+)
+# N-grams and titles of a corpus: what counted each, how often it occurs, and PMI of a bigram.
+NGRAMS = StructType([CONCEPT_BANK[name] for name in (LANG, ENTRY, SOURCE, COUNT, SCORE)])
+# The same with what kept each out of a bank: `rule`, which compares `value` with `threshold`.
+NGRAM_DECISIONS = StructType(
+    [
+        *NGRAMS.fields,
+        StructField(KEPT, BooleanType()),
+        StructField(RULE, StringType()),
+        StructField(VALUE, DoubleType()),
+        StructField(THRESHOLD, DoubleType()),
+    ]
+)
+# Entries of banks a and b; count and score: of a, else of b.
+BANK_DIFFERENCE = StructType(
+    [
+        StructField(LANG, StringType()),
+        StructField(ENTRY, StringType()),
+        StructField(IN_A, BooleanType()),
+        StructField(IN_B, BooleanType()),
+        StructField(COUNT, LongType()),
+        StructField(SCORE, DoubleType()),
     ]
 )
 ENTRIES = StructType([StructField(ENTRY_ID, IntegerType()), StructField(ENTRY, StringType())])

@@ -27,6 +27,7 @@ from spark_jobs.core.addresses import (
     parse_parent,
     table_name,
 )
+from spark_jobs.core.bank_names import absolute_bank, bank_package, bank_path
 from spark_jobs.core.conf_files import conf_file
 from spark_jobs.core.errors import SettingsError
 from spark_jobs.core.fault_words import fault_words
@@ -35,14 +36,15 @@ from spark_jobs.core.yaml_files import parse_yaml_value, read_yaml_map
 
 _MAX_FAULT_CHARACTERS = 500
 _MAX_DEPTH = 30  # of nested lists and maps in a setting
-RoleName = Literal["input", "output", "folder", "file", "workspace"]
+RoleName = Literal["input", "bank", "output", "folder", "file", "workspace"]
 
 
 @dataclass(frozen=True)
 class Role:
     """How a job uses the address in a setting.
 
-    "input", "output": a table read or written. "folder": an output that is a folder of plain files.
+    "input", "output": a table read or written. "bank": an input that is a concept bank, also by
+    name. "folder": an output that is a folder of plain files.
     "file": a plain file written. "workspace": where the tables `runs` and `rejected` lie.
     """
 
@@ -50,6 +52,7 @@ class Role:
 
 
 InputAddress = Annotated[str, AfterValidator(absolute_address), Role("input")]
+BankAddress = Annotated[str, AfterValidator(absolute_bank), Role("input"), Role("bank")]
 OutputAddress = Annotated[str, AfterValidator(absolute_address), Role("output")]
 OutputFolder = Annotated[str, AfterValidator(absolute_address), Role("output"), Role("folder")]
 OutputFile = Annotated[str, AfterValidator(absolute_file), Role("file")]
@@ -87,6 +90,7 @@ NamedInputs = Annotated[
 ]
 # An address, or the parent of tables, of a pipeline, whose steps give it its role.
 PipelineInput = Annotated[str, AfterValidator(absolute_address)]
+PipelineBank = Annotated[str, AfterValidator(absolute_bank)]
 TablesFolder = Annotated[str, AfterValidator(parse_parent)]
 Workspace = Annotated[str, AfterValidator(parse_parent), Role("workspace")]
 
@@ -135,8 +139,11 @@ class Settings(BaseModel):
         The addresses of a list are numbered: `sources.0`; those of a map have its keys.
         """
         addresses: dict[str, str] = {}
+        banks = self.names_with_role("bank") if role == "input" else []
         for name in self.names_with_role(role):
             value = getattr(self, name)
+            if name in banks and value is not None:
+                value = bank_path(value)
             if isinstance(value, list):
                 addresses |= {f"{name}.{number}": address for number, address in enumerate(value)}
             elif isinstance(value, dict):
@@ -152,8 +159,12 @@ class Settings(BaseModel):
         return [name for name, f in fields if _has_role(f.annotation, f.metadata, role)]
 
     def own_files(self) -> dict[str, str]:
-        """Path -> digest of further files that the settings are read from; they count as inputs."""
-        return {}
+        """Path -> digest of further files that the settings are read from; they count as inputs.
+
+        A bank that comes with a package counts by the package's version.
+        """
+        banks = [getattr(self, name) for name in self.names_with_role("bank")]
+        return {key: value for bank in banks if bank for key, value in bank_package(bank).items()}
 
     def further_outputs(self) -> list[str]:
         """Addresses of tables that the job may write besides those in the settings."""

@@ -10,17 +10,20 @@ from pyspark.sql.types import BinaryType, LongType, StringType, StructField, Str
 
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.arrow_mapping import map_in_arrow
-from spark_jobs.core.columns import named, require_columns
+from spark_jobs.core.columns import (
+    named,
+    require_column_type,
+    require_columns,
+    with_image_bytes,
+)
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import CLASS, FAULT, IMAGE, KEY, NAME, UID
 from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
 from spark_jobs.formats.image_files import list_image_files, read_image_files, source_rows
 from spark_jobs.storage.run import Run
-from udfs.arrow import BatchFunction, chained
 from udfs.images import arranging
-from udfs.images.arranging import FIELDS, Naming
+from udfs.images.arranging import FIELDS, Naming, write_images, write_samples
 from udfs.images.samples import POSITION, RECORD
-from udfs.images.sources import read_sources
 
 # What writing an image leaves behind: a row per image, without its bytes.
 WRITTEN = StructType(
@@ -29,20 +32,19 @@ WRITTEN = StructType(
         for name in arranging.COLUMNS.names
     ]
 )
-_ITEMS = StructType([StructField(UID, StringType()), StructField(IMAGE, BinaryType())])
+_UID = StructType([StructField(UID, StringType())])
 _REMEDY = "expected one row a uid"
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ArrangeableImages:
-    """Images to be written. `rows`: with their bytes. `mapped`: the rows as a function leaves them.
-
-    `tables`: those that are read, for the size of batches.
+    """Images to be written. `rows`: with their bytes. `written`: what writing them below a folder
+    leaves behind, WRITTEN. `tables`: those that are read, for the size of batches.
     """
 
-    rows: Callable[[], DataFrame]
-    mapped: Callable[[BatchFunction], DataFrame]
+    rows: DataFrame
+    written: Callable[[str], DataFrame]
     tables: Sequence[DataFrame]
 
 
@@ -55,29 +57,29 @@ def read_arrangeable_images(
     in several rows of a table.
     """
     address = parse_address(source)
-    is_table = run.inputs[source].startswith("delta:") or not address.is_path
+    is_table = run.reads_table(source)
     label_rows = None if labels is None else _read_labels(run, labels, naming)
+    tables: list[DataFrame] = []
     if is_table:
-        images = _read_table(run, source, naming, has_labels=label_rows is not None)
-        rows = images if label_rows is None else _with_labels(images, label_rows)
-        return ArrangeableImages(lambda: rows, lambda f: map_in_arrow(rows, f, WRITTEN), [images])
-    files = list_image_files(run.spark, address.location)
-    found = read_image_files(run.spark, files, "format")
-    if label_rows is not None:
-        rows = _with_labels(found.where(F.col(UID).isNotNull()), label_rows)
-        return ArrangeableImages(lambda: rows, lambda f: map_in_arrow(rows, f, WRITTEN), [])
+        found = _read_table(run, source, naming, has_labels=label_rows is not None)
+        tables = [found]
+    else:
+        files = list_image_files(run.spark, address.location)
+        found = read_image_files(run.spark, files, "format").where(F.col(UID).isNotNull())
+    rows = found if label_rows is None else _with_labels(found, label_rows)
 
-    def read_and_map(function: BatchFunction) -> DataFrame:
+    def written(folder: str) -> DataFrame:
+        if is_table or labels is not None:
+            return map_in_arrow(rows, write_images(folder, naming), WRITTEN)
         # In one pass: images do not leave the task that reads them.
-        of_sources = chained(read_sources("format"), function)
-        return map_in_arrow(source_rows(run.spark, files), of_sources, WRITTEN)
+        return map_in_arrow(source_rows(run.spark, files), write_samples(folder, naming), WRITTEN)
 
-    return ArrangeableImages(lambda: found, read_and_map, [])
+    return ArrangeableImages(rows, written, tables)
 
 
 def _read_labels(run: Run, labels: str, naming: Naming) -> DataFrame:
     """A row of class and, if it was asked for, name for each uid: of several the first by class."""
-    rows = run.read(labels, StructType([_ITEMS[UID]]))
+    rows = run.read(labels, _UID)
     columns = [naming.class_column, *([naming.name_column] if naming.name_column else [])]
     require_columns(rows, f"table {labels}", columns)
     uid = F.col(UID)
@@ -104,7 +106,9 @@ def _with_labels(images: DataFrame, labels: DataFrame) -> DataFrame:
 
 def _read_table(run: Run, source: str, naming: Naming, *, has_labels: bool) -> DataFrame:
     """Rows of a table of images, with its class and name unless labels have them."""
-    rows = run.read(source, _ITEMS)
+    rows = with_image_bytes(run.read(source, _UID), IMAGE)
+    require_columns(rows, f"table {source}", [IMAGE])
+    require_column_type(rows, f"table {source}", IMAGE, (BinaryType,), "encoded images")
     refuse_repeated_or_null_keys(rows, [UID], source, _REMEDY)
     chosen: list[Column] = []
     if not has_labels:

@@ -225,7 +225,7 @@ def _read_input(
 ) -> tuple[Source, Sequence[ListedFile]]:
     """Read a table or files: (rows, files read); no files for a table."""
     address = parse_address(settings.input)
-    if run.inputs[settings.input].startswith("delta:") or not address.is_path:
+    if run.reads_table(settings.input):
         rows = run.read(settings.input, schemas.EMPTY)
         return Source([part_from_frame(rows, rows.columns)]), ()
     listed_files = list_files_at(run.spark, address.location)

@@ -6,7 +6,6 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -17,22 +16,16 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from spark_jobs.concepts.faults import Padding, between_spaces, entry_faults
-from spark_jobs.concepts.sources import json_lines, lines, metaclip_json
 from spark_jobs.core import schemas
+from spark_jobs.core.bank_names import is_named_bank
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.made_of import Content, Matching
 from spark_jobs.core.redaction import redacted
 from spark_jobs.core.schemas import ENTRY, ENTRY_ID, LANG
+from spark_jobs.formats.bank_sources import has_bank_suffix, read_source_or_file
 from spark_jobs.storage.run import Run
-from spark_jobs.storage.small_files import read_text
 
 _log = logging.getLogger(__name__)
-_PARSER_BY_SUFFIX = {
-    ".json": metaclip_json,
-    ".jsonl": json_lines,
-    ".ndjson": json_lines,
-    ".txt": lines,
-}
 
 
 @dataclass(frozen=True)
@@ -88,11 +81,8 @@ def read_bank(
 
 
 def _read_bank(run: Run, address: str) -> Bank:
-    suffix = PurePosixPath(address.removesuffix(".gz")).suffix
-    if suffix in _PARSER_BY_SUFFIX:
-        return _bank_of_entries(
-            run, _PARSER_BY_SUFFIX[suffix](read_text(run.spark, address), address), address
-        )
+    if is_named_bank(address) or has_bank_suffix(address):
+        return _bank_of_entries(run, read_source_or_file(run.spark, address), address)
     frame = run.read(address, schemas.ENTRIES)
     lang = F.col(LANG) if LANG in frame.columns else F.lit(None)
     frame = frame.select(ENTRY_ID, ENTRY, lang.cast("string").alias(LANG))

@@ -23,6 +23,7 @@ from spark_jobs.storage.hidden_files import HIDDEN, hidden_files
 from udfs.file_systems import plain_path
 from udfs.images import samples, sources
 from udfs.images.samples import Checks, file_name
+from udfs.images.shard_files import LEDGER, PLANNED
 from udfs.images.sources import Kind, Source, is_shard
 
 _log = logging.getLogger(__name__)
@@ -96,8 +97,9 @@ def _warn_of_unread(location: str, others: Sequence[str]) -> None:
     """Log the files that are no images, and those that Spark passes over although they may be."""
     if others:
         _log.warning("%s: left unread: %s", location, few_of(others, 3))
-    names = [path.rpartition("/")[2] for path in hidden_files(location)]
-    hidden = [name for name in names if _kind_of(name)]
+    # The plans and ledgers of download-images are parquet too.
+    paths = [path.split("/") for path in hidden_files(location)]
+    hidden = [path[-1] for path in paths if _kind_of(path[-1]) and not {PLANNED, LEDGER} & {*path}]
     if hidden:
         _log.warning("%s: left unread: %s: %s; rename them", location, few_of(hidden, 3), HIDDEN)
 

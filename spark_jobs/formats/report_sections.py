@@ -7,6 +7,7 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.core.addresses import table_name
 from spark_jobs.core.run_records import RunRecord
+from spark_jobs.formats.report_banks import bank_blocks, missing_blocks
 from spark_jobs.formats.report_contamination import contaminated_pairs
 from spark_jobs.formats.report_examples import (
     balanced_examples,
@@ -53,6 +54,7 @@ LOST = (
 PLAN_THRESHOLD = "plan-threshold"
 DECONTAMINATE = "decontaminate"
 MEASURE_CAPTIONS = "measure-captions"
+BUILD_BANK, CHECK_BANK = "build-concept-bank", "check-concept-bank"
 _MATCH_AND_BALANCE = "match-and-balance"
 _BALANCING_JOBS = ("balance-captions", _MATCH_AND_BALANCE)
 _SUBSET_JOBS = ("sample-subset", "match-frequencies")
@@ -67,6 +69,7 @@ def result_sections(
     spark: SparkSession, runs: Sequence[RunRecord], workspace: str
 ) -> Iterator[Section]:
     """The sections between the funnel and the settings, as far as these runs have any."""
+    yield from _bank_sections(spark, runs)
     yield from _entries_sections(spark, runs)
     yield from _similarity_sections(spark, runs)
     yield from _class_sections(spark, runs)
@@ -74,6 +77,16 @@ def result_sections(
     yield from _contamination_sections(spark, runs)
     yield from _measure_sections(spark, runs)
     yield from _examples_section(spark, runs, workspace)
+
+
+def _bank_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
+    """A section for each run that built a concept bank, and each that checked one."""
+    readers = {BUILD_BANK: ("Concept bank", bank_blocks), CHECK_BANK: ("Coverage", missing_blocks)}
+    for run in runs:
+        if run.job in readers:
+            title, read = readers[run.job]
+            name = table_name(run.outputs["output"])
+            yield Section(f"{title}: {name}", default_if_lost(partial(read, spark, run), _lost()))
 
 
 def _entries_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
@@ -190,7 +203,14 @@ def _lost() -> list[Block]:
 
 
 def _has_other_pictures(run: RunRecord) -> bool:
-    has_section = run.job in (PLAN_THRESHOLD, DECONTAMINATE, MEASURE_CAPTIONS, *_HITS)
+    has_section = run.job in (
+        PLAN_THRESHOLD,
+        DECONTAMINATE,
+        MEASURE_CAPTIONS,
+        BUILD_BANK,
+        CHECK_BANK,
+        *_HITS,
+    )
     return has_section or _has_class_counts(run)
 
 

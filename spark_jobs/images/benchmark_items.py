@@ -1,4 +1,4 @@
-"""Items of benchmark sets, held on the driver, to be found near the rows of a corpus."""
+"""Items of benchmark sets, to be found near the rows of a corpus: hashes and vectors."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,15 +10,16 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DoubleType, StringType, StructType
+from pyspark.sql.types import DoubleType, LongType, StringType, StructField, StructType
 
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.columns import named
 from spark_jobs.core.schemas import BENCHMARK, EMBEDDING, ITEM, VALUE
 from spark_jobs.core.unions import union_all
 from spark_jobs.images.components import NODE
+from spark_jobs.images.near_pairs import by_bands
 from udfs.arrow import Batches, BatchFunction
-from udfs.hamming_index import NOT_FOUND, HammingIndex
+from udfs.hamming_search import nearest_in_bands
 from udfs.similar_vectors import most_similar_items
 
 _MOST_BLOCK_BYTES = 32 << 20  # item vectors in one closure, which the driver pickles
@@ -26,9 +27,9 @@ _MOST_BLOCK_BYTES = 32 << 20  # item vectors in one closure, which the driver pi
 
 @dataclass(frozen=True)
 class Items:
-    """Items of several benchmarks, in the order of benchmarks and of their names.
+    """Vectors of several benchmarks, on the driver, in the order of benchmarks and of their names.
 
-    values: (n,) hashes or (n, dimension) vectors; items: their names; benchmarks: the names of the
+    values: (n, dimension); items: their names; benchmarks: the names of the
     benchmarks; sets: (n,), the index of each item's benchmark.
     """
 
@@ -51,28 +52,26 @@ class Items:
         )
 
 
-def found_by_hash(rows: DataFrame, items: Items, keys: StructType, distance: int) -> DataFrame:
+def found_by_hash(
+    rows: DataFrame, items: DataFrame, keys: StructType, *, distance: int
+) -> DataFrame:
     """The nearest item of each benchmark within the distance of a row's hash: keys, then FOUND.
 
-    rows: keys and node, the hash. Of equally near items the first by name.
+    rows: keys and node, the hash. items: benchmark, item and node. Of equally near items the first
+    by name. Distinct hashes of both go to the tasks of their bands, see udfs.hamming.
     """
-    hashes = items.values.astype(np.int64).view(np.uint64)
-    n_sets, sets, names, benchmarks = (
-        len(items.benchmarks),
-        items.sets,
-        items.items,
-        items.benchmarks,
+    none = F.lit(None).cast("string")
+    hashed = rows.where(F.col(NODE).isNotNull())
+    queries = hashed.select(NODE).distinct().select(NODE, none.alias(BENCHMARK), none.alias(ITEM))
+    both = union_all([queries, items.select(NODE, BENCHMARK, ITEM)])
+    columns = _with_found(StructType([StructField(NODE, LongType())]))
+    near = map_in_arrow(by_bands(both, distance=distance), nearest_in_bands(distance), columns)
+    best = near.groupBy(NODE, BENCHMARK).agg(F.min(F.struct(VALUE, ITEM)).alias("best"))
+    return hashed.join(best, on=NODE, how="inner").select(
+        *map(named, keys.names),
+        BENCHMARK,
+        *(F.col("best").getField(name).alias(name) for name in (ITEM, VALUE)),
     )
-
-    def find(batches: Batches) -> Iterator[pa.RecordBatch]:
-        index = HammingIndex(hashes, sets, n_sets, distance)
-        for batch in batches:
-            item, bits = index.nearest(batch.column(NODE).to_numpy().view(np.uint64))
-            row, group = np.nonzero(item != NOT_FOUND)
-            yield _found(batch, row, group, item[row, group], bits[row, group], names, benchmarks)
-
-    hashed = rows.where(F.col(NODE).isNotNull()).select(*map(named, keys.names), NODE)
-    return map_in_arrow(hashed, find, _with_found(keys))
 
 
 def found_by_vector(

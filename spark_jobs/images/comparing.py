@@ -7,7 +7,13 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, IntegralType, StringType, StructType
 
 from spark_jobs.core.arrow_mapping import map_in_arrow
-from spark_jobs.core.columns import as_type, named, require_column_type, require_columns
+from spark_jobs.core.columns import (
+    as_type,
+    named,
+    require_column_type,
+    require_columns,
+    with_image_bytes,
+)
 from spark_jobs.core.errors import MissingColumnError
 from spark_jobs.core.schemas import FAULT, IMAGE, SHA256, URL
 from spark_jobs.images.components import NODE
@@ -38,6 +44,7 @@ def with_nodes(
     phash and dhash are read from a column of that name if there is one, else computed from the
     images; sha256 likewise. Raises InputDataError if the columns are missing or of another type.
     """
+    rows = with_image_bytes(rows, IMAGE)
     if by in HASH_KINDS and by not in rows.columns:
         _require_images(rows, called, by)
         hashed = with_hashes(

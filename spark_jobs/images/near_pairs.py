@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.columns import named
 from spark_jobs.core.schemas import EMBEDDING, UID
 from spark_jobs.images.components import NODE, ROOT
 from udfs.hamming import all_masks, link_bands
@@ -25,14 +26,22 @@ def near_hashes(hashes: DataFrame, *, distance: int) -> DataFrame:
     its distance + 1 bands, see udfs.hamming.
     """
     distinct = hashes.select(NODE).where(F.col(NODE).isNotNull()).distinct()
-    signed = (mask - (mask >> 63 << 64) for mask in all_masks(distance))
-    values = F.array(*(F.col(NODE).bitwiseAND(F.lit(mask).cast("long")) for mask in signed))
-    by_band = distinct.select(F.posexplode(values).alias("band", "value"), NODE)
-    together = by_band.repartition("band", "value")
+    together = by_bands(distinct, distance=distance)
     columns = StructType([StructField(name, LongType()) for name in (NODE, ROOT)])
     return map_in_arrow(
         together.select("band", F.col(NODE).alias("hash")), link_bands(distance), columns
     )
+
+
+def by_bands(rows: DataFrame, *, distance: int) -> DataFrame:
+    """The rows once for each of distance + 1 bands of their node; adds band, its number.
+
+    Those whose bits of a band are equal are in one partition.
+    """
+    signed = (mask - (mask >> 63 << 64) for mask in all_masks(distance))
+    values = F.array(*(F.col(NODE).bitwiseAND(F.lit(mask).cast("long")) for mask in signed))
+    in_bands = rows.select(F.posexplode(values).alias("band", "value"), *map(named, rows.columns))
+    return in_bands.repartition("band", "value").drop("value")
 
 
 def near_vectors(

@@ -97,6 +97,8 @@ PRESETS: dict[str, Preset] = {
     "labels": Preset(
         "csv", {UID: (FILEPATH,), CAPTION: (CAPTION,)}, numbers=(LABEL,), separator="\t"
     ),
+    # A Wikipedia dump's articles, as wikiextractor --json writes them.
+    "wikiextractor": Preset("jsonl", {CAPTION: ("text",), URL: ("url",)}),
     "lines": Preset("lines", {CAPTION: (CAPTION,)}),
 }
 

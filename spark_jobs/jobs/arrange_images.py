@@ -91,12 +91,12 @@ def run(run: Run, settings: ArrangeImages) -> Counts:
     metadata = run.output_metadata(settings.output)
     content = settings.folder_content()
     with replaced_folder(settings.output, metadata, content=content) as folder:
-        write = write_images(folder, settings.naming)
         with batches_that_fit(*images.tables):
-            written = stored(images.mapped(write), folder, "written")
+            written = stored(images.written(folder), folder, "written")
 
             def write_again(keys: DataFrame) -> object:
-                of_keys = images.rows().join(F.broadcast(keys), on=keys.columns, how="left_semi")
+                of_keys = images.rows.join(F.broadcast(keys), on=keys.columns, how="left_semi")
+                write = write_images(folder, settings.naming)
                 return count_rows(map_in_arrow(of_keys, write, WRITTEN))
 
             written = with_unique_names(written, folder, write_again)

@@ -11,8 +11,9 @@ from spark_jobs.balancing.balance_settings import BalanceCaptions
 from spark_jobs.balancing.t_settings import ThresholdSettings
 from spark_jobs.core import schemas
 from spark_jobs.core.addresses import join_address, parse_address, parse_parent
+from spark_jobs.core.bank_names import BANK_HELP, bank_path
 from spark_jobs.core.schemas import URL
-from spark_jobs.core.settings import PipelineInput, Settings, TablesFolder
+from spark_jobs.core.settings import PipelineBank, PipelineInput, Settings, TablesFolder
 from spark_jobs.dedup.dedup_settings import DedupCaptions
 from spark_jobs.formats.caption_input import CaptionInput, read_captions
 from spark_jobs.ingest.presets import PRESET_HELP, InputFormat, PresetName
@@ -29,7 +30,7 @@ from spark_jobs.running.job import Pipeline, Step
 from spark_jobs.running.up_to_date import new_run
 from spark_jobs.storage.history import delta_schema
 from spark_jobs.storage.outputs.checks import check_outputs_ahead
-from spark_jobs.storage.table_states import input_version
+from spark_jobs.storage.table_states import bank_state
 from spark_jobs.storage.tables import read_table
 
 
@@ -37,9 +38,7 @@ class Curate(ThresholdSettings):
     """Settings of curate."""
 
     input: PipelineInput = Field(description="file, folder, glob or table of captions")
-    bank: PipelineInput = Field(
-        description="concept bank: a table, metadata.json, .jsonl or .txt file"
-    )
+    bank: PipelineBank = Field(description=BANK_HELP)
     output: TablesFolder = Field(
         description="folder, or catalog.schema, for the tables; a word without a dot is a folder"
     )
@@ -91,7 +90,9 @@ def steps(spark: SparkSession, settings: Curate) -> Iterator[Step]:
     """
     parent = parse_parent(settings.output)
     workspace = settings.workspace or parent
-    input_version(spark, settings.bank)  # fails for a missing bank before the ingest
+    bank = bank_path(settings.bank)
+    if bank is not None:
+        bank_state(spark, bank)  # fails for a missing bank before the ingest
     report_settings = report.Report(
         table=join_address(parent, "balanced_captions"),
         output=f"{parent}/report.html",

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from pyspark.sql import DataFrame, SparkSession
@@ -49,7 +48,6 @@ from spark_jobs.storage.session_settings import cached
 from udfs.task_errors import TaskInputError
 from udfs.vectors import finite_matrix
 
-_MOST_HASHES = 5_000_000  # of all benchmarks, on the driver and in each task
 _UID = StructType([StructField(UID, StringType())])
 _IN = "in_"
 
@@ -114,7 +112,7 @@ def run(run: Run, settings: Decontaminate) -> Counts:
         else:
             key_types = StructType([rows.schema[name] for name in by_keys])
             with cached(_nodes(rows, key_types, settings, settings.input)) as nodes:
-                _write_contaminated(run, settings, _found_by_node(run, nodes, key_types, settings))
+                _write_found_by_node(run, nodes, key_types, settings)
                 n_without = count_rows(nodes.where(F.col(FAULT).isNotNull()))
         contaminated = run.read(settings.contaminated, CONTAMINATED)
         kept_rows = without_contaminated(rows, contaminated)
@@ -169,10 +167,10 @@ def _nodes(
     return with_nodes(rows, settings.by, carried, called, text_column=settings.column)
 
 
-def _found_by_node(
+def _write_found_by_node(
     run: Run, nodes: DataFrame, key_types: StructType, settings: Decontaminate
-) -> DataFrame:
-    """Keys, benchmark, item and value of the rows whose hash or text is in a benchmark."""
+) -> None:
+    """Write the rows whose hash, bytes or text are in a benchmark."""
     parts = []
     for name, address in settings.benchmarks.items():
         items = run.read(address, schemas.EMPTY)
@@ -183,16 +181,17 @@ def _found_by_node(
         )
         parts.append(with_name)
     items = union_all(parts).groupBy(BENCHMARK, NODE).agg(F.min(ITEM).alias(ITEM))
-    with cached(items) as distinct_items:
+    with cached(items) as distinct_items:  # images of benchmarks are decoded once
         _refuse_empty_benchmarks(distinct_items, settings)
-        if settings.by in HASH_KINDS:  # images of benchmarks are decoded once
-            collected = _collected_hashes(distinct_items, settings)
-            return found_by_hash(nodes, collected, key_types, int(settings.limit))
-    return found_by_equality(nodes, items)
+        if settings.by in HASH_KINDS:
+            found = found_by_hash(nodes, distinct_items, key_types, distance=int(settings.limit))
+        else:
+            found = found_by_equality(nodes, distinct_items)
+        _write_contaminated(run, settings, found)
 
 
 def _refuse_empty_benchmarks(items: DataFrame, settings: Decontaminate) -> None:
-    """Raise InputDataError if nothing of a benchmark can be compared, or too much."""
+    """Raise InputDataError if nothing of a benchmark can be compared."""
     counts = {row[BENCHMARK]: row["count"] for row in items.groupBy(BENCHMARK).count().collect()}
     for name, address in settings.benchmarks.items():
         if name not in counts:
@@ -200,12 +199,6 @@ def _refuse_empty_benchmarks(items: DataFrame, settings: Decontaminate) -> None:
                 f"benchmark {name}: table {address} has no row that can be compared by "
                 f"{settings.by}, so nothing would be found"
             )
-    n_items = sum(counts.values())
-    if settings.by in HASH_KINDS and n_items > _MOST_HASHES:
-        raise InputDataError(
-            f"the benchmarks have {n_items:,} hashes, of which {_MOST_HASHES:,} are compared at "
-            "once: give fewer benchmarks, one run after the other"
-        )
 
 
 def _item_key(items: DataFrame, address: str) -> str:
@@ -213,15 +206,6 @@ def _item_key(items: DataFrame, address: str) -> str:
     key = UID if UID in items.columns else QUERY_ID
     require_columns(items, f"table {address}", [key], remedy=remedy)
     return key
-
-
-def _collected_hashes(items: DataFrame, settings: Decontaminate) -> Items:
-    whole = pa.Table.from_batches(record_batches(items.select(BENCHMARK, ITEM, NODE)))
-    parts = {}
-    for name in settings.benchmarks:
-        of_benchmark = whole.filter(pc.equal(whole[BENCHMARK], name))
-        parts[name] = (of_benchmark[ITEM], of_benchmark[NODE].to_numpy())
-    return Items.of(parts)
 
 
 def _found_by_vector(run: Run, rows: DataFrame, settings: Decontaminate) -> tuple[DataFrame, int]:

@@ -1,4 +1,4 @@
-"""diff: compare two subsets by concept or class: sizes, overlap, and shares that differ most."""
+"""diff: compare two subsets by concept or class, or two concept banks: sizes, overlap, gaps."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,8 +17,14 @@ from spark_jobs.core.made_of import Matching
 from spark_jobs.core.redaction import redacted
 from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import ENTRY, ENTRY_ID, IN_A, IN_B, IN_BOTH, NAME, UID, WNID
-from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
+from spark_jobs.core.settings import BankAddress, InputAddress, OutputAddress, Settings
 from spark_jobs.core.unique_keys import refuse_repeated_keys
+from spark_jobs.formats.bank_difference import (
+    bank_difference,
+    bank_lines,
+    is_bank,
+    is_entry_list,
+)
 from spark_jobs.formats.entry_counts import read_entry_counts
 from spark_jobs.formats.matches import check_bank
 from spark_jobs.running.job import Job, Pipeline, Step
@@ -33,8 +39,10 @@ _NEEDED = StructType([schemas.CAPTIONS[UID]])
 class Diff(Settings):
     """Settings of diff."""
 
-    a: InputAddress = Field(description="table with a uid, such as balanced captions")
-    b: InputAddress = Field(description="the table to hold beside it")
+    a: BankAddress = Field(
+        description="table with a uid, such as balanced captions; or a concept bank, also by name"
+    )
+    b: BankAddress = Field(description="the table, or the bank, to hold beside it")
     matches: InputAddress | None = Field(
         None, description="matches of the captions of both: compare by concept"
     )
@@ -55,12 +63,17 @@ def steps(spark: SparkSession, settings: Diff) -> Iterator[Step]:
     """Write the table, if an output is set."""
     if settings.matches is not None and settings.by is not None:
         raise SettingsError("diff: expected one of matches and by, found both")
+    _refuse_captions_settings(spark, settings)
     if settings.output is not None:
         yield Step(_TABLE_JOB, settings)
 
 
 def answer_lines(spark: SparkSession, settings: Diff) -> list[str]:
     """Sizes, overlap, and the concepts or classes whose shares differ most."""
+    if _are_banks(spark, settings):
+        banks = bank_difference(spark, settings.a, settings.b)
+        names = [redacted(bank) for bank in (settings.a, settings.b)]
+        return bank_lines(banks, names, top=settings.top)
     a, b = (_read_table_with_uid(spark, address) for address in (settings.a, settings.b))
     uids_by_side = sides(a, b)
     counts = {row[SIDE]: row["count"] for row in uids_by_side.groupBy(SIDE).count().collect()}
@@ -118,13 +131,34 @@ def difference(spark: SparkSession, settings: Diff, a: DataFrame, b: DataFrame) 
 
 
 def run(run: Run, settings: Diff) -> Counts:
-    """Write the difference of all concepts or classes."""
+    """Write the difference of all concepts or classes, or of all entries of banks."""
+    if _are_banks(run.spark, settings):
+        difference_of_banks = bank_difference(run.spark, settings.a, settings.b)
+        return {"rows": run.write(difference_of_banks, settings.output or "")}
     a, b = (_read_table_with_uid(run.spark, address) for address in (settings.a, settings.b))
     compared = difference(run.spark, settings, a, b)
     if compared is None:
         raise SettingsError("diff: an output needs matches, or by, or a column wnid in both")
     rows = run.write(compared.select(*schemas.DIFFERENCE.names), settings.output or "")
     return {"rows": rows}
+
+
+def _are_banks(spark: SparkSession, settings: Diff) -> bool:
+    """Whether a and b are concept banks; SettingsError for a list of entries beside captions."""
+    sides = (settings.a, settings.b)
+    if all(is_bank(spark, side) for side in sides):
+        return True
+    lists = [side for side in sides if is_entry_list(side)]
+    if lists:
+        raise SettingsError(
+            f"diff: {redacted(lists[0])} is a concept bank, the other table is none"
+        )
+    return False
+
+
+def _refuse_captions_settings(spark: SparkSession, settings: Diff) -> None:
+    if _are_banks(spark, settings) and (settings.matches or settings.by or settings.entry_counts):
+        raise SettingsError("diff: matches, entry_counts and by are of captions, not of banks")
 
 
 def _read_table_with_uid(spark: SparkSession, address: str) -> DataFrame:
@@ -154,7 +188,7 @@ _TABLE_JOB = Job("diff", "Write what two subsets share by concept or class.", Di
 
 JOB = Pipeline(
     "diff",
-    "Compare two subsets: shared rows, and the concepts or classes that differ most.",
+    "Compare two subsets or banks: shared rows, and concepts, classes or entries that differ.",
     Diff,
     steps,
     answer_lines=answer_lines,

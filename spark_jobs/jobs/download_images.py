@@ -5,6 +5,7 @@ import logging
 import os
 import re
 from typing import Any, Literal, Self
+from urllib.request import getproxies
 
 from pydantic import (
     Field,
@@ -34,6 +35,7 @@ from spark_jobs.core.settings import (
 )
 from spark_jobs.formats.download_shards import (
     download_on_cluster,
+    leave_wanted_rows,
     open_shards,
     plan_shards,
     read_ledgers,
@@ -72,6 +74,7 @@ from udfs.images.shard_files import (
 from udfs.images.shard_process import ShardError
 from udfs.images.shard_threads import download_shards
 from udfs.images.wandb_reports import reports_to_wandb
+from udfs.stores import place_of
 
 _log = logging.getLogger(__name__)
 _MAX_PLACEHOLDERS = 3  # that are named
@@ -188,6 +191,12 @@ class DownloadImages(Settings):
             raise ValueError("encode_quality of png is 0 to 9: give --encode-quality")
         return self
 
+    @model_validator(mode="after")
+    def _can_report(self) -> Self:
+        if self.enable_wandb and place_of(self.output) is not None:
+            raise ValueError("enable_wandb: img2dataset reports only from a folder on a disk")
+        return self
+
     def addresses(self, role: RoleName) -> dict[str, str]:
         """The addresses of all settings; the ledger beside the output where none is given."""
         addresses = super().addresses(role)
@@ -220,6 +229,12 @@ def run(run: Run, settings: DownloadImages) -> Counts:
     """Download what the ledger does not have, after what an interrupted run has left open."""
     if importlib.util.find_spec("img2dataset") is None:
         raise SettingsError("download-images needs img2dataset: pip install 'captionlake[images]'")
+    if proxies := [name for name in ("http", "https") if name in getproxies()]:
+        _log.warning(
+            "the environment's proxy for %s is not used: what addresses it would connect to cannot "
+            "be checked; this machine and the workers must reach the hosts themselves",
+            " and ".join(proxies),
+        )
     rows, counts = _wanted(run, settings)
     ledger = settings.addresses("output")["downloads"]
     metadata = run.output_metadata(settings.output)
@@ -228,6 +243,7 @@ def run(run: Run, settings: DownloadImages) -> Counts:
         present = shards_with_images(folder, settings.format)
         _check_folder_and_ledger(_read_ledger(run, ledger), ledger, folder, present)
         options = _options(settings, folder)
+        leave_wanted_rows(rows, folder)
         with reports_to_wandb(folder, settings.wandb_project if settings.enable_wandb else None):
             fetched = _download(run, settings, options)
             _take_into_ledger(run, folder, ledger, is_last=False)

@@ -5,6 +5,7 @@ from typing import Self
 from pydantic import Field, PositiveInt, model_validator
 from pyspark.sql.types import BinaryType, StringType, StructField, StructType
 
+from spark_jobs.core.columns import with_image_bytes
 from spark_jobs.core.schemas import EMPTY
 from spark_jobs.core.settings import InputAddress, OutputAddress
 from spark_jobs.embedding.model_settings import ModelSettings
@@ -38,9 +39,9 @@ class EmbedImages(ModelSettings):
 
 def run(run: Run, settings: EmbedImages) -> Counts:
     """Embed the images that are not yet in the output."""
-    images = run.read(settings.input, EMPTY)
+    images = with_image_bytes(run.read(settings.input, EMPTY), settings.column)
     types_by_column = {field.name: field.dataType for field in images.schema}
-    if not isinstance(types_by_column.get(settings.column), StringType):
+    if not isinstance(types_by_column.get(settings.column), BinaryType | StringType):
         images = run.read(settings.input, StructType([StructField(settings.column, BinaryType())]))
     return embed_table(
         run,

@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from pyspark.sql import SparkSession
 
-from spark_jobs.core.addresses import Address, join_address, parse_address
+from spark_jobs.core.addresses import Address, join_address, parse_address, place_of_address
 from spark_jobs.core.count_words import bytes_text
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.redaction import redacted
@@ -18,6 +18,8 @@ from spark_jobs.running.needed_versions import needed_versions, output_locations
 from spark_jobs.running.run_rows import recorded_runs
 from spark_jobs.storage import upkeep
 from spark_jobs.storage.history import delta_schema, read_commits_until
+from spark_jobs.storage.outputs.writers import WRITER, unguarded
+from spark_jobs.storage.platforms import is_databricks
 from spark_jobs.storage.tables import has_table
 
 _OF_WORKSPACE = ("runs", "rejected", "decisions")
@@ -69,13 +71,16 @@ class Maintain(Settings):
 
 @dataclass(frozen=True)
 class _Done:
-    """What was done, or would be, with a table; `removed_bytes`: None where Delta does not say."""
+    """What was done, or would be, with a table.
+
+    `removed`: files; None where Databricks lists only some. `removed_bytes`: None if not told.
+    """
 
     before: upkeep.TableFiles
     after: upkeep.TableFiles
     optimized: bool
     retention: upkeep.Retention
-    removed: int = 0
+    removed: int | None = 0
     removed_bytes: int | None = None
 
 
@@ -83,10 +88,13 @@ def answer_lines(spark: SparkSession, settings: Maintain) -> list[str]:
     """Maintain each table, and say what was done, a line per table and one for all."""
     records = list(_records(spark, settings))
     tables = _tables(spark, settings, records)
+    if not settings.dry_run:
+        WRITER.claim(unguarded(spark, (table.parent() for table in tables)))
     needed = [needed_versions(of_workspace, settings.keep_runs) for of_workspace in records]
     lines, done = [], []
     for table in tables:
-        versions = {v for of in needed for v in of.get(redacted(table.location), ())}
+        place = place_of_address(redacted(table.location))
+        versions = {version for of_place in needed for version in of_place.get(place, ())}
         done.append(_maintain(spark, table, settings, versions))
         lines.append(f"{redacted(str(table))}: {_line(done[-1], settings)}")
     return [*lines, _total(done, settings)]
@@ -129,9 +137,11 @@ def _maintain(spark: SparkSession, table: Address, settings: Maintain, versions:
     if not settings.vacuum:
         return _Done(before, after, optimizes or order_by is not None, upkeep.Retention(hours))
     kept = upkeep.retention(spark, table, versions, hours)
-    removed = upkeep.removable_files(spark, table, kept.hours)
-    removes = removed and not settings.dry_run
-    removed_bytes = upkeep.vacuum(spark, table, kept.hours) if removes else None
+    listed = upkeep.removable_files(spark, table, kept.hours)
+    removes = listed and not settings.dry_run
+    removed, removed_bytes = upkeep.vacuum(spark, table, kept.hours) if removes else (None, None)
+    if removed is None and not (is_databricks() and listed == upkeep.LISTED_FILES):
+        removed = listed
     is_optimized = optimizes or order_by is not None
     return _Done(before, after, is_optimized, kept, removed, removed_bytes)
 
@@ -156,7 +166,8 @@ def _line(done: _Done, settings: Maintain) -> str:
         parts = [f"{parts[0]} -> {_files(done.after)}"]
     if settings.vacuum:
         size = "" if done.removed_bytes is None else f" ({bytes_text(done.removed_bytes)})"
-        parts.append(f"{'would remove' if settings.dry_run else 'removed'} {done.removed:,}{size}")
+        verb = "would remove" if settings.dry_run else "removed"
+        parts.append(f"{verb} {_number([done])}{size}")
     if done.retention.version is not None:
         parts.append(f"kept from version {done.retention.version} on, which a run needs")
     return "; ".join(parts)
@@ -167,11 +178,18 @@ def _files(files: upkeep.TableFiles) -> str:
 
 
 def _total(done: Sequence[_Done], settings: Maintain) -> str:
-    removed = sum(table.removed for table in done)
+    removed = _number(done)
     if settings.dry_run:
-        return f"{len(done)} tables; {removed:,} files would be removed; nothing was changed"
+        return f"{len(done)} tables; {removed} files would be removed; nothing was changed"
     before, after = (sum(t.files for t in side) for side in _sides(done))
-    return f"{len(done)} tables; {before:,} files -> {after:,}; removed {removed:,}"
+    return f"{len(done)} tables; {before:,} files -> {after:,}; removed {removed}"
+
+
+def _number(done: Sequence[_Done]) -> str:
+    """The number of files removed, or the least that it can be."""
+    numbers = [table.removed for table in done]
+    least = sum(upkeep.LISTED_FILES if number is None else number for number in numbers)
+    return f"{'at least ' if None in numbers else ''}{least:,}"
 
 
 def _sides(done: Sequence[_Done]) -> tuple[list[upkeep.TableFiles], list[upkeep.TableFiles]]:

@@ -18,11 +18,12 @@ from spark_jobs.balancing.match_and_keep import keep_matched, matched_columns
 from spark_jobs.balancing.probabilities import entry_probabilities, t_column
 from spark_jobs.balancing.t_settings import ThresholdSettings
 from spark_jobs.core import schemas
+from spark_jobs.core.bank_names import BANK_HELP
 from spark_jobs.core.columns import keys
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.observed_counts import ObservedCounts
 from spark_jobs.core.schemas import CAPTION_ID, ENTRY, LANG
-from spark_jobs.core.settings import InputAddress, OutputAddress
+from spark_jobs.core.settings import BankAddress, OutputAddress
 from spark_jobs.formats.caption_input import (
     CaptionInput,
     few_repeated_keys,
@@ -49,9 +50,7 @@ _log = logging.getLogger(__name__)
 class MatchAndBalance(CaptionInput, ThresholdSettings):
     """Settings of match-and-balance."""
 
-    bank: InputAddress = Field(
-        description="concept bank: a table, metadata.json, .jsonl or .txt file"
-    )
+    bank: BankAddress = Field(description=BANK_HELP)
     output: OutputAddress = Field(description="the balanced captions, with entry_ids")
     probabilities: OutputAddress | None = Field(
         None, description="the count of each entry before and after, t and keep_probability"

@@ -2,12 +2,10 @@
 
 import json
 import logging
-from collections.abc import Callable, Collection
-from functools import partial
+from collections.abc import Collection
 from typing import Literal, Self
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from pyspark.sql import DataFrame
@@ -15,25 +13,25 @@ from pyspark.sql import functions as F
 
 from spark_jobs.balancing.entry_count import count_matches, count_vector
 from spark_jobs.core import schemas
+from spark_jobs.core.bank_names import BANK_HELP
 from spark_jobs.core.observed_counts import ObservedCounts
 from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import ENTRY_IDS
-from spark_jobs.core.settings import InputAddress, OutputAddress, Settings, require_one_or_both
-from spark_jobs.formats.concept_bank import Bank, read_bank
+from spark_jobs.core.settings import (
+    BankAddress,
+    InputAddress,
+    OutputAddress,
+    Settings,
+    require_one_or_both,
+)
+from spark_jobs.formats.concept_matchers import bank_and_rule
 from spark_jobs.matching.ignoring_case import unmatched_lines
 from spark_jobs.matching.language import with_language
 from spark_jobs.matching.match import count_concepts, match_concepts
 from spark_jobs.running.job import Job
 from spark_jobs.storage.batches import batches_that_fit
 from spark_jobs.storage.run import Counts, Run
-from udfs.text.matchers import (
-    ConceptMatcher,
-    Metaclip2Matcher,
-    MetaclipMatcher,
-    metaclip2_matcher,
-)
-from udfs.text.metaclip2_match import padded_entry
-from udfs.text.token_trie import build_token_trie
+from udfs.text.matchers import Metaclip2Matcher
 
 _log = logging.getLogger(__name__)
 
@@ -42,9 +40,7 @@ class MatchConcepts(Settings):
     """Settings of match-concepts."""
 
     captions: InputAddress = Field(description="table of captions, with uid and caption")
-    bank: InputAddress = Field(
-        description="concept bank: a table, metadata.json, .jsonl or .txt file"
-    )
+    bank: BankAddress = Field(description=BANK_HELP)
     rule: Literal["metaclip", "metaclip2"] = Field(
         "metaclip",
         description="metaclip: an entry between spaces; metaclip2: the entries of a caption's "
@@ -101,7 +97,13 @@ def run(run: Run, settings: MatchConcepts) -> Counts:
     table = captions = run.read(settings.captions, required_columns)
     if settings.lang_model is not None:
         captions = with_language(table, settings.lang_model)
-    bank, build = _bank_and_rule(run, settings)
+    bank, build = bank_and_rule(
+        run,
+        settings.bank,
+        settings.rule,
+        duplicates=settings.duplicates,
+        is_mended=settings.kana_and_hangul,
+    )
     matcher = build(bank.entries)
     observed = ObservedCounts()
     match_rows = match_concepts(
@@ -140,31 +142,6 @@ def run(run: Run, settings: MatchConcepts) -> Counts:
     if settings.entry_counts is not None:
         run.write(bank.with_counts(entry_counts), settings.entry_counts, matching=matching)
     return run_counts
-
-
-def _bank_and_rule(
-    run: Run, settings: MatchConcepts
-) -> tuple[Bank, Callable[[pa.Array], ConceptMatcher]]:
-    """The bank, and a function from its entries to their matcher.
-
-    That of MetaCLIP (Xu et al. 2023) or MetaCLIP 2 (Chuang et al. 2025).
-    """
-    if settings.rule == "metaclip":
-
-        def metaclip(entries: pa.Array) -> ConceptMatcher:
-            return MetaclipMatcher(build_token_trie(entries, duplicates=settings.duplicates))
-
-        return read_bank(run, settings.bank), metaclip
-    is_mended = settings.kana_and_hangul
-    padded = partial(padded_entry, is_mended=is_mended)
-    bank = read_bank(run, settings.bank, by_language=True, pad=padded)
-
-    def metaclip2(entries: pa.Array) -> ConceptMatcher:
-        return metaclip2_matcher(
-            entries.to_pylist(), bank.langs, duplicates=settings.duplicates, is_mended=is_mended
-        )
-
-    return bank, metaclip2
 
 
 def _first_names(names: Collection[str]) -> str:

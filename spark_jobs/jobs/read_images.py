@@ -48,7 +48,7 @@ class ReadImages(Settings):
 def run(run: Run, settings: ReadImages) -> Counts:
     """Write a row per image; of rows that share a uid all but one are rejected."""
     address = parse_address(settings.input)
-    if run.inputs[settings.input].startswith("delta:") or not address.is_path:
+    if run.reads_table(settings.input):
         raise InputDataError(
             f"{settings.input}: is a table, expected files of images; where it has a column of "
             "images, the other jobs take it as it is"

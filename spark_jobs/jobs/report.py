@@ -10,7 +10,12 @@ from spark_jobs.core.addresses import join_address, parse_address, parse_parent
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.run_records import RunRecord, runs_behind
 from spark_jobs.core.settings import InputAddress, OutputFile, RoleName, Settings
-from spark_jobs.formats.report_sections import NO_COUNTS, PLAN_THRESHOLD, result_sections
+from spark_jobs.formats.report_sections import (
+    CHECK_BANK,
+    NO_COUNTS,
+    PLAN_THRESHOLD,
+    result_sections,
+)
 from spark_jobs.report.blocks import Figure
 from spark_jobs.report.funnel import funnel_section
 from spark_jobs.report.headline import headline, key_figures
@@ -123,14 +128,19 @@ def _reported_runs(spark: SparkSession, settings: Report, workspace: str) -> lis
 
 
 def _with_plans(runs: Sequence[RunRecord], records: Sequence[RunRecord]) -> list[RunRecord]:
-    """Add the newest plan-threshold run on each column of each output of the runs."""
+    """Add the newest plan-threshold run on each column, and check of each bank, of the runs."""
     outputs = {address for run in runs for address in run.outputs.values()}
     plans = {
         (run.settings["scores"], run.settings["column"]): run
         for run in records
         if run.job == PLAN_THRESHOLD and run.settings["scores"] in outputs and run not in runs
     }
-    return sorted([*runs, *plans.values()], key=lambda run: run.started)
+    checks = {
+        run.settings["bank"]: run
+        for run in records
+        if run.job == CHECK_BANK and run.settings["bank"] in outputs and run not in runs
+    }
+    return sorted([*runs, *plans.values(), *checks.values()], key=lambda run: run.started)
 
 
 JOB = Job(

@@ -10,7 +10,13 @@ from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.errors import CurationError, InputDataError
 from spark_jobs.core.settings import Settings, refuse_both
 from spark_jobs.running.job import Pipeline, Step
-from spark_jobs.running.recipes.planning import PlannedStep, plan_steps, select_steps
+from spark_jobs.running.recipes.planning import (
+    WHEN,
+    PlannedStep,
+    left_out_steps,
+    plan_steps,
+    select_steps,
+)
 from spark_jobs.running.recipes.reading import read_recipe
 from spark_jobs.storage.outputs.checks import check_outputs_ahead
 from spark_jobs.storage.table_states import input_version
@@ -37,9 +43,12 @@ class RunRecipe(Settings):
 
     def chosen_steps(self) -> list[PlannedStep]:
         """The steps to run, in order."""
-        recipe = read_recipe(self.recipe)
+        recipe, changes = read_recipe(self.recipe), self.model_extra or {}
         return select_steps(
-            plan_steps(recipe, self.model_extra or {}, self.workspace), self.first, self.only
+            plan_steps(recipe, changes, self.workspace),
+            self.first,
+            self.only,
+            left_out_steps(recipe, changes),
         )
 
     def look_ahead(self) -> None:
@@ -82,11 +91,22 @@ def _refuse_missing_inputs(
                 raise InputDataError(f"{recipe}: step {step.name}: {key}: {fault}") from None
 
 
+def closing_lines(_spark: SparkSession, settings: RunRecipe) -> list[str]:
+    """That nothing has run, where the one step that was asked for is left out."""
+    recipe, name = read_recipe(settings.recipe), settings.only
+    if name is None or name not in left_out_steps(recipe, settings.model_extra or {}):
+        return []
+    condition = (recipe.steps[name] | (settings.model_extra or {}).get(name, {}))[WHEN]
+    named = " and ".join(map(str, condition if isinstance(condition, list) else [condition]))
+    return [f"{name}: left out: its `{WHEN}` is {named}, which is false or empty"]
+
+
 JOB = Pipeline(
     "run",
     "Run the steps of a recipe (a pipeline in a YAML file) that are not up to date.",
     RunRecipe,
     steps,
+    closing_lines=closing_lines,
     arguments=("recipe",),
     example="captionlake run metaclip.yml --set input=./pairs --set bank=metadata.json",
 )

@@ -33,11 +33,12 @@ from databricks.bundles.schemas import Schema
 from databricks.bundles.volumes import Lifecycle as VolumeLifecycle
 from databricks.bundles.volumes import Volume, VolumeType
 
-from spark_jobs.core.settings import base_settings
+from spark_jobs.core.settings import Settings, base_settings
 from spark_jobs.embedding.model_settings import ModelSettings
 from spark_jobs.running.job import AnyJob, Pipeline
-from spark_jobs.running.recipes.planning import OUTPUT, PlannedStep, plan_steps
+from spark_jobs.running.recipes.planning import OUTPUT, WHEN, PlannedStep, plan_steps
 from spark_jobs.running.recipes.reading import Recipe, packaged_recipes, read_recipe
+from spark_jobs.running.recipes.variables import variables_in
 from spark_jobs.running.registry import TOPICS, all_jobs
 
 Compute = Literal["serverless", "cpu", "gpu"]
@@ -53,11 +54,11 @@ _CLIP = ("clip",)
 _EXTRAS: Mapping[str, tuple[str, ...]] = {
     "build-concept-bank": ("clip", "wordnet"),
     "build-index": _CLIP,
+    "download-images": ("images",),
     "label-synsets": _CLIP,
     "make-demo-captions": _CLIP,
     "make-queries": _CLIP,
     "match-frequencies": _CLIP,
-    "run": _CLIP,  # of any recipe
     "sample-subset": _CLIP,
     "search-neighbours": _CLIP,
     "vary-captions": _CLIP,
@@ -80,7 +81,7 @@ def bundle_files() -> dict[str, str]:
     """Path below conf/databricks/resources -> content, of all files."""
     files, recipes = {}, packaged_recipes()
     for name, job in all_jobs().items():
-        if not _is_for_a_person(name, job) and name not in recipes:
+        if not _has_no_job(name, job) and name not in recipes:
             head, key = _HEAD.format(source=f"settings of {name}"), _key(name)
             files[f"jobs/{key}.yml"] = head + _as_yaml({"jobs": {key: _job_of(job)}})
     for name in recipes:
@@ -89,9 +90,12 @@ def bundle_files() -> dict[str, str]:
     return files
 
 
-def _is_for_a_person(name: str, job: AnyJob) -> bool:
-    """Whether a command only answers a question, such as show."""
-    return isinstance(job, Pipeline) and name in TOPICS["look"]
+def _has_no_job(name: str, job: AnyJob) -> bool:
+    """Whether a command only answers a question, such as show, or is run.
+
+    The recipes have jobs of their own, each with the clusters that its steps need.
+    """
+    return name == "run" or (isinstance(job, Pipeline) and name in TOPICS["look"])
 
 
 def _key(name: str) -> str:
@@ -99,10 +103,19 @@ def _key(name: str) -> str:
 
 
 def _job_of(job: AnyJob) -> Job:
-    """A Databricks job of one command: its required settings are parameters, others in a map."""
+    """A Databricks job of one command: a parameter for each setting that must be given there.
+
+    These are the required ones, those that the command line takes by position, and the addresses
+    of tables that would lie beside files. All others stand in a map.
+    """
     fields = job.settings.model_fields.items()
     base = base_settings(job.name)
-    required = [name for name, field in fields if field.is_required() and name not in base]
+    required = [
+        name
+        for name, field in fields
+        if (field.is_required() and name not in base) or name in job.arguments
+    ]
+    required += _tables_beside_files(job.settings, required)
     parameters = [job.name]
     for name in sorted(required, key=lambda name: name not in job.arguments):
         flag = [] if name in job.arguments else [f"--{name.replace('_', '-')}"]
@@ -114,6 +127,19 @@ def _job_of(job: AnyJob) -> Job:
     )
 
 
+def _tables_beside_files(model: type[Settings], required: list[str]) -> list[str]:
+    """The settings of tables that by default lie beside the files that a command writes.
+
+    In a volume they would be out of sight of the catalog.
+    """
+    files = {*model.names_with_role("folder"), *model.names_with_role("file")}
+    given = {name: "/Volumes/x" if name in files else "x.x.x" for name in required}
+    written = model.model_construct(**given).addresses("output")  # type: ignore[arg-type]
+    tables = [name for name in written if name not in required]
+    is_beside = bool(written) and next(iter(written)) in files
+    return [*tables, "workspace"] if is_beside else []
+
+
 def _resources_of(recipe: Recipe) -> dict[str, dict[str, Resource]]:
     """A recipe as a job with a task per step, and the schema and volume for what it writes."""
     name = recipe.file
@@ -122,7 +148,8 @@ def _resources_of(recipe: Recipe) -> dict[str, dict[str, Resource]]:
     folder = f"/Volumes/${{var.catalog}}/{schema}/{_FILES}"
     defaults = {key: value for key, value in recipe.variables.items() if key != OUTPUT}
     values = {key: _parameter(key) for key in (*defaults, OUTPUT)}
-    steps = plan_steps(recipe, {k: "/x" for k, v in defaults.items() if v is None})
+    given = {k: "/x" for k, v in defaults.items() if v is None} | _switched_on(recipe)
+    steps = plan_steps(recipe, given)
     files = {key: f"{folder}/{word}" for step in steps for key, word in _file_names(recipe, step)}
     overrides = [
         argument
@@ -169,6 +196,16 @@ def _resources_of(recipe: Recipe) -> dict[str, dict[str, Resource]]:
         },
         "jobs": {name: job},
     }
+
+
+def _switched_on(recipe: Recipe) -> dict[str, Any]:
+    """The variables in conditions, with values for which these hold.
+
+    Each step has a task, which returns at once where its condition does not hold in a run.
+    """
+    conditions = [step[WHEN] for step in recipe.steps.values() if WHEN in step]
+    names = variables_in(conditions)
+    return {k: {"x": "/x"} if recipe.variables[k] == {} else True for k in names}
 
 
 def _file_names(recipe: Recipe, step: PlannedStep) -> Iterator[tuple[str, str]]:

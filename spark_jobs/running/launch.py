@@ -28,7 +28,7 @@ from spark_jobs.storage.outputs.checks import check_all_outputs
 from spark_jobs.storage.outputs.writers import WRITER, folders_to_claim
 from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.session import reads_local_paths
-from spark_jobs.storage.shared_disk import refuse_separate_disks
+from spark_jobs.storage.shared_disk import outputs_on_disks, refuse_separate_disks
 from spark_jobs.storage.stores import open_stores
 
 _log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ def execute_step(
             say(f"{step.title} ...{why}")
             _log.info("%s: run %s starts: %s", job.name, run.run_id, recorded_settings(settings))
             if not reads_local_paths():
-                refuse_separate_disks(spark, job.shared_folders_of(settings))
+                refuse_separate_disks(spark, _folders_on_one_disk(run, job, settings))
             WRITER.claim(folders_to_claim(spark, settings))
             check_all_outputs(spark, settings)
             counts = job.run(run, settings)
@@ -143,6 +143,13 @@ def execute_step(
         name=step.name,
         versions=_versions_written(tables, written),
     )
+
+
+def _folders_on_one_disk(run: Run, job: Job[S], settings: S) -> dict[str, str]:
+    """Setting -> folder, of those that this program, or Spark's, and the workers open as paths."""
+    shared = job.shared_folders_of(settings).items()
+    files = {name: at for name, at in shared if at not in run.inputs or not run.reads_table(at)}
+    return {**files, **outputs_on_disks(run.spark, settings)}
 
 
 def _versions_written(tables: Mapping[str, str], written: Mapping[str, str]) -> dict[str, str]:

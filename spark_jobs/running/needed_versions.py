@@ -2,20 +2,26 @@
 
 from collections.abc import Iterable, Sequence
 
-from spark_jobs.core.addresses import parse_address
+from spark_jobs.core.addresses import parse_address, place_of_address
 from spark_jobs.core.run_records import RunRecord, runs_behind
 
-Versions = dict[str, set[str]]  # location of a table -> versions as runs record them
+Versions = dict[str, set[str]]  # place of a table -> versions as runs record them
 
 
 def output_locations(records: Iterable[RunRecord]) -> list[str]:
-    """The locations that runs wrote, tables and files, each once, in the order of the runs."""
+    """The locations that runs wrote, tables and files, in the order of the runs.
+
+    Each place once, as it was spelt first.
+    """
     addresses = (address for record in records for address in record.outputs.values())
-    return list(dict.fromkeys(parse_address(address).location for address in addresses))
+    by_place: dict[str, str] = {}
+    for address in addresses:
+        by_place.setdefault(place_of_address(address), parse_address(address).location)
+    return list(by_place.values())
 
 
 def needed_versions(records: Sequence[RunRecord], keep_runs: int) -> Versions:
-    """Location -> versions that the newest runs of each output have read or written.
+    """Place of a table -> versions that the newest runs of each output have read or written.
 
     `records`: oldest first. `keep_runs`: how many runs of each output count, with all runs that
     these go back to.
@@ -23,16 +29,17 @@ def needed_versions(records: Sequence[RunRecord], keep_runs: int) -> Versions:
     needed: Versions = {}
     for run in _needed_runs(records, keep_runs):
         for address, version in [*run.inputs.items(), *run.written.items()]:
-            needed.setdefault(parse_address(address).location, set()).add(version)
+            needed.setdefault(place_of_address(address), set()).add(version)
     return needed
 
 
 def _needed_runs(records: Sequence[RunRecord], keep_runs: int) -> list[RunRecord]:
+    writers_of: dict[str, list[int]] = {}
+    for index, record in enumerate(records):
+        for place in {place_of_address(address) for address in record.outputs.values()}:
+            writers_of.setdefault(place, []).append(index)
     by_start = {}
-    for location in output_locations(records):
-        writers = [
-            index for index, record in enumerate(records) if location in output_locations([record])
-        ]
+    for writers in writers_of.values():
         for index in writers[-keep_runs:]:
             outputs = records[index].outputs.values()
             for run in runs_behind(records[: index + 1], outputs):

@@ -13,6 +13,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "ingest-captions",
         "dedup-captions",
         "build-concept-bank",
+        "check-concept-bank",
         "make-demo-captions",
     ),
     "balance": ("match-concepts", "plan-balance", "balance-captions", "match-and-balance"),

@@ -39,9 +39,12 @@ def new_run(spark: SparkSession, job: Job[S], settings: S) -> Run:
     """
     open_stores(spark, settings)
     refuse_overlapping_outputs(spark, job.name, settings)
+    banks = settings.names_with_role("bank")
     states = {
-        address: table_states.table_state(spark, address)
-        for address in settings.addresses("input").values()
+        address: (table_states.bank_state if name in banks else table_states.table_state)(
+            spark, address
+        )
+        for name, address in settings.addresses("input").items()
     }
     inputs = {address: state.version for address, state in states.items()}
     own_files = settings.own_files()

@@ -13,6 +13,7 @@ from spark_jobs.storage.history import (
     Commit,
     read_commits_until,
 )
+from spark_jobs.storage.outputs.writers import WRITER
 
 
 def with_new_table_options(writer: DataFrameWriter, columns: Sequence[str]) -> DataFrameWriter:
@@ -25,7 +26,11 @@ def with_new_table_options(writer: DataFrameWriter, columns: Sequence[str]) -> D
 
 
 def save(writer: DataFrameWriter, table: Address) -> None:
-    """Save to a path or to a catalog table."""
+    """Save to a path or to a catalog table.
+
+    Raises OutputTableError if another program has taken over the folder on S3.
+    """
+    WRITER.refuse_if_taken(table.parent())
     if table.is_path:
         writer.save(table.location)
     else:

@@ -37,6 +37,8 @@ _KEEPS_ROWS = {
 # Error conditions of Delta and Spark for an address without a Delta table.
 _NO_DELTA = {
     *("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND", "PATH_NOT_FOUND"),
+    *("DELTA_MISSING_DELTA_TABLE", "DELTA_NOT_A_DELTA_TABLE", "DELTA_PATH_DOES_NOT_EXIST"),
+    *("DELTA_TABLE_NOT_FOUND", "DELTA_TABLE_ONLY_OPERATION", "DELTA_NO_RELATION_TABLE"),
     "NOT_SUPPORTED_COMMAND_FOR_V2_TABLE",
     *("_LEGACY_ERROR_TEMP_1013", "EXPECT_TABLE_NOT_VIEW", "FORBIDDEN_OPERATION"),  # of a view
 }
@@ -247,4 +249,4 @@ def _parse_metadata(text: Any) -> dict[str, Any]:
 
 def _means_no_delta(fault: BaseException) -> bool:
     condition = condition_of(fault) or ""
-    return condition.startswith("DELTA_") or condition.partition(".")[0] in _NO_DELTA
+    return condition.partition(".")[0] in _NO_DELTA

@@ -47,6 +47,10 @@ class Run:
         version = self.written.get(address) or self.inputs.get(address)
         return tables.read_table(self.spark, address, needed, version=version)
 
+    def reads_table(self, address: str) -> bool:
+        """Whether an input is a table, of Delta or a catalog, rather than files."""
+        return self.inputs[address].startswith("delta:") or not parse_address(address).is_path
+
     def draw(self, purpose: str, seed: int) -> Draw:
         """A draw for this run's rows, independent of all draws that selected them before.
 
@@ -165,9 +169,12 @@ class Run:
         made_of = MadeOf(draws=self.output_draws, **provenance)
         return self.run_metadata() | {"table": table_name(address), "made_of": made_of.as_json()}
 
-    def write_rejected(self, frame: DataFrame) -> None:
-        """Append rows to the workspace's `rejected`; repeating the run appends no more."""
-        tables.append_table(frame, self.rejected_address, self.run_metadata())
+    def write_rejected(self, frame: DataFrame, *, part: str = "") -> None:
+        """Append rows to the workspace's `rejected`; repeating the run appends no more.
+
+        `part`: name of these rows in a run that rejects rows of several inputs, once of each.
+        """
+        tables.append_table(frame, self.rejected_address, self.run_metadata(), part=part)
 
     def read_rejected(self) -> DataFrame:
         """The rows of `rejected` from this run."""

@@ -22,6 +22,7 @@ from spark_jobs.core.yaml_files import read_yaml_map
 from spark_jobs.storage.connect import is_remote, refuse_silent_server, send_code
 from spark_jobs.storage.default_store import is_default_store_local
 from spark_jobs.storage.java import java_options
+from spark_jobs.storage.platforms import is_databricks
 from spark_jobs.storage.session_settings import change_setting
 from spark_jobs.storage.spark_line import installed_line
 
@@ -91,7 +92,7 @@ def _refuse_without_delta(session: SparkSession) -> None:
 
     Databricks and the servers of Spark Connect may have Delta without a setting that says so.
     """
-    if is_remote(session) or "DATABRICKS_RUNTIME_VERSION" in os.environ:
+    if is_remote(session) or is_databricks():
         return
     if "delta" not in (session.conf.get("spark.sql.extensions", "") or "").lower():
         raise CurationError(
@@ -103,7 +104,7 @@ def _refuse_without_delta(session: SparkSession) -> None:
 
 
 def _build_session(conf: Mapping[str, str] | None) -> SparkSession:
-    if "DATABRICKS_RUNTIME_VERSION" in os.environ or "SPARK_REMOTE" in os.environ:
+    if is_databricks() or "SPARK_REMOTE" in os.environ:
         refuse_silent_server(os.environ.get("SPARK_REMOTE", ""))
         return SparkSession.builder.getOrCreate()
     settings = _read_conf("session")

@@ -8,11 +8,12 @@ from spark_jobs.core.errors import CurationError
 
 @dataclass(frozen=True)
 class SparkLine:
-    """What a line of Spark needs on the machine that starts it, and the names of Delta's jars.
+    """What a line of Spark needs on the machine that starts it, and the names of its jars.
 
     java_modules: modules that Spark's launcher always names to Java, which ends at once without
     them; Spark itself runs without. antlr: the version of the parser that Delta was built with.
     ivy: Ivy's folder; Spark 4 has another version of Ivy, whose files older ones cannot read.
+    delta, hadoop: versions of the jars to be named for a cluster.
     """
 
     name: str
@@ -21,6 +22,8 @@ class SparkLine:
     scala: str
     antlr: str
     ivy: Path
+    delta: str
+    hadoop: str
 
     @property
     def java(self) -> str:
@@ -30,9 +33,25 @@ class SparkLine:
 
 
 LINES = {
-    "3": SparkLine("Spark 3.5", (8, 11, 17), (), "2.12", "4.9.3", Path(".ivy2")),
+    "3": SparkLine(
+        name="Spark 3.5",
+        java_versions=(8, 11, 17),
+        java_modules=(),
+        scala="2.12",
+        antlr="4.9.3",
+        ivy=Path(".ivy2"),
+        delta="3.3.2",
+        hadoop="3.3.4",
+    ),
     "4": SparkLine(
-        "Spark 4", (17, 21), ("jdk.incubator.vector",), "2.13", "4.13.1", Path(".ivy2.5.2")
+        name="Spark 4",
+        java_versions=(17, 21),
+        java_modules=("jdk.incubator.vector",),
+        scala="2.13",
+        antlr="4.13.1",
+        ivy=Path(".ivy2.5.2"),
+        delta="4.0.1",
+        hadoop="3.4.1",
     ),
 }
 

@@ -19,15 +19,17 @@ def open_stores(spark: SparkSession, settings: Settings) -> None:
 
     Settings have addresses of three kinds: those with a role, those of a pipeline, whose steps give
     them roles, and the values of a recipe's variables. Texts further inside a setting, such as the
-    values that a rule compares, are none, even if they look like one. Stores that were opened
-    before are left as they are. Raises CurationError in one line that names the store if Spark
-    lacks its connector or credentials, or if it has no bucket of that name.
+    values that a rule compares, are none, even if they look like one. A store is asked again if its
+    options have changed, as where a notebook sets a new token. Raises CurationError in one line
+    that names the store if Spark lacks its connector or credentials, or if it has no bucket of that
+    name.
     """
     opened = shared_options()
     for store in dict.fromkeys(stores_in(_addresses(settings))):
-        if store.store not in opened:
+        options = _options(spark, store)
+        if opened.get(store.store) != options:
             _refuse_unless_listed(spark, store.store)
-            share_options({store.store: _options(spark, store)})
+            share_options({store.store: options})
 
 
 def _addresses(settings: Settings) -> Iterator[str]:

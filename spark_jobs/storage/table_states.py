@@ -7,9 +7,8 @@ from functools import partial
 from pyspark.sql import SparkSession
 
 from spark_jobs.core.addresses import Address, parse_address
-from spark_jobs.core.errors import (
-    InputDataError,
-)
+from spark_jobs.core.bank_names import missing_bank_hint
+from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.made_of import MadeOf, TableState, all_draws
 from spark_jobs.storage.catalog_states import catalog_state
 from spark_jobs.storage.file_lists import ListedFile, list_files_at
@@ -30,6 +29,14 @@ from spark_jobs.storage.small_files import NO_CONTENT
 def input_version(spark: SparkSession, address: str) -> str:
     """The current version of an input: that of `table_state`."""
     return table_state(spark, address).version
+
+
+def bank_state(spark: SparkSession, address: str) -> TableState:
+    """`table_state` of a bank's table, file or folder; the error lists the banks with names."""
+    try:
+        return table_state(spark, address)
+    except InputDataError as fault:
+        raise InputDataError(f"{fault}{missing_bank_hint(address)}") from None
 
 
 def has_same_rows(version: str | None, other: str | None) -> bool:

@@ -150,15 +150,18 @@ def _write_delta(
     return _write_result(frame.sparkSession, table, write_id)
 
 
-def append_table(frame: DataFrame, address: str, metadata: Mapping[str, Any]) -> None:
+def append_table(
+    frame: DataFrame, address: str, metadata: Mapping[str, Any], *, part: str = ""
+) -> None:
     """Append rows to a Delta table, creating it if it does not exist.
 
-    Idempotent per run: a second append with the same `run_id` changes nothing.
+    Idempotent per run: a second append with the same `run_id` and part changes nothing.
     """
     table = parse_address(address)
     writer = frame.write.format("delta").mode("append")
     writer = writer.option("userMetadata", metadata_json(metadata))
-    writer = writer.option("txnAppId", f"captionlake-{metadata['run_id']}").option("txnVersion", 1)
+    run_part = f"captionlake-{metadata['run_id']}{part}"
+    writer = writer.option("txnAppId", run_part).option("txnVersion", 1)
     writer = writer.option("mergeSchema", True)  # an older table may lack a column
 
     def write() -> bool:

@@ -16,6 +16,7 @@ from spark_jobs.storage.old_versions import same_rows_version
 
 _LARGEST_FILE = 1 << 30  # bytes; OPTIMIZE makes files of at most that
 _HOUR_MS = 3_600_000
+LISTED_FILES = 1_000  # that Databricks names in a dry run
 # Added to the age of a version to be kept: a file's removal is dated by the driver's clock, before
 # its commit, which is dated by the store's.
 _MARGIN_HOURS = 24
@@ -108,17 +109,19 @@ def retention(
 
 
 def removable_files(spark: SparkSession, table: Address, hours: int) -> int:
-    """The number of files that VACUUM would remove."""
+    """The number of files that VACUUM would remove; on Databricks up to LISTED_FILES of them."""
     return count_rows(spark.sql(f"VACUUM {table.sql_name} RETAIN {hours} HOURS DRY RUN"))
 
 
-def vacuum(spark: SparkSession, table: Address, hours: int) -> int | None:
-    """Remove files that no version of the last hours needs; bytes removed, None where not told.
+def vacuum(spark: SparkSession, table: Address, hours: int) -> tuple[int | None, int | None]:
+    """Remove files that no version of the last hours needs: (files, bytes), None where not told.
 
     Raises Spark's fault if `hours` is below the table's delta.deletedFileRetentionDuration.
     """
     before = read_commits(spark, table, limit=1)[0].version
     spark.sql(f"VACUUM {table.sql_name} RETAIN {hours} HOURS").collect()
-    starts = [c for c in read_commits(spark, table, limit=4) if c.operation == "VACUUM START"]
-    told = [c.metrics.get("sizeOfDataToDelete") for c in starts if c.version > before]
-    return int(told[0]) if told and told[0] is not None else None
+    commits = read_commits(spark, table, limit=4)
+    starts = [c.metrics for c in commits if c.operation == "VACUUM START" and c.version > before]
+    metrics = starts[0] if starts else {}
+    files, size = (metrics.get(name) for name in ("numFilesToDelete", "sizeOfDataToDelete"))
+    return None if files is None else int(files), None if size is None else int(size)

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 FOLDER = Path(__file__).parents[2] / "conf" / "spark"
+DOCS = FOLDER.parents[1] / "docs"
 FILES = sorted(FOLDER.glob("*.yml"))
 FOR_SUBMIT = [path for path in FILES if path.stem not in ("local", "session")]
 JARS = Path(pyspark.__file__).parent / "jars"
@@ -37,6 +38,11 @@ PARTS_DECLARED_IN = {
 }
 # Below it stand catalogs, by names of the user's.
 OF_CATALOGS = "spark.sql.catalog."
+# Below these stand variables of the environment.
+OF_VARIABLES = {
+    "spark.executorEnv.": ("spark-core", r"org/apache/spark/SparkConf"),
+    "spark.yarn.appMasterEnv.": ("spark-yarn", r"org/apache/spark/deploy/yarn/Client"),
+}
 OF_DELTA = "spark.databricks.delta."
 _WIDE_CONSTANTS, _CONSTANT_BYTES = (5, 6), {7: 3, 8: 3, 15: 4, 16: 3, 19: 3, 20: 3}
 
@@ -74,6 +80,8 @@ def is_a_setting(key: str) -> bool:
         if with_name := re.fullmatch(form, key):
             return set(with_name.groups()) <= parts
     prefix, _, last = key.rpartition(".")
+    if of_variables := OF_VARIABLES.get(f"{prefix}."):
+        return f"{prefix}." in texts_in(*of_variables)
     is_joined = prefix in declared and f".{last}" in declared
     return key in declared or is_joined or (f"{prefix}." == OF_CATALOGS and OF_CATALOGS in declared)
 
@@ -123,6 +131,23 @@ def test_spark_submit_reads_a_file_as_yaml_does(path: Path) -> None:
 def test_each_paragraph_of_settings_is_explained(path: Path) -> None:
     for paragraph in path.read_text(encoding="utf-8").split("\n\n"):
         assert paragraph.startswith("#") or paragraph.startswith("spark.master"), paragraph
+
+
+def test_executors_may_write_to_their_claims() -> None:
+    """A new claim is root's, and Spark's images run as the user 185."""
+    settings = yaml.safe_load((FOLDER / "kubernetes.yml").read_text(encoding="utf-8"))
+    template = FOLDER.parents[1] / settings["spark.kubernetes.executor.podTemplateFile"]
+    pod = yaml.safe_load(template.read_text(encoding="utf-8"))
+    assert (pod["apiVersion"], pod["kind"]) == ("v1", "Pod")
+    assert pod["spec"]["securityContext"]["fsGroup"] == 185
+
+
+@pytest.mark.parametrize("page", ["README.md", *sorted(DOCS.glob("*.md"))], ids=name_of)
+def test_packages_of_spark_are_one_list_with_delta(page: str | Path) -> None:
+    """Each --packages takes the place of those before it, and of a settings file's."""
+    text = (DOCS.parent / page).read_text(encoding="utf-8")
+    for packages in re.findall(r"--packages ([\w.:,-]+:[\w.:,-]+)", text):
+        assert packages.startswith("io.delta:delta-spark_"), packages
 
 
 def find_gpus(tmp_path: Path, answer: str) -> subprocess.CompletedProcess[str]:

@@ -1,8 +1,10 @@
 """Every command of README.md and docs/*.md: its options are checked, and the slow tier runs it."""
 
+import os
 import re
 import shlex
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,7 @@ FIRST = {
     "retrieval.md": ["ingest-captions --input laion --preset laion400m --output ./captions"],
 }
 # Programs besides captionlake that blocks may call; only these are run.
-RUN_BY_SHELL = ("printf", "export")
+RUN_BY_SHELL = ("printf", "export", "mkdir", "cp", "timeout")
 NOT_RUN_PROGRAMS = (
     *("make", "source", "cd", "pip", "python", "img2dataset"),
     *("venv-pack", "hdfs", "databricks"),
@@ -222,7 +224,9 @@ def test_a_page_runs_from_top_to_bottom(
         if program == "captionlake":
             run_captionlake(app, with_few_rows(arguments), command.place)
         elif program in RUN_BY_SHELL:
-            subprocess.run(["bash", "-c", command.text], check=True, cwd=folder)
+            path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+            environment = {**os.environ, "PATH": path}
+            subprocess.run(["bash", "-c", command.text], check=True, cwd=folder, env=environment)
 
 
 def with_few_rows(arguments: list[str]) -> list[str]:

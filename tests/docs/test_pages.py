@@ -17,6 +17,8 @@ from spark_jobs.formats.text_files import HEADER_AGAIN
 from spark_jobs.ingest import accepted_rows, normalise, text_rules
 from spark_jobs.ingest.presets import PRESETS, Preset
 from spark_jobs.running.jobs_page import jobs_markdown
+from spark_jobs.running.registry import all_jobs
+from tests.platforms.workload import Place, other_jobs
 from udfs import csv_files, json_rows
 from udfs.balancing import keep_probability
 
@@ -69,8 +71,11 @@ TABLES = {
     "rejected": types_of(schemas.REJECTED),
     "decisions": types_of(schemas.DECISIONS),
     "concept_bank": types_of(schemas.CONCEPT_BANK),
+    "ngrams": types_of(schemas.NGRAM_DECISIONS),
+    "missing_ngrams": types_of(schemas.NGRAMS),
     "plan": types_of(schemas.PLAN),
     "differences": types_of(schemas.DIFFERENCE),
+    "bank_differences": types_of(schemas.BANK_DIFFERENCE),
     "labels": types_of(KEY_COLUMNS, schemas.LABELS, schemas.LEMMA_SPANS),
     "label_counts": types_of(schemas.LABEL_COUNTS),
     "scores": types_of(schemas.SCORES),
@@ -142,6 +147,22 @@ def test_inputs_lists_every_reason() -> None:
     }
     rows = rows_below("Rejected rows", page("inputs.md"))
     assert {row[0].strip("`") for row in rows} == reasons
+
+
+def test_pages_list_the_jobs_that_open_folders() -> None:
+    """In platforms.md for Spark Connect, and in deploying.md with where Databricks runs them."""
+    jobs = {name for name, job in all_jobs().items() if job.shared_folders}
+    [of_connect] = re.findall(r"Some jobs open folders.*?They ask", page("platforms.md"), re.DOTALL)
+    assert set(re.findall(r"`([a-z]+-[a-z]+)(?: --\w+)?`", of_connect)) == jobs
+    [row] = re.findall(
+        r"^\| (.*) \| a single task that opens files itself", page("deploying.md"), re.M
+    )
+    assert {name.replace("_", "-") for name in re.findall(r"`(\w+)`", row)} == jobs
+
+
+def test_platforms_tells_how_many_commands_connect_runs() -> None:
+    commands = other_jobs(Path(), Place(Path()))
+    assert f"all four, and {len(commands)} more commands" in page("platforms.md")
 
 
 def test_jobs_is_the_generated_page() -> None:

@@ -115,6 +115,34 @@ def test_a_run_that_is_cut_off_goes_on_and_fetches_nothing_twice(
 
 
 @pytest.mark.slow
+def test_a_run_that_is_cut_off_goes_on_with_what_is_wanted_now(
+    download: Download, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    nsfw = ["NSFW", *["UNLIKELY"] * 19]
+    download.write([f"good?{number}" for number in range(20)], nsfw=nsfw)
+
+    def cut_off(*_: Any, **_names: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(download_images, "download_shards", cut_off)
+        download.run(fails=True)
+    (download.folder / "images" / "00000.tar").write_bytes(b"as a killed run may leave it")
+    monkeypatch.setenv("https_proxy", "http://user:secret@127.0.0.1:1")
+    counts = download.counts("--nsfw", "unlikely")
+    assert (counts["fetched"], counts["downloaded"]) == (19, 19)
+    assert not download.requests("good?0")
+    assert "the environment's proxy for https is not used" in caplog.text
+    assert "secret" not in caplog.text
+
+    with monkeypatch.context() as patched:  # none of a shard is wanted
+        patched.setattr(download_images, "download_shards", cut_off)
+        download.run(fails=True)
+    assert download.counts("--nsfw", "unlikely")["fetched"] == 0
+    assert not (download.folder / "images" / "_shards" / "00001.parquet").exists()
+
+
+@pytest.mark.slow
 def test_presets_are_as_published(download: Download) -> None:
     nsfw = ["UNLIKELY", "NSFW", "UNSURE", None]
     rows = {"nsfw": nsfw, "similarity": [0.3] * 4, "wnid": ["n1"] * 4, "width": [7] * 4}
@@ -153,6 +181,7 @@ def test_an_image_of_several_captions_is_downloaded_once(download: Download) -> 
         ({}, ["--allow-hosts", "10.0.0.0/33"], "'10.0.0.0/33' is no network"),
         ({}, ["--nsfw", "unlikely"], "has no column 'nsfw'; which --nsfw unlikely needs"),
         ({}, ["--encode-format", "png"], "encode_quality of png is 0 to 9"),
+        ({}, ["--output", "s3a://b/x", "--enable-wandb"], "reports only from a folder on a disk"),
         ({"uid": ["a", "a"]}, [], "rows of a uid have different urls (1 uids)"),
         ({"uid": [None, "a"]}, [], "a uid is null"),
         ({"pixels": [b"x", b"y"]}, ["--columns", "{pixels: pixels}"], "'pixels' holds bytes"),

@@ -31,3 +31,4 @@ def test_retrieved_pairs_become_an_image_folder(captionlake: Any, tmp_path: Path
     assert folder.classes == ["goldfish", "tench"]
     assert [image.size for image, _ in folder] == [(384, 256)] * 2
     assert "1 http" in run.stderr
+    assert "left unread" not in run.stderr

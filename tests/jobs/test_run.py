@@ -158,6 +158,18 @@ def test_a_wrong_call_is_one_line(captionlake, given, tmp_path, arguments, messa
     assert message in outcome.error
 
 
+def test_a_step_whose_condition_does_not_hold_is_left_out_with_a_word(
+    captionlake, given, tmp_path
+) -> None:
+    """So a scheduler can have a task for each step."""
+    outcome = captionlake(*given, "--set", "few.when=[1, false]", "--only", "few")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "few: left out: its `when` is 1 and False, which is false or empty" in outcome.stderr
+    assert outcome.summary["status"] == "done"
+    assert "steps" not in outcome.summary
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_name_that_no_recipe_has(captionlake) -> None:
     outcome = captionlake("run", "sinthclip")
     assert outcome.exit_code == 2

@@ -232,3 +232,57 @@ def test_files_of_every_kind_are_read_from_and_written_to_a_store(s3: S3) -> Non
     assert not [file for file in files if "writing" in file or "captionlake_writer" in file]
     pairs = pq.read_table("lake/files/pairs/pairs_00000.parquet", filesystem=system)
     assert pairs.num_rows == 100
+
+
+IMAGES = """
+import captionlake as cl
+
+out = "s3a://lake/images"
+pairs, shards, images = f"parquet:{out}/pairs", f"{out}/shards", f"{out}/images"
+download = {"captions": pairs, "output": shards, "allow_hosts": ["127.0.0.1"], "processes": 1}
+first = cl.download_images(**download, columns={"wnid": "wnid"})
+assert (first.counts["downloaded"], first.counts["failed_http"]) == (3, 1), first.counts
+again = cl.download_images(**download, columns={"wnid": "wnid"}, retry=["404"])
+assert (again.counts["fetched"], again.counts["downloaded"]) == (1, 3), again.counts
+read = cl.read_images(input=shards, output=images)
+assert (read.counts["images"], read.counts["faulty"]) == (3, 0), read.counts
+arrange = {"layout": "laionet", "metadata": f"{out}/arranged_images"}
+for source in (shards, images):
+    given = arrange | ({"labels": pairs} if source == images else {})
+    arranged = cl.arrange_images(input=source, output=f"{out}/arranged", **given)
+    assert arranged.counts["arranged"] == 3, arranged.counts
+groups = cl.dedup_images(input=images, by="phash", groups=f"{out}/groups", output=f"{out}/one")
+assert groups.counts["kept"] == 1, groups.counts
+clean = cl.decontaminate(
+    input=images, benchmarks={"test": f"{out}/one"}, by="dhash",
+    output=f"{out}/clean", contaminated=f"{out}/found",
+)
+assert (clean.counts["kept"], clean.counts["in_test"]) == (0, 3), clean.counts
+"""
+
+
+def test_images_are_downloaded_read_and_arranged_in_a_store(s3: S3) -> None:
+    from tests.image_server import ImageServer, running
+
+    system, path = file_system("s3a://lake/images/pairs/0.parquet")
+    with running(ImageServer()) as server:
+        urls = [f"{server.url}/{path}" for path in ("good?1", "good?2", "webp", "404")]
+        uids = [f"{number:032x}" for number in range(4)]
+        pairs = {"uid": uids, "url": urls, "wnid": ["n1", "n2/a", "n2/a", "n1"]}
+        pq.write_table(pa.table(pairs), path, filesystem=system)
+        done = subprocess.run(
+            [sys.executable, "-c", IMAGES],
+            env=s3.environment,
+            cwd=s3.folder,
+            capture_output=True,
+            text=True,
+            timeout=560,
+        )
+    assert done.returncode == 0, done.stderr[-6_000:]
+    assert SECRET not in done.stdout + done.stderr
+    listed = system.get_file_info(pafs.FileSelector("lake/images/arranged", recursive=True))
+    files = {f.path.removeprefix("lake/images/arranged/") for f in listed if f.is_file}
+    assert {name for name in files if name.endswith(".jpg")} == {
+        f"n1/{uids[0]}.jpg", *(name for name in files if name.startswith("n2_a~")),
+    }  # fmt: skip
+    assert not [name for name in files if "/" in name and name.startswith(".")]

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from tests.image_server import ImageServer, running
 from tests.platforms.cluster import SHUFFLE_PARTITIONS, Cluster, started_cluster
-from tests.platforms.workload import digests, make_inputs, other_jobs, recipes
+from tests.platforms.workload import Place, digests, make_inputs, other_jobs, recipes
 from tests.processes import QUICK_JAVA
 
 PROGRAMS = Path(__file__).parent
@@ -41,10 +42,11 @@ class Outcome:
 
 
 @pytest.fixture(scope="session")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("inputs")
-    make_inputs(folder / "of_all")
-    return folder / "of_all"
+    with running(ImageServer()) as server:
+        make_inputs(folder / "of_all", server.url)
+        yield folder / "of_all"
 
 
 def clean_environment(**variables: str) -> dict[str, str]:
@@ -90,7 +92,7 @@ def local(inputs: Path, tiny_clip: Path, local_folder: Path) -> Outcome:
 @pytest.fixture(scope="session")
 def local_jobs(local: Outcome, inputs: Path, local_folder: Path) -> Outcome:
     """The other jobs, after the recipes; digests of both."""
-    return run_locally(other_jobs(inputs, local_folder), local_folder)
+    return run_locally(other_jobs(inputs, Place(local_folder)), local_folder)
 
 
 @pytest.fixture(scope="session")
@@ -160,6 +162,7 @@ def connect_settings(folder: Path) -> list[str]:
         "spark.driver.host": "127.0.0.1",
         "spark.ui.enabled": "false",
         "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",  # VACUUM's tasks
         "spark.sql.warehouse.dir": f"{folder}/warehouse",
     }
     return [SHUFFLE_PARTITIONS, *(f"{key}={value}" for key, value in settings.items())]

@@ -18,7 +18,7 @@ from tests.platforms.conftest import (
     clean_environment,
     run_commands,
 )
-from tests.platforms.workload import one_row, other_jobs, recipes
+from tests.platforms.workload import Place, one_row, other_jobs, recipes
 
 _log = logging.getLogger(__name__)
 pytestmark = [pytest.mark.connect, pytest.mark.timeout(1800)]
@@ -35,11 +35,14 @@ def connect(
     inputs: Path, tiny_clip: Path, connect_server: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Outcome:
     out = tmp_path_factory.mktemp("connect")
-    commands = recipes(inputs, tiny_clip, out) | other_jobs(inputs, out)
+    commands = recipes(inputs, tiny_clip, out) | other_jobs(inputs, Place(out))
     return run_remotely(connect_server, commands, out)
 
 
-@pytest.mark.parametrize("name", [*recipes(Path(), Path(), Path()), *other_jobs(Path(), Path())])
+NAMES = [*recipes(Path(), Path(), Path()), *other_jobs(Path(), Place(Path()))]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_command_runs(name: str, connect: Outcome) -> None:
     result = connect.results[name]
     assert result["exit_code"] == 0, result["stderr"] + result["trace"]

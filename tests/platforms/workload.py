@@ -5,7 +5,9 @@ import io
 import json
 import re
 import shlex
+import tarfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from spark_jobs.concepts.synsets import imagenet_synsets
 _OF_THE_RUN = {"run_id"}
 _TABLE_VERSION = re.compile(rb"delta:\d+:[0-9a-f]+")  # with the table's own id
 # Written plain files; a report has times in it, a mark the run that made the folder.
-_PLAIN_FILES = {".txt", ".tsv", ".json", ".npy", ".csv"}
+_PLAIN_FILES = {".txt", ".tsv", ".json", ".npy", ".csv", ".png"}
 _CLASSES = """\
 dataset: Pets
 templates: ['a photo of a {}.', 'my {}, a pet']
@@ -28,8 +30,11 @@ classes: [cat, dog]
 """
 
 
-def make_inputs(folder: Path) -> None:
-    """Captions with repetitions and a null, a bank, LAION's columns, records, images, classes."""
+def make_inputs(folder: Path, image_server: str) -> None:
+    """Captions with repetitions and a null, a bank, LAION's columns, records, images, classes.
+
+    `image_server`: the address of a server of images, as tests.image_server has it.
+    """
     folder.mkdir(exist_ok=True)
     entries = ["dog", "cat", "axolotl", "crane", "park"]
     captions = [f"a {entries[i % 2]} in picture {i % 250}" for i in range(600)]
@@ -45,6 +50,13 @@ def make_inputs(folder: Path) -> None:
     _make_laion(folder)
     _make_records(folder)
     _make_images(folder)
+    paths = ["good?1", "good?2", "png", "404", "cut"]
+    urls = {
+        "uid": [f"{i:032x}" for i in range(len(paths))],
+        "caption": [f"a photo, {path}" for path in paths],
+        "url": [f"{image_server}/{path}" for path in paths],
+    }
+    pq.write_table(pa.table(urls), folder / "urls.parquet")
 
 
 def _make_laion(folder: Path) -> None:
@@ -92,13 +104,25 @@ def _make_records(folder: Path) -> None:
 
 
 def _make_images(folder: Path) -> None:
+    """Images as a table, three of them as a benchmark, and all in a shard with records."""
     encoded = []
     for i in range(20):
         written = io.BytesIO()
-        Image.new("RGB", (32, 32), (8 * i, 255 - 8 * i, 90)).save(written, "PNG")
+        # The last two are the first two again.
+        pixels = np.random.default_rng(i % 18).integers(0, 256, (32, 32, 3), np.uint8)
+        Image.fromarray(pixels).save(written, "PNG")
         encoded.append(written.getvalue())
     images = {"uid": [f"{i:032x}" for i in range(20)], "image": encoded}
     pq.write_table(pa.table(images), folder / "images.parquet")
+    pq.write_table(pa.table(images).slice(0, 3), folder / "benchmark.parquet")
+    (folder / "shards").mkdir()
+    with tarfile.open(folder / "shards/00000.tar", "w") as archive:
+        for i, image in enumerate(encoded):
+            record = json.dumps({"uid": f"{i:032x}", "QUERY": ["cat", "dog"][i % 2]}).encode()
+            for ending, content in (("png", image), ("json", record)):
+                member = tarfile.TarInfo(f"{i:09}.{ending}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
 
 
 def recipes(inputs: Path, model: Path, out: Path) -> dict[str, list[str]]:
@@ -130,47 +154,85 @@ def recipes(inputs: Path, model: Path, out: Path) -> dict[str, list[str]]:
     }
 
 
-def other_jobs(inputs: Path, out: Path) -> dict[str, list[str]]:
+@dataclass(frozen=True)
+class Place:
+    """Where commands write: a folder, or schemas of a catalog with a folder for plain files."""
+
+    files: Path
+    catalog: str | None = None
+
+    def tables(self, name: str) -> str:
+        """The parent of tables: a folder, or a schema."""
+        return f"{self.files}/{name}" if self.catalog is None else f"{self.catalog}.{name}"
+
+    def table(self, name: str) -> str:
+        """`parent/table`, or a table beside all others."""
+        parent, _, table = name.rpartition("/")
+        if self.catalog is not None:
+            return f"{self.catalog}.{parent or 'lake'}.{table}"
+        return f"{self.files}/{name}"
+
+    @property
+    def workspace(self) -> str:
+        """Of commands that write no table beside which `runs` could lie."""
+        return str(self.files) if self.catalog is None else f"{self.catalog}.lake"
+
+
+def other_jobs(inputs: Path, out: Place) -> dict[str, list[str]]:
     """The jobs that `recipes` leaves out, on the tables that it has written.
 
     Not count-concepts, which needs the files of WordNet.
     """
-    captions, curated, found = f"{out}/labels/captions", f"{out}/curated", f"{out}/retrieved"
+    captions, table, files = out.table("labels/captions"), out.table, out.files
+    beside = f"--workspace {out.workspace}"
+    balanced, vectors = table("curated/balanced_captions"), table("retrieved/image_vectors")
     jobs = {
-        "build-concept-bank": f"--sources '[lines:{inputs}/bank.txt]' --output {out}/bank",
-        "plan-balance": f"--matches {curated}/matches --entry-counts {curated}/entry_counts "
-        f"--output {out}/plan",
+        "build-concept-bank": f"--sources '[lines:{inputs}/bank.txt]' --output {table('bank')}",
+        "dedup-captions": f"--captions {captions} --output {table('unique')}",
+        "plan-balance": f"--matches {table('curated/matches')} "
+        f"--entry-counts {table('curated/entry_counts')} --output {table('plan')}",
         "match-and-balance": f"{inputs}/captions --bank {inputs}/bank.txt --t 20 "
-        f"--output {out}/kept_at_once",
-        "explain": f"--run {curated} --caption 'a photo of a dog'",
-        "show": f"{curated}/balanced_captions",
-        "diff": f"{curated}/balanced_captions {out}/kept_at_once",
-        "export-pairs": f"--input {curated}/balanced_captions --format jsonl --output {out}/pairs",
-        "export-captions": f"--captions {curated}/balanced_captions "
-        f"--matches {curated}/balanced_captions --entry-counts {curated}/entry_counts "
-        f"--output {out}/files",
+        f"--output {table('kept_at_once')}",
+        "explain": f"--run {out.tables('curated')} --caption 'a photo of a dog'",
+        "show": balanced,
+        "diff": f"{balanced} {table('kept_at_once')}",
+        "report": f"--table {balanced} --output {files}/report.html",
+        "export-pairs": f"--input {balanced} --format jsonl --output {files}/pairs {beside}",
+        "export-captions": f"--captions {balanced} --matches {balanced} "
+        f"--entry-counts {table('curated/entry_counts')} --output {files}/files {beside}",
         "plan-threshold": f"--scores {inputs}/pairs.parquet "
-        f"--column text_to_name_def_wnid_similarity --output {out}/thresholds",
-        "filter-captions": f"--captions {captions} --output {out}/filtered "
+        f"--column text_to_name_def_wnid_similarity --output {table('thresholds')}",
+        "filter-captions": f"--captions {captions} --output {table('filtered')} "
         "--rules '[{rule: s, column: similarity, op: \">=\", value: 0.5}]'",
-        "sample-subset": f"--input {inputs}/pairs.parquet --fraction 0.25 --output {out}/quarter",
-        "vary-captions": f"--imagenet-captions {out}/matched/records --append-class-name "
-        f"--output {out}/varied",
-        "score-definitions": f"--labels {out}/labels/labels --synsets laionet --carry "
-        f"--output {out}/scored",
-        "score-clip": f"--images {found}/image_vectors --captions {found}/image_vectors "
-        f"--output {out}/clip_scores",
+        "sample-subset": f"--input {inputs}/pairs.parquet --fraction 0.25 "
+        f"--output {table('quarter')}",
+        "vary-captions": f"--imagenet-captions {table('matched/records')} --append-class-name "
+        f"--output {table('varied')}",
+        "score-definitions": f"--labels {table('labels/labels')} --synsets laionet --carry "
+        f"--output {table('scored')}",
+        "score-clip": f"--images {vectors} --captions {vectors} --output {table('clip_scores')}",
         "search-substrings": f"--captions {captions} --queries [{inputs}/pets.yml] "
-        f"--output {out}/substrings",
-        "make-demo-captions": f"--rows 1000 --output {out}/demo_captions",
-        "export-embeddings": f"--embeddings {found}/text_vectors --form clip_retrieval "
-        f"--modality text --output {out}/vector_files",
-        "import-embeddings": f"--input {out}/vector_files --form clip_retrieval --modality text "
-        f"--model open_clip:tiny --output {out}/imported",
-        "build-index": f"--embeddings {found}/text_vectors --modality text --factory Flat "
-        f"--output {out}/index",
-        "search-neighbours": f"--queries {found}/query_vectors --index {out}/index --modality text "
-        f"--k 3 --output {out}/by_index",
+        f"--output {table('substrings')}",
+        "make-demo-captions": f"--rows 1000 --output {table('demo_captions')}",
+        "export-embeddings": f"--embeddings {table('retrieved/text_vectors')} "
+        f"--form clip_retrieval --modality text --output {files}/vector_files {beside}",
+        "import-embeddings": f"--input {files}/vector_files --form clip_retrieval --modality text "
+        f"--model open_clip:tiny --output {table('imported')}",
+        "build-index": f"--embeddings {table('retrieved/text_vectors')} --modality text "
+        f"--factory Flat --output {files}/index {beside}",
+        "search-neighbours": f"--queries {table('retrieved/query_vectors')} "
+        f"--index {files}/index --modality text --k 3 --output {table('by_index')}",
+        "download-images": f"--captions {inputs}/urls.parquet --allow-hosts 127.0.0.1 "
+        f"--output {files}/shards --downloads {table('downloads')} {beside}",
+        "read-images": f"--input {inputs}/shards --output {table('images')}",
+        "dedup-images": f"--input {inputs}/images.parquet --by phash --groups {table('groups')} "
+        f"--output {table('unique_images')}",
+        "decontaminate": f"--input {inputs}/images.parquet --by phash "
+        f"--benchmarks '{{tests: {inputs}/benchmark.parquet}}' --output {table('clean')} "
+        f"--contaminated {table('contaminated')}",
+        "arrange-images": f"--input {inputs}/shards --layout classes "
+        f"--output {files}/arranged --metadata {table('arranged_images')} {beside}",
+        "maintain": out.tables("curated"),
     }
     return {job: [job, *shlex.split(words)] for job, words in jobs.items()}
 

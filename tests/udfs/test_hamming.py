@@ -7,7 +7,7 @@ import pytest
 from udfs import hamming
 from udfs.forest import no_edges, roots_of
 from udfs.hamming import all_masks, band_masks, link_bands, popcount
-from udfs.hamming_index import NOT_FOUND, HammingIndex
+from udfs.hamming_search import nearest_in_bands
 
 
 def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -88,21 +88,45 @@ def test_counts_bits() -> None:
         assert popcount(np.uint64(word)) == int(word).bit_count()
 
 
-def test_index_finds_the_nearest_of_each_set() -> None:
+def test_the_nearest_item_of_each_set_is_found() -> None:
     random = np.random.default_rng(4)
     for _ in range(300):
         distance = int(random.integers(0, 17))
         both = similar_hashes(random, int(random.integers(2, 60)), distance + 2)
         random.shuffle(both)
         items, queries = both[: len(both) // 2], both[len(both) // 4 :]
-        sets = np.sort(random.integers(0, 3, len(items)))
-        item, bits = HammingIndex(items, sets, 3, distance).nearest(queries)
+        sets = random.integers(0, 3, len(items))
+        names = [f"i{k}" for k in random.permutation(len(items))]
+        rows = [
+            *((int(node), None, None) for node in queries.view(np.int64)),
+            *zip(items.view(np.int64).tolist(), map("s{}".format, sets), names, strict=True),
+        ]
+        nearest: dict[tuple[int, str], tuple[float, str]] = {}
+        for batch in nearest_in_bands(distance)(batches_of_bands(random, rows, distance)):
+            for row in batch.to_pylist():
+                key, found = (row["node"], row["benchmark"]), (row["value"], row["item"])
+                nearest[key] = min(found, nearest.get(key, found))
         table = distances(queries, items)
-        for query in range(len(queries)):
-            for group in range(3):
-                [of_set] = np.nonzero(sets == group)
-                best = min(((table[query, k], k) for k in of_set), default=(99, 0))
-                if best[0] > distance:
-                    assert item[query, group] == NOT_FOUND
-                else:
-                    assert (bits[query, group], item[query, group]) == best
+        expected: dict[tuple[int, str], tuple[float, str]] = {}
+        for query, item in np.argwhere(table <= distance):
+            key = (int(queries[query].view(np.int64)), f"s{sets[item]}")
+            found = (float(table[query, item]), names[item])
+            expected[key] = min(found, expected.get(key, found))
+        assert nearest == expected
+
+
+def batches_of_bands(
+    random: np.random.Generator, rows: list[tuple[int, str | None, str | None]], distance: int
+) -> list[pa.RecordBatch]:
+    """The batches of a task that has all bands, in any order."""
+    columns = pa.schema(
+        {"node": pa.int64(), "benchmark": pa.string(), "item": pa.string(), "band": pa.int32()}
+    )
+    spread = [
+        dict(zip(columns.names, (*row, band), strict=True))
+        for row in rows
+        for band in range(distance + 1)
+    ]
+    random.shuffle(spread)  # type: ignore[arg-type]
+    cut = int(random.integers(0, len(spread) + 1))
+    return [pa.RecordBatch.from_pylist(part, columns) for part in (spread[:cut], spread[cut:])]

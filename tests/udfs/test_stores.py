@@ -14,12 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from spark_jobs.core.errors import UnwritableOutputError
+from spark_jobs.core.errors import SettingsError, UnwritableOutputError
 from spark_jobs.formats.clip_retrieval_embeddings import EmbeddingFolder
+from spark_jobs.storage.outputs import growing_folder, writers
 from spark_jobs.storage.outputs.files import check_file, write_output_file
 from spark_jobs.storage.outputs.folder_marks import marked_run_id, visible_files_in
 from spark_jobs.storage.outputs.folder_swap import replaced_folder
 from spark_jobs.storage.outputs.local_copies import local_copy
+from spark_jobs.storage.outputs.places import _refuse_inside_delta
 from udfs import stores
 from udfs.embedding_files import read_files
 from udfs.file_systems import file_system, move_file, write_atomically
@@ -76,6 +78,64 @@ def test_s3_is_pyarrows_with_the_options_of_hadoop() -> None:
     assert file_system("s3a://b/z")[0] is system
     with pytest.raises(OSError, match="NETWORK_CONNECTION"):  # nothing listens at the endpoint
         system.get_file_info("b/x")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "override", "region"),
+    [
+        ("s3.amazonaws.com", "", "eu-north-1"),
+        ("https://s3.eu-west-1.amazonaws.com/", "", "eu-west-1"),
+        *(
+            (f"https://{host}", host, region)
+            for host, region in (
+                ("vpce-1.s3.eu-west-1.vpce.amazonaws.com", "eu-west-1"),
+                ("s3-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+                ("s3.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+                ("minio.local:9000", "eu-north-1"),
+            )
+        ),
+    ],
+)
+def test_endpoints_of_private_networks_are_kept(
+    endpoint: str, override: str, region: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-north-1")
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(stores.pafs, "S3FileSystem", lambda **options: seen.update(options))
+    stores._s3(stores.Place("s3a", "b", ""), {"fs.s3a.endpoint": endpoint})
+    assert (seen["endpoint_override"] or "") == override
+    assert (seen["region"] or "eu-north-1") == region
+
+
+def test_clouds_of_azure_other_than_the_public_one(adlfs: dict[str, Any]) -> None:
+    file_system(f"{AZURE}/x")
+    assert "account_host" not in adlfs
+    file_system("abfss://lake@account.dfs.core.usgovcloudapi.net/x")
+    assert adlfs["account_host"] == "account.blob.core.usgovcloudapi.net"
+
+
+def test_an_output_inside_a_delta_table_of_a_store_is_refused(adlfs: dict[str, Any]) -> None:
+    system, path = file_system(f"{AZURE}/curated/captions/_delta_log/0.json")
+    with system.open_output_stream(path) as file:
+        file.write(b"{}")
+    _refuse_inside_delta("job", "output", f"{AZURE}/curated/captions2/sub")
+    with pytest.raises(SettingsError, match=rf"inside the Delta table {AZURE}/curated/captions,"):
+        _refuse_inside_delta("job", "output", f"{AZURE}/curated/captions/deep/sub")
+
+
+def test_a_growing_folder_of_a_store_is_claimed(
+    adlfs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writers, "_SETTLES_AFTER_S", 0.0)
+    monkeypatch.setattr(growing_folder, "WRITER", writers.Writer())
+    folder = f"{AZURE}/shards"
+    for _ in range(2):  # a claim left in it would be a file of others
+        with (
+            growing_folder.WRITER.run(),
+            growing_folder.growing_folder(folder, {"run_id": "r"}, content="shards"),
+        ):
+            assert writers._read(folder) is not None
+        assert writers._read(folder) is None
 
 
 def test_an_address_without_a_file_system_says_what_is_missing(

@@ -18,6 +18,7 @@ from udfs.folder_names import folder_names
 from udfs.images import samples
 from udfs.images.image_formats import HEAD_BYTES, image_format
 from udfs.images.samples import NO_IMAGE, file_name, text_field
+from udfs.images.sources import samples_of, sources_in
 
 Layout = Literal["laionet", "classes"]
 NO_CLASS, NO_NAME = "no_class", "no_name"
@@ -42,6 +43,7 @@ COLUMNS = pa.schema(
 )
 _NUMBERED = re.compile(r"(?:.*/)?([0-9]{1,9})/([0-9]{1,18})", re.DOTALL)
 _KEYS_PER_SHARD = 10**9
+_ROWS = 1000  # of a batch, which has no images
 _EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif"}
 
 
@@ -69,12 +71,38 @@ def write_images(folder: str, naming: Naming) -> BatchFunction:
     def write(batches: Batches) -> Iterator[pa.RecordBatch]:
         files = _Files(folder)
         for batch in batches:
-            rows = [_arranged(row, naming, files) for row in batch.to_pylist() if _is_sample(row)]
-            columns = [*zip(*rows, strict=True)] or [()] * len(COLUMNS)
-            arrays = [pa.array(c, f.type) for c, f in zip(columns, COLUMNS, strict=True)]
-            yield pa.RecordBatch.from_arrays(arrays, schema=COLUMNS)
+            rows = filter(_is_sample, batch.to_pylist())
+            yield _batch([_arranged(row, _record_of(row), naming, files) for row in rows])
 
     return write
+
+
+def write_samples(folder: str, naming: Naming) -> BatchFunction:
+    """The same for rows of sources (udfs.images.sources), whose images it reads itself.
+
+    So their bytes stay in Python, and records are parsed once.
+    """
+
+    def write(batches: Batches) -> Iterator[pa.RecordBatch]:
+        files, written = _Files(folder), []
+        for source in sources_in(batches):
+            for sample in samples_of(source):
+                values, record = samples.checked_row(sample, "format")
+                row = dict(zip(samples.COLUMNS.names, values, strict=True))
+                if _is_sample(row):
+                    written.append(_arranged(row, record or {}, naming, files))
+                if len(written) == _ROWS:
+                    yield _batch(written)
+                    written = []
+        yield _batch(written)
+
+    return write
+
+
+def _batch(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
+    columns = [*zip(*rows, strict=True)] or [()] * len(COLUMNS)
+    arrays = [pa.array(c, f.type) for c, f in zip(columns, COLUMNS, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=COLUMNS)
 
 
 def folder_of_class(name: str) -> str:
@@ -92,11 +120,16 @@ def _is_sample(row: dict[str, Any]) -> bool:
     return row[samples.UID] is not None
 
 
-def _arranged(row: dict[str, Any], naming: Naming, files: "_Files") -> tuple[Any, ...]:
+def _record_of(row: dict[str, Any]) -> dict[str, Any]:
+    text = row.get(samples.RECORD)
+    return {} if text is None else json.loads(text)
+
+
+def _arranged(
+    row: dict[str, Any], record: dict[str, Any], naming: Naming, files: "_Files"
+) -> tuple[Any, ...]:
     """Write the image of a row, unless something is amiss; the row of COLUMNS."""
     uid, key = row[samples.UID], row.get(samples.KEY)
-    known = row.get(samples.RECORD)
-    record: dict[str, Any] = {} if known is None else json.loads(known)
     class_name = row[CLASS] if CLASS in row else text_field(record, naming.class_column)
     name = _name(row, record, naming)
     image = row[samples.IMAGE]
@@ -156,13 +189,13 @@ def _json_value(value: Any) -> Any:
 
 
 class _Files:
-    """Files below a folder, each of which has its name only once it is whole."""
+    """Files below a folder, each of which is whole when it is written, whoever writes it too."""
 
     def __init__(self, folder: str) -> None:
         self._system, self._path = file_system(folder)
         self._made: set[str] = set()
         is_local = isinstance(self._system, pafs.LocalFileSystem)
-        self._put: Callable[[str, bytes], None] = self._rename if is_local else self._upload
+        self._put: Callable[[str, bytes], None] = self._create if is_local else self._upload
 
     def write(self, folder: str, name: str, content: bytes) -> None:
         path = f"{self._path}/{folder}"
@@ -171,8 +204,15 @@ class _Files:
             self._made.add(folder)
         self._put(f"{path}/{name}", content)
 
-    def _rename(self, path: str, content: bytes) -> None:
-        """Another attempt of this task may be at the same file, and be killed."""
+    def _create(self, path: str, content: bytes) -> None:
+        """Another attempt of this task may be at the same file, or have been killed there."""
+        try:
+            with open(path, "xb") as file:
+                file.write(content)
+        except FileExistsError:
+            self._replace(path, content)
+
+    def _replace(self, path: str, content: bytes) -> None:
         temporary = f"{self._path}/.{uuid.uuid4().hex}"
         with open(temporary, "wb") as file:
             file.write(content)

@@ -92,7 +92,7 @@ def rows_of(samples: Iterable[Sample], checks: Checks) -> Iterator[pa.RecordBatc
     rows: list[tuple[Any, ...]] = []
     n_bytes = 0
     for sample in samples:
-        rows.append(_row(sample, checks))
+        rows.append(checked_row(sample, checks)[0])
         n_bytes += len(sample.image or b"")
         if len(rows) == _MOST_ROWS or n_bytes >= _MOST_BYTES:
             yield _batch(rows)
@@ -109,10 +109,10 @@ def _batch(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([*columns], schema=COLUMNS)
 
 
-def _row(sample: Sample, checks: Checks) -> tuple[Any, ...]:
-    """The row of a sample; with a fault it has no image."""
+def checked_row(sample: Sample, checks: Checks) -> tuple[tuple[Any, ...], dict[str, Any] | None]:
+    """(the row of a sample, its record); with a fault the row has no image."""
     if sample.others:
-        return (*(None,) * (len(COLUMNS) - 1), sample.others)
+        return (*(None,) * (len(COLUMNS) - 1), sample.others), None
     record = None if sample.record is None else parse_record(sample.record)
     has_record = sample.record is not None
     extension = "" if has_record or not sample.extension else f".{sample.extension}"
@@ -128,7 +128,7 @@ def _row(sample: Sample, checks: Checks) -> tuple[Any, ...]:
                 fault = error.reason
     elif fault is None:
         fault = NO_IMAGE
-    return (
+    row = (
         record_uid(record) or uid_of_key(key),
         key,
         sample.image if fault is None else None,
@@ -136,6 +136,7 @@ def _row(sample: Sample, checks: Checks) -> tuple[Any, ...]:
         sample.record.decode() if sample.record is not None and record is not None else None,
         *(sample.position, 0),
     )
+    return row, record
 
 
 def checked_size(image: bytes, checks: Checks) -> tuple[int | None, int | None]:

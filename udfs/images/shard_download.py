@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from udfs.images.decoder_process import NOT_DECODED, DecoderProcess, img2dataset_resizer
 from udfs.images.download_options import DownloadOptions
 from udfs.images.fetch import Cause, Fetcher, FetchError
 from udfs.images.shard_files import (
@@ -30,7 +31,13 @@ _WRITERS = {
     "parquet": "ParquetSampleWriter",
 }
 _MOST_WAITING_BYTES = 256_000_000
-_FILTERED = ("image too small", "image area too large", "aspect ratio too large")
+# Of img2dataset's messages, and ours, about images that were fetched; all others mean `decode`.
+_CAUSES: dict[str, Cause] = {
+    "image too small": "filtered",
+    "image area too large": "filtered",
+    "aspect ratio too large": "filtered",
+    NOT_DECODED: "failed",
+}
 
 
 class _Outcome(NamedTuple):
@@ -53,7 +60,8 @@ class _Image(io.BytesIO):
 class ShardDownload:
     """The download of one shard.
 
-    `skipped`: positions of rows that ended a process before, which are told as `decode`.
+    `decodes_apart`: by a DecoderProcess. `skipped`: positions of rows that ended this process even
+    so, which are told as `decode`.
     `on_decoding` gets a row's position before its image is decoded, and NO_ROW after; `on_row` the
     bytes that a row's fetch had, when it has ended.
     """
@@ -61,6 +69,7 @@ class ShardDownload:
     shard: int
     options: DownloadOptions
     fetcher: Fetcher
+    decodes_apart: bool
     skipped: Collection[int]
     on_decoding: Callable[[int], None]
     on_row: Callable[[int], None]
@@ -70,6 +79,7 @@ class ShardDownload:
         self._outcomes: dict[int, _Outcome] = {}
         self._ledger: dict[int, dict[str, Any]] = {}
         self._fault: OSError | None = None
+        self._resizer: Any = None
         self._digits = math.ceil(math.log10(self.options.rows_per_shard))
 
     def run(self) -> None:
@@ -90,33 +100,34 @@ class ShardDownload:
             rows = planned.select(columns)
             with pa.OSFile(rows_file, "wb") as sink, pa.ipc.new_file(sink, rows.schema) as file:
                 file.write_table(rows)
-            with _fetching_by(self._fetch):
+            with self._decoding(), _fetching_by(self._fetch):
                 self._downloader(columns, str(work)).download_shard((self.shard, rows_file))
             if self._fault is not None:
                 raise self._fault
             ledger = [self._ledger.get(n) or self._lost(n) for n in range(planned.num_rows)]
             write_ledger(work, self.shard, ledger)
 
+    @contextmanager
+    def _decoding(self) -> Iterator[None]:
+        if not self.decodes_apart:
+            self._resizer = img2dataset_resizer(self.options)
+            yield
+            return
+        self._resizer = decoder = DecoderProcess(self.options)
+        try:
+            yield
+        finally:
+            decoder.end()
+
     def _downloader(self, columns: list[str], folder: str) -> Any:
         from img2dataset.downloader import Downloader
-        from img2dataset.resizer import Resizer
 
         options = self.options
-        resizer = Resizer(
-            image_size=options.image_size,
-            resize_mode=options.resize_mode,
-            resize_only_if_bigger=options.resize_only_if_bigger,
-            encode_quality=options.encode_quality,
-            encode_format=options.encode_format,
-            skip_reencode=options.skip_reencode,
-            min_image_size=options.min_image_size,
-            max_aspect_ratio=options.max_aspect_ratio or math.inf,
-        )
 
-        def resized(image: _Image, boxes: Any = None) -> Any:
+        def resized(image: _Image, _boxes: Any = None) -> Any:
             self._budget.give_back(image.getbuffer().nbytes)
             self.on_decoding(image.position)
-            return resizer(image, boxes)
+            return self._resizer(image)
 
         return Downloader(
             sample_writer_class=partial(_Writer, self),
@@ -159,7 +170,7 @@ class ShardDownload:
         outcome, message = self._outcomes[position], facts["error_message"]
         cause = outcome.cause
         if cause is None and message is not None:
-            cause = "filtered" if message in _FILTERED else "decode"
+            cause = _CAUSES.get(message, "decode")
         self._ledger[position] = {
             **self._rows[position],
             "status": DOWNLOADED if cause is None else FAILED,

@@ -141,6 +141,18 @@ def _move(source: Path, target: Path) -> None:
     source.replace(target)
 
 
+def remove_plan(folder: str, shard: int) -> None:
+    """Remove the plan of a shard that is not done, and files that a killed run has moved in."""
+    system, path = file_system(folder)
+    for entry in system.get_file_info(pafs.FileSelector(path)):
+        if re.fullmatch(rf"{shard_name(shard)}(_stats\.json|\.(tar|parquet))?", entry.base_name):
+            if entry.type == pafs.FileType.Directory:
+                system.delete_dir(entry.path)
+            else:
+                system.delete_file(entry.path)
+    system.delete_file(file_system(shard_file(folder, PLANNED, shard))[1])
+
+
 def remove_incomplete(folder: str) -> None:
     """Remove what killed runs have left of shards; no run may be writing to the folder."""
     system, path = file_system(folder)

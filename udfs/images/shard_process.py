@@ -25,7 +25,7 @@ from udfs.images.shard_files import (
 from udfs.stores import shared_options
 
 OnProgress = Callable[[int, int], None]  # rows and bytes of a shard so far
-_MAX_ATTEMPTS = 20  # of one shard, each without one image more
+_MAX_ATTEMPTS = 20  # of one shard
 _STARTS_WITHIN_S = 120.0  # imports OpenCV and others; a busy machine takes its time
 
 
@@ -62,7 +62,8 @@ class ShardProcess:
     def download(self, shard: int, on_progress: OnProgress, stall_s: float | None = None) -> None:
         """Download a shard unless it is done; `stall_s`: seconds for a process to get no further.
 
-        An image whose decoder ends or stalls the process is left out in the next attempt. A shard
+        If the process is lost, the next decodes images in one of its own, so that each image which
+        ends it is told apart; one that ends both is left out in the attempts after that. A shard
         that ends in no attempt has a ledger in which all rows have failed. Raises ShardError if its
         files cannot be written.
         """
@@ -73,8 +74,14 @@ class ShardProcess:
         stall_s = stall_s or _longest_stall_s(self._options)
         lost_at: list[int] = []  # the row whose image was being decoded, or NO_ROW
         while len(lost_at) < _MAX_ATTEMPTS and lost_at.count(NO_ROW) < 2:
+            request = {
+                "shard": shard,
+                "decodes_apart": bool(lost_at),
+                "skipped": sorted({*lost_at[1:]} - {NO_ROW}),
+                "decoding": self._decoding,
+            }
             try:
-                return self._attempt(shard, sorted({*lost_at} - {NO_ROW}), on_progress, stall_s)
+                return self._attempt(request, on_progress, stall_s)
             except _LostError:
                 self._end()
                 if self._is_stopped:
@@ -89,15 +96,13 @@ class ShardProcess:
         if (running := self._running) is not None:
             running.kill()
 
-    def _attempt(
-        self, shard: int, skipped: list[int], on_progress: OnProgress, stall_s: float
-    ) -> None:
+    def _attempt(self, request: dict[str, Any], on_progress: OnProgress, stall_s: float) -> None:
         Path(self._decoding).write_bytes(struct.pack("q", NO_ROW))
         if self._running is None:
             self._running = _Running(self._options, self._folder.name)
         if self._is_stopped:  # while it started
             raise _LostError
-        self._running.send({"shard": shard, "skipped": skipped, "decoding": self._decoding})
+        self._running.send(request)
         while True:
             answer = self._running.receive(stall_s)
             if "fault" in answer:

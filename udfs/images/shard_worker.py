@@ -48,6 +48,7 @@ def main() -> None:
                 shard=request["shard"],
                 options=options,
                 fetcher=fetcher,
+                decodes_apart=request["decodes_apart"],
                 skipped=frozenset(request["skipped"]),
                 on_decoding=partial(_note_row, decoding, progress),
                 on_row=progress.add,

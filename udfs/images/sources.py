@@ -30,7 +30,7 @@ Kind = Literal["tar", "parquet", "files"]
 KIND, NAMES, PATHS, RECORDS = "kind", "names", "paths", "records"
 _SHARD_ENDINGS = (".tar", ".tar.gz", ".tgz")
 # Columns of parquet that hold encoded images: img2dataset names them by its encode_format.
-IMAGE_COLUMNS = ("jpg", "png", "webp", "image")
+IMAGE_COLUMNS = ("jpg", "png", "webp", "image", "img")
 _ROWS_OF_PARQUET = 64
 
 
@@ -50,11 +50,17 @@ def read_sources(checks: Checks) -> BatchFunction:
     """The mapInArrow function from rows of sources to batches of samples.COLUMNS."""
 
     def read(batches: Batches) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for row in batch.to_pylist():
-                yield from rows_of(samples_of(Source(**row)), checks)
+        for source in sources_in(batches):
+            yield from rows_of(samples_of(source), checks)
 
     return read
+
+
+def sources_in(batches: Batches) -> Iterator[Source]:
+    """The sources of rows."""
+    for batch in batches:
+        for row in batch.to_pylist():
+            yield Source(**row)
 
 
 def samples_of(source: Source) -> Iterator[Sample]:
@@ -134,12 +140,12 @@ def _rows_of_parquet(file: pq.ParquetFile, name: str) -> Iterator[Sample]:
     position = 0
     for batch in file.iter_batches(_ROWS_OF_PARQUET):
         for row in batch.to_pylist():
-            image = row.pop(column)
+            image, name_of_image = _bytes_and_name(row.pop(column))
             key = row.get(KEY)
             stem = f"{name}/{key if isinstance(key, str) and key else position}"
             is_large = image is not None and len(image) > MOST_IMAGE_BYTES
             yield Sample(
-                *(stem, "jpg" if column == "image" else column, None if is_large else image),
+                *(stem, _extension(column, name_of_image), None if is_large else image),
                 record=_as_json(row),
                 fault=TOO_LARGE if is_large else None,
                 position=position,
@@ -148,15 +154,33 @@ def _rows_of_parquet(file: pq.ParquetFile, name: str) -> Iterator[Sample]:
 
 
 def image_column(schema: pa.Schema) -> str | None:
-    """The column of encoded images; None if there is none."""
+    """The column of encoded images; None if there is none.
+
+    It holds bytes, or structs of `bytes` and `path`, as Hugging Face's datasets writes them.
+    """
     for name in IMAGE_COLUMNS:
         places = schema.get_all_field_indices(name)
-        if places and (
-            pa.types.is_binary(schema.field(places[0]).type)
-            or pa.types.is_large_binary(schema.field(places[0]).type)
-        ):
+        column = schema.field(places[0]).type if places else pa.null()
+        if pa.types.is_struct(column) and column.get_field_index("bytes") >= 0:
+            column = column.field("bytes").type
+        if pa.types.is_binary(column) or pa.types.is_large_binary(column):
             return name
     return None
+
+
+def _bytes_and_name(value: Any) -> tuple[bytes | None, str]:
+    """An encoded image and its file's name, which only structs have."""
+    if isinstance(value, dict):
+        return value["bytes"], value.get("path") or ""
+    return value, ""
+
+
+def _extension(column: str, name: str) -> str:
+    """The extension of an image by its file's name, else by the column's."""
+    parts = file_name(name)
+    if parts.kind == "image":
+        return parts.extension
+    return "jpg" if column in ("image", "img") else column
 
 
 def _as_json(row: Mapping[str, Any]) -> bytes:

@@ -15,6 +15,10 @@ CUT_OFF, BROKEN_TAR, MANY_MEMBERS = "tar_cut_off", "tar_broken", "tar_too_many_m
 MOST_MEMBERS = 10_000_000
 _MOST_NAME_BYTES = 1 << 20  # of the extended headers that hold a long name
 _BLOCK_BYTES = 1 << 18
+# Fields of a header.
+_NAME, _SIZE, _CHECKSUM, _TYPE, _PREFIX = (
+    *(slice(0, 100), slice(124, 136), slice(148, 156), slice(156, 157), slice(345, 500)),
+)
 _LONG_HEADERS = (
     *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
     *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
@@ -134,6 +138,18 @@ class _Header(tarfile.TarInfo):
     """A header that tells its archive how it ended, and refuses names of many megabytes."""
 
     @classmethod
+    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> "_Header":  # type: ignore[override]
+        """As tarfile's, faster for plain files, of which owner, mode and date are not read."""
+        size = _size_of_plain_file(buf)
+        if size is None:
+            return super().frombuf(buf, encoding, errors)
+        header = cls()
+        name, prefix = (buf[field].partition(b"\0")[0] for field in (_NAME, _PREFIX))
+        header.name = (prefix + b"/" + name if prefix else name).decode(encoding, errors)
+        header.size = size
+        return header
+
+    @classmethod
     def fromtarfile(cls, archive: _Archive) -> "_Header":  # type: ignore[override]
         try:
             return super().fromtarfile(archive)
@@ -148,6 +164,21 @@ class _Header(tarfile.TarInfo):
         if self.type in _LONG_HEADERS and self.size > _MOST_NAME_BYTES:
             raise BrokenTarError(BROKEN_TAR)
         return super()._proc_member(archive)  # type: ignore[misc,no-any-return]
+
+
+def _size_of_plain_file(block: bytes) -> int | None:
+    """The size in a header of a regular file as all programs write it; None for other blocks."""
+    if len(block) != tarfile.BLOCKSIZE or block[_TYPE] != tarfile.REGTYPE:
+        return None
+    size, checksum = (block[field].rstrip(b"\0 ").lstrip() for field in (_SIZE, _CHECKSUM))
+    if not (size.isdigit() and checksum.isdigit()):
+        return None
+    # The sum of the bytes, that of the checksum's own field as if it were of spaces.
+    total = sum(block.replace(b"\0", b"")) - sum(block[_CHECKSUM]) + 8 * ord(" ")
+    try:
+        return int(size, 8) if int(checksum, 8) == total else None
+    except ValueError:  # 8 or 9 is no octal digit
+        return None
 
 
 class _Source:

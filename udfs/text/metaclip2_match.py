@@ -33,7 +33,7 @@ _KANA_AND_HANGUL = [
     *((0x3005, 0x3007), (0x3040, 0x30FF), (0x31F0, 0x31FF), (0x1100, 0x11FF), (0x3130, 0x318F)),
     (0xAC00, 0xD7A3),
 ]
-_PUNCTUATION = string.punctuation + "，。、；：？！“”‘’（）【】《》〈〉「」『』～—"
+PUNCTUATION = string.punctuation + "，。、；：？！“”‘’（）【】《》〈〉「」『』～—"
 
 
 @cache
@@ -46,7 +46,7 @@ def needs_no_padding(is_mended: bool = False) -> NDArray[np.bool_]:
     table = np.zeros(N_CODE_POINTS, np.bool_)
     for first, last in _SCRIPTS + (_KANA_AND_HANGUL if is_mended else []):
         table[first : last + 1] = True
-    table[[ord(sign) for sign in _PUNCTUATION]] = True
+    table[[ord(sign) for sign in PUNCTUATION]] = True
     return table
 
 

@@ -23,7 +23,8 @@ from spark_jobs.running.registry import all_jobs
 
 # Key of a step, which is left out where the value, or one of a list of values, is false or empty.
 WHEN = "when"
-FIRST_OF = "first_of"  # {first_of: [a, b]}: the first of these tables that a step writes
+# {first_of: [a, b]}: the first of these tables that a step writes, else the last, maybe ${variable}
+FIRST_OF = "first_of"
 OUTPUT = "output"  # name of the variable, and of the setting, for where tables are written
 _TABLE_NAME = re.compile(r"(?:(?:delta|parquet):)?[A-Za-z_]\w*")
 _FILE_NAME = re.compile(r"[\w.+-]+")
@@ -41,11 +42,15 @@ class PlannedStep:
 
 @dataclass
 class _Draft:
-    """A recipe with the user's changes, and the faults seen so far."""
+    """A recipe with the user's changes, and the faults seen so far.
+
+    `left_out`: the steps whose condition does not hold.
+    """
 
     recipe: Recipe
     variables: dict[str, Any]
     steps: dict[str, dict[str, Any]]
+    left_out: frozenset[str] = frozenset()
     faults: list[str] = field(default_factory=list)
 
     def raise_faults(self) -> None:
@@ -65,16 +70,30 @@ def plan_steps(
     each with its step.
     """
     draft = _apply_changes(recipe, changes)
-    tables = _written_table_names(draft)
+    draft.steps = {name: step for name, step in draft.steps.items() if name not in draft.left_out}
+    tables = _written_tables(draft)
     planned = [_plan_step(draft, name, tables, workspace) for name in draft.steps]
     draft.raise_faults()
     return _order_by_dependency(recipe, [step for step in planned if step is not None])
 
 
+def left_out_steps(recipe: Recipe, changes: Mapping[str, Any]) -> frozenset[str]:
+    """The steps whose `when` does not hold, which `plan_steps` leaves out."""
+    return _apply_changes(recipe, changes).left_out
+
+
 def select_steps(
-    steps: list[PlannedStep], first: str | None, only: str | None
+    steps: list[PlannedStep],
+    first: str | None,
+    only: str | None,
+    left_out: frozenset[str] = frozenset(),
 ) -> list[PlannedStep]:
-    """The step `only`; or `first` and all steps that depend on it; or all steps."""
+    """The step `only`; or `first` and all steps that depend on it; or all steps.
+
+    None if `only` is one of those left out, so that a scheduler may start each step of a recipe.
+    """
+    if only in left_out:
+        return []
     for name in (first, only):
         names = [step.name for step in steps]
         if name is not None and name not in names:
@@ -112,10 +131,12 @@ def _apply_changes(recipe: Recipe, changes: Mapping[str, Any]) -> _Draft:
     draft.faults += step_faults
     if step_faults:  # else steps that read the tables of these would get misleading faults
         draft.raise_faults()
+    draft.left_out = frozenset(
+        name for name, step in draft.steps.items() if not _is_wanted(draft, name, step)
+    )
     draft.steps = {
         name: {key: value for key, value in step.items() if key != WHEN}
         for name, step in draft.steps.items()
-        if _is_wanted(draft, name, step)
     }
     return draft
 
@@ -139,19 +160,24 @@ def _step_faults(name: str, step: Mapping[str, Any]) -> Iterable[str]:
         yield f"there is no job {step['job']!r}{did_you_mean(str(step['job']), job_names)}"
 
 
-def _written_table_names(draft: _Draft) -> set[str]:
-    """All bare words that name an output table of a step."""
-    names = set()
+def _written_tables(draft: _Draft) -> dict[str, str]:
+    """Bare word that names an output of a step -> the output as the step has it.
+
+    An output that lies elsewhere has its step's name.
+    """
+    tables, elsewhere = {}, {}
     for step_name, step in draft.steps.items():
         for key in _job_of(step).settings.names_with_role("output"):
             table = step.get(key, step_name if key == OUTPUT else None)
             if isinstance(table, str) and _TABLE_NAME.fullmatch(table):
-                names.add(table)
-    return names
+                tables[table] = table
+            elif isinstance(table, str) and key == OUTPUT:
+                elsewhere[step_name] = table
+    return elsewhere | tables
 
 
 def _plan_step(
-    draft: _Draft, name: str, tables: set[str], workspace: str | None
+    draft: _Draft, name: str, tables: Mapping[str, str], workspace: str | None
 ) -> PlannedStep | None:
     """Substitute variables, turn bare words into addresses and check the settings of a step.
 
@@ -177,18 +203,20 @@ def _plan_step(
     return PlannedStep(name, job, settings)
 
 
-def _resolve(draft: _Draft, model: type[Settings], key: str, value: Any, tables: set[str]) -> Any:
+def _resolve(
+    draft: _Draft, model: type[Settings], key: str, value: Any, tables: Mapping[str, str]
+) -> Any:
     """The value with variables filled in and bare words made addresses of the recipe's tables.
 
     The value of a variable is taken as it is.
     """
-    if is_variable(value):
-        return fill_in(value, draft.variables)
     is_input = key in model.names_with_role("input")
     if isinstance(value, dict) and [*value] == [FIRST_OF] and is_input:
         if not isinstance(value[FIRST_OF], list) or not value[FIRST_OF]:
             raise ValueError(f"{key}: {FIRST_OF}: expected a list of tables")
         value = next((name for name in value[FIRST_OF] if name in tables), value[FIRST_OF][-1])
+    if is_variable(value):
+        return fill_in(value, draft.variables)
     if isinstance(value, list) and is_input:
         return [_resolve(draft, model, key, item, tables) for item in value]
     # A map in the place of one address is a fault, whose message must not show its values.
@@ -202,7 +230,7 @@ def _resolve(draft: _Draft, model: type[Settings], key: str, value: Any, tables:
 
 
 def _resolve_word(
-    draft: _Draft, model: type[Settings], key: str, value: Any, tables: set[str]
+    draft: _Draft, model: type[Settings], key: str, value: Any, tables: Mapping[str, str]
 ) -> Any:
     """The value, or for a bare word the address of a table or file of the recipe."""
     roles: tuple[RoleName, ...] = ("input", "output", "file")
@@ -221,6 +249,8 @@ def _resolve_word(
             f"{key}: {value!r} is a file, and {parent} holds only tables: give a path, "
             f"--set <step>.{key}=/.../{value}"
         )
+    if role == "input" and tables[value] != value:
+        return fill_in(tables[value], draft.variables)
     prefix, colon, word = value.rpartition(":")
     return prefix + colon + join_address(parent, word)
 

@@ -27,6 +27,14 @@ def fill_in(value: Any, variables: Mapping[str, Any]) -> Any:
     return value
 
 
+def variables_in(value: Any) -> list[str]:
+    """The names of the variables in a setting, also inside lists and maps, each once."""
+    if isinstance(value, str):
+        return list(dict.fromkeys(_VARIABLE.findall(value)))
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return list(dict.fromkeys(name for item in items for name in variables_in(item)))
+
+
 def is_variable(value: Any) -> bool:
     """Whether a setting is just `${name}`."""
     return isinstance(value, str) and _VARIABLE.fullmatch(value) is not None

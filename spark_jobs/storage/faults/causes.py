@@ -112,8 +112,9 @@ def _java_causes(java: Any) -> Iterator[Cause]:
         class_name = _simple_name(str(java.getClass().getName()))
         condition = _call(java, "getCondition") or _call(java, "getErrorClass")
         parameters = _call(java, "getMessageParameters") if condition else None
-        message = java.getMessage() or ""
-        yield Cause(class_name, str(message), condition, dict(parameters or {}))
+        message = str(java.getMessage() or "")
+        condition = condition or condition_in_message(message)
+        yield Cause(class_name, message, condition, dict(parameters or {}))
         java = java.getCause()
 
 

@@ -110,6 +110,15 @@ def damaged_log(cause: Cause, causes: Sequence[Cause]) -> CurationError:
     )
 
 
+def newer_table(cause: Cause, causes: Sequence[Cause]) -> CurationError:
+    """A Delta table with a feature that this Delta does not know, as newer Databricks has them."""
+    told = cause.first_line.partition("] ")[2] or cause.first_line
+    return InputDataError(
+        f"{told.rstrip('.')}; drop the feature (ALTER TABLE ... DROP FEATURE), write the rows to "
+        "a plain table, or run where Delta knows it"
+    )
+
+
 def no_permission(cause: Cause, causes: Sequence[Cause]) -> CurationError:
     """A file or folder that this user may not read or write."""
     path = cause.path or written_path(causes) or "a file"
@@ -152,11 +161,12 @@ def no_delta(cause: Cause, causes: Sequence[Cause]) -> CurationError | None:
     """A cluster or a server of Spark Connect that lacks the jars of Delta or their settings."""
     if not re.search(r"\bdelta\b|DeltaCatalog|DESCRIBE HISTORY", cause.message):
         return None
+    line = installed_line()
     return CurationError(
         "the cluster's Spark has no Delta: start spark-submit, or the server of Spark Connect, "
-        "with --packages io.delta:delta-spark_2.12:3.3.2 and the settings spark.sql.extensions="
-        "io.delta.sql.DeltaSparkSessionExtension and spark.sql.catalog.spark_catalog="
-        "org.apache.spark.sql.delta.catalog.DeltaCatalog"
+        f"with --packages io.delta:delta-spark_{line.scala}:{line.delta} and the settings "
+        "spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension and "
+        "spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog"
     )
 
 
@@ -167,10 +177,12 @@ def unknown_store(cause: Cause, causes: Sequence[Cause]) -> CurationError | None
         return None
     scheme = match[1] or match[2]
     jars = STORES[scheme].connector if scheme in STORES else "its Hadoop connector"
+    if jars.startswith("org.apache.hadoop:"):
+        jars = f"{jars}:{installed_line().hadoop}"
     hint = " (write s3a:// for s3://)" if scheme == "s3" else ""
     return CurationError(
-        f"{scheme}://...: Spark has no file system for such addresses{hint}; start by "
-        f"spark-submit --packages with {jars}"
+        f"{scheme}://...: Spark has no file system for such addresses{hint}; add {jars} to "
+        "spark.jars.packages (docs/object-stores.md)"
     )
 
 

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pyarrow.fs as pafs
@@ -44,15 +45,12 @@ def _digest(folder: str) -> str:
     return hashlib.sha256(json.dumps(visible_entries_in(folder)).encode()).hexdigest()
 
 
-def write_mark(
-    folder: str, metadata: Mapping[str, Any], names: Collection[str] | None = None
-) -> None:
+def write_mark(folder: str, metadata: Mapping[str, Any], files: Listing | None = None) -> None:
     """Write a folder's mark after its files: `metadata`, and the files with sizes and times.
 
-    `names`: the files that the run wrote, by default all that are not hidden.
+    `files`: those that the run wrote, by default all that are not hidden.
     """
-    listing = visible_files_in(folder)
-    files = {name: listing[name] for name in listing if names is None or name in names}
+    files = visible_files_in(folder) if files is None else files
     write_json(folder, MARK, {**metadata, "files": files})
 
 
@@ -123,6 +121,9 @@ def marked_run_id(folder: str) -> str | None:
 def visible_files_in(folder: str) -> Listing:
     """The files of a folder, recursively, without hidden ones: names that begin with . or _."""
     system, path = file_system(folder)
+    if isinstance(system, pafs.LocalFileSystem):
+        files = dict(_local_files(path, ""))
+        return {name: files[name] for name in sorted(files)}
     selector = pafs.FileSelector(path, recursive=True, allow_not_found=True)
     prefix_length = len(path.rstrip("/")) + 1
     files = {
@@ -131,6 +132,23 @@ def visible_files_in(folder: str) -> Listing:
         if file.type == pafs.FileType.File
     }
     return {name: files[name] for name in sorted(files) if not _is_hidden(name)}
+
+
+def _local_files(path: str, prefix: str) -> Iterator[tuple[str, list[int]]]:
+    """The same below a folder of a disk, in no order; what is hidden is not looked at."""
+    try:
+        entries = os.scandir(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    with entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                yield from _local_files(entry.path, f"{prefix}{entry.name}/")
+            elif entry.is_file() and not entry.name.startswith("_"):
+                stat = entry.stat()
+                yield f"{prefix}{entry.name}", [stat.st_size, stat.st_mtime_ns]
 
 
 def has_files(folder: str) -> bool:

@@ -184,11 +184,12 @@ def _finish_journal(folder: str) -> None:
     for name in visible_files_in(f"{folder}/{staging}"):
         system.create_dir(f"{path}/{name}".rpartition("/")[0], recursive=True)
         system.move(f"{path}/{staging}/{name}", f"{path}/{name}")
-    for name in set(visible_files_in(folder)) & set(journal.files) - new:
+    listing = visible_files_in(folder)
+    for name in listing.keys() & set(journal.files) - new:
         system.delete_file(f"{path}/{name}")
         _remove_empty_folders(system, path, name)
-    if new <= set(visible_files_in(folder)):
-        write_mark(folder, journal.commit, new)
+    if new <= listing.keys():
+        write_mark(folder, journal.commit, {name: listing[name] for name in sorted(new)})
         remove_file(folder, JOURNAL)
     _delete_folder(system, f"{path}/{staging}")
 

@@ -9,7 +9,9 @@ from spark_jobs.core.errors import OutputTableError
 from spark_jobs.storage.outputs.folder_marks import write_growing_mark
 from spark_jobs.storage.outputs.folder_swap import CONTENT, check_folder
 from spark_jobs.storage.outputs.staging import locked
+from spark_jobs.storage.outputs.writers import WRITER
 from udfs.file_systems import file_system
+from udfs.stores import place_of
 
 
 @contextmanager
@@ -21,6 +23,8 @@ def growing_folder(address: str, metadata: Mapping[str, Any], *, content: str) -
     """
     check_folder(address, content)
     folder = parse_address(address).location
+    if place_of(folder) is not None:
+        WRITER.claim([folder])
     system, path = file_system(folder)
     mark = {**metadata, CONTENT: content}
     with _faults_of(folder):

@@ -1,16 +1,18 @@
 """Check that no output overlaps an input or another output, however their addresses are spelt."""
 
-import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.fs as pafs
 from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
-from spark_jobs.core.addresses import Address, parse_address
+from spark_jobs.core.addresses import Address, parse_address, place_of_address
 from spark_jobs.core.errors import SettingsError
 from spark_jobs.core.settings import Settings
 from spark_jobs.storage.catalog_details import LOCATION, catalog_details
-from udfs.file_systems import plain_path
+from udfs.file_systems import file_system
+from udfs.stores import place_of
 
 
 def refuse_overlapping_outputs(spark: SparkSession, job: str, settings: Settings) -> None:
@@ -55,9 +57,7 @@ def refuse_overlapping_outputs(spark: SparkSession, job: str, settings: Settings
 def _resolved_location(spark: SparkSession, address: str) -> str:
     """The path of a table or file, without links; for a catalog name, the table's location."""
     table = parse_address(address)
-    location = table.location if table.is_path else _catalog_location(spark, table)
-    local = plain_path(location)
-    return os.path.realpath(local) if local.startswith("/") else location.rstrip("/")
+    return place_of_address(table.location if table.is_path else _catalog_location(spark, table))
 
 
 def _catalog_location(spark: SparkSession, table: Address) -> str:
@@ -66,14 +66,31 @@ def _catalog_location(spark: SparkSession, table: Address) -> str:
         location = catalog_details(spark, table).get(LOCATION)
     except AnalysisException:
         location = None
-    return location or table.location.lower().removeprefix("spark_catalog.")
+    return location or table.location
 
 
 def _refuse_inside_delta(job: str, name: str, location: str) -> None:
-    if location.startswith("/"):
-        for folder in Path(location).parents:
-            if (folder / "_delta_log").is_dir():
-                raise SettingsError(
-                    f"{job}: {name!r} = {location} lies inside the Delta table {folder}, whose "
-                    "VACUUM would delete it; give another address"
-                )
+    for folder in _folders_above(location):
+        if _has_log(folder):
+            raise SettingsError(
+                f"{job}: {name!r} = {location} lies inside the Delta table {folder}, whose "
+                "VACUUM would delete it; give another address"
+            )
+
+
+def _folders_above(location: str) -> Iterator[str]:
+    """The folders that contain a path or an address in a store, the nearest first."""
+    place = place_of(location)
+    root = "" if place is None else place.store
+    if place is not None or location.startswith("/"):
+        for folder in Path(f"/{location.removeprefix(root).strip('/')}").parents:
+            yield f"{root}{folder}".rstrip("/") or "/"
+
+
+def _has_log(folder: str) -> bool:
+    """Whether a folder is a Delta table; False where its store cannot be looked at from here."""
+    try:
+        system, path = file_system(f"{folder}/_delta_log")
+        return bool(system.get_file_info(path).type == pafs.FileType.Directory)
+    except (OSError, ValueError):
+        return False

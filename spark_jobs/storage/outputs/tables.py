@@ -14,7 +14,8 @@ from spark_jobs.storage.file_lists import list_files_at
 from spark_jobs.storage.history import Commit, delta_schema, read_commits_until
 from spark_jobs.storage.outputs.folder_marks import visible_files_in
 from spark_jobs.storage.outputs.folder_swap import check_folder
-from udfs.file_systems import file_system
+from spark_jobs.storage.session import reads_local_paths
+from udfs.file_systems import DBFS, VOLUMES, file_system, plain_path
 
 # Files that a first Delta write leaves behind if it crashes before its commit.
 _LEFT_BY_CRASHED_WRITE = re.compile(r"(?:[^/]+=[^/]*/)*\.?part-[^/]*|_delta_log/.*|.*\.crc")
@@ -75,7 +76,7 @@ def _refuse_others(spark: SparkSession, table: Address) -> None:
 
 def check_parquet(spark: SparkSession, table: Address) -> None:
     """Raise OutputTableError for a folder that has files that no run of ours wrote."""
-    if not _is_only_for_spark(table.location):
+    if plain_path(table.location).startswith("/") or not _is_only_for_spark(table.location):
         check_folder(f"parquet:{table.location}")
     elif foreign := _list_by_spark(spark, table.location, leaving_out=".parquet"):
         raise OutputTableError(  # marks cannot be read on this file system
@@ -152,7 +153,10 @@ def _has_log(spark: SparkSession, location: str) -> bool:
 
 
 def _is_only_for_spark(location: str) -> bool:
-    """Whether a path is on a file system that Spark supports and pyarrow does not."""
+    """Whether a path is on a file system that Spark has and this program does not."""
+    path = plain_path(location)
+    if path.startswith("/") and not path.startswith((VOLUMES, DBFS)) and not reads_local_paths():
+        return True
     try:
         file_system(location)
     except (OSError, ValueError):  # pyarrow supports HDFS only with libhdfs

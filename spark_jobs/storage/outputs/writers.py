@@ -1,9 +1,10 @@
-"""One driver at a time for tables on S3, unless a commit store keeps several apart.
+"""One driver at a time for tables on S3, unless told that several are kept apart.
 
 S3 itself lets two writers create the same file, so Delta's own log store for it
 (S3SingleDriverLogStore) is safe from one driver only: of two commits at the same time one may be
 lost without a word. A run therefore claims the folders that it writes to, by a hidden file that it
-renews; a run that meets a claim which is being renewed is refused.
+renews; a run that meets a claim which is being renewed is refused. Folders of files that runs add
+to are claimed too, in any store, since stores have no locks.
 """
 
 import json
@@ -22,6 +23,7 @@ from pyspark.sql import SparkSession
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.errors import OutputTableError
 from spark_jobs.core.settings import Settings
+from spark_jobs.storage.platforms import is_databricks
 from spark_jobs.storage.session_settings import setting
 from udfs.file_systems import file_system
 from udfs.stores import place_of
@@ -61,31 +63,32 @@ class Writer:
                     self._release()
 
     def claim(self, folders: Iterable[str]) -> None:
-        """Claim folders; OutputTableError if another program is writing to one of them."""
+        """Claim folders; OutputTableError if another program may be writing to one of them."""
         with self._lock:
-            self._claim(folders)
-
-    def _claim(self, folders: Iterable[str]) -> None:
-        new = [folder for folder in dict.fromkeys(folders) if folder not in self._claimed]
-        try:
+            new = [folder for folder in dict.fromkeys(folders) if folder not in self._claimed]
             for folder in new:
-                _refuse_if_renewed(folder, self._id)
-                self._write(folder)
+                with _refused_if_unknown(folder):
+                    _refuse_if_renewed(folder, self._id)
+                    self._claimed.add(folder)  # before it is written: given back whatever happens
+                    self._write(folder)
+            if new and self._renewing is None:
+                self._renewing = threading.Thread(target=self._renew, daemon=True)
+                self._renewing.start()
             if new:
                 time.sleep(_SETTLES_AFTER_S)
             for folder in new:
+                self.refuse_if_taken(folder)
+
+    def refuse_if_taken(self, folder: str) -> None:
+        """Raise OutputTableError for a folder claimed here that another program has taken over.
+
+        It does so after a program has stood still for a while, as on a laptop that slept.
+        """
+        if folder in self._claimed:
+            with _refused_if_unknown(folder):
                 other = _read(folder)
-                if other is not None and other.get("writer") != self._id:
-                    raise _refusal(folder, other)
-        except (OSError, ValueError) as fault:
-            if isinstance(fault, OutputTableError):
-                raise
-            _log.warning("%s: whether another run writes there is not known (%s)", new[0], fault)
-            return
-        self._claimed |= set(new)
-        if self._claimed and self._renewing is None:
-            self._renewing = threading.Thread(target=self._renew, daemon=True)
-            self._renewing.start()
+            if other is not None and other.get("writer") != self._id:
+                raise _refusal(folder, other)
 
     def _release(self) -> None:
         claimed, self._claimed, self._renewing = self._claimed, set(), None
@@ -101,11 +104,16 @@ class Writer:
     def _renew(self) -> None:
         while threading.current_thread() is self._renewing:
             time.sleep(RENEWED_EVERY_S)
-            for folder in sorted(self._claimed):
-                try:
+            self._renew_claims()
+
+    def _renew_claims(self) -> None:
+        for folder in sorted(self._claimed):
+            try:
+                claim = _read(folder)
+                if claim is None or claim.get("writer") == self._id:
                     self._write(folder)
-                except (OSError, ValueError) as fault:
-                    _log.warning("%s: the claim is not renewed (%s)", folder, fault)
+            except (OSError, ValueError) as fault:
+                _log.warning("%s: the claim is not renewed (%s)", folder, fault)
 
     def _write(self, folder: str) -> None:
         self._n_renewals += 1
@@ -119,20 +127,45 @@ WRITER = Writer()  # of this program
 
 
 def folders_to_claim(spark: SparkSession, settings: Settings) -> list[str]:
-    """The folders on S3 whose tables a job writes, where no commit store is configured."""
+    """The folders on S3 whose tables a job writes, where no log store is configured."""
     tables = [*settings.addresses("output").values(), *settings.further_outputs()]
     folders = [parse_address(address).parent() for address in tables]
     folders += [settings.workspace_address()] if tables else []
+    return unguarded(spark, folders)
+
+
+def unguarded(spark: SparkSession, folders: Iterable[str]) -> list[str]:
+    """Those of the folders that are on S3, where no log store is configured, each once."""
     return [folder for folder in dict.fromkeys(folders) if _is_unguarded(spark, folder)]
 
 
 def _is_unguarded(spark: SparkSession, folder: str) -> bool:
     place = place_of(folder)
-    if place is None or place.scheme not in _S3 or "DATABRICKS_RUNTIME_VERSION" in os.environ:
+    if place is None or place.scheme not in _S3 or is_databricks():
         return False
     names = (f"spark.delta.logStore.{place.scheme}.impl", "spark.delta.logStore.class")
-    log_stores = [setting(spark, name, "") for name in names]
-    return all(not store or store.endswith(_SINGLE_DRIVER) for store in log_stores)
+    return not any(setting(spark, name, "") for name in names)
+
+
+@contextmanager
+def _refused_if_unknown(folder: str) -> Iterator[None]:
+    """Raise OutputTableError for a store that does not say whether another program writes there."""
+    try:
+        yield
+    except (OSError, ValueError) as fault:
+        if isinstance(fault, OutputTableError):
+            raise
+        raise OutputTableError(
+            f"output {folder}: whether another run writes there cannot be told ({fault}); give the "
+            "credentials of the store in Spark's settings or the environment, or, if no other "
+            f"program writes there, set {_log_store_setting(folder)}="
+            f"io.delta.storage.{_SINGLE_DRIVER} (docs/object-stores.md)"
+        ) from None
+
+
+def _log_store_setting(folder: str) -> str:
+    place = place_of(folder)
+    return f"spark.delta.logStore.{'s3a' if place is None else place.scheme}.impl"
 
 
 def _refuse_if_renewed(folder: str, own_id: str) -> None:
@@ -186,11 +219,9 @@ def _read(folder: str) -> dict[str, Any] | None:
 
 
 def _refusal(folder: str, claim: dict[str, Any]) -> OutputTableError:
-    place = place_of(folder)
-    scheme = "s3a" if place is None else place.scheme
     host = str(claim.get("machine")).partition(" ")[0]
     return OutputTableError(
         f"output {folder}: a run on {host} (process {claim.get('process')}) writes there, and "
-        "S3 takes commits from one program at a time; wait until it has ended, or set "
-        f"spark.delta.logStore.{scheme}.impl to a commit store for all of them (docs/clusters.md)"
+        "the store keeps no two writers apart; wait until it has ended, or, for tables, set "
+        f"{_log_store_setting(folder)} to a commit store for all of them (docs/object-stores.md)"
     )

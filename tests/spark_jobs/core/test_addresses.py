@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_jobs.core.addresses import Address, join_address, parse_address, parse_parent
+from spark_jobs.core.addresses import Address, join_address, parse_address, parse_parent, table_name
 from spark_jobs.core.errors import SettingsError
 
 
@@ -18,10 +18,23 @@ from spark_jobs.core.errors import SettingsError
         ("dbfs:/x", Address("dbfs:/x", True, None)),
         ("main.web.captions", Address("main.web.captions", False, None)),
         ("web.captions", Address("web.captions", False, None)),
+        ("`my-lake`.raw.`2024`", Address("`my-lake`.raw.`2024`", False, None)),
     ],
 )
 def test_reads_paths_and_names(text: str, address: Address) -> None:
     assert parse_address(text) == address
+
+
+def test_parts_in_back_quotes_are_quoted_once_in_sql() -> None:
+    table = parse_address("`my-lake`.raw.`2024`")
+    assert table.sql_name == "`my-lake`.`raw`.`2024`"
+    assert table_name("`my-lake`.raw.`2024`") == "2024"
+    assert join_address(parse_parent(table.parent()), "runs") == "`my-lake`.raw.runs"
+
+
+@pytest.mark.parametrize("text", ["`a.b`.c", "`a/b`.c", "run-2026.11.26", "`a`"])
+def test_other_back_quotes_and_hyphens_are_paths(text: str) -> None:
+    assert parse_address(text).is_path
 
 
 def test_relative_paths_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

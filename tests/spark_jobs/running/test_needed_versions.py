@@ -1,8 +1,10 @@
 """Which versions of tables the newest runs need, with all that these go back to."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
-from spark_jobs.core.run_records import RunRecord
+from spark_jobs.core.addresses import place_of_address
+from spark_jobs.core.run_records import RunRecord, runs_behind
 from spark_jobs.running.needed_versions import needed_versions, output_locations
 
 
@@ -52,3 +54,20 @@ def test_without_the_run_that_goes_back_old_versions_are_not_needed() -> None:
 
 def test_outputs_are_listed_once() -> None:
     assert output_locations(RUNS) == ["/captions", "/matches", "/kept"]
+
+
+def test_other_spellings_of_a_place_are_that_place(tmp_path: Path) -> None:
+    (tmp_path / "table").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "table")
+    spellings = [
+        (f"{tmp_path}/table", f"file:{tmp_path}/link"),
+        ("s3://b/t", "s3a://b/t"),
+        ("dbfs:/Volumes/a/b/c/t", "/Volumes/a/b/c/t"),
+        ("spark_catalog.lake.t", "lake.T"),
+        ("`my-lake`.raw.t", "`my-lake`.`raw`.t"),
+    ]
+    for written, read in spellings:
+        runs = [run(1, {"/files": 0}, written), run(2, {read: 1}, "/kept")]
+        assert runs_behind(runs, ["/kept"]) == runs
+        needed = needed_versions(runs, keep_runs=1)
+        assert needed[place_of_address(written)] == {"delta:1:r1", "delta:1:m"}

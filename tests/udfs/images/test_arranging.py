@@ -75,3 +75,13 @@ def test_metadata_that_json_has_not_is_null(tmp_path: Path) -> None:
     (written,) = arrange(tmp_path, [row])
     entry = json.loads(written["entry"], parse_constant=pytest.fail)
     assert (entry["similarity"], entry["caption"], entry["width"]) == (None, "é", 3)
+
+
+def test_a_file_that_a_killed_attempt_left_is_whole_after_the_next(tmp_path: Path) -> None:
+    (tmp_path / "n1").mkdir()
+    row = {"uid": "u", "key": None, "image": JPEG + b"image", "record": '{"wnid": "n1"}'}
+    for left in (JPEG, JPEG + b"image and more"):
+        (tmp_path / "n1/u.jpg").write_bytes(left)
+        arrange(tmp_path, [row])
+        assert (tmp_path / "n1/u.jpg").read_bytes() == JPEG + b"image"
+        assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["u.jpg"]

@@ -112,25 +112,58 @@ def test_formats_are_img2datasets_and_carry_the_uid(
     assert json.loads((tmp_path / "00000_stats.json").read_text())["successes"] == 1
 
 
+# Python imports it at its start: OpenCV ends the process at images with these words, or hangs.
+SITECUSTOMIZE = """
+import cv2, os, time
+imdecode = cv2.imdecode
+def ending(content, flags):
+    if b"ends its decoder" in content.tobytes():
+        os.abort()
+    if b"stalls its decoder" in content.tobytes():
+        time.sleep(60)
+    return imdecode(content, flags)
+cv2.imdecode = ending
+"""
+
+
 @pytest.mark.slow
-def test_a_process_that_is_lost_is_replaced_and_the_image_it_had_is_left_out(
+def test_images_that_end_their_decoder_are_told_apart_from_their_neighbours(
+    server: ImageServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SITECUSTOMIZE)
+    paths = ["ends-decoder" if k % 2 else "good" for k in range(50)] + ["stalls-decoder", "png"]
+    plan(tmp_path, [f"{server.url}/{path}?{k}" for k, path in enumerate(paths)])
+    plan(tmp_path, [f"{server.url}/good"], shard=1)
+    monkeypatch.syspath_prepend(tmp_path)
+    download(options(tmp_path), shards=2)
+    causes = [row["cause"] for row in ledger(tmp_path)]
+    assert causes == [None, "decode"] * 25 + ["decode", None]
+    # Once, and once more when the first had ended the process.
+    assert len([path for path in server.seen if path.startswith("/ends-decoder")]) <= 50
+    beside, alone = (members(tmp_path / f"0000{shard}.tar") for shard in (0, 1))
+    key, (alone_key,) = ledger(tmp_path)[0]["key"], (row["key"] for row in ledger(tmp_path, 1))
+    assert beside[f"{key}.jpg"] == alone[f"{alone_key}.jpg"]
+
+
+@pytest.mark.slow
+def test_a_row_that_ends_both_processes_is_left_out(
     server: ImageServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan(tmp_path, [f"{server.url}/good?{number}" for number in range(3)])
-    attempts: list[list[int]] = []
+    attempts: list[tuple[bool, list[int]]] = []
     attempt = ShardProcess._attempt
 
-    def lost(self: ShardProcess, shard: int, skipped: list[int], *rest: Any) -> None:
-        attempts.append(skipped)
-        attempt(self, shard, skipped, *rest)
-        if len(attempts) == 1:  # as if its decoder had ended the process at the third row
+    def lost(self: ShardProcess, request: dict[str, Any], *rest: Any) -> None:
+        attempts.append((request["decodes_apart"], request["skipped"]))
+        attempt(self, request, *rest)
+        if len(attempts) < 3:  # as if what comes after decoding had ended the process
             (tmp_path / LEDGER / "00000.parquet").unlink()
             Path(self._decoding).write_bytes((2).to_bytes(8, "little"))
             raise shard_process._LostError
 
     monkeypatch.setattr(ShardProcess, "_attempt", lost)
     download(options(tmp_path))
-    assert attempts == [[], [2]]
+    assert attempts == [(False, []), (True, []), (True, [2])]
     assert [row["cause"] for row in ledger(tmp_path)] == [None, None, "decode"]
 
 

@@ -63,6 +63,20 @@ def test_the_three_forms_of_img2dataset(tmp_path: Path) -> None:
     assert (told(metadata), metadata[0]["others"]) == ([], 1)
 
 
+def test_parquet_of_hugging_faces_datasets(tmp_path: Path) -> None:
+    images = [{"bytes": JPEG, "path": "a/n01.PNG"}, {"bytes": None, "path": "b.jpg"}, None]
+    struct = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    table = pa.table({"image": pa.array(images, struct), "label": [7, 8, 9]})
+    pq.write_table(table, tmp_path / "train.parquet")
+    found = rows("parquet", ["train.parquet"], [tmp_path / "train.parquet"], [None])
+    assert [(row["key"], row["fault"], row["image"], row["extension"]) for row in found] == [
+        ("train/0", None, JPEG, "PNG"),
+        ("train/1", "no_image", None, "jpg"),
+        ("train/2", "no_image", None, "jpg"),
+    ]
+    assert parse_record(found[0]["record"].encode()) == {"label": 7}
+
+
 def test_parquet_that_is_none_is_a_row(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     path.write_bytes(b"PAR1 and no more")

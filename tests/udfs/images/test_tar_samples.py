@@ -235,3 +235,31 @@ def test_parts_of_file_names() -> None:
     assert file_name("a.b/c.JPG") == ("a.b/c", "JPG", "image")
     assert file_name("a.b/c") == ("a.b/c", "", "other")
     assert file_name("x.JSON") == ("x", "JSON", "record")
+
+
+def test_headers_of_plain_files_are_read_as_tarfile_reads_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    archives = [
+        tar_of({"a.jpg": JPEG, "é/" + "b" * 90 + "/" + "c" * 60 + ".jpg": b"", "d.json": b"{}"})
+    ]
+    for form in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        for name in ("x" * 99 + "/" + "y" * 100, "x" * 100, "./a//b", "ö" * 40):
+            header = header_of(name, mtime=1.5 if form == tarfile.PAX_FORMAT else 1, size=3)
+            archives.append(header.tobuf(form, "utf-8") + b"abc".ljust(512, b"\0") + bytes(1024))
+    plain = next(archive for archive in archives if archive.startswith(b"./a//b"))
+    archives += [plain[:at] + bytes([value]) + plain[at + 1 :]
+                 for at in range(512) for value in (0, 32, 56, 255)]  # fmt: skip
+    fast = [members_of(archive) for archive in archives]
+    monkeypatch.setattr(tar_members, "_size_of_plain_file", lambda _: None)
+    assert fast == [members_of(archive) for archive in archives]
+    assert {len(members) for members in fast[:13]} == {1, 3}
+
+
+def members_of(archive: bytes) -> list[object]:
+    members: list[object] = []
+    try:
+        members.extend(tar_members.tar_members(io.BytesIO(archive), lambda _: 1000))
+    except tar_members.BrokenTarError as fault:
+        members.append(fault.reason)
+    return members

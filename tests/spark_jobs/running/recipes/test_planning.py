@@ -7,7 +7,12 @@ import pytest
 import yaml
 
 from spark_jobs.core.errors import SettingsError
-from spark_jobs.running.recipes.planning import PlannedStep, plan_steps, select_steps
+from spark_jobs.running.recipes.planning import (
+    PlannedStep,
+    left_out_steps,
+    plan_steps,
+    select_steps,
+)
 from spark_jobs.running.recipes.reading import Recipe, packaged_recipes, read_recipe
 from spark_jobs.running.recipes.starting import write_recipe
 from spark_jobs.running.recipes.variables import fill_in
@@ -59,6 +64,17 @@ def test_bare_words_are_tables_in_the_output_folder_or_schema() -> None:
     in_catalog = {s.name: s.settings for s in planned(two_branches(), output="main.curation")}
     assert in_catalog["matches"].captions == "main.curation.c"
     assert in_catalog["ingest"].input == "/in"
+
+
+def test_a_steps_name_is_its_output_wherever_that_lies() -> None:
+    """A folder of files needs a path where tables lie in a catalog, and others read it by name."""
+    steps = two_branches()
+    where = {"output": "main.curation", "matches": {"output": "${place}/m"}}
+    planned_steps = plan_steps(recipe(steps, place="/elsewhere"), where)
+    found = {step.name: step for step in planned_steps}
+    assert found["few"].settings.matches == "/elsewhere/m"
+    assert found["few"].depends_on == ("ingest", "matches")
+    assert found["few"].settings.captions == "main.curation.c"
 
 
 def test_tables_in_a_map_are_tables_of_the_recipe() -> None:
@@ -186,6 +202,14 @@ class TestSelection:
         with pytest.raises(SettingsError, match="no step 'matchs', did you mean 'matches'"):
             self.names(only="matchs")
 
+    def test_a_step_that_is_left_out_is_none_and_no_fault(self) -> None:
+        steps = {**two_branches(), "rare": {**two_branches()["few"], "when": "${more}"}}
+        for more, chosen in ((False, []), (True, ["rare"])):
+            mine = recipe(steps, more=more)
+            left_out = left_out_steps(mine, {})
+            selected = select_steps(plan_steps(mine, {}), None, "rare", left_out)
+            assert [step.name for step in selected] == chosen
+
 
 def test_a_variable_alone_keeps_its_type() -> None:
     values = {"n": 3, "who": "cats"}
@@ -239,3 +263,20 @@ def test_all_conditions_must_hold_and_the_first_table_that_is_written_is_read() 
     steps["last"]["captions"] = {"first_of": ["a", "b"]}
     with pytest.raises(SettingsError, match="no step writes 'b'"):
         plan_steps(recipe(steps, one=1, two=1), {})
+
+
+@pytest.mark.parametrize("name", ["metaclip", "metaclip2"])
+def test_the_recipes_of_metaclip_can_begin_with_a_bank_from_text(name: str) -> None:
+    read = read_recipe(name)
+    given = {"input": "/in", "output": "/out"}
+    text = {"bank_from_text": True, "bank_texts": "/texts", "bank_min_pmi": 10}
+    from_text = plan_steps(read, given | text)
+    by_name = {step.name: step for step in from_text}
+    assert by_name["concept_bank"].settings.texts == "/texts"  # type: ignore[attr-defined]
+    assert by_name["matches"].settings.bank == "/out/concept_bank"  # type: ignore[attr-defined]
+    assert "concept_bank" in by_name["matches"].depends_on
+    with_bank = {step.name: step for step in plan_steps(read, given | {"bank": "imagenet22k"})}
+    assert "concept_bank" not in with_bank
+    assert with_bank["matches"].settings.bank == "imagenet22k"  # type: ignore[attr-defined]
+    with pytest.raises(SettingsError, match="variable 'bank' has no value"):
+        plan_steps(read, given)

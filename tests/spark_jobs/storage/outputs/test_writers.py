@@ -36,7 +36,7 @@ def test_a_second_writer_is_refused_until_the_first_has_ended(
         own.claim([str(tmp_path)])
         with own.run():  # of another thread
             own.claim([str(tmp_path)])
-        with pytest.raises(OutputTableError, match=r"writes there, and S3 takes commits from one"):
+        with pytest.raises(OutputTableError, match="writes there, and the store keeps no two"):
             elsewhere.claim([str(tmp_path)])
     assert not (tmp_path / CLAIM).exists()
     with elsewhere.run():
@@ -81,12 +81,48 @@ def test_of_two_claims_at_once_one_is_refused(
         elsewhere.claim([str(tmp_path)])
 
 
+def test_a_driver_that_stood_still_commits_no_more(
+    elsewhere: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writers, "RENEWED_EVERY_S", 60.0)
+    slept = Writer()
+    with slept.run():
+        slept.claim([str(tmp_path)])
+        slept.refuse_if_taken(str(tmp_path))
+        elsewhere._write(str(tmp_path))  # it found the claim unchanged for long enough
+        slept._renew_claims()
+        with pytest.raises(OutputTableError, match="writes there"):
+            slept.refuse_if_taken(str(tmp_path))
+    assert (tmp_path / CLAIM).exists()  # that of the other
+
+
+def test_a_refusal_leaves_no_claim_of_other_folders(elsewhere: Writer, tmp_path: Path) -> None:
+    free, taken = tmp_path / "free", tmp_path / "taken"
+    free.mkdir()
+    taken.mkdir()
+    own = Writer()
+    with own.run():
+        own.claim([str(taken)])
+        with pytest.raises(OutputTableError, match="writes there"), elsewhere.run():
+            elsewhere.claim([str(free), str(taken)])
+        assert not (free / CLAIM).exists()
+        assert (taken / CLAIM).exists()
+
+
+def test_a_store_that_cannot_be_asked_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(OutputTableError, match=r"cannot be told .*logStore\.s3a\.impl=io"):
+        Writer().claim([str(file)])
+
+
 @pytest.mark.parametrize(
     ("output", "conf", "claimed"),
     [
         ("s3a://b/out/t", {}, ["s3a://b/out", "s3a://b"]),
         ("s3a://b/out/t", {"spark.delta.logStore.s3a.impl": "x.S3DynamoDBLogStore"}, []),
         ("s3a://b/out/t", {"spark.delta.logStore.s3.impl": "x.S3DynamoDBLogStore"}, None),
+        ("s3a://b/out/t", {"spark.delta.logStore.s3a.impl": "x.S3SingleDriverLogStore"}, []),
         ("gs://b/out/t", {}, ["s3a://b"]),
         ("/out/t", {}, ["s3a://b"]),
     ],
