@@ -154,6 +154,7 @@ def test_settings_that_do_not_fit_together() -> None:
         MeasureCaptions(by="wnid", entry_counts="/c", **given)
 
 
+@pytest.mark.slow
 def test_blip_captions_score_as_by_pycocoevalcap(captionlake, spark, real_data, tmp_path) -> None:
     """Its numbers for BLIP ViT-L against the other two, with Stanford's own tokens."""
     names = ("BLIP_ViT-L", "BLIP_nucleus_ViT-L", "BLIP_2_2.7b")
