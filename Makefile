@@ -11,7 +11,7 @@ env: .venv/installed
 
 .venv/installed: requirements/default.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/default.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/default.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
@@ -78,11 +78,12 @@ bundle: env
 # Prints the tables of benchmarks/ and writes them, with their inputs, below bench/: two hours.
 bench: env
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
-	set -e; for name in startup kernel text_rules caption_length end_to_end growth cost embedding neighbours subsets bank_from_text images_download images_arrange images_duplicates captions_measured; do \
+	set -e; for name in startup kernel text_rules caption_length end_to_end growth cost embedding neighbours subsets bank_from_text images_download images_arrange images_duplicates captions_generated captions_measured; do \
 		$(BIN)/python -m benchmarks.$$name bench; done
 
 # Needs uv; writes hashes, but no address of an index.
 lock:
-	$(LOCK) requirements/default.in -o requirements/default.lock
-	$(LOCK) requirements/default.in --override requirements/forward.in -o requirements/forward.lock
+	$(LOCK) requirements/default.in --override requirements/left_out.in -o requirements/default.lock
+	$(LOCK) requirements/default.in --override requirements/left_out.in \
+		--override requirements/forward.in -o requirements/forward.lock
 	$(LOCK) requirements/bench.in -c requirements/default.lock -o requirements/bench.lock

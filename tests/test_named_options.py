@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z0-9_-]*[a-z0-9])(?: (true|false)\b)?")
 OF_OTHERS = {"--driver-memory", "--executor-memory", "--packages", "--py-files", "--wheel"}
 OF_OTHERS |= {"--properties-file", "--outdir", "--target", "--params"}  # and of Databricks' CLI
+OF_OTHERS |= {"--no-deps"}  # and of pip
 OF_OTHERS |= {"--help", "--version", "--add-modules", "--glob"}  # and of Java and Hadoop
 # img2dataset's, in the command with which export-pairs ends.
 OF_OTHERS |= {"--url_list", "--input_format", "--url_col", "--caption_col"}

@@ -4,6 +4,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -14,8 +15,20 @@ from udfs.file_systems import file_system
 FILE, ROWS = "file", "rows"
 
 
-def write_json_lists(folder: str, name: str) -> BatchFunction:
-    """The mapInArrow function that writes a file `<folder>/<name>_<chunk>.json` for each chunk.
+class Layout(NamedTuple):
+    """The text before, between and behind the items of a list."""
+
+    opening: str = "["
+    between: str = ", "
+    closing: str = "]"
+
+
+# As Python's json module writes a list of texts with indent=2.
+INDENTED = Layout("[\n  ", ",\n  ", "\n]")
+
+
+def write_json_lists(folder: str, name: str, layout: Layout | None = None) -> BatchFunction:
+    """The mapInArrow function that writes a file for each chunk, `name.format(chunk)`.
 
     Input: column chunk, then the columns of an item, sorted by chunk. An item is the value of one
     column, or a list of the values of several. Files are written atomically, and a repeated task
@@ -32,7 +45,7 @@ def write_json_lists(folder: str, name: str) -> BatchFunction:
                 if file is None or file.chunk != chunk:
                     if file is not None:
                         written.append(file.close())
-                    file = _ListFile(folder, f"{name}_{chunk:05}.json", chunk)
+                    file = _ListFile(folder, name.format(chunk), chunk, layout or Layout())
                 file.add(item)
         if file is not None:
             written.append(file.close())
@@ -46,9 +59,9 @@ def write_json_lists(folder: str, name: str) -> BatchFunction:
 class _ListFile:
     """A JSON list written item by item, which has its final name only after it is closed."""
 
-    def __init__(self, folder: str, name: str, chunk: int) -> None:
+    def __init__(self, folder: str, name: str, chunk: int, layout: Layout) -> None:
         self.chunk = chunk
-        self._name = name
+        self._name, self._layout = name, layout
         self._system, path = file_system(folder)
         self._path = f"{path}/{name}"
         # An object store shows a file only once it is closed; on a local disk it is renamed.
@@ -58,12 +71,12 @@ class _ListFile:
         self._rows = 0
 
     def add(self, item: object) -> None:
-        self._stream.write(("[" if self._rows == 0 else ", ").encode())
+        self._stream.write(self._layout[min(self._rows, 1)].encode())
         self._stream.write(json.dumps(item).encode())
         self._rows += 1
 
     def close(self) -> tuple[str, int]:
-        self._stream.write(b"]")
+        self._stream.write(self._layout.closing.encode())
         self._stream.close()
         if self._temporary_path != self._path:
             os.replace(self._temporary_path, self._path)

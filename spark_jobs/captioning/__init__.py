@@ -1,1 +1,1 @@
-"""Captions made by models: generate, mix and measure them."""
+"""Captions made by models: which are wanted and accepted, and how they measure."""

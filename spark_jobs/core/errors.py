@@ -51,6 +51,12 @@ class UnwritableOutputError(OutputTableError):
     """A place of an output, such as a full disk or a store without credentials, not its content."""
 
 
+class UnfinishedRunError(CurationError):
+    """A run that stopped before its end, with its work so far kept; the same command goes on."""
+
+    exit_code = 4
+
+
 class InterruptedRunError(CurationError):
     """A run that the user interrupted."""
 

@@ -95,6 +95,10 @@ IN_A, IN_B, IN_BOTH = "in_a", "in_b", "in_both"
 NAME = "name"
 DRAW = "draw"
 
+CONCEPT = "concept"
+OCCURRENCE = "occurrence"
+N = "n"
+
 STEP = "step"
 KEPT = "kept"
 RULE = "rule"
@@ -376,6 +380,28 @@ DOWNLOADS = StructType(
         StructField("bytes", LongType()),
         StructField("shard", IntegerType()),
         StructField(KEY, StringType()),
+    ]
+)
+# A row per try of a caption that a model was asked for. occurrence: which of the equal entries of
+# the bank, n: which of the concept's captions, both from 0; sampling: JSON. status: accepted,
+# refused (cause: one of udfs.captioning.checks.REFUSALS), failed (of server_faults.CAUSES there).
+GENERATIONS = StructType(
+    [
+        StructField(CONCEPT, StringType()),
+        StructField(OCCURRENCE, IntegerType()),
+        StructField(N, IntegerType()),
+        StructField("prompt_sha256", StringType()),
+        StructField("backend", StringType()),
+        StructField(MODEL, StringType()),
+        StructField("sampling", StringType()),
+        StructField("attempt", IntegerType()),
+        StructField("status", StringType()),
+        StructField("cause", StringType()),
+        StructField("message", StringType()),
+        StructField(CAPTION, StringType()),
+        StructField("prompt_tokens", LongType()),
+        StructField("completion_tokens", LongType()),
+        StructField("seconds", DoubleType()),
     ]
 )
 # Images that arrange-images wrote as files, `path` below its output; the rest, where it is known,

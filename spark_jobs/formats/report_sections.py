@@ -16,6 +16,7 @@ from spark_jobs.formats.report_examples import (
     subset_examples,
     taken_examples,
 )
+from spark_jobs.formats.report_generated import written_captions
 from spark_jobs.formats.report_measures import source_measures
 from spark_jobs.formats.report_retrieval import (
     captions_of_classes,
@@ -55,6 +56,7 @@ PLAN_THRESHOLD = "plan-threshold"
 DECONTAMINATE = "decontaminate"
 MEASURE_CAPTIONS = "measure-captions"
 BUILD_BANK, CHECK_BANK = "build-concept-bank", "check-concept-bank"
+GENERATE_CAPTIONS = "generate-captions"
 _MATCH_AND_BALANCE = "match-and-balance"
 _BALANCING_JOBS = ("balance-captions", _MATCH_AND_BALANCE)
 _SUBSET_JOBS = ("sample-subset", "match-frequencies")
@@ -69,7 +71,7 @@ def result_sections(
     spark: SparkSession, runs: Sequence[RunRecord], workspace: str
 ) -> Iterator[Section]:
     """The sections between the funnel and the settings, as far as these runs have any."""
-    yield from _bank_sections(spark, runs)
+    yield from _concept_sections(spark, runs)
     yield from _entries_sections(spark, runs)
     yield from _similarity_sections(spark, runs)
     yield from _class_sections(spark, runs)
@@ -79,9 +81,13 @@ def result_sections(
     yield from _examples_section(spark, runs, workspace)
 
 
-def _bank_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
-    """A section for each run that built a concept bank, and each that checked one."""
-    readers = {BUILD_BANK: ("Concept bank", bank_blocks), CHECK_BANK: ("Coverage", missing_blocks)}
+def _concept_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
+    """A section for each run that built or checked a concept bank, or had captions written."""
+    readers = {
+        BUILD_BANK: ("Concept bank", bank_blocks),
+        CHECK_BANK: ("Coverage", missing_blocks),
+        GENERATE_CAPTIONS: ("Generated", written_captions),
+    }
     for run in runs:
         if run.job in readers:
             title, read = readers[run.job]
@@ -204,12 +210,8 @@ def _lost() -> list[Block]:
 
 def _has_other_pictures(run: RunRecord) -> bool:
     has_section = run.job in (
-        PLAN_THRESHOLD,
-        DECONTAMINATE,
-        MEASURE_CAPTIONS,
-        BUILD_BANK,
-        CHECK_BANK,
-        *_HITS,
+        *(PLAN_THRESHOLD, DECONTAMINATE, MEASURE_CAPTIONS, BUILD_BANK, CHECK_BANK),
+        *(GENERATE_CAPTIONS, *_HITS),
     )
     return has_section or _has_class_counts(run)
 

@@ -66,6 +66,7 @@ TABLES = {
     "entry_probabilities": types_of(schemas.ENTRY_PROBABILITIES),
     "balanced_captions": types_of(KEY_COLUMNS, chosen(schemas.MATCHES, "entry_ids")),
     "runs": types_of(schemas.RUNS),
+    "generations": types_of(schemas.GENERATIONS),
     "duplicates": types_of(schemas.DUPLICATES),
     "contaminated": types_of(schemas.CONTAMINATED),
     "rejected": types_of(schemas.REJECTED),

@@ -1,1 +1,1 @@
-"""Measures of captions: their tokens and n-grams, BLEU, CIDEr-D, and bootstrap sums."""
+"""Captions that a model writes around concepts (SynthCLIP), and measures of captions."""

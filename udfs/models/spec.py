@@ -98,7 +98,7 @@ def _sentence_folder(spec: ModelSpec) -> Path:
     elif spec.is_folder:
         folder = Path(spec.architecture)
     else:
-        folder = _from_hub(spec.architecture)
+        folder = from_hub(spec.architecture, f"model sentence_transformers:{spec.architecture}")
     folder = _safe_folder(folder, _MODULES, spec)
     _refuse_own_code(folder, spec)
     return folder
@@ -138,17 +138,19 @@ def _safe_folder(folder: Path, config: str, spec: ModelSpec) -> Path:
     return folder
 
 
-def _from_hub(name: str) -> Path:
+def from_hub(name: str, called: str, *, revision: str | None = None) -> Path:
+    """The folder of a model on the Hugging Face hub, fetched; `called`: its name in a ModelError.
+
+    Only its configuration, tokenizer and safetensors weights.
+    """
     from huggingface_hub import snapshot_download
 
     try:
-        patterns = ["*.json", "*.txt", "*.model", "*.safetensors"]
-        return Path(snapshot_download(name, allow_patterns=patterns))
+        patterns = ["*.json", "*.txt", "*.model", "*.safetensors", "*.jinja"]
+        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
     except Exception as fault:  # the hub's client raises many types
         reason = str(fault).splitlines()[0]
-        raise ModelError(
-            f"model sentence_transformers:{name}: cannot be fetched: {reason}"
-        ) from None
+        raise ModelError(f"{called}: cannot be fetched: {reason}") from None
 
 
 def _checkpoint(spec: ModelSpec) -> Path:

@@ -210,13 +210,14 @@ def _resolve(
 
     The value of a variable is taken as it is.
     """
+    if is_variable(value):
+        return fill_in(value, draft.variables)
     is_input = key in model.names_with_role("input")
     if isinstance(value, dict) and [*value] == [FIRST_OF] and is_input:
         if not isinstance(value[FIRST_OF], list) or not value[FIRST_OF]:
             raise ValueError(f"{key}: {FIRST_OF}: expected a list of tables")
-        value = next((name for name in value[FIRST_OF] if name in tables), value[FIRST_OF][-1])
-    if is_variable(value):
-        return fill_in(value, draft.variables)
+        first = next((name for name in value[FIRST_OF] if name in tables), value[FIRST_OF][-1])
+        return _resolve(draft, model, key, first, tables)
     if isinstance(value, list) and is_input:
         return [_resolve(draft, model, key, item, tables) for item in value]
     # A map in the place of one address is a fault, whose message must not show its values.

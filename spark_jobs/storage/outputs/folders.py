@@ -47,7 +47,9 @@ def write_json_files(
         .sortWithinPartitions(_CHUNK, *order)
         .select(_CHUNK, *items)
     )
-    written = map_in_arrow(sorted_rows, write_json_lists(folder, name), _WRITTEN_FILES).collect()
+    written = map_in_arrow(
+        sorted_rows, write_json_lists(folder, f"{name}_{{:05}}.json"), _WRITTEN_FILES
+    ).collect()
     if not written:
         write_file(f"{folder}/{name}_00000.json", b"[]")
     return WrittenFiles(max(1, len(written)), sum(row[ROWS] for row in written))

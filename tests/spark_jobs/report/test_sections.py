@@ -9,6 +9,7 @@ from spark_jobs.core import schemas
 from spark_jobs.report.blocks import Example, Examples, Figure, Note, Section, Table
 from spark_jobs.report.classes import ClassCount, class_blocks
 from spark_jobs.report.frequency_curves import frequency_picture
+from spark_jobs.report.generated import Outcome, WrittenBy, generated_blocks
 from spark_jobs.report.page import Page, render
 from spark_jobs.report.palette import AFTER, COLOURS
 from spark_jobs.report.plan_picture import plan_picture
@@ -140,3 +141,22 @@ def test_picture_files_are_titled_and_have_dark_colours() -> None:
         assert f'[style*="stroke: {AFTER}"]' in text
         assert not re.search(r"url\((?!#)|@import|<script", text)
     assert ">t = 1,000: 4,000 rows<" in plan_picture(plan, 1000).decode()
+
+
+class TestGenerated:
+    def test_tries_by_model_causes_and_examples(self) -> None:
+        written = [WrittenBy("smollm2, d49e2b79", 10, 6, 4, 12.25, 1_200, 0.5)]
+        outcomes = [Outcome("accepted", "", "", 6), Outcome("failed", "timeout", "no answer", 4)]
+        example = Example("A dog", True, "at try 1", matched=["dog"])
+        by_model, causes, examples = generated_blocks(written, outcomes, [example], [])
+        assert [tuple(row) for row in table(by_model).rows] == [
+            ("smollm2, d49e2b79", "10", "6", "4", "12.2", "1,200", "0.50")
+        ]
+        assert [tuple(row)[3:] for row in table(causes).rows] == [("6", "60.0%"), ("4", "40.0%")]
+        assert isinstance(examples, Examples)
+        assert examples.title == "Accepted"
+
+    def test_a_model_without_tries_has_no_means(self) -> None:
+        by_model, causes = generated_blocks([WrittenBy("m", 0, 0, 0, None, 0, None)], [], [], [])
+        assert table(by_model).rows[0][-3:] == ("", "0", "")
+        assert table(causes).rows == []

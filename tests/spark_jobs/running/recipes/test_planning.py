@@ -260,6 +260,13 @@ def test_all_conditions_must_hold_and_the_first_table_that_is_written_is_read() 
     for one, two, read in ((1, 1, "few"), (1, 0, "raw"), (0, 1, "raw")):
         *_, last = plan_steps(recipe(steps, one=one, two=two), {})
         assert (last.settings.captions, last.depends_on) == (f"/out/{read}", (read,))
+    # A variable's value is taken as it is, and need not have one where it is not read.
+    steps["few"]["captions"] = {"first_of": ["raw", "${given}"]}
+    *_, few, _ = plan_steps(recipe(steps, one=1, two=1, given=None), {})
+    assert few.settings.captions == "/out/raw"
+    steps["few"]["captions"] = {"first_of": ["none", "${given}"]}
+    few = {s.name: s for s in plan_steps(recipe(steps, one=1, two=1, given="/far"), {})}["few"]
+    assert few.settings.captions == "/far"
     steps["last"]["captions"] = {"first_of": ["a", "b"]}
     with pytest.raises(SettingsError, match="no step writes 'b'"):
         plan_steps(recipe(steps, one=1, two=1), {})

@@ -1,0 +1,114 @@
+"""What a language model is asked, and what it answers."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal, Protocol, TypeAlias
+
+PAPERS = ("SynthCLIP, captions_generator.py: prompts and sampling of captions around concepts",)
+
+PromptAs: TypeAlias = Literal["chat", "text"]
+BUDGET_USED = "the budget of tokens is used up"
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a model's tokens are sampled; the defaults are SynthCLIP's (Hammoud et al. 2024).
+
+    `presence_penalty` is subtracted from the logits of tokens that an answer has already,
+    `frequency_penalty` once for each time that it has them. `seed`: None leaves it to the model.
+    """
+
+    temperature: float = 0.7
+    top_p: float = 0.95
+    presence_penalty: float = 1.0
+    frequency_penalty: float = 1.0
+    max_tokens: int = 2048
+    seed: int | None = 0
+
+    def label(self, prompt_as: PromptAs) -> str:
+        """JSON of all that changes answers beside prompt and model."""
+        return json.dumps({**asdict(self), "prompt_as": prompt_as}, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One try for the caption `n` of a concept; `occurrence` counts repeats of it in the bank.
+
+    `is_matchable`: whether some caption has the concept by the matching rule.
+    """
+
+    concept: str
+    occurrence: int
+    n: int
+    attempt: int
+    lang: str | None = None
+    is_matchable: bool = True
+
+    @property
+    def key(self) -> tuple[str, int, int, int]:
+        """What names the try among those of the same prompt, model and sampling."""
+        return self.concept, self.occurrence, self.n, self.attempt
+
+    def seed(self, seed: int) -> int:
+        """A seed of 31 bits, of this try alone."""
+        text = json.dumps([seed, *self.key])
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A model's answer to a request, or the cause why there is none (text is None).
+
+    Token counts are None where the server gives none. `seconds`: of the request that was answered.
+    """
+
+    text: str | None
+    seconds: float
+    cause: str | None = None
+    message: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    is_cut: bool = False
+
+
+OnAnswer: TypeAlias = Callable[[Request, Answer], None]
+
+
+class Backend(Protocol):
+    """Something that answers prompts."""
+
+    def answer(
+        self, requests: Sequence[Request], on_answer: OnAnswer, spending: "Spending"
+    ) -> str | None:
+        """Call `on_answer` once for each request, in any order, as soon as it is answered.
+
+        Returns None, or in one line why it has stopped before the last request: those without
+        answer were not paid for.
+        """
+
+
+class Spending:
+    """Tokens that a task may use, and has used; requests that run are held against the budget."""
+
+    def __init__(self, budget: int | None) -> None:
+        self._budget = budget
+        self.used = self._answers = self._running = 0
+
+    def may_ask(self) -> bool:
+        """Whether another request fits, at the mean tokens of answers so far."""
+        if self._budget is None:
+            return True
+        mean = self.used / self._answers if self._answers else 0.0
+        return self.used + self._running * mean < self._budget
+
+    def start(self) -> None:
+        """Count a request that is sent."""
+        self._running += 1
+
+    def finish(self, tokens: int) -> None:
+        """Count the tokens of a request that was sent."""
+        self._running -= 1
+        self._answers += 1
+        self.used += tokens
