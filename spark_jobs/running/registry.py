@@ -16,7 +16,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "check-concept-bank",
         "make-demo-captions",
     ),
-    "caption": ("generate-captions",),
+    "caption": ("generate-captions", "measure-captions"),
     "balance": ("match-concepts", "plan-balance", "balance-captions", "match-and-balance"),
     "label and subset": (
         "label-synsets",
@@ -46,7 +46,6 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "search-substrings",
         "count-concepts",
     ),
-    "captions": ("measure-captions",),
     "look": ("show", "report", "explain", "diff", "jobs", "methods"),
     "look after": ("maintain",),
     "exchange": ("export-pairs", "export-captions", "export-embeddings", "import-embeddings"),
