@@ -48,6 +48,7 @@ __all__ = [
     "match_and_balance",
     "match_concepts",
     "match_frequencies",
+    "measure_captions",
     "mix_captions",
     "plan_balance",
     "plan_threshold",
@@ -2065,6 +2066,82 @@ def match_frequencies(
     Examples
     --------
     >>> cl.match_frequencies(sources="./pairs", shape="zipf", exponent=1.2, rows=1000000, output="./long_tailed")
+    """
+
+
+@job
+def measure_captions(
+    *,
+    captions: Address | Mapping[str, str],
+    output: Address,
+    source_column: str | None = None,
+    references: Address | None = None,
+    tokens: Literal["ptb", "13a", "none"] = "ptb",
+    score_column: str | None = None,
+    scores: Address | Mapping[str, str] | None = None,
+    image_vectors: Address | None = None,
+    caption_vectors: Address | Mapping[str, str] | None = None,
+    reference_vectors: Address | None = None,
+    by: str | None = None,
+    entry_counts: Address | None = None,
+    nouns: bool = True,
+    replicates: int = 200,
+    seed: int = 0,
+    caption_scores: Address | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Measure captions: unique n-grams, lengths, CLIP scores, BLEU and CIDEr, by source.
+
+    Parameters
+    ----------
+    captions : map of names to texts; required
+        Tables of captions, each of them a source, such as raw, synthetic and a mix: {name:
+        table}, or tables, which go by their own names.
+    output : address; required
+        Measures, a row each: value, low, high, n.
+    source_column : text
+        Column whose values are the sources instead, such as caption_source where a table holds
+        the captions of several captioners.
+    references : address
+        Captions to compare with by BLEU and CIDEr, one or more an image (uid).
+    tokens : ptb, 13a or none; default ptb
+        Words of captions and references: ptb as pycocoevalcap, Stanford's in lower case without
+        punctuation; 13a as sacrebleu; none: between white space, as they are.
+    score_column : text
+        Column of the captions that holds their cosine to the image.
+    scores : map of names to texts
+        In its place: tables of score-clip, by the names of the tables of captions.
+    image_vectors : address
+        In its place: vectors of the images (embed-images), with caption_vectors.
+    caption_vectors : map of names to texts
+        Vectors of captions (embed-texts), by the names of their tables.
+    reference_vectors : address
+        Vectors of the references, for RefCLIP-S, with caption_vectors.
+    by : text
+        Column whose values are groups, such as wnid; each is measured too.
+    entry_counts : address
+        In its place: the captions' entry_ids are grouped by the decile of their rarest entry in
+        this table of match-concepts.
+    nouns : True or False; default True
+        Count unique nouns, where the model of nltk's tagger is installed.
+    replicates : whole number; default 200
+        Bootstrap replicates for the intervals; 0: no intervals.
+    seed : whole number; default 0
+        Of the bootstrap, the jackknife's groups and the samples.
+    caption_scores : address
+        The scores of each caption, and why one has none.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.measure_captions(captions={"raw": "./raw", "synthetic": "./blip"}, references="./references", score_column="similarity", output="./measures")
     """
 
 

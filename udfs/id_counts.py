@@ -82,7 +82,7 @@ def pack_counts(
 
 def sum_packed(batches: Batches, *, kinds: Sequence[Kind]) -> Iterator[pa.RecordBatch]:
     """For mapInArrow: sum packed counts, sorted by part, to columns kind, id, count."""
-    for blobs in _by_part(batches):
+    for blobs in blobs_by_part(batches):
         number = blobs[PART][0].as_py() >> _PART_BITS
         kind = kinds[number]
         ids, counts = _sum_blobs(blobs)
@@ -110,7 +110,7 @@ def _blobs(values: NDArray[np.int64], offsets: NDArray[np.int32]) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(), offsets.size - 1, buffers)
 
 
-def _by_part(batches: Batches) -> Iterator[pa.Table]:
+def blobs_by_part(batches: Batches) -> Iterator[pa.Table]:
     """Group the rows by part: one table per part."""
     pieces: list[pa.RecordBatch] = []
     for batch in batches:
@@ -129,7 +129,7 @@ def _by_part(batches: Batches) -> Iterator[pa.Table]:
 
 def _sum_blobs(blobs: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The distinct ids, ascending, and the sum of the counts of each."""
-    ids = _concatenated(blobs[IDS])
+    ids = concatenated(blobs[IDS])
     if blobs[COUNTS].null_count:
         ids.sort()
         starts = _first_of_each(ids)
@@ -137,10 +137,11 @@ def _sum_blobs(blobs: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     order = np.argsort(ids, kind="stable")
     ids = ids[order]
     starts = _first_of_each(ids)
-    return ids[starts], np.add.reduceat(_concatenated(blobs[COUNTS])[order], starts)
+    return ids[starts], np.add.reduceat(concatenated(blobs[COUNTS])[order], starts)
 
 
-def _concatenated(blobs: Iterable[pa.BinaryScalar]) -> NDArray[np.int64]:
+def concatenated(blobs: Iterable[pa.BinaryScalar]) -> NDArray[np.int64]:
+    """The numbers of all blobs, one blob after the other."""
     return np.frombuffer(bytearray().join(blob.as_buffer() for blob in blobs), np.int64)
 
 

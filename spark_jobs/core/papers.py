@@ -27,4 +27,6 @@ CITATIONS = {
     "DataComp": "DataComp, in search of the next generation of multimodal datasets "
     "(Gadre et al. 2023)",
     "Nguyen 2023": "Improving multimodal datasets with image captioning (Nguyen et al. 2023)",
+    "BLEU": "BLEU, a method for automatic evaluation of machine translation (Papineni et al. 2002)",
+    "CIDEr": "CIDEr, consensus-based image description evaluation (Vedantam et al. 2015)",
 }

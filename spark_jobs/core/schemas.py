@@ -114,6 +114,7 @@ GROUP = "group"
 BENCHMARK = "benchmark"
 ITEM = "item"
 MEASURE = "measure"
+AT, LOW, HIGH, N = "at", "low", "high", "n"
 
 RUN_ID = "run_id"
 JOB = "job"
@@ -143,6 +144,8 @@ CAPTION_COLUMNS = StructType(
 CAPTIONS = StructType([StructField(UID, StringType()), StructField(CAPTION, StringType())])
 
 CAPTIONS_WITH_LANG = StructType([*CAPTIONS.fields, StructField(LANG, StringType())])
+
+UIDS = StructType([CAPTIONS[UID]])
 
 EMPTY = StructType([])  # required columns of a reader that takes any table
 
@@ -444,6 +447,35 @@ CONTAMINATED = StructType(
         StructField(ITEM, StringType()),
         StructField(MEASURE, StringType()),
         StructField(VALUE, DoubleType()),
+    ]
+)
+# A measure of the captions of a source, or of one of its groups (null: all of them). at: where on a
+# curve or histogram it is, null for others. low, high: its interval; n: the captions it is of.
+MEASURES = StructType(
+    [
+        StructField(MEASURE, StringType()),
+        StructField(SOURCE, StringType()),
+        StructField(GROUP, StringType()),
+        *(StructField(name, DoubleType()) for name in (AT, VALUE, LOW, HIGH)),
+        StructField(N, LongType()),
+    ]
+)
+# Scores of each caption; null where it has none. fault: why it was not measured at all, or was not
+# compared with references.
+CAPTION_SCORES = StructType(
+    [
+        StructField(UID, StringType()),
+        StructField(CAPTION_ID, IntegerType()),
+        StructField(SOURCE, StringType()),
+        StructField(GROUP, StringType()),
+        *(
+            StructField(name, DoubleType())
+            for name in (
+                *("words", "bleu_1", "bleu_2", "bleu_3", "bleu_4", "cider"),
+                *("cosine_image", "clip_s", "cosine_text", "ref_clip_s"),
+            )
+        ),
+        StructField(FAULT, StringType()),
     ]
 )
 # rank counts from 0, the nearest.

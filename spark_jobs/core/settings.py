@@ -20,7 +20,13 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from spark_jobs.core.addresses import absolute_address, absolute_file, parse_address, parse_parent
+from spark_jobs.core.addresses import (
+    absolute_address,
+    absolute_file,
+    parse_address,
+    parse_parent,
+    table_name,
+)
 from spark_jobs.core.bank_names import absolute_bank, bank_package, bank_path
 from spark_jobs.core.conf_files import conf_file
 from spark_jobs.core.errors import SettingsError
@@ -64,6 +70,24 @@ _names_as_list = BeforeValidator(
 # a column may be called `no`.
 Names = Annotated[list[str], _names_as_list]
 InputAddresses = Annotated[list[InputAddress], Field(min_length=1), _text_as_list, Role("input")]
+
+
+def _by_name(value: Any) -> Any:
+    """A map of tables by their names, from a table or a list of tables."""
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        return value
+    by_name = {table_name(item): item for item in value}
+    if len(by_name) < len(value):
+        raise ValueError("two tables have one name: give a map, {name: table}")
+    return by_name
+
+
+# Tables by their names: {name: table}, or a table or list of tables, which go by their own names.
+NamedInputs = Annotated[
+    dict[str, InputAddress], Field(min_length=1), BeforeValidator(_by_name), Role("input")
+]
 # An address, or the parent of tables, of a pipeline, whose steps give it its role.
 PipelineInput = Annotated[str, AfterValidator(absolute_address)]
 PipelineBank = Annotated[str, AfterValidator(absolute_bank)]

@@ -17,6 +17,7 @@ from spark_jobs.formats.report_examples import (
     taken_examples,
 )
 from spark_jobs.formats.report_generated import written_captions
+from spark_jobs.formats.report_measures import source_measures
 from spark_jobs.formats.report_retrieval import (
     captions_of_classes,
     matching_captions,
@@ -37,6 +38,7 @@ from spark_jobs.formats.report_thresholds import (
     used_threshold,
 )
 from spark_jobs.report.blocks import Block, Examples, Note, Section
+from spark_jobs.report.caption_measures import measure_blocks
 from spark_jobs.report.captions import matches_blocks
 from spark_jobs.report.classes import class_blocks
 from spark_jobs.report.contamination import contamination_blocks
@@ -52,6 +54,7 @@ LOST = (
 )
 PLAN_THRESHOLD = "plan-threshold"
 DECONTAMINATE = "decontaminate"
+MEASURE_CAPTIONS = "measure-captions"
 BUILD_BANK, CHECK_BANK = "build-concept-bank", "check-concept-bank"
 GENERATE_CAPTIONS = "generate-captions"
 _MATCH_AND_BALANCE = "match-and-balance"
@@ -74,6 +77,7 @@ def result_sections(
     yield from _class_sections(spark, runs)
     yield from _retrieved_sections(spark, runs)
     yield from _contamination_sections(spark, runs)
+    yield from _measure_sections(spark, runs)
     yield from _examples_section(spark, runs, workspace)
 
 
@@ -188,13 +192,27 @@ def _contamination_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> I
             yield Section(title, [*blocks, *(_lost() if pairs is None else [])])
 
 
+def _measure_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
+    """A section for each run that measured captions."""
+    for run in runs:
+        if run.job == MEASURE_CAPTIONS:
+            title = f"Captions: {table_name(run.outputs['output'])}"
+            yield Section(title, default_if_lost(partial(_measure_blocks, spark, run), _lost()))
+
+
+def _measure_blocks(spark: SparkSession, run: RunRecord) -> list[Block]:
+    return measure_blocks(source_measures(spark, run))
+
+
 def _lost() -> list[Block]:
     return [Note(LOST)]
 
 
 def _has_other_pictures(run: RunRecord) -> bool:
-    has_section = run.job in (PLAN_THRESHOLD, DECONTAMINATE, BUILD_BANK, CHECK_BANK, *_HITS)
-    has_section = run.job in (PLAN_THRESHOLD, DECONTAMINATE, GENERATE_CAPTIONS, *_HITS)
+    has_section = run.job in (
+        *(PLAN_THRESHOLD, DECONTAMINATE, MEASURE_CAPTIONS, BUILD_BANK, CHECK_BANK),
+        *(GENERATE_CAPTIONS, *_HITS),
+    )
     return has_section or _has_class_counts(run)
 
 

@@ -1,17 +1,16 @@
 """decontaminate: drop the rows that are in benchmark sets."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from spark_jobs.core import schemas
-from spark_jobs.core.addresses import table_name
 from spark_jobs.core.arrow_collecting import record_batches
 from spark_jobs.core.columns import keys, named, require_columns
 from spark_jobs.core.decisions import decisions
@@ -28,7 +27,7 @@ from spark_jobs.core.schemas import (
     UID,
     VALUE,
 )
-from spark_jobs.core.settings import InputAddress, OutputAddress, Role, Settings
+from spark_jobs.core.settings import InputAddress, NamedInputs, OutputAddress, Settings
 from spark_jobs.core.unions import union_all
 from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
 from spark_jobs.embedding.driver_vectors import refuse_too_large_for_driver
@@ -53,27 +52,13 @@ _UID = StructType([StructField(UID, StringType())])
 _IN = "in_"
 
 
-def _by_name(value: Any) -> Any:
-    """A map of tables by their names, from a table or a list of tables."""
-    if isinstance(value, str):
-        value = [value]
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        return value
-    by_name = {table_name(item): item for item in value}
-    if len(by_name) < len(value):
-        raise ValueError("two tables have one name: give a map, {name: table}")
-    return by_name
-
-
 class Decontaminate(Settings):
     """Settings of decontaminate."""
 
     input: InputAddress = Field(
         description="table with uid and what `by` reads: images, embeddings or captions"
     )
-    benchmarks: Annotated[
-        dict[str, InputAddress], Field(min_length=1), BeforeValidator(_by_name), Role("input")
-    ] = Field(
+    benchmarks: NamedInputs = Field(
         description="tables of the benchmarks' items, with uid or query_id and what `by` reads: "
         "{name: table}, or a list of tables, which go by their own names"
     )

@@ -42,6 +42,7 @@ def make_inputs(folder: Path) -> None:
     _web_pairs(folder)
     _published_files(folder)
     _images(folder)
+    _captioned_pairs(folder)
     retrieval = (ROOT / "docs/retrieval.md").read_text(encoding="utf-8")
     class_file = re.search(r"```yaml\n(.*?)```", retrieval, re.DOTALL)
     assert class_file is not None
@@ -116,6 +117,17 @@ def _images(folder: Path) -> None:
                 archive.addfile(header, io.BytesIO(content))
     labels = pa.table({"uid": [*wnids], "wnid": [*wnids.values()]})
     pq.write_table(labels, folder / "image_labels")
+
+
+def _captioned_pairs(folder: Path) -> None:
+    """Raw and synthetic captions of the same images, with similarities, and references."""
+    uids = [f"u{i}" for i in range(20)]
+    for name, words in (("raw", ENTRIES), ("blip", ENTRIES[:2])):
+        texts = [f"a photo of a {words[i % len(words)]}" for i in range(20)]
+        pairs = {"uid": uids, "caption": texts, "similarity": [0.2 + i / 100 for i in range(20)]}
+        pq.write_table(pa.table(pairs), folder / f"{name}_pairs.parquet")
+    texts = [f"one {ENTRIES[i % 2]} outside" for i in range(20)]
+    pq.write_table(pa.table({"uid": uids, "caption": texts}), folder / "references.parquet")
 
 
 def _published_files(folder: Path) -> None:

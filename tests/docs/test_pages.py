@@ -94,6 +94,8 @@ TABLES = {
     "queries": types_of(schemas.QUERY_TEXTS),
     "retrieved": types_of(schemas.QUERIES) | {"rank": "int", "similarity": "float"},
     "class_counts": types_of(schemas.CLASS_COUNTS),
+    "measures": types_of(schemas.MEASURES),
+    "caption_scores": types_of(schemas.CAPTION_SCORES),
 }
 
 

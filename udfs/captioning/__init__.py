@@ -1,1 +1,1 @@
-"""Captions that a language model writes around concepts (SynthCLIP's first step)."""
+"""Captions that a model writes around concepts (SynthCLIP), and measures of captions."""

@@ -27,6 +27,7 @@ PURPOSES = {
     "build-index/train": {"neighbours.training"},
     "match-frequencies": {"jobs.match_frequencies"},
     "mix-captions": {"jobs.mix_captions"},
+    "measure-captions": {"jobs.measure_captions"},
     "plan-balance/sample": {"jobs.plan_balance"},
     "report/examples": {"formats.report_examples"},
     "sample-subset": {"jobs.sample_subset"},

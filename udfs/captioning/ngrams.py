@@ -1,0 +1,92 @@
+"""N-grams of 1 to 4 tokens, as each text's distinct ones with their counts."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from udfs.captioning.hashing import extended
+from udfs.captioning.tokens import Tokens
+from udfs.compiled import compiled, inlined
+
+ORDERS = 4  # n-grams of 1, 2, 3 and 4 tokens, as BLEU and CIDEr count
+
+
+class Ngrams(NamedTuple):
+    """Distinct n-grams of m texts, ascending by hash within a text and order.
+
+    Those of text i with n tokens are at starts[4 i + n - 1] <= k < starts[4 i + n].
+    `starts`: (4 m + 1,). `keys`, `counts`: (n_distinct,). `lengths`: (m,), the texts' tokens.
+    """
+
+    starts: NDArray[np.int64]
+    keys: NDArray[np.uint64]
+    counts: NDArray[np.int32]
+    lengths: NDArray[np.int64]
+
+
+def count_ngrams(tokens: Tokens) -> Ngrams:
+    """The n-grams of each text, counted."""
+    starts, keys, counts = _count(tokens.offsets, tokens.hashes)
+    return Ngrams(starts, keys, counts, np.diff(tokens.offsets))
+
+
+@compiled
+def _count(offsets, hashes):
+    """(starts, keys, counts) of Ngrams."""
+    n_texts = offsets.size - 1
+    keys = np.empty(ORDERS * hashes.size, np.uint64)
+    counts = np.empty(keys.size, np.int32)
+    starts = np.zeros(ORDERS * n_texts + 1, np.int64)
+    longest = 0
+    for text in range(n_texts):
+        longest = max(longest, offsets[text + 1] - offsets[text])
+    current = np.empty(longest, np.uint64)
+    ordered = np.empty(longest, np.uint64)
+    n = 0
+    for text in range(n_texts):
+        first = offsets[text]
+        length = offsets[text + 1] - first
+        for order in range(ORDERS):
+            size = length - order
+            for k in range(size):
+                token = hashes[first + k + order]
+                # The empty n-gram is 0: a word's hash as a unigram.
+                current[k] = extended(current[k] if order else np.uint64(0), token)
+                ordered[k] = current[k]
+            if size > 0:
+                _sort(ordered, size)
+                start = n
+                for k in range(size):
+                    if n > start and keys[n - 1] == ordered[k]:
+                        counts[n - 1] += 1
+                    else:
+                        keys[n], counts[n] = ordered[k], 1
+                        n += 1
+            starts[ORDERS * text + order + 1] = n
+    return starts, keys[:n].copy(), counts[:n].copy()
+
+
+@compiled
+def _sort_long(values, size):
+    values[:size] = np.sort(values[:size])
+
+
+@inlined
+def _sort_short(values, size):
+    for k in range(1, size):
+        value = values[k]
+        at = k
+        while at > 0 and values[at - 1] > value:
+            values[at] = values[at - 1]
+            at -= 1
+        values[at] = value
+
+
+@compiled
+def _sort(values, size):
+    """Sort values[:size] in place: most captions are so short that insertion is fastest."""
+    if size <= 48:
+        _sort_short(values, size)
+    else:
+        _sort_long(values, size)
