@@ -25,10 +25,12 @@ BOUND = 2.2
 PURPOSES = {
     "balance": {"jobs.balance_captions", "jobs.match_and_balance"},
     "build-index/train": {"neighbours.training"},
+    "generate": {"jobs.generate_captions"},
     "match-frequencies": {"jobs.match_frequencies"},
     "mix-captions": {"jobs.mix_captions"},
     "measure-captions": {"jobs.measure_captions"},
     "plan-balance/sample": {"jobs.plan_balance"},
+    "report/generated": {"formats.report_generated"},
     "report/examples": {"formats.report_examples"},
     "sample-subset": {"jobs.sample_subset"},
     "vary-captions": {"jobs.vary_captions"},
