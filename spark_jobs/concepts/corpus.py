@@ -24,18 +24,8 @@ from pyspark.sql.types import (
 
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.schemas import COUNT, LANG
-from udfs.text.bigram_counts import (
-    FIRST,
-    IS_WORD,
-    PART,
-    PMI,
-    ROWS,
-    SECOND,
-    count_pairs,
-    join_first,
-    pack_words,
-    score_pairs,
-)
+from udfs.text.bigram_counts import IS_WORD, PART, ROWS, count_pairs
+from udfs.text.bigram_scores import FIRST, PMI, SECOND, join_first, pack_words, score_pairs
 from udfs.text.word_counts import count_words
 
 PAPERS = (
@@ -52,7 +42,7 @@ WORDS = StructType(
         StructField(COUNT, LongType()),
     ]
 )
-BIGRAMS = StructType(
+BIGRAM_COUNTS = StructType(
     [
         StructField(FIRST, LongType()),
         StructField(SECOND, LongType()),
@@ -126,11 +116,12 @@ def bigram_counts(
     min_pmi: float,
     strict: bool = False,
     min_count: int = 1,
+    keep_all: bool = False,
     left_out: NDArray[np.uint64],
 ) -> DataFrame:
-    """BIGRAMS of texts seen `min_count` times with a PMI of at least `min_pmi`, or above if strict.
+    """BIGRAM_COUNTS of texts seen `min_count` times with a PMI of `min_pmi`, or above if strict.
 
-    PMI = log2(n12 N) - log2(n1 n2), with the counts of the bigram and its words, and the number N
+    `keep_all`: of the others too, with the PMI that decides about them. PMI = log2(n12 N) - log2(n1 n2), with the counts of the bigram and its words, and the number N
     of words of their language (Xu et al. 2023). `words`: of the same texts and seed. `left_out`:
     hashes of words whose bigrams are not counted.
     """
@@ -144,12 +135,14 @@ def bigram_counts(
     )
     packed_words = map_in_arrow(of_words, pack_words, _PACKED)
     with_first = map_in_arrow(_by_part(pairs, packed_words), join_first, _PACKED)
-    score = partial(score_pairs, min_pmi=min_pmi, strict=strict, min_count=min_count)
-    return map_in_arrow(_by_part(with_first, packed_words), score, BIGRAMS)
+    score = partial(
+        score_pairs, min_pmi=min_pmi, strict=strict, min_count=min_count, keep_all=keep_all
+    )
+    return map_in_arrow(_by_part(with_first, packed_words), score, BIGRAM_COUNTS)
 
 
 def bigram_texts(bigrams: DataFrame, words: DataFrame) -> DataFrame:
-    """BIGRAMS with lang, first and second, the words, in place of the hashes."""
+    """BIGRAM_COUNTS with lang, first and second, the words, in place of the hashes."""
     names = words.where(F.col(WORD).isNotNull())
     firsts = names.select(F.col(WORD_HASH).alias(FIRST), F.col(WORD).alias("first"), LANG)
     seconds = names.select(F.col(WORD_HASH).alias(SECOND), F.col(WORD).alias("second"))

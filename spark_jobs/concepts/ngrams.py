@@ -19,7 +19,7 @@ from spark_jobs.core.schemas import (
     THRESHOLD,
     VALUE,
 )
-from udfs.text.bigram_counts import PMI
+from udfs.text.bigram_scores import PMI
 
 IN_BANK, BEYOND_LIMIT = "in_bank", "refused_or_beyond_limit"
 _BELOW = {UNIGRAMS: "below_min_count", BIGRAMS: "below_min_pmi", TITLES: "below_min_views"}

@@ -23,7 +23,7 @@ from spark_jobs.concepts.limits import highest_of_each_language
 from spark_jobs.concepts.rule_settings import Thresholds
 from spark_jobs.core.schemas import COUNT, ENTRY, LANG
 from spark_jobs.formats.text_corpus import CountedWords
-from udfs.text.bigram_counts import PMI
+from udfs.text.bigram_scores import PMI
 
 _log = logging.getLogger(__name__)
 

@@ -1,20 +1,31 @@
 """Words and bigrams of a corpus, against a plain count and the published ones."""
 
 import math
+import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from udfs.text.bigram_counts import PairTable, count_pairs, join_first, pack_words, score_pairs
+from udfs.task_errors import TaskInputError
+from udfs.text.bigram_counts import PairTable, count_pairs, hash_set
+from udfs.text.bigram_scores import (
+    join_first,
+    pack_words,
+    pointwise_mutual_information,
+    score_pairs,
+)
 from udfs.text.corpus_tokens import language_seed, without_tags
+from udfs.text.language_tables import LanguageTables
 from udfs.text.metaclip2_match import PUNCTUATION, needs_no_padding
 from udfs.text.token_trie import padded_text
 from udfs.text.word_counts import WordTable, count_words
@@ -147,6 +158,74 @@ def test_a_bigram_at_the_threshold_is_kept_unless_strict() -> None:
     assert scored(texts, min_pmi=1.0, min_count=2) == {}
 
 
+def published_pmi(n_12: int, n_1: int, n_2: int, n: int) -> float:
+    return math.log2(n_12 * n) - math.log2(n_1 * n_2)
+
+
+def test_the_threshold_is_compared_with_the_published_formula() -> None:
+    draw = random.Random(0)
+    differs = 0
+    for _ in range(2_000):
+        n_12 = draw.randint(1, 1_000)
+        counts = (n_12, draw.randint(n_12, 10**6), draw.randint(n_12, 10**6),
+                  draw.randint(10**6, 10**11))  # fmt: skip
+        columns = [np.array([count]) for count in counts]
+        expected = published_pmi(*counts)
+        found = pointwise_mutual_information(*columns, threshold=expected)
+        assert found[0] == expected
+        differs += pointwise_mutual_information(*columns, threshold=-99)[0] != expected
+    assert differs  # or numpy's logarithm would do
+
+
+def test_all_bigrams_have_the_score_that_decides_about_them() -> None:
+    # "a b" once in 56 words, a once, b 7 times: 3 bits, but the published formula gives a hair less
+    texts = [("en", "a b"), *[("en", "b")] * 6, *[("en", "c")] * 48]
+    assert scored(texts, min_pmi=3.0) == {}
+    kept = scored(texts, min_pmi=3.0, keep_all=True)
+    assert kept == {("en", "a", "b"): (1, published_pmi(1, 1, 7, 56))}
+    assert kept["en", "a", "b"][1] < 3
+    (at,) = kept.values()
+    assert scored(texts, min_pmi=at[1]) == kept
+
+
+def test_a_word_that_was_not_counted_ends_the_run() -> None:
+    rows = word_rows([("en", "b c d e f g")])
+    hashes = pa.array([row["word_hash"] for row in rows])
+    ones = pa.array([1] * len(rows))
+    words = list(pack_words([pa.RecordBatch.from_arrays([hashes, ones, ones], list("abc"))]))
+    for text in ("a b", "c a", "x y"):
+        pairs = list(count_pairs([batch([("en", text)])], seed=0, left_out=NONE))
+        with pytest.raises(TaskInputError, match="the texts changed while they were read"):
+            list(score_pairs(shuffled([*join_first(shuffled([*pairs, *words])), *words]),
+                             min_pmi=-math.inf))  # fmt: skip
+
+
+def test_tables_of_many_languages_share_one_limit() -> None:
+    made: list[WordTable] = []
+
+    def make(lang: str) -> WordTable:
+        made.append(WordTable(language_seed(lang, 0)))
+        return made[-1]
+
+    size = WordTable(0).n_bytes
+    tables = LanguageTables(make, most_bytes=3 * size)
+    for lang in "abcde":
+        list(tables.of(lang).add(padded_text(pa.array([f"{lang} b"]))))
+    text = " ".join(f"w{k}" for k in range(5_000))
+    list(tables.of("d").add(padded_text(pa.array([text]))))
+    taken = [lang for lang, _ in tables.take_largest()]
+    assert taken[0] == "d"
+    assert len(taken) == 2
+    assert sorted([*taken, *(lang for lang, _ in tables.take_all())]) == list("abcde")
+
+
+def test_more_than_a_thousand_languages_end_the_run() -> None:
+    texts = batch([(f"http://{k}", "a b") for k in range(1_001)])
+    for count in (partial(count_words, seed=0), partial(count_pairs, seed=0, left_out=NONE)):
+        with pytest.raises(TaskInputError, match="more than 1,000 languages, such as 'http"):
+            list(count([texts]))
+
+
 def test_bigrams_of_words_left_out_are_not_counted() -> None:
     texts = [("en", "the dog sees the cat sees")]
     hashes = {row["word"]: row["word_hash"] for row in word_rows(texts)}
@@ -160,7 +239,10 @@ def test_full_tables_are_passed_on_and_emptied() -> None:
     words, pairs = expected_counts(("en", text) for text in texts)
     padded = padded_text(pa.array(texts))
     seed = language_seed("en", 0)
-    table, pair_table = WordTable(seed, most_words=64), PairTable(seed, NONE, most_pairs=64)
+    table, pair_table = (
+        WordTable(seed, most_words=64),
+        PairTable(seed, hash_set(NONE), most_pairs=64),
+    )
     parts = [*table.add(padded), *table.flush()]
     assert len(parts) > 2
     found: Counter = Counter()

@@ -1,12 +1,11 @@
-"""Count the bigrams of a task's texts, pairs of word hashes, and join them with the words' counts.
+"""Count the bigrams of a task's texts, pairs of word hashes.
 
 A bigram is two words with only white space between them, or nothing where a script has no spaces.
 The hashes of two words take 16 bytes, so that a shuffle moves no text, and no row for a bigram: all
 pairs are divided into parts by a hash, and a task passes on arrays of a part, as bytes.
 """
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from udfs.arrow import Batches
 from udfs.compiled import compiled, inlined
 from udfs.text.corpus_tokens import (
     NO_TOKEN,
-    WORD,
+    WORD_TOKEN,
     by_language,
     language_seed,
     next_token,
@@ -25,18 +24,15 @@ from udfs.text.corpus_tokens import (
     token_kinds,
     without_tags,
 )
+from udfs.text.language_tables import LanguageTables
 from udfs.text.token_trie import PaddedText, padded_text
 
 PART, IS_WORD, ROWS = "part", "is_word", "rows"  # columns of packed rows
-FIRST, SECOND, COUNT, PMI = "first_hash", "second_hash", "count", "pmi"
 _PART_BITS = 10
-_FEWEST_PAIRS, _MOST_PAIRS = 1 << 14, 1 << 21  # that a table holds before it is emptied
+_FEWEST_PAIRS, _MOST_PAIRS = 1 << 10, 1 << 21  # that a table holds before it is emptied
 _FACTORS = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 _SHIFT = np.uint64(32)
 Pairs = tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int64]]
-Columns = tuple[NDArray[Any], ...]
-_BUFFERED_ROWS = 1 << 18
-_ROUNDING = 1e-9  # PMI so near to the threshold is computed from whole numbers
 
 
 class PairTable:
@@ -45,9 +41,9 @@ class PairTable:
     def __init__(
         self, seed: int, left_out: NDArray[np.uint64], *, most_pairs: int = _MOST_PAIRS
     ) -> None:
-        """`left_out`: hashes of words whose bigrams are not counted."""
+        """`left_out`: the hash_set of words whose bigrams are not counted."""
         self._seed = np.uint64(seed)
-        self._left_out = _hash_set(left_out)
+        self._left_out = left_out
         self._most_pairs = most_pairs
         self._allocate(min(_FEWEST_PAIRS, most_pairs))
 
@@ -56,6 +52,11 @@ class PairTable:
         self._firsts, self._seconds = (np.zeros(n_slots, np.uint64) for _ in range(2))
         self._counts = np.zeros(n_slots, np.int64)  # 0: a free slot
         self._n_pairs = 0
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that the table takes."""
+        return self._firsts.nbytes + self._seconds.nbytes + self._counts.nbytes
 
     def add(self, padded: PaddedText) -> Iterator[Pairs]:
         """Count the bigrams of texts; yields what is in the table, and empties it, when full."""
@@ -77,7 +78,7 @@ class PairTable:
             return
         pairs = self._pairs()
         self._allocate(max(2 * n_pairs, self._n_pairs + row_bytes))
-        self._n_pairs = _add_pairs(*pairs, self._firsts, self._seconds, self._counts)
+        self._n_pairs = add_pairs(*pairs, self._firsts, self._seconds, self._counts)
 
     def _pairs(self) -> Pairs:
         filled = np.flatnonzero(self._counts)
@@ -90,7 +91,7 @@ class PairTable:
         self._n_pairs = 0
 
 
-def _hash_set(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def hash_set(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """An open hash table at most a quarter full; 0 is free."""
     slots = np.zeros(1 << (4 * max(hashes.size, 1) - 1).bit_length(), np.uint64)
     _fill(slots, hashes)
@@ -131,7 +132,8 @@ def _add_pair(first, second, count, firsts, seconds, counts):
 
 
 @compiled
-def _add_pairs(new_firsts, new_seconds, new_counts, firsts, seconds, counts):
+def add_pairs(new_firsts, new_seconds, new_counts, firsts, seconds, counts):
+    """Add pairs to an open hash table at most half full; the number of those that are new."""
     n_pairs = 0
     for k in range(new_counts.size):
         n_pairs += _add_pair(new_firsts[k], new_seconds[k], new_counts[k], firsts, seconds, counts)
@@ -151,7 +153,7 @@ def _count_pairs(offsets, text, row, kinds, seed, left_out, firsts, seconds, cou
             if kind == NO_TOKEN:
                 break
             hashed = np.uint64(0)
-            if kind == WORD:
+            if kind == WORD_TOKEN:
                 hashed = token_hash(text, start, position, seed)
                 if _contains(left_out, hashed):
                     hashed = np.uint64(0)
@@ -166,39 +168,23 @@ def count_pairs(
     batches: Batches, *, seed: int, left_out: NDArray[np.uint64]
 ) -> Iterator[pa.RecordBatch]:
     """For mapInArrow: columns lang, text -> packed (first, second, count) by the first hash."""
-    tables: dict[str, PairTable] = {}
+    slots = hash_set(left_out)
+    tables = LanguageTables(lambda lang: PairTable(language_seed(lang, seed), slots))
     for batch in batches:
         for lang, texts in by_language(batch):
-            if lang not in tables:
-                tables[lang] = PairTable(language_seed(lang, seed), left_out)
-            for pairs in tables[lang].add(without_tags(padded_text(texts))):
-                yield _packed(pairs[0], pairs)
-    for table in tables.values():
-        for pairs in table.flush():
-            yield _packed(pairs[0], pairs)
+            yield from _packed_pairs(tables.of(lang).add(without_tags(padded_text(texts))))
+        for _, table in tables.take_largest():
+            yield from _packed_pairs(table.flush())
+    for _, table in tables.take_all():
+        yield from _packed_pairs(table.flush())
 
 
-def pack_words(batches: Batches) -> Iterator[pa.RecordBatch]:
-    """For mapInArrow: word_hash, count, words of its language -> packed, by the hash."""
-    words = (tuple(column.to_numpy() for column in batch.columns) for batch in batches)
-    for hashes, counts, totals in _in_large_batches(words):
-        keys = hashes.view(np.uint64)
-        yield _packed(keys, (keys, counts, totals), is_word=True)
+def _packed_pairs(parts: Iterator[Pairs]) -> Iterator[pa.RecordBatch]:
+    for pairs in parts:
+        yield packed(pairs[0], pairs)
 
 
-def _in_large_batches(rows: Iterable[Columns]) -> Iterator[Columns]:
-    """The same rows, at least _BUFFERED_ROWS at a time, so that few small blobs are packed."""
-    buffered: list[Columns] = []
-    for columns in rows:
-        buffered.append(columns)
-        if sum(part[0].size for part in buffered) >= _BUFFERED_ROWS:
-            yield tuple(map(np.concatenate, zip(*buffered, strict=True)))
-            buffered.clear()
-    if buffered:
-        yield tuple(map(np.concatenate, zip(*buffered, strict=True)))
-
-
-def _packed(
+def packed(
     keys: NDArray[np.uint64], columns: tuple[NDArray[Any], ...], *, is_word: bool = False
 ) -> pa.RecordBatch:
     """A row for each part that has rows: part, whether rows are words, the rows as 64-bit words."""
@@ -215,110 +201,3 @@ def _packed(
     return pa.RecordBatch.from_arrays(
         [pa.array(parts), flags, blobs.cast(pa.binary())], [PART, IS_WORD, ROWS]
     )
-
-
-def join_first(batches: Batches) -> Iterator[pa.RecordBatch]:
-    """For mapInArrow: packed pairs and words, sorted by part -> pairs with the first word's count.
-
-    Packed (second hash, first hash, count, count of the first word), by the second hash.
-    """
-    for columns in _in_large_batches(_with_first_counts(batches)):
-        yield _packed(columns[0], columns)
-
-
-def _with_first_counts(batches: Batches) -> Iterator[Columns]:
-    for pairs, words in _by_part(batches, 3):
-        firsts, seconds, counts = _summed(pairs)
-        first_counts, _ = _looked_up(firsts, words)
-        yield seconds, firsts, counts, first_counts
-
-
-def score_pairs(
-    batches: Batches, *, min_pmi: float, strict: bool = False, min_count: int = 1
-) -> Iterator[pa.RecordBatch]:
-    """For mapInArrow: what `join_first` packed, and words -> the pairs that reach a PMI.
-
-    Columns first_hash, second_hash, count, pmi. `strict`: a PMI of min_pmi is not enough.
-    `min_count`: of the pair.
-    """
-    scored = _scored(batches, min_pmi=min_pmi, strict=strict, min_count=min_count)
-    for columns in _in_large_batches(scored):
-        yield pa.RecordBatch.from_arrays(list(map(pa.array, columns)), [FIRST, SECOND, COUNT, PMI])
-
-
-def _scored(batches: Batches, *, min_pmi: float, strict: bool, min_count: int) -> Iterator[Columns]:
-    for pairs, words in _by_part(batches, 4):
-        order = np.argsort(pairs[:, 0], kind="stable")
-        seconds, firsts, counts, first_counts = pairs[order].T
-        second_counts, totals = _looked_up(seconds.view(np.uint64), words)
-        pmi = pointwise_mutual_information(counts, first_counts, second_counts, totals)
-        _settle(pmi, min_pmi, (counts, first_counts, second_counts, totals))
-        reaches = pmi > min_pmi if strict else pmi >= min_pmi
-        kept = np.flatnonzero(reaches & (counts >= min_count))
-        yield tuple(column[kept] for column in (firsts, seconds, counts, pmi))
-
-
-def pointwise_mutual_information(
-    counts: NDArray[np.int64],
-    first_counts: NDArray[np.int64],
-    second_counts: NDArray[np.int64],
-    totals: NDArray[np.int64],
-) -> NDArray[np.float64]:
-    """PMI in bits, log2(n12 N) - log2(n1 n2), N being the number of words (Xu et al. 2023)."""
-    n_12, n_1, n_2, n = (
-        column.astype(np.float64) for column in (counts, first_counts, second_counts, totals)
-    )
-    pmi: NDArray[np.float64] = np.log2(n_12 * n) - np.log2(n_1 * n_2)
-    return pmi
-
-
-def _settle(
-    pmi: NDArray[np.float64], threshold: float, counts: tuple[NDArray[np.int64], ...]
-) -> None:
-    """Replace the PMI near a threshold by what Python computes from whole numbers of any size."""
-    for row in np.flatnonzero(np.abs(pmi - threshold) < _ROUNDING):
-        n_12, n_1, n_2, n = (int(column[row]) for column in counts)
-        pmi[row] = math.log2(n_12 * n) - math.log2(n_1 * n_2)
-
-
-def _by_part(batches: Batches, width: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """(pairs (n, width), words (n, 3)) of each part that has pairs; the rows are sorted by part."""
-    part = None
-    blobs: tuple[list[bytes], list[bytes]] = ([], [])
-    for batch in batches:
-        for number, is_word, rows in zip(*batch.to_pydict().values(), strict=True):
-            if number != part:
-                if blobs[0]:
-                    yield _matrix(blobs[0], width), _matrix(blobs[1], 3)
-                part, blobs = number, ([], [])
-            blobs[is_word].append(rows)
-    if blobs[0]:
-        yield _matrix(blobs[0], width), _matrix(blobs[1], 3)
-
-
-def _matrix(blobs: list[bytes], width: int) -> NDArray[np.int64]:
-    return np.frombuffer(b"".join(blobs), np.int64).reshape(-1, width)
-
-
-def _summed(rows: NDArray[np.int64]) -> Pairs:
-    """The distinct pairs, by first hash, and the sum of the counts of each."""
-    firsts, seconds = (rows[:, k].view(np.uint64) for k in (0, 1))
-    n_slots = 1 << (2 * len(rows) - 1).bit_length()
-    table = np.zeros(n_slots, np.uint64), np.zeros(n_slots, np.uint64), np.zeros(n_slots, np.int64)
-    _add_pairs(firsts.copy(), seconds.copy(), rows[:, 2].copy(), *table)
-    filled = np.flatnonzero(table[2])
-    filled = filled[np.argsort(table[0][filled], kind="stable")]
-    return tuple(column[filled] for column in table)  # type: ignore[return-value]
-
-
-def _looked_up(
-    keys: NDArray[np.uint64], words: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(count, total) of the word of each key; `keys` are sorted."""
-    word_keys = words[:, 0].view(np.uint64)
-    order = np.argsort(word_keys)
-    starts = np.flatnonzero(np.diff(keys, prepend=keys[0] - np.uint64(1)))
-    places = np.searchsorted(word_keys[order], keys[starts])
-    found = words[order[places]]
-    lengths = np.diff(starts, append=keys.size)
-    return np.repeat(found[:, 1], lengths), np.repeat(found[:, 2], lengths)

@@ -22,8 +22,8 @@ from udfs.text.rewriting import decode
 from udfs.text.token_trie import PaddedText
 from udfs.text.vocabulary import FIRST_MASKS
 
-PART, BLANK, ALONE, MARK = range(4)  # what a code point is: part of a token, a token of its own ...
-NO_TOKEN, WORD, GAP = range(3)  # what `next_token` finds
+STICKS, BLANK, ALONE, MARK = range(4)  # code points: part of a token, a blank, a token ...
+NO_TOKEN, WORD_TOKEN, GAP_TOKEN = range(3)  # what `next_token` finds
 
 _LF, _LESS, _GREATER, _AMPERSAND = (ord(sign) for sign in "\n<>&")
 _ESCAPED_LESS, _ESCAPED_GREATER = (
@@ -38,7 +38,7 @@ _ODD = np.uint64(1)
 @cache
 def token_kinds() -> NDArray[np.uint8]:
     """The kind of each code point, (N_CODE_POINTS,)."""
-    kinds = np.where(needs_no_padding(), ALONE, PART).astype(np.uint8)
+    kinds = np.where(needs_no_padding(), ALONE, STICKS).astype(np.uint8)
     kinds[[ord(mark) for mark in PUNCTUATION]] = MARK
     kinds[[code for code in range(N_CODE_POINTS) if chr(code).isspace()]] = BLANK
     return kinds
@@ -111,9 +111,9 @@ def _tag_end(text, position, end, is_escaped):
 
 @inlined
 def next_token(text, position, end, kinds):
-    """(what comes next: WORD, GAP or NO_TOKEN, its start, its end) in text[position:end].
+    """(what comes next in text[position:end], its start, its end).
 
-    A GAP is a punctuation mark.
+    It is WORD_TOKEN, NO_TOKEN at the end, or GAP_TOKEN, a punctuation mark.
     """
     start = position
     while position < end:
@@ -123,17 +123,17 @@ def next_token(text, position, end, kinds):
             behind = position + 1
         else:
             code, behind = decode(text, position, end)
-            kind = kinds[code] if code < N_CODE_POINTS else np.uint8(PART)
-        if kind == PART:
+            kind = kinds[code] if code < N_CODE_POINTS else np.uint8(STICKS)
+        if kind == STICKS:
             position = behind
             continue
         if position > start:
-            return WORD, start, position
+            return WORD_TOKEN, start, position
         if kind == BLANK:
             position = start = behind
             continue
-        return (GAP if kind == MARK else WORD), start, behind
-    return (WORD if position > start else NO_TOKEN), start, position
+        return (GAP_TOKEN if kind == MARK else WORD_TOKEN), start, behind
+    return (WORD_TOKEN if position > start else NO_TOKEN), start, position
 
 
 @inlined

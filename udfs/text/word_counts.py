@@ -11,7 +11,7 @@ from udfs.arrow import Batches
 from udfs.compiled import compiled, inlined
 from udfs.text.corpus_tokens import (
     NO_TOKEN,
-    WORD,
+    WORD_TOKEN,
     by_language,
     language_seed,
     next_token,
@@ -19,11 +19,12 @@ from udfs.text.corpus_tokens import (
     token_kinds,
     without_tags,
 )
+from udfs.text.language_tables import LanguageTables
 from udfs.text.token_trie import PaddedText, padded_text
 
 NAMES = ("lang", "word", "word_hash", "count")
-_FEWEST_WORDS, _MOST_WORDS = 1 << 15, 1 << 20  # that a table holds before it is emptied
-_FEWEST_BYTES = 1 << 20
+_FEWEST_WORDS, _MOST_WORDS = 1 << 10, 1 << 20  # that a table holds before it is emptied
+_FEWEST_BYTES = 1 << 14
 _ROWS_AT_ONCE = 1 << 16  # of a batch that is passed on
 _SLOTS_PER_WORD = 2
 
@@ -44,6 +45,12 @@ class WordTable:
         self._text = np.zeros(n_bytes, np.uint8)
         self._slots = _empty_slots(n_words)
         self._n_words = 0
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that the table takes."""
+        arrays = (self._hashes, self._counts, self._ends, self._text, self._slots)
+        return sum(array.nbytes for array in arrays)
 
     def add(self, padded: PaddedText) -> Iterator[pa.RecordBatch]:
         """Count the words of texts; yields what is in the table, and empties it, when it is full.
@@ -132,7 +139,7 @@ def _count_words(
             kind, start, position = next_token(text, position, end, kinds)
             if kind == NO_TOKEN:
                 break
-            if kind != WORD:
+            if kind != WORD_TOKEN:
                 continue
             hashed = token_hash(text, start, position, seed) & hash_mask
             slot = np.int64(hashed) & slot_mask
@@ -172,14 +179,16 @@ def count_words(batches: Batches, *, seed: int) -> Iterator[pa.RecordBatch]:
 
     Texts are counted under the word null. A word has a row each time that the table was full.
     """
-    tables: dict[str, WordTable] = {}
+    tables = LanguageTables(lambda lang: WordTable(language_seed(lang, seed)))
     n_texts: dict[str, int] = {}
     for batch in batches:
         for lang, texts in by_language(batch):
-            table = tables.setdefault(lang, WordTable(language_seed(lang, seed)))
+            table = tables.of(lang)
             n_texts[lang] = n_texts.get(lang, 0) + len(texts)
             yield from _with_language(table.add(without_tags(padded_text(texts))), lang)
-    for lang, table in tables.items():
+        for lang, table in tables.take_largest():
+            yield from _with_language(table.flush(), lang)
+    for lang, table in tables.take_all():
         yield from _with_language(table.flush(), lang)
     langs, counts = [*n_texts], [*n_texts.values()]
     columns = [pa.array(langs, pa.string()), pa.nulls(len(langs), pa.string())]
