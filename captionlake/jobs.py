@@ -233,6 +233,7 @@ def build_concept_bank(
     output: Address,
     rule: Literal["metaclip", "metaclip2"] = "metaclip",
     min_count: int | None = None,
+    min_bigram_count: int = 1,
     min_pmi: float | None = None,
     min_views: int | None = None,
     min_hour_views: int | None = None,
@@ -269,6 +270,8 @@ def build_concept_bank(
         texts, project of the page views), by limits.
     min_count : whole number
         Of a unigram in the texts; default: 100, with metaclip2 1.
+    min_bigram_count : whole number; default 1
+        Of a bigram in the texts.
     min_pmi : number
         Pointwise mutual information of a bigram in bits, at least (metaclip) or more than this
         (metaclip2); default: 30, which needs 2^30 words.

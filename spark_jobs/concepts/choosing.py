@@ -15,7 +15,7 @@ PAPERS = (
 NUMBERS, UNIGRAMS, BIGRAMS, TITLES = "numbers", "unigrams", "bigrams", "titles"
 COUNTED = (UNIGRAMS, BIGRAMS, TITLES)  # the sources whose entries a corpus gives
 RuleName = Literal["metaclip", "metaclip2"]
-_LONGEST = 256  # code points of an entry in MetaCLIP 2, but for those of given lists
+LONGEST = 256  # code points of an entry in MetaCLIP 2, but for those of given lists
 _MARKS = frozenset(PUNCTUATION)
 
 
@@ -71,7 +71,7 @@ def refusal(text: str, rule: RuleName, *, is_counted: bool) -> str | None:
         return "punctuation" if len(text) == 1 and text in string.punctuation else None
     if _MARKS.issuperset(text):
         return "punctuation"
-    return "too_long" if is_counted and len(text) > _LONGEST else None
+    return "too_long" if is_counted and len(text) > LONGEST else None
 
 
 # Languages whose bigrams are written without a space.

@@ -121,9 +121,10 @@ def bigram_counts(
 ) -> DataFrame:
     """BIGRAM_COUNTS of texts seen `min_count` times with a PMI of `min_pmi`, or above if strict.
 
-    `keep_all`: of the others too, with the PMI that decides about them. PMI = log2(n12 N) - log2(n1 n2), with the counts of the bigram and its words, and the number N
+    PMI = log2(n12 N) - log2(n1 n2), with the counts of the bigram and its words, and the number N
     of words of their language (Xu et al. 2023). `words`: of the same texts and seed. `left_out`:
-    hashes of words whose bigrams are not counted.
+    hashes of words whose bigrams are not counted. `keep_all`: bigrams that reach neither too, with
+    the PMI that decides about them.
     """
     pairs = map_in_arrow(
         texts.select(LANG, TEXT), partial(count_pairs, seed=seed, left_out=left_out), _PACKED

@@ -17,6 +17,7 @@ class Thresholds:
     """
 
     min_count: int
+    min_bigram_count: int
     min_pmi: float
     is_strict: bool
     min_views: int
@@ -44,6 +45,7 @@ class EntryRules(Settings):
     min_count: PositiveInt | None = Field(
         None, description="of a unigram in the texts; default: 100, with metaclip2 1"
     )
+    min_bigram_count: PositiveInt = Field(1, description="of a bigram in the texts")
     min_pmi: float | None = Field(
         None,
         description="pointwise mutual information of a bigram in bits, at least (metaclip) or more "
@@ -79,6 +81,7 @@ class EntryRules(Settings):
         fractions = {UNIGRAMS: values["unigram_fraction"], TITLES: values["title_fraction"]}
         return Thresholds(
             min_count=values["min_count"],
+            min_bigram_count=self.min_bigram_count,
             min_pmi=values["min_pmi"],
             is_strict=self.rule == "metaclip2",
             min_views=values["min_views"],

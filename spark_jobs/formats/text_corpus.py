@@ -70,7 +70,7 @@ def counted_words(
     stored. Raises InputDataError if there are no words.
     """
     captions = read_captions(run, settings)
-    texts = _texts(captions, lang=lang, by_language=by_language)
+    texts = texts_of(captions, lang=lang, by_language=by_language)
     with captions.reading(by_python=True):
         seed = 0
         while True:
@@ -89,10 +89,12 @@ def counted_words(
                 return
 
 
-def _texts(captions: Captions, *, lang: str, by_language: bool) -> DataFrame:
+def texts_of(captions: Captions, *, lang: str, by_language: bool) -> DataFrame:
+    """The sound texts, columns lang and text; those with a null or blank language are of `lang`."""
     rows = captions.rows.where(F.col(ROW_FAULT).isNull())
     has_lang = by_language and LANG in rows.columns
-    language = F.coalesce(F.col(LANG), F.lit(lang)) if has_lang else F.lit(lang)
+    own = F.when(F.trim(LANG) != "", F.col(LANG)) if has_lang else F.lit(None).cast("string")
+    language = F.coalesce(own, F.lit(lang))
     return rows.select(language.alias(LANG), F.col(CAPTION).alias(corpus.TEXT))
 
 

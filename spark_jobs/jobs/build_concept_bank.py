@@ -230,7 +230,7 @@ def _ngram_decisions(
     if words is not None and UNIGRAMS in settings.sources:
         parts.append(unigram_rows(words.words))
     if words is not None and BIGRAMS in settings.sources:
-        parts.append(bigram_rows(all_bigrams(words), rule=settings.rule))
+        parts.append(bigram_rows(all_bigrams(words, settings.thresholds()), rule=settings.rule))
     if titles is not None:
         parts.append(title_rows(titles))
     bank = run.read(settings.output, schemas.ENTRIES)
@@ -238,7 +238,7 @@ def _ngram_decisions(
         union_all(parts),
         bank,
         settings.thresholds(),
-        by_language=settings.rule == "metaclip2",
+        rule=settings.rule,
     )
 
 
