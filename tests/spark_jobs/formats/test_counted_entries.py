@@ -25,7 +25,7 @@ def test_too_many_candidates_for_the_driver_are_one_line(
         within_limits(rows, F.col("n"), {"en": None}, lambda lang: 0, source="bigrams")
     # Of those within a limit, only its ties are too many.
     assert within_limits(rows, F.col("n"), {"en": 2}, lambda lang: 0, source="bigrams")
-    with pytest.raises(InputDataError, match="5 titles .* more than the 4 .* min_views"):
+    with pytest.raises(InputDataError, match=r"5 titles .* more than the 4 .* min_views"):
         within_limits(rows, F.col("n"), {"en": 1}, lambda lang: 0, source="titles")
 
 
