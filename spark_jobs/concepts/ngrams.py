@@ -131,13 +131,15 @@ def _below(thresholds: Thresholds) -> tuple[Column, Column, Column]:
 
 def refusal_column(text: Column, rule: RuleName) -> Column:
     """choosing.refusal of texts of counted sources."""
+    marks = string.punctuation if rule == "metaclip" else PUNCTUATION
+    is_punctuation = F.translate(text, marks, "") == ""
     if rule == "metaclip":
-        is_punctuation = text.isin(*string.punctuation)
-        return F.when(text == "", "empty").when(is_punctuation, "punctuation")
+        is_punctuation = is_punctuation & (F.length(text) == 1)
+    is_too_long = F.lit(rule == "metaclip2") & (F.length(text) > LONGEST)
     return (
         F.when(text == "", "empty")
-        .when(F.translate(text, PUNCTUATION, "") == "", "punctuation")
-        .when(F.length(text) > LONGEST, "too_long")
+        .when(is_punctuation, "punctuation")
+        .when(is_too_long, "too_long")
     )
 
 
