@@ -39,6 +39,7 @@ def test_a_blank_language_is_none(spark: SparkSession) -> None:
     assert sorted(map(tuple, texts)) == [("de", "a"), ("en", "b"), ("en", "c"), ("en", "d")]
 
 
+@pytest.mark.slow
 def test_bigrams_are_computed_once_and_scored_alike(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
