@@ -35,7 +35,7 @@ def new_tries(journal: DataFrame, tries: DataFrame | None) -> DataFrame:
 def refuse_duplicates(new: DataFrame, tries: DataFrame | None) -> DataFrame:
     """Refuse captions that the table has already, or another new try before them in KEY's order.
 
-    Captions are compared as they are, among those of the same prompt, model and sampling.
+    Captions are compared as they are, among those of the same IDENTITY.
     """
     accepted = new.where(F.col(STATUS) == ACCEPTED)
     firsts = accepted.groupBy(*_OF_WORK).agg(F.min(F.struct(*KEY)).alias("_first"))

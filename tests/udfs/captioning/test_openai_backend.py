@@ -65,7 +65,8 @@ def test_a_fault_has_its_cause_and_passes_with_retries() -> None:
 
     with running(CaptionServer(behave=once)) as server:
         answers, stop = asked(server, wanted, timeout_s=0.5, retries=1)
-    assert (stop, {answer.cause for answer in answers.values()}) == (None, {None})
+    assert stop is None
+    assert {name for name, answer in answers.items() if answer.cause} == {"400"}
 
 
 def test_retry_after_is_obeyed() -> None:
@@ -79,12 +80,17 @@ def test_retry_after_is_obeyed() -> None:
 
 
 def test_requests_run_at_once_and_no_more_than_allowed() -> None:
-    with running(CaptionServer(delay_s=0.05)) as server:
-        started_s = time.monotonic()
-        asked(server, requests(41), concurrency=8)
-        seconds = time.monotonic() - started_s
+    with running(CaptionServer(together=8)) as server:  # with fewer at a time, all time out
+        answers, stop = asked(server, requests(41), concurrency=8, timeout_s=5)
+    assert (stop, {answer.cause for answer in answers.values()}) == (None, {None})
     assert server.most_at_once == 8
-    assert 6 * 0.05 <= seconds < 41 * 0.05
+
+
+def test_a_server_that_has_answered_before_is_asked_at_full_width_at_once() -> None:
+    with running(CaptionServer(together=4)) as server:
+        server.asked.append(("of an earlier part", None))
+        answers, stop = asked(server, requests(4), concurrency=4, timeout_s=5, has_answered=True)
+    assert (stop, {answer.cause for answer in answers.values()}) == (None, {None})
 
 
 def test_requests_and_tokens_per_minute_are_held() -> None:
@@ -102,6 +108,22 @@ def test_a_budget_stops_and_the_rest_is_not_asked(usage: bool) -> None:
     assert stop == BUDGET_USED
     assert 9 <= len(answers) <= (10 if usage else 20)
     assert len(server.asked) == len(answers)
+    # Estimates are kept, where the server does not count, so that a later run goes on from them.
+    assert 200 <= sum(a.prompt_tokens + a.completion_tokens for a in answers.values()) < 240
+
+
+def test_a_budget_counts_requests_without_answer_at_nothing() -> None:
+    spending = Spending(100, 30.0)
+    spending.start()
+    spending.finish(0)
+    for _ in range(4):  # at the mean of earlier parts: 0, 30, 60, 90
+        assert spending.may_ask()
+        spending.start()
+    assert not spending.may_ask()
+    again = Spending(100, used=90, answers=3)
+    assert again.may_ask()
+    again.start()
+    assert not again.may_ask()
 
 
 @pytest.mark.parametrize(
@@ -129,8 +151,10 @@ def test_no_server_is_said_once() -> None:
 
 def test_a_server_that_only_fails_is_left() -> None:
     with running(CaptionServer(behave=lambda *_: "500")) as server:
-        answers, stop = asked(server, requests(1_000))
-    assert stop == "10 requests failed one after another, the last by server: 500"
+        answers, stop = asked(server, requests(1_000), timeout_s=60)
+    assert stop is not None
+    assert "answered none of 10 requests one after another" in stop
+    assert stop.endswith("the last failed by server: 500: out of luck")
     assert len(answers) == len(server.asked) == 10
     with running(
         CaptionServer(behave=lambda *_: "500" if len(server.asked) > 50 else "good")
@@ -138,6 +162,66 @@ def test_a_server_that_only_fails_is_left() -> None:
         answers, stop = asked(server, requests(1_000))
     assert stop is not None
     assert 70 < len(answers) < 100
+
+
+def test_a_server_that_never_answers_holds_a_run_for_little_more_than_two_timeouts() -> None:
+    with running(CaptionServer(behave=lambda *_: "hang")) as server:
+        started_s = time.monotonic()
+        answers, stop = asked(server, requests(100), timeout_s=0.5, retries=5)
+        seconds = time.monotonic() - started_s
+    assert stop is not None
+    assert (len(answers), "failed by timeout" in stop) == (1, True)
+    assert len(server.asked) <= 3
+    assert seconds < 4
+
+
+@pytest.mark.parametrize("behaviour", ["400", "no_choices"])
+def test_requests_that_fail_alone_stop_nothing(behaviour: str) -> None:
+    """Twelve at the beginning, as in a round of those that always fail, and many of an answered."""
+
+    def behave(prompt: str, _times: int) -> str:
+        return behaviour if "bad" in prompt else "good"
+
+    with running(CaptionServer(behave=behave)) as server:
+        answers, stop = asked(server, [*requests(12, "bad"), *requests(5)])
+        assert (stop, len(answers)) == (None, 17)
+        answers, stop = asked(server, requests(120, "bad"), has_answered=True)
+        assert (stop, len(answers)) == (None, 120)
+        answers, stop = asked(server, requests(120, "bad"))
+    # One that refuses whatever it is asked is left in the end.
+    assert stop is not None
+    assert (len(answers), "answered none of 100 requests" in stop) == (100, True)
+
+
+def test_bytes_one_by_one_are_no_answer_in_time() -> None:
+    wanted = [*requests(1), *requests(1, "slow")]
+    with running(CaptionServer(behave=lambda p, _: "drip" if "slow" in p else "good")) as server:
+        started_s = time.monotonic()
+        answers, stop = asked(server, wanted, timeout_s=0.5)
+    assert (stop, answers["slow 0"].cause) == (None, "timeout")
+    assert time.monotonic() - started_s < 4
+
+
+def test_a_quota_that_is_used_up_stops_in_the_servers_words() -> None:
+    with running(CaptionServer(behave=lambda *_: "no_quota")) as server:
+        answers, stop = asked(server, requests(100), retries=5)
+    assert (answers, len(server.asked)) == ({}, 1)
+    assert stop == f"server {server.url} answers 429: You exceeded your quota"
+
+
+def test_what_the_server_says_is_told() -> None:
+    with running(CaptionServer(behave=lambda p, _: "429" if " 1>" in p else "good")) as server:
+        answers, _ = asked(server, requests(2))
+    assert answers["concept 1"].message == "429: slow down"
+
+
+def test_a_server_without_tls_is_told_as_such() -> None:
+    with running(CaptionServer()) as server:
+        address = server.url.replace("http:", "https:")
+        answers, stop = asked(CaptionServer(url=address), requests(10))
+    assert answers == {}
+    assert stop is not None
+    assert stop.startswith(f"server {address}: no connection by TLS: ")
 
 
 def test_the_key_is_not_shown() -> None:
