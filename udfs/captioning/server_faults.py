@@ -74,7 +74,7 @@ def _of_connection(fault: Any, server: str, key: str | None) -> RequestError | S
     causes = [*_chain(fault)]
     tls = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
     if isinstance(tls, ssl.SSLCertVerificationError):
-        said = f"{tls.verify_message or tls}"
+        said = getattr(tls, "verify_message", None) or _one_line(tls, key)
         return StopError(f"server {server}: its certificate is not trusted: {said}")
     said, stops = _one_line(fault, key), None
     if tls is not None:

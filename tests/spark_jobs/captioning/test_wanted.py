@@ -16,7 +16,7 @@ from spark_jobs.captioning.wanted import (
 from spark_jobs.core.draws import Draw
 from spark_jobs.core.schemas import GENERATIONS
 
-IDENTITY = ("p", "openai", "m", "{}")
+IDENTITY = ("p", "openai", "m", "{}", "")
 
 
 def tries_of(spark: SparkSession, rows: list[tuple[Any, ...]]) -> Any:

@@ -1,15 +1,19 @@
 """The openai backend against a server that misbehaves: outcomes, retries, limits, stops."""
 
+import ssl
 import time
 from collections import Counter
 from typing import Any
 
+import httpx
+import openai
 import pytest
 
 from tests.caption_server import BEHAVIOURS, KEY, MODEL, CaptionServer, running
 from udfs.captioning.openai_backend import OpenAIBackend
 from udfs.captioning.prompts import Prompt
 from udfs.captioning.requests import BUDGET_USED, Answer, Request, Sampling, Spending
+from udfs.captioning.server_faults import RequestError, StopError, fault_of
 
 PROMPT = Prompt("Say <{{ concept }}>.")
 
@@ -215,13 +219,27 @@ def test_what_the_server_says_is_told() -> None:
     assert answers["concept 1"].message == "429: slow down"
 
 
-def test_a_server_without_tls_is_told_as_such() -> None:
-    with running(CaptionServer()) as server:
-        address = server.url.replace("http:", "https:")
-        answers, stop = asked(CaptionServer(url=address), requests(10))
-    assert answers == {}
-    assert stop is not None
-    assert stop.startswith(f"server {address}: no connection by TLS: ")
+def connection_fault(cause: Exception) -> RequestError | StopError:
+    """Our fault of the client's, which has its cause at two removes."""
+    middle = httpx.ConnectError(str(cause))
+    middle.__cause__ = cause
+    fault = openai.APIConnectionError(request=httpx.Request("POST", "https://x/v1"))
+    fault.__cause__ = middle
+    return fault_of(fault, "https://x/v1", MODEL, None)
+
+
+def test_faults_of_tls_are_told_as_such() -> None:
+    plain = connection_fault(ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"))
+    assert isinstance(plain, RequestError)
+    assert plain.stops is not None
+    assert plain.stops.startswith("server https://x/v1: no connection by TLS: ")
+    assert "WRONG_VERSION_NUMBER" in str(plain)
+    untrusted = connection_fault(ssl.SSLCertVerificationError(1, "certificate verify failed"))
+    assert isinstance(untrusted, StopError)
+    assert "its certificate is not trusted: " in str(untrusted)
+    refused = connection_fault(ConnectionRefusedError(111, "refused"))
+    assert isinstance(refused, RequestError)
+    assert refused.stops == "no server answers at https://x/v1"
 
 
 def test_the_key_is_not_shown() -> None:
