@@ -36,7 +36,6 @@ from udfs.captioning.requests import BUDGET_USED
 _log = logging.getLogger(__name__)
 _ROWS_PER_TASK_AND_PART = 100_000  # as many as a task holds; the journal keeps its answers
 _MIN_ROWS_PER_TASK = 50  # of a model in this process, which takes seconds to load
-_CONNECTIONS_PER_TASK = 32
 _TOKENS = "tokens"
 
 
@@ -163,11 +162,8 @@ class CaptionTries:
         return min(asked.stops, key=lambda stop: stop == BUDGET_USED, default=None)
 
     def _n_tasks(self, n_rows: int) -> int:
-        tasks, concurrency = self._settings.tasks, self._settings.concurrency
-        if self._settings.backend == "openai":
-            return min(tasks or max(1, concurrency // _CONNECTIONS_PER_TASK), concurrency)
-        if tasks is not None:
-            return tasks
+        if (given := self._settings.given_tasks()) is not None:
+            return given
         n_partitions = whole_number_setting(self._run.spark, "spark.sql.shuffle.partitions", 200)
         return max(1, min(n_partitions, n_rows // _MIN_ROWS_PER_TASK))
 

@@ -24,6 +24,7 @@ from udfs.captioning.template_backend import TemplateBackend
 from udfs.captioning.transformers_backend import TransformersBackend
 from udfs.models.spec import Device, ModelError, Precision, weights_digest
 
+_CONNECTIONS_PER_TASK = 32
 BackendName = Literal["transformers", "openai", "templates"]
 
 
@@ -164,6 +165,16 @@ class LanguageModelSettings(Settings):
         if self.backend != "transformers":
             return files
         return files | {f"models/{self.model or SMOLLM2}": self.weights_digest()}
+
+    def given_tasks(self) -> int | None:
+        """The number of tasks as the settings give it; None: by the number of captions.
+
+        Each task of a server has a connection at least.
+        """
+        if self.backend != "openai":
+            return self.tasks
+        by_connections = max(1, self.concurrency // _CONNECTIONS_PER_TASK)
+        return min(self.tasks or by_connections, self.concurrency)
 
     def backend_of_task(self, prompt: Prompt, n_tasks: int, has_answered: bool) -> Backend:
         """The backend as each of `n_tasks` tasks that ask at the same time has it.

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from spark_jobs.jobs.generate_captions import GenerateCaptions, closing_lines
 from tests.caption_server import KEY, MODEL, CaptionServer, running
 from tests.processes import QUICK_JAVA
 
@@ -61,6 +62,15 @@ def test_each_concept_gets_its_captions_and_more_are_asked_only_for_more(
         ("St. Bernard", "refused")
     }
     assert captionlake(*arguments(bank, None, "--n", 2)).summary["status"] == "up_to_date"
+
+
+def test_more_tries_are_no_remedy_for_what_is_not_asked() -> None:
+    settings = GenerateCaptions(bank="bank.txt", output="out")
+    (never,) = closing_lines(None, settings, {"refused_never_matches": 2})  # type: ignore[arg-type]
+    assert never.startswith("  2 refused: never_matches: not asked for")
+    both = {"refused_never_matches": 2, "failed_timeout": 1}
+    lines = closing_lines(None, settings, both)  # type: ignore[arg-type]
+    assert lines[-1] == "  try them again: a larger --tries"
 
 
 @pytest.mark.slow
@@ -138,7 +148,6 @@ def test_tasks_share_the_limits_and_other_checks_are_other_work(
         assert (counts["accepted"], counts["failed_request"]) == (80, 40)
         assert server.most_at_once == 8
         assert len(server.asked) == 2 * (40 + 2 * 20)
-        assert not captionlake(*line, "--checks", "", "--n", 2).error
         counts = captionlake(*line, "--budget-tokens", 10_000).summary["counts"]
         assert (counts["accepted"], counts["refused_concept_absent"]) == (36, 4)
         # One task's end of its share does not end the run.
