@@ -9,7 +9,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.captioning.judging import DUPLICATE, new_tries, refuse_duplicates
+from spark_jobs.captioning.judging import new_tries, refuse_duplicates
 from spark_jobs.captioning.wanted import (
     KEY,
     last_tries,
@@ -107,13 +107,15 @@ class CaptionTries:
                 "for; set it to false"
             )
         while True:
+            n_before = self.n_asked
             with cached(to_ask(last_tries(wanted, self.stored()), most_tries)) as requests:
                 n_open = count_rows(requests)
                 stop = self._ask_round(requests, n_open) if n_open else None
-            if not n_open or (stop is not None and not self._goes_on(stop)):
+            is_over = stop is not None and not self._holds_more(stop)
+            if is_over or not n_open or (stop is not None and self.n_asked == n_before):
                 return stop
 
-    def _goes_on(self, stop: str) -> bool:
+    def _holds_more(self, stop: str) -> bool:
         """Whether a task has used up its share of a budget that holds another answer."""
         budget = self._settings.budget_tokens
         tokens, mean = self._spent()
@@ -177,9 +179,7 @@ class CaptionTries:
         # One point for both: what another run adds between them is no row that was compared.
         point = self._run.append_point(self._table)
         stored = self._all_stored(point)
-        new = new_tries(journal, stored)
-        if DUPLICATE in self._checker.checks:
-            new = refuse_duplicates(new, stored)
+        new = refuse_duplicates(new_tries(journal, stored), stored)
         self._commit(new, point, is_last=False)
 
     def _commit(self, rows: DataFrame, point: AppendPoint, *, is_last: bool) -> None:

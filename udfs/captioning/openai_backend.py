@@ -109,7 +109,7 @@ class _Asking:
         try:
             answer = await self._answer(client, request)
         except StopError as stop:
-            self._stop = self._stop or str(stop)
+            self._stop_for(str(stop))
             self._spending.finish(0)
             return
         tokens = (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)
@@ -123,10 +123,15 @@ class _Asking:
         else:
             self._faults += 1
         if answer.cause is not None and self._gives_up():
-            self._stop = self._stop or (
+            self._stop_for(
                 f"server {self._backend.server} has answered none of {self._n_failed()} requests "
                 f"one after another, the last failed by {answer.cause}: {answer.message}"
             )
+
+    def _stop_for(self, why: str) -> None:
+        """Stop, unless it has; what is wrong for all counts more than the end of a budget."""
+        if self._stop in (None, BUDGET_USED):
+            self._stop = why
 
     def _n_failed(self) -> int:
         return self._faults if self._answered else self._faults + self._refused
@@ -162,7 +167,7 @@ class _Asking:
             return Answer(None, seconds, fault.cause, str(fault))
 
     def _may_pass(self, fault: BaseException) -> bool:
-        if self._stop is not None or not isinstance(fault, RequestError):
+        if self._stop not in (None, BUDGET_USED) or not isinstance(fault, RequestError):
             return False
         is_patient = self._answered or time.monotonic() < self._patient_until_s
         return fault.may_pass and is_patient

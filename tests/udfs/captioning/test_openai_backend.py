@@ -23,7 +23,12 @@ def requests(n: int, name: str = "concept") -> list[Request]:
 
 
 def asked(
-    server: CaptionServer, wanted: list[Request], *, budget: int | None = None, **options: Any
+    server: CaptionServer,
+    wanted: list[Request],
+    *,
+    budget: int | None = None,
+    mean: float = 0.0,
+    **options: Any,
 ) -> tuple[dict[str, Answer], str | None]:
     """Concept -> answer, and why it stopped."""
     settings = {"concurrency": 8, "timeout_s": 1.0, "retries": 0} | options
@@ -36,7 +41,7 @@ def asked(
         assert request.concept not in answers
         answers[request.concept] = answer
 
-    return answers, backend.answer(wanted, note, Spending(budget))
+    return answers, backend.answer(wanted, note, Spending(budget, mean))
 
 
 @pytest.mark.parametrize("prompt_as", ["chat", "text"])
@@ -211,6 +216,13 @@ def test_a_quota_that_is_used_up_stops_in_the_servers_words() -> None:
         answers, stop = asked(server, requests(100), retries=5)
     assert (answers, len(server.asked)) == ({}, 1)
     assert stop == f"server {server.url} answers 429: You exceeded your quota"
+
+
+def test_what_is_wrong_for_all_is_said_rather_than_a_budgets_end() -> None:
+    with running(CaptionServer(behave=lambda *_: "no_quota", delay_s=0.1)) as server:
+        wanted, backend = requests(100), {"concurrency": 4, "has_answered": True}
+        _, stop = asked(server, wanted, budget=20, mean=15.0, **backend)
+    assert (stop or "").endswith("answers 429: You exceeded your quota")
 
 
 def test_what_the_server_says_is_told() -> None:
