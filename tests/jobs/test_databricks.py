@@ -293,6 +293,9 @@ def commands(inputs: Path, out: Place) -> dict[str, list[str]]:
         f"score-clip --images {inputs}/vectors.parquet --captions {inputs}/vectors.parquet "
         f"--output {table('clip_scores')}"
     )
+    others["cluster-images"] = shlex.split(
+        f"cluster-images --embeddings {inputs}/vectors.parquet --k 2 --output {table('clusters')}"
+    )
     others["plan-balance"] += ["--picture", f"{files}/plan.svg"]
     of_first = {name: [name.split()[0], *shlex.split(words)] for name, words in first.items()}
     return of_first | {name: words for name, words in others.items() if name in serverless_jobs()}

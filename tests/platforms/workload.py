@@ -188,6 +188,10 @@ def other_jobs(inputs: Path, out: Place) -> dict[str, list[str]]:
     balanced, vectors = table("curated/balanced_captions"), table("retrieved/image_vectors")
     jobs = {
         "build-concept-bank": f"--sources '[lines:{inputs}/bank.txt]' --output {table('bank')}",
+        "check-concept-bank": f"{inputs}/captions --bank {inputs}/bank.txt "
+        f"--output {table('missing')}",
+        "generate-captions": f"--bank {inputs}/bank.txt --backend templates "
+        f"--output {files}/generated --generations {table('generations')} {beside}",
         "dedup-captions": f"--captions {captions} --output {table('unique')}",
         "plan-balance": f"--matches {table('curated/matches')} "
         f"--entry-counts {table('curated/entry_counts')} --output {table('plan')}",
@@ -211,6 +215,10 @@ def other_jobs(inputs: Path, out: Place) -> dict[str, list[str]]:
         "score-definitions": f"--labels {table('labels/labels')} --synsets laionet --carry "
         f"--output {table('scored')}",
         "score-clip": f"--images {vectors} --captions {vectors} --output {table('clip_scores')}",
+        "cluster-images": f"--embeddings {vectors} --k 2 --output {table('clusters')}",
+        "mix-captions": f"--captions {captions} --mix 'raw top 50%' "
+        f"--sources '{{raw: {{caption: caption, score: similarity}}}}' --output {table('mixed')}",
+        "measure-captions": f"--captions '{{raw: {captions}}}' --output {table('measures')}",
         "search-substrings": f"--captions {captions} --queries [{inputs}/pets.yml] "
         f"--output {table('substrings')}",
         "make-demo-captions": f"--rows 1000 --output {table('demo_captions')}",

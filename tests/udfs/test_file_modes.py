@@ -39,7 +39,7 @@ def test_files_of_workers_follow_the_umask(tmp_path: Path, mask: int) -> None:
     merge_shards(sorted((tmp_path / "index").glob("*.index")), tmp_path / "index/text.index")
     chunks = pa.RecordBatch.from_arrays([pa.array([0]), pa.array(["a"])], ["chunk", "item"])
     (tmp_path / "json").mkdir()
-    list(write_json_lists(str(tmp_path / "json"), "captions")(iter([chunks])))
+    list(write_json_lists(str(tmp_path / "json"), "captions_{}.json")(iter([chunks])))
     written = list(tmp_path.rglob("*"))
     assert {path.suffix for path in written} >= {".npy", ".npz", ".index", ".json", ".parquet"}
     assert len(pq.read_table(tmp_path / "npy/0.p")) == 4
