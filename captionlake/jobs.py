@@ -1433,7 +1433,8 @@ def generate_captions(
     Parameters
     ----------
     bank : address; required
-        Concept bank: a table, metadata.json, .jsonl or .txt file.
+        Concept bank: a table, a metadata.json, .jsonl or .txt file, or by name: imagenet1k,
+        imagenet22k, wordnet:FOLDER, wordnet_names:FOLDER.
     output : address; required
         Folder for the captions, as SynthCLIP's files 0.json ..., seen by every worker or in a
         store.
@@ -1467,7 +1468,7 @@ def generate_captions(
     concurrency : whole number; default 32
         Of openai: requests at a time, of all tasks together.
     timeout : number; default 120
-        Of openai: seconds of a request.
+        Of openai: seconds of a request, to its last byte.
     retries : whole number; default 5
         Of openai: further sends of a request that failed by chance.
     requests_per_minute : number
@@ -1475,8 +1476,8 @@ def generate_captions(
     tokens_per_minute : number
         Of openai, of prompts and answers.
     budget_tokens : whole number
-        Of prompts and answers, of all runs with this prompt, model and sampling: then the run
-        stops.
+        Of prompts and answers, of all runs with this prompt, model, sampling and checks: then
+        the run stops.
     batch_size : whole number; default 16
         Of transformers: prompts a batch; halved where memory ends.
     device : auto, cpu or cuda; default auto
@@ -1485,7 +1486,7 @@ def generate_captions(
         Auto: bf16 or fp16 on a GPU, fp32 on a CPU.
     tasks : whole number
         Spark tasks that ask at the same time, and share the limits; default: by the number of
-        captions, and one for each 32 of concurrency.
+        captions, and one for each 32 of concurrency; of openai at most concurrency.
     generations : address
         Table of all tries, a row each; default: OUTPUT_generations.
     preset : synthclip

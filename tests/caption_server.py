@@ -23,6 +23,8 @@ BEHAVIOURS = {
     "reset": "connection",
     "short": "connection",
     "hang": "timeout",
+    "drip": "timeout",
+    "400": "request",
 }
 
 
@@ -37,6 +39,7 @@ class CaptionServer:
     """`behave(prompt, times)`: a behaviour, by the prompt and how often it has come before.
 
     `asked`: prompt and seed of each request that came; `answered`: of those that were answered.
+    `together`: all but the first wait until so many are there.
     """
 
     behave: Callable[[str, int], str] = lambda _prompt, _times: "good"
@@ -45,12 +48,14 @@ class CaptionServer:
     key: str | None = None
     usage: bool = True
     retry_after: str | None = "0"
+    together: int = 1
     asked: list[tuple[str, int | None]] = field(default_factory=list)
     answered: list[tuple[str, int | None]] = field(default_factory=list)
     url: str = ""
     most_at_once: int = 0
     _times: Counter[str] = field(default_factory=Counter)
     _at_once: int = 0
+    _barrier: asyncio.Barrier | None = None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection."""
@@ -81,9 +86,22 @@ class CaptionServer:
         self._times[prompt] += 1
         try:
             await asyncio.sleep(3600 if behaviour == "hang" else self.delay_s)
+            if len(self.asked) > 1 and self.together > 1:
+                self._barrier = self._barrier or asyncio.Barrier(self.together)
+                await self._barrier.wait()
+            if behaviour == "drip":
+                await self._drip(writer)
             return self._answer(writer, behaviour, body, prompt, is_chat)
         finally:
             self._at_once -= 1
+
+    @staticmethod
+    async def _drip(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 X\r\nContent-Length: 9999\r\n\r\n")
+        while not writer.is_closing():
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(0.1)
 
     def _answer(
         self, writer: asyncio.StreamWriter, behaviour: str, body: Any, prompt: str, is_chat: bool
@@ -95,6 +113,11 @@ class CaptionServer:
             response["usage"] = {"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20}
         if behaviour == "500":
             return self._send(writer, 500, {"error": {"message": "out of luck"}})
+        if behaviour == "400":
+            return self._send(writer, 400, {"error": {"message": "too long a prompt"}})
+        if behaviour == "no_quota":
+            error = {"message": "You exceeded your quota", "code": "insufficient_quota"}
+            return self._send(writer, 429, {"error": error})
         if behaviour == "429":
             headers = {} if self.retry_after is None else {"Retry-After": self.retry_after}
             return self._send(writer, 429, {"error": {"message": "slow down"}}, headers)

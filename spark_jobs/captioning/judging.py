@@ -35,15 +35,17 @@ def new_tries(journal: DataFrame, tries: DataFrame | None) -> DataFrame:
 def refuse_duplicates(new: DataFrame, tries: DataFrame | None) -> DataFrame:
     """Refuse captions that the table has already, or another new try before them in KEY's order.
 
-    Captions are compared as they are, among those of the same prompt, model and sampling.
+    Captions are compared as they are, among those of the same IDENTITY; a journal may have tries
+    of a run whose checks had no duplicates among them.
     """
-    accepted = new.where(F.col(STATUS) == ACCEPTED)
+    may_be = (F.col(STATUS) == ACCEPTED) & F.col("checks").contains(f'"{DUPLICATE}"')
+    accepted = new.where(may_be)
     firsts = accepted.groupBy(*_OF_WORK).agg(F.min(F.struct(*KEY)).alias("_first"))
     if tries is not None:
         earlier = tries.where(F.col(STATUS) == ACCEPTED).select(*_OF_WORK)
         firsts = firsts.join(earlier, on=[*_OF_WORK], how="left_anti")
     is_first = F.col("_first").eqNullSafe(F.struct(*KEY))
-    is_duplicate = (F.col(STATUS) == ACCEPTED) & ~is_first
+    is_duplicate = may_be & ~is_first
     judged = new.join(firsts, on=[*_OF_WORK], how="left")
     changed = {
         STATUS: F.when(is_duplicate, F.lit(REFUSED)).otherwise(F.col(STATUS)),

@@ -15,8 +15,8 @@ PAPERS = (
 
 ATTEMPT, STATUS, CAUSE = "attempt", "status", "cause"
 ACCEPTED, REFUSED = "accepted", "refused"
-KEY = (CONCEPT, OCCURRENCE, N)  # a wanted caption, among those of one prompt, model and sampling
-IDENTITY = ("prompt_sha256", "backend", "model", "sampling")
+KEY = (CONCEPT, OCCURRENCE, N)  # a wanted caption, among those of one IDENTITY
+IDENTITY = ("prompt_sha256", "backend", "model", "sampling", "checks")
 IS_MATCHABLE = "is_matchable"
 TRY = (*KEY, *IDENTITY, ATTEMPT)
 
@@ -64,7 +64,7 @@ def random_part(wanted: DataFrame, n_concepts: int, draw: Draw) -> DataFrame:
 def last_tries(wanted: DataFrame, tries: DataFrame) -> DataFrame:
     """The wanted captions with attempt (0 for none), status and cause of their last try.
 
-    `tries`: rows of schemas.GENERATIONS of one prompt, model and sampling.
+    `tries`: rows of schemas.GENERATIONS of one IDENTITY.
     """
     facts = F.struct(ATTEMPT, STATUS, CAUSE)
     last = tries.groupBy(*KEY).agg(F.max_by(facts, F.col(ATTEMPT)).alias("_last"))

@@ -388,8 +388,9 @@ DOWNLOADS = StructType(
     ]
 )
 # A row per try of a caption that a model was asked for. occurrence: which of the equal entries of
-# the bank, n: which of the concept's captions, both from 0; sampling: JSON. status: accepted,
-# refused (cause: one of udfs.captioning.checks.REFUSALS), failed (of server_faults.CAUSES there).
+# the bank, n: which of the concept's captions, both from 0; sampling, checks: JSON. status:
+# accepted, refused (cause: one of udfs.captioning.checks.REFUSALS), failed (of
+# server_faults.CAUSES there).
 GENERATIONS = StructType(
     [
         StructField(CONCEPT, StringType()),
@@ -399,6 +400,7 @@ GENERATIONS = StructType(
         StructField("backend", StringType()),
         StructField(MODEL, StringType()),
         StructField("sampling", StringType()),
+        StructField("checks", StringType()),
         StructField("attempt", IntegerType()),
         StructField("status", StringType()),
         StructField("cause", StringType()),

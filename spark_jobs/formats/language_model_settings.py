@@ -24,6 +24,7 @@ from udfs.captioning.template_backend import TemplateBackend
 from udfs.captioning.transformers_backend import TransformersBackend
 from udfs.models.spec import Device, ModelError, Precision, weights_digest
 
+_CONNECTIONS_PER_TASK = 32
 BackendName = Literal["transformers", "openai", "templates"]
 
 
@@ -69,7 +70,9 @@ class LanguageModelSettings(Settings):
     concurrency: PositiveInt = Field(
         32, le=10_000, description="of openai: requests at a time, of all tasks together"
     )
-    timeout: PositiveFloat = Field(120, le=86_400, description="of openai: seconds of a request")
+    timeout: PositiveFloat = Field(
+        120, le=86_400, description="of openai: seconds of a request, to its last byte"
+    )
     retries: NonNegativeInt = Field(
         5, le=100, description="of openai: further sends of a request that failed by chance"
     )
@@ -81,8 +84,8 @@ class LanguageModelSettings(Settings):
     )
     budget_tokens: PositiveInt | None = Field(
         None,
-        description="of prompts and answers, of all runs with this prompt, model and sampling: "
-        "then the run stops",
+        description="of prompts and answers, of all runs with this prompt, model, sampling and "
+        "checks: then the run stops",
     )
     batch_size: PositiveInt = Field(
         16, le=65_536, description="of transformers: prompts a batch; halved where memory ends"
@@ -93,7 +96,7 @@ class LanguageModelSettings(Settings):
         None,
         le=100_000,
         description="Spark tasks that ask at the same time, and share the limits; default: by the "
-        "number of captions, and one for each 32 of concurrency",
+        "number of captions, and one for each 32 of concurrency; of openai at most concurrency",
     )
 
     @field_validator("model")
@@ -163,8 +166,21 @@ class LanguageModelSettings(Settings):
             return files
         return files | {f"models/{self.model or SMOLLM2}": self.weights_digest()}
 
-    def backend_of_task(self, prompt: Prompt, n_tasks: int) -> Backend:
-        """The backend as each of `n_tasks` tasks that ask at the same time has it."""
+    def given_tasks(self) -> int | None:
+        """The number of tasks as the settings give it; None: by the number of captions.
+
+        Each task of a server has a connection at least.
+        """
+        if self.backend != "openai":
+            return self.tasks
+        by_connections = max(1, self.concurrency // _CONNECTIONS_PER_TASK)
+        return min(self.tasks or by_connections, self.concurrency)
+
+    def backend_of_task(self, prompt: Prompt, n_tasks: int, has_answered: bool) -> Backend:
+        """The backend as each of `n_tasks` tasks that ask at the same time has it.
+
+        `has_answered`: whether it has answered this run before.
+        """
         if self.backend == "templates":
             return TemplateBackend(self.seed or 0)
         if self.backend == "transformers":
@@ -185,6 +201,7 @@ class LanguageModelSettings(Settings):
             retries=self.retries,
             requests_per_minute=_share(self.requests_per_minute, n_tasks),
             tokens_per_minute=_share(self.tokens_per_minute, n_tasks),
+            has_answered=has_answered,
         )
 
 

@@ -16,7 +16,7 @@ from udfs.captioning.server_faults import CAUSES
 
 _DRAW = Draw("report/generated", seed=0)
 _MOST_EXAMPLES = 5
-_WORK = ("backend", MODEL, "prompt_sha256", "sampling")
+_WORK = ("backend", MODEL, "prompt_sha256", "sampling", "checks")
 _PROMPT_DIGITS = 8  # of its digest that are shown
 
 

@@ -15,8 +15,10 @@ from spark_jobs.captioning.wanted import (
 )
 from spark_jobs.concepts.faults import between_spaces, never_matches
 from spark_jobs.core.addresses import absolute_file
+from spark_jobs.core.bank_names import BANK_HELP
 from spark_jobs.core.errors import CurationError, SettingsError, UnfinishedRunError
 from spark_jobs.core.settings import (
+    BankAddress,
     InputAddress,
     Names,
     OutputAddress,
@@ -33,7 +35,7 @@ from spark_jobs.running.job import Job
 from spark_jobs.storage.outputs.growing_folder import growing_folder
 from spark_jobs.storage.run import Counts, Run
 from udfs.captioning.asking import ACCEPTED, FAILED, REFUSED
-from udfs.captioning.checks import CHECKS, REFUSALS, Checker, Rule
+from udfs.captioning.checks import CHECKS, NEVER_MATCHES, REFUSALS, Checker, Rule
 from udfs.captioning.prompts import Prompt
 from udfs.captioning.requests import BUDGET_USED
 from udfs.captioning.server_faults import CAUSES
@@ -51,9 +53,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
 class GenerateCaptions(LanguageModelSettings):
     """Settings of generate-captions."""
 
-    bank: InputAddress = Field(
-        description="concept bank: a table, metadata.json, .jsonl or .txt file"
-    )
+    bank: BankAddress = Field(description=BANK_HELP)
     output: OutputFolder = Field(
         description="folder for the captions, as SynthCLIP's files 0.json ..., seen by every "
         "worker or in a store"
@@ -164,7 +164,7 @@ def run(run: Run, settings: GenerateCaptions) -> Counts:
         stored = tries.stored()
         outcomes = _outcomes(last_tries(wanted, stored))
         numbers = range(settings.chunk, settings.chunk + settings.n)
-        write_chunks(accepted_captions(wanted, stored), folder, numbers)
+        write_chunks(accepted_captions(wanted, stored), folder, numbers, tries.identity)
         if stop is not None:
             raise _unfinished(settings, stop, outcomes)
         tries.finish()
@@ -220,12 +220,13 @@ def _outcomes(last: DataFrame) -> Counts:
 
 def closing_lines(_spark: SparkSession, _settings: GenerateCaptions, counts: Counts) -> list[str]:
     """Why captions are missing."""
-    lines = []
+    lines, may_change = [], False
     for status, causes in ((REFUSED, REFUSALS), (FAILED, CAUSES)):
         for cause, meaning in causes.items():
             if n := counts.get(f"{status}_{cause}"):
                 lines.append(f"  {n:,} {status}: {cause}: {meaning}")
-    if lines:
+                may_change = may_change or cause != NEVER_MATCHES
+    if may_change:
         lines.append("  try them again: a larger --tries")
     return lines
 

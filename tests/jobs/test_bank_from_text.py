@@ -3,9 +3,13 @@
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Annotated
 
 import pytest
+from pydantic import TypeAdapter
 from pyspark.sql import SparkSession
+
+from spark_jobs.running.registry import all_jobs
 
 LINES = ["en Red_kite 60 0", "en Red_kite 30 0", "de Hund 90 0", "en Talk:Cat 99 0", "en broken"]
 
@@ -111,6 +115,14 @@ def test_a_faulty_input_is_one_line(captionlake, tmp_path: Path, settings, messa
     )
     assert message in outcome.error
     assert outcome.exit_code in (2, 3)
+
+
+def test_the_bank_of_each_job_may_be_a_name() -> None:
+    jobs = [job for job in all_jobs().values() if "bank" in job.settings.model_fields]
+    assert {"curate", "generate-captions", "match-concepts"} <= {job.name for job in jobs}
+    for job in jobs:
+        field = TypeAdapter(Annotated[str, *job.settings.model_fields["bank"].metadata])
+        assert field.validate_python("imagenet22k") == "imagenet22k", job.name
 
 
 @pytest.mark.parametrize("name", ["imagenet22q", "imagenet22k"])

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from spark_jobs.jobs.generate_captions import GenerateCaptions, closing_lines
 from tests.caption_server import KEY, MODEL, CaptionServer, running
 from tests.processes import QUICK_JAVA
 
@@ -62,6 +64,15 @@ def test_each_concept_gets_its_captions_and_more_are_asked_only_for_more(
     assert captionlake(*arguments(bank, None, "--n", 2)).summary["status"] == "up_to_date"
 
 
+def test_more_tries_are_no_remedy_for_what_is_not_asked() -> None:
+    settings = GenerateCaptions(bank="bank.txt", output="out")
+    (never,) = closing_lines(None, settings, {"refused_never_matches": 2})  # type: ignore[arg-type]
+    assert never.startswith("  2 refused: never_matches: not asked for")
+    both = {"refused_never_matches": 2, "failed_timeout": 1}
+    lines = closing_lines(None, settings, both)  # type: ignore[arg-type]
+    assert lines[-1] == "  try them again: a larger --tries"
+
+
 @pytest.mark.slow
 def test_synthclips_files_come_out_byte_for_byte(
     captionlake: Any, cases: Path, tmp_path: Path
@@ -85,8 +96,8 @@ def test_synthclips_files_come_out_byte_for_byte(
 
 def faulty(prompt: str, times: int) -> str:
     """A tenth of all requests fails, each prompt in its own way."""
-    ways = ["500", "429", "truncated", "no_choices", "reset", "null_text", "hang"]
-    number = hash((prompt, times)) if times else sum(prompt.encode())
+    ways = ["500", "429", "truncated", "no_choices", "reset", "null_text", "hang", "400"]
+    number = zlib.crc32(f"{prompt} {times}".encode())
     return ways[number // 10 % len(ways)] if number % 10 == 0 else "good"
 
 
@@ -115,6 +126,40 @@ def test_all_concepts_end_with_a_caption_or_a_cause(
     assert len({(row.concept, row.attempt) for row in tries}) == len(tries)
     assert {r.attempt for r in tries if r.concept == "concept 17"} == {1, 2, 3}
     assert max(Counter(server.answered).values()) == 1
+
+
+@pytest.mark.slow
+def test_tasks_share_the_limits_and_other_checks_are_other_work(
+    captionlake: Any, spark: SparkSession, bank: Path
+) -> None:
+    """Twenty concepts of sixty are refused each time, which stops nobody."""
+    bank.write_text("\n".join(f"concept {number}" for number in range(60)))
+
+    def behave(prompt: str, _times: int) -> str:
+        return "400" if int(prompt.rpartition(" ")[2].removesuffix(">.")) % 3 == 0 else "good"
+
+    def write(prompt: str) -> str:
+        return "Nothing." if prompt.endswith("1>.") else f"A photo of {prompt[10:-2]} ."
+
+    both = ["--tasks", 2, "--concurrency", 8, "--timeout", 30]
+    with running(CaptionServer(behave=behave, write=write, delay_s=0.3)) as server:
+        line = arguments(bank, server, *both, "--tries", 1)
+        counts = captionlake(*line, "--checks", "", "--n", 2).summary["counts"]
+        assert (counts["accepted"], counts["failed_request"]) == (80, 40)
+        assert server.most_at_once == 8
+        assert len(server.asked) == 2 * (40 + 2 * 20)
+        counts = captionlake(*line, "--budget-tokens", 10_000).summary["counts"]
+        assert (counts["accepted"], counts["refused_concept_absent"]) == (36, 4)
+        # One task's end of its share does not end the run.
+        few = arguments(bank, server, *both, "--tries", 0, "--max-words", 7)
+        stopped = captionlake(*few, "--budget-tokens", 600)
+    assert "the budget of tokens is used up; " in stopped.error
+    spent = sum(
+        r.prompt_tokens or 0 for r in rows_of(spark, bank.parent / "out") if "7" in r.checks
+    )
+    assert 280 <= spent <= 310
+    files = {file.name for file in (bank.parent / "out").glob("*.json")}
+    assert files == {"0.json"}
 
 
 @pytest.mark.slow

@@ -10,9 +10,10 @@ from udfs.arrow import Batches, BatchFunction
 from udfs.captioning.checks import NEVER_MATCHES, Checker
 from udfs.captioning.journal import Journal, rows_of_task
 from udfs.captioning.requests import Answer, Backend, Request, Spending
+from udfs.tasks import task_number
 
 ACCEPTED, REFUSED, FAILED = "accepted", "refused", "failed"
-SHARD, ASKED, STOP = "shard", "asked", "stop"
+ASKED, ANSWERED, STOP = "asked", "answered", "stop"
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class Work:
     """What is asked, whom, and where answers are noted; equal for all tasks of a part of a run.
 
     `identity`: the columns that tell this prompt, model and sampling from others. `part`: names the
-    part in the journal. `budget`: tokens that each task may use.
+    part in the journal. `budget`: tokens that each task may use. `mean_tokens`: of an answer, of
+    earlier parts.
     """
 
     backend: Backend
@@ -29,45 +31,51 @@ class Work:
     folder: str
     part: str
     budget: int | None = None
+    mean_tokens: float = 0.0
 
 
 def ask(work: Work) -> BatchFunction:
-    """For mapInArrow: the requests of shards -> shard, number asked, why it stopped (or null).
+    """For mapInArrow: a task's requests -> number asked, answered, why it stopped (or null).
 
-    Input: column shard, then the fields of Request. What an earlier try of the task has noted in
-    the journal is not asked again.
+    Input: the fields of Request. What an earlier try of the task has noted in the journal is not
+    asked again: a partition must have the same rows each time.
     """
 
     def ask_batches(batches: Batches) -> Iterator[pa.RecordBatch]:
-        by_shard: dict[int, list[Request]] = {}
-        for batch in batches:
-            for row in batch.to_pylist():
-                by_shard.setdefault(row.pop(SHARD), []).append(Request(**row))
-        results = [(shard, *_ask_shard(work, shard, rows)) for shard, rows in by_shard.items()]
-        types = (pa.int32(), pa.int64(), pa.string())
-        columns = [pa.array([r[i] for r in results], types[i]) for i in range(3)]
-        yield pa.RecordBatch.from_arrays(columns, [SHARD, ASKED, STOP])
+        requests = [Request(**row) for batch in batches for row in batch.to_pylist()]
+        result = _ask_task(work, task_number(), requests)
+        types = (pa.int64(), pa.int64(), pa.string())
+        columns = [pa.array([value], type_) for value, type_ in zip(result, types, strict=True)]
+        yield pa.RecordBatch.from_arrays(columns, [ASKED, ANSWERED, STOP])
 
     return ask_batches
 
 
-def _ask_shard(work: Work, shard: int, requests: Sequence[Request]) -> tuple[int, str | None]:
-    noted = {_key(row) for row in rows_of_task(work.folder, work.part, shard)}
+def _ask_task(work: Work, task: int, requests: Sequence[Request]) -> tuple[int, int, str | None]:
+    if not requests:
+        return 0, 0, None
+    noted, used, answers = set(), 0, 0
+    for row in rows_of_task(work.folder, work.part, task):
+        noted.add(_key(row))
+        tokens = (row.get("prompt_tokens") or 0) + (row.get("completion_tokens") or 0)
+        used, answers = used + tokens, answers + (tokens > 0)
+    spending = Spending(work.budget, work.mean_tokens, used=used, answers=answers)
     pending = [request for request in requests if request.key not in noted]
     askable = [request for request in pending if request.is_matchable]
-    with Journal(work.folder, work.part, shard) as journal:
-        n_asked, on_answer = 0, noting(work, journal.add)
+    with Journal(work.folder, work.part, task) as journal:
+        n_asked, n_answered, on_answer = 0, 0, noting(work, journal.add)
 
         def count_and_note(request: Request, answer: Answer) -> None:
-            nonlocal n_asked
+            nonlocal n_asked, n_answered
             n_asked += 1
+            n_answered += answer.text is not None
             on_answer(request, answer)
 
         for request in pending:
             if not request.is_matchable:
                 journal.add(_row(work, request, REFUSED, NEVER_MATCHES))
-        stop = work.backend.answer(askable, count_and_note, Spending(work.budget))
-    return n_asked, stop
+        stop = work.backend.answer(askable, count_and_note, spending)
+    return n_asked, n_answered, stop
 
 
 def noting(work: Work, add: Callable[[dict[str, Any]], None]) -> Callable[[Request, Answer], None]:

@@ -86,6 +86,18 @@ def model_of_task(spec: CausalModel) -> LoadedModel:
     return _load(spec, device_of_task(spec.device))
 
 
+def only_tokens(configuration: Any) -> Any:
+    """A model's configuration of generation with nothing but its special tokens.
+
+    `generate` takes the model's penalties, beams, temperature ... wherever it is told nothing of
+    them, even with a configuration of one's own.
+    """
+    from transformers import GenerationConfig
+
+    names = ("bos_token_id", "eos_token_id", "pad_token_id")
+    return GenerationConfig(**{name: getattr(configuration, name) for name in names})
+
+
 @lru_cache(maxsize=1)
 def _load(spec: CausalModel, device: str) -> LoadedModel:
     import torch
@@ -107,6 +119,7 @@ def _load(spec: CausalModel, device: str) -> LoadedModel:
         raise ModelError(f"model {spec.name}: cannot be loaded: {said}") from None
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    model.generation_config = only_tokens(model.generation_config)
     with memory_for(ModelSpec(spec.name), device):
         model = model.to(device)
     return LoadedModel(model.eval(), tokenizer, device)

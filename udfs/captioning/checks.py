@@ -1,14 +1,16 @@
 """Checks of answers: the caption in an answer, and why it is refused."""
 
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from udfs.captioning.prompts import Prompt
 from udfs.captioning.requests import Request
+from udfs.captioning.scripts import scripts_of
 from udfs.text.metaclip2_match import padded_entry
 from udfs.text.normalising import normalised
 
@@ -36,6 +38,7 @@ _REFUSAL = re.compile(
     r"|(?:i|we) (?:can'?t|cannot|can not|couldn'?t|won'?t|will not|do(?:n'?t| not) (?:have|feel))\b"
     r"|sorry\b|unfortunately\b|apologies\b|my apologies\b|as an? (?:\w+ )?(?:ai|language model)\b)"
 )
+_OF_SEVERAL = "ーｰ々〆ª"  # the marks of long vowels, of repeats ...
 _ECHOED_WORDS = 6  # of the prompt, one after another
 
 
@@ -44,7 +47,8 @@ class Checker:
     """The checks of a run, by names of CHECKS; without any, answers are accepted as they are.
 
     `lang_model`: path of a fastText model that tells a caption's language; without one, the scripts
-    of its letters are compared with those of the prompt and concept.
+    of its letters are compared with those of the language and concept, or of the prompt where the
+    language is not known.
     """
 
     checks: tuple[str, ...]
@@ -52,6 +56,20 @@ class Checker:
     rule: Rule = "metaclip"
     lang: str | None = None
     lang_model: str | None = None
+
+    def label(self) -> str:
+        """JSON of all that changes which answers are accepted; empty where all are."""
+        if not self.checks:
+            return ""
+        parts: dict[str, Any] = {"checks": sorted(self.checks)}
+        if "too_long" in self.checks:
+            parts["max_words"] = self.prompt.max_words
+        if "concept_absent" in self.checks:
+            parts["rule"] = self.rule
+        if "language" in self.checks:
+            model = self.lang_model and self.lang_model.rpartition("/")[2]
+            parts |= {"lang": self.lang, "lang_model": model}
+        return json.dumps(parts, sort_keys=True)
 
     def caption(self, answer: str) -> str:
         """The caption in an answer: without label, and quotes and white space around it."""
@@ -94,7 +112,8 @@ class Checker:
             from udfs.language import languages
 
             return bool(languages(pa.array([caption]), self.lang_model)[0].as_py() != lang)
-        expected = _scripts(self.prompt.of(request.concept))
+        expected = scripts_of(lang) or _scripts(self.prompt.of(request.concept))
+        expected |= _scripts(request.concept)
         letters = list(_letter_scripts(caption))
         return 2 * sum(script not in expected for script in letters) > len(letters)
 
@@ -132,5 +151,9 @@ def _scripts(text: str) -> set[str]:
 
 
 def _letter_scripts(text: str) -> Iterator[str]:
-    """The first word of each letter's Unicode name: LATIN, CJK, CYRILLIC ..."""
-    return (unicodedata.name(c, "OTHER").split(" ")[0] for c in text if c.isalpha())
+    """The first word of each letter's Unicode name: LATIN, CJK, CYRILLIC ...
+
+    Letters of several scripts, such as the mark of a long vowel, are left out.
+    """
+    names = (unicodedata.name(c, "OTHER") for c in text if c.isalpha() and c not in _OF_SEVERAL)
+    return (name.split(" ")[0].split("-")[0] for name in names)

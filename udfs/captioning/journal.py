@@ -1,7 +1,8 @@
 """Answers as they come, on disk at once: a run that is killed has asked nothing in vain.
 
-A try of a task writes `<part>-<shard>-<try>.jsonl`, a line for each answer. On a local disk a line
-is there once it is written; a store has no appending, so each of its files has some seconds' lines.
+A try of a task writes `<part>-<task>-<try>.jsonl`, a line for each answer. On a local disk a line
+is there once it is written; a store has no appending, and Databricks uploads a file of a volume or
+DBFS when it is closed, so each file there has some seconds' lines.
 """
 
 import json
@@ -13,7 +14,7 @@ from typing import Any, Self
 
 import pyarrow.fs as pafs
 
-from udfs.file_systems import file_system
+from udfs.file_systems import DBFS, VOLUMES, file_system
 
 JOURNAL = "_journal"  # hidden from readers of the folder
 END = "_end"  # the last field of a line, which one that was cut off lacks
@@ -24,17 +25,18 @@ _SUFFIX = ".jsonl"
 class Journal:
     """The file, or the files, that one try of a task writes."""
 
-    def __init__(self, folder: str, part: str, shard: int) -> None:
+    def __init__(self, folder: str, part: str, task: int) -> None:
         self._system, path = file_system(f"{folder}/{JOURNAL}")
         self._system.create_dir(path, recursive=True)
-        self._name = f"{path}/{_prefix(part, shard)}{uuid.uuid4().hex[:8]}"
-        self._is_local = isinstance(self._system, pafs.LocalFileSystem)
+        self._name = f"{path}/{_prefix(part, task)}{uuid.uuid4().hex[:8]}"
+        is_mounted = path.startswith((VOLUMES, DBFS))
+        self._appends = isinstance(self._system, pafs.LocalFileSystem) and not is_mounted
         self._local: Any = None
         self._lines: list[bytes] = []
         self._n_files, self._written_s = 0, time.monotonic()
 
     def __enter__(self) -> Self:
-        if self._is_local:
+        if self._appends:
             self._local = open(f"{self._name}{_SUFFIX}", "ab", buffering=0)
         return self
 
@@ -68,18 +70,18 @@ class Journal:
         self._lines, self._written_s = [], time.monotonic()
 
 
-def journal_files(folder: str) -> list[str]:
-    """The addresses of all files of the journal, sorted."""
+def journal_files(folder: str) -> dict[str, int]:
+    """The addresses of all files of the journal, sorted, with their sizes in bytes."""
     system, path = file_system(f"{folder}/{JOURNAL}")
     files = system.get_file_info(pafs.FileSelector(path, allow_not_found=True))
-    names = sorted(file.base_name for file in files if file.base_name.endswith(_SUFFIX))
-    return [f"{folder}/{JOURNAL}/{name}" for name in names]
+    sizes = {file.base_name: file.size for file in files if file.base_name.endswith(_SUFFIX)}
+    return {f"{folder}/{JOURNAL}/{name}": sizes[name] for name in sorted(sizes)}
 
 
-def rows_of_task(folder: str, part: str, shard: int) -> Iterator[dict[str, Any]]:
+def rows_of_task(folder: str, part: str, task: int) -> Iterator[dict[str, Any]]:
     """The rows that earlier tries of a task have written."""
     for location in journal_files(folder):
-        if location.rpartition("/")[2].startswith(_prefix(part, shard)):
+        if location.rpartition("/")[2].startswith(_prefix(part, task)):
             system, path = file_system(location)
             with system.open_input_stream(path) as file:
                 lines = file.read().split(b"\n")
@@ -88,12 +90,17 @@ def rows_of_task(folder: str, part: str, shard: int) -> Iterator[dict[str, Any]]
                 yield row
 
 
-def remove_files(locations: list[str]) -> None:
-    """Remove files of the journal."""
-    for location in locations:
-        system, path = file_system(location)
-        system.delete_file(path)
+def remove_files(folder: str, read: Mapping[str, int]) -> None:
+    """Remove files that have the size that they had when they were read.
+
+    A task that still runs, such as a copy that the driver has given up, may have added to others.
+    """
+    sizes = journal_files(folder)
+    for location, size in read.items():
+        if sizes.get(location) == size:
+            system, path = file_system(location)
+            system.delete_file(path)
 
 
-def _prefix(part: str, shard: int) -> str:
-    return f"{part}-{shard:05}-"
+def _prefix(part: str, task: int) -> str:
+    return f"{part}-{task:05}-"

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from udfs.captioning.pacing import Pace
@@ -18,22 +18,26 @@ from udfs.captioning.requests import (
     Spending,
 )
 from udfs.captioning.server_faults import (
+    OF_ONE_REQUEST,
     RequestError,
     StopError,
     fault_of,
     seconds_to_wait,
 )
 
-_FIRST_FAULTS = 10  # in a row, before anything was answered, that stop a task
-_FAULTS_PER_CONNECTION = 3  # in a row, later
+_FIRST_FAULTS = 10  # of the server, before anything was answered, that stop a task
+_FIRST_TIMEOUTS = 2  # the time after which no fault of the server is waited out there
+_FIRST_REFUSED = 100  # requests that were refused one by one, before anything was answered
+_FAULTS_PER_CONNECTION = 3  # of the server, in a row, later
 
 
 @dataclass(frozen=True)
 class OpenAIBackend:
     """A server, and what one task may ask of it at a time and per minute.
 
-    `retries`: further sends of a request that failed for a reason that may pass. The key is in no
-    repr, and so in no log.
+    `retries`: further sends of a request that failed for a reason that may pass. `timeout_s`: of a
+    send, from its first byte to its answer's last. `has_answered`: whether the server has answered
+    this run before. The key is in no repr, and so in no log.
     """
 
     server: str
@@ -47,6 +51,7 @@ class OpenAIBackend:
     retries: int = 5
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
+    has_answered: bool = False
 
     def answer(
         self, requests: Sequence[Request], on_answer: OnAnswer, spending: Spending
@@ -63,7 +68,8 @@ class _Asking:
         self._requests_pace = Pace(backend.requests_per_minute)
         self._tokens_pace = Pace(backend.tokens_per_minute)
         self._stop: str | None = None
-        self._faults, self._answered = 0, False
+        self._faults, self._refused, self._answered = 0, 0, backend.has_answered
+        self._patient_until_s = time.monotonic() + _FIRST_TIMEOUTS * backend.timeout_s
 
     async def all(self, requests: Sequence[Request]) -> str | None:
         from openai import AsyncOpenAI
@@ -103,23 +109,43 @@ class _Asking:
         try:
             answer = await self._answer(client, request)
         except StopError as stop:
-            self._stop = self._stop or str(stop)
+            self._stop_for(str(stop))
             self._spending.finish(0)
             return
-        tokens = _tokens(answer, self._backend.prompt, request)
+        tokens = (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)
         self._spending.finish(tokens)
         self._tokens_pace.pay(tokens)
         self._on_answer(request, answer)
         if answer.cause is None:
             self._answered, self._faults = True, 0
-            return
-        self._faults += 1
-        most = _FAULTS_PER_CONNECTION * self._backend.concurrency if self._answered else 0
-        if self._faults >= max(most, _FIRST_FAULTS):
-            self._stop = self._stop or (
-                f"{self._faults} requests failed one after another, the last by {answer.cause}: "
-                f"{answer.message}"
+        elif answer.cause in OF_ONE_REQUEST:
+            self._faults, self._refused = 0, self._refused + 1
+        else:
+            self._faults += 1
+        if answer.cause is not None and self._gives_up():
+            self._stop_for(
+                f"server {self._backend.server} has answered none of {self._n_failed()} requests "
+                f"one after another, the last failed by {answer.cause}: {answer.message}"
             )
+
+    def _stop_for(self, why: str) -> None:
+        """Stop, unless it has; what is wrong for all counts more than the end of a budget."""
+        if self._stop in (None, BUDGET_USED):
+            self._stop = why
+
+    def _n_failed(self) -> int:
+        return self._faults if self._answered else self._faults + self._refused
+
+    def _gives_up(self) -> bool:
+        """Whether what has failed tells that further requests will.
+
+        Once something was answered, refusals of single requests tell nothing of others.
+        """
+        if self._answered:
+            most = _FAULTS_PER_CONNECTION * self._backend.concurrency
+            return self._faults >= max(most, _FIRST_FAULTS)
+        is_late = self._faults > 0 and time.monotonic() >= self._patient_until_s
+        return is_late or self._faults >= _FIRST_FAULTS or self._refused >= _FIRST_REFUSED
 
     async def _answer(self, client: Any, request: Request) -> Answer:
         """The answer, after retries; StopError where no request to this server can be answered."""
@@ -135,13 +161,16 @@ class _Asking:
         try:
             return await tries(self._send, client, request)
         except RequestError as fault:
-            if fault.cause == "connection" and not self._answered and fault.is_refused:
-                raise StopError(f"no server answers at {self._backend.server}") from None
+            if fault.stops is not None and not self._answered:
+                raise StopError(fault.stops) from None
             seconds = time.monotonic() - started_s
             return Answer(None, seconds, fault.cause, str(fault))
 
     def _may_pass(self, fault: BaseException) -> bool:
-        return self._stop is None and isinstance(fault, RequestError) and fault.may_pass
+        if self._stop not in (None, BUDGET_USED) or not isinstance(fault, RequestError):
+            return False
+        is_patient = self._answered or time.monotonic() < self._patient_until_s
+        return fault.may_pass and is_patient
 
     async def _send(self, client: Any, request: Request) -> Answer:
         """One request; RequestError or StopError where it has no answer."""
@@ -151,11 +180,13 @@ class _Asking:
         path, body = _path_and_body(backend, request)
         try:
             # Not by chat.completions.create: the client's models of requests and answers take a
-            # third of its time.
-            response = await client.post(path, body=body, cast_to=object)
-            return _read(response, time.monotonic() - started_s)
+            # third of its time. Its own timeout is of each read, so that bytes one by one go on.
+            async with asyncio.timeout(backend.timeout_s):
+                response = await client.post(path, body=body, cast_to=object)
+            answer = _read(response, time.monotonic() - started_s)
         except Exception as fault:  # the client raises what it meets in bodies, too
             raise fault_of(fault, backend.server, backend.model, backend.key) from None
+        return _counted(answer, backend.prompt.of(request.concept))
 
 
 def _path_and_body(backend: OpenAIBackend, request: Request) -> tuple[str, dict[str, Any]]:
@@ -201,13 +232,12 @@ def _count(value: object) -> int | None:
     return value if isinstance(value, int) and 0 <= value < 2**31 else None
 
 
-def _tokens(answer: Answer, prompt: Prompt, request: Request) -> int:
-    """The tokens of an answer; four characters each where the server does not count them."""
-    if answer.text is None:
-        return 0
+def _counted(answer: Answer, prompt: str) -> Answer:
+    """An answer with its tokens; four characters each where the server does not count them."""
     known = (answer.prompt_tokens, answer.completion_tokens)
-    texts = (prompt.of(request.concept), answer.text)
-    return sum(
+    texts = (prompt, answer.text or "")
+    counts = [
         len(text) // 4 + 1 if count is None else count
         for count, text in zip(known, texts, strict=True)
-    )
+    ]
+    return replace(answer, prompt_tokens=counts[0], completion_tokens=counts[1])

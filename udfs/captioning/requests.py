@@ -61,7 +61,8 @@ class Request:
 class Answer:
     """A model's answer to a request, or the cause why there is none (text is None).
 
-    Token counts are None where the server gives none. `seconds`: of the request that was answered.
+    Token counts are estimates where the server gives none, and None without an answer. `seconds`:
+    of the request that was answered.
     """
 
     text: str | None
@@ -90,17 +91,24 @@ class Backend(Protocol):
 
 
 class Spending:
-    """Tokens that a task may use, and has used; requests that run are held against the budget."""
+    """Tokens that a task may use, and has used; requests that run are held against the budget.
 
-    def __init__(self, budget: int | None) -> None:
-        self._budget = budget
-        self.used = self._answers = self._running = 0
+    `mean`: tokens of an answer, as far as earlier ones tell. `used`, `answers`: of this task's
+    earlier tries.
+    """
+
+    def __init__(
+        self, budget: int | None, mean: float = 0.0, *, used: int = 0, answers: int = 0
+    ) -> None:
+        self._budget, self._mean = budget, mean
+        self.used, self._answers = used, answers
+        self._running = 0
 
     def may_ask(self) -> bool:
         """Whether another request fits, at the mean tokens of answers so far."""
         if self._budget is None:
             return True
-        mean = self.used / self._answers if self._answers else 0.0
+        mean = self.used / self._answers if self._answers else self._mean
         return self.used + self._running * mean < self._budget
 
     def start(self) -> None:
@@ -108,7 +116,7 @@ class Spending:
         self._running += 1
 
     def finish(self, tokens: int) -> None:
-        """Count the tokens of a request that was sent."""
+        """Count the tokens of a request that was sent; 0 of one without an answer."""
         self._running -= 1
-        self._answers += 1
+        self._answers += tokens > 0
         self.used += tokens

@@ -1,6 +1,8 @@
 """Why a server has not answered, whether that may pass, and when to ask again."""
 
 import json
+import ssl
+from collections.abc import Iterator
 from typing import Any
 
 # Cause -> what it means; causes of requests that had no answer.
@@ -16,10 +18,17 @@ CAUSES = {
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
 _LONGEST_RETRY_AFTER_S = 600.0
 _SHOWN_CHARACTERS = 200  # of a server's message
+# Causes that say nothing of other requests: the server is there.
+OF_ONE_REQUEST = ("request", "answer")
+# Codes of 429 that no waiting ends.
+_NO_QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 
 
 class RequestError(Exception):
-    """A request without an answer; `cause` is one of CAUSES."""
+    """A request without an answer; `cause` is one of CAUSES.
+
+    `stops`: the line with which the task ends where nothing was answered before.
+    """
 
     def __init__(
         self,
@@ -27,11 +36,11 @@ class RequestError(Exception):
         message: str,
         *,
         may_pass: bool,
-        is_refused: bool = False,
+        stops: str | None = None,
         retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message)
-        self.cause, self.may_pass, self.is_refused = cause, may_pass, is_refused
+        self.cause, self.may_pass, self.stops = cause, may_pass, stops
         self.retry_after_s = retry_after_s
 
 
@@ -48,20 +57,32 @@ def fault_of(
     """
     import openai
 
-    if isinstance(fault, openai.APITimeoutError):
+    if isinstance(fault, openai.APITimeoutError | TimeoutError):
         return RequestError("timeout", "no answer in time", may_pass=True)
     if isinstance(fault, openai.APIResponseValidationError):
         return RequestError("answer", "the answer is not of OpenAI's form", may_pass=True)
     if isinstance(fault, openai.APIConnectionError):
-        is_refused = _is_refused(fault)
-        return RequestError(
-            "connection", _one_line(fault, key), may_pass=True, is_refused=is_refused
-        )
+        return _of_connection(fault, server, key)
     if isinstance(fault, openai.APIStatusError):
         return _of_status(fault, server, model, key)
     return RequestError(
         "answer", f"the answer cannot be read: {type(fault).__name__}", may_pass=True
     )
+
+
+def _of_connection(fault: Any, server: str, key: str | None) -> RequestError | StopError:
+    causes = [*_chain(fault)]
+    tls = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
+    if isinstance(tls, ssl.SSLCertVerificationError):
+        said = getattr(tls, "verify_message", None) or _one_line(tls, key)
+        return StopError(f"server {server}: its certificate is not trusted: {said}")
+    said, stops = _one_line(fault, key), None
+    if tls is not None:
+        said = f"TLS: {_one_line(tls, key)}"
+        stops = f"server {server}: no connection by {said}"
+    elif any(map(_is_of_connecting, causes)):
+        stops = f"no server answers at {server}"
+    return RequestError("connection", said, may_pass=True, stops=stops)
 
 
 def _of_status(fault: Any, server: str, model: str, key: str | None) -> RequestError | StopError:
@@ -74,13 +95,16 @@ def _of_status(fault: Any, server: str, model: str, key: str | None) -> RequestE
             f"server {server} answers 404: it has no model {model!r}, or its address lacks /v1: "
             f"{said}"
         )
+    if status == 429 and {fault.code, fault.type} & {*_NO_QUOTA}:
+        return StopError(f"server {server} answers 429: {said}")
+    message = f"{status}: {said}" if said else str(status)
     if status == 429:
         wait_s = _retry_after_s(fault.response.headers)
-        return RequestError("rate_limit", "429", may_pass=True, retry_after_s=wait_s)
+        return RequestError("rate_limit", message, may_pass=True, retry_after_s=wait_s)
     if status >= 500 or status in (408, 409, 425):
         wait_s = _retry_after_s(fault.response.headers)
-        return RequestError("server", str(status), may_pass=True, retry_after_s=wait_s)
-    return RequestError("request", f"{status}: {said}", may_pass=False)
+        return RequestError("server", message, may_pass=True, retry_after_s=wait_s)
+    return RequestError("request", message, may_pass=False)
 
 
 def seconds_to_wait(state: Any) -> float:
@@ -116,14 +140,17 @@ def _retry_after_s(headers: Any) -> float | None:
     return min(max(date.timestamp() - time.time(), 0.0), _LONGEST_RETRY_AFTER_S)
 
 
-def _is_refused(fault: BaseException | None) -> bool:
-    """Whether nothing listens there, by the causes of a connection's fault."""
+def _chain(fault: BaseException | None) -> Iterator[BaseException]:
+    """A fault and its causes."""
     while fault is not None:
-        text = f"{type(fault).__name__} {fault}".lower()
-        if isinstance(fault, ConnectionRefusedError) or "connecterror" in text:
-            return True
+        yield fault
         fault = fault.__cause__ or fault.__context__
-    return False
+
+
+def _is_of_connecting(fault: BaseException) -> bool:
+    """Whether a fault says that nothing listens there."""
+    text = f"{type(fault).__name__} {fault}".lower()
+    return isinstance(fault, ConnectionRefusedError) or "connecterror" in text
 
 
 def _one_line(fault: Any, key: str | None) -> str:

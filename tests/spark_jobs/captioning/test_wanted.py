@@ -4,6 +4,7 @@ import random
 from typing import Any
 
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from spark_jobs.captioning.judging import new_tries, refuse_duplicates
 from spark_jobs.captioning.wanted import (
@@ -16,7 +17,7 @@ from spark_jobs.captioning.wanted import (
 from spark_jobs.core.draws import Draw
 from spark_jobs.core.schemas import GENERATIONS
 
-IDENTITY = ("p", "openai", "m", "{}")
+IDENTITY = ("p", "openai", "m", "{}", '{"checks": ["duplicate"]}')
 
 
 def tries_of(spark: SparkSession, rows: list[tuple[Any, ...]]) -> Any:
@@ -77,6 +78,10 @@ def test_captions_are_wanted_asked_for_and_judged(spark: SparkSession) -> None:
     earlier = stored.union(tries_of(spark, [("owl", 0, 2, 1, "accepted", None, "a")]))
     later = refuse_duplicates(new, earlier).where("caption = 'a'").collect()
     assert {r.cause for r in later} == {"duplicate"}
+    # Nothing is refused for it that was asked for without the check.
+    unchecked = refuse_duplicates(new.withColumn("checks", F.lit("")), stored)
+    assert {r.cause for r in unchecked.where("status = 'accepted'").collect()} == {None}
+    assert unchecked.where("cause = 'duplicate'").isEmpty()
     whole = stored.union(judged)
     accepted = {(r.entry_id, r.n): r.caption for r in accepted_captions(wanted, whole).collect()}
     assert accepted == {

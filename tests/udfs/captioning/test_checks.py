@@ -52,6 +52,46 @@ def test_letters_of_the_concept_are_no_other_language() -> None:
     assert refusal("日本 日本 日本 in winter", "日本") is None
 
 
+@pytest.mark.parametrize(
+    ("lang", "caption", "cause"),
+    [
+        ("ja", "夜の街でラーメンを食べる人々", None),
+        ("ja", "コーヒーとケーキ", None),
+        ("ja", "A bowl of noodles", "language"),
+        ("ko", "서울의 밤거리", None),
+        ("zh", "夜晚的街道", None),
+        ("zh", "夜の街でたべるひとびと", "language"),
+        ("ru", "Ночная улица", None),
+        ("el", "Ένας δρόμος τη νύχτα", None),
+        ("en-GB", "Ночная улица", "language"),
+        (None, "Ночная улица", "language"),
+        ("xx", "A street at night", None),
+    ],
+)
+def test_a_caption_has_the_scripts_of_its_language(
+    lang: str | None, caption: str, cause: str | None
+) -> None:
+    checker = Checker(("language",), PROMPT, lang=lang)
+    assert checker.refusal(Request("犬", 0, 0, 1), caption, is_cut=False) == cause
+    by_bank = Checker(("language",), PROMPT, lang="xx")
+    assert by_bank.refusal(Request("犬", 0, 0, 1, lang), caption, is_cut=False) == cause
+
+
+def test_other_checks_are_other_work() -> None:
+    labels = [
+        Checker((), PROMPT).label(),
+        *(Checker(("echo", "empty"), PROMPT, "metaclip", lang).label() for lang in (None, "en")),
+        Checker(("too_long",), PROMPT).label(),
+        Checker(("too_long",), Prompt(PROMPT.template, 13)).label(),
+        Checker(("concept_absent",), PROMPT).label(),
+        Checker(("concept_absent",), PROMPT, "metaclip2").label(),
+        Checker(("language",), PROMPT, lang="en", lang_model="/a/lid.ftz").label(),
+        Checker(("language",), PROMPT, lang="de", lang_model="/a/lid.ftz").label(),
+    ]
+    assert labels[1] == labels[2] == Checker(("empty", "echo"), PROMPT).label()
+    assert len({*labels}) == len(labels) - 1
+
+
 def test_sentences_that_begin_alike_are_no_refusals() -> None:
     for text in ("I ride a dog sled", "A sorry dog", "We can see a dog", "As a dog runs by"):
         assert not is_refusal(text)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from udfs.captioning import transformers_backend
-from udfs.captioning.causal_model import CausalModel, LoadedModel, model_files
+from udfs.captioning.causal_model import CausalModel, LoadedModel, model_files, only_tokens
 from udfs.captioning.checks import CHECKS, Checker
 from udfs.captioning.prompts import Prompt
 from udfs.captioning.requests import BUDGET_USED, Answer, Request, Sampling, Spending
@@ -79,6 +79,22 @@ def test_an_answer_has_no_more_tokens_than_a_short_caption_may_have() -> None:
     assert limited.most_tokens == 8 * 25
     no_limit = TransformersBackend(CausalModel("m"), Prompt("{{ concept }}"), Sampling())
     assert no_limit.most_tokens == 2048
+
+
+def test_a_models_own_sampling_is_left_out() -> None:
+    """With a configuration of one's own, transformers still takes what it does not name."""
+    from transformers import GenerationConfig
+
+    own = GenerationConfig(
+        repetition_penalty=1.3, num_beams=4, temperature=0.2, eos_token_id=[2, 5], pad_token_id=0
+    )
+    ours = only_tokens(own)
+    assert (ours.eos_token_id, ours.pad_token_id) == ([2, 5], 0)
+    assert (ours.repetition_penalty, ours.num_beams, ours.temperature) == (
+        GenerationConfig().repetition_penalty,
+        GenerationConfig().num_beams,
+        GenerationConfig().temperature,
+    )
 
 
 def test_models_without_safe_weights_are_refused(tmp_path: Path) -> None:
