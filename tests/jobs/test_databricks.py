@@ -66,6 +66,8 @@ class Guard:
     def __init__(self, folder: Path) -> None:
         self.volumes, self.driver = folder / "Volumes", folder / "driver"
         self._folder = folder
+        # Kernels that were imported before it was on keep the folder that they had then.
+        self._kernels = compiled._cache_folder() or folder
         self.volumes.mkdir()
         self.driver.mkdir()
 
@@ -77,7 +79,9 @@ class Guard:
         is_temporary = place.is_relative_to(tempfile.gettempdir())
         is_ours = place.is_relative_to(self._folder)
         if not place.is_relative_to(self.volumes) and (is_ours or not is_temporary):
-            if str(place).startswith(("/dev/", "/proc/")):
+            if str(place).startswith(("/dev/", "/proc/")) or (
+                place.is_relative_to(self._kernels) and not is_ours
+            ):
                 return
             raise PermissionError(f"{place}: written on the driver's disk")
 
