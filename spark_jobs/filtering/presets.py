@@ -23,7 +23,7 @@ def read_preset(name: str) -> dict[str, Any]:
     """
     if name not in preset_names():
         raise ValueError(
-            f"there is no preset {name!r}{did_you_mean(name, preset_names())}; "
+            f"there is no preset {name!r}{did_you_mean(name, preset_names())}: "
             f"there are {', '.join(preset_names())}"
         )
     return read_yaml_map(conf_file(_FOLDER, f"{name}.yml"))

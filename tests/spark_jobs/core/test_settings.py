@@ -143,7 +143,7 @@ def test_yaml_may_take_up_another_map_and_replace_its_keys(tmp_path: Path) -> No
         ("{op: '>', column: c, value: 1, x: 1}", ["'rules.0.rule' is missing", "'rules.0.x'"]),
         ("{rule: r, op: '>', column: c, value: {a: 1}}", ["'rules.0.value' = {'a': 1}: is of no"]),
         ("{rule: r, any_of: [{rule: s, top_fraction: 2, column: c}]}", ["'rules.0.any_of.0.top_f"]),
-        ("x", ["setting 'rules.0' = 'x': expected a map"]),
+        ("x", ["setting 'rules' = ['x']: there is no preset 'x'"]),
     ],
 )
 def test_faults_of_rules_have_the_keys_that_the_user_wrote(rule: str, faults: list[str]) -> None:

@@ -256,7 +256,7 @@ def test_presets_compose() -> None:
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        ("datacomp_basics", "did you mean 'datacomp_basic'?; there are datacomp_basic, "),
+        ("datacomp_basics", "did you mean 'datacomp_basic'?: there are datacomp_basic, "),
         ("datacomp_clip_threshold", "needs threshold: write {preset: datacomp_clip_threshold, "),
         ([{"preset": "datacomp_basic", "lang": "x"}], "has no value 'lang'; it takes language"),
         ([{"preset": "datacomp_clip_score", "fraction": 1.5}], "less than or equal to 1"),
