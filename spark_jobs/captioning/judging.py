@@ -4,18 +4,17 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs.captioning.wanted import (
-    ACCEPTED,
     CAUSE,
     IDENTITY,
     KEY,
-    REFUSED,
     STATUS,
     TRY,
 )
 from spark_jobs.core.columns import named
 from spark_jobs.core.schemas import CAPTION, GENERATIONS
+from udfs.captioning.asking import ACCEPTED, REFUSED
+from udfs.captioning.checks import DUPLICATE
 
-DUPLICATE = "duplicate"
 _OF_WORK = (*IDENTITY, CAPTION)
 
 

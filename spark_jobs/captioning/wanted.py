@@ -8,13 +8,13 @@ from pyspark.sql import functions as F
 from spark_jobs.core.columns import named
 from spark_jobs.core.draws import Draw
 from spark_jobs.core.schemas import CONCEPT, ENTRY, ENTRY_ID, LANG, OCCURRENCE, N
+from udfs.captioning.asking import ACCEPTED
 
 PAPERS = (
     "SynthCLIP, captions_generator.py: captions for all concepts of a bank or a random part of it",
 )
 
 ATTEMPT, STATUS, CAUSE = "attempt", "status", "cause"
-ACCEPTED, REFUSED = "accepted", "refused"
 KEY = (CONCEPT, OCCURRENCE, N)  # a wanted caption, among those of one IDENTITY
 IDENTITY = ("prompt_sha256", "backend", "model", "sampling", "checks")
 IS_MATCHABLE = "is_matchable"

@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs.captioning.wanted import ACCEPTED, ATTEMPT, CAUSE, KEY, REFUSED, STATUS
+from spark_jobs.captioning.wanted import ATTEMPT, CAUSE, KEY, STATUS
 from spark_jobs.core.columns import named
 from spark_jobs.core.draws import Draw
 from spark_jobs.core.run_records import RunRecord
@@ -11,6 +11,7 @@ from spark_jobs.core.schemas import CAPTION, CONCEPT, GENERATIONS, MODEL
 from spark_jobs.formats.report_tables import read_run_output
 from spark_jobs.report.blocks import Block, Example, visible
 from spark_jobs.report.generated import Outcome, WrittenBy, generated_blocks
+from udfs.captioning.asking import ACCEPTED, REFUSED
 from udfs.captioning.checks import REFUSALS
 from udfs.captioning.server_faults import CAUSES
 

@@ -16,6 +16,7 @@ from udfs.text.normalising import normalised
 
 Rule: TypeAlias = Literal["metaclip", "metaclip2"]
 # Check -> what a caption that it refuses is; in the order in which they are made.
+DUPLICATE = "duplicate"  # found in the table, where all captions are; the others in a caption alone
 CHECKS = {
     "empty": "has no letter or digit",
     "refusal": "is a refusal's text",
@@ -24,7 +25,7 @@ CHECKS = {
     "too_long": "has more than max_words words, or was cut at max_tokens",
     "concept_absent": "does not have the concept, by the matching rule",
     "language": "is of another language or script",
-    "duplicate": "is the caption of another",
+    DUPLICATE: "is the caption of another",
 }
 NEVER_MATCHES = "never_matches"  # the cause of captions that are not asked for
 REFUSALS = {**CHECKS, NEVER_MATCHES: "not asked for: no caption has the concept, by the rule"}
