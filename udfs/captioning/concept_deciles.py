@@ -25,7 +25,7 @@ def entry_deciles(counts: NDArray[np.int64]) -> NDArray[np.int8]:
 
 
 def with_decile(deciles: NDArray[np.int8], entry_ids: str, decile: str) -> BatchFunction:
-    """For mapInArrow: adds column `decile`, `decile 1` to `decile 10`, of the rarest entry.
+    """For mapInArrow: adds column `decile`, `decile 01` to `decile 10`, of the rarest entry.
 
     Null for a caption without entries. Raises TaskInputError for an id outside of `deciles`.
     """

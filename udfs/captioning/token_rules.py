@@ -93,9 +93,10 @@ _TOKEN = re.compile(
     "|".join(
         [
             rf"https?://[^{_NO_URL}]+[^{_NO_URL_END}]",
-            r"(?:www\.)?(?:[a-z0-9]+\.)+(?:com|net|org|edu|co\.uk)"
+            # Bounded, or a word of many dots would be read to its end from each of them.
+            r"(?:www\.)?(?:[a-z0-9]{1,63}\.){1,10}(?:com|net|org|edu|co\.uk)"
             rf"(?:/[^{_NO_URL}]*[^{_NO_URL_END}])?(?![a-z0-9])",
-            r"[a-z0-9._-]+@[a-z0-9.-]+",
+            r"[a-z0-9._-]{1,64}@[a-z0-9.-]+",
             r"@[a-z][a-z0-9_]+|#[a-z]+",
             r"</?[a-z!?][^<>]*>",
             r"[:;]-?[()]|[:;]-?[dp]\b",
@@ -120,6 +121,18 @@ _TAG = re.compile("</?[A-Za-z!?][^<>]*>")
 _NUMBERED = r"\b([Nn][Oo][Ss]?\.)(\s+\d)"
 
 _MTEVAL_MARKS = re.compile(r"([{-~\[-` -&(-+:-@/])")
+
+
+def prepared_for_mteval(captions: pa.Array) -> pa.Array:
+    """The captions without the marks that mteval-v13a takes out across words."""
+    is_marked = pc.match_substring_regex(captions, "<skipped>|-\n")
+    if not pc.any(is_marked).as_py():
+        return captions
+    texts = [
+        text and text.rstrip().replace("<skipped>", "").replace("-\n", "")
+        for text in captions.to_pylist()
+    ]
+    return pa.array(texts, captions.type)
 
 
 def prepared_for_penn(captions: pa.Array) -> pa.Array:

@@ -1,19 +1,25 @@
 """Tokens of captions as 64-bit hashes, by one of three rules; each distinct word is cut once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from udfs.captioning.token_rules import mteval_tokens, penn_tokens, prepared_for_penn
+from udfs.captioning.token_rules import (
+    mteval_tokens,
+    penn_tokens,
+    prepared_for_mteval,
+    prepared_for_penn,
+)
 from udfs.captioning.words import Words, split_words
 from udfs.compiled import compiled
 
 Cut: TypeAlias = Callable[[str], list[str]]  # a word's tokens
 TokenRule = Literal["ptb", "13a", "none"]
 _MOST_KNOWN = 1 << 20  # distinct words that a worker remembers
+_PIECE = 1 << 14  # words that are looked up before the table may have to grow
 
 
 class Tokens(NamedTuple):
@@ -43,61 +49,100 @@ class Tokeniser:
         if self._rule == "none":
             words = split_words(captions)
             return Tokens(words.offsets, words.hashes)
-        cut = mteval_tokens if self._rule == "13a" else penn_tokens
-        if self._rule == "ptb":
-            captions = prepared_for_penn(captions)
-        return self._known.tokens(split_words(captions), cut)
+        prepared, cut = _RULES[self._rule]
+        return self._known.tokens(split_words(prepared(captions)), cut)
 
     def texts(self, captions: pa.Array) -> list[str]:
         """The tokens of each caption as text, with spaces between: what `tokens` are hashes of."""
         if self._rule == "none":
             return [" ".join((caption or "").split()) for caption in captions.to_pylist()]
-        cut = mteval_tokens if self._rule == "13a" else penn_tokens
-        if self._rule == "ptb":
-            captions = prepared_for_penn(captions)
+        prepared, cut = _RULES[self._rule]
         return [
             " ".join(token for word in text.split() for token in cut(word))
-            for text in captions.fill_null("").to_pylist()
+            for text in prepared(captions).fill_null("").to_pylist()
         ]
 
 
+# What a rule writes into captions before they are cut into words, and a word's tokens.
+_RULES: Mapping[TokenRule, tuple[Callable[[pa.Array], pa.Array], Cut]] = {
+    "ptb": (prepared_for_penn, penn_tokens),
+    "13a": (prepared_for_mteval, mteval_tokens),
+}
+
+
 class _Known:
-    """Tokens of the distinct words seen so far, by the words' hashes."""
+    """Tokens of the distinct words seen so far: word k's are hashes[offsets[k] : offsets[k + 1]].
+
+    The words stand in a hash table with linear probing: `slots` has each one's hash, `numbers` its
+    k, or -1 where a slot is free.
+    """
 
     def __init__(self) -> None:
         self._clear()
 
     def _clear(self) -> None:
-        self._words = np.empty(0, np.uint64)  # ascending
-        self._places = np.empty(0, np.int64)  # of each word in offsets
+        self._slots, self._numbers = np.zeros(16, np.uint64), np.full(16, -1)
         self._offsets = np.zeros(1, np.int64)
         self._hashes = np.empty(0, np.uint64)
 
     def tokens(self, words: Words, cut: Cut) -> Tokens:
         """The words' tokens; `cut` gives those of one word."""
-        distinct, first = np.unique(words.hashes, return_index=True)
-        if self._words.size > _MOST_KNOWN:
+        if self._offsets.size > _MOST_KNOWN:
             self._clear()
-        at = np.searchsorted(self._words, distinct)
-        is_known = at < self._words.size
-        is_known[is_known] = self._words[at[is_known]] == distinct[is_known]
-        self._learn(words, distinct[~is_known], first[~is_known], cut)
-        places = self._places[np.searchsorted(self._words, words.hashes)]
+        numbers = [
+            self._numbers_of(words, start, cut) for start in range(0, words.hashes.size, _PIECE)
+        ]
+        places = np.concatenate([np.empty(0, np.int64), *numbers])
         return Tokens(*_expand(words.offsets, places, self._offsets, self._hashes))
 
-    def _learn(
-        self, words: Words, new: NDArray[np.uint64], first: NDArray[np.int64], cut: Cut
-    ) -> None:
-        if not new.size:
-            return
-        texts = pa.array([" ".join(cut(words.word(k))) for k in first.tolist()], pa.large_string())
-        cut_words = split_words(texts)
-        places = np.arange(new.size) + self._places.size
-        order = np.argsort(np.concatenate([self._words, new]), kind="stable")
-        self._words = np.concatenate([self._words, new])[order]
-        self._places = np.concatenate([self._places, places])[order]
-        self._offsets = np.concatenate([self._offsets, self._hashes.size + cut_words.offsets[1:]])
-        self._hashes = np.concatenate([self._hashes, cut_words.hashes])
+    def _numbers_of(self, words: Words, start: int, cut: Cut) -> NDArray[np.int64]:
+        """The numbers of _PIECE words from `start` on, the new ones among them cut."""
+        hashes, n_known = words.hashes[start : start + _PIECE], self._offsets.size - 1
+        n_needed = 2 * (n_known + hashes.size)
+        if n_needed > self._slots.size:
+            grown = _grown(self._slots, self._numbers, 1 << n_needed.bit_length())
+            self._slots, self._numbers = grown
+        numbers, first = _numbered(hashes, self._slots, self._numbers, n_known)
+        if first.size:
+            texts = [" ".join(cut(words.word(start + k))) for k in first.tolist()]
+            new = split_words(pa.array(texts, pa.large_string()))
+            self._offsets = np.concatenate([self._offsets, self._hashes.size + new.offsets[1:]])
+            self._hashes = np.concatenate([self._hashes, new.hashes])
+        return np.asarray(numbers)
+
+
+@compiled
+def _numbered(hashes, slots, slot_numbers, n_known):
+    """(numbers, first): the number of each word, and where each new one is met first.
+
+    New words enter the table, which must have room for all, as n_known, n_known + 1 ...
+    """
+    numbers = np.empty(hashes.size, np.int64)
+    first = np.empty(hashes.size, np.int64)
+    n_new = 0
+    for k in range(hashes.size):
+        slot = np.int64(hashes[k] & np.uint64(slots.size - 1))
+        while slot_numbers[slot] >= 0 and slots[slot] != hashes[k]:
+            slot = (slot + 1) & (slots.size - 1)
+        if slot_numbers[slot] < 0:
+            slots[slot], slot_numbers[slot] = hashes[k], n_known + n_new
+            first[n_new] = k
+            n_new += 1
+        numbers[k] = slot_numbers[slot]
+    return numbers, first[:n_new].copy()
+
+
+@compiled
+def _grown(slots, slot_numbers, n_slots):
+    """The table with n_slots, a power of two."""
+    new_slots, new_numbers = np.zeros(n_slots, np.uint64), np.full(n_slots, -1)
+    for old in range(slots.size):
+        if slot_numbers[old] >= 0:
+            slot = np.int64(slots[old] & np.uint64(n_slots - 1))
+            while new_numbers[slot] >= 0:
+                slot = (slot + 1) & (n_slots - 1)
+            new_slots[slot], new_numbers[slot] = slots[old], slot_numbers[old]
+    return new_slots, new_numbers
 
 
 @compiled

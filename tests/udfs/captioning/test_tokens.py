@@ -1,5 +1,6 @@
 """Tokens of captions: those of pycocoevalcap, of sacrebleu, and words between white space."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from udfs.captioning.token_rules import mteval_tokens
+from udfs.captioning.token_rules import penn_tokens
 from udfs.captioning.tokens import Tokeniser
 from udfs.captioning.words import split_words
 
@@ -57,10 +58,26 @@ def test_tokens_of_penn_treebank(caption: str, tokens: str) -> None:
     [
         ("A dog, 1,000 dogs. 3-4 x-ray", "A dog , 1,000 dogs . 3 - 4 x-ray"),
         ("&quot;a&quot; (b) it's $5", '" a " ( b ) it\'s $ 5'),
+        # What sacrebleu's default tokenizer takes out whatever stands around it.
+        ("a-\nb c-\n", "ab c-"),
+        ("<skip<skipped>ped> &am<skipped>p;lt; a<skipped>b", "< skipped > < ab"),
     ],
 )
 def test_tokens_of_mteval(caption: str, tokens: str) -> None:
-    assert [token for word in caption.split() for token in mteval_tokens(word)] == tokens.split()
+    assert Tokeniser("13a").texts(pa.array([caption, None])) == [tokens, ""]
+
+
+@pytest.mark.parametrize("unit", ["1a.", "._", "a.", "a@", "1.", "ab/", "x-", "a.com/"])
+def test_a_long_word_takes_time_in_proportion_to_its_length(unit: str) -> None:
+    start_s = time.process_time()
+    penn_tokens(unit * (100_000 // len(unit)))
+    assert time.process_time() - start_s < 5  # a minute or more where each part is read to the end
+
+
+def test_an_address_is_one_token_up_to_its_published_lengths() -> None:
+    local, labels = "a" * 64, ".".join(["b1" * 31] * 4)
+    assert penn_tokens(f"{local}@{labels}.com") == [f"{local}@{labels}.com"]
+    assert penn_tokens(f"www.{labels}.com/a?b=1") == [f"www.{labels}.com/a?b=1"]
 
 
 @settings(max_examples=60, deadline=None)
@@ -83,6 +100,16 @@ def test_hashes_are_those_of_the_tokens_whatever_came_before(texts: list[str], r
         tokens = tokeniser.tokens(array)
         assert tokens.offsets.tolist() == expected.offsets.tolist()
         assert tokens.hashes.tolist() == expected.hashes.tolist()
+
+
+def test_the_memory_of_words_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("udfs.captioning.tokens._PIECE", 64)
+    monkeypatch.setattr("udfs.captioning.tokens._MOST_KNOWN", 2000)
+    tokeniser = Tokeniser("13a")
+    for part in range(12):  # of which each repeats half of the words of the one before
+        array = pa.array([f"w{k} (x{k % 7}.)" for k in range(150 * part, 150 * part + 300)])
+        expected = split_words(pa.array(tokeniser.texts(array)))
+        assert tokeniser.tokens(array).hashes.tolist() == expected.hashes.tolist()
 
 
 def test_words_of_any_length_have_hashes_of_their_own() -> None:
