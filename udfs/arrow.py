@@ -38,6 +38,18 @@ def checked(function: BatchFunction) -> BatchFunction:
     return checked_function
 
 
+def filled(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """All columns of the schema, those that the batch has not as nulls."""
+    names = set(batch.schema.names)
+    columns = [
+        batch.column(batch.schema.get_field_index(field.name)).cast(field.type)
+        if field.name in names
+        else pa.nulls(batch.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
 def validated(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return the batch unchanged; raises TaskInputError if a string in it is not UTF-8."""
     try:

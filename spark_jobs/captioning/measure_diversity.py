@@ -1,33 +1,18 @@
 """Unique n-grams of sets of captions, with intervals, and how they grow with the sample."""
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import IntegerType, LongType, StructField, StructType
 
 from spark_jobs.captioning.measure_table import MeasureRow
-from spark_jobs.captioning.measured_captions import SET, SETS, CaptionSet
-from spark_jobs.core.arrow_mapping import map_in_arrow
-from spark_jobs.core.id_counts import PACKED
-from spark_jobs.core.schemas import CAPTION, DRAW
-from udfs.arrow import BatchFunction
+from spark_jobs.captioning.measured_captions import CaptionSet
+from spark_jobs.core.columns import named
 from udfs.captioning.draw_bits import GROUPS, LEVELS
-from udfs.captioning.tokens import TokenRule
-from udfs.captioning.type_counts import (
-    JACKKNIFE,
-    LEVEL,
-    NOUNS,
-    ORDER,
-    SEVERAL,
-    TYPES,
-    counted_types,
-    packed_nouns,
-    packed_types,
-)
-from udfs.id_counts import PART
+from udfs.captioning.set_sums import SET
+from udfs.captioning.type_counts import JACKKNIFE, LEVEL, NOUNS, ORDER, SEVERAL, TYPES
 
 PAPERS = ("Nguyen 2023, section 5: unique trigrams and nouns of raw and synthetic captions",)
 UNIQUE = {
@@ -39,36 +24,33 @@ UNIQUE = {
 }
 OF_SAMPLE = "_of_sample"
 _T = 2.093  # 97.5 % quantile of Student's t with GROUPS - 1 = 19 degrees of freedom
-_TYPES = StructType(
-    [
-        *(StructField(name, IntegerType()) for name in (SET, ORDER, LEVEL, JACKKNIFE)),
-        StructField(TYPES, LongType()),
-    ]
-)
-# (set, order, level, jackknife group) -> types.
-Types = Mapping[tuple[int, int, int, int], int]
 
 
-def count_types(captions: DataFrame, rule: TokenRule, *, n_sources: int, nouns: bool) -> Types:
-    """Count n-grams by set, order, the smallest sample that has them, and jackknife group.
+@dataclass(frozen=True)
+class Types:
+    """Numbers of types.
 
-    `captions`: rows with sets and draw. The sets of sources come first. `nouns`: whether to tag
-    nouns, for which each worker needs the model of the tagger.
+    alone: (set, order) -> those in all, and those that each jackknife group alone has, where it has
+    any. by_level: (set of a source, order) -> level -> those that no smaller sample has.
     """
-    rows = captions.where(F.col(CAPTION).isNotNull()).select(CAPTION, SETS, DRAW)
-    packs = [packed_types(rule), *([packed_nouns()] if nouns else [])]
-    counts: Counter[tuple[int, int, int, int]] = Counter()
-    for pack in packs:
-        for number, order, level, group, n in _summed(rows, pack, n_sources).collect():
-            counts[number, order, level, group] += n
-    return counts
+
+    alone: Mapping[tuple[int, int], tuple[int, Sequence[int]]]
+    by_level: Mapping[tuple[int, int], Mapping[int, int]]
 
 
-def _summed(rows: DataFrame, pack: BatchFunction, n_sources: int) -> DataFrame:
-    by_part = map_in_arrow(rows, pack, PACKED).repartition(PART).sortWithinPartitions(PART)
-    types = map_in_arrow(by_part, counted_types, _TYPES)
-    level = F.when(F.col(SET) < n_sources, F.col(LEVEL)).otherwise(0)  # groups have no curve
-    return types.groupBy(SET, ORDER, level.alias(LEVEL), JACKKNIFE).agg(F.sum(TYPES).alias(TYPES))
+def count_types(answered: DataFrame, *, n_sources: int) -> Types:
+    """Sum the numbers of types of all tasks; the sets of sources come first."""
+    numbers = answered.where(named(TYPES).isNotNull())
+    by_group = numbers.groupBy(SET, ORDER, JACKKNIFE).agg(F.sum(TYPES).alias(TYPES))
+    is_alone = named(JACKKNIFE) != SEVERAL
+    alone = by_group.groupBy(SET, ORDER).agg(
+        F.sum(TYPES), F.collect_list(F.when(is_alone, named(TYPES)))
+    )
+    levels = numbers.where(named(SET) < n_sources).groupBy(SET, ORDER, LEVEL).agg(F.sum(TYPES))
+    by_level: dict[tuple[int, int], dict[int, int]] = {}
+    for number, order, level, n in levels.collect():
+        by_level.setdefault((number, order), {})[level] = n
+    return Types({(row[0], row[1]): (row[2], row[3]) for row in alone.collect()}, by_level)
 
 
 def type_rows(types: Types, sets: Sequence[CaptionSet]) -> list[MeasureRow]:
@@ -78,16 +60,11 @@ def type_rows(types: Types, sets: Sequence[CaptionSet]) -> list[MeasureRow]:
     sample. The variance is (g - 1) / g times the sum of squares of what each of the g groups alone
     contributes, around their mean.
     """
-    totals: Counter[tuple[int, int]] = Counter()
-    alone: dict[tuple[int, int], list[int]] = {}
-    for (number, order, _, group), n in types.items():
-        totals[number, order] += n
-        if group != SEVERAL:
-            alone.setdefault((number, order), [0] * GROUPS)[group] += n
     rows: list[MeasureRow] = []
-    for (number, order), total in sorted(totals.items()):
+    for (number, order), (total, alone) in sorted(types.alone.items()):
         part = sets[number]
-        margin = _T * _jackknife_error(alone.get((number, order), [0] * GROUPS))
+        of_groups = [*sorted(alone), *[0] * (GROUPS - len(alone))]
+        margin = _T * _jackknife_error(of_groups)
         low, high = max(0.0, total - margin), total + margin
         rows.append(
             (UNIQUE[order], part.source, part.group, None, float(total), low, high, part.captions)
@@ -107,9 +84,6 @@ def curve_rows(types: Types, sets: Sequence[CaptionSet]) -> list[MeasureRow]:
 
     at: the share of the images in the sample, 1, 1/2, 1/4 ...; n: its captions.
     """
-    by_level: Counter[tuple[int, int, int]] = Counter()
-    for (number, order, level, _), n in types.items():
-        by_level[number, order, level] += n
     rows: list[MeasureRow] = []
     for part in sets:
         if part.group is not None:
@@ -117,7 +91,7 @@ def curve_rows(types: Types, sets: Sequence[CaptionSet]) -> list[MeasureRow]:
         for order, measure in UNIQUE.items():
             total = 0
             for level in reversed(range(LEVELS)):
-                total += by_level[part.number, order, level]
+                total += types.by_level.get((part.number, order), {}).get(level, 0)
                 n = part.captions_by_level[level]
                 if n and total:
                     name, at = f"{measure}{OF_SAMPLE}", 2.0**-level

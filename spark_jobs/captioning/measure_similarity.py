@@ -1,9 +1,11 @@
 """BLEU, CIDEr-D and CLIP scores of captions, a row for each, and their means with intervals."""
 
-import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import (
     BinaryType,
     DoubleType,
@@ -13,12 +15,14 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from spark_jobs.captioning.measured_captions import IMAGE_COSINE, SET, SETS, TEXT_COSINE
+from spark_jobs.captioning.measure_table import HISTOGRAM
+from spark_jobs.captioning.measured_captions import CaptionSet, set_names
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.columns import named
-from spark_jobs.core.id_counts import PACKED
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.histogram_bins import BIN_WIDTH, bin_number
 from spark_jobs.core.schemas import (
-    CAPTION,
+    AT,
     CAPTION_ID,
     CAPTION_SCORES,
     DRAW,
@@ -33,12 +37,23 @@ from spark_jobs.core.schemas import (
     VALUE,
     N,
 )
-from spark_jobs.core.unions import union_all
-from udfs.captioning.document_frequencies import CHUNK, answered, packed_requests
-from udfs.captioning.scored_captions import REFERENCES, SCORES, scored
-from udfs.captioning.statistics import STATISTICS, SUMS, measured, summed
-from udfs.captioning.tokens import TokenRule
-from udfs.id_counts import COUNTS, IDS, PART
+from udfs.arrow import chained
+from udfs.captioning.packed_ngrams import GROUP_SET, SOURCE_SET
+from udfs.captioning.scored_captions import IMAGE_COSINE, SCORES, TEXT_COSINE, scored, summed
+from udfs.captioning.set_sums import (
+    BLOCK,
+    IMAGE_BIN,
+    MOST_BYTES,
+    MOST_REPLICATES,
+    SET,
+    STATISTICS,
+    SUMS,
+    TEXT_BIN,
+    bytes_of_sums,
+    measured,
+    summed_by_set,
+)
+from udfs.captioning.statistics import columns_in_use
 
 PAPERS = (
     "CLIPScore, CLIP-S: 2.5 times the cosine of caption and image, where that is positive",
@@ -46,98 +61,130 @@ PAPERS = (
     "BLEU, sections 2.1 and 2.2: clipped n-gram precisions and brevity penalty",
     "CIDEr, CIDEr-D: n-grams weighted by tf-idf, document frequencies by image",
 )
-IMAGES_PER_CHUNK = 20_000
-_MOST_PARTITIONS = 10_000
-_CARRIED = (UID, CAPTION_ID, SOURCE, GROUP, SETS, DRAW)
-_TEXTS = "_texts"
-_CHUNK = StructField(CHUNK, IntegerType())
-_ANSWERS = StructType([_CHUNK, StructField(IDS, BinaryType()), StructField(COUNTS, BinaryType())])
-_REQUESTS = StructType([PACKED[PART], _CHUNK, PACKED[IDS], PACKED[COUNTS]])
-_SUMS = StructType([StructField(SET, IntegerType()), StructField(SUMS, BinaryType())])
+_SUMS = StructType(
+    [
+        *(StructField(name, IntegerType()) for name in (SET, BLOCK)),
+        StructField(SUMS, BinaryType()),
+    ]
+)
 _MEASURED = StructType(
     [
         StructField(SET, IntegerType()),
         StructField(MEASURE, StringType()),
-        *(StructField(name, DoubleType()) for name in (VALUE, LOW, HIGH)),
+        *(StructField(name, DoubleType()) for name in (AT, VALUE, LOW, HIGH)),
         MEASURES[N],
     ]
 )
 
 
-def references_by_image(references: DataFrame, captions: DataFrame) -> DataFrame:
-    """Uid and references, its captions that are not null, of the images that have a caption."""
-    with_caption = captions.where(F.col(CAPTION).isNotNull()).select(UID).distinct()
-    not_null = references.where(F.col(CAPTION).isNotNull()).select(UID, CAPTION)
-    grouped = not_null.groupBy(UID).agg(F.sort_array(F.collect_list(CAPTION)).alias(REFERENCES))
-    return grouped.join(with_caption, on=UID, how="left_semi")
+@dataclass(frozen=True)
+class Scoring:
+    """What is scored: n_images with references and captions, or 0; which cosines are known."""
 
+    n_images: int
+    n_replicates: int
+    image_cosines: bool
+    text_cosines: bool
 
-def score_captions(
-    captions: DataFrame, references: DataFrame | None, rule: TokenRule, *, n_images: int
-) -> DataFrame:
-    """Columns _CARRIED, SCORES and statistics of each caption.
-
-    `captions`: rows of `source_rows` with sets. `references`: of `references_by_image`, of
-    `n_images` images; the document frequencies are over these.
-    """
-    n_chunks = max(1, math.ceil(n_images / IMAGES_PER_CHUNK))
-    chunk = F.pmod(F.xxhash64(UID), F.lit(n_chunks)).cast("int").alias(CHUNK)
-    columns = [*_CARRIED, CAPTION, IMAGE_COSINE, TEXT_COSINE]
-    if references is None:
-        rows = captions.select(
-            F.lit(0).alias(CHUNK),
-            F.lit(None).cast("binary").alias(IDS),
-            F.lit(None).cast("binary").alias(COUNTS),
-            *columns,
+    @property
+    def used(self) -> list[int]:
+        """The statistics that are summed."""
+        return columns_in_use(
+            references=self.n_images > 0,
+            image_cosines=self.image_cosines,
+            text_cosines=self.text_cosines,
         )
-    else:
-        rows = _with_answers(captions.select(chunk, *columns), references, chunk, rule, n_chunks)
+
+
+def refuse_many_replicates(n_sets: int, n_replicates: int) -> None:
+    """Raise InputDataError if sets and replicates are too many together."""
+    if n_sets * n_replicates > MOST_REPLICATES:
+        raise InputDataError(
+            f"{n_sets:,} sources and groups with {n_replicates:,} replicates each are more than "
+            f"{MOST_REPLICATES:,}; set replicates to {MOST_REPLICATES // n_sets:,} at most"
+        )
+
+
+def score_and_sum(
+    tokens: DataFrame, scoring: Scoring, sets: Sequence[CaptionSet], *, scores: bool
+) -> DataFrame:
+    """Sums by set, or statistics to be summed, and with `scores` a row for each caption.
+
+    `tokens`: of `token_rows`. Rows of sums have set, block and sums; statistics of captions, where
+    sets are too many to sum in each task, set, draw and statistics; captions the others.
+    """
+    bins = [
+        bin_number(named(cosine)).cast("int").alias(column)
+        for cosine, column, is_known in (
+            (IMAGE_COSINE, IMAGE_BIN, scoring.image_cosines),
+            (TEXT_COSINE, TEXT_BIN, scoring.text_cosines),
+        )
+        if is_known
+    ]
+    carried = [UID, CAPTION_ID, SOURCE_SET, GROUP_SET, *SCORES] if scores else []
+    of_caption = [
+        *(CAPTION_SCORES[name] for name in carried if name in CAPTION_SCORES.names),
+        *(StructField(name, IntegerType()) for name in (SOURCE_SET, GROUP_SET)),
+    ]
     schema = StructType(
         [
-            *captions.select(*_CARRIED).schema,
-            *(CAPTION_SCORES[name] for name in SCORES),
+            *(of_caption if scores else ()),
+            *_SUMS,
+            StructField(DRAW, DoubleType()),
             StructField(STATISTICS, BinaryType()),
         ]
     )
-    return map_in_arrow(rows, scored(rule, _CARRIED, n_images=n_images), schema)
+    sum_rows = summed(
+        scoring.used,
+        carried,
+        to_arrow_schema(schema),
+        n_replicates=scoring.n_replicates,
+        n_summed=_n_summed(scoring, sets),
+    )
+    return map_in_arrow(
+        tokens.select("*", *bins), chained(scored(scoring.n_images), sum_rows), schema
+    )
 
 
-def _with_answers(
-    captions: DataFrame, references: DataFrame, chunk: Column, rule: TokenRule, n_chunks: int
-) -> DataFrame:
-    """The captions with their references, and in front of those of a chunk its frequencies."""
-    n_partitions = min(n_chunks, _MOST_PARTITIONS)
-    requests = [
-        map_in_arrow(
-            texts.repartition(n_partitions, CHUNK).sortWithinPartitions(CHUNK),
-            packed_requests(rule, are_references=are_references),
-            _REQUESTS,
-        )
-        for texts, are_references in (
-            (references.select(chunk, F.col(REFERENCES).alias(_TEXTS)), True),
-            (captions.where(F.col(CAPTION).isNotNull()).select(CHUNK, F.array(CAPTION)), False),
-        )
-    ]
-    by_part = union_all(requests).repartition(PART).sortWithinPartitions(PART)
-    answers = map_in_arrow(by_part, answered, _ANSWERS)
-    with_references = captions.join(references, on=UID, how="left")
-    rows = answers.unionByName(with_references, allowMissingColumns=True)
-    return rows.repartition(n_partitions, CHUNK).sortWithinPartitions(CHUNK, F.col(IDS).isNull())
+def _n_summed(scoring: Scoring, sets: Sequence[CaptionSet]) -> int:
+    """The sets, sources first, whose sums each task holds."""
+    n_sources = sum(part.group is None for part in sets)
+    for n_sets in (len(sets), n_sources):
+        n_bytes = bytes_of_sums(n_sets, scoring.n_replicates, len(scoring.used))
+        if n_bytes <= MOST_BYTES:
+            return n_sets
+    return 0
 
 
-def measure_sets(scored_captions: DataFrame, *, n_replicates: int) -> DataFrame:
-    """Measures of each set: set, measure, value, low, high, n.
+def measure_sets(summed_rows: DataFrame, scoring: Scoring) -> DataFrame:
+    """Measures of each set: set, measure, at, value, low, high, n.
 
-    Bounds are percentiles of `n_replicates` Poisson bootstrap replicates, drawn by image.
+    Bounds are percentiles of Poisson bootstrap replicates, drawn by image.
     """
-    sums = map_in_arrow(scored_captions.select(SETS, DRAW, STATISTICS), summed(n_replicates), _SUMS)
-    by_set = sums.repartition(SET).sortWithinPartitions(SET, SUMS)
-    return map_in_arrow(by_set, measured, _MEASURED)
+    names = (("cosine_image", scoring.image_cosines), ("cosine_text", scoring.text_cosines))
+    histograms = [f"{name}{HISTOGRAM}" for name, is_known in names if is_known]
+    measure = measured(scoring.used, histograms, BIN_WIDTH, to_arrow_schema(_MEASURED))
+    sums = summed_rows.where(named(SUMS).isNotNull()).select(SET, BLOCK, SUMS)
+    apart = summed_rows.where(named(STATISTICS).isNotNull()).select(SET, DRAW, STATISTICS)
+    by_set = apart.repartition(SET).sortWithinPartitions(SET, DRAW, STATISTICS)
+    more = map_in_arrow(by_set, summed_by_set(scoring.n_replicates, len(scoring.used)), _SUMS)
+    together = sums.unionByName(more).repartition(SET).sortWithinPartitions(SET, BLOCK, SUMS)
+    return map_in_arrow(together, measure, _MEASURED)
 
 
-def caption_score_rows(scored_captions: DataFrame, *, with_references: bool) -> DataFrame:
+def caption_score_rows(
+    summed_rows: DataFrame, sets: Sequence[CaptionSet], *, with_references: bool
+) -> DataFrame:
     """schemas.CAPTION_SCORES of the captions, those that are null too."""
+    rows = summed_rows.where(named(SOURCE_SET).isNotNull())
+    names = set_names(rows, sets)
+    with_names = rows.join(F.broadcast(names), on=[SOURCE_SET, GROUP_SET], how="inner")
     fault = F.when(named(SCORES[0]).isNull(), "null_caption")
     if with_references:
         fault = fault.when(F.col("cider").isNull(), "without_references")
-    return scored_captions.withColumn(FAULT, fault).select(*CAPTION_SCORES.names)
+    return (
+        with_names.withColumnRenamed("_source", SOURCE)
+        .withColumnRenamed("_group", GROUP)
+        .withColumn(FAULT, fault)
+        .select(*CAPTION_SCORES.names)
+    )

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
-    ArrayType,
     IntegerType,
     StringType,
     StructField,
@@ -18,9 +17,9 @@ from spark_jobs.core.draws import Draw
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import CAPTION, CAPTION_ID, DRAW, GROUP, SOURCE, UID
 from udfs.captioning.draw_bits import LEVELS
+from udfs.captioning.packed_ngrams import GROUP_SET, SOURCE_SET
+from udfs.captioning.scored_captions import IMAGE_COSINE, TEXT_COSINE
 
-SETS, SET = "sets", "set"
-IMAGE_COSINE, TEXT_COSINE = "_image", "_text"
 MOST_SETS = 10_000  # which the driver holds, with all their measures
 WITHOUT_GROUP = "(none)"
 _ROWS, _NO_UID = "_rows", "_no_uid"
@@ -122,23 +121,30 @@ def caption_sets(rows: DataFrame, tables: Sequence[str], *, is_split: bool) -> l
 
 
 def with_sets(rows: DataFrame, sets: Sequence[CaptionSet]) -> DataFrame:
-    """The rows with `sets`, the numbers of the sets that each is in: its source, and its group."""
-    numbers: dict[tuple[str, str | None], list[int]] = {}
+    """The rows with the numbers of the sets that each is in in place of source and group.
+
+    source_set, and group_set, -1 without groups.
+    """
+    table = set_names(rows, sets)
+    is_same = rows[SOURCE].eqNullSafe(table["_source"]) & rows[GROUP].eqNullSafe(table["_group"])
+    joined = rows.join(F.broadcast(table), on=is_same, how="inner")
+    return joined.drop("_source", "_group", SOURCE, GROUP)
+
+
+def set_names(rows: DataFrame, sets: Sequence[CaptionSet]) -> DataFrame:
+    """_source, _group, source_set, group_set of each source and of each group of each."""
     whole = {part.source: part.number for part in sets if part.group is None}
-    for part in sets:
-        numbers[part.source, part.group] = sorted({whole[part.source], part.number})
+    numbers = [
+        (part.source, part.group, whole[part.source], -1 if part.group is None else part.number)
+        for part in sets
+    ]
     schema = StructType(
         [
-            StructField("_source", StringType()),
-            StructField("_group", StringType()),
-            StructField(SETS, ArrayType(IntegerType())),
+            *(StructField(name, StringType()) for name in ("_source", "_group")),
+            *(StructField(name, IntegerType()) for name in (SOURCE_SET, GROUP_SET)),
         ]
     )
-    table = rows.sparkSession.createDataFrame(
-        [(*key, value) for key, value in numbers.items()], schema
-    )
-    is_same = rows[SOURCE].eqNullSafe(table["_source"]) & rows[GROUP].eqNullSafe(table["_group"])
-    return rows.join(F.broadcast(table), on=is_same, how="inner").drop("_source", "_group")
+    return rows.sparkSession.createDataFrame(numbers, schema)
 
 
 def cosine_column(column: str) -> Column:

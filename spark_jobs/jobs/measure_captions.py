@@ -11,18 +11,22 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from spark_jobs.captioning.measure_diversity import count_types, curve_rows, type_rows
+from spark_jobs.captioning.measure_ngrams import (
+    answer_and_count,
+    chunks_of,
+    n_compared_images,
+    noun_rows,
+    pack_ngrams,
+    token_rows,
+)
 from spark_jobs.captioning.measure_similarity import (
+    Scoring,
     caption_score_rows,
     measure_sets,
-    references_by_image,
-    score_captions,
+    refuse_many_replicates,
+    score_and_sum,
 )
-from spark_jobs.captioning.measure_table import (
-    MeasureRow,
-    histogram_rows,
-    numbers_of,
-    set_rows,
-)
+from spark_jobs.captioning.measure_table import MeasureRow, numbers_of, set_rows
 from spark_jobs.captioning.measured_captions import (
     CaptionSet,
     caption_sets,
@@ -152,41 +156,66 @@ def run(run: Run, settings: MeasureCaptions) -> Counts:
         name: run.read(address, schemas.CAPTIONS) for name, address in settings.captions.items()
     }
     _refuse_unknown_names(settings)
-    rows = _all_rows(run, settings, tables)
-    names = list(tables)
     with batches_that_fit(*tables.values()):
-        sets = caption_sets(rows, names, is_split=settings.source_column is not None)
+        rows = _all_rows(run, settings, tables, with_cosines=False)
+        sets = caption_sets(rows, list(tables), is_split=settings.source_column is not None)
         if not any(part.captions for part in sets):
             raise InputDataError(f"no caption in {', '.join(settings.captions.values())}")
-        captions = with_sets(rows, sets)
-        cosines = ["cosine_image"] if settings.has_image_cosines else []
-        cosines += ["cosine_text"] if settings.reference_vectors else []
-        with contextlib.ExitStack() as stack:
-            references, n_images = None, 0
-            if settings.references is not None:
-                references = stack.enter_context(cached(_references(run, settings, rows)))
-                n_images = count_rows(references)
-                _refuse_no_images(n_images, settings)
-            scored = score_captions(captions, references, settings.tokens, n_images=n_images)
-            if settings.caption_scores is not None or cosines:
-                scored = stack.enter_context(cached(scored))
-            types = count_types(
-                captions,
-                settings.tokens,
-                n_sources=sum(part.group is None for part in sets),
-                nouns=_counts_nouns(settings),
-            )
-            measures = [
-                *set_rows(sets, measure_sets(scored, n_replicates=settings.replicates)),
-                *type_rows(types, sets),
-                *curve_rows(types, sets),
-                *histogram_rows(scored, cosines),
-            ]
-            run.write(run.spark.createDataFrame(measures, schemas.MEASURES), settings.output)
-            if settings.caption_scores is not None:
-                per_caption = caption_score_rows(scored, with_references=references is not None)
-                run.write(per_caption, settings.caption_scores)
+        refuse_many_replicates(len(sets), settings.replicates)
+        measures = _measure(run, settings, tables, rows, sets)
     return _counts(measures, sets, settings)
+
+
+def _measure(
+    run: Run,
+    settings: MeasureCaptions,
+    tables: Mapping[str, DataFrame],
+    rows: DataFrame,
+    sets: Sequence[CaptionSet],
+) -> list[MeasureRow]:
+    """Measure the sets and write the outputs; `rows`: of all tables, without cosines."""
+    has_scores = settings.caption_scores is not None
+    references, n_texts = None, 0
+    if settings.references is not None:
+        references = run.read(settings.references, schemas.CAPTIONS)
+        n_texts = count_rows(references) + sum(part.rows for part in sets if part.group is None)
+    n_chunks = chunks_of(n_texts)
+    with contextlib.ExitStack() as stack:
+        packed = stack.enter_context(
+            cached(
+                pack_ngrams(
+                    with_sets(_all_rows(run, settings, tables, with_cosines=True), sets),
+                    references,
+                    settings.tokens,
+                    n_chunks=n_chunks,
+                    cosines=settings.has_image_cosines or settings.reference_vectors is not None,
+                    scores=has_scores,
+                )
+            )
+        )
+        n_images = n_compared_images(packed)
+        if references is not None:
+            _refuse_no_images(n_images, settings)
+        nouns = noun_rows(with_sets(rows, sets)) if _counts_nouns(settings) else None
+        answered = stack.enter_context(cached(answer_and_count(packed, nouns)))
+        tokens = token_rows(packed, None if references is None else answered, n_chunks)
+        scoring = Scoring(
+            n_images,
+            settings.replicates,
+            image_cosines=settings.has_image_cosines,
+            text_cosines=settings.reference_vectors is not None,
+        )
+        scored = score_and_sum(tokens, scoring, sets, scores=has_scores)
+        if has_scores:
+            scored = stack.enter_context(cached(scored))
+        of_sets = set_rows(sets, measure_sets(scored, scoring))
+        types = count_types(answered, n_sources=sum(part.group is None for part in sets))
+        measures = [*of_sets, *type_rows(types, sets), *curve_rows(types, sets)]
+        run.write(run.spark.createDataFrame(measures, schemas.MEASURES), settings.output)
+        if settings.caption_scores is not None:
+            per_caption = caption_score_rows(scored, sets, with_references=references is not None)
+            run.write(per_caption, settings.caption_scores)
+    return measures
 
 
 def _counts(
@@ -238,17 +267,19 @@ def _of_table(tables: Mapping[str, str] | None, name: str, n_tables: int) -> str
     return next(iter(tables.values())) if n_tables == len(tables) == 1 else tables.get(name)
 
 
-def _all_rows(run: Run, settings: MeasureCaptions, tables: Mapping[str, DataFrame]) -> DataFrame:
-    """The rows of all tables: text, source, group, and the cosines that are known."""
+def _all_rows(
+    run: Run, settings: MeasureCaptions, tables: Mapping[str, DataFrame], *, with_cosines: bool
+) -> DataFrame:
+    """The rows of all tables: text, source, group, and the cosines that are known, or none."""
     draw = run.draw("measure-captions", settings.seed)
     images = None
-    if settings.image_vectors is not None:
+    if with_cosines and settings.image_vectors is not None:
         images = read_embeddings(run, settings.image_vectors)
         refuse_repeated_or_null_keys(
             images.rows, [UID], images.address, "expected one vector an image"
         )
     texts = None
-    if settings.reference_vectors is not None:
+    if with_cosines and settings.reference_vectors is not None:
         texts = read_embeddings(run, settings.reference_vectors)
     frames = []
     for name, table in tables.items():
@@ -257,7 +288,9 @@ def _all_rows(run: Run, settings: MeasureCaptions, tables: Mapping[str, DataFram
             if column is not None:
                 require_columns(table, called, [column])
         with_group, group = _with_group(run, settings, table, called)
-        rows, columns = _with_cosines(run, settings, with_group, name, images, texts)
+        rows, columns = with_group, dict[str, Column]()
+        if with_cosines:
+            rows, columns = _with_cosines(run, settings, with_group, name, images, texts)
         frames.append(
             source_rows(
                 rows,
@@ -314,6 +347,12 @@ def _with_cosines(
         scores = run.read(address, schemas.UIDS)
         require_columns(scores, f"table {address}", [SCORE])
         cosines = scores.select(*keys(scores), cosine_column(SCORE).alias(_IMAGE))
+        refuse_repeated_or_null_keys(
+            cosines,
+            keys(cosines),
+            address,
+            f"expected one row for each {' and '.join(keys(cosines))}",
+        )
         table = _joined(table, cosines, settings.captions[name], address)
         columns[_IMAGE] = F.col(_IMAGE)
     address = _of_table(settings.caption_vectors, name, n_tables)
@@ -339,16 +378,7 @@ def _joined(table: DataFrame, cosines: DataFrame, captions: str, address: str) -
         by,
         remedy=f"table {address} is of one row for each {' and '.join(by)}",
     )
-    refuse_repeated_or_null_keys(
-        cosines, by, address, f"expected one row for each {' and '.join(by)}"
-    )
     return table.join(cosines, on=by, how="left")
-
-
-def _references(run: Run, settings: MeasureCaptions, rows: DataFrame) -> DataFrame:
-    """The references of each image that has captions."""
-    assert settings.references is not None
-    return references_by_image(run.read(settings.references, schemas.CAPTIONS), rows)
 
 
 def _refuse_no_images(n_images: int, settings: MeasureCaptions) -> None:
@@ -362,15 +392,18 @@ def _refuse_no_images(n_images: int, settings: MeasureCaptions) -> None:
 def closing_lines(spark: SparkSession, settings: MeasureCaptions, counts: Counts) -> list[str]:
     """A line for each source: captions, and some of its measures."""
     rows = read_table(spark, settings.output, schemas.MEASURES)
-    shown = rows.where(F.col(GROUP).isNull() & F.col(AT).isNull())
+    names = ["captions", *(measure for measure, *_ in _SHOWN)]
+    of_sources = rows.where(F.col(GROUP).isNull() & F.col(AT).isNull())
+    shown = of_sources.where(F.col(MEASURE).isin(names)).orderBy(SOURCE)
     of_source: dict[str, dict[str, float]] = {}
-    for row in shown.select(SOURCE, MEASURE, VALUE).limit(_MOST_SHOWN * 40).collect():
+    # A source has a row of each of these at most.
+    for row in shown.select(SOURCE, MEASURE, VALUE).limit(_MOST_SHOWN * len(names)).collect():
         of_source.setdefault(row[SOURCE], {})[row[MEASURE]] = row[VALUE]
-    return [_line(source, values) for source, values in sorted(of_source.items())[:_MOST_SHOWN]]
+    return [_line(source, values) for source, values in list(of_source.items())[:_MOST_SHOWN]]
 
 
 def _line(source: str, values: Mapping[str, float]) -> str:
-    parts = [f"{values.get('captions', 0):,.0f} captions"]
+    parts = [f"{values['captions']:,.0f} captions"]
     parts += [
         f"{values[measure]:{form}} {words}" for measure, form, words in _SHOWN if measure in values
     ]

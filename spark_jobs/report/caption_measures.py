@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
+from spark_jobs.core.histogram_bins import BIN_WIDTH
 from spark_jobs.report.axes import legend_above, log_axis, percent_axis
 from spark_jobs.report.blocks import Block, Figure, Note, Table, visible
 from spark_jobs.report.charts import chart
 from spark_jobs.report.palette import SERIES
 
 _MOST_DRAWN = len(SERIES)
-_BIN_WIDTH = 0.02
 _STYLES = ("-", "--", ":", "-.", (0, (5, 1)))
 _COLUMNS = (
     ("mean_words", "words", ".1f"),
@@ -83,10 +83,10 @@ def _scores(sources: Mapping[str, SourceMeasures]) -> Markup:
                 places = sorted(source.bars)
                 edges = _edges(places)
                 shares = [source.bars.get(edge, 0) / total for edge in edges]
-                ends = [*edges, edges[-1] + _BIN_WIDTH]
+                ends = [*edges, edges[-1] + BIN_WIDTH]
                 axes.stairs(shares, ends, label=name, color=colour, ls=style, linewidth=1.6)
         axes.set_xlabel("cosine of caption and image")
-        percent_axis(axes, "captions, per 0.02")
+        percent_axis(axes, f"captions, per {BIN_WIDTH:g}")
         legend_above(axes)
 
     means = ", ".join(
@@ -99,8 +99,8 @@ def _scores(sources: Mapping[str, SourceMeasures]) -> Markup:
 
 def _edges(places: Sequence[float]) -> list[float]:
     """The lower ends of all bins from the first to the last, empty ones too."""
-    first, last = round(places[0] / _BIN_WIDTH), round(places[-1] / _BIN_WIDTH)
-    return [round(k * _BIN_WIDTH, 2) for k in range(first, last + 1)]
+    first, last = round(places[0] / BIN_WIDTH), round(places[-1] / BIN_WIDTH)
+    return [round(k * BIN_WIDTH, 2) for k in range(first, last + 1)]
 
 
 def _trigrams(sources: Mapping[str, SourceMeasures]) -> Markup:

@@ -7,11 +7,11 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs.core.columns import literal_of, named
+from spark_jobs.core.histogram_bins import BIN_WIDTH, bin_number
 from spark_jobs.core.schemas import CLASS_SIMILARITY, CLASSES, ROWS, SIMILARITY_PLAN, THRESHOLD
 
 PAPERS = ("LAIONet, appendix: what each threshold on the similarity keeps",)
 
-_BIN_WIDTH = 0.02
 _SCORE, _CLASS, _PASSED = "score", "class", "passed"
 
 
@@ -66,11 +66,9 @@ def histogram(scored: DataFrame, score: str) -> dict[float, int]:
 
     A score on the border of two bins, such as the float32 0.7, counts in the upper one.
     """
-    number = named(score).cast("double")
-    bin_number = F.floor(F.round(number / _BIN_WIDTH, 5)).alias("bin")
     rows = scored.where(_is_number(named(score)))
-    bin_counts = rows.groupBy(bin_number).count().orderBy("bin").collect()
-    return {round(row["bin"] * _BIN_WIDTH, 2): row["count"] for row in bin_counts}
+    bin_counts = rows.groupBy(bin_number(named(score)).alias("bin")).count().orderBy("bin")
+    return {round(row["bin"] * BIN_WIDTH, 2): row["count"] for row in bin_counts.collect()}
 
 
 def _is_number(score: Column) -> Column:

@@ -1,147 +1,156 @@
 """Document frequencies of CIDEr without a table of all n-grams in any one place.
 
-Images are divided into chunks by their uid. (1) The tasks of a chunk send each n-gram of its
+Images are divided into chunks by their uid. (1) The task of a chunk sends each n-gram of its
 captions and references to the n-gram's part, with the number of the chunk's images whose references
 have it. (2) A part sums these, and answers each chunk with the sums of the n-grams that it had
 sent. (3) The captions of a chunk meet its answers. An n-gram of one image weighs as much as one of
 none, so neither has an answer.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from udfs.arrow import Batches, BatchFunction
-from udfs.captioning.ngrams import ORDERS, count_ngrams
+from udfs.captioning.key_tables import AHEAD, KeyTable, first_slot, slot_of
+from udfs.captioning.ngrams import ORDERS, NgramKeys
 from udfs.captioning.runs import runs
-from udfs.captioning.tokens import Tokeniser, TokenRule
-from udfs.captioning.weights import Frequencies, frequency_table
 from udfs.compiled import compiled
-from udfs.id_counts import COUNTS, IDS, PART, blobs_by_part, concatenated, pack_counts
+from udfs.id_counts import COUNTS, IDS, concatenated, pack_counts
+from udfs.machine import prefetch
 
 CHUNK = "chunk"
-_BUFFERED = 1 << 20  # n-grams that a task collects before it packs them
+_PACKED_AT_ONCE = 1 << 18  # n-grams that a task collects: blobs of 2 KB
+_IMAGE_BITS = 32  # of a note: how many images have the n-gram, and the last of them
 
 
-def packed_requests(rule: TokenRule, *, are_references: bool) -> BatchFunction:
-    """For mapInArrow: columns chunk and texts (a list, of an image) -> part, chunk, ids, counts.
+class Requests:
+    """The n-grams of a chunk's images, and in how many images' references each is."""
 
-    Counts: the images whose texts have the n-gram; 0 unless `are_references`. Rows ascend by chunk.
-    """
+    def __init__(self) -> None:
+        self._table = KeyTable()
+        self._n_images = 0
 
-    def packed(batches: Batches) -> Iterator[pa.RecordBatch]:
-        tokeniser = Tokeniser(rule)
-        buffer: list[tuple[int, NDArray[np.uint64]]] = []
-        for batch in batches:
-            chunks = np.asarray(batch.column(CHUNK))
-            keys, image_of_key = _keys_by_image(batch.column(1), tokeniser)
-            for start, end in runs(chunks):
-                if buffer and buffer[0][0] != chunks[start]:
-                    yield _packed(buffer, are_references)
-                first, last = np.searchsorted(image_of_key, [start, end])
-                buffer.append((int(chunks[start]), keys[first:last]))
-                if sum(part.size for _, part in buffer) >= _BUFFERED:
-                    yield _packed(buffer, are_references)
-        if buffer:
-            yield _packed(buffer, are_references)
+    def add(
+        self,
+        ngrams: NgramKeys,
+        image_offsets: NDArray[np.int64],
+        is_reference: NDArray[np.bool_],
+        is_compared: NDArray[np.bool_],
+    ) -> int:
+        """Add images until the table is full; how many were added, 0 where none has room.
 
-    return packed
-
-
-def _keys_by_image(
-    texts: pa.ListArray, tokeniser: Tokeniser
-) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """(keys, images): each image's distinct n-grams, and the row of the image of each."""
-    ngrams = count_ngrams(tokeniser.tokens(texts.flatten()))
-    offsets = np.asarray(texts.offsets) - texts.offsets[0].as_py()
-    keys, image_offsets = _distinct(ngrams.starts, ngrams.keys, offsets.astype(np.int64))
-    return keys, np.repeat(np.arange(len(texts)), np.diff(image_offsets))
-
-
-@compiled
-def _distinct(starts, keys, text_offsets):
-    """(keys, offsets): the distinct n-grams of all texts of each image."""
-    n_images = text_offsets.size - 1
-    new_keys = np.empty(keys.size, np.uint64)
-    offsets = np.zeros(n_images + 1, np.int64)
-    n = 0
-    for image in range(n_images):
-        first, last = starts[ORDERS * text_offsets[image]], starts[ORDERS * text_offsets[image + 1]]
-        ordered = np.sort(keys[first:last])
-        for k in range(ordered.size):
-            if k == 0 or ordered[k] != ordered[k - 1]:
-                new_keys[n] = ordered[k]
-                n += 1
-        offsets[image + 1] = n
-    return new_keys[:n].copy(), offsets
-
-
-def _packed(buffer: list[tuple[int, NDArray[np.uint64]]], are_references: bool) -> pa.RecordBatch:
-    """Pack the buffer, whose n-grams are of one chunk, and empty it."""
-    chunk = buffer[0][0]
-    keys, counts = np.unique(np.concatenate([part for _, part in buffer]), return_counts=True)
-    buffer.clear()
-    counts = counts.astype(np.int64) if are_references else np.zeros(keys.size, np.int64)
-    batch = pack_counts(keys.view(np.int64), counts)
-    return _with_chunks(batch, np.full(batch.num_rows, chunk, np.int32))
-
-
-def _with_chunks(batch: pa.RecordBatch, chunks: NDArray[np.int32]) -> pa.RecordBatch:
-    columns = [batch.column(PART), pa.array(chunks), batch.column(IDS), batch.column(COUNTS)]
-    return pa.RecordBatch.from_arrays(columns, [PART, CHUNK, IDS, COUNTS])
-
-
-def answered(batches: Batches) -> Iterator[pa.RecordBatch]:
-    """For mapInArrow: packed requests, sorted by part -> chunk, ids, counts from 2 images on."""
-    for unordered in blobs_by_part(batches):
-        blobs = unordered.sort_by(CHUNK)
-        keys = concatenated(blobs[IDS])
-        counts = concatenated(blobs[COUNTS])
-        chunks = np.repeat(
-            blobs[CHUNK].to_numpy(), [len(blob.as_buffer()) // 8 for blob in blobs[IDS]]
+        `image_offsets`: (n + 1,), image i has the texts from image_offsets[i] up to that of i + 1.
+        `is_compared`: (n,), whether the image counts.
+        """
+        first, last = ORDERS * image_offsets[0], ORDERS * image_offsets[1]
+        n_of_first = int(ngrams.starts[last] - ngrams.starts[first])
+        if self.size and self.size + n_of_first > _PACKED_AT_ONCE:
+            return 0
+        self._table.make_room(max(_PACKED_AT_ONCE - self.size, n_of_first))
+        added, self._table.n_keys = _add_images(
+            ngrams.starts,
+            ngrams.keys,
+            image_offsets,
+            is_reference,
+            is_compared,
+            self._table.slots,
+            self._table.n_keys,
+            self._n_images,
         )
-        order = np.argsort(keys, kind="stable")  # keeps chunks ascending
-        keys, sums, chunks = _frequent(keys[order], counts[order], chunks[order])
-        order = np.argsort(chunks, kind="stable")
-        keys, sums, chunks = keys[order], sums[order], chunks[order]
-        places = runs(chunks)
-        columns = [
-            pa.array([chunks[start] for start, _ in places], pa.int32()),
-            pa.array([keys[start:end].tobytes() for start, end in places], pa.binary()),
-            pa.array([sums[start:end].tobytes() for start, end in places], pa.binary()),
-        ]
-        yield pa.RecordBatch.from_arrays(columns, [CHUNK, IDS, COUNTS])
+        self._n_images += added
+        return int(added)
+
+    @property
+    def size(self) -> int:
+        """How many n-grams there are."""
+        return self._table.n_keys
+
+    def packed(self) -> pa.RecordBatch:
+        """Part, ids and counts: the images whose references have the n-gram; empties the table."""
+        keys, notes = self._table.entries()
+        self._table.clear()
+        self._n_images = 0
+        return pack_counts(keys.view(np.int64), (notes >> np.uint64(_IMAGE_BITS)).view(np.int64))
 
 
 @compiled
-def _frequent(keys, counts, chunks):
-    """(keys, sums, chunks) of n-grams of at least two images, once for each chunk that sent them.
+def _add_images(starts, keys, image_offsets, is_reference, is_compared, slots, n_keys, n_images):
+    """(images added, keys in the table): as many images as the table has room for.
 
-    `keys` ascend, and the chunks of a key.
+    A note: images << 32 | number of the last of them, from 1 on; a caption's number is 0 with the
+    highest bit of that half, so that it is no free slot and of no image.
     """
-    n_rows = keys.size
-    new_keys, sums = np.empty(n_rows, np.int64), np.empty(n_rows, np.int64)
-    new_chunks = np.empty(n_rows, np.int32)
+    low = np.uint64((1 << _IMAGE_BITS) - 1)
+    of_caption = np.uint64(1 << (_IMAGE_BITS - 1))
+    most = slots.shape[0] // 2
+    n = image_offsets.size - 1
+    for image in range(n):
+        first, last = image_offsets[image], image_offsets[image + 1]
+        if not is_compared[image]:
+            continue
+        if n_keys + starts[ORDERS * last] - starts[ORDERS * first] > most:
+            return image, n_keys
+        number = np.uint64(n_images + image + 1)
+        for text in range(first, last):
+            for k in range(starts[ORDERS * text], starts[ORDERS * (text + 1)]):
+                if k + AHEAD < keys.size:
+                    prefetch(slots, 2 * first_slot(keys[k + AHEAD], slots.shape[0]))
+                slot = slot_of(slots, keys[k])
+                note = slots[slot, 1]
+                if not note:
+                    slots[slot, 0] = keys[k]
+                    n_keys += 1
+                    note = of_caption
+                if is_reference[text] and (note & low) != number:
+                    note = ((note >> np.uint64(_IMAGE_BITS)) + np.uint64(1)) << np.uint64(
+                        _IMAGE_BITS
+                    ) | number
+                slots[slot, 1] = note
+    return n, n_keys
+
+
+def answers_of(requests: pa.Table) -> pa.RecordBatch:
+    """The packed requests of a part -> chunk, ids, counts of the n-grams of 2 images or more."""
+    ordered = requests.sort_by(CHUNK)
+    keys = concatenated(ordered[IDS]).view(np.uint64)
+    counts = concatenated(ordered[COUNTS])
+    chunks = np.repeat(
+        np.asarray(ordered[CHUNK]), [len(blob.as_buffer()) // 8 for blob in ordered[IDS]]
+    )
+    table = KeyTable()
+    table.make_room(keys.size)
+    _sum_counts(keys, counts, table.slots)
+    is_answered, sums = _frequent(keys, table.slots)
+    keys, chunks = keys[is_answered], chunks[is_answered]
+    places = runs(chunks)
+    columns = [
+        pa.array([chunks[start] for start, _ in places], pa.int32()),
+        pa.array([keys[start:end].tobytes() for start, end in places], pa.binary()),
+        pa.array([sums[start:end].tobytes() for start, end in places], pa.binary()),
+    ]
+    return pa.RecordBatch.from_arrays(columns, [CHUNK, IDS, COUNTS])
+
+
+@compiled
+def _sum_counts(keys, counts, slots):
+    """Enter 1 + the sum of the counts of each key: a note must not be 0."""
+    for k in range(keys.size):
+        slot = slot_of(slots, keys[k])
+        if not slots[slot, 1]:
+            slots[slot, 0], slots[slot, 1] = keys[k], np.uint64(1)
+        slots[slot, 1] += np.uint64(counts[k])
+
+
+@compiled
+def _frequent(keys, slots):
+    """(is_frequent, sums): whether each key is of two images or more, and the sums of those."""
+    is_frequent = np.zeros(keys.size, np.bool_)
+    sums = np.empty(keys.size, np.int64)
     n = 0
-    start = 0
-    while start < n_rows:
-        end = start
-        total = 0
-        while end < n_rows and keys[end] == keys[start]:
-            total += counts[end]
-            end += 1
+    for k in range(keys.size):
+        total = np.int64(slots[slot_of(slots, keys[k]), 1]) - 1
         if total >= 2:
-            for k in range(start, end):
-                if k == start or chunks[k] != chunks[k - 1]:
-                    new_keys[n], sums[n], new_chunks[n] = keys[k], total, chunks[k]
-                    n += 1
-        start = end
-    return new_keys[:n].copy(), sums[:n].copy(), new_chunks[:n].copy()
-
-
-def table_of(ids: list[bytes], counts: list[bytes]) -> Frequencies:
-    """The table of a chunk's answers, which are of distinct n-grams."""
-    keys = np.frombuffer(b"".join(ids), np.uint64)
-    return frequency_table(keys, np.frombuffer(b"".join(counts), np.int64))
+            is_frequent[k] = True
+            sums[n] = total
+            n += 1
+    return is_frequent, sums[:n].copy()

@@ -31,6 +31,44 @@ def count_ngrams(tokens: Tokens) -> Ngrams:
     return Ngrams(starts, keys, counts, np.diff(tokens.offsets))
 
 
+class NgramKeys(NamedTuple):
+    """The n-grams of m texts with their repeats, in the texts' order.
+
+    Those of text i with n tokens are at starts[4 i + n - 1] <= k < starts[4 i + n].
+    `starts`: (4 m + 1,). `keys`: (n_ngrams,).
+    """
+
+    starts: NDArray[np.int64]
+    keys: NDArray[np.uint64]
+
+
+def ngram_keys(tokens: Tokens) -> NgramKeys:
+    """The n-grams of each text, as they come: for what needs no counts."""
+    return NgramKeys(*_keys(tokens.offsets, tokens.hashes))
+
+
+@compiled
+def _keys(offsets, hashes):
+    """(starts, keys) of NgramKeys."""
+    n_texts = offsets.size - 1
+    starts = np.zeros(ORDERS * n_texts + 1, np.int64)
+    keys = np.empty(ORDERS * hashes.size, np.uint64)
+    n = 0
+    for text in range(n_texts):
+        first = offsets[text]
+        length = offsets[text + 1] - first
+        before = n  # where the n-grams that are one token shorter start
+        for order in range(ORDERS):
+            start = n
+            for k in range(length - order):
+                shorter = keys[before + k] if order else np.uint64(0)
+                keys[n] = extended(shorter, hashes[first + k + order])
+                n += 1
+            before = start
+            starts[ORDERS * text + order + 1] = n
+    return starts, keys[:n].copy()
+
+
 @compiled
 def _count(offsets, hashes):
     """(starts, keys, counts) of Ngrams."""

@@ -31,20 +31,18 @@ class Similarity(NamedTuple):
 
 
 def compare(
-    captions: Ngrams,
-    references: Ngrams,
-    reference_offsets: NDArray[np.int64],
-    caption_weights: NDArray[np.float64],
-    reference_weights: NDArray[np.float64],
+    texts: Ngrams,
+    weights: NDArray[np.float64],
+    captions: NDArray[np.int64],
+    references: NDArray[np.int64],
 ) -> Similarity:
     """Compare each of n captions with its references, of which it has at least one.
 
-    `reference_offsets`: (n + 1,), caption i has references reference_offsets[i] up to that of
-    i + 1. Weights: of each n-gram in the keys, its inverse document frequency.
+    `weights`: of each n-gram in the texts' keys, its inverse document frequency. `captions`: (n,),
+    which of the texts. `references`: (n, 2), the first of its references among the texts, and the
+    one behind the last.
     """
-    return Similarity(
-        *_compare(*captions, *references, reference_offsets, caption_weights, reference_weights)
-    )
+    return Similarity(*_compare(*texts, weights, captions, references))
 
 
 def bleu(
@@ -69,16 +67,12 @@ def _compare(
     keys,
     counts,
     lengths,
-    reference_starts,
-    reference_keys,
-    reference_counts,
-    reference_lengths,
-    reference_offsets,
     weights,
-    reference_weights,
+    captions,
+    references,
 ):
     """The arrays of Similarity."""
-    n = lengths.size
+    n = captions.size
     matches = np.zeros((n, ORDERS), np.int64)
     guesses = np.zeros((n, ORDERS), np.int64)
     closest = np.zeros(n, np.int64)
@@ -88,43 +82,44 @@ def _compare(
         most = max(most, starts[k + 1] - starts[k])
     best = np.zeros(most, np.int64)
     for row in range(n):
-        first, last = reference_offsets[row], reference_offsets[row + 1]
-        length = lengths[row]
-        closest[row] = reference_lengths[first]
+        text = captions[row]
+        first, last = references[row, 0], references[row, 1]
+        length = lengths[text]
+        closest[row] = lengths[first]
         for reference in range(first + 1, last):
-            other, now = reference_lengths[reference], closest[row]
+            other, now = lengths[reference], closest[row]
             off, off_now = abs(other - length), abs(now - length)
             if off < off_now or (off == off_now and other < now):
                 closest[row] = other
         total = 0.0
         for order in range(ORDERS):
             guesses[row, order] = max(0, length - order)
-            start, end = starts[ORDERS * row + order], starts[ORDERS * row + order + 1]
+            start, end = starts[ORDERS * text + order], starts[ORDERS * text + order + 1]
             norm = 0.0
             for k in range(start, end):
                 norm += (counts[k] * weights[k]) ** 2
                 best[k - start] = 0
             norm = np.sqrt(norm)
             for reference in range(first, last):
-                at = reference_starts[ORDERS * reference + order]
-                stop = reference_starts[ORDERS * reference + order + 1]
+                at = starts[ORDERS * reference + order]
+                stop = starts[ORDERS * reference + order + 1]
                 k = start
                 product = 0.0
                 reference_norm = 0.0
                 while at < stop:
-                    weight = reference_counts[at] * reference_weights[at]
+                    weight = counts[at] * weights[at]
                     reference_norm += weight * weight
-                    while k < end and keys[k] < reference_keys[at]:
+                    while k < end and keys[k] < keys[at]:
                         k += 1
-                    if k < end and keys[k] == reference_keys[at]:
+                    if k < end and keys[k] == keys[at]:
                         product += min(counts[k] * weights[k], weight) * weight
-                        best[k - start] = max(best[k - start], reference_counts[at])
+                        best[k - start] = max(best[k - start], counts[at])
                     at += 1
                 norms = norm * np.sqrt(reference_norm)
                 if norms != 0.0:
                     product /= norms
                 # The lengths that are compared are numbers of bigrams.
-                off = max(0, length - 1) - max(0, reference_lengths[reference] - 1)
+                off = max(0, length - 1) - max(0, lengths[reference] - 1)
                 total += product * np.exp(-(off * off) / (2.0 * _SIGMA * _SIGMA))
             for k in range(start, end):
                 matches[row, order] += min(np.int64(counts[k]), best[k - start])

@@ -5,7 +5,7 @@ jackknife group if one alone has it. After a shuffle by n-gram these are combine
 are left.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -14,151 +14,166 @@ from numpy.typing import NDArray
 from udfs.arrow import Batches, BatchFunction
 from udfs.captioning.draw_bits import jackknife_group, sample_level
 from udfs.captioning.hashing import mixed
-from udfs.captioning.ngrams import ORDERS, count_ngrams
+from udfs.captioning.key_tables import AHEAD, KeyTable, first_slot, slot_of
+from udfs.captioning.ngrams import ORDERS
 from udfs.captioning.nouns import NounTagger
-from udfs.captioning.tokens import Tokeniser, TokenRule
 from udfs.captioning.words import split_words
-from udfs.compiled import compiled
-from udfs.id_counts import COUNTS, IDS, blobs_by_part, concatenated, pack_counts
+from udfs.compiled import compiled, inlined
+from udfs.id_counts import COUNTS, IDS, concatenated, pack_counts
+from udfs.machine import prefetch
 
 SET, ORDER, LEVEL, JACKKNIFE, TYPES = "set", "ngram_order", "level", "jackknife", "types"
 NOUNS = ORDERS + 1  # in place of an order: words tagged as nouns
 SEVERAL = 255  # in place of a group: the n-gram is in captions of several
-_BUFFERED = 1 << 21
+TYPES_KIND = 1  # of packed types among packed requests
+_PACKED_AT_ONCE = 1 << 18  # types that a task collects: blobs of 2 KB
+_PIECE = 1 << 16  # n-grams, each of one or two sets, that enter before the table may have to grow
 
 
-def packed_types(rule: TokenRule) -> BatchFunction:
-    """For mapInArrow: columns caption, sets (a list of set numbers) and draw -> packed n-grams."""
+class Types:
+    """The distinct n-grams of sets, each with set << 24 | order << 16 | level << 8 | group.
 
-    def packed(batches: Batches) -> Iterator[pa.RecordBatch]:
-        tokeniser = Tokeniser(rule)
+    level: the smallest sample that has it; group: of the jackknife, or SEVERAL.
+    """
 
-        def keys_of(captions: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-            ngrams = count_ngrams(tokeniser.tokens(captions))
-            return ngrams.starts, ngrams.keys
+    def __init__(self, *, n_orders: int = ORDERS, first_order: int = 1) -> None:
+        self._n_orders, self._first_order = n_orders, first_order
+        self._table = KeyTable()
 
-        return _packed(batches, keys_of, n_orders=ORDERS, first_order=1)
+    def add(
+        self,
+        starts: NDArray[np.int64],
+        keys: NDArray[np.uint64],
+        draws: NDArray[np.float64],
+        sets: NDArray[np.int32],
+    ) -> Iterator[pa.RecordBatch]:
+        """Add n-grams of captions; yields the table packed whenever it is full.
 
-    return packed
+        `starts`: (n_orders n + 1,), of each caption and order. `draws`: (n,). `sets`: (n, 2), the
+        sets that each caption is in, below 0 where it is in fewer than two.
+        """
+        notes = sample_level(draws) << 8 | jackknife_group(draws)
+        n = notes.size
+        row = 0
+        while row < n:
+            place = int(
+                np.searchsorted(starts[:: self._n_orders], starts[row * self._n_orders] + _PIECE)
+            )
+            end = min(n, max(row + 1, place - 1))
+            most = 2 * int(starts[end * self._n_orders] - starts[row * self._n_orders])
+            self._table.make_room(most)
+            self._table.n_keys = _add(
+                starts, keys, notes, sets, row, end, self._n_orders, self._first_order,
+                self._table.slots, self._table.n_keys,
+            )  # fmt: skip
+            row = end
+            if self._table.n_keys >= _PACKED_AT_ONCE:
+                yield from self.flush()
+
+    def flush(self) -> Iterator[pa.RecordBatch]:
+        """Yield the table packed, and empty it."""
+        if self._table.n_keys:
+            keys, notes = self._table.entries()
+            self._table.clear()
+            yield pack_counts(keys.view(np.int64), notes.view(np.int64), kind=TYPES_KIND)
 
 
-def packed_nouns() -> BatchFunction:
-    """The same of the words that nltk's tagger takes for nouns, in lower case, as order NOUNS."""
+def packed_nouns(text: str, draw: str, sets: tuple[str, str]) -> BatchFunction:
+    """For mapInArrow: captions -> packed types of order NOUNS.
+
+    These are the words that nltk's tagger takes for nouns, in lower case. Columns: `text`, `draw`
+    and `sets`.
+    """
 
     def packed(batches: Batches) -> Iterator[pa.RecordBatch]:
         tagger = NounTagger()
-
-        def keys_of(captions: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-            words = split_words(tagger.nouns(captions))
-            return words.offsets, words.hashes
-
-        return _packed(batches, keys_of, n_orders=1, first_order=NOUNS)
+        types = Types(n_orders=1, first_order=NOUNS)
+        for batch in batches:
+            words = split_words(tagger.nouns(batch.column(text)))
+            draws = batch.column(draw).to_numpy(zero_copy_only=False)
+            numbers = np.column_stack([np.asarray(batch.column(name)) for name in sets])
+            yield from types.add(words.offsets, words.hashes, draws, numbers)
+        yield from types.flush()
 
     return packed
 
 
-def _packed(
-    batches: Batches,
-    keys_of: Callable[[pa.Array], tuple[NDArray[np.int64], NDArray[np.uint64]]],
-    *,
-    n_orders: int,
-    first_order: int,
-) -> Iterator[pa.RecordBatch]:
-    """Pack the keys of each caption; `keys_of` gives starts of each caption and order, and keys."""
-    buffer: list[tuple[NDArray[np.uint64], NDArray[np.int64]]] = []
-    for batch in batches:
-        starts, keys = keys_of(batch.column(0))
-        buffer.append(_of_sets(batch, starts, keys, n_orders, first_order))
-        if sum(keys.size for keys, _ in buffer) >= _BUFFERED:
-            merged = _merged(*map(np.concatenate, zip(*buffer, strict=True)))
-            # Where n-grams repeat, the buffer may go on.
-            buffer = [merged]
-            if 2 * merged[0].size >= _BUFFERED:
-                yield pack_counts(merged[0].view(np.int64), merged[1])
-                buffer = []
-    if buffer:
-        keys, notes = _merged(*map(np.concatenate, zip(*buffer, strict=True)))
-        yield pack_counts(keys.view(np.int64), notes)
+class TypeNumbers:
+    """Numbers of types by what is noted of them, over the parts of a task."""
 
+    def __init__(self) -> None:
+        self._totals = KeyTable()
 
-def counted_types(batches: Batches) -> Iterator[pa.RecordBatch]:
-    """For mapInArrow: packed n-grams, sorted by part -> numbers of types by what is noted of them.
+    def add(self, packed: pa.Table) -> None:
+        """Add the packed types of one part."""
+        table = KeyTable()
+        keys = concatenated(packed[IDS]).view(np.uint64)
+        table.make_room(keys.size)
+        _combine(keys, concatenated(packed[COUNTS]), table.slots)
+        _, notes = table.entries()
+        self._totals.make_room(notes.size)
+        self._totals.n_keys = _count_notes(notes, self._totals.slots, self._totals.n_keys)
 
-    Columns set, ngram_order, level (the smallest sample, as the largest level), jackknife, types.
-    """
-    totals: dict[int, int] = {}
-    for blobs in blobs_by_part(batches):
-        keys = concatenated(blobs[IDS]).view(np.uint64)
-        _, notes = _merged(keys, concatenated(blobs[COUNTS]))
-        for note, n in zip(*np.unique(notes, return_counts=True), strict=True):
-            totals[int(note)] = totals.get(int(note), 0) + int(n)
-    if totals:
-        notes = np.array(list(totals), np.int64)
+    def rows(self) -> pa.RecordBatch:
+        """set, ngram_order, level (the smallest sample, as the largest level), jackknife, types."""
+        keys, types = self._totals.entries()
+        notes = keys.view(np.int64)
         columns = [notes >> 24, notes >> 16 & 255, notes >> 8 & 255, notes & 255]
         arrays = [pa.array(column.astype(np.int32)) for column in columns]
-        arrays.append(pa.array(list(totals.values()), pa.int64()))
-        yield pa.RecordBatch.from_arrays(arrays, [SET, ORDER, LEVEL, JACKKNIFE, TYPES])
+        arrays.append(pa.array(types.view(np.int64)))
+        return pa.RecordBatch.from_arrays(arrays, [SET, ORDER, LEVEL, JACKKNIFE, TYPES])
 
 
-def _of_sets(
-    batch: pa.RecordBatch,
-    starts: NDArray[np.int64],
-    keys: NDArray[np.uint64],
-    n_orders: int,
-    first_order: int,
-) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """(keys, notes) of the n-grams of each caption in each of its sets."""
-    draws = batch.column(2).to_numpy(zero_copy_only=False)
-    notes = sample_level(draws) << 8 | jackknife_group(draws)
-    sets = batch.column(1)
-    set_offsets = np.asarray(sets.offsets).astype(np.int64)
-    numbers = sets.values.to_numpy()
-    new_keys, new_notes = _noted(starts, keys, notes, set_offsets, numbers, n_orders, first_order)
-    return new_keys, new_notes
+@inlined
+def _joined(before, note):
+    """The note of an n-gram that has two: the larger level, the group or SEVERAL."""
+    level = max((before >> 8) & 255, (note >> 8) & 255)
+    group = before & 255 if (before & 255) == (note & 255) else SEVERAL
+    return (before >> 16) << 16 | level << 8 | group
 
 
 @compiled
-def _noted(starts, keys, notes, set_offsets, sets, n_orders, first_order):
-    """Keys of n-grams by set, each with set << 24 | order << 16 | level << 8 | group."""
-    n_rows = notes.size
-    n = 0
-    for row in range(n_rows):
-        n_keys = starts[n_orders * row + n_orders] - starts[n_orders * row]
-        n += n_keys * (set_offsets[row + 1] - set_offsets[row])
-    new_keys, new_notes = np.empty(n, np.uint64), np.empty(n, np.int64)
-    n = 0
-    for row in range(n_rows):
-        for place in range(set_offsets[row], set_offsets[row + 1]):
-            number = np.int64(sets[place])
+def _add(starts, keys, notes, sets, first, last, n_orders, first_order, slots, n_keys):
+    """Enter the n-grams of rows first to last, salted by each set; the keys in the table."""
+    for row in range(first, last):
+        for place in range(sets.shape[1]):
+            if sets[row, place] < 0:
+                continue
+            number = np.int64(sets[row, place])
             salt = mixed(np.uint64(number + 1))
             for order in range(n_orders):
+                note = number << 24 | (first_order + order) << 16 | notes[row]
                 for k in range(starts[n_orders * row + order], starts[n_orders * row + order + 1]):
-                    new_keys[n] = mixed(keys[k] ^ salt)
-                    new_notes[n] = number << 24 | (first_order + order) << 16 | notes[row]
-                    n += 1
-    return new_keys, new_notes
-
-
-def _merged(
-    keys: NDArray[np.uint64], notes: NDArray[np.int64]
-) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """One note for each distinct key: the largest level, the group or SEVERAL."""
-    order = np.argsort(keys)
-    new_keys, new_notes = _combined(keys[order], notes[order])
-    return new_keys, new_notes
+                    if k + AHEAD < keys.size:
+                        ahead = mixed(keys[k + AHEAD] ^ salt)
+                        prefetch(slots, 2 * first_slot(ahead, slots.shape[0]))
+                    key = mixed(keys[k] ^ salt)
+                    slot = slot_of(slots, key)
+                    before = np.int64(slots[slot, 1])
+                    if before:
+                        slots[slot, 1] = np.uint64(_joined(before, note))
+                    else:
+                        slots[slot, 0], slots[slot, 1] = key, np.uint64(note)
+                        n_keys += 1
+    return n_keys
 
 
 @compiled
-def _combined(keys, notes):
-    new_keys, new_notes = np.empty_like(keys), np.empty_like(notes)
-    n = 0
+def _combine(keys, notes, slots):
     for k in range(keys.size):
-        if n and new_keys[n - 1] == keys[k]:
-            before, note = new_notes[n - 1], notes[k]
-            level = max(before >> 8 & 255, note >> 8 & 255)
-            group = before & 255 if (before & 255) == (note & 255) else SEVERAL
-            new_notes[n - 1] = (before >> 16) << 16 | level << 8 | group
-        else:
-            new_keys[n], new_notes[n] = keys[k], notes[k]
-            n += 1
-    return new_keys[:n].copy(), new_notes[:n].copy()
+        slot = slot_of(slots, keys[k])
+        before = np.int64(slots[slot, 1])
+        slots[slot, 0] = keys[k]
+        slots[slot, 1] = np.uint64(_joined(before, notes[k]) if before else notes[k])
+
+
+@compiled
+def _count_notes(notes, slots, n_keys):
+    """Count each note; the notes in the table."""
+    for k in range(notes.size):
+        slot = slot_of(slots, notes[k])
+        if not slots[slot, 1]:
+            slots[slot, 0] = notes[k]
+            n_keys += 1
+        slots[slot, 1] += np.uint64(1)
+    return n_keys

@@ -1,56 +1,44 @@
 """Inverse document frequencies of n-grams: the tf-idf weights of CIDEr."""
 
-from typing import NamedTuple
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from udfs.captioning.key_tables import AHEAD, KeyTable, first_slot, slot_of, table_of_entries
 from udfs.compiled import compiled
+from udfs.machine import prefetch
+
+_LOGARITHMS = 1 << 12  # frequencies whose logarithms are computed once
 
 
-class Frequencies(NamedTuple):
-    """Document frequencies by n-gram: a hash table with linear probing.
+class Frequencies:
+    """Document frequencies by n-gram, of `n_images` images."""
 
-    `keys`, `counts`: (n_slots,), a power of two; a count of 0 marks a free slot.
-    """
+    def __init__(self, ids: Iterable[bytes], counts: Iterable[bytes], n_images: int) -> None:
+        """`ids`: blobs of n-grams. `counts`: of in how many images' references each is."""
+        self._n_images = n_images
+        self._table: KeyTable = table_of_entries(
+            np.frombuffer(b"".join(ids), np.uint64), np.frombuffer(b"".join(counts), np.uint64)
+        )
 
-    keys: NDArray[np.uint64]
-    counts: NDArray[np.int64]
-
-
-def frequency_table(keys: NDArray[np.uint64], counts: NDArray[np.int64]) -> Frequencies:
-    """The table of distinct n-grams and in how many images' references each is."""
-    n_slots = 1 << max(4, int(2 * keys.size).bit_length())
-    return Frequencies(*_build(keys, counts, n_slots))
-
-
-def inverse_frequencies(
-    keys: NDArray[np.uint64], table: Frequencies, n_images: int
-) -> NDArray[np.float64]:
-    """ln(n_images / frequency) of each n-gram; one that is not in the table is taken as of one."""
-    return np.asarray(_inverse(keys, table.keys, table.counts, float(n_images)))
+    def weights(self, keys: NDArray[np.uint64]) -> NDArray[np.float64]:
+        """ln(n_images / frequency) of each n-gram; one without a frequency is taken as of one."""
+        return np.asarray(_weights(keys, self._table.slots, self._n_images))
 
 
 @compiled
-def _build(keys, counts, n_slots):
-    table, table_counts = np.zeros(n_slots, np.uint64), np.zeros(n_slots, np.int64)
-    for k in range(keys.size):
-        slot = np.int64(keys[k] & np.uint64(n_slots - 1))
-        while table_counts[slot]:
-            slot = (slot + 1) & (n_slots - 1)
-        table[slot], table_counts[slot] = keys[k], counts[k]
-    return table, table_counts
-
-
-@compiled
-def _inverse(keys, table, table_counts, n_images):
-    # Both logarithms by one function: of an n-gram of all images the weight must be exactly 0.
-    log_images = np.log(n_images)
+def _weights(keys, slots, n_images):
+    logs = np.empty(_LOGARITHMS)
+    for count in range(1, _LOGARITHMS):
+        logs[count] = np.log(float(count))
+    # Both logarithms by one way: of an n-gram of all images the weight must be exactly 0.
+    log_images = logs[n_images] if n_images < _LOGARITHMS else np.log(float(n_images))
     weights = np.empty(keys.size)
-    n_slots = table.size
     for k in range(keys.size):
-        slot = np.int64(keys[k] & np.uint64(n_slots - 1))
-        while table_counts[slot] and table[slot] != keys[k]:
-            slot = (slot + 1) & (n_slots - 1)
-        weights[k] = log_images - np.log(float(max(1, table_counts[slot])))
+        if k + AHEAD < keys.size:
+            prefetch(slots, 2 * first_slot(keys[k + AHEAD], slots.shape[0]))
+        count = max(1, np.int64(slots[slot_of(slots, keys[k]), 1]))
+        log = logs[count] if count < _LOGARITHMS else np.log(float(count))
+        weights[k] = log_images - log
     return weights
