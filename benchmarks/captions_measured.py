@@ -22,30 +22,30 @@ import pandas as pd
 import pyarrow as pa
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
+from pyspark.sql.pandas.types import to_arrow_schema
 
 from benchmarks.inputs import SHARED
 from benchmarks.measuring import interleaved_cpu_s, median_ratio, report
 from benchmarks.spark_inputs import run_job, small_session
-from udfs.captioning.document_frequencies import answered, packed_requests, table_of
+from spark_jobs.captioning.measure_ngrams import ANSWERED_COLUMNS, packed_columns
+from udfs.captioning.answered import answered_and_counted
 from udfs.captioning.ngrams import count_ngrams
+from udfs.captioning.packed_ngrams import packed_ngrams, tokens_of
 from udfs.captioning.similarity import bleu, compare
-from udfs.captioning.tokens import Tokeniser
-from udfs.captioning.weights import inverse_frequencies
+from udfs.captioning.weights import Frequencies
 
 NAMES = ("BLIP_ViT-L", "BLIP_nucleus_ViT-L", "BLIP_2_2.7b")
 ROUNDS, FEW_ROWS = 3, 100
+PACKED_TEXTS, ANSWERED = map(to_arrow_schema, (packed_columns(()), ANSWERED_COLUMNS))
 
 
 def main(folder: Path, rows: int) -> None:
     captions = captions_of(rows)
     expected = by_pycocoevalcap(captions)
-    arrays = (
-        pa.array([[caption] for _, caption, *_ in captions]),
-        pa.array([texts for _, _, *texts in captions]),
-    )
-    check(by_kernels(arrays), expected)
+    texts = texts_of(captions)
+    check(by_kernels(texts), expected)
     sides = {
-        "ours": lambda: by_kernels(arrays),
+        "ours": lambda: by_kernels(texts),
         "theirs": lambda: by_pycocoevalcap(captions),
     }
     kernels = interleaved_cpu_s(sides, rounds=ROUNDS, clock=time.process_time)
@@ -101,23 +101,36 @@ def by_pycocoevalcap(captions: list[tuple[str, ...]]) -> tuple[float, ...]:
     return (*scores, float(cider))
 
 
-def by_kernels(arrays: tuple[pa.Array, pa.Array]) -> tuple[float, ...]:
-    """The same by the kernels of a task, from Arrow arrays of text."""
-    mine, others = arrays
-    requests: list[pa.RecordBatch] = []
-    for texts, are_references in ((others, True), (mine, False)):
-        batch = pa.record_batch([pa.array(np.zeros(len(texts), np.int32)), texts], ["chunk", "t"])
-        requests += packed_requests("none", are_references=are_references)([batch])
-    by_part = pa.Table.from_batches(requests).sort_by("part").to_batches()
-    answers = pa.Table.from_batches(list(answered(by_part)))
-    table = table_of(answers["ids"].to_pylist(), answers["counts"].to_pylist())
-    tokeniser = Tokeniser("none")
-    counted = [count_ngrams(tokeniser.tokens(texts.flatten())) for texts in (mine, others)]
-    weights = [inverse_frequencies(n.keys, table, len(mine)) for n in counted]
-    offsets = np.asarray(others.offsets).astype(np.int64)
-    scores = compare(*counted, offsets, *weights)
+def by_kernels(texts: pa.RecordBatch) -> tuple[float, ...]:
+    """The same by the kernels of a task, from an Arrow batch of texts by image."""
+    packed = pa.Table.from_batches(list(packed_ngrams("none", [], PACKED_TEXTS)([texts])))
+    by_part = packed.filter(packed["part"].is_valid()).sort_by("part").to_batches()
+    answers = pa.Table.from_batches(list(answered_and_counted(ANSWERED)(by_part)))
+    answers = answers.filter(answers["ids"].is_valid())
+    n_images = sum(packed["images"].drop_null().to_pylist())
+    table = Frequencies(answers["ids"].to_pylist(), answers["counts"].to_pylist(), n_images)
+    rows = packed.filter(packed["place"].is_valid()).combine_chunks()
+    counted = count_ngrams(tokens_of(rows["tokens"].combine_chunks()))
+    captions = np.flatnonzero(~np.asarray(rows["is_reference"]))
+    references = np.column_stack([captions - 2, captions])
+    scores = compare(counted, table.weights(counted.keys), captions, references)
     sums = (scores.matches, scores.guesses, scores.reference_length)
     return (*bleu(*(np.asarray(part.sum(axis=0) * 1.0) for part in sums)), scores.cider.mean())
+
+
+def texts_of(captions: list[tuple[str, ...]]) -> pa.RecordBatch:
+    """The texts as `packed_ngrams` reads them: of each image the references, then the caption."""
+    n = len(captions)
+    columns = {
+        "chunk": pa.array(np.zeros(3 * n, np.int32)),
+        "uid": pa.array([uid for uid, *_ in captions for _ in range(3)]),
+        "is_reference": pa.array([True, True, False] * n),
+        "caption": pa.array([text for _, mine, *others in captions for text in (*others, mine)]),
+        "source_set": pa.array([-1, -1, 0] * n, pa.int32()),
+        "group_set": pa.array(np.full(3 * n, -1, np.int32)),
+        "draw": pa.array(np.full(3 * n, 0.5)),
+    }
+    return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
 
 
 def write_tables(folder: Path, captions: list[tuple[str, ...]]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """N-grams of captions and references: each text is cut into tokens once, in one shuffle of text."""
 
 import math
+from collections.abc import Iterable
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -60,7 +61,7 @@ _TOKEN_ROW = (
 )
 _COSINES = tuple(StructField(name, DoubleType()) for name in (IMAGE_COSINE, TEXT_COSINE))
 _KEYS = (StructField(UID, StringType()), StructField(CAPTION_ID, IntegerType()))
-_ANSWERED = StructType(
+ANSWERED_COLUMNS = StructType(
     [
         _CHUNK,
         PACKED[IDS],
@@ -71,8 +72,13 @@ _ANSWERED = StructType(
 )
 
 
+def packed_columns(carried: Iterable[StructField]) -> StructType:
+    """The columns of `pack_ngrams`; `carried`: those of captions that are needed later."""
+    return StructType([*PACKED, _CHUNK, *_TOKEN_ROW, *carried, StructField(IMAGES, LongType())])
+
+
 def chunks_of(n_texts: int) -> int:
-    """The chunks into which images are divided, of about TEXTS_PER_CHUNK captions and references."""
+    """The chunks that images are divided into, of about TEXTS_PER_CHUNK texts each."""
     return max(1, math.ceil(n_texts / TEXTS_PER_CHUNK))
 
 
@@ -106,7 +112,7 @@ def pack_ngrams(
             F.lit(True).alias(IS_REFERENCE),
         )
         texts = _in_chunks(texts.unionByName(others, allowMissingColumns=True), n_chunks)
-    schema = StructType([*PACKED, _CHUNK, *_TOKEN_ROW, *carried, StructField(IMAGES, LongType())])
+    schema = packed_columns(carried)
     return map_in_arrow(texts, packed_ngrams(rule, names, to_arrow_schema(schema)), schema)
 
 
@@ -144,7 +150,9 @@ def answer_and_count(packed: DataFrame, nouns: DataFrame | None) -> DataFrame:
     if nouns is not None:
         rows = rows.unionByName(nouns, allowMissingColumns=True)
     by_part = rows.repartition(PART).sortWithinPartitions(PART)
-    return map_in_arrow(by_part, answered_and_counted(to_arrow_schema(_ANSWERED)), _ANSWERED)
+    return map_in_arrow(
+        by_part, answered_and_counted(to_arrow_schema(ANSWERED_COLUMNS)), ANSWERED_COLUMNS
+    )
 
 
 def token_rows(packed: DataFrame, answered: DataFrame | None, n_chunks: int) -> DataFrame:

@@ -54,18 +54,24 @@ class Types:
         """
         notes = sample_level(draws) << 8 | jackknife_group(draws)
         n = notes.size
+        row_starts = starts[:: self._n_orders]
         row = 0
         while row < n:
-            place = int(
-                np.searchsorted(starts[:: self._n_orders], starts[row * self._n_orders] + _PIECE)
-            )
-            end = min(n, max(row + 1, place - 1))
-            most = 2 * int(starts[end * self._n_orders] - starts[row * self._n_orders])
-            self._table.make_room(most)
+            last = int(np.searchsorted(row_starts, row_starts[row] + _PIECE))
+            end = min(n, max(row + 1, last - 1))
+            self._table.make_room(2 * int(row_starts[end] - row_starts[row]))
             self._table.n_keys = _add(
-                starts, keys, notes, sets, row, end, self._n_orders, self._first_order,
-                self._table.slots, self._table.n_keys,
-            )  # fmt: skip
+                starts,
+                keys,
+                notes,
+                sets,
+                row,
+                end,
+                self._n_orders,
+                self._first_order,
+                self._table.slots,
+                self._table.n_keys,
+            )
             row = end
             if self._table.n_keys >= _PACKED_AT_ONCE:
                 yield from self.flush()
