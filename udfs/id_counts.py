@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from udfs.arrow import Batches
 
 PART, IDS, COUNTS, KIND, ID, COUNT = "part", "ids", "counts", "kind", "id", "count"  # the columns
-_PART_BITS = 10
+PART_BITS = 10
 HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: spreads consecutive ids
 _BUFFERED_IDS = 1 << 18  # ids that a task collects before it packs them: blobs of 2 KB
 
@@ -66,9 +66,9 @@ def pack_counts(
     Without `counts` each occurrence of an id counts once. Ids of different `kind` are summed
     separately; of one kind, either all batches have counts or none has.
     """
-    part = ((ids.view(np.uint64) * HASH_FACTOR) >> np.uint64(64 - _PART_BITS)).astype(np.uint16)
+    part = ((ids.view(np.uint64) * HASH_FACTOR) >> np.uint64(64 - PART_BITS)).astype(np.uint16)
     order = np.argsort(part, kind="stable")  # for 16 bits numpy takes a radix sort
-    ends = np.cumsum(np.bincount(part, minlength=1 << _PART_BITS))
+    ends = np.cumsum(np.bincount(part, minlength=1 << PART_BITS))
     non_empty = np.flatnonzero(np.diff(ends, prepend=0)).astype(np.int32)
     offsets = np.concatenate([[0], ends[non_empty]]).astype(np.int32) * 8
     blobs = [_blobs(ids[order], offsets)]
@@ -76,24 +76,19 @@ def pack_counts(
         blobs.append(pa.nulls(non_empty.size, pa.binary()))
     else:
         blobs.append(_blobs(counts[order], offsets))
-    parts = pa.array(non_empty + np.int32(kind << _PART_BITS))
+    parts = pa.array(non_empty + np.int32(kind << PART_BITS))
     return pa.RecordBatch.from_arrays([parts, *blobs], [PART, IDS, COUNTS])
 
 
 def sum_packed(batches: Batches, *, kinds: Sequence[Kind]) -> Iterator[pa.RecordBatch]:
     """For mapInArrow: sum packed counts, sorted by part, to columns kind, id, count."""
     for blobs in blobs_by_part(batches):
-        number = kind_of(blobs)
+        number = blobs[PART][0].as_py() >> PART_BITS
         kind = kinds[number]
         ids, counts = _sum_blobs(blobs)
         kept = np.flatnonzero(counts >= kind.at_least)[: kind.most]
         columns = [np.full(kept.size, number, np.int32), ids[kept], counts[kept]]
         yield pa.RecordBatch.from_arrays(list(map(pa.array, columns)), [KIND, ID, COUNT])
-
-
-def kind_of(blobs: pa.Table) -> int:
-    """The kind of the packed ids of one part."""
-    return int(blobs[PART][0].as_py()) >> _PART_BITS
 
 
 def counts_to_text(ids: NDArray[np.int64], counts: NDArray[np.int64]) -> str:

@@ -146,6 +146,11 @@ def score_and_sum(
     )
 
 
+def sums_are_apart(scoring: Scoring, sets: Sequence[CaptionSet]) -> bool:
+    """Whether there are too many sets to sum the statistics of all in each task."""
+    return _n_summed(scoring, sets) < len(sets)
+
+
 def _n_summed(scoring: Scoring, sets: Sequence[CaptionSet]) -> int:
     """The sets, sources first, whose sums each task holds."""
     n_sources = sum(part.group is None for part in sets)
@@ -156,7 +161,7 @@ def _n_summed(scoring: Scoring, sets: Sequence[CaptionSet]) -> int:
     return 0
 
 
-def measure_sets(summed_rows: DataFrame, scoring: Scoring) -> DataFrame:
+def measure_sets(summed_rows: DataFrame, scoring: Scoring, sets: Sequence[CaptionSet]) -> DataFrame:
     """Measures of each set: set, measure, at, value, low, high, n.
 
     Bounds are percentiles of Poisson bootstrap replicates, drawn by image.
@@ -165,10 +170,12 @@ def measure_sets(summed_rows: DataFrame, scoring: Scoring) -> DataFrame:
     histograms = [f"{name}{HISTOGRAM}" for name, is_known in names if is_known]
     measure = measured(scoring.used, histograms, BIN_WIDTH, to_arrow_schema(_MEASURED))
     sums = summed_rows.where(named(SUMS).isNotNull()).select(SET, BLOCK, SUMS)
-    apart = summed_rows.where(named(STATISTICS).isNotNull()).select(SET, DRAW, STATISTICS)
-    by_set = apart.repartition(SET).sortWithinPartitions(SET, DRAW, STATISTICS)
-    more = map_in_arrow(by_set, summed_by_set(scoring.n_replicates, len(scoring.used)), _SUMS)
-    together = sums.unionByName(more).repartition(SET).sortWithinPartitions(SET, BLOCK, SUMS)
+    if sums_are_apart(scoring, sets):
+        apart = summed_rows.where(named(STATISTICS).isNotNull()).select(SET, DRAW, STATISTICS)
+        by_set = apart.repartition(SET).sortWithinPartitions(SET, DRAW, STATISTICS)
+        sum_statistics = summed_by_set(scoring.n_replicates, len(scoring.used))
+        sums = sums.unionByName(map_in_arrow(by_set, sum_statistics, _SUMS))
+    together = sums.repartition(SET).sortWithinPartitions(SET, BLOCK, SUMS)
     return map_in_arrow(together, measure, _MEASURED)
 
 

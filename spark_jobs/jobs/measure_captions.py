@@ -25,6 +25,7 @@ from spark_jobs.captioning.measure_similarity import (
     measure_sets,
     refuse_many_replicates,
     score_and_sum,
+    sums_are_apart,
 )
 from spark_jobs.captioning.measure_table import MeasureRow, numbers_of, set_rows
 from spark_jobs.captioning.measured_captions import (
@@ -206,9 +207,9 @@ def _measure(
             text_cosines=settings.reference_vectors is not None,
         )
         scored = score_and_sum(tokens, scoring, sets, scores=has_scores)
-        if has_scores:
+        if has_scores or sums_are_apart(scoring, sets):
             scored = stack.enter_context(cached(scored))
-        of_sets = set_rows(sets, measure_sets(scored, scoring))
+        of_sets = set_rows(sets, measure_sets(scored, scoring, sets))
         types = count_types(answered, n_sources=sum(part.group is None for part in sets))
         measures = [*of_sets, *type_rows(types, sets), *curve_rows(types, sets)]
         run.write(run.spark.createDataFrame(measures, schemas.MEASURES), settings.output)

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from spark_jobs.captioning.measure_similarity import refuse_many_replicates
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.jobs import measure_captions
 from spark_jobs.jobs.measure_captions import MeasureCaptions
 from tests.udfs.captioning import reference
 
@@ -107,20 +110,64 @@ def test_tables_are_sources_and_their_scores_go_by_name(captionlake, spark, tmp_
     counts = write(
         spark, tmp_path / "counts", [(0, 90), (1, 3)], "entry_id int, entry_count bigint"
     )
+    nulls = write(spark, tmp_path / "nulls", [("a", None, []), ("b", None, [])], columns)
+    tables = f"[{raw}, {none}, {nulls}]"
     outcome = captionlake(
-        *("measure-captions", "--captions", f"[{raw}, {none}]", "--scores", f"{{raw: {scores}}}"),
+        *("measure-captions", "--captions", tables, "--scores", f"{{raw: {scores}}}"),
         *("--entry-counts", counts, "--output", tmp_path / "out", "--replicates", 0),
     )
     assert outcome.summary["counts"] == {
-        "rows_in": 3, "measured": 3, "null_captions": 0, "sources": 2,
-        "sources_without_captions": 1, "without_score": 1,
+        "rows_in": 5, "measured": 3, "null_captions": 2, "sources": 3,
+        "sources_without_captions": 2, "without_score": 1,
     }  # fmt: skip
+    lines = [line.split() for line in outcome.stderr.splitlines()]
+    assert ["nulls", "0", "captions"] in lines
+    assert ["none", "0", "captions"] in lines
     found = measures(spark, tmp_path / "out")
+    assert {key[2] for key in found if key[0] == "nulls"} == {"rows", "null_captions", "captions"}
     assert found["raw", None, "clip_s", None]["value"] == pytest.approx(0.625)
     assert found["raw", None, "cosine_image", None]["value"] == pytest.approx(0.125)
     groups = {key[1] for key in found if key[0] == "raw"}
     assert groups == {None, "(none)", "decile 01", "decile 06"}
     assert found["none", None, "rows", None]["value"] == 0
+
+
+def test_cosines_of_vectors(captionlake, spark, tmp_path, monkeypatch) -> None:
+    captions = [("a", "a dog"), ("b", "a cat"), ("c", "x"), ("d", None)]
+    table = write(spark, tmp_path / "t", captions, "uid string, caption string")
+    vectors = {
+        "image": [("a", [1.0, 0.0]), ("b", [-1.0, 0.0]), ("d", [1.0, 0.0])],
+        "caption": [("a", [0.6, 0.8]), ("b", [1.0, 0.0]), ("c", [1.0, 0.0])],
+        "reference": [("a", [0.0, 1.0]), ("a", [-1.0, 0.0]), ("b", [0.0, 1.0]), ("c", [1.0, 0.0])],
+    }
+    settings = []
+    for name, rows in vectors.items():
+        columns = "uid string, embedding array<float>, model string, weights string"
+        path = write(spark, tmp_path / name, [(*row, "tiny", "0") for row in rows], columns)
+        settings += [f"--{name}-vectors", path]
+    scored = []
+    of_pairs = measure_captions.score_pairs
+    monkeypatch.setattr(
+        measure_captions, "score_pairs", lambda *a, **k: scored.append(1) or of_pairs(*a, **k)
+    )
+    outcome = captionlake(
+        *("measure-captions", "--captions", table, *settings, "--replicates", 0, "--nouns", False),
+        *("--output", tmp_path / "out", "--caption-scores", tmp_path / "scores"),
+    )
+    assert outcome.summary["counts"]["without_score"] == 1
+    assert len(scored) == 2  # once with the images, once with the references
+    names = ["cosine_image", "clip_s", "cosine_text", "ref_clip_s"]
+    rows = spark.read.format("delta").load(str(tmp_path / "scores")).collect()
+    scores = {row["uid"]: [row[name] for name in names] for row in rows}
+    assert scores["a"] == pytest.approx([0.6, 1.5, 0.8, 2 * 1.5 * 0.8 / 2.3], abs=1e-6)
+    assert scores["b"] == pytest.approx([-1.0, 0.0, 0.0, 0.0])
+    assert scores["c"] == [None, None, 1.0, None]
+    assert scores["d"] == [None] * 4
+    found = measures(spark, tmp_path / "out")
+    means = [found["t", None, name, None]["value"] for name in names]
+    assert means == pytest.approx([-0.2, 0.75, 0.6, 1.2 * 0.8 / 2.3 * 1.25], abs=1e-6)
+    bins = {key[3] for key in found if key[2] == "cosine_image_histogram"}
+    assert bins == {0.6, -1.0}
 
 
 def test_what_cannot_be_measured_is_told_in_one_line(captionlake, spark, tmp_path) -> None:
@@ -141,9 +188,19 @@ def test_what_cannot_be_measured_is_told_in_one_line(captionlake, spark, tmp_pat
     assert "there is nothing to compare" in fault(table, "--references", other)
     assert "has no column 'score'" in fault(table, "--scores", other)
     assert "no caption in" in fault(empty)
+    percent = write(
+        spark, tmp_path / "p", [("a", "a dog", 28.5)], "uid string, caption string, s double"
+    )
+    assert "the score 28.5 of a caption is no cosine" in fault(percent, "--score-column", "s")
     null_uid = write(spark, tmp_path / "n", [(None, "a dog")], "uid string, caption string")
     assert "uid is null in 1 rows" in fault(null_uid)
     assert "has no column 'entry_ids'; match-concepts" in fault(table, "--entry-counts", other)
+
+
+def test_sets_and_replicates_are_limited_together() -> None:
+    with pytest.raises(InputDataError, match="set replicates to 2,500 at most"):
+        refuse_many_replicates(2000, 10_000)
+    refuse_many_replicates(2000, 2500)
 
 
 def test_settings_that_do_not_fit_together() -> None:

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pyarrow as pa
 
 from udfs.arrow import Batches, BatchFunction, filled, split_batch
 from udfs.captioning.document_frequencies import answers_of
+from udfs.captioning.images import whole_images
 from udfs.captioning.type_counts import TYPES_KIND, TypeNumbers
-from udfs.id_counts import blobs_by_part, kind_of
+from udfs.id_counts import PART, PART_BITS
 
-_MOST_BYTES = 16 << 20  # of the answers that leave together
+_MOST_BYTES = 8 << 20  # of the parts that are summed in one table, and of answers
 
 
 def answered_and_counted(schema: pa.Schema) -> BatchFunction:
@@ -21,11 +23,15 @@ def answered_and_counted(schema: pa.Schema) -> BatchFunction:
 
     def answered(batches: Batches) -> Iterator[pa.RecordBatch]:
         numbers = TypeNumbers()
-        for blobs in blobs_by_part(batches):
-            if kind_of(blobs) == TYPES_KIND:
-                numbers.add(blobs)
-            else:
-                yield from split_batch(filled(answers_of(blobs), schema), _MOST_BYTES)
+        pieces = (piece for batch in batches for piece in split_batch(batch, _MOST_BYTES))
+        for parts in whole_images(pieces, PART):
+            is_types = np.asarray(parts.column(PART)) >> PART_BITS == TYPES_KIND
+            n_requests = int(np.argmax(is_types)) if is_types.any() else parts.num_rows
+            if n_requests:
+                answers = filled(answers_of(parts.slice(0, n_requests)), schema)
+                yield from split_batch(answers, _MOST_BYTES)
+            if n_requests < parts.num_rows:
+                numbers.add(parts.slice(n_requests))
         yield filled(numbers.rows(), schema)
 
     return answered

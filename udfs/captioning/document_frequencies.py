@@ -15,8 +15,9 @@ from udfs.captioning.key_tables import AHEAD, KeyTable, first_slot, slot_of
 from udfs.captioning.ngrams import ORDERS, NgramKeys
 from udfs.captioning.runs import runs
 from udfs.compiled import compiled
-from udfs.id_counts import COUNTS, IDS, concatenated, pack_counts
-from udfs.machine import prefetch
+from udfs.id_counts import COUNTS, IDS, pack_counts
+from udfs.machine import PADDING, prefetch
+from udfs.text.token_trie import padded_text
 
 CHUNK = "chunk"
 _PACKED_AT_ONCE = 1 << 18  # n-grams that a task collects: blobs of 2 KB
@@ -109,14 +110,14 @@ def _add_images(starts, keys, image_offsets, is_reference, is_compared, slots, n
     return n, n_keys
 
 
-def answers_of(requests: pa.Table) -> pa.RecordBatch:
-    """The packed requests of a part -> chunk, ids, counts of the n-grams of 2 images or more."""
-    ordered = requests.sort_by(CHUNK)
-    keys = concatenated(ordered[IDS]).view(np.uint64)
-    counts = concatenated(ordered[COUNTS])
-    chunks = np.repeat(
-        np.asarray(ordered[CHUNK]), [len(blob.as_buffer()) // 8 for blob in ordered[IDS]]
-    )
+def answers_of(requests: pa.RecordBatch) -> pa.RecordBatch:
+    """Packed requests of some parts -> chunk, ids, counts of the n-grams of 2 images or more."""
+    order = np.argsort(np.asarray(requests.column(CHUNK)), kind="stable")
+    ordered = requests.take(pa.array(order))
+    offsets, ids = padded_text(ordered.column(IDS))
+    keys = ids[:-PADDING].view(np.uint64)
+    counts = padded_text(ordered.column(COUNTS))[1][:-PADDING].view(np.int64)
+    chunks = np.repeat(np.asarray(ordered.column(CHUNK)), np.diff(offsets) // 8)
     table = KeyTable()
     table.make_room(keys.size)
     _sum_counts(keys, counts, table.slots)

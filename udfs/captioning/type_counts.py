@@ -19,8 +19,9 @@ from udfs.captioning.ngrams import ORDERS
 from udfs.captioning.nouns import NounTagger
 from udfs.captioning.words import split_words
 from udfs.compiled import compiled, inlined
-from udfs.id_counts import COUNTS, IDS, concatenated, pack_counts
-from udfs.machine import prefetch
+from udfs.id_counts import COUNTS, IDS, pack_counts
+from udfs.machine import PADDING, prefetch
+from udfs.text.token_trie import padded_text
 
 SET, ORDER, LEVEL, JACKKNIFE, TYPES = "set", "ngram_order", "level", "jackknife", "types"
 NOUNS = ORDERS + 1  # in place of an order: words tagged as nouns
@@ -110,15 +111,18 @@ class TypeNumbers:
     def __init__(self) -> None:
         self._totals = KeyTable()
 
-    def add(self, packed: pa.Table) -> None:
-        """Add the packed types of one part."""
+    def add(self, packed: pa.RecordBatch) -> None:
+        """Add the packed types of some parts."""
         table = KeyTable()
-        keys = concatenated(packed[IDS]).view(np.uint64)
-        table.make_room(keys.size)
-        _combine(keys, concatenated(packed[COUNTS]), table.slots)
-        _, notes = table.entries()
-        self._totals.make_room(notes.size)
-        self._totals.n_keys = _count_notes(notes, self._totals.slots, self._totals.n_keys)
+        keys, notes = (
+            padded_text(packed.column(packed.schema.get_field_index(name)))[1][:-PADDING]
+            for name in (IDS, COUNTS)
+        )
+        table.make_room(keys.size // 8)
+        _combine(keys.view(np.uint64), notes.view(np.int64), table.slots)
+        _, of_types = table.entries()
+        self._totals.make_room(of_types.size)
+        self._totals.n_keys = _count_notes(of_types, self._totals.slots, self._totals.n_keys)
 
     def rows(self) -> pa.RecordBatch:
         """set, ngram_order, level (the smallest sample, as the largest level), jackknife, types."""

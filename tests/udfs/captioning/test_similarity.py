@@ -1,22 +1,23 @@
 """BLEU and CIDEr-D against a slow reference, and against pycocoevalcap's published numbers."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.udfs.captioning import reference
-from udfs.captioning.document_frequencies import answered, packed_requests, table_of
+from tests.udfs.captioning.packing import packed_and_answers, texts_of
 from udfs.captioning.ngrams import count_ngrams
+from udfs.captioning.packed_ngrams import tokens_of
 from udfs.captioning.similarity import Similarity, bleu, compare
-from udfs.captioning.tokens import Tokeniser, TokenRule
-from udfs.captioning.weights import inverse_frequencies
+from udfs.captioning.tokens import TokenRule
+from udfs.captioning.weights import Frequencies
 
 texts = st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=7).map(" ".join)
 pairs = st.lists(st.tuples(texts, st.lists(texts, min_size=1, max_size=3)), min_size=1, max_size=6)
@@ -24,25 +25,15 @@ pairs = st.lists(st.tuples(texts, st.lists(texts, min_size=1, max_size=3)), min_
 
 def similarity(captions: list[str], references: list[list[str]], rule: TokenRule) -> Similarity:
     """The way of the jobs, with all images in one chunk."""
-    images = pa.array(references, pa.list_(pa.string()))
-    mine = pa.array([[caption] for caption in captions], pa.list_(pa.string()))
-    requests = [
-        batch
-        for texts, are_references in ((images, True), (mine, False))
-        for batch in packed_requests(rule, are_references=are_references)(
-            [pa.record_batch([pa.array([0] * len(texts), pa.int32()), texts], ["chunk", "texts"])]
-        )
-    ]
-    by_part = pa.Table.from_batches(requests).sort_by("part").to_batches()
-    answers = [row for batch in answered(by_part) for row in batch.to_pylist()]
-    table = table_of([row["ids"] for row in answers], [row["counts"] for row in answers])
-    tokeniser = Tokeniser(rule)
-    counted = [
-        count_ngrams(tokeniser.tokens(array))
-        for array in (pa.array(captions, pa.string()), images.flatten())
-    ]
-    weights = [inverse_frequencies(n.keys, table, len(captions)) for n in counted]
-    return compare(*counted, np.asarray(images.offsets).astype(np.int64), *weights)
+    rows = texts_of(captions, references)
+    packed, answers = packed_and_answers([rows], rule)
+    table = Frequencies(answers["ids"].to_pylist(), answers["counts"].to_pylist(), len(captions))
+    tokens = packed.filter(packed["place"].is_valid()).combine_chunks()
+    counted = count_ngrams(tokens_of(tokens["tokens"].combine_chunks()))
+    ends = np.cumsum([1 + len(texts) for texts in references])
+    starts = np.concatenate([[0], ends[:-1]])
+    ranges = np.column_stack([starts, ends - 1]).astype(np.int64)
+    return compare(counted, table.weights(counted.keys), ends - 1, ranges)
 
 
 @settings(max_examples=40, deadline=None)
@@ -106,24 +97,49 @@ def test_bleu_4_by_tokens_of_13a_is_sacrebleus_where_each_order_matches(cases: P
 
 
 def test_frequencies_are_of_all_chunks_and_counted_once_an_image() -> None:
-    chunks = pa.array([0, 0, 1], pa.int32())
-    texts = pa.array([["a a", "a b"], ["c"], ["a c"]])
-    batch = pa.record_batch([chunks, texts], ["chunk", "texts"])
-    requests = list(packed_requests("none", are_references=True)([batch]))
-    more = pa.record_batch([pa.array([1], pa.int32()), pa.array([["b a"]])], ["chunk", "texts"])
-    requests += packed_requests("none", are_references=False)([more])
-    by_part = pa.Table.from_batches(requests).sort_by("part").to_batches()
-    rows = [row for batch in answered(by_part) for row in batch.to_pylist()]
+    rows = texts_of(["b a", "x", "b a"], [["a a", "a b"], ["c"], ["a c"]], chunks=[0, 0, 1])
+    _, answers = packed_and_answers([rows], "none")
     counts = {
         chunk: sorted(
             n
-            for row in rows
+            for row in answers.to_pylist()
             if row["chunk"] == chunk
             for n in np.frombuffer(row["counts"], np.int64)
         )
         for chunk in (0, 1)
     }
     assert counts == {0: [2, 2], 1: [2, 2]}  # a and c, each in two images' references
+
+
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_images_may_span_batches_and_tables_may_be_full(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = np.random.default_rng(0)
+    texts = [" ".join(f"w{k}" for k in generator.integers(0, 30, 6)) for _ in range(120)]
+    references = [texts[3 * k : 3 * k + k % 3] for k in range(40)]  # some images have none
+    rows = texts_of(texts[80:], references, chunks=sorted(k % 4 for k in range(40)))
+    frequencies: Counter[tuple[str, ...]] = Counter()
+    for others in references:
+        frequencies.update({g for text in others for n in range(1, 5) for g in grams(text, n)})
+    parts = [rows.slice(start, size) for start in range(0, rows.num_rows, size)]
+    for most in (1 << 18, 100):
+        monkeypatch.setattr("udfs.captioning.document_frequencies._PACKED_AT_ONCE", most)
+        packed, answers = packed_and_answers(parts, "none")
+        assert packed["images"].drop_null().to_pylist() == [sum(map(bool, references))]
+        tokens = packed.filter(packed["place"].is_valid())
+        assert tokens.num_rows == rows.num_rows  # all references are of images with a caption
+        assert np.all(np.diff(tokens["place"].to_numpy()) > 0)
+        known: dict[int, int] = {}
+        for row in answers.to_pylist():
+            ids, counts = (np.frombuffer(row[name], np.int64) for name in ("ids", "counts"))
+            known |= dict(zip(ids.tolist(), counts.tolist(), strict=True))
+        found = Counter(n for n in frequencies.values() if n >= 2)
+        assert Counter(known.values()) == found
+
+
+def grams(text: str, order: int) -> list[tuple[str, ...]]:
+    return [*reference.grams(text.split(), order)]
 
 
 def test_long_captions_are_sorted_too() -> None:

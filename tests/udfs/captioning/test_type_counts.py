@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.udfs.captioning.packing import PACKED, answered_parts, texts_of
 from tests.udfs.captioning.reference import grams
 from udfs.captioning.draw_bits import (
     GROUPS,
@@ -17,43 +18,42 @@ from udfs.captioning.draw_bits import (
     poisson_weights,
     sample_level,
 )
-from udfs.captioning.type_counts import SEVERAL, counted_types, packed_types
+from udfs.captioning.nouns import NounTagger
+from udfs.captioning.packed_ngrams import packed_ngrams
+from udfs.captioning.type_counts import NOUNS, SEVERAL, packed_nouns
 
 
 def types(
-    captions: list[str], sets: list[list[int]], draws: np.ndarray, rule: Any, n_tasks: int = 2
+    captions: list[str], sets: list[tuple[int, int]], draws: np.ndarray, rule: Any, n_tasks: int = 2
 ) -> Counter[tuple[int, ...]]:
     """(set, order, level, group) -> number of types, from tasks of some of the rows each."""
-    columns = [
-        pa.array(captions, pa.string()),
-        pa.array(sets, pa.list_(pa.int32())),
-        pa.array(draws),
-    ]
-    batch = pa.RecordBatch.from_arrays(columns, ["caption", "sets", "draw"])
+    rows = texts_of(captions, [[]] * len(captions), sets=sets, draws=draws)
     packed = [
         part
         for task in range(n_tasks)
-        for part in packed_types(rule)(
-            [batch.take(pa.array(range(task, len(captions), n_tasks), pa.int64()))]
+        for part in packed_ngrams(rule, [], PACKED)(
+            [rows.take(pa.array(range(task, len(captions), n_tasks), pa.int64()))]
         )
     ]
-    by_part = pa.Table.from_batches(packed).sort_by("part").to_batches()
     counted: Counter[tuple[int, ...]] = Counter()
-    for rows in counted_types(by_part):
-        for row in rows.to_pylist():
-            *key, n = row.values()
-            counted[tuple(key)] += n
+    numbers = answered_parts(pa.Table.from_batches(packed))
+    names = ["set", "ngram_order", "level", "jackknife", "types"]
+    for row in numbers.filter(numbers["types"].is_valid()).select(names).to_pylist():
+        *key, n = row.values()
+        counted[tuple(key)] += n
     return counted
 
 
 @pytest.mark.parametrize("n_tasks", [1, 3])
-def test_types_are_those_of_python_sets(n_tasks: int) -> None:
+def test_types_are_those_of_python_sets(n_tasks: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("udfs.captioning.type_counts._PACKED_AT_ONCE", 400)
+    monkeypatch.setattr("udfs.captioning.type_counts._PIECE", 50)
     generator = np.random.default_rng(0)
     words = [
         [f"w{k}" for k in generator.zipf(1.4, generator.integers(0, 9)) % 50] for _ in range(300)
     ]
     draws = generator.random(300)
-    sets = [[0], [0, 1]] * 150
+    sets = [(0, -1), (0, 1)] * 150
     expected: Counter[tuple[int, ...]] = Counter()
     for number in (0, 1):
         for order in range(1, 5):
@@ -82,11 +82,40 @@ def test_diversity_is_that_of_the_case(cases: Path) -> None:
         texts = rows.hypothesis if row.texts == "hypothesis" else rows.references.explode()
         captions = [*texts]
         assert len(captions) == row.captions
-        counted = types(captions, [[0]] * len(captions), np.full(len(captions), 0.3), row.tokens)
+        counted = types(
+            captions, [(0, -1)] * len(captions), np.full(len(captions), 0.3), row.tokens
+        )
         unique = [sum(n for key, n in counted.items() if key[1] == order) for order in range(1, 5)]
         assert unique == [row.unique1, row.unique2, row.unique3, row.unique4]
         checked += 1
     assert checked > 30
+
+
+def test_nouns_are_types_of_their_own_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Tagger:
+        def tag(self, tokens: list[str]) -> list[tuple[str, str]]:
+            return [(token, "NNS" if token[0].isupper() else "DT") for token in tokens]
+
+    def tagged(self: NounTagger) -> None:
+        self._tagger = Tagger()
+
+    monkeypatch.setattr(NounTagger, "__init__", tagged)
+    columns = {
+        "caption": pa.array(["the Dog, a Cat", "a DOG and", "Mat"]),
+        "draw": pa.array([0.1, 0.6, 0.7]),
+        "source_set": pa.array([0, 0, 1], pa.int32()),
+        "group_set": pa.array([-1, 2, -1], pa.int32()),
+    }
+    batch = pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
+    pack = packed_nouns("caption", "draw", ("source_set", "group_set"))
+    packed = pa.Table.from_batches(pack([batch]))
+    chunks = pa.nulls(packed.num_rows, pa.int32())
+    numbers = answered_parts(packed.append_column("chunk", chunks))
+    counted: Counter[int] = Counter()
+    for row in numbers.filter(numbers["types"].is_valid()).to_pylist():
+        assert row["ngram_order"] == NOUNS
+        counted[row["set"]] += row["types"]
+    assert counted == {0: 2, 1: 1, 2: 1}  # dog and cat; mat; dog
 
 
 def test_samples_halve_and_nest() -> None:
