@@ -203,4 +203,4 @@ def test_the_recipe_of_all_mixes(captionlake, spark, tmp_path: Path) -> None:
     assert balanced.exit_code == 0, balanced.stderr
     matches = spark.read.format("delta").load(str(tmp_path / "matches")).collect()
     assert {tuple(row.entry_ids) for row in matches} == {(0,), (0, 1)}
-    assert {row.caption_source for row in matches} == {"raw", "generated"}
+    assert {row.caption_source for row in matches} == {"raw", "synthetic"}
