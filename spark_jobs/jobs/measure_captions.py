@@ -157,13 +157,16 @@ def run(run: Run, settings: MeasureCaptions) -> Counts:
         name: run.read(address, schemas.CAPTIONS) for name, address in settings.captions.items()
     }
     _refuse_unknown_names(settings)
-    with batches_that_fit(*tables.values()):
+    references = None
+    if settings.references is not None:
+        references = run.read(settings.references, schemas.CAPTIONS)
+    with batches_that_fit(*tables.values(), *([] if references is None else [references])):
         rows = _all_rows(run, settings, tables, with_cosines=False)
         sets = caption_sets(rows, list(tables), is_split=settings.source_column is not None)
         if not any(part.captions for part in sets):
             raise InputDataError(f"no caption in {', '.join(settings.captions.values())}")
         refuse_many_replicates(len(sets), settings.replicates)
-        measures = _measure(run, settings, tables, rows, sets)
+        measures = _measure(run, settings, tables, references, rows, sets)
     return _counts(measures, sets, settings)
 
 
@@ -171,14 +174,14 @@ def _measure(
     run: Run,
     settings: MeasureCaptions,
     tables: Mapping[str, DataFrame],
+    references: DataFrame | None,
     rows: DataFrame,
     sets: Sequence[CaptionSet],
 ) -> list[MeasureRow]:
     """Measure the sets and write the outputs; `rows`: of all tables, without cosines."""
     has_scores = settings.caption_scores is not None
-    references, n_texts = None, 0
-    if settings.references is not None:
-        references = run.read(settings.references, schemas.CAPTIONS)
+    n_texts = 0
+    if references is not None:
         n_texts = count_rows(references) + sum(part.rows for part in sets if part.group is None)
     n_chunks = chunks_of(n_texts)
     with contextlib.ExitStack() as stack:

@@ -1,6 +1,8 @@
 """measure-captions on tables: sources, groups, scores, references, and rows that have none."""
 
 import json
+import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,7 @@ def blip_like_rows(n: int) -> list[tuple[str, int, str, str, float | None]]:
     for image in range(n):
         for number, source in enumerate(("raw", "blip")):
             text = " ".join(generator.choice(words, 3 + image % 5))
-            rows.append((f"u{image:02d}", number, source, text, round(generator.random(), 3)))
+            rows.append((f"u{image:02d}", number, source, text, round(generator.random(), 2)))
     rows[0] = (*rows[0][:3], None, 0.5)
     rows[2] = (*rows[2][:3], "", None)
     return rows
@@ -85,7 +87,9 @@ def test_measures_of_two_sources_in_one_table(captionlake, spark, tmp_path) -> N
     assert found["raw", None, "null_captions", None]["value"] == 1
     assert found["raw", None, "empty_captions", None]["value"] == 1
     histogram = [row for key, row in found.items() if key[2] == "cosine_image_histogram"]
-    assert sum(row["value"] for row in histogram if row["source"] == "blip") == 20
+    bins = {row["at"]: row["value"] for row in histogram if row["source"] == "blip"}
+    ends = [math.floor(round(row[4] / 0.02, 5)) * 0.02 for row in rows if row[2] == "blip"]
+    assert bins == pytest.approx(Counter(round(end, 2) for end in ends))
     curve = [row for key, row in found.items() if key[2] == "unique_trigrams_of_sample"]
     whole = next(row for row in curve if row["source"] == "blip" and row["at"] == 1.0)
     assert (whole["value"], whole["n"]) == (len(trigrams), 20)
@@ -151,7 +155,7 @@ def test_cosines_of_vectors(captionlake, spark, tmp_path, monkeypatch) -> None:
         measure_captions, "score_pairs", lambda *a, **k: scored.append(1) or of_pairs(*a, **k)
     )
     outcome = captionlake(
-        *("measure-captions", "--captions", table, *settings, "--replicates", 0, "--nouns", False),
+        *("measure-captions", "--captions", table, *settings, "--replicates", 0, "--no-nouns"),
         *("--output", tmp_path / "out", "--caption-scores", tmp_path / "scores"),
     )
     assert outcome.summary["counts"]["without_score"] == 1

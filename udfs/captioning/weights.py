@@ -38,7 +38,7 @@ def _weights(keys, slots, n_images):
     for k in range(keys.size):
         if k + AHEAD < keys.size:
             prefetch(slots, 2 * first_slot(keys[k + AHEAD], slots.shape[0]))
-        count = max(1, np.int64(slots[slot_of(slots, keys[k]), 1]))
-        log = logs[count] if count < _LOGARITHMS else np.log(float(count))
+        n = max(np.int64(1), np.int64(slots[slot_of(slots, keys[k]), 1]))
+        log = logs[n] if n < _LOGARITHMS else np.log(float(n))
         weights[k] = log_images - log
     return weights
