@@ -160,7 +160,7 @@ def measured(
                         yield _measures(current, sums, used, histograms, bin_width, schema)
                     current, sums = number, {}
                 kind = np.int64 if block == _HISTOGRAMS else np.float64
-                numbers = np.frombuffer(blob, kind)
+                numbers = np.frombuffer(blob, kind).astype(np.float64)
                 sums[block] = sums[block] + numbers if block in sums else numbers
         if current is not None:
             yield _measures(current, sums, used, histograms, bin_width, schema)
