@@ -48,6 +48,7 @@ FORBIDDEN_IMPORTS = {"pickle", "joblib", "dill", "random"}
 NAMES_COLUMNS = {"spark_jobs/core/columns.py", "spark_jobs/ingest/record_texts.py"}
 # Where a list becomes literals of an expression, each of which costs the driver a millisecond.
 LISTS_LITERALS = {
+    "spark_jobs/jobs/measure_captions.py",  # its own eight measures
     "spark_jobs/comparing/difference.py": "names of two sides",
     "spark_jobs/filtering/filter.py": "what a user lists in a rule",
     "spark_jobs/balancing/probabilities.py": "languages",
@@ -57,6 +58,9 @@ LISTS_LITERALS = {
 }
 # Where a number becomes a double: of columns whose type was checked, so that each value fits.
 CASTS_NUMBERS = {
+    "spark_jobs/captioning/measure_similarity.py",  # bins of numbers from -1 to 1
+    "spark_jobs/core/even_partitions.py",  # its own literal
+    "udfs/arrow.py",  # columns that udfs made
     "spark_jobs/filtering/filter.py",
     "spark_jobs/filtering/top_fraction.py",
     "spark_jobs/scoring/thresholds.py",

@@ -5,6 +5,8 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from spark_jobs.core.columns import named
+
 _SEED = 42  # of the hash by which Spark divides rows
 
 
@@ -16,7 +18,7 @@ def repartition_evenly(rows: DataFrame, n: int, number: str) -> DataFrame:
     """
     keys = ",".join(map(str, partition_keys(n).tolist()))
     of_partition = F.split(F.lit(keys), ",").cast("array<int>")  # one literal, whatever n
-    place = F.pmod(F.col(number), F.lit(n)).cast("int")
+    place = F.pmod(named(number), F.lit(n)).cast("int")
     return rows.repartition(n, F.element_at(of_partition, place + F.lit(1)))
 
 
