@@ -1,11 +1,14 @@
-"""Small models that caption images, with random weights, as checkpoints of their libraries."""
+"""Small models that caption images, with random weights, as checkpoints; photographs for them."""
 
+import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 SIZE = 32
-WORDS = "a the cat dog photo of on in red tree house sea boat man ##s ##ing two".split()
+WORDS = [*("a", "the", "cat", "dog", "photo", "of", "on", "in", "red"), "tree", "house", "##ing"]
+WORDS += ["sea", "boat", "man", "##s", "two"]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]"]
 _SPREAD = 0.6  # of the weights: with the usual 0.02 every image has the same caption
 _VISION = {
@@ -83,6 +86,8 @@ def make_coca(folder: Path, seed: int = 0) -> Path:
     model = open_clip.create_model(f"local-dir:{folder}", load_weights=False)
     for weights in model.parameters():
         torch.nn.init.normal_(weights, std=_SPREAD)
+    # Few tokens have nearly all of the probability, as in a trained model.
+    torch.nn.init.normal_(model.text_decoder.text_projection, std=4.0)
     save_file(model.state_dict(), folder / "open_clip_model.safetensors")
     return folder
 
@@ -98,4 +103,26 @@ def _save_words(folder: Path) -> None:
     from transformers import BertTokenizer
 
     vocabulary = {word: i for i, word in enumerate([*SPECIAL, *WORDS])}
-    BertTokenizer(vocab=vocabulary).save_pretrained(folder)
+    BertTokenizer(vocab=vocabulary, bos_token="[DEC]").save_pretrained(folder)
+
+
+MAKERS: dict[str, Callable[..., Path]] = {
+    "blip": make_blip,
+    "blip2": make_blip2,
+    "coca": make_coca,
+}
+
+
+def photographs(n: int) -> list[bytes]:
+    """Parts of two photographs, as JPEG."""
+    from PIL import Image
+    from sklearn.datasets import load_sample_images
+
+    pictures = [Image.fromarray(pixels) for pixels in load_sample_images().images]
+    files = []
+    for k in range(n):
+        file, left = io.BytesIO(), 90 * (k // 2 % 5)
+        part = pictures[k % 2].crop((left, 10 * k % 200, left + 160 + k, 10 * k % 200 + 200))
+        part.save(file, "JPEG")
+        files.append(file.getvalue())
+    return files

@@ -33,6 +33,7 @@ from databricks.bundles.schemas import Schema
 from databricks.bundles.volumes import Lifecycle as VolumeLifecycle
 from databricks.bundles.volumes import Volume, VolumeType
 
+from spark_jobs.captioning.caption_model_settings import CaptionModelSettings
 from spark_jobs.core.settings import Settings, base_settings
 from spark_jobs.core.variables import variables_in
 from spark_jobs.embedding.model_settings import ModelSettings
@@ -231,7 +232,7 @@ def _cluster_of(job: AnyJob) -> Compute:
 
 
 def _has_model(job: AnyJob) -> bool:
-    return issubclass(job.settings, ModelSettings)
+    return issubclass(job.settings, ModelSettings | CaptionModelSettings)
 
 
 def _databricks_job(

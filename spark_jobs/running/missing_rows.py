@@ -148,4 +148,3 @@ def _delete_outdated(work: _Work) -> tuple[AppendPoint | None, int]:
 def _stored(work: _Work, point: AppendPoint) -> DataFrame:
     address = work.output.address
     return read_table(work.run.spark, address, work.output.schema, version=point.version)
-

@@ -7,10 +7,10 @@ from typing import Any
 
 
 def as_generator(coca: Any, start: int, end: int) -> Any:
-    """A decoder whose `generate` takes `image_tokens`, of CoCa's image tower, and begins by `start`.
+    """A decoder whose `generate` takes `image_tokens`, those of CoCa's image tower.
 
-    A caption ends by `end`, or by the padding, as in open_clip. Nothing is kept between steps: the
-    text towers read the whole caption at each.
+    A caption begins with `start` and ends with `end`, or the padding, as in open_clip. Nothing is
+    kept between steps: the text towers read the whole caption at each.
     """
     from transformers import GenerationConfig, GenerationMixin, PretrainedConfig, PreTrainedModel
     from transformers.modeling_outputs import CausalLMOutput

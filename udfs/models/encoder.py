@@ -116,9 +116,7 @@ def forward_halving(encoder: Encoder, inputs: Inputs) -> Any:
     return vectors[0] if len(vectors) == 1 else torch.cat(vectors)
 
 
-def halving(
-    function: Callable[[range], list[T]], positions: range, device: str
-) -> list[T]:
+def halving(function: Callable[[range], list[T]], positions: range, device: str) -> list[T]:
     """`function` of consecutive positions, of halves of them where the device is out of memory.
 
     What it returns of each part is joined. A single position without room raises.
