@@ -39,9 +39,9 @@ def read_images(run: Run, address: str, column: str) -> DataFrame:
 
 
 def _is_parquet_table(run: Run, address: str, column: str) -> bool:
-    """Whether files are parquet alone, with uid and the column."""
+    """Whether files are parquet alone, with uid and the column, or with a column that is named."""
     names = [file.name for file in list_files_at(run.spark, parse_address(address).location)]
     is_image_file = any(is_shard(name) or file_name(name).kind == "image" for name in names)
     if is_image_file or not any(name.lower().endswith(".parquet") for name in names):
         return False
-    return {UID, column} <= {*run.read(address, EMPTY).columns}
+    return column != IMAGE or {UID, column} <= {*run.read(address, EMPTY).columns}
