@@ -35,6 +35,16 @@ def make_blip(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
+def save_blip(folder: Path) -> None:
+    """BLIP of the published size (base), whose words are numbers."""
+    from transformers import BertTokenizer, BlipConfig, BlipForConditionalGeneration
+
+    model = BlipForConditionalGeneration(BlipConfig())
+    _save(model, folder, model.config.vision_config.image_size)
+    words = [f"w{number}" for number in range(model.config.text_config.vocab_size - len(SPECIAL))]
+    BertTokenizer(vocab={w: i for i, w in enumerate([*SPECIAL, *words])}).save_pretrained(folder)
+
+
 def make_blip2(folder: Path, seed: int = 0, n_queries: int = 4) -> Path:
     import torch
     from transformers import Blip2Config, Blip2ForConditionalGeneration, OPTConfig
@@ -92,11 +102,11 @@ def make_coca(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def _save(model: Any, folder: Path) -> None:
+def _save(model: Any, folder: Path, size: int = SIZE) -> None:
     from transformers import BlipImageProcessor
 
     model.save_pretrained(folder)
-    BlipImageProcessor(size={"height": SIZE, "width": SIZE}).save_pretrained(folder)
+    BlipImageProcessor(size={"height": size, "width": size}).save_pretrained(folder)
 
 
 def _save_words(folder: Path) -> None:

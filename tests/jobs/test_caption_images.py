@@ -137,6 +137,44 @@ def test_a_folder_of_images_needs_no_table(
     assert faults == ["image_format"]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_captions_go_on_into_scores_mixes_and_measures(
+    captionlake, spark: SparkSession, blip: Path, tiny_clip: Path, tmp_path: Path
+) -> None:
+    """The recipe from images, step by step, on the way to one of its mixes."""
+    write_images(tmp_path / "in.parquet", ITEMS)
+    similarity = pa.array([k / 13 for k in range(13)], pa.float32())
+    pool = {"uid": UIDS, "caption": ["a raw caption"] * 13, "similarity": similarity}
+    pq.write_table(pa.table(pool), tmp_path / "pool.parquet")
+    out, model = tmp_path / "out", f"open_clip:{tiny_clip}"
+    changes = {
+        **{"input": tmp_path / "pool.parquet", "images": tmp_path / "in.parquet", "output": out},
+        **{"caption_images": "true", "caption_model": blip},
+        **{f"{step}_vectors.model": model for step in ("image", "synthetic")},
+        **{f"{step}_vectors.weights": "null" for step in ("image", "synthetic")},
+    }
+    settings = [part for k, v in changes.items() for part in ("--set", f"{k}={v}")]
+    vectors = ("synthetic_vectors", "image_vectors")
+    for step in ("synthetic_captions", *vectors, "synthetic_scores", "raw_top_synthetic_rest"):
+        outcome = captionlake("run", "datacomp_captions", *settings, "--only", step)
+        assert outcome.exit_code == 0, outcome.stderr
+    mixed = spark.read.format("delta").load(str(out / "raw_top_synthetic_rest")).collect()
+    sources = {row["uid"]: row["caption_source"] for row in mixed}
+    # 30 % are int(13 * 0.3) images and the one at the threshold; of the others 10 have a caption.
+    assert {uid for uid, source in sources.items() if source == "raw"} == {*UIDS[9:]}
+    assert {uid for uid, source in sources.items() if source == "synthetic"} == {*UIDS[:9]}
+    outcome = captionlake(
+        *("measure-captions", "--captions", out / "synthetic_captions", "--replicates", 0),
+        *("--source-column", "caption_source", "--scores", out / "synthetic_scores"),
+        *("--output", tmp_path / "measures", "--set", "nouns=false"),
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    counts_of = outcome.summary["counts"]
+    assert (counts_of["measured"], counts_of["null_captions"]) == (10, 3)
+    assert counts_of["without_score"] == 0
+
+
 class TestBadInput:
     @pytest.mark.parametrize(
         ("more", "exit_code", "message"),
