@@ -2,7 +2,7 @@
 
     python -m benchmarks.captions_of_images [FOLDER]
 
-BLIP of its published size (base, 384 pixels) with random weights. Ours: Arrow batches in, Arrow rows
+BLIP of its published size (base, 384 pixels), random weights. Ours: Arrow batches in, Arrow rows
 out, as a task has it. Bare: Pillow, BLIP's own processor, `model.generate` in batches of the same
 size, and `batch_decode`. No token ends a caption, so that both write as many. In turns in one
 process, CPU seconds where there is no GPU.

@@ -5,7 +5,7 @@ from pyspark.sql.types import BinaryType, StringType, StructField, StructType
 
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.columns import with_image_bytes
-from spark_jobs.core.schemas import EMPTY, IMAGE, IMAGES, UID
+from spark_jobs.core.schemas import EMPTY, IMAGE, IMAGES, UID, UIDS
 from spark_jobs.formats.image_files import list_image_files, read_image_files
 from spark_jobs.storage.file_lists import list_files_at
 from spark_jobs.storage.run import Run
@@ -13,9 +13,12 @@ from udfs.images.samples import file_name
 from udfs.images.sources import is_shard
 
 
-def read_image_table(run: Run, address: str, column: str) -> DataFrame:
-    """A table of images with `column`: their encoded bytes, or paths that every worker can read."""
-    rows = with_image_bytes(run.read(address, EMPTY), column)
+def read_image_table(run: Run, address: str, column: str, needed: StructType = EMPTY) -> DataFrame:
+    """A table of images with `column`: their encoded bytes, or paths that every worker can read.
+
+    `needed`: other columns that it must have.
+    """
+    rows = with_image_bytes(run.read(address, needed), column)
     types_by_column = {field.name: field.dataType for field in rows.schema}
     if isinstance(types_by_column.get(column), BinaryType | StringType):
         return rows
@@ -29,7 +32,7 @@ def read_images(run: Run, address: str, column: str) -> DataFrame:
     img2dataset's parquet, whose images become `column`. Raises InputDataError if there is none.
     """
     if run.reads_table(address) or _is_parquet_table(run, address, column):
-        return read_image_table(run, address, column)
+        return read_image_table(run, address, column, UIDS)
     files = list_image_files(run.spark, parse_address(address).location)
     rows = read_image_files(run.spark, files, "format")
     named = rows if column == IMAGE else rows.withColumnRenamed(IMAGE, column)

@@ -67,6 +67,7 @@ TABLES = {
     "balanced_captions": types_of(KEY_COLUMNS, chosen(schemas.MATCHES, "entry_ids")),
     "runs": types_of(schemas.RUNS),
     "generations": types_of(schemas.GENERATIONS),
+    "image_captions": types_of(schemas.IMAGE_CAPTIONS),
     "duplicates": types_of(schemas.DUPLICATES),
     "contaminated": types_of(schemas.CONTAMINATED),
     "clusters": types_of(schemas.CLUSTERS),

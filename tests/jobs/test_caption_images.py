@@ -222,6 +222,11 @@ class TestBadInput:
         outcome = captionlake(*command(blip, tmp_path))
         assert "uid 'u' is there 2 times; expected one row an image" in outcome.error
 
+    def test_a_uid_that_is_none(self, captionlake, blip: Path, tmp_path: Path) -> None:
+        rows = {"uid": pa.array([1, 2]), "image": pa.array([b"", b""])}
+        pq.write_table(pa.table(rows), tmp_path / "in.parquet")
+        assert "column 'uid' is bigint, expected" in captionlake(*command(blip, tmp_path)).error
+
     def test_an_empty_table(self, captionlake, blip: Path, tmp_path: Path) -> None:
         write_images(tmp_path / "in.parquet", [], [])
         outcome = captionlake(*command(blip, tmp_path))

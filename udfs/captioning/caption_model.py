@@ -115,8 +115,8 @@ def _refuse_other_than_coca(model: CaptionModel) -> None:
         config = open_clip.get_model_config(name)
         if config is None:
             raise ModelError(f"model {model.name}: open_clip knows no such model")
-    has_decoder = isinstance(config, dict) and "multimodal_cfg" in config
-    if not has_decoder or config.get("text_cfg", {}).get("hf_model_name"):
+    config = config if isinstance(config, dict) else {}
+    if "multimodal_cfg" not in config or config.get("text_cfg", {}).get("hf_model_name"):
         raise ModelError(
             f"model {model.name}: writes no captions of images here; {_EXPECTED}, such as "
             "open_clip:coca_ViT-L-14"

@@ -15,7 +15,7 @@ def as_generator(coca: Any, start: int, end: int) -> Any:
     from transformers import GenerationConfig, GenerationMixin, PretrainedConfig, PreTrainedModel
     from transformers.modeling_outputs import CausalLMOutput
 
-    class CocaDecoder(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
+    class CocaDecoder(PreTrainedModel, GenerationMixin):
         config_class = PretrainedConfig
         main_input_name = "input_ids"
 
@@ -27,7 +27,8 @@ def as_generator(coca: Any, start: int, end: int) -> Any:
             _, texts = self.coca._encode_text(input_ids)
             return CausalLMOutput(logits=self.coca.text_decoder(image_tokens, texts))
 
-    config = PretrainedConfig(vocab_size=coca.text.vocab_size, is_encoder_decoder=False)
+    config = PretrainedConfig()
+    config.vocab_size = coca.text.vocab_size
     decoder = CocaDecoder(config)
     decoder.generation_config = GenerationConfig(
         bos_token_id=start,

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
-from udfs.captioning.requests import Sampling
-from udfs.captioning.sampling import Sampler
+from udfs.captioning.sampling import Sampler, Sampling
 
-PAPERS = ("Nguyen 2023, section 3: captions of images by BLIP-2 and CoCa",)
+PAPERS = ("Nguyen 2023, experiment setup: captions of images by BLIP-2 and CoCa",)
 
 Strategy: TypeAlias = Literal["nucleus", "beam"]
 
