@@ -6,6 +6,7 @@ from pyspark.sql import functions as F
 
 from spark_jobs.captioning.caption_images import caption_images
 from spark_jobs.captioning.caption_model_settings import CaptionModelSettings
+from spark_jobs.core.columns import named
 from spark_jobs.core.schemas import (
     CAPTION,
     CAPTION_ID,
@@ -88,7 +89,7 @@ def run(run: Run, settings: CaptionImages) -> Counts:
     }
     is_current = F.lit(True)
     for name, value in constants.items():
-        is_current = is_current & (F.col(name) == value)
+        is_current = is_current & (named(name) == value)
     output = Output(
         settings.output,
         IMAGE_CAPTIONS,

@@ -223,15 +223,16 @@ def _compute_of(job: AnyJob) -> Compute:
 
     Serverless compute does not let driver or tasks open files themselves.
     """
-    return _cluster_of(job) if _has_model(job) or job.shared_folders else "serverless"
+    return _cluster_of(job) if has_model(job) or job.shared_folders else "serverless"
 
 
 def _cluster_of(job: AnyJob) -> Compute:
     """The cluster that a step of a recipe runs on."""
-    return "gpu" if _has_model(job) else "cpu"
+    return "gpu" if has_model(job) else "cpu"
 
 
-def _has_model(job: AnyJob) -> bool:
+def has_model(job: AnyJob) -> bool:
+    """Whether a command runs a model in its tasks, which wants a GPU."""
     return issubclass(job.settings, ModelSettings | CaptionModelSettings)
 
 
@@ -312,7 +313,7 @@ def _requirements(jobs: list[str]) -> list[str]:
     extras = {
         extra
         for name in jobs
-        for extra in _EXTRAS.get(name, _CLIP if _has_model(all_jobs()[name]) else ())
+        for extra in _EXTRAS.get(name, _CLIP if has_model(all_jobs()[name]) else ())
     }
     project = tomllib.loads((_root() / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return [
