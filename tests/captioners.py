@@ -36,10 +36,10 @@ def make_blip(folder: Path, seed: int = 0) -> Path:
 
 
 def save_blip(folder: Path) -> None:
-    """BLIP of the published size (base), whose words are numbers."""
+    """BLIP of the published size (base, images of 224 pixels), whose words are numbers."""
     from transformers import BertTokenizer, BlipConfig, BlipForConditionalGeneration
 
-    model = BlipForConditionalGeneration(BlipConfig())
+    model = BlipForConditionalGeneration(BlipConfig(vision_config={"image_size": 224}))
     _save(model, folder, model.config.vision_config.image_size)
     words = [f"w{number}" for number in range(model.config.text_config.vocab_size - len(SPECIAL))]
     BertTokenizer(vocab={w: i for i, w in enumerate([*SPECIAL, *words])}).save_pretrained(folder)

@@ -78,29 +78,14 @@ def test_each_image_is_captioned_once(
 
 
 @pytest.mark.slow
-def test_other_partitions_batches_and_inputs_give_the_same_captions(
+def test_an_interrupted_run_goes_on_to_the_captions_of_a_whole_one(
     captionlake, spark: SparkSession, blip: Path, tmp_path: Path, monkeypatch
 ) -> None:
+    """In other commits, partitions and batches too."""
     write_images(tmp_path / "in.parquet", ITEMS)
     assert captionlake(*command(blip, tmp_path, output="one")).exit_code == 0
     expected = rows_of(spark, tmp_path / "one")
     monkeypatch.setattr(job, "_MIN_IMAGES_PER_TASK", 2)
-    monkeypatch.setattr(job, "_MIN_IMAGES_PER_COMMIT", 4)
-    several = captionlake(*command(blip, tmp_path, "--batch-size", 3, output="several"))
-    assert several.exit_code == 0, several.stderr
-    assert rows_of(spark, tmp_path / "several") == expected
-    history = spark.sql(f"DESCRIBE HISTORY delta.`{tmp_path / 'several'}`")
-    assert history.count() == 3
-    other = captionlake(*command(blip, tmp_path, "--seed", 1, output="several"))
-    assert other.summary["counts"] == counts(13, 0)
-    assert {row[2] for row in rows_of(spark, tmp_path / "several")} != {row[2] for row in expected}
-
-
-@pytest.mark.slow
-def test_an_interrupted_run_goes_on_after_its_last_commit(
-    captionlake, spark: SparkSession, blip: Path, tmp_path: Path, monkeypatch
-) -> None:
-    write_images(tmp_path / "in.parquet", ITEMS)
     monkeypatch.setattr(job, "_MIN_IMAGES_PER_COMMIT", 4)
     whole, calls = job.caption_images, []
 
@@ -111,14 +96,17 @@ def test_an_interrupted_run_goes_on_after_its_last_commit(
         return whole(*given, **named)
 
     monkeypatch.setattr(job, "caption_images", fails_the_third_time)
-    assert captionlake(*command(blip, tmp_path)).exit_code == 3
+    line = command(blip, tmp_path, "--batch-size", 3)
+    assert captionlake(*line).exit_code == 3
     half = {row[0] for row in rows_of(spark, tmp_path / "out")}
     assert 0 < len(half) < 13
-    again = captionlake(*command(blip, tmp_path))
+    again = captionlake(*line)
     assert again.summary["counts"] == counts(13 - len(half), len(half))
-    rows = rows_of(spark, tmp_path / "out")
-    assert (len(rows), len({row[:2] for row in rows})) == (23, 23)
-    assert captionlake(*command(blip, tmp_path)).summary["status"] == "up_to_date"
+    assert rows_of(spark, tmp_path / "out") == expected
+    assert captionlake(*line).summary["status"] == "up_to_date"
+    other = captionlake(*line, "--seed", 1)
+    assert other.summary["counts"] == counts(13, 0)
+    assert {row[2] for row in rows_of(spark, tmp_path / "out")} != {row[2] for row in expected}
 
 
 @pytest.mark.slow
