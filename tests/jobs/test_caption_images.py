@@ -78,6 +78,7 @@ def test_each_image_is_captioned_once(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_an_interrupted_run_goes_on_to_the_captions_of_a_whole_one(
     captionlake, spark: SparkSession, blip: Path, tmp_path: Path, monkeypatch
 ) -> None:
