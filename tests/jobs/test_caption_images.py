@@ -26,7 +26,8 @@ def blip(tmp_path_factory: Any) -> Path:
 
 
 def write_images(path: Path, items: list[bytes | None], uids: list[str] = UIDS) -> None:
-    pq.write_table(pa.table({"uid": uids, "image": pa.array(items, pa.binary())}), path)
+    columns = {"uid": pa.array(uids, pa.string()), "image": pa.array(items, pa.binary())}
+    pq.write_table(pa.table(columns), path)
 
 
 def rows_of(spark: SparkSession, path: Path) -> list[tuple[Any, ...]]:
