@@ -37,6 +37,7 @@ __all__ = [
     "export_embeddings",
     "export_pairs",
     "export_snapshot",
+    "export_webdataset",
     "filter_captions",
     "gather_neighbours",
     "generate_captions",
@@ -1325,6 +1326,47 @@ def export_snapshot(
     Examples
     --------
     >>> cl.export_snapshot(input="./curated/balanced_captions", columns="uid,caption", output="./snapshot")
+    """
+
+
+@job
+def export_webdataset(
+    *,
+    captions: Address,
+    images: Address,
+    output: Address,
+    samples_per_shard: int = 10000,
+    seed: int = 0,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Write captions and their images as shards of one size, for open_clip and webdataset.
+
+    Parameters
+    ----------
+    captions : address; required
+        Table with a row an image: uid, caption, and where it has them entry_ids and captions,
+        the list with weights of mix-captions.
+    images : address; required
+        Table of images (read-images), or what read-images takes, such as the shards of
+        download-images; joined by uid.
+    output : address; required
+        Folder for the shards, 00000.tar and so on, and sizes.json.
+    samples_per_shard : whole number; default 10000
+        Samples of each shard, but for the last, which has the rest.
+    seed : whole number; default 0
+        Decides the shard of each sample, and its place there.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.export_webdataset(captions="./curated/balanced_captions", images="./images", samples_per_shard=10000, output="./training_shards")
     """
 
 

@@ -53,6 +53,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "exchange": (
         "export-pairs",
         "export-captions",
+        "export-webdataset",
         "export-snapshot",
         "export-embeddings",
         "import-embeddings",

@@ -31,6 +31,7 @@ PURPOSES = {
     "measure-captions": {"jobs.measure_captions"},
     "plan-balance/sample": {"jobs.plan_balance"},
     "export-snapshot": {"jobs.export_snapshot"},
+    "export-webdataset": {"jobs.export_webdataset"},
     "report/generated": {"formats.report_generated"},
     "report/examples": {"formats.report_examples"},
     "sample-subset": {"jobs.sample_subset"},
