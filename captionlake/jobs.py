@@ -35,6 +35,7 @@ __all__ = [
     "explain",
     "export_captions",
     "export_embeddings",
+    "export_hf",
     "export_pairs",
     "export_snapshot",
     "export_webdataset",
@@ -1227,6 +1228,54 @@ def export_embeddings(
     Examples
     --------
     >>> cl.export_embeddings(embeddings="./image_vectors", form="clip_retrieval", output="./files")
+    """
+
+
+@job
+def export_hf(
+    *,
+    input: Address,
+    output: Address,
+    columns: str | Sequence[str] = [],
+    row_group_rows: int = 10000,
+    rows_per_file: int = 1000000,
+    seed: int = 0,
+    title: str | None = None,
+    license: str | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Write a table as a data set with a card, for Hugging Face's datasets.
+
+    Parameters
+    ----------
+    input : address; required
+        Table with uid, such as balanced_captions.
+    output : address; required
+        Folder for manifest.json and the files, data/rows-00000.parquet and so on.
+    columns : list of texts; default []
+        Columns to write; default: all.
+    row_group_rows : whole number; default 10000
+        Rows of a row group, the least that a reader reads at once.
+    rows_per_file : whole number; default 1000000
+        Rows that a file holds at most, but for rare chance.
+    seed : whole number; default 0
+        Decides the file of each row, and its place there.
+    title : text
+        Title in README.md; default: the folder's name.
+    license : text
+        Licence in README.md, such as cc-by-4.0.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.export_hf(input="./curated/balanced_captions", title="Balanced captions", output="./dataset")
     """
 
 

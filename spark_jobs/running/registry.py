@@ -55,6 +55,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "export-captions",
         "export-webdataset",
         "export-snapshot",
+        "export-hf",
         "export-embeddings",
         "import-embeddings",
     ),

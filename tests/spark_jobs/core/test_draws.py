@@ -30,7 +30,7 @@ PURPOSES = {
     "mix-captions": {"jobs.mix_captions"},
     "measure-captions": {"jobs.measure_captions"},
     "plan-balance/sample": {"jobs.plan_balance"},
-    "export-snapshot": {"jobs.export_snapshot"},
+    "export-snapshot": {"formats.snapshot_files"},
     "export-webdataset": {"jobs.export_webdataset"},
     "report/generated": {"formats.report_generated"},
     "report/examples": {"formats.report_examples"},
