@@ -9,9 +9,6 @@ import yaml
 from spark_jobs.core.errors import InputDataError
 from udfs.training.manifest import Manifest
 
-PAPERS = (
-    "Hugging Face datasets, file formats: dataset cards (README.md), schema metadata of parquet",
-)
 CARD = "README.md"
 _IMAGE = "image"
 # Arrow's names of types that `datasets` calls otherwise.
@@ -52,8 +49,8 @@ def dataset_card(title: str, schema: pa.Schema, manifest: Manifest, licence: str
     columns = "\n".join(f"| {name} | {type_} |" for name, type_ in manifest.columns.items())
     return (
         f"---\n{text}---\n\n# {title}\n\n{manifest.rows:,} rows in {len(manifest.files):,} files "
-        f"of parquet, of the version `{manifest.version}` of the table `{manifest.source}`, written "
-        f"by captionlake export-hf.\n\n| column | type |\n| --- | --- |\n{columns}\n"
+        f"of parquet, of the version `{manifest.version}` of the table `{manifest.source}`, "
+        f"written by captionlake export-hf.\n\n| column | type |\n| --- | --- |\n{columns}\n"
     )
 
 
