@@ -2,10 +2,9 @@
 
     python -m benchmarks.training_shards [FOLDER]
 
-16,000 samples of 40 KB images in shards of 4,000, from the batches that Spark hands to Python, beside
-`tarfile.addfile` of the same members, one thread each. Sides alternate; the files are compared byte
-for byte; seconds
-are medians of 5 rounds.
+16,000 samples of 40 KB images in shards of 4,000, from the batches that Spark hands to Python,
+beside `tarfile.addfile` of the same members, one thread each. Sides alternate; the files are
+compared byte for byte; seconds are medians of 5 rounds.
 """
 
 import io

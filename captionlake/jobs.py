@@ -484,7 +484,8 @@ def cluster_images(
     centroids : address; one of centroids or k is required
         Centroids: an npy file, or a table that this job wrote.
     k : whole number; one of centroids or k is required
-        Train so many centroids on the embeddings (DataComp: 100,000).
+        Train so many centroids on the embeddings, which must be unit vectors (DataComp:
+        100,000).
     engine : faiss or spark; default faiss
         With k, who trains: faiss, on the driver; spark, over all rows in tasks.
     iterations : whole number; default 20
