@@ -50,7 +50,7 @@ def export_snapshot(
     """
     rows, called = run.read(settings.input, schemas.EMPTY), f"table {settings.input}"
     require_columns(rows, called, keys(rows)[:1])
-    columns = settings.columns or rows.columns
+    columns = [*dict.fromkeys(settings.columns or rows.columns)]
     require_columns(rows, called, columns)
     types = [to_arrow_type(rows.schema[name].dataType) for name in columns]
     schema = schema_of(columns, types, {})

@@ -17,6 +17,7 @@ from udfs.images.samples import POSITION, RECORD
 from udfs.images.webdataset_shards import shard_name, write_shards
 
 SIZES = "sizes.json"
+_MOST_BROADCAST = 200_000  # samples that each worker gets, so that images are shuffled once
 _WRITTEN = StructType(
     [StructField(shards.NAME, StringType()), StructField(shards.ROWS, LongType())]
 )
@@ -51,9 +52,13 @@ def write_webdataset(
     did not get its samples, as where images change meanwhile.
     """
     key = [UID, KEY, POSITION]
+    # Of images Spark knows no sizes: it might take them for the small side, and collect them.
+    is_small = sizes.n_samples <= _MOST_BROADCAST
+    placed = F.broadcast(samples) if is_small else samples.hint("merge")
     rows = (
-        images.select(*key, IMAGE)
-        .join(samples, on=key, how="inner")
+        images.where(F.col(IMAGE).isNotNull())
+        .select(*key, IMAGE)
+        .join(placed, on=key, how="inner")
         .withColumn(shards.SHARD, F.floor(F.col(PLACE) / sizes.samples_per_shard).cast("int"))
         .repartition(sizes.n_shards, shards.SHARD)
         .sortWithinPartitions(shards.SHARD, PLACE)
