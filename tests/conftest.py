@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,20 @@ FOR_FEW_ROWS = {
     "spark.broadcast.compress": "false",
     "spark.buffer.pageSize": "1m",
 }
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first: what is left at the end, for one worker alone, is short.
+
+    A slow test counts by its time limit, for thirty others with the default one.
+    """
+    weights: Counter[Path] = Counter()
+    for item in items:
+        is_slow = any(item.get_closest_marker(name) for name in ("slow", "faults"))
+        limit = item.get_closest_marker("timeout")
+        weights[item.path] += (limit.args[0] if limit else 300) // 10 if is_slow else 1
+    items.sort(key=lambda item: (-weights[item.path], item.path))
 
 
 @pytest.fixture(scope="session")
