@@ -20,6 +20,7 @@ __all__ = [
     "balance_captions",
     "build_concept_bank",
     "build_index",
+    "caption_images",
     "check_concept_bank",
     "cluster_images",
     "count_concepts",
@@ -35,7 +36,10 @@ __all__ = [
     "explain",
     "export_captions",
     "export_embeddings",
+    "export_hf",
     "export_pairs",
+    "export_snapshot",
+    "export_webdataset",
     "filter_captions",
     "gather_neighbours",
     "generate_captions",
@@ -380,6 +384,95 @@ def build_index(
 
 
 @job
+def caption_images(
+    *,
+    model: Address,
+    input: Address,
+    output: Address,
+    revision: str | None = None,
+    weights: str | None = None,
+    sha256: str | None = None,
+    strategy: Literal["nucleus", "beam"] = "nucleus",
+    captions: int = 1,
+    num_beams: int = 5,
+    top_p: float = 0.9,
+    temperature: float = 0.75,
+    min_length: int = 5,
+    max_length: int = 40,
+    seed: int = 0,
+    batch_size: int = 16,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    column: str = "image",
+    caption_source: str | None = None,
+    commits: int = 10,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Have a model caption images: BLIP, BLIP-2 or CoCa, by sampling or beam search.
+
+    Parameters
+    ----------
+    model : address; required
+        BLIP or BLIP-2: a folder of transformers' files, or a name on the Hugging Face hub;
+        CoCa: open_clip:NAME, or open_clip:FOLDER.
+    input : address; required
+        Table of images, with uid; or what read-images takes: shards, image files, img2dataset's
+        parquet.
+    output : address; required
+        Captions, a row each; an image that is there already is not captioned again.
+    revision : text
+        Of a model of transformers on the hub.
+    weights : text
+        Of open_clip:NAME: a checkpoint file that every worker can read, or a tag of its
+        pretrained models.
+    sha256 : text
+        Of the checkpoint, which a file that is no .safetensors must have.
+    strategy : nucleus or beam; default nucleus
+        Nucleus: each token is drawn from the most probable ones; beam: beam search.
+    captions : whole number; default 1
+        Captions an image.
+    num_beams : whole number; default 5
+        Of beam: beams of a search.
+    top_p : number; default 0.9
+        Of nucleus: share of probability to draw from.
+    temperature : number; default 0.75
+        Of nucleus: what logits are divided by before tokens are drawn.
+    min_length : whole number; default 5
+        Tokens of a caption at least.
+    max_length : whole number; default 40
+        Tokens of a caption at most.
+    seed : whole number; default 0
+        Of nucleus: fixes all draws.
+    batch_size : whole number; default 16
+        Images a batch; halved where memory ends.
+    device : auto, cpu or cuda; default auto
+        Auto: the task's GPU, or cpu where there is none.
+    precision : auto, fp32, bf16 or fp16; default auto
+        Auto: bf16 or fp16 on a GPU, fp32 on a CPU.
+    column : text; default image
+        Of a table, its column of encoded images, or of paths that every worker can read.
+    caption_source : text
+        Value of that column, by which mixes and measures tell captions apart; default: blip,
+        blip2 or coca.
+    commits : whole number; default 10
+        Parts of at least 1,000 images, each of which reads the input once; an interrupted run
+        goes on after the last.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.caption_images(input="./images", output="./blip2", model="Salesforce/blip2-opt-2.7b", captions=2)
+    """
+
+
+@job
 def check_concept_bank(
     input: Address,
     *,
@@ -481,7 +574,8 @@ def cluster_images(
     centroids : address; one of centroids or k is required
         Centroids: an npy file, or a table that this job wrote.
     k : whole number; one of centroids or k is required
-        Train so many centroids on the embeddings (DataComp: 100,000).
+        Train so many centroids on the embeddings, which must be unit vectors (DataComp:
+        100,000).
     engine : faiss or spark; default faiss
         With k, who trains: faiss, on the driver; spark, over all rows in tasks.
     iterations : whole number; default 20
@@ -1229,6 +1323,54 @@ def export_embeddings(
 
 
 @job
+def export_hf(
+    *,
+    input: Address,
+    output: Address,
+    columns: str | Sequence[str] = [],
+    row_group_rows: int = 10000,
+    rows_per_file: int = 1000000,
+    seed: int = 0,
+    title: str | None = None,
+    license: str | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Write a table as a data set with a card, for Hugging Face's datasets.
+
+    Parameters
+    ----------
+    input : address; required
+        Table with uid, such as balanced_captions.
+    output : address; required
+        Folder for manifest.json and the files, data/rows-00000.parquet and so on.
+    columns : list of texts; default []
+        Columns to write; default: all.
+    row_group_rows : whole number; default 10000
+        Rows of a row group, the least that a reader reads at once.
+    rows_per_file : whole number; default 1000000
+        Rows that a file holds at most, but for rare chance.
+    seed : whole number; default 0
+        Decides the file of each row, and its place there.
+    title : text
+        Title in README.md; default: the folder's name.
+    license : text
+        Licence in README.md, such as cc-by-4.0.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.export_hf(input="./curated/balanced_captions", title="Balanced captions", output="./dataset")
+    """
+
+
+@job
 def export_pairs(
     *,
     input: Address,
@@ -1282,6 +1424,89 @@ def export_pairs(
     Examples
     --------
     >>> cl.export_pairs(input="./curated/balanced_captions", output="./list", columns={"caption": "TEXT", "url": "URL"})
+    """
+
+
+@job
+def export_snapshot(
+    *,
+    input: Address,
+    output: Address,
+    columns: str | Sequence[str] = [],
+    row_group_rows: int = 10000,
+    rows_per_file: int = 1000000,
+    seed: int = 0,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Write a version of a table as plain parquet with a manifest, for training.
+
+    Parameters
+    ----------
+    input : address; required
+        Table with uid, such as balanced_captions.
+    output : address; required
+        Folder for manifest.json and the files, data/rows-00000.parquet and so on.
+    columns : list of texts; default []
+        Columns to write; default: all.
+    row_group_rows : whole number; default 10000
+        Rows of a row group, the least that a reader reads at once.
+    rows_per_file : whole number; default 1000000
+        Rows that a file holds at most, but for rare chance.
+    seed : whole number; default 0
+        Decides the file of each row, and its place there.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.export_snapshot(input="./curated/balanced_captions", columns="uid,caption", output="./snapshot")
+    """
+
+
+@job
+def export_webdataset(
+    *,
+    captions: Address,
+    images: Address,
+    output: Address,
+    samples_per_shard: int = 10000,
+    seed: int = 0,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Write captions and their images as shards of one size, for open_clip and webdataset.
+
+    Parameters
+    ----------
+    captions : address; required
+        Table with a row an image: uid, caption, and where it has them entry_ids and captions,
+        the list with weights of mix-captions.
+    images : address; required
+        Table of images (read-images), or what read-images takes, such as the shards of
+        download-images; joined by uid.
+    output : address; required
+        Folder for the shards, 00000.tar and so on, and sizes.json.
+    samples_per_shard : whole number; default 10000
+        Samples of each shard, but for the last, which has the rest.
+    seed : whole number; default 0
+        Decides the shard of each sample, and its place there.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.export_webdataset(captions="./curated/balanced_captions", images="./images", samples_per_shard=10000, output="./training_shards")
     """
 
 

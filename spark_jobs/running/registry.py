@@ -16,7 +16,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "check-concept-bank",
         "make-demo-captions",
     ),
-    "caption": ("generate-captions", "measure-captions"),
+    "caption": ("generate-captions", "caption-images", "measure-captions"),
     "balance": ("match-concepts", "plan-balance", "balance-captions", "match-and-balance"),
     "label and subset": (
         "label-synsets",
@@ -50,7 +50,15 @@ TOPICS: dict[str, tuple[str, ...]] = {
     ),
     "look": ("show", "report", "explain", "diff", "jobs", "methods"),
     "look after": ("maintain",),
-    "exchange": ("export-pairs", "export-captions", "export-embeddings", "import-embeddings"),
+    "exchange": (
+        "export-pairs",
+        "export-captions",
+        "export-webdataset",
+        "export-snapshot",
+        "export-hf",
+        "export-embeddings",
+        "import-embeddings",
+    ),
 }
 
 

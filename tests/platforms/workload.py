@@ -17,6 +17,7 @@ from deltalake import DeltaTable
 from PIL import Image
 
 from spark_jobs.concepts.synsets import imagenet_synsets
+from tests.captioners import make_blip
 
 # Columns of ids, times and settings that differ between two runs of one command.
 _OF_THE_RUN = {"run_id"}
@@ -31,7 +32,7 @@ classes: [cat, dog]
 
 
 def make_inputs(folder: Path, image_server: str) -> None:
-    """Captions with repetitions and a null, a bank, LAION's columns, records, images, classes.
+    """Captions with repetitions and a null, a bank, LAION's columns, records, images, a captioner.
 
     `image_server`: the address of a server of images, as tests.image_server has it.
     """
@@ -50,6 +51,7 @@ def make_inputs(folder: Path, image_server: str) -> None:
     _make_laion(folder)
     _make_records(folder)
     _make_images(folder)
+    make_blip(folder / "blip")
     paths = ["good?1", "good?2", "png", "404", "cut"]
     urls = {
         "uid": [f"{i:032x}" for i in range(len(paths))],
@@ -192,6 +194,8 @@ def other_jobs(inputs: Path, out: Place) -> dict[str, list[str]]:
         f"--output {table('missing')}",
         "generate-captions": f"--bank {inputs}/bank.txt --backend templates "
         f"--output {files}/generated --generations {table('generations')} {beside}",
+        "caption-images": f"--input {inputs}/images.parquet --model {inputs}/blip "
+        f"--max-length 8 --output {table('image_captions')}",
         "dedup-captions": f"--captions {captions} --output {table('unique')}",
         "plan-balance": f"--matches {table('curated/matches')} "
         f"--entry-counts {table('curated/entry_counts')} --output {table('plan')}",
@@ -204,6 +208,10 @@ def other_jobs(inputs: Path, out: Place) -> dict[str, list[str]]:
         "export-pairs": f"--input {balanced} --format jsonl --output {files}/pairs {beside}",
         "export-captions": f"--captions {balanced} --matches {balanced} "
         f"--entry-counts {table('curated/entry_counts')} --output {files}/files {beside}",
+        "export-snapshot": f"--input {balanced} --output {files}/snapshot {beside}",
+        "export-hf": f"--input {balanced} --columns uid,caption --output {files}/dataset {beside}",
+        "export-webdataset": f"--captions {inputs}/pairs.parquet --images {inputs}/shards "
+        f"--samples-per-shard 8 --output {files}/training_shards {beside}",
         "plan-threshold": f"--scores {inputs}/pairs.parquet "
         f"--column text_to_name_def_wnid_similarity --output {table('thresholds')}",
         "filter-captions": f"--captions {captions} --output {table('filtered')} "
