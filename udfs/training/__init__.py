@@ -1,0 +1,1 @@
+"""Training sentence encoders in plain torch, without Spark."""
