@@ -1,1 +1,0 @@
-"""Training sentence encoders in plain torch, without Spark."""
