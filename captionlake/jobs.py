@@ -36,6 +36,7 @@ __all__ = [
     "export_captions",
     "export_embeddings",
     "export_pairs",
+    "export_snapshot",
     "filter_captions",
     "gather_neighbours",
     "generate_captions",
@@ -1282,6 +1283,48 @@ def export_pairs(
     Examples
     --------
     >>> cl.export_pairs(input="./curated/balanced_captions", output="./list", columns={"caption": "TEXT", "url": "URL"})
+    """
+
+
+@job
+def export_snapshot(
+    *,
+    input: Address,
+    output: Address,
+    columns: str | Sequence[str] = [],
+    row_group_rows: int = 10000,
+    rows_per_file: int = 1000000,
+    seed: int = 0,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Write a version of a table as plain parquet with a manifest, for training.
+
+    Parameters
+    ----------
+    input : address; required
+        Table with uid, such as balanced_captions.
+    output : address; required
+        Folder for manifest.json and the files, data/rows-00000.parquet and so on.
+    columns : list of texts; default []
+        Columns to write; default: all.
+    row_group_rows : whole number; default 10000
+        Rows of a row group, the least that a reader reads at once.
+    rows_per_file : whole number; default 1000000
+        Rows that a file holds at most, but for rare chance.
+    seed : whole number; default 0
+        Decides the file of each row, and its place there.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.export_snapshot(input="./curated/balanced_captions", columns="uid,caption", output="./snapshot")
     """
 
 

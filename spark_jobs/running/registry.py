@@ -50,7 +50,13 @@ TOPICS: dict[str, tuple[str, ...]] = {
     ),
     "look": ("show", "report", "explain", "diff", "jobs", "methods"),
     "look after": ("maintain",),
-    "exchange": ("export-pairs", "export-captions", "export-embeddings", "import-embeddings"),
+    "exchange": (
+        "export-pairs",
+        "export-captions",
+        "export-snapshot",
+        "export-embeddings",
+        "import-embeddings",
+    ),
 }
 
 

@@ -30,12 +30,14 @@ PURPOSES = {
     "mix-captions": {"jobs.mix_captions"},
     "measure-captions": {"jobs.measure_captions"},
     "plan-balance/sample": {"jobs.plan_balance"},
+    "export-snapshot": {"jobs.export_snapshot"},
     "report/generated": {"formats.report_generated"},
     "report/examples": {"formats.report_examples"},
     "sample-subset": {"jobs.sample_subset"},
     "vary-captions": {"jobs.vary_captions"},
 }
 STEPS = {
+    "export-snapshot/file": "formats.snapshot_files",
     "sample-subset/classes": "jobs.sample_subset",
     "sample-subset/class": "subsets.sampling",
     "sample-subset/all": "subsets.sampling",

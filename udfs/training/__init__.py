@@ -1,0 +1,1 @@
+"""What trainers read: snapshots of tables, in batches by rank and worker, each row once."""
