@@ -28,5 +28,8 @@ CITATIONS = {
     "(Gadre et al. 2023)",
     "Nguyen 2023": "Improving multimodal datasets with image captioning (Nguyen et al. 2023)",
     "BLEU": "BLEU, a method for automatic evaluation of machine translation (Papineni et al. 2002)",
+    "SimCSE": "SimCSE, simple contrastive learning of sentence embeddings (Gao et al. 2021)",
+    "Alignment and uniformity": "Understanding contrastive representation learning through "
+    "alignment and uniformity on the hypersphere (Wang & Isola 2020)",
     "CIDEr": "CIDEr, consensus-based image description evaluation (Vedantam et al. 2015)",
 }

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from udfs.file_systems import write_atomically
-from udfs.models.device import device_of_task
-from udfs.models.spec import Device
+from udfs.models.device import device_of_task, is_out_of_memory
+from udfs.models.spec import Device, ModelError
 from udfs.simcse.captions import CaptionRows
 from udfs.simcse.checkpoints import read_checkpoint
-from udfs.simcse.loop import StepRow, TrainingOptions, train
+from udfs.simcse.loop import ChangedRowsError, StepRow, TrainingOptions, train
 from udfs.simcse.model import SimcseModel, with_new_mlp
 from udfs.simcse.model_files import load_bert, write_model
 from udfs.simcse.processes import process_group
@@ -19,10 +19,11 @@ from udfs.simcse.snapshot_rows import Reader, SnapshotRows
 from udfs.simcse.watching import TrainingWatcher
 from udfs.sts.evaluation import dev_score
 from udfs.sts.pair_files import PairSet
+from udfs.task_errors import TaskInputError
 
 # In the folder: the model to begin with, the captions' snapshot, scored pairs, and what comes out.
 START, CAPTIONS, DEV = "start", "captions", "dev.json"
-CHECKPOINT, MODEL, RESULT = "checkpoint.pt", "model", "result.json"
+CHECKPOINT, MODEL, RESULT, FAULT = "checkpoint.pt", "model", "result.json", "fault.json"
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,39 @@ class TrainingResult:
     best_step: int | None
 
 
+class TrainingError(Exception):
+    """A training that cannot go on; the message is one line for users."""
+
+
 def train_in_folder(task: TrainingTask) -> None:
     """Train, from a checkpoint if there is one, and write the model and the result.
 
-    Processes that torchrun has started train one model together.
+    Processes that torchrun has started train one model together. Raises TrainingError for faults
+    of the model, the captions or the device; the folder has the message too, since torchrun tells
+    none.
     """
+    try:
+        _join_and_train(task)
+    except (ModelError, ChangedRowsError, TaskInputError) as fault:
+        raise _noted(task, str(fault)) from None
+    except RuntimeError as fault:
+        if not is_out_of_memory(fault):
+            raise
+        message = f"no memory for a batch of {task.options.batch_size}: give a smaller --batch-size"
+        raise _noted(task, message) from None
+
+
+def _noted(task: TrainingTask, message: str) -> TrainingError:
+    _write(Path(task.folder) / FAULT, message)
+    return TrainingError(message)
+
+
+def read_fault(folder: Path) -> str | None:
+    """Why the last try of a training failed, as far as it could tell."""
+    return json.loads((folder / FAULT).read_bytes()) if (folder / FAULT).is_file() else None
+
+
+def _join_and_train(task: TrainingTask) -> None:
     folder = Path(task.folder)
     with process_group(_device(task.device)) as processes:
         rows = SnapshotRows(

@@ -13,6 +13,15 @@ CAPTION = "caption"
 _BLOCK_ROWS = 1024
 
 
+def captions_in_order(location: str) -> Iterator[list[str]]:
+    """All captions of a snapshot in the order of its files, in blocks."""
+    batches = ArrowBatches(
+        open_snapshot(location), columns=[CAPTION], batch_size=_BLOCK_ROWS, shuffle=False
+    )
+    for batch in Loader(batches):
+        yield batch.column(0).to_pylist()
+
+
 class SnapshotRows:
     """The share of a process; see udfs.simcse.captions.CaptionRows."""
 
