@@ -55,9 +55,7 @@ def run(run: Run, settings: EvaluateSentences) -> Counts:
         return vectors
 
     values = evaluate(sets, embedded)
-    rows = [
-        (settings.spec.label, weights, v.task, v.set, v.measure, v.value, v.n) for v in values
-    ]
+    rows = [(settings.spec.label, weights, v.task, v.set, v.measure, v.value, v.n) for v in values]
     run.write(run.spark.createDataFrame(rows, schemas.EVALUATIONS), settings.output)
     n_sentences = len({s for part in sets for s in (*part.firsts, *part.seconds)})
     return {
@@ -104,7 +102,9 @@ def closing_lines(spark: SparkSession, settings: EvaluateSentences, _counts: Cou
     for (task, name), value in sorted(values.items()):
         is_shown = name == ALL if task in (*STS_SETS, AVERAGE) else name in _SHOWN_SETS[1:]
         if is_shown:
-            number = "none: all scores or cosines are equal" if value is None else f"{100 * value:.2f}"
+            number = (
+                "none: all scores or cosines are equal" if value is None else f"{100 * value:.2f}"
+            )
             lines.append(f"  {task}: {number}")
     return lines
 

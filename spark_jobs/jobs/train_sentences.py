@@ -46,8 +46,8 @@ from udfs.simcse.process import (
 from udfs.simcse.small_bert import SMALL, make_small_bert
 from udfs.simcse.snapshot_rows import Reader, captions_in_order
 from udfs.simcse.watching import has_tensorboard
-from udfs.sts.pair_files import STS_BENCHMARK, PairSet
 from udfs.stores import place_of
+from udfs.sts.pair_files import STS_BENCHMARK, PairSet
 
 _log = logging.getLogger(__name__)
 _DEV = "dev"
@@ -255,9 +255,7 @@ def _prepare(
         )
     start = settings.start_folder()
     if start is None:
-        bert, tokenizer = make_small_bert(
-            captions_in_order(str(folder / CAPTIONS)), settings.seed
-        )
+        bert, tokenizer = make_small_bert(captions_in_order(str(folder / CAPTIONS)), settings.seed)
     else:
         try:
             bert, tokenizer = load_bert(start, settings.model)

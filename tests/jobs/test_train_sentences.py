@@ -42,7 +42,10 @@ make = train_sentences.make_small_bert
 @pytest.fixture
 def command(tmp_path: Path) -> list[Any]:
     write_captions(tmp_path / "captions.parquet", [*corpus(100), None, "", " \t\n", None])
-    pairs = [f"{k % 2}\t{a}\t{b}" for k, (a, b) in enumerate(zip(corpus(40), corpus(41)[1:], strict=True))]
+    pairs = [
+        f"{k % 2}\t{a}\t{b}"
+        for k, (a, b) in enumerate(zip(corpus(40), corpus(41)[1:], strict=True))
+    ]
     (tmp_path / "dev.tsv").write_text("\n".join(pairs))
     return [
         *("train-sentences", "--captions", tmp_path / "captions.parquet", "--model", "small"),
@@ -77,7 +80,13 @@ def test_an_encoder_is_trained_embedded_with_and_evaluated(
     assert captionlake(*command).summary["status"] == "up_to_date"
 
     embedded = captionlake(
-        *("embed-texts", "--input", tmp_path / "captions.parquet", "--output", tmp_path / "vectors"),
+        *(
+            "embed-texts",
+            "--input",
+            tmp_path / "captions.parquet",
+            "--output",
+            tmp_path / "vectors",
+        ),
         *("--model", f"sentence_transformers:{tmp_path / 'encoder'}"),
     )
     assert embedded.exit_code == 0, embedded.stderr
@@ -192,3 +201,20 @@ def test_a_snapshot_that_was_changed_stops_the_training(
     monkeypatch.setattr(train_sentences, "train_in_folder", changed)
     code, line = faults(captionlake, *command)
     assert (code, "rows-00000.parquet: has" in line) == (3, True), line
+
+
+@pytest.mark.slow
+def test_two_workers_take_half_of_the_steps(
+    captionlake, spark: SparkSession, command: list[Any], tmp_path: Path
+) -> None:
+    """TorchDistributor starts them on this machine, since Spark runs in local mode."""
+    for reader in ("arrow", "petastorm"):
+        out = tmp_path / reader
+        done = captionlake(
+            *command[:-1], out, "--workers", 2, "--batch-size", 8, "--reader", reader
+        )
+        assert done.exit_code == 0, done.stderr
+        assert done.summary["counts"]["trained"] == 100
+        steps = steps_of(spark, tmp_path / f"{reader}_training")
+        assert len(steps) == done.summary["counts"]["steps"]
+        assert 7 <= len(steps) <= 1.2 * 13 / 2

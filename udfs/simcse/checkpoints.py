@@ -1,4 +1,4 @@
-"""Checkpoints of a training: one file, written whole, from which it goes on with the same losses."""
+"""Checkpoints of a training: one file, written whole, from which it goes on as if never stopped."""
 
 import json
 from collections.abc import Mapping

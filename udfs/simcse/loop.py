@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -93,7 +92,7 @@ def train(
     state: TrainingState | None = None,
     adam_state: Any = None,
 ) -> TrainingState:
-    """Train the model by AdamW with a learning rate that falls to 0, as the Trainer does by default.
+    """Train by AdamW with a learning rate that falls to 0, as the Trainer does by default.
 
     At the end the model has the weights of the best evaluation, or of the last step without any.
     `evaluate` gives the score of the model on the first process; it is called each eval_steps and
@@ -229,7 +228,7 @@ def _evaluate(
     processes: Processes,
     state: TrainingState,
 ) -> float | None:
-    """The score after a step; the weights are kept where it is the best. None on other processes."""
+    """The score after a step, whose weights are kept if it is the best; None on other processes."""
     score = None
     if processes.rank == 0:
         score = evaluate(model)

@@ -83,10 +83,11 @@ def with_new_mlp(bert: Any, tokenizer: Any, device: str, seed: int) -> SimcseMod
     import torch
 
     size = bert.config.hidden_size
-    mlp = torch.nn.Sequential(torch.nn.Linear(size, size), torch.nn.Tanh())
+    linear = torch.nn.Linear(size, size)
     drawn = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        mlp[0].weight.normal_(0, bert.config.initializer_range, generator=drawn)
-        mlp[0].bias.zero_()
+        linear.weight.normal_(0, bert.config.initializer_range, generator=drawn)
+        linear.bias.zero_()
+    mlp = torch.nn.Sequential(linear, torch.nn.Tanh())
     bert.to(device).train()
     return SimcseModel(bert, mlp.to(device).train(), tokenizer, device)

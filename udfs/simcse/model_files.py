@@ -21,8 +21,8 @@ def bert_folder(name: str, revision: str | None = None) -> Path:
     is_path = name.startswith(("/", ".", "~"))
     if is_path and revision is not None:
         raise ModelError(f"model {name}: only models on the hub have a revision")
-    folder = Path(name).expanduser() if is_path else from_hub(
-        name, f"model {name}", revision=revision
+    folder = (
+        Path(name).expanduser() if is_path else from_hub(name, f"model {name}", revision=revision)
     )
     try:
         config = json.loads((folder / "config.json").read_bytes())
@@ -77,7 +77,7 @@ def _without_pooler(folder: Path) -> dict[str, Any]:
 def _limit(config: Any) -> int:
     """The most tokens that positions are there for; RoBERTa's begin behind the padding's."""
     offset = {"bert": 0, "electra": 0, "mpnet": 2}.get(config.model_type, config.pad_token_id + 1)
-    return min(_MOST_TOKENS, config.max_position_embeddings - offset)
+    return min(_MOST_TOKENS, int(config.max_position_embeddings) - offset)
 
 
 def write_model(bert: Any, tokenizer: Any, folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among all; of one alone, nothing is sent."""
+    """A process among all of a training; of one alone, nothing is sent."""
 
     rank: int = 0
     world_size: int = 1

@@ -54,7 +54,7 @@ def _tokenizer(captions: Iterable[Sequence[str]], vocabulary: int) -> Any:
     """A tokenizer of WordPiece, whose words are cut at the longest piece of the vocabulary."""
     from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers, processors
     from tokenizers.models import WordPiece
-    from transformers import BertTokenizerFast
+    from transformers import BertTokenizer
 
     normalizer = normalizers.BertNormalizer(lowercase=True)
     splitter = pre_tokenizers.BertPreTokenizer()
@@ -71,7 +71,7 @@ def _tokenizer(captions: Iterable[Sequence[str]], vocabulary: int) -> Any:
     tokenizer.post_processor = processors.BertProcessing(
         ("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"])
     )
-    return BertTokenizerFast(tokenizer_object=tokenizer, model_max_length=_POSITIONS)
+    return BertTokenizer(tokenizer_object=tokenizer, model_max_length=_POSITIONS)
 
 
 def _pieces_of(words: Mapping[str, int], vocabulary: int) -> list[str]:

@@ -6,7 +6,7 @@ from itertools import groupby
 
 import numpy as np
 
-from udfs.sts.measures import alignment, cosines, pearson, spearman, uniformity
+from udfs.sts.measures import Numbers, alignment, cosines, pearson, spearman, uniformity
 from udfs.sts.pair_files import SICK, STS_BENCHMARK, STS_SETS, TASKS, PairSet
 from udfs.vectors import Vectors
 
@@ -97,7 +97,7 @@ def dev_score(part: PairSet, embed: Embed) -> float:
     return 0.0 if np.isnan(value) else value
 
 
-def _task_values(task: str, sets: Sequence[tuple[PairSet, np.ndarray]]) -> Iterator[Value]:
+def _task_values(task: str, sets: Sequence[tuple[PairSet, Numbers]]) -> Iterator[Value]:
     if task not in STS_SETS and len(sets) < 2:
         return
     scores = np.concatenate([part.scores for part, _ in sets])

@@ -1,6 +1,7 @@
 """Measures of sentence vectors: correlation with scores, alignment and uniformity."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ _BLOCK = 1024
 _DECIMALS = 6  # cosines of equal sentences differ by rounding, whose order would be noise
 
 
-def cosines(first: NDArray[np.floating], second: NDArray[np.floating]) -> Numbers:
+def cosines(first: NDArray[Any], second: NDArray[Any]) -> Numbers:
     """The cosine of each row of one matrix and the same row of the other, (n,), to 6 decimals.
 
     0 where a vector has no direction.
@@ -49,15 +50,15 @@ def average_ranks(values: Sequence[float] | Numbers) -> Numbers:
     return np.asarray((last - (counts - 1) / 2)[group], np.float64)
 
 
-def alignment(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
+def alignment(first: NDArray[Any], second: NDArray[Any]) -> float:
     """Mean squared distance of unit vectors of positive pairs (Wang & Isola 2020); nan of none."""
     if not len(first):
         return float("nan")
     return float(np.square(_unit(first) - _unit(second)).sum(axis=1).mean())
 
 
-def uniformity(vectors: NDArray[np.floating]) -> float:
-    """ln of the mean of exp(-2 squared distance) over all pairs of rows (Wang & Isola 2020).
+def uniformity(vectors: NDArray[Any]) -> float:
+    """Ln of the mean of exp(-2 squared distance) over all pairs of rows (Wang & Isola 2020).
 
     Vectors are made unit vectors; those of zeros stay. nan of fewer than two.
     """
@@ -69,13 +70,15 @@ def uniformity(vectors: NDArray[np.floating]) -> float:
     total = 0.0
     for start in range(0, n, _BLOCK):
         block, rest = unit[start : start + _BLOCK], unit[start:]
-        distances = squares[start : start + _BLOCK, None] + squares[None, start:] - 2 * block @ rest.T
+        distances = (
+            squares[start : start + _BLOCK, None] + squares[None, start:] - 2 * block @ rest.T
+        )
         kernel = np.exp(-2 * np.maximum(distances, 0))
         total += float(np.triu(kernel, 1).sum())
     return float(np.log(total / (n * (n - 1) / 2)))
 
 
-def _unit(vectors: NDArray[np.floating]) -> Numbers:
+def _unit(vectors: NDArray[Any]) -> Numbers:
     exact = vectors.astype(np.float64)
     lengths = np.linalg.norm(exact, axis=1, keepdims=True)
     return np.divide(exact, lengths, out=np.zeros_like(exact), where=lengths > 0)

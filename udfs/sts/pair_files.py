@@ -13,9 +13,7 @@ STS_SETS: Mapping[str, tuple[str, ...]] = {
 }
 STS_BENCHMARK, SICK = "STSBenchmark", "SICKRelatedness"
 TASKS = (*STS_SETS, STS_BENCHMARK, SICK)  # the seven of SimCSE's table
-_STS_BENCHMARK_FILES = {
-    name: f"STSBenchmark/sts-{name}.csv" for name in ("train", "dev", "test")
-}
+_STS_BENCHMARK_FILES = {name: f"STSBenchmark/sts-{name}.csv" for name in ("train", "dev", "test")}
 _SICK_FILES = {
     "train": "SICK/SICK_train.txt",
     "dev": "SICK/SICK_trial.txt",
@@ -81,7 +79,7 @@ def _sts_set(task: str, name: str, scores: str, pairs: str, file: str) -> PairSe
         raise PairFileError(
             f"{file}: {len(pair_lines):,} pairs, but {len(score_lines):,} lines of scores"
         )
-    rows = []
+    rows: list[tuple[float, str, str]] = []
     for number, (score, line) in enumerate(zip(score_lines, pair_lines, strict=True), 1):
         parts = line.split("\t")
         if len(parts) != 2:
@@ -90,7 +88,7 @@ def _sts_set(task: str, name: str, scores: str, pairs: str, file: str) -> PairSe
                 "tab between them"
             )
         if score:
-            rows.append((_number(score, file, number), *parts))
+            rows.append((_number(score, file, number), parts[0], parts[1]))
     return _pair_set(task, name, rows, file)
 
 

@@ -14,9 +14,7 @@ _ANIMALS, _PLACES = ("dog", "cat", "horse", "zebra", "bird"), ("park", "street",
 
 
 def corpus(n: int) -> list[str]:
-    return [
-        f"a {_ANIMALS[i % 5]} number {i} stands in the {_PLACES[i % 4]}" for i in range(n)
-    ]
+    return [f"a {_ANIMALS[i % 5]} number {i} stands in the {_PLACES[i % 4]}" for i in range(n)]
 
 
 def tiny_model(seed: int = 0) -> SimcseModel:

@@ -23,7 +23,7 @@ from udfs.simcse.loop import (
 OPTIONS = TrainingOptions(learning_rate=1e-2, batch_size=16, seed=3, eval_steps=2)
 
 
-class Stop(Exception):
+class StoppedError(Exception):
     """What ends a training in the middle."""
 
 
@@ -114,11 +114,11 @@ def test_a_training_that_was_killed_goes_on_with_the_same_losses(
         def on_checkpoint(self, state: TrainingState, weights: dict[str, Any], adam: Any) -> None:
             write_checkpoint(file, state, weights, adam)
             if state.step == stop_at:
-                raise Stop
+                raise StoppedError
 
     scores = iter([0.5, 0.9, 0.7, 0.2, 0.1])
     rows = CaptionsInMemory(captions, 3)
-    with pytest.raises(Stop):
+    with pytest.raises(StoppedError):
         train(tiny_model(), rows, options, evaluate=lambda _: next(scores), watcher=Killing())
     checkpoint = read_checkpoint(file, "cpu")
     assert checkpoint is not None
@@ -130,7 +130,9 @@ def test_a_training_that_was_killed_goes_on_with_the_same_losses(
         model, rows, options, evaluate=lambda _: next(scores), state=state, adam_state=adam
     )
     assert losses(gone_on) == losses(whole)
-    assert (gone_on.best_step, gone_on.best_score) == (whole.best_step, whole.best_score) == (6, 0.9)
+    assert (
+        (gone_on.best_step, gone_on.best_score) == (whole.best_step, whole.best_score) == (6, 0.9)
+    )
     assert np.array_equal(model.embed(captions), whole_model.embed(captions))
 
 
