@@ -48,6 +48,7 @@ _WHEEL = "../../dist/*.whl"  # from the folder of a resource's file
 _HEAD = "# Written by `make bundle` from the {source}: change that, not this file.\n"
 _FILES = "files"  # the volume of plain files in each schema
 _SETTINGS = "settings"  # job parameter: a map of further settings
+_TRAINING = {"train-sentences"}
 # Job -> the extras of the wheel that its defaults need; jobs with models need `clip` too. It brings
 # faiss, and with timm and open_clip the names of ImageNet's classes and the templates of prompts.
 _CLIP = ("clip",)
@@ -231,7 +232,7 @@ def _cluster_of(job: AnyJob) -> Compute:
 
 
 def _has_model(job: AnyJob) -> bool:
-    return issubclass(job.settings, ModelSettings)
+    return issubclass(job.settings, ModelSettings) or job.name in _TRAINING
 
 
 def _databricks_job(
