@@ -2,7 +2,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 # A file's tests stay together: its fixtures are tables. Each of the two has a Spark of its own.
-PARALLEL := -n 2 --dist loadfile
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
+ALL_TIERS := not gpu and not cluster and not connect and not s3
 LOCK := uv pip compile --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	--no-emit-find-links
 
@@ -18,8 +19,9 @@ env: .venv/installed
 demo: env
 	$(BIN)/captionlake demo
 
+# With TIERS=all both this and what `make slow` runs, in one go: a file's fixtures are made once.
 test: env
-	$(BIN)/pytest $(PARALLEL)
+	$(BIN)/pytest $(PARALLEL) $(if $(filter all,$(TIERS)),-m "$(ALL_TIERS)")
 
 slow: env
 	$(BIN)/pytest $(PARALLEL) -m "slow or faults"

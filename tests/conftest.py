@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ SHARED = Path(os.environ.get("CAPTIONLAKE_SHARED", Path(__file__).parents[2] / "
 # Drivers that tests start; JDK_JAVA_OPTIONS, which reaches all Java, says so on stderr.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", QUICK_JAVA["JDK_JAVA_OPTIONS"])
 
+# Spark 4's default; any test can be run in it.
+IN_ANSI_MODE = os.environ.get("CAPTIONLAKE_TEST_ANSI") == "1"
+
 TEST_SESSION = {
     "spark.master": "local[2,4]",
     "spark.driver.memory": "2g",
@@ -28,12 +32,11 @@ TEST_SESSION = {
     "spark.databricks.delta.snapshotPartitions": "1",
     # Delta keeps what it knows of a table, several MB, for an hour; tests make thousands of tables.
     "spark.databricks.delta.delta.log.cacheSize": "20",
-    # Spark 4's default; CAPTIONLAKE_TEST_ANSI=1 runs any test with it.
-    "spark.sql.ansi.enabled": str(os.environ.get("CAPTIONLAKE_TEST_ANSI") == "1").lower(),
+    "spark.sql.ansi.enabled": str(IN_ANSI_MODE).lower(),
 }
 
 # A test's tables have few rows: generated code and blocks of many megabytes cost more than they
-# save. The slow tier runs with Spark's defaults, as users do.
+# save. ANSI mode's run has Spark's defaults in these, and so have the programs that tests start.
 FOR_FEW_ROWS = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
@@ -43,15 +46,28 @@ FOR_FEW_ROWS = {
 }
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first: what is left at the end, for one worker alone, is short.
+
+    A slow test counts by its time limit, for thirty others with the default one.
+    """
+    weights: Counter[Path] = Counter()
+    for item in items:
+        is_slow = any(item.get_closest_marker(name) for name in ("slow", "faults"))
+        limit = item.get_closest_marker("timeout")
+        weights[item.path] += (limit.args[0] if limit else 300) // 10 if is_slow else 1
+    items.sort(key=lambda item: (-weights[item.path], item.path))
+
+
 @pytest.fixture(scope="session")
 def spark(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[SparkSession]:
     from spark_jobs.storage.session import open_session
 
     settings = {"spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse"))}
-    is_slow_tier = not request.config.getoption("markexpr").startswith("not slow")
-    session = open_session(TEST_SESSION | settings | ({} if is_slow_tier else FOR_FEW_ROWS))
+    session = open_session(TEST_SESSION | settings | ({} if IN_ANSI_MODE else FOR_FEW_ROWS))
     yield session
     session.stop()
 

@@ -8,7 +8,7 @@ from udfs.vectors import Vectors
 def faiss_centroids(vectors: Vectors, k: int, iterations: int, seed: int) -> Vectors:
     """Centroids (k, dimension) of vectors (n, dimension), n >= k, by squared distance.
 
-    All vectors are used, however many there are a centroid.
+    All vectors are used, however many there are a centroid. Of the seed, faiss takes 31 bits.
     """
     import faiss
 
@@ -16,7 +16,7 @@ def faiss_centroids(vectors: Vectors, k: int, iterations: int, seed: int) -> Vec
         vectors.shape[1],
         k,
         niter=iterations,
-        seed=seed,
+        seed=seed & 0x7FFF_FFFF,
         min_points_per_centroid=1,
         max_points_per_centroid=len(vectors),
     )

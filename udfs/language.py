@@ -23,12 +23,18 @@ def load_language_model(path: str) -> Any:
 
 
 def languages(texts: pa.Array, path: str) -> pa.StringArray:
-    """The most likely language of each text, (n,); null if the text is null or has none."""
+    """The most likely language of each text, (n,); null if the text is null or has none.
+
+    A text without words may have one: models with an end of line as a word tell even that of "".
+    """
     model = load_language_model(path)
-    codes = []
+    codes: list[str | None] = []
     for text in texts.to_pylist():
+        if text is None:
+            codes.append(None)
+            continue
         # One by one: fasttext-predict 0.9.2 fails on a list.
-        labels, _ = model.predict((text or "").replace("\n", " "), k=1)
+        labels, _ = model.predict(text.replace("\n", " "), k=1)
         codes.append(labels[0].removeprefix(_PREFIX) if labels else None)
     return pa.array(codes, pa.string())
 

@@ -11,7 +11,7 @@ from udfs.centroid_kernel import add_rows, keep_best
 from udfs.compiled import one_compiles
 from udfs.neighbours import blocks
 from udfs.products import Products, fastest_products
-from udfs.vectors import Vectors, finite_matrix
+from udfs.vectors import Vectors, finite_matrix, vector_lists
 
 _BLOCK_ROWS = 1 << 13
 
@@ -93,6 +93,55 @@ def sum_by_nearest(centroids: Vectors, *, names: list[str], table: str) -> Batch
         yield pa.RecordBatch.from_arrays(columns, names)
 
     return summed
+
+
+def means_of_sums(names: list[str]) -> BatchFunction:
+    """For mapInArrow: cluster, number, sum of vectors -> cluster, mean, float32.
+
+    The rows of a cluster follow each other, and their sums are added in this order.
+    """
+
+    def means(batches: Batches) -> Iterator[pa.RecordBatch]:
+        cluster, count, total = -1, 0, np.zeros(0)
+        for batch in batches:
+            clusters, counts = (batch.column(i).to_numpy() for i in (0, 1))
+            sums = batch.column(2).flatten().to_numpy().reshape(batch.num_rows, -1)
+            for number, n_rows, vector in zip(clusters.tolist(), counts, sums, strict=True):
+                if number != cluster:
+                    if count:
+                        yield _mean_row(cluster, total / count, names)
+                    cluster, count, total = number, 0, np.zeros(len(vector))
+                count += n_rows
+                total += vector
+        if count:
+            yield _mean_row(cluster, total / count, names)
+
+    return means
+
+
+def _mean_row(cluster: int, mean: NDArray[np.float64], names: list[str]) -> pa.RecordBatch:
+    vectors = pa.array([mean.astype(np.float32)], pa.list_(pa.float32()))
+    return pa.RecordBatch.from_arrays([pa.array([cluster], pa.int32()), vectors], names)
+
+
+def add_centroid(
+    centroids: Vectors, is_target: NDArray[np.bool_] | None, *, names: list[str]
+) -> BatchFunction:
+    """For mapInArrow: numbers of centroids -> number, its `is_target` (null if None), its vector.
+
+    centroids: (k, dimension); is_target: (k,).
+    """
+
+    def with_centroid(batches: Batches) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            numbers = batch.column(0).to_numpy()
+            is_near = pa.nulls(len(numbers), pa.bool_())
+            if is_target is not None:
+                is_near = pa.array(is_target[numbers])
+            vectors = vector_lists(centroids[numbers], pa.array(np.ones(len(numbers), np.bool_)))
+            yield pa.RecordBatch.from_arrays([batch.column(0), is_near, vectors], names)
+
+    return with_centroid
 
 
 def _compile_once() -> None:

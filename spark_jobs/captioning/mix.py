@@ -1,11 +1,11 @@
 """Choose a caption for each image among those of several sources."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, DoubleType, FloatType
+from pyspark.sql.types import DataType, DoubleType, FloatType, StructType
 
 from spark_jobs.captioning.mix_cutoffs import Cutoff, CutoffRule, top_cutoff
 from spark_jobs.captioning.mix_expression import Mix, MixStep, Pick
@@ -18,6 +18,7 @@ from spark_jobs.core.schemas import (
     RULE,
     SCORE,
     SOURCE,
+    SOURCES,
     UID,
     WEIGHT,
     WEIGHTED_CAPTIONS,
@@ -34,11 +35,33 @@ _LIST_TYPE = WEIGHTED_CAPTIONS[CAPTIONS_LIST].dataType
 
 
 @dataclass(frozen=True)
+class SourceTable:
+    """A table with columns of a source, called otherwise than any of the images', and its uid."""
+
+    rows: DataFrame
+    uid: str
+
+
+@dataclass(frozen=True)
 class SourceColumns:
-    """The columns of a source's captions and scores; a score is null, or NaN, if there is none."""
+    """The columns of a source's captions and scores; a score is null, or NaN, if there is none.
+
+    `tables`: those of its columns that are not columns of the images, a row a uid at most.
+    """
 
     caption: str
     score: str | None
+    tables: Sequence[SourceTable] = ()
+
+
+def with_sources(
+    images: DataFrame, sources: Mapping[str, SourceColumns], names: Iterable[str]
+) -> DataFrame:
+    """The images with the columns of some sources, null where their tables have no row."""
+    for table in (table for name in names for table in sources[name].tables):
+        is_same = named(UID) == named(table.uid)
+        images = images.join(table.rows, on=is_same, how="left").drop(table.uid)
+    return images
 
 
 @dataclass(frozen=True)
@@ -65,6 +88,10 @@ class Mixed:
         """The chosen source of a row; null if none was."""
         return named(self.choice).getField(CAPTION_SOURCE)
 
+    def is_of(self, source: str) -> Column:
+        """Whether a row has a caption of a source, if perhaps not of it alone."""
+        return F.array_contains(named(self.choice).getField(SOURCES), source)
+
     def columns(self, *, with_list: bool) -> list[Column]:
         """The columns of the choice, as schemas.MIXED_CAPTIONS has them but for uid."""
         names = [CAPTION, CAPTION_SOURCE, SCORE, RULE, *([CAPTIONS_LIST] if with_list else [])]
@@ -72,7 +99,7 @@ class Mixed:
 
 
 def mix(
-    rows: DataFrame,
+    images: DataFrame,
     chosen: Mix,
     sources: Mapping[str, SourceColumns],
     *,
@@ -82,21 +109,23 @@ def mix(
 ) -> Mixed:
     """Choose by the steps of a mix, whose sources are all there.
 
-    rows: a row for each image, with uid. Thresholds are of all rows. A row whose chosen caption is
-    null or empty fails, without a second choice.
+    images: a row for each, with uid. Thresholds are of all rows. A row whose chosen caption is null
+    or empty fails, without a second choice. A score is compared in its own type: 0.26 on float32 is
+    the float32 nearest to it.
     """
-    score_type = _score_type(rows, chosen, sources)
-    picks = _Picks(sources, score_type, draw, separator)
+    rows = with_sources(images, sources, chosen.sources)
+    picks = _Picks(sources, rows.schema, draw, separator)
     conditions, texts, thresholds = [], [], []
     same: Cutoff = Cutoff(None)
     for step in chosen.steps:
-        score = picks.score(step.pick)
+        score, score_type = picks.score(step.pick), picks.score_type(step.pick)
         if step.top is not None:
-            scored = rows.select(UID, score.alias(SCORE))
-            same = top_cutoff(scored, SCORE, step.top, rule)
+            scored = with_sources(images, sources, step.pick.weights)
+            same = top_cutoff(scored.select(UID, score.alias(SCORE)), SCORE, step.top, rule)
             condition, threshold = same.holds(score, score_type), same.threshold
         elif step.is_same:
-            condition = Cutoff(same.threshold).holds(score, score_type)
+            # In doubles, which hold the threshold whatever the type of the scores it is of.
+            condition = Cutoff(same.threshold).holds(score.cast("double"), DoubleType())
             threshold = same.threshold
         elif step.at_least is not None:
             condition = score >= F.lit(step.at_least).cast(score_type)
@@ -139,29 +168,29 @@ def _why(step: MixStep, threshold: float | None) -> str:
     return str(step) if step.at_least is not None else f"{step}: score >= {threshold:.6g}"
 
 
-def _score_type(rows: DataFrame, chosen: Mix, sources: Mapping[str, SourceColumns]) -> DataType:
-    """The widest type of the scores: float if all are, else double."""
-    columns = [sources[name].score for name in chosen.sources]
-    types = {rows.schema[column].dataType for column in columns if column is not None}
-    return DoubleType() if DoubleType() in types else FloatType()
-
-
 @dataclass(frozen=True)
 class _Picks:
     """Columns of what each pick takes of a row."""
 
     sources: Mapping[str, SourceColumns]
-    score_type: DataType
+    schema: StructType
     draw: Draw
     separator: str
 
+    def score_type(self, pick: Pick) -> DataType:
+        """The widest type of the scores of a pick's sources: float if all are, else double."""
+        columns = [self.sources[name].score for name in pick.weights]
+        types = {self.schema[column].dataType for column in columns if column is not None}
+        return DoubleType() if DoubleType() in types else FloatType()
+
     def score(self, pick: Pick) -> Column:
         """The score of what a row takes; null if it has none."""
+        score_type = self.score_type(pick)
         if pick.kind in ("concat", "all"):
-            return F.lit(None).cast(self.score_type)
+            return F.lit(None).cast(score_type)
         if pick.kind == "one":
             [name] = pick.weights
-            return self._score_of(name)
+            return self._score_of(name, score_type)
         return self._taken(pick).getField(SCORE)
 
     def choice(self, pick: Pick, why: str) -> Column:
@@ -170,17 +199,20 @@ class _Picks:
         if pick.kind == "one":
             [name] = pick.weights
             caption, source = self._caption_of(name), F.lit(name)
+            taken_sources = F.array(source)
         elif pick.kind in ("best", "random"):
             taken = self._taken(pick)
             caption, source = taken.getField(CAPTION), taken.getField(SOURCE)
+            taken_sources = F.array(source)
         else:
             entries = self._entries(pick)
-            source = F.array_join(F.transform(entries, lambda e: e[SOURCE]), "+")
+            taken_sources = F.transform(entries, lambda e: e[SOURCE])
+            source = F.array_join(taken_sources, "+")
             if pick.kind == "concat":
                 texts = F.transform(entries, lambda e: e[CAPTION])
                 caption = F.array_join(texts, self.separator)
             else:
-                total = F.aggregate(entries, F.lit(0.0), lambda sum_, e: sum_ + e[WEIGHT])
+                total = _sum_of_weights(entries)
                 captions = F.transform(
                     entries, lambda e: e.withField(WEIGHT, e[WEIGHT] / total)
                 ).cast(_LIST_TYPE)
@@ -191,55 +223,59 @@ class _Picks:
             self.score(pick).cast("double").alias(SCORE),
             F.lit(why).alias(RULE),
             captions.alias(CAPTIONS_LIST),
+            taken_sources.alias(SOURCES),
         )
 
     def _taken(self, pick: Pick) -> Column:
         """The entry of the best score, of equal ones the first; or a random one of a caption."""
-        entries = self._entries(pick)
+        entries, score_type = self._entries(pick), self.score_type(pick)
         if pick.kind == "best":
-            scored = [self._best_key(name, place) for place, name in enumerate(pick.weights)]
+            scored = [
+                self._best_key(name, place, score_type) for place, name in enumerate(pick.weights)
+            ]
             best = F.array_max(F.filter(F.array(*scored), lambda e: e["key"].isNotNull()))
             return best.getField("entry")
-        total = F.aggregate(entries, F.lit(0.0), lambda sum_, e: sum_ + e[WEIGHT])
-        place = self.draw.of(UID) * total
+        place = self.draw.of(UID) * _sum_of_weights(entries)
         running = F.transform(
-            entries,
-            lambda _, number: F.aggregate(
-                F.slice(entries, 1, number + 1), F.lit(0.0), lambda sum_, e: sum_ + e[WEIGHT]
-            ),
+            entries, lambda _, number: _sum_of_weights(F.slice(entries, 1, number + 1))
         )
         number = F.size(F.filter(running, lambda end: end <= place))
         return F.get(entries, number)
 
     def _entries(self, pick: Pick) -> Column:
         """The entries (caption, source, score, weight) of the sources that have a caption."""
-        entries = [self._entry(name, weight) for name, weight in pick.weights.items()]
+        score_type = self.score_type(pick)
+        entries = [self._entry(name, weight, score_type) for name, weight in pick.weights.items()]
         return F.filter(F.array(*entries), lambda e: e[CAPTION].isNotNull() & (e[CAPTION] != ""))
 
-    def _entry(self, name: str, weight: float) -> Column:
+    def _entry(self, name: str, weight: float, score_type: DataType) -> Column:
         return F.struct(
             self._caption_of(name).alias(CAPTION),
             F.lit(name).alias(SOURCE),
-            self._score_of(name).alias(SCORE),
+            self._score_of(name, score_type).alias(SCORE),
             F.lit(weight).alias(WEIGHT),
         )
 
-    def _best_key(self, name: str, place: int) -> Column:
+    def _best_key(self, name: str, place: int, score_type: DataType) -> Column:
         """A struct that orders by score, then place; its key is null without score or caption."""
-        caption, score = self._caption_of(name), self._score_of(name)
+        caption, score = self._caption_of(name), self._score_of(name, score_type)
         has_both = score.isNotNull() & caption.isNotNull() & (caption != "")
         return F.struct(
-            F.when(has_both, score + F.lit(0.0).cast(self.score_type)).alias("key"),
+            F.when(has_both, score + F.lit(0.0).cast(score_type)).alias("key"),
             F.lit(-place).alias("place"),
-            self._entry(name, 1.0).alias("entry"),
+            self._entry(name, 1.0, score_type).alias("entry"),
         )
 
     def _caption_of(self, name: str) -> Column:
         return named(self.sources[name].caption)
 
-    def _score_of(self, name: str) -> Column:
+    def _score_of(self, name: str, score_type: DataType) -> Column:
         column = self.sources[name].score
         if column is None:
-            return F.lit(None).cast(self.score_type)
+            return F.lit(None).cast(score_type)
         score = named(column)
-        return F.when(~F.isnan(score), score).cast(self.score_type)
+        return F.when(~F.isnan(score), score).cast(score_type)
+
+
+def _sum_of_weights(entries: Column) -> Column:
+    return F.aggregate(entries, F.lit(0.0), lambda sum_, entry: sum_ + entry[WEIGHT])

@@ -9,12 +9,15 @@ top of the whole pool; `>= same`: it reaches the threshold of the last `top` bef
 `all` a source may have a weight, `blip2:0.5`; it is 1 by default.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal, get_args
 
 PickKind = Literal["one", "best", "random", "concat", "all"]
+_MOST_WEIGHT = 10**9
 _WORDS = ("else", "where", "top", "same", *get_args(PickKind)[1:])
 _TOKEN = re.compile(r"\s*(>=|[(),:]|`[^`]+`|[^\s(),:>=`]+)")
 
@@ -171,24 +174,28 @@ class _Parser:
         if not self._take(":"):
             return 1.0
         weight = self._number()
-        if not weight > 0:
-            raise ValueError(f"expected a weight above 0, found {weight:g}")
+        if not 0 < weight <= _MOST_WEIGHT:
+            raise ValueError(f"expected a weight above 0, to {_MOST_WEIGHT:,}, found {weight:g}")
         return weight
 
     def _number(self) -> float:
         text = self._next("a number")
         try:
-            return float(text)
+            number = float(text)
         except ValueError:
-            raise ValueError(f"expected a number, found {text!r}") from None
+            number = math.nan
+        if not math.isfinite(number):
+            raise ValueError(f"expected a number, found {text!r}")
+        return number
 
     def _fraction(self) -> float:
         text = self._next("a fraction")
         try:
-            fraction = float(text.removesuffix("%"))
-        except ValueError:
+            written = Decimal(text.removesuffix("%"))
+            # As decimals: 0.7 / 100 is not the float that is written 0.007.
+            fraction = float(written.scaleb(-2) if text.endswith("%") else written)
+        except ArithmeticError:
             raise ValueError(f"expected a fraction, found {text!r}") from None
-        fraction = fraction / 100 if text.endswith("%") else fraction
         if not 0 <= fraction <= 1:
             raise ValueError(f"expected a fraction from 0 to 1, or up to 100%, found {text}")
         return fraction

@@ -108,6 +108,7 @@ THRESHOLD = "threshold"
 CLUSTER = "cluster"
 NEAR_TARGET = "near_target"
 CAPTIONS_LIST = "captions"
+SOURCES = "sources"
 WEIGHT = "weight"
 
 GROUP = "group"

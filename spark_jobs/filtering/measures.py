@@ -28,13 +28,14 @@ _ODD_SPACES = (
 def measured(rule: Measure) -> Column:
     """The number that a measure rule compares: int, or double for the aspect ratio.
 
-    Null for a null text or side; the aspect ratio too where a side is not positive.
+    Null for a null text, and for a null or NaN side; the aspect ratio too where a side is not
+    positive.
     """
     if rule.is_of_text:
         return _of_text(rule)
     width, height = named(rule.width), named(rule.height)
     shorter, longer = F.least(width, height), F.greatest(width, height)
-    has_both = width.isNotNull() & height.isNotNull()
+    has_both = width.isNotNull() & height.isNotNull() & ~F.isnan(longer)  # the longest is NaN
     if rule.measure == "shorter_side":
         return F.when(has_both, shorter)
     return F.when(has_both & (shorter > 0), longer.cast("double") / shorter.cast("double"))

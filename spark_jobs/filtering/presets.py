@@ -1,6 +1,7 @@
 """Named lists of rules, `conf/filters/NAME.yml`, which stand for their rules in a list of rules."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from itertools import count
 from typing import Any
 
 from spark_jobs.core.conf_files import conf_file, conf_file_names
@@ -33,33 +34,73 @@ def expanded(rules: Any) -> Any:
     """A list of rules with the rules of each preset in its place; what is no list stays as it is.
 
     A preset is a text, its name, or a map: `{preset: name, value: ...}`. A rule that is there
-    already is left out, so that two presets may share one. Raises ValueError for an unknown preset
-    or value, and for a value that is missing.
+    already is left out, so that two presets may share one; one that is called as another gets a
+    number, `clip_score_2`. In a rule any_of, the rules of a preset stay together, as one all_of.
+    Raises ValueError for an unknown preset or value, and for a value that is missing.
     """
     if isinstance(rules, str):
         rules = [rules]
     if not isinstance(rules, list):
         return rules
     distinct: list[Any] = []
-    for rule, is_of_preset in _expanded(rules):
-        if not (is_of_preset and rule in distinct):
-            distinct.append(rule)
+    as_written: list[Any] = []
+    for rule in rules:
+        of_preset = _of_preset(rule)
+        if of_preset is None:
+            distinct.append(_with_nested(rule))
+            as_written.append(distinct[-1])
+            continue
+        for part in of_preset[1]:
+            if part not in as_written:
+                distinct.append({**part, "rule": _free_name(part["rule"], distinct)})
+                as_written.append(part)
     return distinct
 
 
-def _expanded(rules: list[Any]) -> Iterator[tuple[Any, bool]]:
-    """Each rule, and whether it is of a preset."""
+def _with_nested(rule: Any) -> Any:
+    """A rule with the presets in its own list of rules expanded."""
+    if not isinstance(rule, dict):
+        return rule
+    nested = dict(rule)
+    if "all_of" in rule:
+        nested["all_of"] = expanded(rule["all_of"])
+    if "any_of" in rule:
+        nested["any_of"] = _each_as_one(rule["any_of"])
+    return nested
+
+
+def _each_as_one(rules: Any) -> Any:
+    """A list of rules with each preset as one rule, which all of its rules must pass."""
+    if isinstance(rules, str):
+        rules = [rules]
+    if not isinstance(rules, list):
+        return rules
+    alternatives = []
     for rule in rules:
-        if isinstance(rule, str):
-            yield from ((part, True) for part in _rules_of(rule, {}))
-        elif isinstance(rule, dict) and "preset" in rule:
-            values = {key: value for key, value in rule.items() if key != "preset"}
-            yield from ((part, True) for part in _rules_of(str(rule["preset"]), values))
-        elif isinstance(rule, dict):
-            nested = {k: expanded(v) if k in ("all_of", "any_of") else v for k, v in rule.items()}
-            yield nested, False
+        of_preset = _of_preset(rule)
+        if of_preset is None:
+            alternatives.append(_with_nested(rule))
         else:
-            yield rule, False
+            name, parts = of_preset
+            alternatives.append(parts[0] if len(parts) == 1 else {"rule": name, "all_of": parts})
+    return alternatives
+
+
+def _free_name(name: str, rules: Iterable[Any]) -> str:
+    """The name, or with the first number from 2 on that no rule is called by."""
+    taken = {rule.get("rule") for rule in rules if isinstance(rule, dict)}
+    numbered = (f"{name}_{number}" for number in count(2))
+    return name if name not in taken else next(new for new in numbered if new not in taken)
+
+
+def _of_preset(rule: Any) -> tuple[str, list[Any]] | None:
+    """The name and rules of a preset; None if the rule is one of its own."""
+    if isinstance(rule, str):
+        return rule, _rules_of(rule, {})
+    if isinstance(rule, dict) and "preset" in rule:
+        name = str(rule["preset"])
+        return name, _rules_of(name, {key: rule[key] for key in rule if key != "preset"})
+    return None
 
 
 def _rules_of(name: str, values: Mapping[str, Any]) -> list[Any]:

@@ -8,7 +8,7 @@ column cannot hold is refused before anything runs (`checks.py`).
 
 Null passes only `is_null: true`, and NaN, which is not null, only `is_null: false`: neither passes
 any comparison (`not_in` included), a top_fraction or an in_table rule. A measure of a null, such as
-the words of a null caption, is null.
+the words of a null caption, or of a side that is NaN, is null.
 """
 
 from collections.abc import Sequence

@@ -39,15 +39,24 @@ def write_uids(rows: DataFrame, file: str) -> None:
 def write_uids_of_rows(rows: DataFrame, file: str) -> None:
     """Write the uids as `write_uids` does, but as often as a row has them, as DataComp's filters.
 
-    Raises InputDataError for a uid other than 32 hex digits: no pool of DataComp has it.
+    All are of 32 hex digits, see `refuse_other_uids`.
     """
-    other = rows.where(F.coalesce(~_is_hex(), F.lit(True))).select(UID).first()
+    _write(rows.select(F.lower(UID).alias(HASHED)), file)
+
+
+def refuse_other_uids(rows: DataFrame, kept: DataFrame) -> None:
+    """Raise InputDataError for a kept uid other than 32 hex digits: no pool of DataComp has it.
+
+    kept: some of the rows, looked at only where all rows have such a uid at all.
+    """
+    is_other = F.coalesce(~_is_hex(), F.lit(True))
+    other = rows.where(is_other).select(UID).first()
+    other = other and kept.where(is_other).select(UID).first()
     if other is not None:
         raise InputDataError(
             f"uid {other[UID]!r} is not 32 hex digits, as those of DataComp's pools: leave out "
             "`uids`, or give the rows their uids of DataComp"
         )
-    _write(rows.select(F.lower(UID).alias(HASHED)), file)
 
 
 def _write(hex_uids: DataFrame, file: str) -> None:

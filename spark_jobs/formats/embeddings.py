@@ -114,12 +114,15 @@ def is_same_model(first: tuple[str, str], second: tuple[str, str]) -> bool:
     return (name_of_label(first[0]), first[1]) == (name_of_label(second[0]), second[1])
 
 
-def refuse_repeated_queries(embeddings: Embeddings) -> None:
-    """Raise InputDataError unless each query has exactly one vector, under a single key column."""
+def refuse_repeated_vectors(embeddings: Embeddings, called: str = "query") -> None:
+    """Raise InputDataError unless there is one vector a key, which is of a single column.
+
+    `called`: what has a vector, such as "query".
+    """
     if len(embeddings.key) > 1:
-        raise InputDataError(f"table {embeddings.address}: queries need one vector a uid")
+        raise InputDataError(f"table {embeddings.address}: expected one vector a uid")
     refuse_repeated_or_null_keys(
-        embeddings.rows, embeddings.key, embeddings.address, "expected one vector a query"
+        embeddings.rows, embeddings.key, embeddings.address, f"expected one vector a {called}"
     )
 
 
@@ -133,7 +136,7 @@ def collect_vectors(embeddings: Embeddings) -> tuple[pa.ChunkedArray, Vectors]:
     refuse_too_large_for_driver(
         n_rows, dimension, table, "search for them in parts, each of fewer queries"
     )
-    refuse_repeated_queries(embeddings)
+    refuse_repeated_vectors(embeddings)
     [key] = embeddings.key
     vectors = np.empty((n_rows, dimension), np.float32)
     key_chunks, n_read = [], 0

@@ -26,7 +26,10 @@ def is_npy(address: str) -> bool:
 
 
 def read_npy_matrix(run: Run, address: str) -> Vectors:
-    """The matrix (n, dimension) of an npy file; InputDataError if it holds something else."""
+    """The matrix (n, dimension) of an npy file; InputDataError if it holds something else.
+
+    So it does if it is larger than what the driver takes.
+    """
     try:
         array = np.load(io.BytesIO(read_bytes(run.spark, address)), allow_pickle=False)
     except (ValueError, EOFError) as fault:
@@ -36,6 +39,8 @@ def read_npy_matrix(run: Run, address: str) -> Vectors:
             f"{address}: holds {array.dtype} of shape {array.shape}, expected floats of shape "
             "(vectors, dimension)"
         )
+    remedy = "make a table of them: import-embeddings"
+    refuse_too_large_for_driver(len(array), array.shape[1], address, remedy)
     vectors: Vectors = array.astype(np.float32)
     if not np.isfinite(vectors).all():
         raise InputDataError(f"{address}: holds a NaN or an infinity, expected vectors of numbers")

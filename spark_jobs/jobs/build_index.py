@@ -137,6 +137,7 @@ def _training_sample(
     refuse_too_large_for_driver(n_train, dimension, embeddings.address, remedy)
     return training_vectors(
         embeddings.rows,
+        embeddings.key[0],
         n_train,
         settings.seed,
         n_rows=n_rows,

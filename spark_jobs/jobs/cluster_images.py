@@ -1,22 +1,29 @@
 """cluster-images: the nearest centroid of each vector, and whether a target set is near it."""
 
-from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.row_counts import count_rows
-from spark_jobs.core.schemas import CENTROIDS, CLUSTER, CLUSTERS, NEAR_TARGET, UID
+from spark_jobs.core.schemas import CENTROIDS, CLUSTER, CLUSTERS, NEAR_TARGET
 from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
 from spark_jobs.embedding.driver_vectors import refuse_too_large_for_driver
-from spark_jobs.formats.embeddings import Embeddings, read_embeddings
+from spark_jobs.formats.embeddings import (
+    Embeddings,
+    read_embeddings,
+    refuse_repeated_vectors,
+)
 from spark_jobs.formats.vector_matrices import is_npy, read_centroids, read_npy_matrix
-from spark_jobs.neighbours.clusters import lloyd_round, with_nearest_centroid
+from spark_jobs.neighbours.clusters import (
+    centroid_rows,
+    lloyd_round,
+    with_nearest_centroid,
+)
 from spark_jobs.neighbours.training import training_vectors
 from spark_jobs.running.job import Job
 from spark_jobs.storage.batches import batches_that_fit
@@ -38,7 +45,10 @@ class ClusterImages(Settings):
         None, description="centroids: an npy file, or a table that this job wrote"
     )
     k: PositiveInt | None = Field(
-        None, le=10**7, description="train so many centroids on the embeddings (DataComp: 100,000)"
+        None,
+        le=10**7,
+        description="train so many centroids on the embeddings, which must be unit vectors "
+        "(DataComp: 100,000)",
     )
     engine: Literal["faiss", "spark"] = Field(
         "faiss",
@@ -78,8 +88,8 @@ def run(run: Run, settings: ClusterImages) -> Counts:
         written = run.write(clusters, settings.output)
     stored = run.read(settings.output, CLUSTERS)
     if settings.centroids_output is not None:
-        near = [None if settings.target is None else bool(flag) for flag in is_target]
-        _write_centroids(run, settings.centroids_output, stored, centroids, near)
+        near = None if settings.target is None else is_target
+        run.write(centroid_rows(stored, centroids, near), settings.centroids_output)
     return {
         "rows_in": embeddings.n_rows + embeddings.n_without,
         "rows": written,
@@ -107,8 +117,10 @@ def _centroids(run: Run, settings: ClusterImages, embeddings: Embeddings) -> Vec
     n_train = min(max(n_train, settings.k), embeddings.n_rows)
     remedy = "train on fewer: train_rows, a smaller k, or engine spark"
     refuse_too_large_for_driver(n_train, embeddings.dimension, settings.embeddings, remedy)
+    refuse_repeated_vectors(embeddings, "uid")
     sample = training_vectors(
         embeddings.rows,
+        embeddings.key[0],
         n_train,
         settings.seed,
         n_rows=embeddings.n_rows,
@@ -119,7 +131,7 @@ def _centroids(run: Run, settings: ClusterImages, embeddings: Embeddings) -> Vec
         return faiss_centroids(sample, settings.k, settings.iterations, settings.seed)
     centroids = sample
     for _ in range(settings.iterations):
-        centroids = lloyd_round(embeddings.rows, UID, centroids, settings.embeddings)
+        centroids = lloyd_round(embeddings.rows, embeddings.key[0], centroids, settings.embeddings)
     return centroids
 
 
@@ -154,21 +166,6 @@ def _refuse_other_target(address: str, dimension: int, centroids: Vectors) -> No
             f"vectors of the target {address} have {dimension} numbers, the centroids "
             f"{centroids.shape[1]}: take those of the same model"
         )
-
-
-def _write_centroids(
-    run: Run,
-    address: str,
-    stored: DataFrame,
-    centroids: Vectors,
-    near_target: Sequence[bool | None],
-) -> None:
-    rows_of = {row[CLUSTER]: row["count"] for row in stored.groupBy(CLUSTER).count().collect()}
-    records = [
-        (number, rows_of.get(number, 0), near_target[number], vector.tolist())
-        for number, vector in enumerate(centroids)
-    ]
-    run.write(run.spark.createDataFrame(records, CENTROIDS), address)
 
 
 def closing_lines(_spark: SparkSession, settings: ClusterImages, counts: Counts) -> list[str]:

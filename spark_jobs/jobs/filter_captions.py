@@ -31,7 +31,7 @@ from spark_jobs.filtering.presets import expanded
 from spark_jobs.filtering.rule_counts import RuleCounts
 from spark_jobs.filtering.rules import FirstSynset, InTable, Rule, TopFraction, rules_of_kind
 from spark_jobs.filtering.top_fraction import top_fraction_bound
-from spark_jobs.formats.datacomp_uids import write_uids_of_rows
+from spark_jobs.formats.datacomp_uids import refuse_other_uids, write_uids_of_rows
 from spark_jobs.formats.synsets import read_wnids
 from spark_jobs.matching.language import with_language
 from spark_jobs.running.job import Job
@@ -105,10 +105,12 @@ def run(run: Run, settings: FilterCaptions) -> Counts:
     rows = captions
     if settings.lang_model is not None:
         run.read(settings.captions, schemas.CAPTIONS)
-        rows = captions = with_language(captions, settings.lang_model)
+        rows = with_language(captions, settings.lang_model)
     if settings.scores is not None:
-        rows = _with_scores(run, captions, settings.scores)
-    results = _apply_rules(run, rows, settings)
+        rows = _with_scores(run, rows, settings.scores)
+    results = _apply_rules(run, rows, captions, settings)
+    if settings.uids is not None:
+        refuse_other_uids(captions, results.rows.where(results.failed_rule.isNull()))
     has_unique_keys = settings.scores is None and run.has_unique_keys(settings.captions)
     rule_counts = RuleCounts(
         results,
@@ -147,8 +149,13 @@ def _write_decisions(run: Run, results: RuleResults) -> None:
     )
 
 
-def _apply_rules(run: Run, rows: DataFrame, settings: FilterCaptions) -> RuleResults:
-    """Find the first rule that each row fails; raise InputDataError with all faults of rules."""
+def _apply_rules(
+    run: Run, rows: DataFrame, captions: DataFrame, settings: FilterCaptions
+) -> RuleResults:
+    """Find the first rule that each row fails; raise InputDataError with all faults of rules.
+
+    captions: the rows without what is computed or joined, which is not read for other columns.
+    """
     tables = {
         rule: run.read(absolute_address(rule.in_table), schemas.EMPTY)
         for rule in rules_of_kind(settings.rules, InTable)
@@ -157,9 +164,12 @@ def _apply_rules(run: Run, rows: DataFrame, settings: FilterCaptions) -> RuleRes
     faults = rule_faults(settings.rules, rows.schema, table_schemas)
     if faults:
         raise InputDataError(f"table {settings.captions}: {'; '.join(faults)}")
+    stored = {name for name in captions.columns if name != schemas.LANG}
     words = {rule: _words(run, rule) for rule in rules_of_kind(settings.rules, FirstSynset)}
     bounds = {
-        rule: top_fraction_bound(rows, rule.column, rule.top_fraction, rule.place)
+        rule: top_fraction_bound(
+            captions if rule.column in stored else rows, rule.column, rule.top_fraction, rule.place
+        )
         for rule in rules_of_kind(settings.rules, TopFraction)
     }
     return apply_rules(rows, settings.rules, bounds=bounds, tables=tables, words=words)

@@ -15,7 +15,7 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from spark_jobs.captioning.mix import NOT_CHOSEN, REASONS, Mixed, SourceColumns, mix
+from spark_jobs.captioning.mix import NOT_CHOSEN, REASONS, Mixed, SourceColumns, SourceTable, mix
 from spark_jobs.captioning.mix_cutoffs import CutoffRule
 from spark_jobs.captioning.mix_expression import Mix, parse_mix
 from spark_jobs.captioning.mix_presets import mix_text
@@ -38,6 +38,7 @@ from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
 
 _REMEDY = "expected one row an image"
+_WITH_UID = StructType([StructField(UID, StringType())])
 
 
 class CaptionSource(BaseModel):
@@ -128,7 +129,7 @@ class MixCaptions(Settings):
 def run(run: Run, settings: MixCaptions) -> Counts:
     """Join the sources to the images, choose, and write the images that have a caption."""
     chosen = settings.parsed
-    captions = run.read(settings.captions, StructType([StructField(UID, StringType())]))
+    captions = run.read(settings.captions, _WITH_UID)
     table = f"table {settings.captions}"
     if settings.top == "rank" and not run.has_unique_keys(settings.captions):
         refuse_repeated_or_null_keys(captions, [UID], settings.captions, _REMEDY)
@@ -137,9 +138,12 @@ def run(run: Run, settings: MixCaptions) -> Counts:
     if chosen.where is not None:
         require_columns(captions, table, [chosen.where])
         require_column_type(captions, table, chosen.where, (BooleanType,), "true or false")
-    rows, sources = _with_sources(run, captions, settings, chosen)
+    sources = {
+        name: _source(run, captions, settings, chosen, name, number)
+        for number, name in enumerate(chosen.sources)
+    }
     mixed = mix(
-        rows,
+        captions,
         chosen,
         sources,
         rule=settings.top,
@@ -149,7 +153,7 @@ def run(run: Run, settings: MixCaptions) -> Counts:
     rule_counts = RuleCounts(
         mixed.results,
         REASONS,
-        {name: mixed.is_kept & (mixed.source() == name) for name in settings.sources},
+        {name: mixed.is_kept & mixed.is_of(name) for name in settings.sources},
         is_observed=parse_address(settings.output).is_path,
     )
     written = _output(rule_counts.kept(), captions, settings, mixed, sources)
@@ -182,67 +186,69 @@ def run(run: Run, settings: MixCaptions) -> Counts:
 def _with_clusters(run: Run, captions: DataFrame, address: str) -> DataFrame:
     """The images with near_target, null for those of no cluster."""
     run.read(address, StructType([StructField(NEAR_TARGET, BooleanType())]))
-    rows, columns = _joined(run, captions.drop(NEAR_TARGET), address, {NEAR_TARGET: True})
+    other, columns = _table(run, captions, address, [NEAR_TARGET], prefix="_")
+    is_same = named(UID) == named(other.uid)
+    rows = captions.drop(NEAR_TARGET).join(other.rows, on=is_same, how="left").drop(other.uid)
     return rows.withColumnRenamed(columns[NEAR_TARGET], NEAR_TARGET)
 
 
-def _with_sources(
-    run: Run, captions: DataFrame, settings: MixCaptions, chosen: Mix
-) -> tuple[DataFrame, dict[str, SourceColumns]]:
-    """The images with the columns of the sources that the mix names.
+def _source(
+    run: Run, captions: DataFrame, settings: MixCaptions, chosen: Mix, name: str, number: int
+) -> SourceColumns:
+    """Where the columns of a source of the mix are; `number`: its own, for their names.
 
-    Raises MissingColumnError or InputDataError if one has no caption, or no score and needs one.
+    Raises MissingColumnError or InputDataError if it has no caption, or no score and needs one.
     """
-    rows, sources = captions, {}
-    for name in chosen.sources:
-        source, needs_score = settings.sources[name], name in chosen.scored_sources
-        in_table = source.captions is not None
-        caption = source.caption or (CAPTION if in_table else name)
-        score = source.score or (
-            SCORE if in_table or source.scores is not None else f"{name}_score"
-        )
-        wanted = {} if source.scores is not None else {score: needs_score}
-        if in_table:
-            rows, columns = _joined(run, rows, source.captions, {caption: True} | wanted)
-        else:
-            columns = _own(captions, settings.captions, {caption: True} | wanted)
-        if source.scores is not None:
-            rows, of_scores = _joined(run, rows, source.scores, {score: True})
-            columns |= of_scores
-        _check_types(rows, name, columns[caption], columns.get(score))
-        sources[name] = SourceColumns(columns[caption], columns.get(score))
-    return rows, sources
+    source, needs_score = settings.sources[name], name in chosen.scored_sources
+    in_table, tables = source.captions is not None, []
+    caption = source.caption or (CAPTION if in_table else name)
+    score = source.score or (SCORE if in_table or source.scores is not None else f"{name}_score")
+    beside = {} if source.scores is not None else {score: needs_score}
+    if source.captions is not None:
+        rows = run.read(absolute_address(source.captions), _WITH_UID)
+        wanted = _wanted(rows, source.captions, caption, beside)
+        table, columns = _table(run, captions, source.captions, wanted, prefix=f"_{number}_text_")
+        tables.append(table)
+    else:
+        columns = {c: c for c in _wanted(captions, settings.captions, caption, beside)}
+    if source.scores is not None:
+        rows = run.read(absolute_address(source.scores), _WITH_UID)
+        wanted = _wanted(rows, source.scores, None, {score: True})
+        table, of_scores = _table(run, captions, source.scores, wanted, prefix=f"_{number}_score_")
+        tables.append(table)
+        columns |= of_scores
+    return SourceColumns(columns[caption], columns.get(score), tables)
 
 
-def _own(captions: DataFrame, address: str, wanted: dict[str, bool]) -> dict[str, str]:
-    """Column -> its name, of those wanted that are there; one that is needed must be."""
-    require_columns(
-        captions, f"table {address}", [c for c, is_needed in wanted.items() if is_needed]
-    )
-    return {column: column for column in wanted if column in captions.columns}
+def _wanted(
+    rows: DataFrame, address: str, caption: str | None, scores: dict[str, bool]
+) -> list[str]:
+    """The columns of a caption and of scores, score -> whether it must be there, that are there.
+
+    Raises MissingColumnError or InputDataError if one is missing or of another type.
+    """
+    table = f"table {address}"
+    captions = [] if caption is None else [caption]
+    require_columns(rows, table, [*captions, *(name for name, must in scores.items() if must)])
+    present = [name for name in scores if name in rows.columns]
+    for name in captions:
+        require_column_type(rows, table, name, (StringType,), "text for captions")
+    for name in present:
+        require_column_type(rows, table, name, (FloatType, DoubleType), "floats for scores")
+    return captions + present
 
 
-def _joined(
-    run: Run, rows: DataFrame, address: str | None, wanted: dict[str, bool]
-) -> tuple[DataFrame, dict[str, str]]:
-    """The rows with columns of another table by uid, and column -> its name here."""
-    assert address is not None
+def _table(
+    run: Run, captions: DataFrame, address: str, columns: Sequence[str], *, prefix: str
+) -> tuple[SourceTable, dict[str, str]]:
+    """A table with a row a uid, its columns called as no column of captions, and column -> name."""
     address = absolute_address(address)
-    table = run.read(address, StructType([StructField(UID, StringType())]))
-    columns = _own(table, address, wanted)
+    table = run.read(address, _WITH_UID)
     if not run.has_unique_keys(address):
         refuse_repeated_or_null_keys(table, [UID], address, _REMEDY)
-    names = {column: free_name(rows, f"_{column}") for column in [UID, *columns]}
-    other = table.select(*(named(column).alias(new) for column, new in names.items()))
-    joined = rows.join(other, on=named(UID) == named(names[UID]), how="left").drop(names[UID])
-    return joined, {column: names[column] for column in columns}
-
-
-def _check_types(rows: DataFrame, name: str, caption: str, score: str | None) -> None:
-    called = f"source {name}"
-    require_column_type(rows, called, caption, (StringType,), "text for captions")
-    if score is not None:
-        require_column_type(rows, called, score, (FloatType, DoubleType), "floats for scores")
+    names = {column: free_name(captions, f"{prefix}{column}") for column in [UID, *columns]}
+    rows = table.select(*(named(column).alias(new) for column, new in names.items()))
+    return SourceTable(rows, names[UID]), names
 
 
 def _output(
@@ -264,7 +270,7 @@ def _output(
 
 
 def closing_lines(_spark: SparkSession, settings: MixCaptions, counts: Counts) -> list[str]:
-    """How many captions are of each source, and a line where no row was chosen at all."""
+    """How many images have a caption of each source, and a line where no row was chosen at all."""
     if counts["rows_in"] and counts[NOT_CHOSEN] == counts["rows_in"]:
         return [f"no step of the mix {settings.mix!r} holds a row: are there scores at all?"]
     return [

@@ -20,7 +20,7 @@ from spark_jobs.formats.embeddings import (
     is_same_model,
     read_embeddings,
     refuse_other_model,
-    refuse_repeated_queries,
+    refuse_repeated_vectors,
 )
 from spark_jobs.formats.index_records import read_record
 from spark_jobs.neighbours.exact import nearest, query_blocks
@@ -76,7 +76,7 @@ def run(run: Run, settings: SearchNeighbours) -> Counts:
         refuse_other_model(queries, embeddings)
         counts["searched"] = embeddings.n_rows
     if settings.index is not None:
-        refuse_repeated_queries(queries)
+        refuse_repeated_vectors(queries)
         neighbours, n_vectors = _search_index(run, queries, settings)
         rows = run.write(_with_model(neighbours, queries), settings.output)
         counts |= _neighbour_counts(rows, queries.n_rows, settings.k, n_vectors)

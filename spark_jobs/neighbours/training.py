@@ -9,6 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs.core.arrow_collecting import record_batches
+from spark_jobs.core.columns import named
 from spark_jobs.core.draws import Draw
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import DRAW, EMBEDDING, UID
@@ -20,6 +21,7 @@ _DEVIATIONS = 7  # standard deviations above the n-th draw: missed once in 8e11 
 
 def training_vectors(
     rows: DataFrame,
+    key: str,
     n_wanted: int,
     seed: int,
     *,
@@ -30,26 +32,30 @@ def training_vectors(
 ) -> Vectors:
     """The n_wanted vectors with the smallest draws (all if there are fewer), (n, dimension).
 
-    Ordered by draw. rows: n_rows of unique uid and embedding, unit vectors, of `table`. One pass
+    Ordered by draw. rows: n_rows of a unique key and embedding, unit vectors, of `table`. One pass
     collects the draws below a bound that the n-th lies under, but for chance; the next reads the
     vectors up to the n-th. So no task sorts vectors, and the driver holds each vector once.
     """
     n_wanted = min(n_wanted, n_rows)
-    with_draw = rows.select(UID, EMBEDDING, Draw("build-index/train", seed).of(UID).alias(DRAW))
+    draw = Draw("build-index/train", seed).of(key).alias(DRAW)
+    with_draw = rows.select(named(key).alias(UID), EMBEDDING, draw)
     smallest = _smallest_draws(with_draw, n_wanted, _bound(n_wanted, n_rows, deviations))
     if len(smallest) < n_wanted:  # by chance the n-th lies above the bound
         smallest = _smallest_draws(with_draw, n_wanted, 1.0)
+    changed = f"{table}: changed while it was read; run it again"
     vectors = np.empty((len(smallest), dimension), np.float32)
-    uids, n_read = smallest[UID].combine_chunks(), 0
+    uids, is_read = smallest[UID].combine_chunks(), np.zeros(len(smallest), np.bool_)
     drawn = with_draw.where(_is_up_to_last(smallest)).select(UID, EMBEDDING)
     for batch in record_batches(drawn):
-        positions = pc.index_in(batch.column(UID), value_set=uids).to_numpy()
-        vectors[positions] = unit_matrix_on_driver(
+        positions = pc.index_in(batch.column(UID), value_set=uids)
+        if positions.null_count or is_read[positions.to_numpy()].any():
+            raise InputDataError(changed)
+        vectors[positions.to_numpy()] = unit_matrix_on_driver(
             batch.column(EMBEDDING), batch.column(UID), table
         )
-        n_read += len(positions)
-    if n_read != len(smallest):
-        raise InputDataError(f"{table}: changed while it was read; run it again")
+        is_read[positions.to_numpy()] = True
+    if not is_read.all():
+        raise InputDataError(changed)
     return vectors
 
 

@@ -2,13 +2,13 @@
 
 import contextlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs.storage.session_settings import change_setting, whole_number_setting
+from spark_jobs.storage.session_settings import at_most
 
 ROWS_AT_ONCE = 10_000  # Spark's default
 # The settings that limit the rows of a batch, with Spark's defaults.
@@ -37,20 +37,12 @@ def batches_that_fit(*frames: DataFrame) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def batches_of(spark: SparkSession, max_rows: int) -> Iterator[None]:
-    """Limit the batches that Spark reads and hands to Python to `max_rows` rows.
+def batches_of(spark: SparkSession, max_rows: int) -> AbstractContextManager[None]:
+    """Context that limits the batches that Spark reads and hands to Python to `max_rows` rows.
 
     Where the platform does not let a job do so, its batches stay as they are.
     """
-    before = {name: whole_number_setting(spark, name, rows) for name, rows in _LIMITS.items()}
-    larger = [name for name, rows in before.items() if not 0 < rows <= max_rows]  # 0: no limit
-    changed = [name for name in larger if change_setting(spark, name, str(max_rows))]
-    try:
-        yield
-    finally:
-        for name in changed:
-            change_setting(spark, name, str(before[name]))
+    return at_most(spark, _LIMITS, max_rows)
 
 
 def rows_that_fit(row_bytes: float, *, is_compressed: bool) -> int:

@@ -1,7 +1,7 @@
 """Settings of a session, read and changed where the platform lets a job do so."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from pyspark.sql import DataFrame, SparkSession
@@ -38,6 +38,23 @@ def change_setting(spark: SparkSession, name: str, value: str) -> bool:
         _log.info("this platform sets %s itself", name)
         return False
     return True
+
+
+@contextmanager
+def at_most(spark: SparkSession, defaults: Mapping[str, int], most: int) -> Iterator[None]:
+    """Context in which settings that are whole numbers are at most `most`; 0 or less is no limit.
+
+    `defaults`: setting -> Spark's default. Where the platform does not let a job change one, it
+    stays as it is.
+    """
+    before = {name: whole_number_setting(spark, name, n) for name, n in defaults.items()}
+    larger = [name for name, n in before.items() if not 0 < n <= most]
+    changed = [name for name in larger if change_setting(spark, name, str(most))]
+    try:
+        yield
+    finally:
+        for name in changed:
+            change_setting(spark, name, str(before[name]))
 
 
 @contextmanager

@@ -13,9 +13,13 @@ from spark_jobs.core.row_counts import count_rows
 from spark_jobs.storage.conflicts import retry_on_conflict
 from spark_jobs.storage.history import Commit, read_commits
 from spark_jobs.storage.old_versions import same_rows_version
+from spark_jobs.storage.session_settings import at_most
 
 _LARGEST_FILE = 1 << 30  # bytes; OPTIMIZE makes files of at most that
 _HOUR_MS = 3_600_000
+# VACUUM lists a table's folder in as many tasks, by default 10,000, however few files it has.
+_LISTING_TASKS = {"spark.sql.sources.parallelPartitionDiscovery.parallelism": 10_000}
+_MOST_LISTING_TASKS = 256
 LISTED_FILES = 1_000  # that Databricks names in a dry run
 # Added to the age of a version to be kept: a file's removal is dated by the driver's clock, before
 # its commit, which is dated by the store's.
@@ -110,7 +114,8 @@ def retention(
 
 def removable_files(spark: SparkSession, table: Address, hours: int) -> int:
     """The number of files that VACUUM would remove; on Databricks up to LISTED_FILES of them."""
-    return count_rows(spark.sql(f"VACUUM {table.sql_name} RETAIN {hours} HOURS DRY RUN"))
+    with at_most(spark, _LISTING_TASKS, _MOST_LISTING_TASKS):
+        return count_rows(spark.sql(f"VACUUM {table.sql_name} RETAIN {hours} HOURS DRY RUN"))
 
 
 def vacuum(spark: SparkSession, table: Address, hours: int) -> tuple[int | None, int | None]:
@@ -119,7 +124,8 @@ def vacuum(spark: SparkSession, table: Address, hours: int) -> tuple[int | None,
     Raises Spark's fault if `hours` is below the table's delta.deletedFileRetentionDuration.
     """
     before = read_commits(spark, table, limit=1)[0].version
-    spark.sql(f"VACUUM {table.sql_name} RETAIN {hours} HOURS").collect()
+    with at_most(spark, _LISTING_TASKS, _MOST_LISTING_TASKS):
+        spark.sql(f"VACUUM {table.sql_name} RETAIN {hours} HOURS").collect()
     commits = read_commits(spark, table, limit=4)
     starts = [c.metrics for c in commits if c.operation == "VACUUM START" and c.version > before]
     metrics = starts[0] if starts else {}

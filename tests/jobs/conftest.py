@@ -35,7 +35,7 @@ class Outcome:
         return lines[0]
 
 
-WORDS = {"the": "en", "a": "en", "der": "de", "ein": "de", "猫": "zh_Hans"}
+WORDS = {"the": "en", "a": "en", "der": "de", "ein": "de", "猫": "zh_Hans", "</s>": "en"}
 Captionlake = Callable[..., Outcome]
 
 
@@ -69,9 +69,13 @@ def bank_file(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A classifier in fastText's binary format: each word points to its language."""
+    """A classifier in fastText's binary format: each word points to its language.
+
+    As in lid.176, each text has an end as a further word, which is of a language too.
+    """
     labels = sorted(set(WORDS.values()))
     words = np.eye(len(labels), dtype=np.float32)[[labels.index(lang) for lang in WORDS.values()]]
+    words[-1] /= 10  # the end says little
     softmax, supervised = 3, 3
     args = (len(labels), 5, 5, 1, 5, 1, softmax, supervised, 0, 0, 0, 100, 1e-4)
     tokens = [(w, 0) for w in WORDS] + [(f"__label__{lang}", 1) for lang in labels]

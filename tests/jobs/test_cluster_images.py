@@ -74,7 +74,7 @@ def test_a_round_of_lloyd(spark) -> None:
     frame = spark.createDataFrame(
         [(f"u{n}", vector.tolist()) for n, vector in enumerate(vectors)],
         "uid string, embedding array<float>",
-    )
+    ).repartition(5)
     distances = ((vectors[:, None] - centroids[None]) ** 2).sum(axis=2)
     nearest = distances.argmin(axis=1)
     expected = centroids.copy()
@@ -92,7 +92,7 @@ def test_trained_centroids(captionlake, spark, tmp_path: Path, engine: str, k: i
     uids = [f"u{number:02}" for number in range(90)]
     write_vectors(tmp_path / "vectors.parquet", unit(bundles), uids)
     command = ["cluster-images", "--embeddings", tmp_path / "vectors.parquet", "--k", k]
-    command += ["--engine", engine, "--output", tmp_path / "clusters", "--seed", 2]
+    command += ["--engine", engine, "--output", tmp_path / "clusters", "--seed", 2**40 + 2]
     outcome = captionlake(*command, "--iterations", 3, "--centroids-output", tmp_path / "centroids")
     assert outcome.exit_code == 0, outcome.stderr
     rows = spark.read.format("delta").load(str(tmp_path / "clusters")).collect()
@@ -103,7 +103,12 @@ def test_trained_centroids(captionlake, spark, tmp_path: Path, engine: str, k: i
     for cluster, mean in means.items():
         of_cluster = [n for n, uid in enumerate(uids) if clusters[uid] == cluster]
         assert np.allclose(mean, unit(bundles)[of_cluster].mean(axis=0), atol=1e-5)
+    assert all(row.near_target is None for row in stored)
     again = ["cluster-images", "--embeddings", tmp_path / "vectors.parquet"]
     again += ["--centroids", tmp_path / "centroids", "--output", tmp_path / "again"]
     assert captionlake(*again).exit_code == 0
     assert "fewer than the 300 centroids" in captionlake(*command, "--k", 300).error
+    write_vectors(tmp_path / "vectors.parquet", unit(bundles), [*uids[:89], uids[0]])
+    refused = captionlake(*command)
+    assert refused.exit_code == 3
+    assert "'u00' is there 2 times; expected one vector a uid" in refused.error

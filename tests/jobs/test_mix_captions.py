@@ -114,11 +114,30 @@ def test_a_source_without_scores(captionlake, images: Path, tmp_path: Path) -> N
     assert "has no column 'gone'" in outcome.error
     outcome = captionlake(*command, "--mix", "concatenated")
     assert outcome.exit_code == 0, outcome.stderr
-    assert outcome.summary["counts"]["kept"] == 10
+    counts = outcome.summary["counts"]
+    assert (counts["kept"], counts["from_raw"], counts["from_url"]) == (10, 6, 10)
     repeated = pq.read_table(images).slice(0, 2)
     pq.write_table(pa.concat_tables([repeated, repeated]), images)
     outcome = captionlake(*command, "--mix", "best(url, raw) else url", "--top", "rank")
     assert outcome.exit_code == 3
+
+
+def test_a_score_is_compared_in_its_own_type(captionlake, spark, tmp_path: Path) -> None:
+    """0.26 as float32 reaches 0.26, whatever the type of the other source's scores."""
+    images = {"uid": ["u"], "raw": ["a"], "raw_score": pa.array([0.26], SCORE), "blip2": ["b"]}
+    pq.write_table(pa.table(images | {"blip2_score": [0.1]}), tmp_path / "images.parquet")
+    command = ["mix-captions", "--captions", tmp_path / "images.parquet", "--output"]
+    command += [tmp_path / "out", "--set", "sources={raw: {}, blip2: {}}", "--mix"]
+    assert captionlake(*command, "raw >= 0.26 else blip2").exit_code == 0
+    [row] = spark.read.format("delta").load(f"{tmp_path}/out").collect()
+    assert (row.caption, row.rule) == ("a", "raw >= 0.26")
+
+
+def test_columns_that_are_no_captions_are_called_as_they_are(captionlake, command) -> None:
+    wrong = [str(word).replace('"blip2": {', '"blip2": {"score": "uid", ') for word in command]
+    outcome = captionlake(*wrong, "--mix", "blip2 top 0.5")
+    assert outcome.exit_code == 3
+    assert "scores.parquet: column 'uid' is string, expected floats for scores" in outcome.error
 
 
 @pytest.mark.slow
@@ -178,3 +197,10 @@ def test_the_recipe_of_all_mixes(captionlake, spark, tmp_path: Path) -> None:
         kept = {uid for uid, one in zip(uids, is_kept, strict=True) if one}
         assert {row.uid for row in rows} == kept, name
     assert len(rows[0].captions) in (1, 2)
+    (tmp_path / "bank.txt").write_text("caption\nraw\n")
+    mixed = ["--captions", tmp_path / "out" / "random", "--bank", tmp_path / "bank.txt"]
+    balanced = captionlake("match-concepts", *mixed, "--output", tmp_path / "matches", "--carry")
+    assert balanced.exit_code == 0, balanced.stderr
+    matches = spark.read.format("delta").load(str(tmp_path / "matches")).collect()
+    assert {tuple(row.entry_ids) for row in matches} == {(0,), (0, 1)}
+    assert {row.caption_source for row in matches} == {"raw", "synthetic"}

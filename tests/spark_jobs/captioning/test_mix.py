@@ -228,7 +228,11 @@ def test_the_kth_text(spark: SparkSession, seed: int) -> None:
         ("raw top 0.3 blip2", "expected else, where or the end, found 'blip2'"),
         ("most(raw, blip2)", "expected best, random, concat or all before (, found 'most'"),
         ("concat(raw, blip2) top 0.3", "concat has no score of its own"),
-        ("random(raw:0, blip2)", "expected a weight above 0, found 0"),
+        ("random(raw:0, blip2)", "expected a weight above 0, to 1,000,000,000, found 0"),
+        ("all(raw:1e308, blip2)", "to 1,000,000,000, found 1e+308"),
+        ("random(raw:inf, blip2)", "expected a number, found 'inf'"),
+        ("raw >= nan", "expected a number, found 'nan'"),
+        ("raw top nan", "expected a fraction from 0 to 1"),
         ("best(raw, raw)", "'raw' stands twice"),
         ("best(raw", "expected , or ), found the end"),
         ("raw top 0.3 else else", "expected a source, found 'else'"),
@@ -244,3 +248,4 @@ def test_a_mix_reads_as_it_was_written() -> None:
     parsed = parse_mix(f"  {text}  where `a b`")
     assert (" else ".join(map(str, parsed.steps)), parsed.where) == (text, "a b")
     assert parse_mix("raw top 30%").steps[0].top == 0.3
+    assert parse_mix("raw top 0.7%").steps[0].top == 0.007

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from spark_jobs.concepts.first_synsets import (
     WORD_FILES,
@@ -23,7 +25,7 @@ from spark_jobs.filtering.filter import apply_rules
 from spark_jobs.filtering.presets import expanded, preset_names
 from spark_jobs.filtering.rules import FirstSynset, InTable, TopFraction, rules_of_kind
 from spark_jobs.filtering.top_fraction import top_fraction_bound
-from spark_jobs.formats.datacomp_uids import write_uids_of_rows
+from spark_jobs.formats.datacomp_uids import refuse_other_uids, write_uids_of_rows
 from spark_jobs.jobs.filter_captions import FilterCaptions
 from udfs.nearest_centroids import nearest_centroids
 from udfs.text.listed_words import has_listed_word, word_trie
@@ -132,11 +134,12 @@ def test_the_published_runs(
             assert hashlib.sha256(content).hexdigest() == run["npy_sha256"], run
 
 
-def test_uids_of_other_pools_are_refused(spark: SparkSession, tmp_path: Path) -> None:
+def test_uids_of_other_pools_are_refused_if_they_are_kept(spark: SparkSession) -> None:
     for uid in ("ab" * 15, "ab" * 16 + "\n", "ab" * 17, None):
         rows = spark.createDataFrame([("ab" * 16,), (uid,)], "uid string")
+        refuse_other_uids(rows, rows.where(F.col("uid") == "ab" * 16))
         with pytest.raises(InputDataError, match="is not 32 hex digits"):
-            write_uids_of_rows(rows, str(tmp_path / "uids.npy"))
+            refuse_other_uids(rows, rows)
 
 
 def test_long_captions(spark: SparkSession, cases: Path) -> None:
@@ -166,14 +169,14 @@ def test_measures_of_made_up_texts_and_sides(spark: SparkSession) -> None:
         "é",
         "\U0001f408",
     ]
-    sides = [None, -1, 0, 1, 199, 200, 601]
+    sides = [None, -1.0, 0.0, 1.0, 199.0, 200.0, 601.0, math.nan]
     rows: list[Any] = [(0, None, None, None)]
     for number in range(1, 500):
         text = "".join(letters[i] for i in draws.integers(0, len(letters), draws.integers(0, 9)))
         rows.append((number, text, *(sides[i] for i in draws.integers(0, len(sides), 2))))
-    frame = spark.createDataFrame(rows, "uid int, caption string, width int, height int").coalesce(
-        1
-    )
+    frame = spark.createDataFrame(
+        rows, "uid int, caption string, width double, height double"
+    ).coalesce(1)
 
     def tokens(text: str) -> int:
         plain = text
@@ -181,17 +184,18 @@ def test_measures_of_made_up_texts_and_sides(spark: SparkSession) -> None:
             plain = plain.replace(separator, " ")
         return len([word for word in plain.split(" ") if word]) + text.count("\n")
 
-    def ratio(width: int | None, height: int | None) -> bool:
-        return None not in (width, height) and min(width, height) > 0 and (
-            max(width, height) / min(width, height) <= 3.0
-        )  # fmt: skip
+    def are_there(*sides: float | None) -> bool:
+        return all(side is not None and not math.isnan(side) for side in sides)
+
+    def ratio(width: float, height: float) -> bool:
+        return min(width, height) > 0 and max(width, height) / min(width, height) <= 3.0
 
     expected = {
         "words > 2": lambda text, *_: text is not None and len(text.split()) > 2,
         "tokens > 1": lambda text, *_: text is not None and tokens(text) > 1,
         "characters >= 5": lambda text, *_: text is not None and len(text) >= 5,
-        "shorter_side >= 200": lambda _, *ab: None not in ab and min(ab) >= 200,
-        "aspect_ratio <= 3.0": lambda _, *ab: ratio(*ab),
+        "shorter_side >= 200": lambda _, *ab: are_there(*ab) and min(ab) >= 200,
+        "aspect_ratio <= 3.0": lambda _, *ab: are_there(*ab) and ratio(*ab),
     }
     for name, passes in expected.items():
         measure, op, value = name.split()
@@ -250,6 +254,13 @@ def test_presets_compose() -> None:
         *("words", "shorter_side", "aspect_ratio"),
     ]
     assert rules[1]["any_of"][0]["value"] == 0.5
+    laion = {"preset": "laion2b", "score": "b32"}
+    [alternatives] = expanded([{"rule": "r", "any_of": ["datacomp_basic", laion]}])
+    assert [(rule["rule"], len(rule["all_of"])) for rule in alternatives["any_of"]] == [
+        *(("datacomp_basic", 5), ("laion2b", 2))
+    ]
+    named = expanded([laion, "datacomp_clip_score", "datacomp_clip_score", laion])
+    assert [rule["rule"] for rule in named] == ["english", "clip_score", "clip_score_2"]
     assert len(preset_names()) == 9
 
 

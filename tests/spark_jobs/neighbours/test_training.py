@@ -24,7 +24,7 @@ def test_the_smallest_draws_in_their_order(
         "uid string, embedding array<float>",
     ).repartition(5)
     found = training_vectors(
-        rows, wanted, 3, n_rows=N, dimension=DIMENSION, table="t", deviations=deviations
+        rows, "uid", wanted, 3, n_rows=N, dimension=DIMENSION, table="t", deviations=deviations
     )
     by_draw = rows.orderBy(Draw("build-index/train", 3).of("uid"), "uid").limit(wanted)
     expected = np.array([row.embedding for row in by_draw.collect()], np.float32)

@@ -8,7 +8,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
 from spark_jobs.storage.batches import batches_of
-from spark_jobs.storage.session_settings import cached, change_setting, setting
+from spark_jobs.storage.session_settings import at_most, cached, change_setting, setting
 from spark_jobs.storage.session_settings import whole_number_setting as number
 
 PARTITIONS = "spark.sql.shuffle.partitions"
@@ -45,6 +45,13 @@ def test_batches_are_made_smaller_and_never_larger(before: str, during: str) -> 
     with batches_of(with_settings(values), 50):
         assert values[ROWS] == during
     assert values[ROWS] == before
+
+
+def test_a_number_that_was_not_set_has_its_default_afterwards() -> None:
+    values: dict[str, str] = {}
+    with at_most(with_settings(values), {PARTITIONS: 200}, 50):
+        assert values == {PARTITIONS: "50"}
+    assert values == {PARTITIONS: "200"}
 
 
 def test_batches_stay_as_they_are_where_nothing_may_be_set() -> None:
