@@ -206,7 +206,12 @@ def _switched_on(recipe: Recipe) -> dict[str, Any]:
     """
     conditions = [step[WHEN] for step in recipe.steps.values() if WHEN in step]
     names = variables_in(conditions)
-    return {k: {"x": "/x"} if recipe.variables[k] == {} else True for k in names}
+    return {name: _switch_on(recipe.variables[name]) for name in names}
+
+
+def _switch_on(default: Any) -> Any:
+    """A value that is not empty in the place of a default: of its kind, if that is a map or list."""
+    return {"x": "/x"} if default == {} else ["/x"] if default == [] else True
 
 
 def _file_names(recipe: Recipe, step: PlannedStep) -> Iterator[tuple[str, str]]:
