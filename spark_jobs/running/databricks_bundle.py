@@ -210,7 +210,7 @@ def _switched_on(recipe: Recipe) -> dict[str, Any]:
 
 
 def _switch_on(default: Any) -> Any:
-    """A value that is not empty in the place of a default: of its kind, if that is a map or list."""
+    """A value that is not empty, of the default's kind if that is a map or list."""
     return {"x": "/x"} if default == {} else ["/x"] if default == [] else True
 
 

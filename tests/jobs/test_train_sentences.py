@@ -58,7 +58,7 @@ def steps_of(spark: SparkSession, path: Path) -> list[Any]:
     return spark.read.format("delta").load(str(path)).orderBy("step").collect()
 
 
-def test_an_encoder_is_trained_embedded_with_and_evaluated(
+def test_an_encoder_is_trained_and_its_steps_are_recorded(
     captionlake, spark: SparkSession, command: list[Any], tmp_path: Path
 ) -> None:
     done = captionlake(*command)
@@ -79,6 +79,15 @@ def test_an_encoder_is_trained_embedded_with_and_evaluated(
     assert not (tmp_path / ".encoder.training").exists()
     assert captionlake(*command).summary["status"] == "up_to_date"
 
+
+@pytest.mark.slow
+def test_an_encoder_embeds_and_is_evaluated(
+    captionlake, spark: SparkSession, command: list[Any], tmp_path: Path
+) -> None:
+    done = captionlake(*command)
+    assert done.exit_code == 0, done.stderr
+    scores = {row.step: row.dev_score for row in steps_of(spark, tmp_path / "encoder_training")}
+    best_step = done.summary["counts"]["best_step"]
     embedded = captionlake(
         *(
             "embed-texts",
@@ -87,7 +96,7 @@ def test_an_encoder_is_trained_embedded_with_and_evaluated(
             "--output",
             tmp_path / "vectors",
         ),
-        *("--model", f"sentence_transformers:{tmp_path / 'encoder'}"),
+        *("--model", tmp_path / "encoder"),
     )
     assert embedded.exit_code == 0, embedded.stderr
     vectors = spark.read.format("delta").load(str(tmp_path / "vectors"))
@@ -145,6 +154,7 @@ def test_a_run_that_was_killed_goes_on_with_the_same_losses(
     ).read_bytes()
 
 
+@pytest.mark.slow
 def test_an_encoder_is_evaluated_on_sentevals_folder(
     captionlake, spark: SparkSession, cases: Path, tmp_path: Path
 ) -> None:

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 PAPERS = (
     "SimCSE, section 6.1: Spearman's correlation over the pairs of all sets of a task together",
-    "Alignment and uniformity, section 4.1: mean squared distance of positive pairs; log of the mean of "
-    "exp(-2 squared distance) over all pairs",
+    "Alignment and uniformity, section 4.1: mean squared distance of positive pairs; log of the "
+    "mean of exp(-2 squared distance) over all pairs",
 )
 Numbers = NDArray[np.float64]
 _BLOCK = 1024
