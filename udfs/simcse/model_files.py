@@ -76,7 +76,9 @@ def _without_pooler(folder: Path) -> dict[str, Any]:
 
 def _limit(config: Any) -> int:
     """The most tokens that positions are there for; RoBERTa's begin behind the padding's."""
-    offset = {"bert": 0, "electra": 0, "mpnet": 2}.get(config.model_type, config.pad_token_id + 1)
+    offset: int = {"bert": 0, "electra": 0, "mpnet": 2}.get(
+        config.model_type, config.pad_token_id + 1
+    )
     return min(_MOST_TOKENS, int(config.max_position_embeddings) - offset)
 
 
