@@ -24,7 +24,8 @@ from tests.caption_server import MODEL, CaptionServer, running
 from udfs.captioning.causal_model import CausalModel, LoadedModel, model_of_task
 from udfs.captioning.openai_backend import OpenAIBackend
 from udfs.captioning.prompts import Prompt
-from udfs.captioning.requests import Answer, Request, Sampling, Spending
+from udfs.captioning.requests import Answer, Request, Spending
+from udfs.captioning.sampling import Sampling
 from udfs.captioning.transformers_backend import TransformersBackend
 
 N_CONCEPTS, N_TIMED, LATENCY_S, TRIES = 10_000, 1_000, 0.05, 4

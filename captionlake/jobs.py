@@ -20,6 +20,7 @@ __all__ = [
     "balance_captions",
     "build_concept_bank",
     "build_index",
+    "caption_images",
     "check_concept_bank",
     "cluster_images",
     "count_concepts",
@@ -379,6 +380,95 @@ def build_index(
     Examples
     --------
     >>> cl.build_index(embeddings="./image_vectors", output="./index")
+    """
+
+
+@job
+def caption_images(
+    *,
+    model: Address,
+    input: Address,
+    output: Address,
+    revision: str | None = None,
+    weights: str | None = None,
+    sha256: str | None = None,
+    strategy: Literal["nucleus", "beam"] = "nucleus",
+    captions: int = 1,
+    num_beams: int = 5,
+    top_p: float = 0.9,
+    temperature: float = 0.75,
+    min_length: int = 5,
+    max_length: int = 40,
+    seed: int = 0,
+    batch_size: int = 16,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    column: str = "image",
+    caption_source: str | None = None,
+    commits: int = 10,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Have a model caption images: BLIP, BLIP-2 or CoCa, by sampling or beam search.
+
+    Parameters
+    ----------
+    model : address; required
+        BLIP or BLIP-2: a folder of transformers' files, or a name on the Hugging Face hub;
+        CoCa: open_clip:NAME, or open_clip:FOLDER.
+    input : address; required
+        Table of images, with uid; or what read-images takes: shards, image files, img2dataset's
+        parquet.
+    output : address; required
+        Captions, a row each; an image that is there already is not captioned again.
+    revision : text
+        Of a model of transformers on the hub.
+    weights : text
+        Of open_clip:NAME: a checkpoint file that every worker can read, or a tag of its
+        pretrained models.
+    sha256 : text
+        Of the checkpoint, which a file that is no .safetensors must have.
+    strategy : nucleus or beam; default nucleus
+        Nucleus: each token is drawn from the most probable ones; beam: beam search.
+    captions : whole number; default 1
+        Captions an image.
+    num_beams : whole number; default 5
+        Of beam: beams of a search.
+    top_p : number; default 0.9
+        Of nucleus: share of probability to draw from.
+    temperature : number; default 0.75
+        Of nucleus: what logits are divided by before tokens are drawn.
+    min_length : whole number; default 5
+        Tokens of a caption at least.
+    max_length : whole number; default 40
+        Tokens of a caption at most.
+    seed : whole number; default 0
+        Of nucleus: fixes all draws.
+    batch_size : whole number; default 16
+        Images a batch; halved where memory ends.
+    device : auto, cpu or cuda; default auto
+        Auto: the task's GPU, or cpu where there is none.
+    precision : auto, fp32, bf16 or fp16; default auto
+        Auto: bf16 or fp16 on a GPU, fp32 on a CPU.
+    column : text; default image
+        Of a table, its column of encoded images, or of paths that every worker can read.
+    caption_source : text
+        Value of that column, by which mixes and measures tell captions apart; default: blip,
+        blip2 or coca.
+    commits : whole number; default 10
+        Parts of at least 1,000 images, each of which reads the input once; an interrupted run
+        goes on after the last.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.caption_images(input="./images", output="./blip2", model="Salesforce/blip2-opt-2.7b", captions=2)
     """
 
 

@@ -19,6 +19,15 @@ def map_in_arrow(rows: DataFrame, function: BatchFunction, columns: StructType) 
     return map_in_arrow_unchecked(rows, checked(function), columns)
 
 
+def with_valid_text(rows: DataFrame) -> DataFrame:
+    """The rows, to be collected: a string that is not UTF-8 ends the task with a one-line error.
+
+    Otherwise it would reach the driver as another text, with U+FFFD, or end toPandas in a fault
+    without a name. Not needed behind `map_in_arrow`.
+    """
+    return map_in_arrow(rows, iter, rows.schema)
+
+
 def map_in_arrow_unchecked(
     rows: DataFrame, function: BatchFunction, columns: StructType
 ) -> DataFrame:

@@ -50,6 +50,7 @@ KEPT_COUNT = "kept_count"
 CAPTION_ID = "caption_id"
 QUERY_ID = "query_id"
 CAPTION_SOURCE = "caption_source"
+STRATEGY = "strategy"
 
 KEY = "key"
 IMAGE = "image"
@@ -410,6 +411,21 @@ GENERATIONS = StructType(
         StructField("prompt_tokens", LongType()),
         StructField("completion_tokens", LongType()),
         StructField("seconds", DoubleType()),
+    ]
+)
+# A caption that a model wrote of an image, a row per caption; or `fault`, the reason why the image
+# has none, in one row. strategy: JSON of how it was decoded; item_hash, weights: as in EMBEDDINGS.
+IMAGE_CAPTIONS = StructType(
+    [
+        StructField(UID, StringType()),
+        StructField(CAPTION_ID, IntegerType()),
+        StructField(CAPTION, StringType()),
+        StructField(CAPTION_SOURCE, StringType()),
+        StructField(MODEL, StringType()),
+        StructField(WEIGHTS, StringType()),
+        StructField(STRATEGY, StringType()),
+        StructField(ITEM_HASH, LongType()),
+        StructField(FAULT, StringType()),
     ]
 )
 # Images that arrange-images wrote as files, `path` below its output; the rest, where it is known,

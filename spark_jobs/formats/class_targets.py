@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs.core import schemas
+from spark_jobs.core.arrow_mapping import with_valid_text
 from spark_jobs.core.columns import named
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import CAPTION_COUNT, LEMMA, ROWS
@@ -74,7 +75,8 @@ def _read_counts(
     if name not in rows.columns:
         raise InputDataError(f"{address}: has no column {name!r} of counts")
     counts = rows.where(named(column).isNotNull()).select(named(column), named(name))
-    return [(row[0], row[1]) for row in counts.orderBy(named(column)).collect()]
+    ordered = with_valid_text(counts.orderBy(named(column)))
+    return [(row[0], row[1]) for row in ordered.collect()]
 
 
 def _class_value(name: object, classes: ClassList, address: str) -> Class:

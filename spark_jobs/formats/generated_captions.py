@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 import pyarrow.fs as pafs
+from pydantic import BaseModel, ValidationError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
@@ -19,6 +19,7 @@ from pyspark.sql.types import (
 
 from spark_jobs.captioning.wanted import ATTEMPT, IS_MATCHABLE, KEY
 from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.errors import OutputTableError
 from spark_jobs.core.schemas import CAPTION, CONCEPT, ENTRY_ID, GENERATIONS, LANG, N
 from spark_jobs.storage.outputs.folders import write_file
 from udfs.captioning.asking import ANSWERED, ASKED, STOP, Work, ask
@@ -82,10 +83,16 @@ def write_chunks(
 
     `captions`: entry_id, n, caption. A file is a list in order of the bank. Files of captions with
     another `identity` (prompt, model ...) are removed, so that a reader of the folder meets none.
+    Raises OutputTableError if a file of others has one of these names.
     """
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest().encode()
-    if _read(f"{folder}/{_OF_FILES}") != digest:
-        _remove_chunks(folder, {*numbers})
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    before = _read_chunks(folder)
+    stays = before.files if before.identity == digest else []
+    chunks = [f"{number}.json" for number in numbers]
+    _refuse_other_files(folder, {*chunks} - {*before.files})
+    # A run that is cut off leaves files that the next one may remove.
+    _write_chunks_note(folder, before.identity if stays else "", {*before.files, *chunks})
+    _remove_files(folder, {*before.files} - {*stays, *chunks})
     n_files = max(1, len(numbers))
     rows = (
         captions.select(N, CAPTION, ENTRY_ID)
@@ -95,19 +102,55 @@ def write_chunks(
     )
     written = map_in_arrow(rows, write_json_lists(folder, "{}.json", INDENTED), _FILES).collect()
     names = {row[FILE] for row in written}
-    for number in numbers:
-        if f"{number}.json" not in names:
-            write_file(f"{folder}/{number}.json", _NO_CAPTIONS)
-    write_file(f"{folder}/{_OF_FILES}", digest)  # last: files of both are removed again till then
+    for chunk in chunks:
+        if chunk not in names:
+            write_file(f"{folder}/{chunk}", _NO_CAPTIONS)
+    _write_chunks_note(folder, digest, {*stays, *chunks})
     return sum(row[ROWS] for row in written)
 
 
-def _remove_chunks(folder: str, kept: Set[int]) -> None:
+class _Chunks(BaseModel):
+    """The names of a folder's chunks, and what tells their captions from others.
+
+    `identity`: empty where a run was cut off, whose files may be of different captions.
+    """
+
+    identity: str = ""
+    files: list[str] = []
+
+
+def _write_chunks_note(folder: str, identity: str, files: Set[str]) -> None:
+    note = _Chunks(identity=identity, files=sorted(files))
+    write_file(f"{folder}/{_OF_FILES}", note.model_dump_json().encode())
+
+
+def _read_chunks(folder: str) -> _Chunks:
+    try:
+        return _Chunks.model_validate_json(_read(f"{folder}/{_OF_FILES}") or b"{}")
+    except ValidationError:
+        return _Chunks()
+
+
+def _refuse_other_files(folder: str, names: Set[str]) -> None:
+    other = sorted(_files_there(folder, names))
+    if other:
+        raise OutputTableError(
+            f"output {folder} holds {other[0]}, which generate-captions did not write there; give "
+            "another output, or move it"
+        )
+
+
+def _remove_files(folder: str, names: Set[str]) -> None:
+    system, _ = file_system(folder)
+    for path in _files_there(folder, names).values():
+        system.delete_file(path)
+
+
+def _files_there(folder: str, names: Set[str]) -> dict[str, str]:
+    """Name -> path of those files that the folder has."""
     system, path = file_system(folder)
-    for file in system.get_file_info(pafs.FileSelector(path, allow_not_found=True)):
-        chunk = re.fullmatch(r"(\d+)\.json", file.base_name)
-        if chunk and int(chunk[1]) not in kept:
-            system.delete_file(file.path)
+    entries = system.get_file_info(pafs.FileSelector(path, allow_not_found=True))
+    return {entry.base_name: entry.path for entry in entries if entry.base_name in names}
 
 
 def _read(location: str) -> bytes | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
+from spark_jobs.core.arrow_mapping import with_valid_text
 from spark_jobs.core.columns import keys, named, require_columns
 from spark_jobs.core.errors import InputDataError, MissingColumnError, SettingsError
 from spark_jobs.core.schemas import CAPTION, CLASS_IDX, FILEPATH, LABEL, UID
@@ -18,6 +19,7 @@ from spark_jobs.core.settings import did_you_mean
 from spark_jobs.storage.outputs.files import write_output_file
 
 _ROWS_PER_PART = 50_000
+_NAMES = re.compile(r"\{([^{}]*)\}")  # of columns in a pattern
 
 
 def write_label_tsv(
@@ -45,7 +47,9 @@ def write_label_tsv(
     if CAPTION in columns:
         require_columns(labelled, "tsv: the table", [CAPTION])
         column_of_name[CAPTION] = F.translate(CAPTION, "\r\n\t", "   ")
-    ordered = labelled.orderBy(*map(named, order), *keys(labelled))
+    used = {UID, CLASS_IDX, CAPTION, *order, *keys(labelled), *_NAMES.findall(pattern)}
+    rows_read = labelled.select(*(named(name) for name in labelled.columns if name in used))
+    ordered = with_valid_text(rows_read).orderBy(*map(named, order), *keys(labelled))
     lines = ordered.select(*(column_of_name[name].alias(name) for name in columns), UID)
     rows = lines.toLocalIterator(prefetchPartitions=True)
     write_output_file(file, _tsv_bytes(columns, _values_of_rows(columns, rows)))
@@ -66,7 +70,7 @@ def write_class_frequencies(counts: Iterable[tuple[str, int]], file: str) -> Non
 
 def _filepath(pattern: str, rows: DataFrame) -> Column:
     """The pattern with each `{name}` replaced by the column of exactly that name."""
-    parts = re.split(r"\{([^{}]*)\}", pattern)  # text, name, text, name, ..., text
+    parts = _NAMES.split(pattern)  # text, name, text, name, ..., text
     for name in parts[1::2]:
         if name not in rows.columns:
             raise MissingColumnError(

@@ -19,7 +19,8 @@ from spark_jobs.core.settings import Settings
 from udfs.captioning.causal_model import GGUF, SMOLLM2, CausalModel, model_files
 from udfs.captioning.openai_backend import OpenAIBackend
 from udfs.captioning.prompts import Prompt
-from udfs.captioning.requests import Backend, PromptAs, Sampling
+from udfs.captioning.requests import Backend, PromptAs
+from udfs.captioning.sampling import Sampling
 from udfs.captioning.template_backend import TemplateBackend
 from udfs.captioning.transformers_backend import TransformersBackend
 from udfs.models.spec import Device, ModelError, Precision, weights_digest

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from spark_jobs.core.arrow_mapping import with_valid_text
 from spark_jobs.core.columns import named, require_columns
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.row_counts import count_rows
@@ -36,7 +37,8 @@ def write_keys(rows: DataFrame, column: str, file: str) -> int:
         write_uids(rows, file)
         return count_rows(rows.select(UID).distinct())
     distinct = rows.select(named(column).cast("string").alias(column)).distinct()
-    lines = distinct.orderBy(named(column)).toLocalIterator(prefetchPartitions=True)
+    ordered = with_valid_text(distinct.orderBy(named(column)))
+    lines = ordered.toLocalIterator(prefetchPartitions=True)
     counted = _CountedLines(row[0] for row in lines)
     write_output_file(file, counted)
     return counted.lines

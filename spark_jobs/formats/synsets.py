@@ -10,6 +10,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 from spark_jobs.concepts.first_synsets import imagenet21k_wnids
 from spark_jobs.concepts.synsets import imagenet_synsets
 from spark_jobs.core.addresses import absolute_address
+from spark_jobs.core.arrow_mapping import with_valid_text
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import ENTRY_ID, GLOSS, LEMMA, WNID
 from spark_jobs.labelling.lemma_table import Synset, synsets_by_wnid, synsets_from_tsv
@@ -37,7 +38,7 @@ def read_synsets(run: Run, name: str) -> list[Synset]:
     rows = run.read(name, _WNID_AND_LEMMA).where(f"{WNID} IS NOT NULL AND {LEMMA} IS NOT NULL")
     order = [ENTRY_ID] if ENTRY_ID in rows.columns else [LEMMA]
     lemmas: dict[str, list[str]] = {}
-    for row in rows.orderBy(*order).select(WNID, LEMMA).collect():
+    for row in with_valid_text(rows.orderBy(*order).select(WNID, LEMMA)).collect():
         lemmas.setdefault(row[WNID], []).append(row[LEMMA])
     return synsets_by_wnid(lemmas.items(), name)
 
@@ -92,7 +93,7 @@ def read_definitions(run: Run, name: str) -> list[Definition]:
         raise InputDataError(f"{name}: lists no definitions; give a table with wnid, lemma, gloss")
     rows = run.read(name, StructType([*_WNID_AND_LEMMA, StructField(GLOSS, StringType())]))
     gloss_rows = rows.where(f"{GLOSS} IS NOT NULL").groupBy(WNID).agg(F.min(GLOSS).alias(GLOSS))
-    glosses = {row[WNID]: row[GLOSS] for row in gloss_rows.collect()}
+    glosses = {row[WNID]: row[GLOSS] for row in with_valid_text(gloss_rows).collect()}
     return [
         Definition(s.wnid, s.lemmas, glosses[s.wnid])
         for s in read_synsets(run, name)

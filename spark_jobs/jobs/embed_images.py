@@ -3,12 +3,10 @@
 from typing import Self
 
 from pydantic import Field, PositiveInt, model_validator
-from pyspark.sql.types import BinaryType, StringType, StructField, StructType
 
-from spark_jobs.core.columns import with_image_bytes
-from spark_jobs.core.schemas import EMPTY
 from spark_jobs.core.settings import InputAddress, OutputAddress
 from spark_jobs.embedding.model_settings import ModelSettings
+from spark_jobs.formats.image_input import read_image_table
 from spark_jobs.running.embed_table import embed_table
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
@@ -39,10 +37,7 @@ class EmbedImages(ModelSettings):
 
 def run(run: Run, settings: EmbedImages) -> Counts:
     """Embed the images that are not yet in the output."""
-    images = with_image_bytes(run.read(settings.input, EMPTY), settings.column)
-    types_by_column = {field.name: field.dataType for field in images.schema}
-    if not isinstance(types_by_column.get(settings.column), BinaryType | StringType):
-        images = run.read(settings.input, StructType([StructField(settings.column, BinaryType())]))
+    images = read_image_table(run, settings.input, settings.column)
     return embed_table(
         run,
         images,

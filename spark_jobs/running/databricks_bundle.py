@@ -33,6 +33,7 @@ from databricks.bundles.schemas import Schema
 from databricks.bundles.volumes import Lifecycle as VolumeLifecycle
 from databricks.bundles.volumes import Volume, VolumeType
 
+from spark_jobs.captioning.caption_model_settings import CaptionModelSettings
 from spark_jobs.core.settings import Settings, base_settings
 from spark_jobs.core.variables import variables_in
 from spark_jobs.embedding.model_settings import ModelSettings
@@ -228,16 +229,18 @@ def _compute_of(job: AnyJob) -> Compute:
 
     Serverless compute does not let driver or tasks open files themselves.
     """
-    return _cluster_of(job) if _has_model(job) or job.shared_folders else "serverless"
+    return _cluster_of(job) if has_model(job) or job.shared_folders else "serverless"
 
 
 def _cluster_of(job: AnyJob) -> Compute:
     """The cluster that a step of a recipe runs on."""
-    return "gpu" if _has_model(job) else "cpu"
+    return "gpu" if has_model(job) else "cpu"
 
 
-def _has_model(job: AnyJob) -> bool:
-    return issubclass(job.settings, ModelSettings) or job.name in _TRAINING
+def has_model(job: AnyJob) -> bool:
+    """Whether a command runs a model in its tasks, which wants a GPU."""
+    of_models = issubclass(job.settings, ModelSettings | CaptionModelSettings)
+    return of_models or job.name in _TRAINING
 
 
 def _databricks_job(
@@ -317,7 +320,7 @@ def _requirements(jobs: list[str]) -> list[str]:
     extras = {
         extra
         for name in jobs
-        for extra in _EXTRAS.get(name, _CLIP if _has_model(all_jobs()[name]) else ())
+        for extra in _EXTRAS.get(name, _CLIP if has_model(all_jobs()[name]) else ())
     }
     project = tomllib.loads((_root() / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return [

@@ -16,7 +16,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "check-concept-bank",
         "make-demo-captions",
     ),
-    "caption": ("generate-captions", "measure-captions"),
+    "caption": ("generate-captions", "caption-images", "measure-captions"),
     "balance": ("match-concepts", "plan-balance", "balance-captions", "match-and-balance"),
     "label and subset": (
         "label-synsets",

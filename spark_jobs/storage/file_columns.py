@@ -4,7 +4,9 @@ Spark takes the schema of one file for all: a column that another file lacks is 
 rows.
 """
 
-from collections.abc import Sequence
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import pyarrow as pa
@@ -18,6 +20,7 @@ from spark_jobs.core.errors import InputDataError, MissingColumnError
 from spark_jobs.storage.file_lists import ListedFile
 from udfs import parquet_files as worker
 
+_log = logging.getLogger(__name__)
 _MAX_TASKS = 10_000
 _FOOTERS = StructType(
     [
@@ -45,14 +48,28 @@ def refuse_other_columns(
 
     A column that no file has is left out: it comes from folder names (`column=value`). Raises
     MissingColumnError or InputDataError with file and column. Files that workers cannot open are
-    not checked; Spark reports them when it reads them.
+    not checked; Spark reports them when it reads them. Warns of a further column that only some
+    files have, which Spark may not read.
     """
     schemas = _schemas(spark, tuple(files))
+    _warn_of_columns_of_some(schemas)
     for field in needed:
         types = {path: _type_name(field.name, schema) for path, schema in schemas.items()}
         if any(type_name is not None for type_name in types.values()):
             for path, type_name in types.items():
                 _check(path, type_name, schemas[path].names, field)
+
+
+def _warn_of_columns_of_some(schemas: Mapping[str, pa.Schema]) -> None:
+    n_files = Counter(name.lower() for schema in schemas.values() for name in schema.names)
+    names = sorted(name for name, n in n_files.items() if n < len(schemas))
+    if names:
+        path = next(p for p, s in schemas.items() if names[0] in map(str.lower, s.names))
+        _log.warning(
+            "file %s: has the column %r, which not all of the %d files of the table have; Spark "
+            "reads the columns of one file: ingest-captions unites files of different columns",
+            *(path, names[0], len(schemas)),
+        )
 
 
 @lru_cache(maxsize=8)  # a run reads a table more than once

@@ -92,12 +92,18 @@ def _has_unfinished_first_write(spark: SparkSession, table: Address) -> bool:
 
 
 def input_files(spark: SparkSession, table: Address) -> list[ListedFile]:
-    """List the files of an input; InputDataError if all are empty."""
+    """List the files of an input; InputDataError if all are empty, or one of parquet is."""
     files = list_files_at(spark, table.location)
     if not any(file.size for file in files):
         hidden = hidden_files(table.location)
         why = f" that Spark reads: {HIDDEN}; rename {hidden[0]}" if hidden else ""
         raise InputDataError(f"{table}: {NO_CONTENT}{why}")
+    cut_off = [file for file in files if not file.size and ".parquet" in file.name]
+    if cut_off:  # Spark passes over it without a word
+        raise InputDataError(
+            f"file {cut_off[0].path}: is empty, expected parquet; its writer was cut off: write it "
+            "again, or remove it"
+        )
     return files
 
 

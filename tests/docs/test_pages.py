@@ -16,6 +16,7 @@ from spark_jobs.core.papers import CITATIONS
 from spark_jobs.formats.text_files import HEADER_AGAIN
 from spark_jobs.ingest import accepted_rows, normalise, text_rules
 from spark_jobs.ingest.presets import PRESETS, Preset
+from spark_jobs.running import databricks_bundle
 from spark_jobs.running.jobs_page import jobs_markdown
 from spark_jobs.running.registry import all_jobs
 from tests.platforms.workload import Place, other_jobs
@@ -67,6 +68,7 @@ TABLES = {
     "balanced_captions": types_of(KEY_COLUMNS, chosen(schemas.MATCHES, "entry_ids")),
     "runs": types_of(schemas.RUNS),
     "generations": types_of(schemas.GENERATIONS),
+    "image_captions": types_of(schemas.IMAGE_CAPTIONS),
     "duplicates": types_of(schemas.DUPLICATES),
     "contaminated": types_of(schemas.CONTAMINATED),
     "clusters": types_of(schemas.CLUSTERS),
@@ -160,10 +162,16 @@ def test_pages_list_the_jobs_that_open_folders() -> None:
     jobs = {name for name, job in all_jobs().items() if job.shared_folders}
     [of_connect] = re.findall(r"Some jobs open folders.*?They ask", page("platforms.md"), re.DOTALL)
     assert set(re.findall(r"`([a-z]+-[a-z]+)(?: --\w+)?`", of_connect)) == jobs
-    [row] = re.findall(
-        r"^\| (.*) \| a single task that opens files itself", page("deploying.md"), re.M
-    )
-    assert {name.replace("_", "-") for name in re.findall(r"`(\w+)`", row)} == jobs
+    of_databricks = {
+        kind: {name.replace("_", "-") for name in re.findall(r"`(\w+)`", names)}
+        for names, kind in re.findall(
+            r"^\| (`.*) \| a single task[^|]* \| a (\w+) job cluster", page("deploying.md"), re.M
+        )
+    }
+    assert of_databricks["CPU"] == jobs - of_databricks["GPU"]
+    assert of_databricks["GPU"] == {
+        name for name, job in all_jobs().items() if databricks_bundle.has_model(job)
+    }
 
 
 def test_platforms_tells_how_many_commands_connect_runs() -> None:

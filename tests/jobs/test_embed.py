@@ -137,7 +137,7 @@ def test_two_runs_over_one_output_leave_each_row_once(
     monkeypatch.setattr(embed_table, "embed", with_another_run_inside)
     outcome = captionlake(*command)
     assert outcome.exit_code == 0, outcome.stderr
-    assert "another run embeds into it too; going on from what is there" in caplog.text
+    assert "another run writes to it too; going on from what is there" in caplog.text
     counts = outcome.summary["counts"]
     assert (counts["rows_in"], counts["embedded"] + counts["kept"]) == (100, 100)
     assert 0 < counts["embedded"] < 100

@@ -73,3 +73,27 @@ def test_matching_and_embedding_name_the_row(
         outcome = captionlake(*arguments, "--output", out)
         assert outcome.exit_code == 3
         assert "bytes b'a\\xff' in the row of uid 'u1' are no UTF-8" in outcome.error
+
+
+def test_text_that_the_driver_collects_is_named_too(
+    captionlake, spark: SparkSession, table, tmp_path: Path
+) -> None:
+    """Banks, synsets, TSVs and lists of keys are no rows that pass a kernel."""
+    captions = table("title")
+    for name, columns in (
+        ("bank", f"CAST(id AS int) AS entry_id, IF(id = 1, {NO_TEXT}, 'cat') AS entry"),
+        ("synsets", f"'n0000000' || id AS wnid, IF(id = 1, {NO_TEXT}, 'cat') AS lemma"),
+    ):
+        spark.range(2).selectExpr(*columns.split(", ", 1)).write.parquet(str(tmp_path / name))
+    sample = ["sample-subset", "--input", table("caption", "wrong"), "--class-column", "lang"]
+    sample += ["--n", "3"]
+    for arguments in (
+        ["match-concepts", "--captions", captions, "--bank", str(tmp_path / "bank")],
+        ["label-synsets", "--captions", captions, "--synsets", str(tmp_path / "synsets")],
+        [*sample, "--tsv", str(tmp_path / "t.tsv"), "--set", "tsv_columns=[label, caption]"],
+        ["export-pairs", "--input", table("uid", "keys"), "--keys", str(tmp_path / "keys.txt")],
+    ):
+        outcome = captionlake(*arguments, "--output", str(tmp_path / f"of_{arguments[0]}"))
+        assert outcome.exit_code == 3, (arguments, outcome.stderr)
+        assert "bytes b'a\\xff' in " in outcome.error, outcome.error
+        assert not [*tmp_path.glob("*.t?t"), *tmp_path.glob("*.tsv")]

@@ -17,6 +17,7 @@ from deltalake import DeltaTable
 from PIL import Image
 
 from spark_jobs.concepts.synsets import imagenet_synsets
+from tests.captioners import make_blip
 
 # Columns of ids, times and settings that differ between two runs of one command.
 _OF_THE_RUN = {"run_id", "rows_per_s"}
@@ -31,7 +32,7 @@ classes: [cat, dog]
 
 
 def make_inputs(folder: Path, image_server: str) -> None:
-    """Captions with repetitions and a null, a bank, LAION's columns, records, images, classes.
+    """Captions with repetitions and a null, a bank, LAION's columns, records, images, a captioner.
 
     `image_server`: the address of a server of images, as tests.image_server has it.
     """
@@ -52,6 +53,7 @@ def make_inputs(folder: Path, image_server: str) -> None:
     _make_laion(folder)
     _make_records(folder)
     _make_images(folder)
+    make_blip(folder / "blip")
     paths = ["good?1", "good?2", "png", "404", "cut"]
     urls = {
         "uid": [f"{i:032x}" for i in range(len(paths))],
@@ -194,6 +196,8 @@ def other_jobs(inputs: Path, out: Place) -> dict[str, list[str]]:
         f"--output {table('missing')}",
         "generate-captions": f"--bank {inputs}/bank.txt --backend templates "
         f"--output {files}/generated --generations {table('generations')} {beside}",
+        "caption-images": f"--input {inputs}/images.parquet --model {inputs}/blip "
+        f"--max-length 8 --output {table('image_captions')}",
         "dedup-captions": f"--captions {captions} --output {table('unique')}",
         "plan-balance": f"--matches {table('curated/matches')} "
         f"--entry-counts {table('curated/entry_counts')} --output {table('plan')}",

@@ -94,7 +94,7 @@ def only_tokens(configuration: Any) -> Any:
     """
     from transformers import GenerationConfig
 
-    names = ("bos_token_id", "eos_token_id", "pad_token_id")
+    names = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
     return GenerationConfig(**{name: getattr(configuration, name) for name in names})
 
 

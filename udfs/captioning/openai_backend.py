@@ -8,15 +8,8 @@ from typing import Any
 
 from udfs.captioning.pacing import Pace
 from udfs.captioning.prompts import Prompt
-from udfs.captioning.requests import (
-    BUDGET_USED,
-    Answer,
-    OnAnswer,
-    PromptAs,
-    Request,
-    Sampling,
-    Spending,
-)
+from udfs.captioning.requests import BUDGET_USED, Answer, OnAnswer, PromptAs, Request, Spending
+from udfs.captioning.sampling import Sampling
 from udfs.captioning.server_faults import (
     OF_ONE_REQUEST,
     RequestError,

@@ -3,33 +3,13 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 PAPERS = ("SynthCLIP, captions_generator.py: prompts and sampling of captions around concepts",)
 
 PromptAs: TypeAlias = Literal["chat", "text"]
 BUDGET_USED = "the budget of tokens is used up"
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How a model's tokens are sampled; the defaults are SynthCLIP's (Hammoud et al. 2024).
-
-    `presence_penalty` is subtracted from the logits of tokens that an answer has already,
-    `frequency_penalty` once for each time that it has them. `seed`: None leaves it to the model.
-    """
-
-    temperature: float = 0.7
-    top_p: float = 0.95
-    presence_penalty: float = 1.0
-    frequency_penalty: float = 1.0
-    max_tokens: int = 2048
-    seed: int | None = 0
-
-    def label(self, prompt_as: PromptAs) -> str:
-        """JSON of all that changes answers beside prompt and model."""
-        return json.dumps({**asdict(self), "prompt_as": prompt_as}, sort_keys=True)
 
 
 @dataclass(frozen=True)

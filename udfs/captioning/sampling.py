@@ -1,15 +1,35 @@
 """Sampling of tokens by numbers that belong to each request, whatever else is in its batch."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from udfs.captioning.requests import Sampling
-
 _FIRST_CANDIDATES = 256  # most likely tokens, which nearly always hold top_p of the probability
 _NEVER = float("-inf")
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a model's tokens are sampled; the defaults are SynthCLIP's (Hammoud et al. 2024).
+
+    `presence_penalty` is subtracted from the logits of tokens that an answer has already,
+    `frequency_penalty` once for each time that it has them. `seed`: None leaves it to the model.
+    """
+
+    temperature: float = 0.7
+    top_p: float = 0.95
+    presence_penalty: float = 1.0
+    frequency_penalty: float = 1.0
+    max_tokens: int = 2048
+    seed: int | None = 0
+
+    def label(self, prompt_as: str) -> str:
+        """JSON of all that changes answers beside prompt and model."""
+        return json.dumps({**asdict(self), "prompt_as": prompt_as}, sort_keys=True)
 
 
 class Sampler:

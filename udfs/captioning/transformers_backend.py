@@ -8,16 +8,8 @@ from typing import Any
 
 from udfs.captioning.causal_model import CausalModel, LoadedModel, model_of_task
 from udfs.captioning.prompts import Prompt
-from udfs.captioning.requests import (
-    BUDGET_USED,
-    Answer,
-    OnAnswer,
-    PromptAs,
-    Request,
-    Sampling,
-    Spending,
-)
-from udfs.captioning.sampling import Sampler
+from udfs.captioning.requests import BUDGET_USED, Answer, OnAnswer, PromptAs, Request, Spending
+from udfs.captioning.sampling import Sampler, Sampling
 from udfs.models.device import is_out_of_memory
 from udfs.models.spec import ModelError
 

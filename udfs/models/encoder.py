@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from udfs.models.device import fetch, inference, is_out_of_memory, pinned, uploa
 from udfs.models.spec import Precision
 from udfs.vectors import Vectors
 
+T = TypeVar("T")
 Inputs: TypeAlias = Mapping[str, Any]  # name -> tensor; the first axis is the batch
 
 
@@ -107,18 +108,32 @@ def forward_halving(encoder: Encoder, inputs: Inputs) -> Any:
     """The vectors of a batch, float32, on the device; halved as often as that is out of memory."""
     import torch
 
+    def forward(positions: range) -> list[Any]:
+        part = {name: v[positions.start : positions.stop] for name, v in inputs.items()}
+        return [encoder.forward(upload(part, encoder.device)).float()]
+
+    vectors = halving(forward, range(len(next(iter(inputs.values())))), encoder.device)
+    return vectors[0] if len(vectors) == 1 else torch.cat(vectors)
+
+
+def halving(function: Callable[[range], list[T]], positions: range, device: str) -> list[T]:
+    """`function` of consecutive positions, of halves of them where the device is out of memory.
+
+    What it returns of each part is joined. A single position without room raises.
+    """
+    import torch
+
     try:
-        return encoder.forward(upload(inputs, encoder.device)).float()
+        return function(positions)
     except RuntimeError as fault:
-        size = len(next(iter(inputs.values())))
-        if size == 1 or not is_out_of_memory(fault):
+        if len(positions) == 1 or not is_out_of_memory(fault):
             raise
     # Outside of the handler, whose exception keeps tensors of the failed batch alive.
-    if encoder.device != "cpu":
+    if device != "cpu":
         torch.cuda.empty_cache()
-    half = size // 2
-    parts = [{k: v[:half] for k, v in inputs.items()}, {k: v[half:] for k, v in inputs.items()}]
-    return torch.cat([forward_halving(encoder, part) for part in parts])
+    half = len(positions) // 2
+    parts = (positions[:half], positions[half:])
+    return [value for part in parts for value in halving(function, part, device)]
 
 
 def prepare_ahead(

@@ -99,7 +99,7 @@ def _sentence_folder(spec: ModelSpec) -> Path:
         folder = Path(spec.architecture)
     else:
         folder = from_hub(spec.architecture, f"model sentence_transformers:{spec.architecture}")
-    folder = _safe_folder(folder, _MODULES, spec)
+    folder = safe_folder(folder, _MODULES, spec.name)
     _refuse_own_code(folder, spec)
     return folder
 
@@ -121,7 +121,7 @@ def _refuse_own_code(folder: Path, spec: ModelSpec) -> None:
 
 def _clip_folder(spec: ModelSpec) -> Path:
     _refuse_weights(spec)
-    return _safe_folder(Path(spec.architecture), "open_clip_config.json", spec)
+    return safe_folder(Path(spec.architecture), "open_clip_config.json", spec.name)
 
 
 def _refuse_weights(spec: ModelSpec) -> None:
@@ -129,12 +129,12 @@ def _refuse_weights(spec: ModelSpec) -> None:
         raise ModelError(f"model {spec.name} holds its own weights; leave out `weights`")
 
 
-def _safe_folder(folder: Path, config: str, spec: ModelSpec) -> Path:
-    """The folder; ModelError if it lacks the config file or safetensors weights."""
+def safe_folder(folder: Path, config: str, name: str) -> Path:
+    """The folder of a model; ModelError if it lacks the config file or safetensors weights."""
     if not (folder / config).is_file():
-        raise ModelError(f"model {spec.name}: {folder} has no {config}")
+        raise ModelError(f"model {name}: {folder} has no {config}")
     if not list(folder.rglob("*.safetensors")):
-        raise ModelError(f"model {spec.name}: {folder} has no .safetensors; no pickle is loaded")
+        raise ModelError(f"model {name}: {folder} has no .safetensors; no pickle is loaded")
     return folder
 
 

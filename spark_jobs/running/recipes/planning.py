@@ -215,11 +215,8 @@ def _resolve(
     if is_variable(value):
         return fill_in(value, draft.variables)
     is_input = key in model.names_with_role("input")
-    if isinstance(value, dict) and [*value] == [FIRST_OF] and is_input:
-        if not isinstance(value[FIRST_OF], list) or not value[FIRST_OF]:
-            raise ValueError(f"{key}: {FIRST_OF}: expected a list of tables")
-        first = next((name for name in value[FIRST_OF] if name in tables), value[FIRST_OF][-1])
-        return _resolve(draft, model, key, first, tables)
+    if is_input and _is_choice(value):
+        return _resolve(draft, model, key, _first_of(key, value, tables), tables)
     if isinstance(value, list) and is_input:
         return [_resolve(draft, model, key, item, tables) for item in value]
     # A map in the place of one address is a fault, whose message must not show its values.
@@ -234,12 +231,31 @@ def _resolve(
     return _resolve_word(draft, model, key, fill_in(value, draft.variables), tables)
 
 
+def _is_choice(value: Any) -> bool:
+    return isinstance(value, dict) and [*value] == [FIRST_OF]
+
+
+def _first_of(key: str, value: Mapping[str, Any], tables: Mapping[str, str]) -> Any:
+    """What `{first_of: [...]}` stands for."""
+    choices = value[FIRST_OF]
+    if not isinstance(choices, list) or not choices:
+        raise ValueError(f"{key}: {FIRST_OF}: expected a list of tables")
+    return next((name for name in choices if name in tables), choices[-1])
+
+
 def _with_tables(draft: _Draft, key: str, value: Any, tables: Mapping[str, str]) -> Any:
-    """The value, with an address for each `{table: name}` in it, such as that of a rule."""
+    """The value, with an address for each `{table: name}` in it, such as that of a rule.
+
+    `{first_of: [a, b]}` in it is the address of the first that a step writes, else the last as it
+    is, such as a variable, or null.
+    """
     if isinstance(value, list):
         return [_with_tables(draft, key, item, tables) for item in value]
     if not isinstance(value, dict):
         return value
+    if _is_choice(value):
+        first = _first_of(key, value, tables)
+        return _table_address(draft, key, first, tables) if first in tables else first
     if [*value] == [TABLE] and isinstance(value[TABLE], str):
         return _table_address(draft, key, value[TABLE], tables)
     return {name: _with_tables(draft, key, item, tables) for name, item in value.items()}

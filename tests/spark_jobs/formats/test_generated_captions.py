@@ -4,8 +4,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyspark.sql import SparkSession
+import pytest
+from pyspark.sql import DataFrame, SparkSession
 
+from spark_jobs.core.errors import OutputTableError
+from spark_jobs.formats import generated_captions
 from spark_jobs.formats.generated_captions import ask_in_tasks, write_chunks
 from udfs.captioning.asking import Work
 from udfs.captioning.checks import Checker
@@ -44,7 +47,13 @@ def test_each_task_has_one_share_of_the_requests(spark: SparkSession, tmp_path: 
     assert sorted(tasks, key=min) == [{str(number)} for number in range(n_tasks)]
 
 
-def test_files_of_other_work_are_removed(spark: SparkSession, tmp_path: Path) -> None:
+def interrupted(*_: object) -> DataFrame:
+    raise KeyboardInterrupt
+
+
+def test_files_of_other_work_are_removed(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     captions = spark.createDataFrame(
         [(i, n, f"{i} {n}") for i in range(2) for n in range(3)],
         "entry_id int, n int, caption string",
@@ -59,4 +68,13 @@ def test_files_of_other_work_are_removed(spark: SparkSession, tmp_path: Path) ->
     first = written(range(3), "a")
     assert set(first) == {"0.json", "1.json", "2.json", "notes.json"}
     assert written(range(1), "a") == first
-    assert written(range(1), "b") == {"0.json": ["0 0", "1 0"], "notes.json": []}
+    (tmp_path / "7.json").write_text("[]")  # of nobody here
+    others = {"notes.json": [], "7.json": []}
+    assert written(range(1), "b") == {"0.json": ["0 0", "1 0"], **others}
+    with pytest.raises(OutputTableError, match=r"holds 7\.json, which generate-captions did not"):
+        written(range(9), "b")
+    with monkeypatch.context() as cut_off:
+        cut_off.setattr(generated_captions, "map_in_arrow", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            written(range(2), "c")
+    assert written(range(2, 3), "b") == {"2.json": ["0 2", "1 2"], **others}

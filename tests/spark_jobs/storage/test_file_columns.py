@@ -8,6 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import CAPTIONS
 from spark_jobs.storage.table_states import table_state
 from spark_jobs.storage.tables import read_table
@@ -42,6 +43,26 @@ def test_columns_that_one_file_lacks_are_no_nulls(
     else:
         with pytest.raises(InputDataError, match=fault):
             read_table(spark, address, CAPTIONS, version=version)
+
+
+def test_a_column_of_some_files_is_told(
+    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pq.write_table(pa.table({"uid": ["u1"], "caption": ["a cat"]}), tmp_path / "a.parquet")
+    more = {"uid": ["u2"], "caption": ["a dog"], "Score": [1.0]}
+    pq.write_table(pa.table(more), tmp_path / "b.parquet")
+    assert count_rows(read_table(spark, f"parquet:{tmp_path}", CAPTIONS)) == 2
+    assert "b.parquet: has the column 'score', which not all of the 2 files" in caplog.text
+
+
+def test_an_empty_file_is_no_parquet(spark: SparkSession, tmp_path: Path) -> None:
+    """Spark would pass over what a writer that was cut off has left."""
+    pq.write_table(pa.table({"uid": ["u1"], "caption": ["a cat"]}), tmp_path / "a.parquet")
+    (tmp_path / "_SUCCESS").touch()
+    assert count_rows(read_table(spark, f"parquet:{tmp_path}", CAPTIONS)) == 1
+    (tmp_path / "b.snappy.parquet").touch()
+    with pytest.raises(InputDataError, match=r"b\.snappy\.parquet: is empty, expected parquet"):
+        table_state(spark, str(tmp_path))
 
 
 def test_columns_of_folder_names_are_in_no_file(spark: SparkSession, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 from tests.caption_server import BEHAVIOURS, KEY, MODEL, CaptionServer, running
 from udfs.captioning.openai_backend import OpenAIBackend
 from udfs.captioning.prompts import Prompt
-from udfs.captioning.requests import BUDGET_USED, Answer, Request, Sampling, Spending
+from udfs.captioning.requests import BUDGET_USED, Answer, Request, Spending
+from udfs.captioning.sampling import Sampling
 from udfs.captioning.server_faults import RequestError, StopError, fault_of
 
 PROMPT = Prompt("Say <{{ concept }}>.")

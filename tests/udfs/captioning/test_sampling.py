@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from udfs.captioning.requests import Sampling
-from udfs.captioning.sampling import Sampler, draw
+from udfs.captioning.sampling import Sampler, Sampling, draw
 
 
 def reference(probabilities: np.ndarray, uniform: float, top_p: float) -> int:

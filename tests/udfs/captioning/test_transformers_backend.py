@@ -10,7 +10,8 @@ from udfs.captioning import transformers_backend
 from udfs.captioning.causal_model import CausalModel, LoadedModel, model_files, only_tokens
 from udfs.captioning.checks import CHECKS, Checker
 from udfs.captioning.prompts import Prompt
-from udfs.captioning.requests import BUDGET_USED, Answer, Request, Sampling, Spending
+from udfs.captioning.requests import BUDGET_USED, Answer, Request, Spending
+from udfs.captioning.sampling import Sampling
 from udfs.captioning.transformers_backend import TransformersBackend
 from udfs.models.spec import ModelError
 

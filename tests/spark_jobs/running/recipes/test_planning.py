@@ -272,6 +272,24 @@ def test_all_conditions_must_hold_and_the_first_table_that_is_written_is_read() 
         plan_steps(recipe(steps, one=1, two=1), {})
 
 
+def test_a_table_inside_a_map_is_the_first_that_is_written() -> None:
+    read = read_recipe("datacomp_captions")
+    by_name = {step.name: step for step in plan_steps(read, {"input": "/in", "generated": "/blip"})}
+    assert len(by_name) == 13
+    synthetic = by_name["best"].settings.sources["synthetic"]  # type: ignore[attr-defined]
+    assert (synthetic.captions, synthetic.scores) == ("/blip", None)
+    given = {"input": "/in", "output": "/out", "images": "/images", "caption_model": "/blip"}
+    with_images = plan_steps(read, given | {"caption_images": True})
+    by_name = {step.name: step for step in with_images}
+    synthetic = by_name["best"].settings.sources["synthetic"]  # type: ignore[attr-defined]
+    assert synthetic.captions == "/out/synthetic_captions"
+    assert synthetic.scores == "/out/synthetic_scores"
+    assert by_name["best"].depends_on == ("synthetic_captions", "synthetic_scores")
+    assert by_name["synthetic_scores"].depends_on == ("image_vectors", "synthetic_vectors")
+    with pytest.raises(SettingsError, match="variable 'generated' has no value"):
+        plan_steps(read, {"input": "/in"})
+
+
 @pytest.mark.parametrize("name", ["metaclip", "metaclip2"])
 def test_the_recipes_of_metaclip_can_begin_with_a_bank_from_text(name: str) -> None:
     read = read_recipe(name)
