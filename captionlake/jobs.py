@@ -37,8 +37,10 @@ __all__ = [
     "explain",
     "export_captions",
     "export_embeddings",
+    "export_hf",
     "export_pairs",
     "export_snapshot",
+    "export_webdataset",
     "filter_captions",
     "gather_neighbours",
     "generate_captions",
@@ -1381,6 +1383,54 @@ def export_embeddings(
 
 
 @job
+def export_hf(
+    *,
+    input: Address,
+    output: Address,
+    columns: str | Sequence[str] = [],
+    row_group_rows: int = 10000,
+    rows_per_file: int = 1000000,
+    seed: int = 0,
+    title: str | None = None,
+    license: str | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Write a table as a data set with a card, for Hugging Face's datasets.
+
+    Parameters
+    ----------
+    input : address; required
+        Table with uid, such as balanced_captions.
+    output : address; required
+        Folder for manifest.json and the files, data/rows-00000.parquet and so on.
+    columns : list of texts; default []
+        Columns to write; default: all.
+    row_group_rows : whole number; default 10000
+        Rows of a row group, the least that a reader reads at once.
+    rows_per_file : whole number; default 1000000
+        Rows that a file holds at most, but for rare chance.
+    seed : whole number; default 0
+        Decides the file of each row, and its place there.
+    title : text
+        Title in README.md; default: the folder's name.
+    license : text
+        Licence in README.md, such as cc-by-4.0.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.export_hf(input="./curated/balanced_captions", title="Balanced captions", output="./dataset")
+    """
+
+
+@job
 def export_pairs(
     *,
     input: Address,
@@ -1476,6 +1526,47 @@ def export_snapshot(
     Examples
     --------
     >>> cl.export_snapshot(input="./curated/balanced_captions", columns="uid,caption", output="./snapshot")
+    """
+
+
+@job
+def export_webdataset(
+    *,
+    captions: Address,
+    images: Address,
+    output: Address,
+    samples_per_shard: int = 10000,
+    seed: int = 0,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Write captions and their images as shards of one size, for open_clip and webdataset.
+
+    Parameters
+    ----------
+    captions : address; required
+        Table with a row an image: uid, caption, and where it has them entry_ids and captions,
+        the list with weights of mix-captions.
+    images : address; required
+        Table of images (read-images), or what read-images takes, such as the shards of
+        download-images; joined by uid.
+    output : address; required
+        Folder for the shards, 00000.tar and so on, and sizes.json.
+    samples_per_shard : whole number; default 10000
+        Samples of each shard, but for the last, which has the rest.
+    seed : whole number; default 0
+        Decides the shard of each sample, and its place there.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.export_webdataset(captions="./curated/balanced_captions", images="./images", samples_per_shard=10000, output="./training_shards")
     """
 
 

@@ -9,6 +9,7 @@ batch.column("caption")
 
 from udfs.training.arrow_batches import ArrowBatches
 from udfs.training.batches import Batches
+from udfs.training.concept_batches import ConceptChoice
 from udfs.training.faults import SnapshotError
 from udfs.training.loader import Loader
 from udfs.training.petastorm_batches import PetastormBatches
@@ -17,6 +18,7 @@ from udfs.training.snapshot import Snapshot, open_snapshot
 __all__ = [
     "ArrowBatches",
     "Batches",
+    "ConceptChoice",
     "Loader",
     "PetastormBatches",
     "Snapshot",

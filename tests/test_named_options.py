@@ -15,6 +15,7 @@ OF_OTHERS = {"--driver-memory", "--executor-memory", "--packages", "--py-files",
 OF_OTHERS |= {"--properties-file", "--outdir", "--target", "--params"}  # and of Databricks' CLI
 OF_OTHERS |= {"--no-deps"}  # and of pip
 OF_OTHERS |= {"--help", "--version", "--add-modules", "--glob"}  # and of Java and Hadoop
+OF_OTHERS |= {"--dataset-type", "--train-data"}  # open_clip's, with which export-webdataset ends
 # img2dataset's, in the command with which export-pairs ends.
 OF_OTHERS |= {"--url_list", "--input_format", "--url_col", "--caption_col"}
 OF_OTHERS |= {"--save_additional_columns", "--output_format", "--output_folder"}

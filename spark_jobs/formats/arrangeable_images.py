@@ -6,20 +6,15 @@ from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, LongType, StringType, StructField, StructType
+from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.arrow_mapping import map_in_arrow
-from spark_jobs.core.columns import (
-    named,
-    require_column_type,
-    require_columns,
-    with_image_bytes,
-)
+from spark_jobs.core.columns import named, require_columns
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import CLASS, FAULT, IMAGE, KEY, NAME, UID
-from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
 from spark_jobs.formats.image_files import list_image_files, read_image_files, source_rows
+from spark_jobs.formats.images_at import read_image_table, text_or
 from spark_jobs.storage.run import Run
 from udfs.images import arranging
 from udfs.images.arranging import FIELDS, Naming, write_images, write_samples
@@ -33,7 +28,6 @@ WRITTEN = StructType(
     ]
 )
 _UID = StructType([StructField(UID, StringType())])
-_REMEDY = "expected one row a uid"
 _log = logging.getLogger(__name__)
 
 
@@ -106,10 +100,7 @@ def _with_labels(images: DataFrame, labels: DataFrame) -> DataFrame:
 
 def _read_table(run: Run, source: str, naming: Naming, *, has_labels: bool) -> DataFrame:
     """Rows of a table of images, with its class and name unless labels have them."""
-    rows = with_image_bytes(run.read(source, _UID), IMAGE)
-    require_columns(rows, f"table {source}", [IMAGE])
-    require_column_type(rows, f"table {source}", IMAGE, (BinaryType,), "encoded images")
-    refuse_repeated_or_null_keys(rows, [UID], source, _REMEDY)
+    rows = read_image_table(run, source)
     chosen: list[Column] = []
     if not has_labels:
         columns = [naming.class_column, *([naming.name_column] if naming.name_column else [])]
@@ -119,9 +110,9 @@ def _read_table(run: Run, source: str, naming: Naming, *, has_labels: bool) -> D
     fields = [name for name in FIELDS if name in rows.columns]
     return rows.select(
         UID,
-        _text(rows, KEY, F.col(UID)).alias(KEY),
+        text_or(rows, KEY, UID).alias(KEY),
         IMAGE,
-        _text(rows, FAULT, F.lit(None).cast("string")).alias(FAULT),
+        text_or(rows, FAULT, None).alias(FAULT),
         F.to_json(F.struct(*fields)).alias(RECORD) if fields else F.lit("{}").alias(RECORD),
         F.lit(0).cast("long").alias(POSITION),
         *chosen,
@@ -133,7 +124,3 @@ def _class_and_name(naming: Naming) -> list[Column]:
     if naming.name_column is not None:
         columns.append(named(naming.name_column).cast("string").alias(NAME))
     return columns
-
-
-def _text(rows: DataFrame, name: str, other: Column) -> Column:
-    return F.coalesce(named(name), other) if name in rows.columns else other

@@ -1,7 +1,6 @@
 """A table as plain parquet files with a manifest, for readers that know nothing of Delta."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,10 +9,18 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_type
 from pyspark.sql.types import StringType, StructField, StructType
 
+from spark_jobs.core import schemas
 from spark_jobs.core.arrow_mapping import map_in_arrow
-from spark_jobs.core.columns import keys, named
+from spark_jobs.core.columns import keys, named, require_columns
 from spark_jobs.core.draws import Draw
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.redaction import redacted
+from spark_jobs.core.row_counts import count_rows
+from spark_jobs.formats.snapshot_settings import SnapshotSettings
+from spark_jobs.storage.batches import batches_that_fit
+from spark_jobs.storage.outputs.folder_swap import replaced_folder
 from spark_jobs.storage.outputs.folders import n_files_for, write_file
+from spark_jobs.storage.run import Counts, Run
 from udfs.file_systems import file_system
 from udfs.training.manifest import MANIFEST, Manifest
 from udfs.training.snapshot_files import (
@@ -29,33 +36,60 @@ _NUMBER = "_file"
 _WRITTEN = StructType([StructField(WRITTEN, StringType())])
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """Rows of a row group, and those that a file holds at most, but for rare chance."""
+def export_snapshot(
+    run: Run,
+    settings: SnapshotSettings,
+    *,
+    notes: Callable[[pa.Schema], Mapping[str, str]],
+    finish: Callable[[str, Manifest], object],
+) -> Counts:
+    """Write all rows of the table, or nothing.
 
-    row_group_rows: int
-    rows_per_file: int
+    `notes`: of a schema, what goes into that of each file. `finish`: writes what stands beside the
+    files into the folder, of which it gets the manifest.
+    """
+    rows, called = run.read(settings.input, schemas.EMPTY), f"table {settings.input}"
+    require_columns(rows, called, keys(rows)[:1])
+    columns = [*dict.fromkeys(settings.columns or rows.columns)]
+    require_columns(rows, called, columns)
+    types = [to_arrow_type(rows.schema[name].dataType) for name in columns]
+    schema = schema_of(columns, types, {})
+    schema = schema_of(columns, types, notes(schema))
+    n_rows, metadata = count_rows(rows), run.output_metadata(settings.output)
+    with (
+        batches_that_fit(rows),
+        replaced_folder(settings.output, metadata, content=settings.folder_content()) as folder,
+    ):
+        draw = run.draw("export-snapshot", settings.seed)
+        manifest = _write(run, settings, rows, schema, folder, n_rows=n_rows, draw=draw)
+        if manifest.rows != n_rows:
+            raise InputDataError(
+                f"{called} has {n_rows:,} rows, but {manifest.rows:,} were read: it changed while "
+                "it was read; run again"
+            )
+        finish(folder, manifest)
+    n_groups = sum(len(file.row_groups) for file in manifest.files)
+    files = {"files": len(manifest.files), "row_groups": n_groups}
+    return {"rows_in": n_rows, "rows": manifest.rows, **files}
 
 
-def write_snapshot(
+def _write(
+    run: Run,
+    settings: SnapshotSettings,
     rows: DataFrame,
-    columns: Sequence[str],
+    schema: pa.Schema,
     folder: str,
     *,
     n_rows: int,
-    sizes: Sizes,
     draw: Draw,
-    source: str,
-    version: str,
-    notes: Mapping[str, str],
 ) -> Manifest:
-    """Write the columns of all rows into `<folder>/data`, and manifest.json beside it.
+    """Write `<folder>/data`, and manifest.json beside it.
 
-    The draw decides which file a row is in, and where in it. `n_rows`: the number of rows, for the
-    number of files. `source` and `version`: the table that was read; `notes` go into the schema of
-    each file. Without rows there is one file with the columns.
+    The draw decides which file a row is in, and where in it. Without rows there is one file with
+    the columns.
     """
-    key, n_files = keys(rows), n_files_for(n_rows, sizes.rows_per_file)
+    columns, notes = schema.names, _texts(schema.metadata)
+    key, n_files = keys(rows), n_files_for(n_rows, settings.rows_per_file)
     number = F.floor(draw.step("file").of(*key) * n_files).cast("int")
     place = [draw.of(*key), *map(named, key), F.xxhash64(*map(named, _plain_columns(rows)))]
     values = [named(name).alias(f"c{n}") for n, name in enumerate(columns)]
@@ -65,21 +99,24 @@ def write_snapshot(
         .sortWithinPartitions(_NUMBER, *place)
         .select(_NUMBER, *values)
     )
-    write = write_snapshot_files(folder, columns, sizes.row_group_rows, notes)
+    write = write_snapshot_files(folder, columns, settings.row_group_rows, notes)
     written = map_in_arrow(ordered, write, _WRITTEN).collect()
     files = [file_of_row(row[WRITTEN]) for row in written]
     if not files:
-        types = [to_arrow_type(rows.schema[name].dataType) for name in columns]
-        files = [write_empty_file(folder, schema_of(columns, types, notes))]
+        files = [write_empty_file(folder, schema)]
     manifest = manifest_of(
         files,
         _schema_of_file(f"{folder}/{files[0].name}"),
-        source=source,
-        version=version,
-        row_group_rows=sizes.row_group_rows,
+        source=redacted(settings.input),
+        version=run.inputs[settings.input],
+        row_group_rows=settings.row_group_rows,
     )
     write_file(f"{folder}/{MANIFEST}", manifest.as_json())
     return manifest
+
+
+def _texts(metadata: Mapping[bytes, bytes] | None) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in (metadata or {}).items()}
 
 
 def _plain_columns(rows: DataFrame) -> list[str]:

@@ -58,7 +58,8 @@ def methods_markdown() -> str:
 
 def _table_row(method: Method) -> str:
     module = f"`{method.module.replace('.', '/')}.py`"
-    jobs = ", ".join(f"`{job}`" for job in method.jobs)
+    # What has no job is for trainers, in Python.
+    jobs = ", ".join(f"`{job}`" for job in method.jobs) or "`captionlake.training`"
     return f"| {method.place} | {method.what} | {module} | {jobs} |"
 
 

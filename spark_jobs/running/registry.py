@@ -54,7 +54,9 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "exchange": (
         "export-pairs",
         "export-captions",
+        "export-webdataset",
         "export-snapshot",
+        "export-hf",
         "export-embeddings",
         "import-embeddings",
     ),

@@ -210,6 +210,10 @@ def other_jobs(inputs: Path, out: Place) -> dict[str, list[str]]:
         "export-pairs": f"--input {balanced} --format jsonl --output {files}/pairs {beside}",
         "export-captions": f"--captions {balanced} --matches {balanced} "
         f"--entry-counts {table('curated/entry_counts')} --output {files}/files {beside}",
+        "export-snapshot": f"--input {balanced} --output {files}/snapshot {beside}",
+        "export-hf": f"--input {balanced} --columns uid,caption --output {files}/dataset {beside}",
+        "export-webdataset": f"--captions {inputs}/pairs.parquet --images {inputs}/shards "
+        f"--samples-per-shard 8 --output {files}/training_shards {beside}",
         "plan-threshold": f"--scores {inputs}/pairs.parquet "
         f"--column text_to_name_def_wnid_similarity --output {table('thresholds')}",
         "filter-captions": f"--captions {captions} --output {table('filtered')} "

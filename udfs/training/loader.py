@@ -68,11 +68,16 @@ class Loader:
 
     def _rest(self, epoch: int, start: int) -> Iterator[Any]:
         if not self._num_workers:
-            return self._batches.of_worker(epoch, start=start)
+            yield from self._batches.of_worker(epoch, start=start)
+            return
         from torch.utils.data import DataLoader
 
         from udfs.training.torch_dataset import TorchBatches
 
         dataset = TorchBatches(self._batches, epoch, start)
         options = {"batch_size": None, **self._options}
-        return iter(DataLoader(dataset, num_workers=self._num_workers, **options))
+        try:
+            yield from DataLoader(dataset, num_workers=self._num_workers, **options)
+        except SnapshotError as fault:  # torch makes a text of many lines of it
+            last = str(fault).strip().rpartition(f"{SnapshotError.__name__}: ")[2]
+            raise SnapshotError(last) from None

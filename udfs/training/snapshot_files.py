@@ -139,9 +139,9 @@ class _SnapshotWriter:
         self._system, self._path = system, f"{path}/{self._name}"
         system.create_dir(self._path.rpartition("/")[0], recursive=True)
         # An object store shows a file only once it is closed; on a local disk it is renamed.
-        head, _, tail = self._path.rpartition("/")
+        # Beside the folder of the files, which moves as one with all that is in it.
         is_local = isinstance(system, pafs.LocalFileSystem)
-        self._temporary_path = f"{head}/.{tail}.{uuid.uuid4().hex}" if is_local else self._path
+        self._temporary_path = f"{path}/.{uuid.uuid4().hex}" if is_local else self._path
         self._stream = _DigestedStream(system.open_output_stream(self._temporary_path))
         self._writer = pq.ParquetWriter(pa.PythonFile(self._stream, mode="w"), schema)
 

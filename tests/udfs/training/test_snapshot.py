@@ -91,6 +91,15 @@ def test_a_changed_file_stops_the_run(
         [*Loader(ArrowBatches(before))]
 
 
+def test_a_fault_in_a_worker_is_one_line_too(tmp_path: Path) -> None:
+    snapshot = make(tmp_path, 103)
+    cut_off(tmp_path / "data" / "rows-00000.parquet")
+    with pytest.raises(SnapshotError) as fault:
+        [*Loader(ArrowBatches(snapshot), num_workers=1)]
+    assert str(fault.value).startswith(f"{tmp_path}/data/rows-00000.parquet: ")
+    assert "\n" not in str(fault.value)
+
+
 def test_a_change_that_leaves_size_and_footer_is_seen_by_digests(tmp_path: Path) -> None:
     make(tmp_path, 103, 38)
     overwrite_its_middle(tmp_path / "data" / "rows-00000.parquet")

@@ -1,0 +1,81 @@
+"""Shards of samples for webdataset's readers, all of one size, with open_clip's sizes.json."""
+
+import json
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import LongType, StringType, StructField, StructType
+
+from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.schemas import CAPTION, IMAGE, KEY, UID
+from spark_jobs.storage.outputs.folders import write_file
+from spark_jobs.training.places import PLACE
+from udfs.images import webdataset_shards as shards
+from udfs.images.samples import POSITION, RECORD
+from udfs.images.webdataset_shards import shard_name, write_shards
+
+SIZES = "sizes.json"
+_MOST_BROADCAST = 200_000  # samples that each worker gets, so that images are shuffled once
+_WRITTEN = StructType(
+    [StructField(shards.NAME, StringType()), StructField(shards.ROWS, LongType())]
+)
+
+
+@dataclass(frozen=True)
+class ShardSizes:
+    """`samples_per_shard` in each shard, but for the last."""
+
+    n_samples: int
+    samples_per_shard: int
+
+    @property
+    def n_shards(self) -> int:
+        """The number of shards."""
+        return -(-self.n_samples // self.samples_per_shard)
+
+    def by_name(self) -> dict[str, int]:
+        """Name of each shard -> its samples."""
+        last = self.n_samples - (self.n_shards - 1) * self.samples_per_shard
+        sizes = [self.samples_per_shard] * (self.n_shards - 1) + [last]
+        return {shard_name(n, self.n_shards): size for n, size in enumerate(sizes)}
+
+
+def write_webdataset(
+    samples: DataFrame, images: DataFrame, folder: str, sizes: ShardSizes
+) -> dict[str, int]:
+    """Write the shards and sizes.json; name of each shard -> its samples.
+
+    `samples`: uid, key and position of an image, caption, record, and place, which decides shard
+    and key. `images`: the bytes of these images, and of others. Raises InputDataError if a shard
+    did not get its samples, as where images change meanwhile.
+    """
+    key = [UID, KEY, POSITION]
+    # Of images Spark knows no sizes: it might take them for the small side, and collect them.
+    is_small = sizes.n_samples <= _MOST_BROADCAST
+    placed = F.broadcast(samples) if is_small else samples.hint("merge")
+    rows = (
+        images.where(F.col(IMAGE).isNotNull())
+        .select(*key, IMAGE)
+        .join(placed, on=key, how="inner")
+        .withColumn(shards.SHARD, F.floor(F.col(PLACE) / sizes.samples_per_shard).cast("int"))
+        .repartition(sizes.n_shards, shards.SHARD)
+        .sortWithinPartitions(shards.SHARD, PLACE)
+        .select(
+            shards.SHARD,
+            F.col(PLACE).alias(shards.PLACE),
+            F.col(IMAGE).alias(shards.IMAGE),
+            F.col(CAPTION).alias(shards.TEXT),
+            F.col(RECORD).alias(shards.RECORD),
+        )
+    )
+    written = map_in_arrow(rows, write_shards(folder, sizes.n_shards), _WRITTEN).collect()
+    found, expected = {row[shards.NAME]: row[shards.ROWS] for row in written}, sizes.by_name()
+    if found != expected:
+        raise InputDataError(
+            f"{sizes.n_samples:,} samples were to be written, but {sum(found.values()):,} images "
+            "came: images changed while they were read; run again"
+        )
+    write_file(f"{folder}/{SIZES}", json.dumps(expected, indent=1).encode())
+    return expected
