@@ -33,6 +33,7 @@ __all__ = [
     "download_images",
     "embed_images",
     "embed_texts",
+    "evaluate_sentences",
     "explain",
     "export_captions",
     "export_embeddings",
@@ -65,6 +66,7 @@ __all__ = [
     "search_neighbours",
     "search_substrings",
     "show",
+    "train_sentences",
     "vary_captions",
 ]
 
@@ -1104,7 +1106,8 @@ def embed_images(
         Embeddings, a row per image; what is there already is not embedded again.
     model : address; default minilm
         Minilm (all-MiniLM-L6-v2, a package with its weights), open_clip:NAME, or
-        sentence_transformers:FOLDER or :NAME on the Hugging Face hub.
+        sentence_transformers:NAME on the Hugging Face hub, or a folder of sentence-
+        transformers, such as train-sentences writes.
     weights : text
         Of open_clip: a checkpoint file that every worker can read, or a tag of its pretrained
         models.
@@ -1164,7 +1167,8 @@ def embed_texts(
         Embeddings, a row per text; what is there already is not embedded again.
     model : address; default minilm
         Minilm (all-MiniLM-L6-v2, a package with its weights), open_clip:NAME, or
-        sentence_transformers:FOLDER or :NAME on the Hugging Face hub.
+        sentence_transformers:NAME on the Hugging Face hub, or a folder of sentence-
+        transformers, such as train-sentences writes.
     weights : text
         Of open_clip: a checkpoint file that every worker can read, or a tag of its pretrained
         models.
@@ -1193,6 +1197,62 @@ def embed_texts(
     Examples
     --------
     >>> cl.embed_texts(input="./captions", output="./text_vectors")
+    """
+
+
+@job
+def evaluate_sentences(
+    *,
+    sts: Address | Sequence[Address],
+    output: Address,
+    model: Address = "minilm",
+    weights: str | None = None,
+    sha256: str | None = None,
+    prompt: str | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    batch_size: int = 256,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Compare a sentence encoder's similarities with people's scores: STS, SICK-R, own pairs.
+
+    Parameters
+    ----------
+    sts : list of addresses; required
+        SentEval's folder (STS12 to STS16, STS-B, SICK-R, as far as they are there), and files,
+        or folders of them, with a line score<TAB>sentence<TAB>sentence for each pair.
+    output : address; required
+        A row for each measure of each set and task.
+    model : address; default minilm
+        Minilm (all-MiniLM-L6-v2, a package with its weights), open_clip:NAME, or
+        sentence_transformers:NAME on the Hugging Face hub, or a folder of sentence-
+        transformers, such as train-sentences writes.
+    weights : text
+        Of open_clip: a checkpoint file that every worker can read, or a tag of its pretrained
+        models.
+    sha256 : text
+        Of the checkpoint, which a file that is no .safetensors must have.
+    prompt : text
+        Of sentence_transformers: the name of one of the model's prompts, such as query or
+        document, that is put before each text; default: the model's default prompt.
+    device : auto, cpu or cuda; default auto
+        Auto: the task's GPU, or cpu where there is none.
+    precision : auto, fp32, bf16 or fp16; default auto
+        Auto: bf16 or fp16 on a GPU, fp32 on a CPU.
+    batch_size : whole number; default 256
+        Items a batch; halved where memory ends.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.evaluate_sentences(sts="./SentEval/data", output="./sts", model="sentence_transformers:./encoder")
     """
 
 
@@ -2836,7 +2896,8 @@ def score_definitions(
         Imagenet1k, imagenet22k, laionet, or a table with wnid, lemma and gloss.
     model : address; default minilm
         Minilm (all-MiniLM-L6-v2, a package with its weights), open_clip:NAME, or
-        sentence_transformers:FOLDER or :NAME on the Hugging Face hub.
+        sentence_transformers:NAME on the Hugging Face hub, or a folder of sentence-
+        transformers, such as train-sentences writes.
     weights : text
         Of open_clip: a checkpoint file that every worker can read, or a tag of its pretrained
         models.
@@ -3003,6 +3064,92 @@ def show(
     Examples
     --------
     >>> cl.show("./curated/balanced_captions", columns="uid,caption", rows=5)
+    """
+
+
+@job
+def train_sentences(
+    *,
+    captions: Address,
+    output: Address,
+    column: str = "caption",
+    model: Address = "bert-base-uncased",
+    revision: str | None = None,
+    training: Address | None = None,
+    dev: Address | None = None,
+    epochs: int = 1,
+    batch_size: int = 16,
+    learning_rate: float = 3e-05,
+    max_length: int = 10,
+    temperature: float = 0.05,
+    eval_steps: int = 125,
+    checkpoint_steps: int = 500,
+    seed: int = 0,
+    reader: Literal["arrow", "petastorm"] = "arrow",
+    workers: int = 1,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Train a sentence encoder on captions alone, by unsupervised SimCSE.
+
+    Parameters
+    ----------
+    captions : address; required
+        Table of captions; filter-captions --rules '[long_captions]' leaves those of at least 40
+        characters, as the captions' own training did.
+    output : address; required
+        Folder for the encoder, as sentence-transformers and transformers load it.
+    column : text; default caption
+        Its column of captions.
+    model : address; default bert-base-uncased
+        To begin with: a BERT-like model, as a folder or a name on the Hugging Face hub; small:
+        a small BERT with random weights and a vocabulary made from the captions.
+    revision : text
+        Of a model on the hub.
+    training : address
+        Table of the steps, a row each; default: OUTPUT_training.
+    dev : address
+        Scored pairs to choose the best model by: a file with lines
+        score<TAB>sentence<TAB>sentence, or SentEval's folder, of which STS-B's dev set is
+        taken.
+    epochs : whole number; default 1
+        Passes over the captions.
+    batch_size : whole number; default 16
+        Captions a step, of a worker.
+    learning_rate : number; default 3e-05
+        Of AdamW at the first step; it falls to 0 in a line.
+    max_length : whole number; default 10
+        Tokens of a caption in training, with [CLS] and [SEP].
+    temperature : number; default 0.05
+        That cosines are divided by.
+    eval_steps : whole number; default 125
+        Steps between evaluations by dev.
+    checkpoint_steps : whole number; default 500
+        Steps between checkpoints, where an interrupted run goes on.
+    seed : whole number; default 0
+        Of the order of captions, and of dropout.
+    reader : arrow or petastorm; default arrow
+        What reads the captions' snapshot.
+    workers : whole number; default 1
+        Processes that train together, as Spark tasks on a cluster; captions of all are each
+        other's negatives.
+    device : auto, cpu or cuda; default auto
+        Auto: a GPU, or cpu where there is none.
+    precision : auto, fp32, bf16 or fp16; default auto
+        Auto: bf16 on a GPU, fp32 on a CPU.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.train_sentences(captions="./long_captions", model="small", learning_rate=0.001, output="./encoder")
     """
 
 

@@ -29,5 +29,8 @@ CITATIONS = {
     "Nguyen 2023": "Improving multimodal datasets with image captioning (Nguyen et al. 2023)",
     "CABS": "Concept-aware batch sampling improves language-image pretraining (Ghosh et al. 2026)",
     "BLEU": "BLEU, a method for automatic evaluation of machine translation (Papineni et al. 2002)",
+    "SimCSE": "SimCSE, simple contrastive learning of sentence embeddings (Gao et al. 2021)",
+    "Alignment and uniformity": "Understanding contrastive representation learning through "
+    "alignment and uniformity on the hypersphere (Wang & Isola 2020)",
     "CIDEr": "CIDEr, consensus-based image description evaluation (Vedantam et al. 2015)",
 }

@@ -497,6 +497,31 @@ CAPTION_SCORES = StructType(
         StructField(FAULT, StringType()),
     ]
 )
+# A row per step of a training, counted from 1. rows: captions of all processes so far; dev_score:
+# Spearman's correlation after the step, where it was evaluated.
+TRAINING = StructType(
+    [
+        StructField(STEP, IntegerType()),
+        StructField(ROWS, LongType()),
+        *(
+            StructField(name, DoubleType())
+            for name in ("loss", "learning_rate", "rows_per_s", "dev_score")
+        ),
+    ]
+)
+# A row per measure of a set of scored pairs, or over the sets of a task (all, mean, wmean). n: its
+# pairs, or sentences of uniformity; value: null where there is none, as all scores are equal.
+EVALUATIONS = StructType(
+    [
+        StructField(MODEL, StringType()),
+        StructField(WEIGHTS, StringType()),
+        StructField("task", StringType()),
+        StructField("set", StringType()),
+        StructField(MEASURE, StringType()),
+        StructField(VALUE, DoubleType()),
+        StructField(N, LongType()),
+    ]
+)
 # rank counts from 0, the nearest.
 NEIGHBOURS = StructType(
     [

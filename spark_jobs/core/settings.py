@@ -170,6 +170,10 @@ class Settings(BaseModel):
         """Addresses of tables that the job may write besides those in the settings."""
         return []
 
+    def further_inputs(self) -> list[str]:
+        """Addresses of folders that the job reads besides those in the settings, such as models."""
+        return []
+
     def folder_content(self) -> str | None:
         """Kind of content of an output folder that must not replace another kind; None for any."""
         return None

@@ -10,6 +10,7 @@ from spark_jobs.core.settings import Settings
 from udfs.models.spec import MINILM, Device, ModelError, ModelSpec, Precision, model_path
 from udfs.models.spec import weights_digest as digest_of
 
+_SENTENCE_FOLDER = "sentence_transformers:"
 # Suffixes of checkpoint files; no tag of a pretrained open_clip model ends in one.
 _CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
@@ -20,7 +21,8 @@ class ModelSettings(Settings):
     model: str = Field(
         MINILM,
         description="minilm (all-MiniLM-L6-v2, a package with its weights), open_clip:NAME, or "
-        "sentence_transformers:FOLDER or :NAME on the Hugging Face hub",
+        "sentence_transformers:NAME on the Hugging Face hub, or a folder of sentence-transformers, "
+        "such as train-sentences writes",
     )
     weights: str | None = Field(
         None,
@@ -44,6 +46,8 @@ class ModelSettings(Settings):
     @field_validator("model")
     @classmethod
     def _folder_is_absolute(cls, value: str) -> str:
+        if value.startswith((".", "~", "/")):
+            return f"{_SENTENCE_FOLDER}{absolute_file(value)}"
         framework, _, rest = value.partition(":")
         return f"{framework}:{absolute_file(rest)}" if rest.startswith((".", "~")) else value
 
@@ -75,6 +79,10 @@ class ModelSettings(Settings):
             self.batch_size,
             self.prompt,
         )
+
+    def further_inputs(self) -> list[str]:
+        """The model's folder, if it is one, which a step of a recipe may write."""
+        return [self.spec.architecture] if self.spec.is_folder else []
 
     def weights_digest(self) -> str:
         """Digest of the model's files; InputDataError if they are missing or may not be loaded."""

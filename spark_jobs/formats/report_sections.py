@@ -37,6 +37,7 @@ from spark_jobs.formats.report_thresholds import (
     threshold_examples,
     used_threshold,
 )
+from spark_jobs.formats.report_training import training_curve
 from spark_jobs.report.blocks import Block, Examples, Note, Section
 from spark_jobs.report.caption_measures import measure_blocks
 from spark_jobs.report.captions import matches_blocks
@@ -45,6 +46,7 @@ from spark_jobs.report.contamination import contamination_blocks
 from spark_jobs.report.entries import entry_pictures, entry_tables
 from spark_jobs.report.retrieved import retrieved_blocks
 from spark_jobs.report.similarities import similarity_blocks
+from spark_jobs.report.training import training_blocks
 from spark_jobs.storage.old_versions import default_if_lost
 
 NO_COUNTS = "No run here counts the captions of entries, or none matched: there are no pictures."
@@ -55,6 +57,7 @@ LOST = (
 PLAN_THRESHOLD = "plan-threshold"
 DECONTAMINATE = "decontaminate"
 MEASURE_CAPTIONS = "measure-captions"
+TRAIN_SENTENCES = "train-sentences"
 BUILD_BANK, CHECK_BANK = "build-concept-bank", "check-concept-bank"
 GENERATE_CAPTIONS = "generate-captions"
 _MATCH_AND_BALANCE = "match-and-balance"
@@ -78,6 +81,7 @@ def result_sections(
     yield from _retrieved_sections(spark, runs)
     yield from _contamination_sections(spark, runs)
     yield from _measure_sections(spark, runs)
+    yield from _training_sections(spark, runs)
     yield from _examples_section(spark, runs, workspace)
 
 
@@ -204,6 +208,18 @@ def _measure_blocks(spark: SparkSession, run: RunRecord) -> list[Block]:
     return measure_blocks(source_measures(spark, run))
 
 
+def _training_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
+    """A section for each training."""
+    for run in runs:
+        if run.job == TRAIN_SENTENCES:
+            title = f"Training: {table_name(run.outputs['output'])}"
+            yield Section(title, default_if_lost(partial(_training_blocks, spark, run), _lost()))
+
+
+def _training_blocks(spark: SparkSession, run: RunRecord) -> list[Block]:
+    return training_blocks(training_curve(spark, run))
+
+
 def _lost() -> list[Block]:
     return [Note(LOST)]
 
@@ -211,7 +227,7 @@ def _lost() -> list[Block]:
 def _has_other_pictures(run: RunRecord) -> bool:
     has_section = run.job in (
         *(PLAN_THRESHOLD, DECONTAMINATE, MEASURE_CAPTIONS, BUILD_BANK, CHECK_BANK),
-        *(GENERATE_CAPTIONS, *_HITS),
+        *(GENERATE_CAPTIONS, TRAIN_SENTENCES, *_HITS),
     )
     return has_section or _has_class_counts(run)
 

@@ -49,6 +49,7 @@ _WHEEL = "../../dist/*.whl"  # from the folder of a resource's file
 _HEAD = "# Written by `make bundle` from the {source}: change that, not this file.\n"
 _FILES = "files"  # the volume of plain files in each schema
 _SETTINGS = "settings"  # job parameter: a map of further settings
+_TRAINING = {"train-sentences"}
 # Job -> the extras of the wheel that its defaults need; jobs with models need `clip` too. It brings
 # faiss, and with timm and open_clip the names of ImageNet's classes and the templates of prompts.
 _CLIP = ("clip",)
@@ -206,7 +207,12 @@ def _switched_on(recipe: Recipe) -> dict[str, Any]:
     """
     conditions = [step[WHEN] for step in recipe.steps.values() if WHEN in step]
     names = variables_in(conditions)
-    return {k: {"x": "/x"} if recipe.variables[k] == {} else True for k in names}
+    return {name: _switch_on(recipe.variables[name]) for name in names}
+
+
+def _switch_on(default: Any) -> Any:
+    """A value that is not empty, of the default's kind if that is a map or list."""
+    return {"x": "/x"} if default == {} else ["/x"] if default == [] else True
 
 
 def _file_names(recipe: Recipe, step: PlannedStep) -> Iterator[tuple[str, str]]:
@@ -233,7 +239,8 @@ def _cluster_of(job: AnyJob) -> Compute:
 
 def has_model(job: AnyJob) -> bool:
     """Whether a command runs a model in its tasks, which wants a GPU."""
-    return issubclass(job.settings, ModelSettings | CaptionModelSettings)
+    of_models = issubclass(job.settings, ModelSettings | CaptionModelSettings)
+    return of_models or job.name in _TRAINING
 
 
 def _databricks_job(

@@ -48,6 +48,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "search-substrings",
         "count-concepts",
     ),
+    "train": ("train-sentences", "evaluate-sentences"),
     "look": ("show", "report", "explain", "diff", "jobs", "methods"),
     "look after": ("maintain",),
     "exchange": (

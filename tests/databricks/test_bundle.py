@@ -120,7 +120,7 @@ def test_a_recipe_can_be_planned_in_a_catalog(name: str) -> None:
     [job] = found["jobs"].values()
     values = {p["name"]: p["default"] or "/Volumes/main/x/files/in" for p in job["parameters"]}
     values["output"] = f"main.captionlake_{name}"
-    switched_on = {v: {"{}": "{a: /x}"}.get(values[v], "true") for v in switches(name)}
+    switched_on = {v: SWITCHED_ON.get(values[v], "true") for v in switches(name)}
     for task, further in itertools.product(
         job["tasks"], [{}, switched_on] if switched_on else [{}]
     ):
@@ -138,6 +138,10 @@ def test_a_recipe_can_be_planned_in_a_catalog(name: str) -> None:
         tables = {k: a for k, a in step.settings.addresses("output").items() if k not in folders}
         tables["workspace"] = step.settings.workspace_address()
         assert not any(parse_address(address).is_path for address in tables.values())
+
+
+# A default that is empty -> a value of its kind that is not.
+SWITCHED_ON = {"{}": "{a: /x}", "[]": "[/x]"}
 
 
 def switches(recipe: str) -> list[str]:
@@ -165,7 +169,10 @@ def test_tasks_wait_for_what_they_read_whatever_is_switched_on(name: str) -> Non
         before[task["task_key"]] = after.union(*(before[key] for key in after))
     recipe, names = read_recipe(name), switches(name)
     needed = {key: "/in" for key, value in recipe.variables.items() if value is None}
-    values = [(recipe.variables[key], {"x": "/x"}) for key in names]
+    values = [
+        (recipe.variables[key], ["/x"] if recipe.variables[key] == [] else {"x": "/x"})
+        for key in names
+    ]
     for chosen in itertools.product(*values):
         for step in plan_steps(recipe, needed | dict(zip(names, chosen, strict=True))):
             assert set(step.depends_on) <= before[step.name], (chosen, step.name)

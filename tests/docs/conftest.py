@@ -38,6 +38,7 @@ def folder(all_inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def make_inputs(folder: Path) -> None:
     _captions(folder)
+    _scored_pairs(folder)
     _banks(folder)
     _web_pairs(folder)
     _published_files(folder)
@@ -58,6 +59,11 @@ def _captions(folder: Path) -> None:
     (folder / "links.csv").write_text("TEXT,LINK\na dog,https://example.org/dog.jpg\n")
     (folder / "synthetic_captions").mkdir()
     (folder / "synthetic_captions/0.json").write_text(json.dumps(captions[:50]))
+
+
+def _scored_pairs(folder: Path) -> None:
+    pairs = [f"{k % 5}\ta {ENTRIES[0]}\ta {ENTRIES[k % 5]} in picture {k}\n" for k in range(20)]
+    (folder / "sts_pairs.tsv").write_text("".join(pairs))
 
 
 def _banks(folder: Path) -> None:

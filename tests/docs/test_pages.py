@@ -97,6 +97,8 @@ TABLES = {
     "retrieved": types_of(schemas.QUERIES) | {"rank": "int", "similarity": "float"},
     "class_counts": types_of(schemas.CLASS_COUNTS),
     "measures": types_of(schemas.MEASURES),
+    "training": types_of(schemas.TRAINING),
+    "evaluations": types_of(schemas.EVALUATIONS),
     "caption_scores": types_of(schemas.CAPTION_SCORES),
 }
 

@@ -20,7 +20,7 @@ from spark_jobs.concepts.synsets import imagenet_synsets
 from tests.captioners import make_blip
 
 # Columns of ids, times and settings that differ between two runs of one command.
-_OF_THE_RUN = {"run_id"}
+_OF_THE_RUN = {"run_id", "rows_per_s"}
 _TABLE_VERSION = re.compile(rb"delta:\d+:[0-9a-f]+")  # with the table's own id
 # Written plain files; a report has times in it, a mark the run that made the folder.
 _PLAIN_FILES = {".txt", ".tsv", ".json", ".npy", ".csv", ".png"}
@@ -46,6 +46,8 @@ def make_inputs(folder: Path, image_server: str) -> None:
         (folder / f"captions/{part}.jsonl").write_text("".join(f"{line}\n" for line in lines))
     (folder / "bank.txt").write_text("".join(f"{entry}\n" for entry in entries))
     (folder / "pets.yml").write_text(_CLASSES)
+    pairs = [f"{i % 5}\ta dog\t{captions[i]}\n" for i in range(20)]
+    (folder / "sts_pairs.tsv").write_text("".join(pairs))
     one_row = {"uid": ["1"], "caption": ["a photo of a dog"]}
     pq.write_table(pa.table(one_row), folder / "one_row.parquet")
     _make_laion(folder)
@@ -226,6 +228,9 @@ def other_jobs(inputs: Path, out: Place) -> dict[str, list[str]]:
         "cluster-images": f"--embeddings {vectors} --k 2 --output {table('clusters')}",
         "mix-captions": f"--captions {captions} --mix 'raw top 50%' "
         f"--sources '{{raw: {{caption: caption, score: similarity}}}}' --output {table('mixed')}",
+        "train-sentences": f"--captions {captions} --model small --batch-size 64 "
+        f"--output {files}/encoder --training {table('training')} {beside}",
+        "evaluate-sentences": f"--sts {inputs}/sts_pairs.tsv --output {table('sts')}",
         "measure-captions": f"--captions '{{raw: {captions}}}' --output {table('measures')}",
         "search-substrings": f"--captions {captions} --queries [{inputs}/pets.yml] "
         f"--output {table('substrings')}",

@@ -89,6 +89,10 @@ class PetastormBatches(Batches):
         """The row groups of this rank in an epoch, of all workers together."""
         return sum(len(self._rows_of_shard(epoch, w, n_workers)) for w in range(n_workers))
 
+    def n_rows(self, epoch: int) -> int:
+        """The rows of this rank in an epoch."""
+        return sum(self._rows_of_shard(epoch, 0, 1))
+
     def of_worker(
         self, epoch: int, *, worker: int = 0, n_workers: int = 1, start: int = 0
     ) -> Iterator[Any]:

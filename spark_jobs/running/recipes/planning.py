@@ -342,5 +342,6 @@ def _writers(recipe: Recipe, steps: list[PlannedStep]) -> dict[str, str]:
 
 
 def _dependencies(step: PlannedStep, writers: Mapping[str, str]) -> set[str]:
-    locations = [parse_address(a).location for a in step.settings.addresses("input").values()]
+    inputs = [*step.settings.addresses("input").values(), *step.settings.further_inputs()]
+    locations = [parse_address(address).location for address in inputs]
     return {writers[location] for location in locations if location in writers}

@@ -1,0 +1,1 @@
+"""Semantic textual similarity: files of scored pairs, and how encoders are measured by them."""
