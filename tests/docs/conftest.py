@@ -57,6 +57,11 @@ def _captions(folder: Path) -> None:
     lines = [json.dumps({"caption": caption}) + "\n" for caption in captions]
     (folder / "my_captions/part_0.jsonl").write_text("".join(lines))
     (folder / "links.csv").write_text("TEXT,LINK\na dog,https://example.org/dog.jpg\n")
+    (folder / "photo_captions.txt").write_text(
+        "".join(
+            f"a photo of a {ENTRIES[i % 5]} that stands in field number {i}\n" for i in range(60)
+        )
+    )
     (folder / "synthetic_captions").mkdir()
     (folder / "synthetic_captions/0.json").write_text(json.dumps(captions[:50]))
 
