@@ -37,7 +37,7 @@ def caption_images(
         CAPTION_SOURCE: source,
         MODEL: work.model.name,
         WEIGHTS: weights,
-        STRATEGY: work.decoding.label(),
+        STRATEGY: work.label(),
     }
     return written.withColumns({k: F.lit(v) for k, v in constants.items()}).select(
         *IMAGE_CAPTIONS.names

@@ -11,7 +11,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 
 from spark_jobs.core import schemas
 from spark_jobs.core.arrow_mapping import map_in_arrow
-from spark_jobs.core.columns import keys, named, require_columns
+from spark_jobs.core.columns import free_name, keys, named, require_columns
 from spark_jobs.core.draws import Draw
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.redaction import redacted
@@ -19,7 +19,7 @@ from spark_jobs.core.row_counts import count_rows
 from spark_jobs.formats.snapshot_settings import SnapshotSettings
 from spark_jobs.storage.batches import batches_that_fit
 from spark_jobs.storage.outputs.folder_swap import replaced_folder
-from spark_jobs.storage.outputs.folders import n_files_for, write_file
+from spark_jobs.storage.outputs.folders import n_files_for, refuse_missing_files, write_file
 from spark_jobs.storage.run import Counts, Run
 from udfs.file_systems import file_system
 from udfs.training.manifest import MANIFEST, Manifest
@@ -32,7 +32,6 @@ from udfs.training.snapshot_files import (
     write_snapshot_files,
 )
 
-_NUMBER = "_file"
 _WRITTEN = StructType([StructField(WRITTEN, StringType())])
 
 
@@ -91,19 +90,21 @@ def _write(
     columns, notes = schema.names, _texts(schema.metadata)
     key, n_files = keys(rows), n_files_for(n_rows, settings.rows_per_file)
     number = F.floor(draw.step("file").of(*key) * n_files).cast("int")
+    number_name = free_name(rows, "_file")
     place = [draw.of(*key), *map(named, key), F.xxhash64(*map(named, _plain_columns(rows)))]
     values = [named(name).alias(f"c{n}") for n, name in enumerate(columns)]
     ordered = (
-        rows.withColumn(_NUMBER, number)
-        .repartition(n_files, _NUMBER)
-        .sortWithinPartitions(_NUMBER, *place)
-        .select(_NUMBER, *values)
+        rows.withColumn(number_name, number)
+        .repartition(n_files, number_name)
+        .sortWithinPartitions(number_name, *place)
+        .select(number_name, *values)
     )
     write = write_snapshot_files(folder, columns, settings.row_group_rows, notes)
     written = map_in_arrow(ordered, write, _WRITTEN).collect()
     files = [file_of_row(row[WRITTEN]) for row in written]
     if not files:
         files = [write_empty_file(folder, schema)]
+    refuse_missing_files(folder, {file.name: file.bytes for file in files})
     manifest = manifest_of(
         files,
         _schema_of_file(f"{folder}/{files[0].name}"),

@@ -10,16 +10,20 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import CAPTION, IMAGE, KEY, UID
-from spark_jobs.storage.outputs.folders import write_file
+from spark_jobs.storage.outputs.folders import refuse_missing_files, write_file
 from spark_jobs.training.places import PLACE
 from udfs.images import webdataset_shards as shards
 from udfs.images.samples import POSITION, RECORD
 from udfs.images.webdataset_shards import shard_name, write_shards
 
 SIZES = "sizes.json"
-_MOST_BROADCAST = 200_000  # samples that each worker gets, so that images are shuffled once
+_MOST_BROADCAST = 64 << 20  # bytes of samples that workers get, so that images are shuffled once
 _WRITTEN = StructType(
-    [StructField(shards.NAME, StringType()), StructField(shards.ROWS, LongType())]
+    [
+        StructField(shards.NAME, StringType()),
+        StructField(shards.ROWS, LongType()),
+        StructField(shards.BYTES, LongType()),
+    ]
 )
 
 
@@ -43,17 +47,17 @@ class ShardSizes:
 
 
 def write_webdataset(
-    samples: DataFrame, images: DataFrame, folder: str, sizes: ShardSizes
+    samples: DataFrame, images: DataFrame, folder: str, sizes: ShardSizes, sample_bytes: int
 ) -> dict[str, int]:
     """Write the shards and sizes.json; name of each shard -> its samples.
 
     `samples`: uid, key and position of an image, caption, record, and place, which decides shard
-    and key. `images`: the bytes of these images, and of others. Raises InputDataError if a shard
-    did not get its samples, as where images change meanwhile.
+    and key; `sample_bytes`: of all. `images`: the bytes of these images, and of others. Raises
+    InputDataError if a shard did not get its samples, as where images change meanwhile.
     """
     key = [UID, KEY, POSITION]
     # Of images Spark knows no sizes: it might take them for the small side, and collect them.
-    is_small = sizes.n_samples <= _MOST_BROADCAST
+    is_small = sample_bytes <= _MOST_BROADCAST
     placed = F.broadcast(samples) if is_small else samples.hint("merge")
     rows = (
         images.where(F.col(IMAGE).isNotNull())
@@ -73,9 +77,13 @@ def write_webdataset(
     written = map_in_arrow(rows, write_shards(folder, sizes.n_shards), _WRITTEN).collect()
     found, expected = {row[shards.NAME]: row[shards.ROWS] for row in written}, sizes.by_name()
     if found != expected:
+        n_found = sum(found.values())
+        why = "images changed while they were read; run again"
+        if n_found > sizes.n_samples:
+            why = "images share uid, key and place in their shard: leave copies of shards out"
         raise InputDataError(
-            f"{sizes.n_samples:,} samples were to be written, but {sum(found.values()):,} images "
-            "came: images changed while they were read; run again"
+            f"{sizes.n_samples:,} samples were to be written, but {n_found:,} images came: {why}"
         )
+    refuse_missing_files(folder, {row[shards.NAME]: row[shards.BYTES] for row in written})
     write_file(f"{folder}/{SIZES}", json.dumps(expected, indent=1).encode())
     return expected

@@ -22,15 +22,16 @@ from spark_jobs.core.settings import InputAddress, OutputAddress
 from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
 from spark_jobs.embedding.embed import with_item_hash
 from spark_jobs.formats.image_input import read_images
-from spark_jobs.running.embed_table import n_shuffle_partitions
+from spark_jobs.running.embed_table import n_model_tasks
 from spark_jobs.running.job import Job
 from spark_jobs.running.missing_rows import Make, Output, make_missing_rows
-from spark_jobs.storage.batches import batches_of
+from spark_jobs.storage.batches import batches_of, rows_by_size
 from spark_jobs.storage.run import Counts, Run
 from udfs.captioning.caption_model import architecture_of
 from udfs.captioning.image_captions import Captioning
 
 _MIN_IMAGES_PER_TASK = 16  # as long as a model takes to load
+_MAX_IMAGES_PER_TASK = 2_000  # so that a task that is lost loses little
 _MIN_IMAGES_PER_COMMIT = 1_000
 _IMAGES_AT_ONCE = 64  # of a batch that Spark hands to Python
 
@@ -75,8 +76,10 @@ def run(run: Run, settings: CaptionImages) -> Counts:
     )
 
     def prepare(_missing: DataFrame, n_missing: int, n_parts: int) -> Make:
-        n_images = n_missing // n_parts // _MIN_IMAGES_PER_TASK
-        n_tasks = max(1, min(n_shuffle_partitions(run), n_images))
+        n_images = n_missing // n_parts
+        n_tasks = n_model_tasks(
+            run, n_images, least=_MIN_IMAGES_PER_TASK, most=_MAX_IMAGES_PER_TASK
+        )
         return lambda rows: caption_images(
             rows, work, source=source, weights=weights, n_tasks=n_tasks
         )
@@ -85,7 +88,7 @@ def run(run: Run, settings: CaptionImages) -> Counts:
         CAPTION_SOURCE: source,
         MODEL: model.name,
         WEIGHTS: weights,
-        STRATEGY: settings.decoding.label(),
+        STRATEGY: work.label(),
     }
     is_current = F.lit(True)
     for name, value in constants.items():
@@ -100,7 +103,7 @@ def run(run: Run, settings: CaptionImages) -> Counts:
         is_first=F.col(CAPTION_ID) == 0,
     )
     wanted = with_item_hash(images, [UID], settings.column, keeps_faults=True)
-    with batches_of(run.spark, _IMAGES_AT_ONCE):
+    with batches_of(run.spark, min(_IMAGES_AT_ONCE, _rows_at_once(images, settings.column))):
         n_images, captioned = make_missing_rows(run, images, wanted, [UID], output, settings.input)
     sums = run.read(settings.output, IMAGE_CAPTIONS).agg(F.count(FAULT), F.count(CAPTION)).first()
     assert sums is not None  # an aggregate without groups has one row
@@ -111,6 +114,11 @@ def run(run: Run, settings: CaptionImages) -> Counts:
         "faulty": sums[0],
         "captions": sums[1],
     }
+
+
+def _rows_at_once(images: DataFrame, column: str) -> int:
+    """Images that a batch may have by their bytes; paths are short."""
+    return rows_by_size(images, F.octet_length(named(column)))
 
 
 def closing_lines(_spark: SparkSession, _settings: CaptionImages, counts: Counts) -> list[str]:

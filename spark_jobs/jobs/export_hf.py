@@ -56,6 +56,7 @@ JOB = Job(
     ExportHf,
     run,
     closing_lines=closing_lines,
+    shared_folders=("output",),
     example=(
         "captionlake export-hf --input ./curated/balanced_captions \\\n"
         "  --title 'Balanced captions' --output ./dataset"

@@ -34,6 +34,7 @@ JOB = Job(
     ExportSnapshot,
     run,
     closing_lines=closing_lines,
+    shared_folders=("output",),
     example=(
         "captionlake export-snapshot --input ./curated/balanced_captions \\\n"
         "  --columns uid,caption --output ./snapshot"

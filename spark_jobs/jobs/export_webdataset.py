@@ -3,9 +3,10 @@
 from pydantic import Field, PositiveInt
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StringType
 
 from spark_jobs.core.addresses import join_address
-from spark_jobs.core.columns import require_columns
+from spark_jobs.core.columns import require_column_type, require_columns
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import CAPTION, FAULT, IMAGE, KEY, REASON, UID, UIDS
@@ -16,7 +17,7 @@ from spark_jobs.formats.images_at import read_images
 from spark_jobs.formats.webdataset_shards import ShardSizes, write_webdataset
 from spark_jobs.images.unique import rejected_images
 from spark_jobs.running.job import Job
-from spark_jobs.storage.batches import batches_of, batches_that_fit, rows_that_fit
+from spark_jobs.storage.batches import batches_of, batches_that_fit, rows_by_size
 from spark_jobs.storage.outputs.folder_swap import replaced_folder
 from spark_jobs.storage.run import Counts, Run
 from spark_jobs.training.places import bin_sizes, n_bins_for, with_places
@@ -24,6 +25,7 @@ from spark_jobs.training.samples import (
     GIF,
     NO_CAPTION,
     NO_IMAGE,
+    NOT_READABLE,
     first_image_of_uids,
     has_list,
     samples,
@@ -69,13 +71,15 @@ def run(run: Run, settings: ExportWebdataset) -> Counts:
         found = samples(captions, first_image_of_uids(index))
         found = stored(found, folder, "samples")
         usable = found.where(F.col(REASON).isNull()).drop(REASON)
-        sizes = ShardSizes(count_rows(usable), settings.samples_per_shard)
+        n_usable, sample_bytes = _size_of(usable)
+        sizes = ShardSizes(n_usable, settings.samples_per_shard)
         rejected = _refuse_none(settings, found, sizes)
         draw, n_bins = run.draw("export-webdataset", settings.seed), n_bins_for(sizes.n_samples)
         by_bin = [(row[0], row[1]) for row in bin_sizes(usable, draw, n_bins).collect()]
         placed = with_places(usable, draw, by_bin, n_bins)
-        with batches_that_fit(*images.tables), batches_of(run.spark, _rows_of_batch(index)):
-            shards = write_webdataset(placed, images.rows, folder, sizes)
+        n_at_once = rows_by_size(index, F.col(_BYTES))
+        with batches_that_fit(*images.tables), batches_of(run.spark, n_at_once):
+            shards = write_webdataset(placed, images.rows, folder, sizes, sample_bytes)
         _reject(run, found, rejected)
         n_images = count_rows(index)
     return {
@@ -93,6 +97,8 @@ def _read_captions(run: Run, settings: ExportWebdataset) -> DataFrame:
     captions, called = run.read(settings.captions, UIDS), f"table {settings.captions}"
     if not has_list(captions):
         require_columns(captions, called, [CAPTION])
+    if CAPTION in captions.columns:
+        require_column_type(captions, called, CAPTION, (StringType,), "text")
     refuse_repeated_or_null_keys(captions, [UID], settings.captions, _ONE_ROW)
     return captions
 
@@ -100,20 +106,24 @@ def _read_captions(run: Run, settings: ExportWebdataset) -> DataFrame:
 def _index(images: DataFrame) -> DataFrame:
     """The images without their bytes: uid, key, position, fault, and how many bytes there are."""
     n_bytes = F.coalesce(F.octet_length(IMAGE), F.lit(0))
-    is_gif = F.hex(F.substring(IMAGE, 1, 4)) == F.hex(F.lit("GIF8"))
+    head = F.hex(F.substring(IMAGE, 1, 12))
+    # open_clip's loader passes over others without an error.
+    is_readable = head.rlike("^(FFD8FF|89504E470D0A1A0A|52494646.{8}57454250)")
     fault = (
         F.when(F.col(FAULT).isNotNull(), F.col(FAULT))
         .when(n_bytes == 0, F.lit(NO_IMAGE))
-        .when(is_gif, F.lit(GIF))  # open_clip's loader passes over it without an error
+        .when(head.startswith("47494638"), F.lit(GIF))
+        .when(~is_readable, F.lit(NOT_READABLE))
     )
     return images.select(UID, KEY, POSITION, fault.alias(FAULT), n_bytes.alias(_BYTES))
 
 
-def _rows_of_batch(index: DataFrame) -> int:
-    """Rows that Python gets at a time, by the sizes of the images."""
-    sizes = index.agg(F.avg(_BYTES), F.max(_BYTES)).first()
-    mean, most = (float(value or 1) for value in sizes or (1, 1))
-    return rows_that_fit(max(mean, most / 16), is_compressed=False)
+def _size_of(samples: DataFrame) -> tuple[int, int]:
+    """The number of samples, and the bytes of their captions and records."""
+    n_bytes = F.sum(F.octet_length(CAPTION) + F.octet_length(RECORD))
+    sizes = samples.agg(F.count(F.lit(1)), F.coalesce(n_bytes, F.lit(0))).first()
+    assert sizes is not None  # an aggregate without groups has one row
+    return sizes[0], sizes[1]
 
 
 def _refuse_none(settings: ExportWebdataset, found: DataFrame, sizes: ShardSizes) -> Counts:

@@ -70,13 +70,14 @@ def embed_table(
     }
 
 
-def n_model_tasks(run: Run, n_rows: int) -> int:
-    """Number of tasks: enough for all cores, but each with enough rows to load the model for."""
-    return max(
-        1,
-        min(n_shuffle_partitions(run), n_rows // _MIN_ROWS_PER_TASK),
-        n_rows // _MAX_ROWS_PER_TASK,
-    )
+def n_model_tasks(
+    run: Run, n_rows: int, *, least: int = _MIN_ROWS_PER_TASK, most: int = _MAX_ROWS_PER_TASK
+) -> int:
+    """Number of tasks: enough for all cores, but each with enough rows to load the model for.
+
+    least, most: rows of a task; `most` comes first.
+    """
+    return max(1, min(n_shuffle_partitions(run), n_rows // least), n_rows // most)
 
 
 def n_shuffle_partitions(run: Run) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.storage.session_settings import at_most
@@ -49,6 +49,16 @@ def rows_that_fit(row_bytes: float, *, is_compressed: bool) -> int:
     """The rows that a batch may have; `row_bytes`: their average length as stored."""
     ratio = _MAX_COMPRESSION_RATIO if is_compressed else 1
     return max(1, int(_BATCH_BYTES / max(ratio * row_bytes, 1.0)))
+
+
+def rows_by_size(rows: DataFrame, size: Column) -> int:
+    """The rows that a batch may have, by the bytes of each: their mean, or a 16th of the largest.
+
+    For rows that are read in Python, of whose files `batches_that_fit` knows nothing.
+    """
+    sizes = rows.agg(F.avg(size), F.max(size)).first()
+    mean, most = (float(value or 1) for value in sizes or (1, 1))
+    return rows_that_fit(max(mean, most / 16), is_compressed=False)
 
 
 def _rows_that_fit(frame: DataFrame) -> int:

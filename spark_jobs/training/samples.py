@@ -19,7 +19,7 @@ from spark_jobs.core.schemas import (
 )
 from udfs.images.samples import POSITION, RECORD
 
-NO_CAPTION, NO_IMAGE, GIF = "no_caption", "no_image", "gif"
+NO_CAPTION, NO_IMAGE, GIF, NOT_READABLE = "no_caption", "no_image", "gif", "not_readable"
 _HAS_IMAGE, _RANK = "_has_image", "_rank"
 
 
@@ -79,7 +79,7 @@ def samples(captions: DataFrame, images: DataFrame) -> DataFrame:
     """uid, caption, record, key and position of the image, and reason, a row per caption.
 
     `captions`: a row per uid; `images`: uid, key, position and fault, a row per uid. The reason is
-    null, no_caption, no_image, or the fault of the image.
+    null, no_caption, no_image, or the fault of the image (gif, not_readable ...).
     """
     text = caption_text(captions)
     left = captions.select(UID, text.alias(CAPTION), record_text(captions).alias(RECORD))

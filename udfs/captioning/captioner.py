@@ -26,11 +26,13 @@ class _Writer(Protocol):
     """What differs between architectures.
 
     `prompt_length`: of the tokens with which each row of `tokens` begins. `ends`: tokens, any of
-    which ends a caption.
+    which ends a caption. `most_tokens`: of a caption, as far as the model has positions; None where
+    it has no such limit.
     """
 
     prompt_length: int
     ends: frozenset[int]
+    most_tokens: int | None
 
     def tokens(self, images: Any, arguments: dict[str, Any]) -> Any:
         """Tokens (n_rows, length) of transformers' `generate`; images: (n, 3, height, width)."""
@@ -43,10 +45,20 @@ class _Writer(Protocol):
 class Captioner:
     """A loaded model, and how images become its input."""
 
+    name: str
     device: str
     dtype: Any
     preprocessing: Preprocessing
     writer: _Writer
+
+    def refuse_longer(self, decoding: Decoding) -> None:
+        """Raise ModelError if captions may be longer than the model can write."""
+        most = self.writer.most_tokens
+        if most is not None and decoding.max_length > most:
+            raise ModelError(
+                f"model {self.name}: writes {most} tokens at most, max_length is "
+                f"{decoding.max_length}"
+            )
 
     def captions(self, pixels: Any, uids: Sequence[str], decoding: Decoding) -> list[list[str]]:
         """The captions of each image; pixels: uint8 (n, height, width, 3), on the host.
@@ -83,6 +95,9 @@ class _Blip:
     """BLIP (Li et al. 2022) and BLIP-2 (Li et al. 2023) by transformers."""
 
     def __init__(self, model: Any, decoder: Any, tokenizer: Any, ends: Any, prompt: int) -> None:
+        positions = getattr(decoder.config, "max_position_embeddings", None)
+        # The last token of a caption is written, but not read.
+        self.most_tokens = None if positions is None else positions - prompt + 1
         decoder.generation_config = only_tokens(decoder.generation_config)
         self._model, self._tokenizer = model, tokenizer
         self.prompt_length = prompt
@@ -103,6 +118,7 @@ class _Coca:
     def __init__(self, coca: Any, tokenizer: Any) -> None:
         self._tokenizer, self._coca = tokenizer, coca
         self._start = tokenizer.sot_token_id
+        self.most_tokens = min(coca.text.context_length, coca.context_length)
         self._decoder = as_generator(coca, self._start, tokenizer.eot_token_id)
         self.ends = frozenset(self._decoder.generation_config.eos_token_id)
 
@@ -130,7 +146,7 @@ def _load(model: CaptionModel, device: str) -> Captioner:
     dtype = types[precision_on(device, model.precision)]
     load = _load_coca if model.is_open_clip else _load_blip
     writer, preprocessing = load(model, caption_model_files(model), device, dtype)
-    return Captioner(device, dtype, preprocessing, writer)
+    return Captioner(model.name, device, dtype, preprocessing, writer)
 
 
 def _load_coca(

@@ -30,11 +30,11 @@ class Decoding:
     max_length: int = 40
     seed: int = 0
 
-    def label(self) -> str:
-        """JSON of all that changes captions beside the model."""
-        others = {"nucleus": ("num_beams",), "beam": ("top_p", "temperature", "seed")}
-        names = {k: v for k, v in asdict(self).items() if k not in others[self.strategy]}
-        return json.dumps(names, sort_keys=True)
+    def label(self, **others: str) -> str:
+        """JSON of what changes captions beside the model, and of other settings that do."""
+        unused = {"nucleus": ("num_beams",), "beam": ("top_p", "temperature", "seed")}
+        names = {k: v for k, v in asdict(self).items() if k not in unused[self.strategy]}
+        return json.dumps(names | others, sort_keys=True)
 
     def arguments(self, uids: Sequence[str], prompt_length: int) -> dict[str, Any]:
         """Arguments of transformers' `generate`, whose rows are the captions of each uid in turn.

@@ -37,6 +37,10 @@ class Captioning:
     decoding: Decoding
     batch_size: int
 
+    def label(self) -> str:
+        """JSON of all that changes captions beside the model's weights."""
+        return self.decoding.label(precision=self.model.precision)
+
 
 class _Decoded(NamedTuple):
     """Images of a window. `positions`: of those that have pixels; `faults`: of the others."""
@@ -51,6 +55,7 @@ def caption_images(work: Captioning) -> BatchFunction:
 
     def caption(batches: Batches) -> Iterator[pa.RecordBatch]:
         captioner = captioner_of_task(work.model)
+        captioner.refuse_longer(work.decoding)
         windows = cut_windows(batches, ITEM, _WINDOW_BATCHES * work.batch_size)
         for window, decoded in prepare_ahead(windows, lambda rows: _decode(rows, captioner)):
             yield _rows(window, decoded, captioner, work)

@@ -14,11 +14,12 @@ import pyarrow.fs as pafs
 from udfs.arrow import Batches, BatchFunction
 from udfs.file_systems import file_system
 from udfs.images.image_formats import HEAD_BYTES, image_format
+from udfs.task_errors import TaskInputError
 
 # Formats that open_clip's loader takes; it passes over samples with another, without an error.
 EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
 SHARD, PLACE, IMAGE, TEXT, RECORD = "shard", "place", "image", "text", "record"
-NAME, ROWS = "name", "rows"
+NAME, ROWS, BYTES = "name", "rows", "bytes"
 _BLOCK = tarfile.BLOCKSIZE
 _BUFFER_BYTES = 1 << 20
 _SIZE, _CHECKSUM = slice(124, 136), slice(148, 156)
@@ -35,7 +36,7 @@ def write_shards(folder: str, n_shards: int) -> BatchFunction:
     Input, sorted by shard: shard, place (the sample's number, of which its key is made), image,
     text, record (JSON). Image bytes are written as they are, with the extension of their format.
     Nothing of a file depends on when it is written, files have their names once they are whole, and
-    a repeated task writes the same again. Output: name, rows.
+    a repeated task writes the same again. Output: name, rows, bytes.
     """
 
     def write(batches: Batches) -> Iterator[pa.RecordBatch]:
@@ -89,7 +90,9 @@ class _Shard:
             self._stream = system.open_output_stream(self._path)
 
     def add(self, key: str, image: memoryview, text: memoryview, record: memoryview) -> None:
-        extension = EXTENSIONS[image_format(bytes(image[:HEAD_BYTES])) or "JPEG"]
+        extension = EXTENSIONS.get(image_format(bytes(image[:HEAD_BYTES])) or "")
+        if extension is None:
+            raise TaskInputError(f"the image of sample {key} is no JPEG, PNG or WebP")
         for suffix, content in ((extension, image), ("txt", text), ("json", record)):
             self._write(_header(f"{key}.{suffix}", len(content)))
             self._write(content)
@@ -103,8 +106,8 @@ class _Shard:
         self._stream.close()
         if self._is_local:
             os.replace(self._temporary_path, self._path)
-        columns = [pa.array([self._name]), pa.array([self._rows], pa.int64())]
-        return pa.RecordBatch.from_arrays(columns, [NAME, ROWS])
+        numbers = (pa.array([number], pa.int64()) for number in (self._rows, self._bytes))
+        return pa.RecordBatch.from_arrays([pa.array([self._name]), *numbers], [NAME, ROWS, BYTES])
 
     def _write(self, content: bytes | memoryview) -> None:
         self._stream.write(content)

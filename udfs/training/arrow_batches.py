@@ -20,12 +20,14 @@ class ArrowBatches(Batches):
     """The rows of a snapshot as `pyarrow.RecordBatch`es of `batch_size` rows; see `Loader`.
 
     Ranks share the rows evenly, to one row. The batches of a rank, and their order, depend on
-    snapshot, seed, epoch and these arguments alone, not on the number of workers; workers that
-    divide `lanes` read no row group twice. Rows are shuffled within windows of `window_rows` rows,
-    or 64 MB, of the rank's row groups, which are shuffled themselves; a process holds a window for
-    each of its lanes. Without `shuffle` they come in the order of the files. `drop_last`: each rank
-    has equally many batches, all whole, and the rows left over differ from epoch to epoch.
-    `transform` gets each batch in the worker that reads it, and what it returns takes its place.
+    snapshot, seed, epoch and these arguments alone, not on the number of workers. A row group is
+    decoded by each lane, of any rank, that has rows of it, and by each worker of that lane: by one
+    where workers divide `lanes`. Rows are shuffled within windows of `window_rows` rows, or 64 MB,
+    of the rank's row groups, which are shuffled themselves; a process holds a window for each of
+    its lanes. Without `shuffle` they come in the order of the files. `drop_last`: each rank has
+    equally many batches, all whole; with many row groups the rows left over differ from epoch to
+    epoch. `transform` gets each batch in the worker that reads it, and what it returns takes its
+    place.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class ArrowBatches(Batches):
             *(("batch_size", batch_size), ("lanes", lanes), ("window_rows", window_rows)),
         ):
             require_whole_number(name, value, least=1)
+        require_whole_number("seed", seed, least=0)
         self.snapshot, self.columns = snapshot, snapshot.chosen_columns(columns)
         # In the order of the files there is one lane.
         self._reading = Reading(

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from udfs.training.batches import require_whole_number
 from udfs.training.faults import SnapshotError
 from udfs.training.permutations import permutation
 
@@ -41,6 +42,7 @@ class ConceptChoice:
             raise SnapshotError(
                 f"keep_fraction: {self.keep_fraction!r}, expected more than 0 and up to 1"
             )
+        require_whole_number("seed", self.seed, least=0)
         if self.target_count is not None and (self.by != "diversity" or self.target_count < 1):
             raise SnapshotError("target_count: at least 1, and only by diversity")
         if (self.shares is not None) != (self.by == "target"):

@@ -6,18 +6,27 @@ from typing import Any
 from udfs.training.batches import Batches, require_whole_number
 from udfs.training.faults import SnapshotError
 
+# Options of torch's DataLoader that would change which batches there are, or their order.
+_OF_BATCHES = {
+    *("batch_size", "shuffle", "sampler", "batch_sampler", "drop_last", "collate_fn", "in_order"),
+    "dataset",
+}
+
 
 class Loader:
     """An epoch of batches each time it is iterated over, each with an order of its own.
 
     `num_workers`: processes of torch's DataLoader that read and transform batches; 0 reads in this
-    process, without torch. `options` go to the DataLoader, such as `prefetch_factor`. The batches
-    come in their order, whoever made them, and their number is that of the plan or SnapshotError is
-    raised, so no row is lost without a word.
+    process, without torch. `options` go to the DataLoader, such as `prefetch_factor`; those that
+    make or order batches are refused. The batches come in their order, whoever made them, and their
+    number is that of the plan or SnapshotError is raised, so no row is lost without a word.
     """
 
     def __init__(self, batches: Batches, num_workers: int = 0, **options: Any) -> None:
         require_whole_number("num_workers", num_workers, least=0)
+        of_batches = sorted(_OF_BATCHES & options.keys())
+        if of_batches:
+            raise SnapshotError(f"{of_batches[0]}: is decided by the batches, not by the loader")
         self._batches, self._num_workers, self._options = batches, num_workers, options
         self._epoch, self._done, self._start = 0, 0, 0
 

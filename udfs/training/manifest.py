@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ class SnapshotFile:
 
     `row_groups`, `row_group_bytes`: rows, and bytes when decoded, of each row group. `sha256`: of
     all of it; `footer_sha256`: of parquet's footer, which has the sizes and statistics of all
-    columns. `nulls`: column -> its nulls, where it has any.
+    columns. `nulls`: column -> its nulls, where it has any; of a list, those of its items too.
     """
 
     name: str
@@ -100,8 +100,13 @@ def type_name(type_: pa.DataType) -> str:
     return str(type_)
 
 
-def describe_file(name: str, content_sha256: str, n_bytes: int, tail: "Footer") -> SnapshotFile:
-    """What the manifest says of a file, from parquet's own footer."""
+def describe_file(
+    name: str, content_sha256: str, n_bytes: int, tail: "Footer", list_nulls: Mapping[str, int]
+) -> SnapshotFile:
+    """What the manifest says of a file, from parquet's own footer.
+
+    list_nulls: column of lists -> its nulls, which the footer does not tell from empty lists.
+    """
     metadata = tail.metadata
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     return SnapshotFile(
@@ -111,18 +116,18 @@ def describe_file(name: str, content_sha256: str, n_bytes: int, tail: "Footer") 
         tail.sha256,
         [group.num_rows for group in groups],
         [group.total_byte_size for group in groups],
-        _nulls(groups),
+        {**_nulls(groups, list_nulls), **{name: n for name, n in list_nulls.items() if n}},
     )
 
 
-def _nulls(groups: Iterable[pq.RowGroupMetaData]) -> dict[str, int]:
+def _nulls(groups: Iterable[pq.RowGroupMetaData], lists: Container[str]) -> dict[str, int]:
     nulls: dict[str, int] = {}
     for group in groups:
         for number in range(group.num_columns):
             column = group.column(number)
             statistics = column.statistics
-            if statistics is not None and statistics.null_count:
-                name = column.path_in_schema.partition(".")[0]
+            name = column.path_in_schema.partition(".")[0]
+            if statistics is not None and statistics.null_count and name not in lists:
                 nulls[name] = nulls.get(name, 0) + statistics.null_count
     return nulls
 

@@ -5,6 +5,7 @@ without an error, so it is not to be had here; the rows of each pass are counted
 manifest all the same. What petastorm would change in values without a word is refused.
 """
 
+import keyword
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from udfs.file_systems import plain_path
-from udfs.training.batches import Batches, check_ranks
+from udfs.training.batches import Batches, check_ranks, require_whole_number
 from udfs.training.faults import SnapshotError
 from udfs.training.permutations import draws, permutation
 from udfs.training.snapshot import Snapshot
@@ -48,6 +49,7 @@ class PetastormBatches(Batches):
         transform: Callable[[dict[str, Any]], Any] | None = None,
     ) -> None:
         check_ranks(rank, world_size)
+        require_whole_number("seed", seed, least=0)
         if pool not in ("dummy", "process"):
             raise SnapshotError(
                 f"pool: {pool!r}, expected dummy or process; petastorm's threads lose row groups"
@@ -66,12 +68,18 @@ class PetastormBatches(Batches):
             type_ = self.snapshot.schema.field(name).type
             is_float = pa.types.is_floating(type_)
             nulls = sum(file.nulls.get(name, 0) for file in self.snapshot.manifest.files)
-            if nulls and not is_float and not pa.types.is_list(type_):
+            if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
+                raise SnapshotError(
+                    f"column {name!r}: petastorm takes names of Python's variables without _ at "
+                    "the start; name the other columns, or take ArrowBatches"
+                )
+            if nulls and not is_float:
                 raise SnapshotError(
                     f"column {name!r}: {nulls:,} values are null, which petastorm makes a "
                     "text or a float of; leave the column or these rows out, or take ArrowBatches"
                 )
-            if pa.types.is_struct(type_) or pa.types.is_map(type_):
+            is_list = pa.types.is_list(type_)
+            if pa.types.is_nested(type_.value_type if is_list else type_):
                 raise SnapshotError(
                     f"column {name!r} is {type_}, which petastorm leaves out; name the other "
                     "columns, or take ArrowBatches"

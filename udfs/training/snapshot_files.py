@@ -27,6 +27,7 @@ from udfs.training.manifest import (
 )
 
 Notes: TypeAlias = Mapping[str, str]
+_MOST_GROUP_BYTES = 64 << 20  # after which a row group ends, whatever its rows
 WRITTEN = "file"  # column of what tasks return: a SnapshotFile as JSON
 
 
@@ -36,9 +37,9 @@ def write_snapshot_files(
     """The mapInArrow function that writes `<folder>/data/rows-<number>.parquet` for each number.
 
     Input, sorted by number: column number, then the values of the columns `names`. Row groups have
-    `row_group_rows` rows, but for the last of a file; `notes` go into the schema of each. Files are
-    written atomically, and a repeated task writes the same again. Output: a row per file, the JSON
-    of its SnapshotFile.
+    `row_group_rows` rows, or fewer of 64 MB, but for the last of a file; `notes` go into the schema
+    of each. Files are written atomically, and a repeated task writes the same again. Output: a row
+    per file, the JSON of its SnapshotFile.
     """
 
     def write(batches: Batches) -> Iterator[pa.RecordBatch]:
@@ -134,7 +135,8 @@ class _SnapshotWriter:
         self.number, self._name = number, f"{FOLDER}/rows-{number:05}.parquet"
         self._schema, self._row_group_rows = schema, row_group_rows
         self._batches: list[pa.RecordBatch] = []
-        self._rows = 0
+        self._rows = self._bytes = 0
+        self._list_nulls = {field.name: 0 for field in schema if pa.types.is_list(field.type)}
         system, path = file_system(folder)
         self._system, self._path = system, f"{path}/{self._name}"
         system.create_dir(self._path.rpartition("/")[0], recursive=True)
@@ -147,14 +149,21 @@ class _SnapshotWriter:
 
     def add(self, columns: Sequence[pa.Array]) -> None:
         rows = pa.RecordBatch.from_arrays([*columns], schema=self._schema)
+        for name in self._list_nulls:
+            lists = rows.column(name)
+            self._list_nulls[name] += lists.null_count + lists.flatten().null_count
         self._batches.append(rows)
         self._rows += rows.num_rows
+        self._bytes += rows.nbytes
         if self._rows >= self._row_group_rows:
             whole = self._rows - self._rows % self._row_group_rows
             table = pa.Table.from_batches(self._batches, self._schema)
             self._writer.write_table(table.slice(0, whole), row_group_size=self._row_group_rows)
             self._batches = table.slice(whole).to_batches()
-            self._rows -= whole
+            self._rows, self._bytes = self._rows - whole, table.slice(whole).nbytes
+        elif self._bytes >= _MOST_GROUP_BYTES:
+            self._writer.write_table(pa.Table.from_batches(self._batches, self._schema))
+            self._batches, self._rows, self._bytes = [], 0, 0
 
     def close(self) -> SnapshotFile:
         if self._rows:
@@ -166,7 +175,8 @@ class _SnapshotWriter:
             footer = read_footer(written, self._stream.size)
         if self._temporary_path != self._path:
             os.replace(self._temporary_path, self._path)
-        return describe_file(self._name, self._stream.digest.hexdigest(), self._stream.size, footer)
+        digest, size = self._stream.digest.hexdigest(), self._stream.size
+        return describe_file(self._name, digest, size, footer, self._list_nulls)
 
 
 class _DigestedStream:

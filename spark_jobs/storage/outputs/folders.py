@@ -1,7 +1,7 @@
 """Write rows as folders of JSON files, and single small files."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pyspark.sql import DataFrame
@@ -65,6 +65,23 @@ def n_files_for(rows: int, rows_per_file: int) -> int:
         return 1
     mean = (math.sqrt(9 + rows_per_file) - 3) ** 2  # mean + 6 sqrt(mean) = rows_per_file
     return math.ceil(rows / max(mean, 1.0))
+
+
+def refuse_missing_files(folder: str, sizes: Mapping[str, int]) -> None:
+    """Raise OutputTableError unless a folder has all files that tasks wrote, with these sizes.
+
+    It has not where workers write to disks of their own, or a task that was given up wrote a file
+    once more.
+    """
+    system, path = file_system(folder)
+    infos = system.get_file_info([f"{path}/{name}" for name in sizes])
+    for (name, n_bytes), info in zip(sizes.items(), infos, strict=True):
+        if info.size != n_bytes:
+            seen = "is not there" if info.size is None else f"has {info.size:,} bytes"
+            raise OutputTableError(
+                f"output {folder}: {name}, written by a task with {n_bytes:,} bytes, {seen}; give "
+                "a folder that the driver and all workers share, and run again"
+            )
 
 
 def write_file(location: str, content: bytes) -> None:

@@ -311,6 +311,20 @@ class TestModels:
         assert architecture_of(CaptionModel(f"{prefix}{folder}")) == name
 
 
+def test_captions_are_as_long_as_a_model_can_write(made: tuple[str, Path]) -> None:
+    """The last token that has a place, and one line for a caption that might be longer."""
+    captioner = load(*made)
+    most = captioner.writer.most_tokens
+    assert most is not None
+    longest = Decoding("beam", num_beams=1, min_length=most, max_length=most)
+    captioner.refuse_longer(longest)
+    pixels = pixels_of(captioner, PHOTOGRAPHS[:1])
+    [[caption]] = captioner.captions(pixels, UIDS[:1], longest)
+    assert caption
+    with pytest.raises(ModelError, match=f"writes {most} tokens at most, max_length is {most + 1}"):
+        captioner.refuse_longer(replace(longest, max_length=most + 1))
+
+
 def test_labels_tell_what_changes_captions() -> None:
     assert NUCLEUS.label() == replace(NUCLEUS, num_beams=9).label()
     assert BEAM.label() == replace(BEAM, seed=9, top_p=0.1, temperature=9.0).label()

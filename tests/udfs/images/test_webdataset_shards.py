@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from udfs.images.webdataset_shards import shard_name, write_shards
+from udfs.task_errors import TaskInputError
 
 IMAGES = {"jpg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n", "webp": b"RIFF\0\0\0\0WEBP"}
 SIZES = (0, 1, 497, 511, 512, 1024, 9_000)
@@ -49,9 +51,22 @@ def test_files_are_those_of_tarfile(tmp_path: Path) -> None:
     for size in (1, 3, 7):  # slices of one batch, as `checked` makes them, and files that are there
         batches = [batch.slice(start, size) for start in range(0, 7, size)]
         written = pa.Table.from_batches(write_shards(str(tmp_path), 3)(batches))
-        assert written.to_pydict() == {"name": ["00000.tar", "00002.tar"], "rows": [4, 3]}
         files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        assert written.to_pydict() == {
+            **{"name": ["00000.tar", "00002.tar"], "rows": [4, 3]},
+            "bytes": [len(files["00000.tar"]), len(files["00002.tar"])],
+        }
         assert files == {"00000.tar": by_tarfile(samples[:4]), "00002.tar": by_tarfile(samples[4:])}
+
+
+def test_bytes_that_are_no_image_have_no_name(tmp_path: Path) -> None:
+    batch = rows()
+    images = pa.array([b"<html>no image"] * len(batch))
+    place = batch.schema.get_field_index("image")
+    columns = [*batch.columns[:place], images, *batch.columns[place + 1 :]]
+    broken = pa.RecordBatch.from_arrays(columns, batch.schema.names)
+    with pytest.raises(TaskInputError, match=r"of sample 0000000.. is no JPEG, PNG or WebP"):
+        [*write_shards(str(tmp_path), 3)([broken])]
 
 
 def test_names_of_shards_sort() -> None:

@@ -161,6 +161,13 @@ def test_unfit_arguments(snapshot: Snapshot, arguments: dict[str, Any], message:
         ArrowBatches(snapshot, **arguments)
 
 
+@pytest.mark.parametrize("option", ["in_order", "batch_size", "shuffle", "drop_last"])
+def test_a_loader_leaves_the_batches_as_they_are(snapshot: Snapshot, option: str) -> None:
+    """With in_order=False a state would count batches that had not come."""
+    with pytest.raises(SnapshotError, match=f"{option}: is decided by the batches"):
+        Loader(ArrowBatches(snapshot), num_workers=2, **{option: False})
+
+
 def test_states_of_other_batches_are_refused(snapshot: Snapshot, tmp_path: Path) -> None:
     state = Loader(ArrowBatches(snapshot, seed=1)).state_dict()
     with pytest.raises(SnapshotError, match="seed is 1, expected 0"):

@@ -117,6 +117,10 @@ def test_values_that_it_would_change_are_refused(tmp_path: Path) -> None:
         "size": pa.array([{"w": 1}] * 4),  # and leaves structs out
         "ids": pa.array([[1], [2, 3], [], [4]]),
         "score": pa.array([0.5, None, 1.0, 2.0]),
+        "null_ids": pa.array([[1], None, [2], [3]]),
+        "null_items": pa.array([[1], [None], [2**53 + 1], [3]]),
+        "boxes": pa.array([[[1]]] * 4),
+        **dict.fromkeys(("class", "_x", "width-px"), pa.array([1] * 4)),
     }
     table = pa.table({"uid": rows["uid"], **odd})
     write_snapshot(str(tmp_path), [table], row_group_rows=10)
@@ -127,6 +131,14 @@ def test_values_that_it_would_change_are_refused(tmp_path: Path) -> None:
         SnapshotError, match="'size' is struct<w: int64>, which petastorm leaves out"
     ):
         PetastormBatches(snapshot, columns=["size"])
+    for name in ("null_ids", "null_items"):
+        with pytest.raises(SnapshotError, match=f"'{name}': 1 values are null"):
+            PetastormBatches(snapshot, columns=[name])
+    with pytest.raises(SnapshotError, match=r"'boxes' is list<.*, which petastorm leaves out"):
+        PetastormBatches(snapshot, columns=["boxes"])
+    for name in ("class", "_x", "width-px"):
+        with pytest.raises(SnapshotError, match=r"takes names of Python's variables"):
+            PetastormBatches(snapshot, columns=[name])
     with pytest.raises(SnapshotError, match=r"ids.* expected to be the same length"):
         [*Loader(PetastormBatches(snapshot, columns=["uid", "ids"]))]
     (batch,) = Loader(PetastormBatches(snapshot, columns=["score"], shuffle=False))

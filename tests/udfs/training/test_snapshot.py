@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.udfs.training.conftest import FILES, SCHEMA, make, rows_of
+from udfs.training import snapshot_files
 from udfs.training.arrow_batches import ArrowBatches
 from udfs.training.faults import SnapshotError
 from udfs.training.loader import Loader
@@ -30,6 +31,16 @@ def test_row_groups_have_one_size(tmp_path: Path) -> None:
     assert snapshot.rows == sum(FILES)
     assert snapshot.columns == SCHEMA.names
     assert snapshot.schema.equals(SCHEMA)
+
+
+def test_row_groups_of_large_rows_are_smaller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot_files, "_MOST_GROUP_BYTES", 3_000)
+    writer = snapshot_files._SnapshotWriter(str(tmp_path), 0, pa.schema([("b", pa.binary())]), 100)
+    for _ in range(10):
+        writer.add([pa.array([b"x" * 1_000])])
+    assert writer.close().row_groups == [3, 3, 3, 1]
 
 
 def test_batches_of_any_size_make_the_same_files(tmp_path: Path) -> None:
