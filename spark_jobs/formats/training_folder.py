@@ -43,16 +43,24 @@ def training_folder(output: str, run_id: str) -> Iterator[tuple[Path, bool]]:
             yield Path(folder), False
         return
     path = _beside(plain_path(location))
+    mark = path / _RUN_ID
     try:
+        if path.is_symlink() or (path.is_dir() and not mark.is_file() and any(path.iterdir())):
+            raise OutputTableError(
+                f"output {location}: {path.name} beside it, where training keeps its files, holds "
+                "what no run of captionlake wrote; move it"
+            )
         path.mkdir(parents=True, exist_ok=True)
+        if not mark.is_file():
+            mark.write_text("")  # ours, but there is nothing to go on with yet
     except OSError as fault:
         raise OutputTableError(f"output {location}: cannot be written ({fault})") from None
     with locked(pafs.LocalFileSystem(), str(path), without_locks=True) as is_free:
         if not is_free:
             raise OutputTableError(f"output {location}: another program is training there")
-        mark = path / _RUN_ID
         goes_on = mark.is_file() and mark.read_text() == run_id
         if not goes_on:
+            mark.write_text("")
             _empty(path)
         yield path, goes_on
         shutil.rmtree(path)
@@ -97,5 +105,6 @@ def _table(parts: Sequence[pa.RecordBatch]) -> pa.Table:
 
 
 def _empty(path: Path) -> None:
-    for entry in path.iterdir():
-        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    for entry in (entry for entry in path.iterdir() if entry.name != _RUN_ID):
+        is_folder = entry.is_dir() and not entry.is_symlink()
+        shutil.rmtree(entry) if is_folder else entry.unlink()

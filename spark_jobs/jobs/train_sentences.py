@@ -38,6 +38,7 @@ from udfs.simcse.process import (
     TrainingError,
     TrainingResult,
     TrainingTask,
+    forget_fault,
     read_fault,
     read_result,
     train_in_folder,
@@ -86,7 +87,7 @@ class TrainSentences(Settings):
     max_length: int = Field(
         10, ge=3, le=512, description="tokens of a caption in training, with [CLS] and [SEP]"
     )
-    temperature: PositiveFloat = Field(0.05, le=100, description="that cosines are divided by")
+    temperature: float = Field(0.05, ge=1e-4, le=100, description="that cosines are divided by")
     eval_steps: PositiveInt = Field(125, description="steps between evaluations by dev")
     checkpoint_steps: PositiveInt = Field(
         500, description="steps between checkpoints, where an interrupted run goes on"
@@ -275,6 +276,7 @@ def _train(run: Run, settings: TrainSentences, folder: Path, goes_on: bool) -> T
     task = TrainingTask(
         str(folder), settings.options, settings.reader, settings.device, _events(settings)
     )
+    forget_fault(folder)
     try:
         run_processes(
             run.spark,

@@ -59,7 +59,7 @@ def _captions(folder: Path) -> None:
     (folder / "links.csv").write_text("TEXT,LINK\na dog,https://example.org/dog.jpg\n")
     (folder / "photo_captions.txt").write_text(
         "".join(
-            f"a photo of a {ENTRIES[i % 5]} that stands in field number {i}\n" for i in range(60)
+            f"a photo of a {ENTRIES[i % 5]} that stands in field number {i}\n" for i in range(90)
         )
     )
     (folder / "synthetic_captions").mkdir()

@@ -1,5 +1,6 @@
 """The training loop of SimCSE: steps, their learning rate, evaluation, and where it goes on."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,10 @@ from udfs.simcse.processes import Processes
 
 _MAX_GRADIENT_NORM = 1.0  # as the Trainer of transformers clips
 _STEPS_BETWEEN_LOOKS = 20  # at losses, each of which waits for the device
+
+
+class DivergedError(Exception):
+    """The loss of a step is no number any more; one line."""
 
 
 class ChangedRowsError(Exception):
@@ -97,7 +102,8 @@ def train(
     At the end the model has the weights of the best evaluation, or of the last step without any.
     `evaluate` gives the score of the model on the first process; it is called each eval_steps and
     after the last step. `state`, `adam_state`: of a checkpoint, whose weights the model has. Raises
-    ChangedRowsError where an epoch gives another number of rows.
+    ChangedRowsError where an epoch gives another number of rows, DivergedError for a loss that
+    is no number.
     """
     import torch
 
@@ -119,6 +125,12 @@ def train(
         """Fetch the losses of the last steps from the device."""
         nonlocal started_s, rows_before
         values = torch.stack(losses).tolist() if losses else []
+        for row, loss in zip(seen, values, strict=True):
+            if not math.isfinite(loss):
+                raise DivergedError(
+                    f"the loss of step {row.step} is {loss}: give a smaller learning rate or a "
+                    "larger temperature"
+                )
         rate = (state.rows - rows_before) / max(time.monotonic() - started_s, 1e-9)
         for row, loss in zip(seen, values, strict=True):
             state.steps.append(

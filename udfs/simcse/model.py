@@ -40,7 +40,8 @@ class SimcseModel:
 
     def tokens(self, texts: Sequence[str], max_length: int | None) -> Mapping[str, Any]:
         """Token ids of texts, padded to the longest of them; cut at the model's limit at most."""
-        limit = self.tokenizer.model_max_length if max_length is None else max_length
+        most = self.tokenizer.model_max_length
+        limit = most if max_length is None else min(max_length, most)
         encoded = self.tokenizer(
             list(texts), padding=True, truncation=True, max_length=limit, return_tensors="pt"
         )

@@ -1,6 +1,7 @@
 """BERT-like models as folders: found and loaded to be trained, and written for both libraries."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,6 @@ def bert_folder(name: str, revision: str | None = None) -> Path:
 def load_bert(folder: Path, name: str) -> tuple[Any, Any]:
     """(model without its pooler, tokenizer) of a folder; ModelError if they cannot be loaded."""
     import torch
-    from safetensors import SafetensorError
     from transformers import AutoModel, AutoTokenizer
 
     where: dict[str, Any] = {
@@ -54,19 +54,44 @@ def load_bert(folder: Path, name: str) -> tuple[Any, Any]:
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(**where)
-            model = AutoModel.from_pretrained(
-                **where, dtype=torch.float32, use_safetensors=True, **_without_pooler(folder)
+            model, seen = AutoModel.from_pretrained(
+                **where,
+                dtype=torch.float32,
+                use_safetensors=True,
+                output_loading_info=True,
+                **_without_pooler(folder),
             )
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as fault:
+        limit = min(tokenizer.model_max_length, _limit(model.config))
+        tokenizer(["a", "a b"], padding=True)
+    except Exception as fault:  # transformers and tokenizers raise many types
         said = " ".join(str(fault).split())[:200]
         raise ModelError(f"model {name}: cannot be loaded: {said}") from None
+    _refuse_random_weights(model, seen["missing_keys"], name)
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise ModelError(
+            f"model {name}: has no vocabulary beside special tokens; its folder needs the "
+            "tokenizer's files too, such as tokenizer.json"
+        )
     if len(tokenizer) > model.config.vocab_size:
         raise ModelError(
             f"model {name}: its tokenizer has {len(tokenizer):,} tokens, the model "
             f"{model.config.vocab_size:,}"
         )
-    tokenizer.model_max_length = min(tokenizer.model_max_length, _limit(model.config))
+    tokenizer.model_max_length = limit
     return model, tokenizer
+
+
+def _refuse_random_weights(model: Any, missing: Iterable[str], name: str) -> None:
+    """Raise ModelError for weights that the files lack, for which transformers draws some."""
+    import torch
+
+    lacking = sorted(key for key in missing if "position_ids" not in key and "pooler" not in key)
+    if lacking:
+        raise ModelError(
+            f"model {name}: its files lack {len(lacking)} weights, such as {lacking[0]}"
+        )
+    if not all(bool(torch.isfinite(weights).all()) for weights in model.parameters()):
+        raise ModelError(f"model {name}: has weights that are NaN or infinite")
 
 
 def _without_pooler(folder: Path) -> dict[str, Any]:

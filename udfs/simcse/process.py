@@ -11,7 +11,7 @@ from udfs.models.device import device_of_task, is_out_of_memory
 from udfs.models.spec import Device, ModelError
 from udfs.simcse.captions import CaptionRows
 from udfs.simcse.checkpoints import read_checkpoint
-from udfs.simcse.loop import ChangedRowsError, StepRow, TrainingOptions, train
+from udfs.simcse.loop import ChangedRowsError, DivergedError, StepRow, TrainingOptions, train
 from udfs.simcse.model import SimcseModel, with_new_mlp
 from udfs.simcse.model_files import load_bert, write_model
 from udfs.simcse.processes import process_group
@@ -63,7 +63,7 @@ def train_in_folder(task: TrainingTask) -> None:
     """
     try:
         _join_and_train(task)
-    except (ModelError, ChangedRowsError, TaskInputError) as fault:
+    except (ModelError, ChangedRowsError, DivergedError, TaskInputError) as fault:
         raise _noted(task, str(fault)) from None
     except RuntimeError as fault:
         if not is_out_of_memory(fault):
@@ -75,6 +75,11 @@ def train_in_folder(task: TrainingTask) -> None:
 def _noted(task: TrainingTask, message: str) -> TrainingError:
     _write(Path(task.folder) / FAULT, message)
     return TrainingError(message)
+
+
+def forget_fault(folder: Path) -> None:
+    """Before another try: what it says is of the one before."""
+    (folder / FAULT).unlink(missing_ok=True)
 
 
 def read_fault(folder: Path) -> str | None:

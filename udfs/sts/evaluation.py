@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 
@@ -64,8 +63,12 @@ def values_of_sets(
         sentences = np.concatenate(vectors)[:_MOST_SENTENCES]
         yield _value(part.task, part.name, UNIFORMITY, uniformity(sentences), len(sentences))
     table: dict[str, float] = {}
-    for task, numbers in groupby(range(len(sets)), key=lambda k: sets[k].task):
-        of_task = [(sets[k], similarities[k]) for k in numbers]
+    for task in dict.fromkeys(part.task for part in sets):
+        of_task = [
+            (part, values)
+            for part, values in zip(sets, similarities, strict=True)
+            if part.task == task
+        ]
         for value in _task_values(task, of_task):
             yield value
             if value.measure == SPEARMAN and value.set == ALL and value.value is not None:
@@ -76,7 +79,7 @@ def values_of_sets(
             if tests:
                 table[task] = spearman(tests[0][1], tests[0][0].scores)
     if set(TASKS) <= set(table):
-        yield Value(AVERAGE, ALL, SPEARMAN, average_of_tasks(table), len(TASKS))
+        yield _value(AVERAGE, ALL, SPEARMAN, average_of_tasks(table), len(TASKS))
 
 
 def average_of_tasks(table: Mapping[str, float]) -> float:

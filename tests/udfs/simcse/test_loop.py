@@ -14,6 +14,7 @@ from udfs.simcse.checkpoints import read_checkpoint, write_checkpoint
 from udfs.simcse.contrastive import contrastive_loss
 from udfs.simcse.loop import (
     ChangedRowsError,
+    DivergedError,
     TrainingOptions,
     TrainingState,
     Watcher,
@@ -84,6 +85,17 @@ def test_captions_are_cut_at_the_length(captions: list[str]) -> None:
     model = tiny_model()
     assert model.tokens(["a dog " * 50], 10)["input_ids"].shape == (1, 10)
     assert model.tokens(["a dog " * 500], None)["input_ids"].shape == (1, 128)
+
+
+def test_a_length_above_the_models_is_cut_too() -> None:
+    model = tiny_model()
+    assert model.tokens(["a dog " * 200], 400)["input_ids"].shape[1] == 128
+
+
+def test_a_loss_that_is_no_number_ends_it(captions: list[str]) -> None:
+    options = TrainingOptions(temperature=1e-40)
+    with pytest.raises(DivergedError, match="the loss of step 1 is nan: give a smaller"):
+        train(tiny_model(), CaptionsInMemory(captions), options)
 
 
 def test_one_seed_gives_the_same_losses_and_another_others(captions: list[str]) -> None:

@@ -98,3 +98,35 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
     model.tokenizer.save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="its tokenizer has"):
         load_bert(tmp_path, "x")
+
+
+def test_folders_that_would_train_on_something_else_are_refused(tmp_path: Path) -> None:
+    """Transformers draws weights that are not there, and makes a tokenizer of special tokens."""
+    from safetensors.torch import load_file, save_file
+
+    model = tiny_model()
+    write_model(model.bert, model.tokenizer, tmp_path)
+    weights = tmp_path / "model.safetensors"
+    whole, config = load_file(weights), json.loads((tmp_path / "config.json").read_text())
+
+    def refusal() -> str:
+        with pytest.raises(ModelError) as fault:
+            load_bert(tmp_path, "x")
+        assert "\n" not in str(fault.value)
+        return str(fault.value)
+
+    some = {name: value for name, value in whole.items() if "attention" not in name}
+    save_file(some, weights, {"format": "pt"})
+    assert "its files lack 10 weights, such as encoder.layer.0.attention" in refusal()
+    bad = {name: torch.full_like(value, float("nan")) for name, value in whole.items()}
+    save_file(bad, weights, {"format": "pt"})
+    assert "has weights that are NaN or infinite" in refusal()
+    save_file(whole, weights, {"format": "pt"})
+    for odd in ({"num_attention_heads": 0}, {"hidden_size": "abc"}):
+        (tmp_path / "config.json").write_text(json.dumps(config | odd))
+        assert "cannot be loaded" in refusal()
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    load_bert(tmp_path, "x")
+    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
+        (tmp_path / name).unlink(missing_ok=True)
+    refusal()
