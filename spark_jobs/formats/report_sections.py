@@ -1,6 +1,6 @@
 """Which section of a report shows which run, with what it reads from the run's tables."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from pyspark.sql import SparkSession
@@ -198,10 +198,7 @@ def _contamination_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> I
 
 def _measure_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
     """A section for each run that measured captions."""
-    for run in runs:
-        if run.job == MEASURE_CAPTIONS:
-            title = f"Captions: {table_name(run.outputs['output'])}"
-            yield Section(title, default_if_lost(partial(_measure_blocks, spark, run), _lost()))
+    return _sections_of(runs, MEASURE_CAPTIONS, "Captions", partial(_measure_blocks, spark))
 
 
 def _measure_blocks(spark: SparkSession, run: RunRecord) -> list[Block]:
@@ -210,14 +207,21 @@ def _measure_blocks(spark: SparkSession, run: RunRecord) -> list[Block]:
 
 def _training_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
     """A section for each training."""
-    for run in runs:
-        if run.job == TRAIN_SENTENCES:
-            title = f"Training: {table_name(run.outputs['output'])}"
-            yield Section(title, default_if_lost(partial(_training_blocks, spark, run), _lost()))
+    return _sections_of(runs, TRAIN_SENTENCES, "Training", partial(_training_blocks, spark))
 
 
 def _training_blocks(spark: SparkSession, run: RunRecord) -> list[Block]:
     return training_blocks(training_curve(spark, run))
+
+
+def _sections_of(
+    runs: Sequence[RunRecord], job: str, what: str, blocks_of: Callable[[RunRecord], list[Block]]
+) -> Iterator[Section]:
+    """A section for each run of a job, titled by its output; a note where its rows are lost."""
+    for run in runs:
+        if run.job == job:
+            title = f"{what}: {table_name(run.outputs['output'])}"
+            yield Section(title, default_if_lost(partial(blocks_of, run), _lost()))
 
 
 def _lost() -> list[Block]:
