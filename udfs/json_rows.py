@@ -2,7 +2,9 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -35,6 +37,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object)
 _BATCH_ROWS = 5_000
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|([\[{])|([\]}])', re.DOTALL)
 
 
 class Record(NamedTuple):
@@ -94,7 +97,8 @@ def read_lists(form: ItemForm, layout: Layout) -> BatchFunction:
 def records_of_line(line: bytes, form: ItemForm = "plain") -> list[Record]:
     """The records of a line: several if it holds several JSON values, none if it is blank.
 
-    Text after the last valid JSON value is a record with the fault corrupt_json.
+    Text after the last valid JSON value is a record with the fault corrupt_json, or
+    nested_too_deep if its brackets nest deeper than a record may.
     """
     try:
         text = line.decode("utf-8").removeprefix("\ufeff")
@@ -115,10 +119,18 @@ def _records_of_several(text: str, form: ItemForm) -> list[Record]:
         try:
             item, end = _DECODER.raw_decode(text, start)
         except (ValueError, RecursionError):
-            return [*records, Record({}, text[start:].encode(), CORRUPT_JSON)]
+            rest = text[start:]
+            return [*records, Record({}, rest.encode(), _fault_of_text(rest))]
         records += _records_of_item(item, form, text[start:end].encode())
         start = _skip_whitespace(text, end)
     return records
+
+
+def _fault_of_text(text: str) -> str:
+    """The same in every process: the depth that a decoder reaches depends on who imported what."""
+    steps = (bool(match[1]) - bool(match[2]) for match in _STRING_OR_BRACKET.finditer(text))
+    deep = any(depth > _MOST_DEPTH for depth in accumulate(steps))
+    return NESTED_TOO_DEEP if deep else CORRUPT_JSON
 
 
 def _skip_whitespace(text: str, start: int) -> int:
@@ -138,12 +150,12 @@ def _records_of_item(item: object, form: ItemForm, line: bytes) -> list[Record]:
 
 
 def _record(row: object, line: bytes) -> Record:
+    if line.count(b"[") + line.count(b"{") > _MOST_DEPTH and _depth(row) > _MOST_DEPTH:
+        return Record({}, line, NESTED_TOO_DEEP)
     if not isinstance(row, dict):
         return Record({}, line, PAIR if is_pair(row) else CORRUPT_JSON)
     if isinstance(row, WrongRecord):
         return Record({}, line, WRONG_RECORD)
-    if line.count(b"[") + line.count(b"{") > _MOST_DEPTH and _depth(row) > _MOST_DEPTH:
-        return Record({}, line, NESTED_TOO_DEEP)
     if b"\\u" in line and not _is_utf8(row):
         return Record({}, line, LONE_SURROGATE)
     if isinstance(row, _WithRepeatedName) or any(
@@ -218,7 +230,10 @@ def _items(path: str, content: bytes) -> list[object]:
         items = _DECODER.decode(text)
     except DECOMPRESSION_ERRORS:
         raise TaskInputError(f"{shown_path(path)}: is no JSON list (its gzip is cut off)") from None
-    except (ValueError, RecursionError) as fault:
+    except RecursionError:
+        reason = "its lists and objects nest too deep to be read"
+        raise TaskInputError(f"{shown_path(path)}: is no JSON list ({reason})") from None
+    except ValueError as fault:
         raise TaskInputError(f"{shown_path(path)}: is no JSON list ({fault})") from None
     if not isinstance(items, list):
         raise TaskInputError(

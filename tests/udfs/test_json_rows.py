@@ -2,6 +2,7 @@
 
 import json
 import random
+import sys
 
 import pyarrow as pa
 import pytest
@@ -46,10 +47,15 @@ from udfs.task_errors import TaskInputError
         (b'{"x": ' * 51 + b"1" + b"}" * 51, "nested_too_deep"),
         (b'{"x": ' * 900 + b"1" + b"}" * 900, "nested_too_deep"),
         (b'{"caption": "a", "x": [' + b"[],{}," * 99 + b"[]]}", None),
-        (b"[" * 5_000 + b"]" * 5_000, "corrupt_json"),
-        (b'{"a": ' * 5_000 + b"1" + b"}" * 5_000, "corrupt_json"),
-        (b"[" * 100_000, "corrupt_json"),
-        (b'{"a": ' * 100_000, "corrupt_json"),
+        (b"[" * 50, "corrupt_json"),
+        (b'{"a": "' + b"[" * 99, "corrupt_json"),
+        (b'{"a": "\\"' + b"[" * 99 + b'", ', "corrupt_json"),
+        (b"[" * 51, "nested_too_deep"),
+        (b"[" * 51 + b"]" * 51, "nested_too_deep"),
+        (b"[" * 5_000 + b"]" * 5_000, "nested_too_deep"),
+        (b'{"a": ' * 5_000 + b"1" + b"}" * 5_000, "nested_too_deep"),
+        (b"[" * 100_000, "nested_too_deep"),
+        (b'{"a": ' * 100_000, "nested_too_deep"),
         (b"\xef\xbb\xbf" + b'{"caption": "behind a BOM"}', None),
     ],
 )
@@ -222,11 +228,22 @@ def test_a_deep_item_of_a_list_is_one_rejected_row(depth: int) -> None:
     assert rows.column("fault").to_pylist() == [None, "nested_too_deep", None]
 
 
-@pytest.mark.parametrize("depth", [5_000, 100_000])
-def test_a_list_that_cannot_be_read_for_its_depth_is_named(depth: int) -> None:
-    content = ("[" * depth + "]" * depth).encode()
+@pytest.mark.parametrize("limit", [1_000, 20_000])
+def test_faults_of_deep_text_do_not_depend_on_the_limit_of_recursion(limit: int) -> None:
+    before = sys.getrecursionlimit()
+    lines = [b"[" * 3_000, b"[" * 3_000 + b"]" * 3_000, b'{"a": ' * 3_000 + b"1" + b"}" * 3_000]
+    try:
+        sys.setrecursionlimit(limit)
+        faults = [record.fault for line in lines for record in records_of_line(line)]
+    finally:
+        sys.setrecursionlimit(before)
+    assert faults == ["nested_too_deep"] * 3
+
+
+def test_a_list_that_cannot_be_read_for_its_depth_is_named() -> None:
+    content = b"[" * 100_000 + b"]" * 100_000
     batch = pa.RecordBatch.from_arrays(
         [pa.array(["/f.json"]), pa.array([0]), pa.array([content])], ["path", "file", "content"]
     )
-    with pytest.raises(TaskInputError, match=r"/f.json: is no JSON list \(maximum recursion"):
+    with pytest.raises(TaskInputError, match="its lists and objects nest too deep"):
         list(look_at_lists("plain")([batch]))
