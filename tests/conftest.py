@@ -10,15 +10,12 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from tests.processes import QUICK_JAVA
+from tests.processes import FOR_FEW_ROWS, IN_ANSI_MODE, QUICK_JAVA
 
 SHARED = Path(os.environ.get("CAPTIONLAKE_SHARED", Path(__file__).parents[2] / "shared"))
 
 # Drivers that tests start; JDK_JAVA_OPTIONS, which reaches all Java, says so on stderr.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", QUICK_JAVA["JDK_JAVA_OPTIONS"])
-
-# Spark 4's default; any test can be run in it.
-IN_ANSI_MODE = os.environ.get("CAPTIONLAKE_TEST_ANSI") == "1"
 
 TEST_SESSION = {
     "spark.master": "local[2,4]",
@@ -33,16 +30,6 @@ TEST_SESSION = {
     # Delta keeps what it knows of a table, several MB, for an hour; tests make thousands of tables.
     "spark.databricks.delta.delta.log.cacheSize": "20",
     "spark.sql.ansi.enabled": str(IN_ANSI_MODE).lower(),
-}
-
-# A test's tables have few rows: generated code and blocks of many megabytes cost more than they
-# save. ANSI mode's run has Spark's defaults in these, and so have the programs that tests start.
-FOR_FEW_ROWS = {
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    "spark.broadcast.blockSize": "256k",
-    "spark.broadcast.compress": "false",
-    "spark.buffer.pageSize": "1m",
 }
 
 
@@ -67,7 +54,7 @@ def spark(
     from spark_jobs.storage.session import open_session
 
     settings = {"spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse"))}
-    session = open_session(TEST_SESSION | settings | ({} if IN_ANSI_MODE else FOR_FEW_ROWS))
+    session = open_session(TEST_SESSION | settings | FOR_FEW_ROWS)
     yield session
     session.stop()
 

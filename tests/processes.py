@@ -1,5 +1,24 @@
-"""What programs that tests start have in common."""
+"""What the Spark of tests and of programs that they start have in common."""
 
-# Their Java ends before the optimising compiler has paid for itself: without it a command took 19 s
-# of CPU instead of 33. The code cache would then be 48 MB, which Spark fills in a minute.
-QUICK_JAVA = {"JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"}
+import os
+
+# Spark 4's default; any test can be run in it.
+IN_ANSI_MODE = os.environ.get("CAPTIONLAKE_TEST_ANSI") == "1"
+
+# A test's tables have few rows: generated code and blocks of many megabytes cost more than they
+# save. ANSI mode's run has Spark's defaults in these.
+FOR_FEW_ROWS = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.broadcast.blockSize": "256k",
+    "spark.broadcast.compress": "false",
+    "spark.buffer.pageSize": "1m",
+}
+if IN_ANSI_MODE:
+    FOR_FEW_ROWS.clear()
+
+# Java ends before the optimising compiler has paid for itself: without it a command took 19 s of
+# CPU instead of 33. The code cache would then be 48 MB, which Spark fills in a minute.
+_OPTIONS = ["-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=256m"]
+_OPTIONS += [f"-D{name}={value}" for name, value in FOR_FEW_ROWS.items()]
+QUICK_JAVA = {"JDK_JAVA_OPTIONS": " ".join(_OPTIONS)}

@@ -161,6 +161,7 @@ class PetastormBatches(Batches):
             cur_shard=self._shard(worker, n_workers),
             shard_count=self._world_size * n_workers,
             num_epochs=1,
+            filesystem=_native_files(),
         )
         try:
             for rows in reader:
@@ -170,6 +171,23 @@ class PetastormBatches(Batches):
         finally:
             reader.stop()
             reader.join()
+
+
+def _native_files() -> Any:
+    """Petastorm's file system for paths, which opens files by Arrow itself, not by Python.
+
+    Arrow's threads drop what they read after the read has ended. Where that is Python's, they need
+    Python's lock for it, and a program that ends at that moment aborts, after all its work is done.
+    """
+    from pyarrow.filesystem import LocalFileSystem
+
+    class NativeFiles(LocalFileSystem):  # type: ignore[misc]
+        def open(self, path: str, mode: str = "rb") -> pa.NativeFile:
+            return pa.OSFile(path, mode)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", category=FutureWarning)
+        return NativeFiles()
 
 
 def _url(path: str) -> str:
