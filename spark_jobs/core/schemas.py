@@ -117,6 +117,8 @@ BENCHMARK = "benchmark"
 ITEM = "item"
 MEASURE = "measure"
 AT, LOW, HIGH, N = "at", "low", "high", "n"
+MEAN, DIFFERENCE = "mean", "difference"
+DIFFERENCE_LOW, DIFFERENCE_HIGH = "difference_low", "difference_high"
 
 RUN_ID = "run_id"
 JOB = "job"
@@ -370,6 +372,15 @@ IMAGES = StructType(
         StructField(FAULT, StringType()),
     ]
 )
+# Pictures that make-demo-images draws; shape: the class.
+DEMO_IMAGES = StructType(
+    [
+        StructField(UID, StringType()),
+        StructField(CAPTION, StringType()),
+        StructField("shape", StringType()),
+        StructField(IMAGE, BinaryType()),
+    ]
+)
 # What became of the download of an image, a row per attempt. status: downloaded or failed; cause:
 # one of udfs.images.fetch.CAUSES. width, height: as written; sha256, bytes: of what was fetched.
 DOWNLOADS = StructType(
@@ -520,6 +531,19 @@ EVALUATIONS = StructType(
         StructField(MEASURE, StringType()),
         StructField(VALUE, DoubleType()),
         StructField(N, LongType()),
+    ]
+)
+# A row per measure of the models that were trained on a subset: its mean over them, Student's 95 %
+# interval of seeds, and the same of its difference to the first subset, over seeds that both have.
+COMPARISONS = StructType(
+    [
+        *(StructField(name, StringType()) for name in ("subset", "task", "set", MEASURE)),
+        StructField("models", IntegerType()),
+        *(StructField(name, DoubleType()) for name in (MEAN, LOW, HIGH)),
+        *(
+            StructField(name, DoubleType())
+            for name in (DIFFERENCE, DIFFERENCE_LOW, DIFFERENCE_HIGH)
+        ),
     ]
 )
 # rank counts from 0, the nearest.

@@ -8,6 +8,7 @@ from pyspark.sql import SparkSession
 from spark_jobs.core.addresses import table_name
 from spark_jobs.core.run_records import RunRecord
 from spark_jobs.formats.report_banks import bank_blocks, missing_blocks
+from spark_jobs.formats.report_comparison import compared_measures
 from spark_jobs.formats.report_contamination import contaminated_pairs
 from spark_jobs.formats.report_examples import (
     balanced_examples,
@@ -44,6 +45,7 @@ from spark_jobs.report.captions import matches_blocks
 from spark_jobs.report.classes import class_blocks
 from spark_jobs.report.contamination import contamination_blocks
 from spark_jobs.report.entries import entry_pictures, entry_tables
+from spark_jobs.report.model_comparison import comparison_blocks
 from spark_jobs.report.retrieved import retrieved_blocks
 from spark_jobs.report.similarities import similarity_blocks
 from spark_jobs.report.training import training_blocks
@@ -58,6 +60,7 @@ PLAN_THRESHOLD = "plan-threshold"
 DECONTAMINATE = "decontaminate"
 MEASURE_CAPTIONS = "measure-captions"
 TRAIN_SENTENCES = "train-sentences"
+COMPARE_EVALUATIONS = "compare-evaluations"
 BUILD_BANK, CHECK_BANK = "build-concept-bank", "check-concept-bank"
 GENERATE_CAPTIONS = "generate-captions"
 _MATCH_AND_BALANCE = "match-and-balance"
@@ -82,6 +85,7 @@ def result_sections(
     yield from _contamination_sections(spark, runs)
     yield from _measure_sections(spark, runs)
     yield from _training_sections(spark, runs)
+    yield from _comparison_sections(spark, runs)
     yield from _examples_section(spark, runs, workspace)
 
 
@@ -214,6 +218,15 @@ def _training_blocks(spark: SparkSession, run: RunRecord) -> list[Block]:
     return training_blocks(training_curve(spark, run))
 
 
+def _comparison_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
+    """A section for each comparison of models."""
+    return _sections_of(runs, COMPARE_EVALUATIONS, "Models", partial(_comparison_blocks, spark))
+
+
+def _comparison_blocks(spark: SparkSession, run: RunRecord) -> list[Block]:
+    return comparison_blocks(compared_measures(spark, run))
+
+
 def _sections_of(
     runs: Sequence[RunRecord], job: str, what: str, blocks_of: Callable[[RunRecord], list[Block]]
 ) -> Iterator[Section]:
@@ -231,7 +244,7 @@ def _lost() -> list[Block]:
 def _has_other_pictures(run: RunRecord) -> bool:
     has_section = run.job in (
         *(PLAN_THRESHOLD, DECONTAMINATE, MEASURE_CAPTIONS, BUILD_BANK, CHECK_BANK),
-        *(GENERATE_CAPTIONS, TRAIN_SENTENCES, *_HITS),
+        *(GENERATE_CAPTIONS, TRAIN_SENTENCES, COMPARE_EVALUATIONS, *_HITS),
     )
     return has_section or _has_class_counts(run)
 

@@ -48,6 +48,7 @@ def count_axis(axes: Axes, which: Literal["x", "y"], label: str) -> None:
 def percent_axis(axes: Axes, label: str) -> None:
     """Label the y axis, of shares in [0, 1], in percent."""
     axes.set_ylabel(label)
+    axes.yaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))  # no ticks at 2.5 %
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 

@@ -59,6 +59,7 @@ _EXTRAS: Mapping[str, tuple[str, ...]] = {
     "download-images": ("images",),
     "label-synsets": _CLIP,
     "make-demo-captions": _CLIP,
+    "make-demo-images": ("images",),
     "make-queries": _CLIP,
     "match-frequencies": _CLIP,
     "sample-subset": _CLIP,

@@ -15,6 +15,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "build-concept-bank",
         "check-concept-bank",
         "make-demo-captions",
+        "make-demo-images",
     ),
     "caption": ("generate-captions", "caption-images", "measure-captions"),
     "balance": ("match-concepts", "plan-balance", "balance-captions", "match-and-balance"),
@@ -48,7 +49,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "search-substrings",
         "count-concepts",
     ),
-    "train": ("train-sentences", "evaluate-sentences"),
+    "train": ("train-sentences", "evaluate-sentences", "compare-evaluations"),
     "look": ("show", "report", "explain", "diff", "jobs", "methods"),
     "look after": ("maintain",),
     "exchange": (
