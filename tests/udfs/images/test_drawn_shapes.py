@@ -1,4 +1,4 @@
-"""Pictures of shapes: the same for a seed, as many of each as said, told apart by their outlines."""
+"""Pictures of shapes: the same for a seed, as many of each as said, of different outlines."""
 
 import re
 from collections import Counter
