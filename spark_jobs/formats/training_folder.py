@@ -1,5 +1,6 @@
 """The folder of a training: its start, checkpoints and result, until its model has been written."""
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,9 @@ from udfs.simcse.process import CAPTIONS
 from udfs.stores import place_of
 from udfs.training.manifest import Manifest
 from udfs.training.snapshot_files import write_snapshot
+from udfs.training_progress import has_tensorboard
+
+_log = logging.getLogger(__name__)
 
 _TRAINING = "training"  # .NAME.training, beside the output
 _RUN_ID = "run_id"  # file with the run that began the training
@@ -74,6 +78,16 @@ def _beside(output: str) -> Path:
 def mark_as_begun(folder: Path, run_id: str) -> None:
     """Note that all that the training needs is in the folder."""
     (folder / _RUN_ID).write_text(run_id)
+
+
+def events_folder(output: str) -> str | None:
+    """Where TensorBoard's files go, where it is installed and the output lies on a disk."""
+    location = parse_address(output).location
+    if place_of(location) is not None or not has_tensorboard():
+        return None
+    folder = f"{plain_path(location).rstrip('/')}_events"
+    _log.info("TensorBoard's files: %s", folder)
+    return folder
 
 
 def write_captions(captions: DataFrame, folder: Path, n_rows: int, workers: int) -> Manifest:
