@@ -1,4 +1,4 @@
-"""What a training leaves in its folder for the program that started it: its result, or its fault."""
+"""What a training leaves in its folder for the program that started it: results, or a fault."""
 
 import json
 from pathlib import Path

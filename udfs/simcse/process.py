@@ -1,11 +1,10 @@
 """One process of a training: all that it needs lies in a folder, and so does what it leaves."""
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from udfs.models.device import device_of_task, is_out_of_memory
+from udfs.models.device import device_of_process, is_out_of_memory
 from udfs.models.spec import Device, ModelError
 from udfs.simcse.captions import CaptionRows
 from udfs.simcse.checkpoints import read_checkpoint
@@ -69,7 +68,7 @@ def train_in_folder(task: TrainingTask) -> None:
 
 def _join_and_train(task: TrainingTask) -> None:
     folder = Path(task.folder)
-    with process_group(_device(task.device)) as processes:
+    with process_group(device_of_process(task.device)) as processes:
         rows = SnapshotRows(
             str(folder / CAPTIONS),
             task.reader,
@@ -142,15 +141,3 @@ def read_result(folder: Path) -> TrainingResult | None:
     if fields is None:
         return None
     return TrainingResult(**fields | {"steps": [StepRow(**row) for row in fields["steps"]]})
-
-
-def _device(wanted: Device) -> str:
-    """The device of this process: of several on one machine, each has the GPU of its number."""
-    device = device_of_task(wanted)
-    if device == "cpu" or "LOCAL_RANK" not in os.environ:
-        return device
-    import torch
-
-    number = int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count()
-    torch.cuda.set_device(number)
-    return f"cuda:{number}"

@@ -1,0 +1,123 @@
+"""The order of shards and samples, which seed, pass and process decide, also of one that goes on.
+
+open_clip's loader shuffles samples by time and process id, and a part of a training that is no
+whole pass (`samples seen`) would begin anew at every checkpoint, so that some rows come twice
+before others come once.
+"""
+
+import hashlib
+import random
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+URL, PASS, _KEY, _SAMPLE_URL = "url", "__pass__", "__key__", "__url__"
+_PASSES_BEYOND = 2  # that a worker with broken shards may take from the next ones
+T = TypeVar("T")
+
+
+def seed_of(*numbers: int) -> int:
+    """A seed below 2**32 of several numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint32)[0])
+
+
+def shard_order(shards: Sequence[T], seed: int, number: int) -> list[T]:
+    """The shards in the order of a pass."""
+    draw = hashlib.blake2b(f"{seed} {number}".encode(), digest_size=8).digest()
+    shuffled = list(shards)
+    random.Random(int.from_bytes(draw, "big")).shuffle(shuffled)
+    return shuffled
+
+
+def shards_in_passes(
+    shards: Sequence[T], seed: int, start: int, most_passes: int
+) -> Iterator[tuple[T, int]]:
+    """(shard, number of its pass), from the `start`-th on, counted over all passes from 0."""
+    first, left_out = divmod(start, len(shards))
+    for number in range(first, first + most_passes):
+        yield from ((shard, number) for shard in shard_order(shards, seed, number)[left_out:])
+        left_out = 0
+
+
+class SampleOrder:
+    """The order in one process of a training; its methods are stages of webdataset's pipeline.
+
+    rows: samples of all shards. samples_per_epoch: seen by all processes in an epoch of the
+    trainer. in_passes: an epoch goes on at the shard where the last one ended, else each is a pass
+    of its own. rank: of the process.
+    """
+
+    def __init__(
+        self, *, rows: int, samples_per_epoch: int, in_passes: bool, seed: int, rank: int
+    ) -> None:
+        self._rows, self._samples_per_epoch = rows, samples_per_epoch
+        self._in_passes, self._seed, self._rank = in_passes, seed, rank
+        self._epoch = 0
+
+    def shards(self, source: Iterable[Any], epoch: int) -> Iterator[dict[str, Any]]:
+        """The shards of an epoch in order, and those of further passes, as long as it lasts."""
+        shards = [entry[URL] for entry in source]
+        start = epoch * len(shards)
+        if self._in_passes:
+            start = epoch * self._samples_per_epoch * len(shards) // self._rows
+        most = -(-self._samples_per_epoch // self._rows) + _PASSES_BEYOND
+        self._epoch = epoch  # before a shard is asked for: `shuffled` is called meanwhile
+        seed_worker(seed_of(self._seed, self._rank, epoch))
+        in_order = shards_in_passes(shards, self._seed, start, most)
+        return ({URL: shard, PASS: number} for shard, number in in_order)
+
+    def shuffled(
+        self, samples: Iterable[T], shuffle: Callable[[Iterable[T], random.Random], Iterator[T]]
+    ) -> Iterator[T]:
+        """The samples in the order that the trainer's own shuffle gives with a seeded generator."""
+        seed = seed_of(self._seed, self._rank, worker_number(), self._epoch)
+        return shuffle(samples, random.Random(seed))
+
+
+def with_passes(
+    source: Iterable[dict[str, Any]],
+    samples_of: Callable[[Iterable[dict[str, Any]]], Iterator[dict[str, Any]]],
+) -> Iterator[dict[str, Any]]:
+    """The samples of shards, each with the number of the pass that its shard was read in.
+
+    A reader may ask for the next shard before it gives the last sample of one, so the pass is
+    looked up by the shard's name, for as many times as it was opened.
+    """
+    passes: dict[str, deque[int]] = defaultdict(deque)
+
+    def noted() -> Iterator[dict[str, Any]]:
+        for entry in source:
+            passes[entry[URL]].append(entry.get(PASS, 0))
+            yield entry
+
+    shard = first_key = None
+    number = 0
+    for sample in samples_of(noted()):
+        url, key = sample[_SAMPLE_URL], sample[_KEY]
+        if (url != shard or key == first_key) and passes[url]:
+            shard, first_key, number = url, key, passes[url].popleft()
+        sample[PASS] = number
+        yield sample
+
+
+def worker_number() -> int:
+    """The number of this process among a loader's workers; 0 outside of one."""
+    from torch.utils.data import get_worker_info
+
+    worker = get_worker_info()
+    return 0 if worker is None else worker.id
+
+
+def seed_worker(seed: int) -> None:
+    """Seed what draws crops in a loader worker; the training process itself is left as it is."""
+    import torch
+    from torch.utils.data import get_worker_info
+
+    worker = get_worker_info()
+    if worker is not None:
+        own = seed_of(seed, worker.id)
+        torch.manual_seed(own)
+        random.seed(own)
+        np.random.seed(own)
