@@ -34,14 +34,15 @@ class OptionsError(ValueError):
     """Further options that open_clip's trainer does not take, or that are not theirs to set."""
 
 
-def full_arguments(own: Mapping[str, Any], options: str) -> list[str]:
+def full_arguments(own: Mapping[str, Any], kind: str, options: str) -> list[str]:
     """The whole command line; OptionsError if `options` sets what is set already.
 
-    `own`: option, without dashes and with underscores -> its value; True for a switch.
+    `own`: option, without dashes and with underscores -> its value; True for a switch. `kind`: a
+    name by which the trainer chooses AdamW's betas, since it is given the model by another.
     """
     further = split_options(options)
-    arguments = [word for name, value in own.items() for word in _words(name, value)]
-    before, after = _parsed(arguments), _parsed([*arguments, *further])
+    words = [word for name, value in own.items() for word in _words(name, value)]
+    before, after = _parsed(words), _parsed([*words, *further])
     for name in own:
         if before[name] != after[name]:
             raise OptionsError(
@@ -50,7 +51,10 @@ def full_arguments(own: Mapping[str, Any], options: str) -> list[str]:
     for name, why in _REFUSED.items():
         if before[name] != after[name]:
             raise OptionsError(f"options: --{_dashed(name)}: {why}")
-    return [*arguments, *further]
+    if "timm" not in after["opt"]:
+        for name, value in optimizer_defaults(kind).items():
+            words += _words(name, value)
+    return [*words, *further]
 
 
 def accumulated_batches(arguments: Sequence[str]) -> int:

@@ -52,8 +52,8 @@ ClipPrecision: TypeAlias = Literal[
 class ClipTask:
     """A training in a folder that all its processes see.
 
-    arguments: of open_clip's trainer but for device and precision, which each process finds. start:
-    the folder of the model to begin with. rows: samples of all shards. events: a folder for
+    arguments: of open_clip's trainer; device and precision are found by each process. start: the
+    folder of the model to begin with. rows: samples of all shards. events: a folder for
     TensorBoard's files, if they are wanted. driver: the process with whose end a process of this
     machine ends too.
     """

@@ -9,13 +9,16 @@ import hashlib
 import random
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from itertools import groupby
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
 URL, PASS, _KEY, _SAMPLE_URL = "url", "__pass__", "__key__", "__url__"
 _PASSES_BEYOND = 2  # that a worker with broken shards may take from the next ones
 T = TypeVar("T")
+Sample: TypeAlias = dict[str, Any]
+Shuffle: TypeAlias = Callable[[Iterator[Sample], random.Random], Iterator[Sample]]
 
 
 def seed_of(*numbers: int) -> int:
@@ -56,7 +59,7 @@ class SampleOrder:
         self._in_passes, self._seed, self._rank = in_passes, seed, rank
         self._epoch = 0
 
-    def shards(self, source: Iterable[Any], epoch: int) -> Iterator[dict[str, Any]]:
+    def shards(self, source: Iterable[Any], epoch: int) -> Iterator[Sample]:
         """The shards of an epoch in order, and those of further passes, as long as it lasts."""
         shards = [entry[URL] for entry in source]
         start = epoch * len(shards)
@@ -69,17 +72,23 @@ class SampleOrder:
         return ({URL: shard, PASS: number} for shard, number in in_order)
 
     def shuffled(
-        self, samples: Iterable[T], shuffle: Callable[[Iterable[T], random.Random], Iterator[T]]
-    ) -> Iterator[T]:
-        """The samples in the order that the trainer's own shuffle gives with a seeded generator."""
-        seed = seed_of(self._seed, self._rank, worker_number(), self._epoch)
-        return shuffle(samples, random.Random(seed))
+        self,
+        samples: Iterable[Sample],
+        shuffle: Callable[[Iterator[Sample], Any], Iterator[Sample]],
+    ) -> Iterator[Sample]:
+        """The samples as the trainer's own shuffle orders them, seeded, each pass by itself.
+
+        A pass is drained before the next begins, so that no row comes twice before others came.
+        """
+        draws = random.Random(seed_of(self._seed, self._rank, worker_number(), self._epoch))
+        for _, of_pass in groupby(samples, key=lambda sample: sample[PASS]):
+            yield from shuffle(of_pass, draws)
 
 
 def with_passes(
-    source: Iterable[dict[str, Any]],
-    samples_of: Callable[[Iterable[dict[str, Any]]], Iterator[dict[str, Any]]],
-) -> Iterator[dict[str, Any]]:
+    source: Iterable[Sample],
+    samples_of: Callable[[Iterable[Sample]], Iterator[Sample]],
+) -> Iterator[Sample]:
     """The samples of shards, each with the number of the pass that its shard was read in.
 
     A reader may ask for the next shard before it gives the last sample of one, so the pass is
@@ -87,7 +96,7 @@ def with_passes(
     """
     passes: dict[str, deque[int]] = defaultdict(deque)
 
-    def noted() -> Iterator[dict[str, Any]]:
+    def noted() -> Iterator[Sample]:
         for entry in source:
             passes[entry[URL]].append(entry.get(PASS, 0))
             yield entry

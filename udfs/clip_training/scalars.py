@@ -1,4 +1,4 @@
-"""What open_clip's trainer tells of its steps, exactly: it is given a writer in TensorBoard's place.
+"""What open_clip's trainer says of its steps, exactly: it gets a writer in TensorBoard's place.
 
 Its log lines round, so they are not parsed.
 """

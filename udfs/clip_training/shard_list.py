@@ -30,8 +30,11 @@ class Shard:
     rows: int
 
 
-def shards_of_folder(folder: str, paths: Sequence[str]) -> list[Shard]:
-    """The shards at these paths, by the sizes.json that lies beside them, else counted."""
+def shards_of_folder(paths: Sequence[str]) -> list[Shard]:
+    """The shards at these paths, by the sizes.json that lies beside them, else counted.
+
+    Raises ShardError for a sizes.json that is none, or a path that open_clip takes for a pattern.
+    """
     shards = []
     sizes_of: dict[Path, dict[str, int]] = {}
     for path in sorted(paths):
@@ -45,8 +48,6 @@ def shards_of_folder(folder: str, paths: Sequence[str]) -> list[Shard]:
             sizes_of[beside] = _sizes(beside)
         rows = sizes_of[beside].get(os.path.basename(path))
         shards.append(Shard(path, count_samples(path) if rows is None else rows))
-    if not shards:
-        raise ShardError(f"{folder}: no shards: expected files .tar, as export-webdataset writes")
     return shards
 
 

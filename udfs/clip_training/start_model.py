@@ -106,8 +106,8 @@ def _known_config(name: str) -> dict[str, Any]:
     nearest = difflib.get_close_matches(name, names, 3, 0.4)
     hint = f"; near to it: {', '.join(nearest)}" if nearest else ""
     raise ModelError(
-        f"model {name!r}: is none of open_clip's {len(names)} models, and no folder (begin one with "
-        f"/ or ./){hint}"
+        f"model {name!r}: is none of open_clip's {len(names)} models, nor a folder (which begins "
+        f"with / or .){hint}"
     )
 
 
