@@ -147,6 +147,7 @@ def _train(task: ClipTask) -> None:
     folder, rank = Path(task.folder), int(os.environ.get("RANK", "0"))
     os.chdir(folder)
     device = device_of_process(task.device)
+    sys.modules["wandb"] = None  # type: ignore[assignment] # never used; its import takes seconds
     import open_clip_train.data as loader
     import open_clip_train.main as trainer
 

@@ -14,7 +14,8 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-URL, PASS, _KEY, _SAMPLE_URL = "url", "__pass__", "__key__", "__url__"
+URL, PASS, IS_BEYOND = "url", "__pass__", "__is_beyond__"
+_KEY, _SAMPLE_URL = "__key__", "__url__"
 _PASSES_BEYOND = 2  # that a worker with broken shards may take from the next ones
 T = TypeVar("T")
 Sample: TypeAlias = dict[str, Any]
@@ -60,29 +61,35 @@ class SampleOrder:
         self._epoch = 0
 
     def shards(self, source: Iterable[Any], epoch: int) -> Iterator[Sample]:
-        """The shards of an epoch in order, and those of further passes, as long as it lasts."""
+        """The shards of an epoch in order, and beyond them those that follow, if it lasts longer.
+
+        A shard in which an epoch ends is read again by the next one.
+        """
         shards = [entry[URL] for entry in source]
-        start = epoch * len(shards)
+        start, end = epoch * len(shards), (epoch + 1) * len(shards)
         if self._in_passes:
-            start = epoch * self._samples_per_epoch * len(shards) // self._rows
+            start, end = (
+                sign * (sign * number * self._samples_per_epoch * len(shards) // self._rows)
+                for sign, number in ((1, epoch), (-1, epoch + 1))
+            )
         most = -(-self._samples_per_epoch // self._rows) + _PASSES_BEYOND
         self._epoch = epoch  # before a shard is asked for: `shuffled` is called meanwhile
         seed_worker(seed_of(self._seed, self._rank, epoch))
-        in_order = shards_in_passes(shards, self._seed, start, most)
-        return ({URL: shard, PASS: number} for shard, number in in_order)
+        in_order = enumerate(shards_in_passes(shards, self._seed, start, most), start)
+        return (
+            {URL: shard, PASS: number, IS_BEYOND: place >= end}
+            for place, (shard, number) in in_order
+        )
 
-    def shuffled(
-        self,
-        samples: Iterable[Sample],
-        shuffle: Callable[[Iterator[Sample], Any], Iterator[Sample]],
-    ) -> Iterator[Sample]:
+    def shuffled(self, samples: Iterable[Sample], shuffle: Shuffle) -> Iterator[Sample]:
         """The samples as the trainer's own shuffle orders them, seeded, each pass by itself.
 
-        A pass is drained before the next begins, so that no row comes twice before others came.
+        A pass, or an epoch's part of it, is drained before what follows, so that no row comes twice
+        before others came.
         """
         draws = random.Random(seed_of(self._seed, self._rank, worker_number(), self._epoch))
-        for _, of_pass in groupby(samples, key=lambda sample: sample[PASS]):
-            yield from shuffle(of_pass, draws)
+        for _, together in groupby(samples, key=lambda row: (row[PASS], row[IS_BEYOND])):
+            yield from shuffle(together, draws)
 
 
 def with_passes(
@@ -94,21 +101,21 @@ def with_passes(
     A reader may ask for the next shard before it gives the last sample of one, so the pass is
     looked up by the shard's name, for as many times as it was opened.
     """
-    passes: dict[str, deque[int]] = defaultdict(deque)
+    opened: dict[str, deque[Sample]] = defaultdict(deque)
 
     def noted() -> Iterator[Sample]:
         for entry in source:
-            passes[entry[URL]].append(entry.get(PASS, 0))
+            place = {name: entry.get(name, 0) for name in (PASS, IS_BEYOND)}
+            opened[entry[URL]].append(place)
             yield entry
 
     shard = first_key = None
-    number = 0
+    place: Sample = {PASS: 0, IS_BEYOND: 0}
     for sample in samples_of(noted()):
         url, key = sample[_SAMPLE_URL], sample[_KEY]
-        if (url != shard or key == first_key) and passes[url]:
-            shard, first_key, number = url, key, passes[url].popleft()
-        sample[PASS] = number
-        yield sample
+        if (url != shard or key == first_key) and opened[url]:
+            shard, first_key, place = url, key, opened[url].popleft()
+        yield sample | place
 
 
 def worker_number() -> int:

@@ -73,6 +73,8 @@ class StartModel:
             return None
         if not self.is_folder:
             return model_path(ModelSpec(f"open_clip:{self.name}", self.weights, self.sha256))
+        if not Path(self.weights).is_file():
+            raise ModelError(f"weights {self.weights}: is no file, as a model's folder needs it")
         # Any of its names will do: only file and digest are looked at.
         return model_path(ModelSpec("open_clip:ViT-B-32", self.weights, self.sha256))
 

@@ -35,7 +35,7 @@ def make_shards(
     record_of: Callable[[int], dict[str, Any]] = record_of,
     with_sizes: bool = True,
 ) -> list[str]:
-    """Shards of so many samples, with the images in `broken` no images but for their first bytes."""
+    """Shards of so many samples; of the images in `broken` only the first bytes are there."""
     folder.mkdir(parents=True, exist_ok=True)
     n = sum(sizes)
     columns = {
