@@ -510,8 +510,8 @@ TRAINING = StructType(
     ]
 )
 # A row per step of a training by open_clip's trainer that it reports, steps and epochs from 1.
-# samples_seen: of all processes until its end; samples_per_s: of the last of its steps' batches;
-# seconds: means of a batch over the steps since the last row, `data_seconds` of waiting for it.
+# samples_seen: of all processes until its end; samples_per_s, batch_seconds and data_seconds, those
+# of waiting for data: of this step.
 CLIP_TRAINING = StructType(
     [
         StructField("epoch", IntegerType()),

@@ -279,9 +279,9 @@ def _plan(settings: TrainClip, shards: list[Shard]) -> TrainingPlan:
         )
     if len(shards) < workers * (settings.loader_workers or 1):
         raise InputDataError(
-            f"shards: {len(shards):,} files, fewer than the {workers} workers with "
-            f"{settings.loader_workers or 1} loader workers each: give fewer of them, or write "
-            "smaller shards (export-webdataset --samples-per-shard)"
+            f"shards: {len(shards):,} files, fewer than --workers {workers} with --loader-workers "
+            f"{settings.loader_workers or 1} each: give fewer of them, or write smaller shards "
+            "(export-webdataset --samples-per-shard)"
         )
     samples, epochs = rows, settings.epochs or settings.checkpoints
     if settings.samples_seen is not None:
