@@ -16,12 +16,8 @@ from spark_jobs.core.errors import InputDataError, SettingsError
 from spark_jobs.core.schemas import CAPTION
 from spark_jobs.core.settings import InputAddress, OutputAddress, OutputFolder, RoleName, Settings
 from spark_jobs.formats.scored_pairs import read_pair_sets
-from spark_jobs.formats.training_folder import (
-    events_folder,
-    mark_as_begun,
-    training_folder,
-    write_captions,
-)
+from spark_jobs.formats.training_captions import write_captions
+from spark_jobs.formats.training_folder import events_folder, mark_as_begun, training_folder
 from spark_jobs.running.job import Job
 from spark_jobs.running.torch_processes import refuse_impossible_workers, run_training
 from spark_jobs.storage.batches import batches_that_fit

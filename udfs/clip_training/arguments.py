@@ -90,7 +90,7 @@ def _parsed_once(arguments: tuple[str, ...]) -> dict[str, Any]:
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-            return vars(parse_args([*arguments]))
+            return dict(vars(parse_args([*arguments])))
     except SystemExit as end:
         *_, last = ["", *said.getvalue().split("error: ")[-1].splitlines()]
         reason = last if end.code else "--help is for its own command line"

@@ -61,7 +61,7 @@ class DropCounter:
     """Counts of a process and its loader workers, which are forked from it."""
 
     def __init__(self) -> None:
-        self._counts = multiprocessing.get_context("fork").Array("q", 3)
+        self._counts: Any = multiprocessing.get_context("fork").Array("q", 3)
 
     def add(self, place: int) -> None:
         """Count one more, in the order of the fields of Dropped."""
@@ -71,7 +71,7 @@ class DropCounter:
     def take(self) -> Dropped:
         """The counts since the last call."""
         with self._counts.get_lock():
-            dropped = Dropped(*self._counts)
+            dropped = Dropped(*self._counts[:])
             self._counts[:] = [0, 0, 0]
         return dropped
 
@@ -125,7 +125,7 @@ class Hooks:
             dropped.add(1)
             return False
 
-        class ShardOrder(loader.wds.PipelineStage):  # type: ignore[misc,name-defined]
+        class ShardOrder(loader.wds.PipelineStage):  # type: ignore[misc]
             def __init__(self, *_: Any, epoch: Any, **__: Any) -> None:
                 self._epoch = epoch
 

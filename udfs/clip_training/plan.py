@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+PAPERS = (
+    "DataComp, training: samples seen in place of epochs, in parts that end with a checkpoint",
+)
 _MOST_LOADER_WORKERS = 4  # open_clip's default
 _MOST_STEPS_BETWEEN_ROWS = 100  # open_clip's default
 _ROWS_OF_FEW_STEPS = 200  # as many rows at least has the table, if there are as many steps

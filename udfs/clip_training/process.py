@@ -219,7 +219,7 @@ def _let_cpus_train_together() -> None:
         def __init__(self, module: Any, device_ids: Any = None, **named: Any) -> None:
             super().__init__(module, **named)
 
-    parallel.DistributedDataParallel = OnCpus  # type: ignore[misc]
+    parallel.DistributedDataParallel = OnCpus  # type: ignore[misc,assignment]
 
 
 def _leave_group() -> None:
