@@ -7,7 +7,6 @@ count, draw and seed. A version of open_clip without one of the names is refused
 import inspect
 import logging
 import multiprocessing
-import random
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -15,18 +14,25 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import numpy as np
-
 from udfs.clip_training.captions import with_caption_of_pass
-from udfs.clip_training.sample_order import PASS, SampleOrder, seed_of, with_passes
+from udfs.clip_training.sample_order import (
+    PASS,
+    SampleOrder,
+    seed_everything,
+    seed_of,
+    with_passes,
+)
 from udfs.clip_training.scalars import ScalarWriter
 from udfs.training_runs import read_json, write_json
 
 LOADER_NAMES = (
     *("tar_file_expander", "tarfile_to_samples_nothrow", "filter_no_caption_or_no_image"),
     *("log_and_continue", "detshuffle2", "_shuffle", "SharedEpoch", "wds"),
+    "random",
 )
-TRAINER_NAMES = ("main", "parse_args", "setup_logging", "tensorboard", "train_one_epoch")
+TRAINER_NAMES = (
+    *("main", "parse_args", "setup_logging", "tensorboard", "train_one_epoch", "random"),
+)
 _SEEN = "seen"  # folder of what each process has seen in each epoch
 
 
@@ -100,7 +106,7 @@ class Hooks:
                     )
         dropped = DropCounter()
         self._install_in_loader(loader, dropped)
-        trainer.train_one_epoch = self._epoch_trainer(trainer.train_one_epoch, dropped)  # type: ignore[attr-defined]
+        trainer.train_one_epoch = self._epoch_trainer(trainer, dropped)  # type: ignore[attr-defined]
         trainer.tensorboard = SimpleNamespace(SummaryWriter=lambda _path: self.scalars())  # type: ignore[attr-defined]
         trainer.setup_logging = _only_to_files(trainer.setup_logging)  # type: ignore[attr-defined]
 
@@ -149,11 +155,11 @@ class Hooks:
         loader.detshuffle2 = ShardOrder
         loader.wds.shuffle = shuffled
 
-    def _epoch_trainer(
-        self, train_one_epoch: Callable[..., Any], dropped: DropCounter
-    ) -> Callable[..., Any]:
+    def _epoch_trainer(self, trainer: Any, dropped: DropCounter) -> Callable[..., Any]:
+        train_one_epoch = trainer.train_one_epoch
+
         def train(model: Any, data: Any, loss: Any, epoch: int, *rest: Any, **named: Any) -> Any:
-            seed_everything(seed_of(self.seed, self.rank, epoch))
+            seed_everything(seed_of(self.seed, self.rank, epoch), trainer.random)
             part = data["train"]
             counted = CountedLoader(part.dataloader)
             part.dataloader = counted
@@ -201,15 +207,6 @@ def read_dropped(folder: Path) -> Dropped:
     return sum((Dropped(**read_json(file)) for file in files), Dropped())
 
 
-def seed_everything(seed: int) -> None:
-    """Seed all generators of this process, so that an epoch is the same after a resume."""
-    import torch
-
-    torch.manual_seed(seed)
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-
-
 def _only_to_files(setup_logging: Callable[..., None]) -> Callable[..., None]:
     """The trainer's logging without that to the terminal, which has a bar of progress."""
 
@@ -218,5 +215,6 @@ def _only_to_files(setup_logging: Callable[..., None]) -> Callable[..., None]:
         for handler in [*logging.root.handlers]:
             if not isinstance(handler, logging.FileHandler):
                 logging.root.removeHandler(handler)
+        logging.root.addHandler(logging.NullHandler())  # without any, logging makes a new one
 
     return set_up

@@ -157,6 +157,7 @@ def _train(task: ClipTask) -> None:
         in_passes=task.plan.in_passes,
         seed=task.seed,
         rank=rank,
+        standard_draws=loader.random,
     )
     Hooks(folder, order, task.seed, rank, lambda: _scalars(folder, task.events)).install(
         trainer, loader

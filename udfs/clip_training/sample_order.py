@@ -5,8 +5,6 @@ whole pass (`samples seen`) would begin anew at every checkpoint, so that some r
 before others come once.
 """
 
-import hashlib
-import random
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
@@ -19,7 +17,7 @@ _KEY, _SAMPLE_URL = "__key__", "__url__"
 _PASSES_BEYOND = 2  # that a worker with broken shards may take from the next ones
 T = TypeVar("T")
 Sample: TypeAlias = dict[str, Any]
-Shuffle: TypeAlias = Callable[[Iterator[Sample], random.Random], Iterator[Sample]]
+Shuffle: TypeAlias = Callable[[Iterator[Sample], Any], Iterator[Sample]]
 
 
 def seed_of(*numbers: int) -> int:
@@ -29,10 +27,8 @@ def seed_of(*numbers: int) -> int:
 
 def shard_order(shards: Sequence[T], seed: int, number: int) -> list[T]:
     """The shards in the order of a pass."""
-    draw = hashlib.blake2b(f"{seed} {number}".encode(), digest_size=8).digest()
-    shuffled = list(shards)
-    random.Random(int.from_bytes(draw, "big")).shuffle(shuffled)
-    return shuffled
+    places = np.random.default_rng([seed, number]).permutation(len(shards))
+    return [shards[place] for place in places]
 
 
 def shards_in_passes(
@@ -50,14 +46,23 @@ class SampleOrder:
 
     rows: samples of all shards. samples_per_epoch: seen by all processes in an epoch of the
     trainer. in_passes: an epoch goes on at the shard where the last one ended, else each is a pass
-    of its own. rank: of the process.
+    of its own. rank: of the process. standard_draws: Python's own module of draws, by which the
+    trainer shuffles; here it is only seeded.
     """
 
     def __init__(
-        self, *, rows: int, samples_per_epoch: int, in_passes: bool, seed: int, rank: int
+        self,
+        *,
+        rows: int,
+        samples_per_epoch: int,
+        in_passes: bool,
+        seed: int,
+        rank: int,
+        standard_draws: Any,
     ) -> None:
         self._rows, self._samples_per_epoch = rows, samples_per_epoch
         self._in_passes, self._seed, self._rank = in_passes, seed, rank
+        self._standard_draws = standard_draws
         self._epoch = 0
 
     def shards(self, source: Iterable[Any], epoch: int) -> Iterator[Sample]:
@@ -74,7 +79,9 @@ class SampleOrder:
             )
         most = -(-self._samples_per_epoch // self._rows) + _PASSES_BEYOND
         self._epoch = epoch  # before a shard is asked for: `shuffled` is called meanwhile
-        seed_worker(seed_of(self._seed, self._rank, epoch))
+        if is_loader_worker():  # which draws crops; the training process is seeded by itself
+            own = seed_of(self._seed, self._rank, epoch, 1 + worker_number())
+            seed_everything(own, self._standard_draws)
         in_order = enumerate(shards_in_passes(shards, self._seed, start, most), start)
         return (
             {URL: shard, PASS: number, IS_BEYOND: place >= end}
@@ -87,7 +94,9 @@ class SampleOrder:
         A pass, or an epoch's part of it, is drained before what follows, so that no row comes twice
         before others came.
         """
-        draws = random.Random(seed_of(self._seed, self._rank, worker_number(), self._epoch))
+        draws = self._standard_draws.Random(
+            seed_of(self._seed, self._rank, worker_number(), self._epoch)
+        )
         for _, together in groupby(samples, key=lambda row: (row[PASS], row[IS_BEYOND])):
             yield from shuffle(together, draws)
 
@@ -126,14 +135,17 @@ def worker_number() -> int:
     return 0 if worker is None else worker.id
 
 
-def seed_worker(seed: int) -> None:
-    """Seed what draws crops in a loader worker; the training process itself is left as it is."""
-    import torch
+def is_loader_worker() -> bool:
+    """Whether this process is one of a loader's workers."""
     from torch.utils.data import get_worker_info
 
-    worker = get_worker_info()
-    if worker is not None:
-        own = seed_of(seed, worker.id)
-        torch.manual_seed(own)
-        random.seed(own)
-        np.random.seed(own)
+    return get_worker_info() is not None
+
+
+def seed_everything(seed: int, standard_draws: Any) -> None:
+    """Seed all generators of this process, so that an epoch is the same after a resume."""
+    import torch
+
+    torch.manual_seed(seed)
+    standard_draws.seed(seed)
+    np.random.seed(seed)

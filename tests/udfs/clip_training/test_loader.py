@@ -51,6 +51,7 @@ class Loading:
             in_passes=plan.in_passes,
             seed=seed,
             rank=0,
+            standard_draws=loader.random,
         )
         self.dropped = DropCounter()
         hooks = Hooks(Path(), order, seed, 0, lambda: None)  # type: ignore[arg-type,return-value]

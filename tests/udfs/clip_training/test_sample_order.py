@@ -1,6 +1,7 @@
 """In which order shards and samples come, and that a pass has each once."""
 
 import itertools
+import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -20,7 +21,12 @@ from udfs.clip_training.sample_order import (
 
 def order(samples_per_epoch: int, *, rows: int = 40, in_passes: bool = True) -> SampleOrder:
     return SampleOrder(
-        rows=rows, samples_per_epoch=samples_per_epoch, in_passes=in_passes, seed=3, rank=0
+        rows=rows,
+        samples_per_epoch=samples_per_epoch,
+        in_passes=in_passes,
+        seed=3,
+        rank=0,
+        standard_draws=random,
     )
 
 
