@@ -80,7 +80,7 @@ bundle: env
 # Prints the tables of benchmarks/ and writes them, with their inputs, below bench/: two hours.
 bench: env
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
-	set -e; for name in startup kernel text_rules caption_length end_to_end growth cost embedding neighbours subsets bank_from_text images_download images_arrange images_duplicates captions_generated captions_of_images filters_and_mixes captions_measured sentences_trained training_shards training_readers; do \
+	set -e; for name in startup kernel text_rules caption_length end_to_end growth cost embedding neighbours subsets bank_from_text images_download images_arrange images_duplicates captions_generated captions_of_images filters_and_mixes captions_measured sentences_trained training_shards training_readers train_clip; do \
 		$(BIN)/python -m benchmarks.$$name bench; done
 
 # Needs uv; writes hashes, but no address of an index.

@@ -66,6 +66,7 @@ __all__ = [
     "search_neighbours",
     "search_substrings",
     "show",
+    "train_clip",
     "train_sentences",
     "vary_captions",
 ]
@@ -3064,6 +3065,93 @@ def show(
     Examples
     --------
     >>> cl.show("./curated/balanced_captions", columns="uid,caption", rows=5)
+    """
+
+
+@job
+def train_clip(
+    *,
+    shards: Address | Sequence[Address],
+    output: Address,
+    model: Address = "ViT-B-32",
+    weights: str | None = None,
+    sha256: str | None = None,
+    training: Address | None = None,
+    epochs: int | None = 1,
+    samples_seen: int | None = None,
+    checkpoints: int = 8,
+    batch_size: int = 64,
+    learning_rate: float = 0.0005,
+    weight_decay: float = 0.2,
+    warmup: int | None = None,
+    loader_workers: int | None = None,
+    precision: Literal["auto", "fp32", "amp", "amp_bf16", "bf16", "fp16", "pure_bf16", "pure_fp16"] = "auto",
+    seed: int = 0,
+    workers: int = 1,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    log_every_n_steps: int | None = None,
+    options: str = "",
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Train a CLIP model on webdataset shards, by open_clip's own trainer.
+
+    Parameters
+    ----------
+    shards : list of addresses; required
+        Folders of shards, as export-webdataset writes them, or of other .tar files with an
+        image and a txt in each sample; of a disk, not of a store.
+    output : address; required
+        Folder for the model, as open_clip and captionlake load it.
+    model : address; default ViT-B-32
+        A model of open_clip by its name, or a folder with open_clip_config.json.
+    weights : text
+        To begin with: a checkpoint file, or a tag of open_clip's pretrained models; default:
+        random ones, also for a folder that has weights.
+    sha256 : text
+        Of the checkpoint, which a file that is no .safetensors must have.
+    training : address
+        Table of the steps; default: OUTPUT_training.
+    epochs : whole number; default 1
+        Passes over the shards.
+    samples_seen : whole number
+        Samples to train on in place of epochs, rows coming again in order of passes, so that
+        subsets of any size are trained for as many steps.
+    checkpoints : whole number; default 8
+        Of samples_seen: equal parts, each of which ends with a checkpoint.
+    batch_size : whole number; default 64
+        Samples a step, of a worker.
+    learning_rate : number; default 0.0005
+        After the warmup.
+    weight_decay : number; default 0.2
+        Of AdamW.
+    warmup : whole number
+        Steps in which the learning rate rises; default: 10,000, a tenth of all steps at most.
+    loader_workers : whole number
+        Processes that read and decode, for each worker; default: 4, at most one a shard.
+    precision : auto, fp32, amp, amp_bf16, bf16, fp16, pure_bf16 or pure_fp16; default auto
+        As open_clip has it; auto: amp_bf16 or amp on a GPU, fp32 on a CPU.
+    seed : whole number; default 0
+        Of weights, order, crops and captions.
+    workers : whole number; default 1
+        Processes that train together, as Spark tasks on a cluster.
+    device : auto, cpu or cuda; default auto
+        Auto: a GPU, or cpu where there is none.
+    log_every_n_steps : whole number
+        Steps from a row of the table to the next; default: 100, or fewer.
+    options : text; default ''
+        Further options of open_clip's trainer, such as '--grad-checkpointing'.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.train_clip(shards="./training_shards", model="ViT-B-32", epochs=32, batch_size=64, output="./clip")
     """
 
 

@@ -520,6 +520,23 @@ TRAINING = StructType(
         ),
     ]
 )
+# A row per step of a training by open_clip's trainer that it reports, steps and epochs from 1.
+# samples_seen: of all processes until its end; samples_per_s, batch_seconds and data_seconds, those
+# of waiting for data: of this step.
+CLIP_TRAINING = StructType(
+    [
+        StructField("epoch", IntegerType()),
+        StructField(STEP, IntegerType()),
+        StructField("samples_seen", LongType()),
+        *(
+            StructField(name, DoubleType())
+            for name in (
+                *("loss", "learning_rate", "samples_per_s", "logit_scale"),
+                *("data_seconds", "batch_seconds"),
+            )
+        ),
+    ]
+)
 # A row per measure of a set of scored pairs, or over the sets of a task (all, mean, wmean). n: its
 # pairs, or sentences of uniformity; value: null where there is none, as all scores are equal.
 EVALUATIONS = StructType(

@@ -38,7 +38,7 @@ from spark_jobs.formats.report_thresholds import (
     threshold_examples,
     used_threshold,
 )
-from spark_jobs.formats.report_training import training_curve
+from spark_jobs.formats.report_training import clip_training_curve, training_curve
 from spark_jobs.report.blocks import Block, Examples, Note, Section
 from spark_jobs.report.caption_measures import measure_blocks
 from spark_jobs.report.captions import matches_blocks
@@ -48,7 +48,7 @@ from spark_jobs.report.entries import entry_pictures, entry_tables
 from spark_jobs.report.model_comparison import comparison_blocks
 from spark_jobs.report.retrieved import retrieved_blocks
 from spark_jobs.report.similarities import similarity_blocks
-from spark_jobs.report.training import training_blocks
+from spark_jobs.report.training import TrainingCurve, training_blocks
 from spark_jobs.storage.old_versions import default_if_lost
 
 NO_COUNTS = "No run here counts the captions of entries, or none matched: there are no pictures."
@@ -59,7 +59,7 @@ LOST = (
 PLAN_THRESHOLD = "plan-threshold"
 DECONTAMINATE = "decontaminate"
 MEASURE_CAPTIONS = "measure-captions"
-TRAIN_SENTENCES = "train-sentences"
+TRAIN_SENTENCES, TRAIN_CLIP = "train-sentences", "train-clip"
 COMPARE_EVALUATIONS = "compare-evaluations"
 BUILD_BANK, CHECK_BANK = "build-concept-bank", "check-concept-bank"
 GENERATE_CAPTIONS = "generate-captions"
@@ -211,11 +211,16 @@ def _measure_blocks(spark: SparkSession, run: RunRecord) -> list[Block]:
 
 def _training_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
     """A section for each training."""
-    return _sections_of(runs, TRAIN_SENTENCES, "Training", partial(_training_blocks, spark))
+    for job, curve_of in ((TRAIN_SENTENCES, training_curve), (TRAIN_CLIP, clip_training_curve)):
+        yield from _sections_of(runs, job, "Training", partial(_training_blocks, spark, curve_of))
 
 
-def _training_blocks(spark: SparkSession, run: RunRecord) -> list[Block]:
-    return training_blocks(training_curve(spark, run))
+def _training_blocks(
+    spark: SparkSession,
+    curve_of: Callable[[SparkSession, RunRecord], TrainingCurve],
+    run: RunRecord,
+) -> list[Block]:
+    return training_blocks(curve_of(spark, run))
 
 
 def _comparison_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
@@ -244,7 +249,7 @@ def _lost() -> list[Block]:
 def _has_other_pictures(run: RunRecord) -> bool:
     has_section = run.job in (
         *(PLAN_THRESHOLD, DECONTAMINATE, MEASURE_CAPTIONS, BUILD_BANK, CHECK_BANK),
-        *(GENERATE_CAPTIONS, TRAIN_SENTENCES, COMPARE_EVALUATIONS, *_HITS),
+        *(GENERATE_CAPTIONS, TRAIN_SENTENCES, TRAIN_CLIP, COMPARE_EVALUATIONS, *_HITS),
     )
     return has_section or _has_class_counts(run)
 

@@ -1,33 +1,25 @@
 """The folder of a training: its start, checkpoints and result, until its model has been written."""
 
+import logging
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.fs as pafs
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from spark_jobs.core.addresses import parse_address
-from spark_jobs.core.arrow_collecting import record_batches
 from spark_jobs.core.errors import OutputTableError
-from spark_jobs.core.schemas import CAPTION
 from spark_jobs.storage.outputs.staging import locked
 from udfs.file_systems import plain_path
-from udfs.simcse.process import CAPTIONS
 from udfs.stores import place_of
-from udfs.training.manifest import Manifest
-from udfs.training.snapshot_files import write_snapshot
+from udfs.training_progress import has_tensorboard
+
+_log = logging.getLogger(__name__)
 
 _TRAINING = "training"  # .NAME.training, beside the output
 _RUN_ID = "run_id"  # file with the run that began the training
-_ROWS_PER_FILE = 1_000_000
-_ROW_GROUP_ROWS = 10_000
-_ROW_GROUPS_PER_WORKER = 8
 
 
 @contextmanager
@@ -76,32 +68,14 @@ def mark_as_begun(folder: Path, run_id: str) -> None:
     (folder / _RUN_ID).write_text(run_id)
 
 
-def write_captions(captions: DataFrame, folder: Path, n_rows: int, workers: int) -> Manifest:
-    """Write the column `caption` as a snapshot, in an order that depends on the captions alone."""
-    ordered = captions.select(CAPTION).orderBy(F.xxhash64(CAPTION), CAPTION)
-    batches = record_batches(ordered, in_order=True)
-    per_group = max(1, min(_ROW_GROUP_ROWS, n_rows // (_ROW_GROUPS_PER_WORKER * workers)))
-    return write_snapshot(str(folder / CAPTIONS), _tables(batches), row_group_rows=per_group)
-
-
-def _tables(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Tables of the same rows whatever the batches are."""
-    parts: list[pa.RecordBatch] = []
-    n_rows = 0
-    for batch in batches:
-        while n_rows + batch.num_rows >= _ROWS_PER_FILE:
-            yield _table([*parts, batch.slice(0, _ROWS_PER_FILE - n_rows)])
-            batch = batch.slice(_ROWS_PER_FILE - n_rows)
-            parts, n_rows = [], 0
-        parts.append(batch)
-        n_rows += batch.num_rows
-    if n_rows:
-        yield _table(parts)
-
-
-def _table(parts: Sequence[pa.RecordBatch]) -> pa.Table:
-    texts = chain.from_iterable(part.column(0).to_pylist() for part in parts)
-    return pa.table({CAPTION: pa.array(texts, pa.string())})
+def events_folder(output: str) -> str | None:
+    """Where TensorBoard's files go, where it is installed and the output lies on a disk."""
+    location = parse_address(output).location
+    if place_of(location) is not None or not has_tensorboard():
+        return None
+    folder = f"{plain_path(location).rstrip('/')}_events"
+    _log.info("TensorBoard's files: %s", folder)
+    return folder
 
 
 def _empty(path: Path) -> None:

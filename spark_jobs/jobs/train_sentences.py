@@ -1,7 +1,6 @@
 """train-sentences: a sentence encoder trained on captions alone, by unsupervised SimCSE."""
 
 import importlib.util
-import logging
 import shutil
 from pathlib import Path
 
@@ -11,23 +10,22 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from spark_jobs.core import schemas
-from spark_jobs.core.addresses import absolute_file, parse_address
+from spark_jobs.core.addresses import absolute_file
 from spark_jobs.core.columns import named
-from spark_jobs.core.errors import CurationError, InputDataError, SettingsError
+from spark_jobs.core.errors import InputDataError, SettingsError
 from spark_jobs.core.schemas import CAPTION
 from spark_jobs.core.settings import InputAddress, OutputAddress, OutputFolder, RoleName, Settings
 from spark_jobs.formats.scored_pairs import read_pair_sets
-from spark_jobs.formats.training_folder import mark_as_begun, training_folder, write_captions
+from spark_jobs.formats.training_captions import write_captions
+from spark_jobs.formats.training_folder import events_folder, mark_as_begun, training_folder
 from spark_jobs.running.job import Job
-from spark_jobs.running.torch_processes import refuse_impossible_workers, run_processes
+from spark_jobs.running.torch_processes import refuse_impossible_workers, run_training
 from spark_jobs.storage.batches import batches_that_fit
 from spark_jobs.storage.outputs.folder_swap import replaced_folder
 from spark_jobs.storage.outputs.local_copies import local_copy
 from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.session import reads_local_paths
-from spark_jobs.storage.session_settings import setting
 from spark_jobs.storage.shared_disk import refuse_separate_disks
-from udfs.file_systems import plain_path
 from udfs.models.spec import Device, ModelError, Precision, weights_digest
 from udfs.simcse.loop import TrainingOptions
 from udfs.simcse.model_files import bert_folder, load_bert, write_model
@@ -35,22 +33,16 @@ from udfs.simcse.process import (
     CAPTIONS,
     MODEL,
     START,
-    TrainingError,
     TrainingResult,
     TrainingTask,
-    forget_fault,
-    read_fault,
     read_result,
     train_in_folder,
     write_dev,
 )
 from udfs.simcse.small_bert import SMALL, make_small_bert
 from udfs.simcse.snapshot_rows import Reader, captions_in_order
-from udfs.simcse.watching import has_tensorboard
-from udfs.stores import place_of
 from udfs.sts.pair_files import STS_BENCHMARK, PairSet
 
-_log = logging.getLogger(__name__)
 _DEV = "dev"
 
 
@@ -273,44 +265,19 @@ def _train(run: Run, settings: TrainSentences, folder: Path, goes_on: bool) -> T
     result = read_result(folder) if goes_on else None
     if result is not None:
         return result
-    task = TrainingTask(
-        str(folder), settings.options, settings.reader, settings.device, _events(settings)
+    events = events_folder(settings.output)
+    task = TrainingTask(str(folder), settings.options, settings.reader, settings.device, events)
+    run_training(
+        run.spark,
+        train_in_folder,
+        task,
+        folder,
+        workers=settings.workers,
+        device=settings.device,
     )
-    forget_fault(folder)
-    try:
-        run_processes(
-            run.spark,
-            train_in_folder,
-            task,
-            workers=settings.workers,
-            use_gpu=settings.device != "cpu" and _has_gpus(run.spark),
-        )
-    except TrainingError as fault:
-        raise InputDataError(f"training: {fault}") from None
-    except RuntimeError as fault:  # of TorchDistributor, with all that the processes printed
-        message = read_fault(folder)
-        if message is None:
-            _log.warning("%s", fault)
-            message = "a process has failed; what it printed is above"
-        raise CurationError(f"training: {message}") from None
     result = read_result(folder)
     assert result is not None
     return result
-
-
-def _has_gpus(spark: SparkSession) -> bool:
-    """Whether Spark gives GPUs to tasks."""
-    return float(setting(spark, "spark.task.resource.gpu.amount", "0")) > 0
-
-
-def _events(settings: TrainSentences) -> str | None:
-    """The folder of TensorBoard's files, where it is installed and the output lies on a disk."""
-    location = parse_address(settings.output).location
-    if place_of(location) is not None or not has_tensorboard():
-        return None
-    folder = f"{plain_path(location).rstrip('/')}_events"
-    _log.info("TensorBoard's files: %s", folder)
-    return folder
 
 
 def closing_lines(_spark: SparkSession, settings: TrainSentences, _counts: Counts) -> list[str]:

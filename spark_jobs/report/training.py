@@ -1,4 +1,4 @@
-"""How a training went: its loss and its score on pairs of sentences, over the steps."""
+"""How a training went: its loss, and its score on pairs of sentences, over the steps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,23 @@ from spark_jobs.report.blocks import Block, Figure, Note, Table
 from spark_jobs.report.charts import chart
 from spark_jobs.report.palette import SERIES
 
+SENTENCE_LOSS = (
+    "Cross-entropy of each caption against all others of its step; a model that tells none apart "
+    "has the logarithm of their number."
+)
+CLIP_LOSS = (
+    "Mean of two cross-entropies, of each image against all texts of its step and of each text "
+    "against all images; a model that tells none apart has the logarithm of their number."
+)
+
 
 @dataclass(frozen=True)
 class TrainingCurve:
     """(step, value) in ascending order.
 
     losses: means over `steps_a_point` steps up to each. dev_scores: Spearman's correlation after
-    the step. best_step: the step whose weights were kept; None: the last one's. rows: captions,
-    those of all epochs.
+    the step. best_step: the step whose weights were kept; None: the last one's. rows: those of all
+    epochs, which are `items`. loss_is: what the loss means, a sentence.
     """
 
     losses: Sequence[tuple[int, float]]
@@ -27,6 +36,8 @@ class TrainingCurve:
     best_step: int | None
     rows: int
     rows_per_s: float
+    items: str = "captions"
+    loss_is: str = SENTENCE_LOSS
 
 
 def training_blocks(curve: TrainingCurve) -> list[Block]:
@@ -42,8 +53,7 @@ def training_blocks(curve: TrainingCurve) -> list[Block]:
         Figure(
             "Loss",
             _picture(curve.losses, "loss", None),
-            "Cross-entropy of each caption against all others of its step; a model that tells none "
-            f"apart has the logarithm of their number.{of_steps}",
+            f"{curve.loss_is}{of_steps}",
         )
     ]
     if curve.dev_scores:
@@ -78,8 +88,8 @@ def _picture(points: Sequence[tuple[int, float]], label: str, marked_step: int |
 def _table(curve: TrainingCurve) -> Table:
     rows = [
         ("steps", f"{curve.losses[-1][0]:,}"),
-        ("captions trained on, in all epochs", f"{curve.rows:,}"),
-        ("captions a second", f"{curve.rows_per_s:,.0f}"),
+        (f"{curve.items} trained on, in all epochs", f"{curve.rows:,}"),
+        (f"{curve.items} a second", f"{curve.rows_per_s:,.0f}"),
         ("loss at first", f"{curve.losses[0][1]:.4f}"),
         ("loss at last", f"{curve.losses[-1][1]:.4f}"),
     ]

@@ -49,7 +49,7 @@ _WHEEL = "../../dist/*.whl"  # from the folder of a resource's file
 _HEAD = "# Written by `make bundle` from the {source}: change that, not this file.\n"
 _FILES = "files"  # the volume of plain files in each schema
 _SETTINGS = "settings"  # job parameter: a map of further settings
-_TRAINING = {"train-sentences"}
+_TRAINING = {"train-sentences", "train-clip"}
 # Job -> the extras of the wheel that its defaults need; jobs with models need `clip` too. It brings
 # faiss, and with timm and open_clip the names of ImageNet's classes and the templates of prompts.
 _CLIP = ("clip",)
@@ -64,6 +64,7 @@ _EXTRAS: Mapping[str, tuple[str, ...]] = {
     "match-frequencies": _CLIP,
     "sample-subset": _CLIP,
     "search-neighbours": _CLIP,
+    "train-clip": ("clip", "training"),
     "vary-captions": _CLIP,
 }
 

@@ -49,7 +49,12 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "search-substrings",
         "count-concepts",
     ),
-    "train": ("train-sentences", "evaluate-sentences", "compare-evaluations"),
+    "train": (
+        "train-sentences",
+        "evaluate-sentences",
+        "train-clip",
+        "compare-evaluations",
+    ),
     "look": ("show", "report", "explain", "diff", "jobs", "methods"),
     "look after": ("maintain",),
     "exchange": (

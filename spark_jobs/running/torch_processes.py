@@ -1,17 +1,23 @@
 """Run a function of torch in this program, or in several processes that TorchDistributor starts."""
 
 import contextlib
+import logging
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from pyspark.sql import SparkSession
 
-from spark_jobs.core.errors import SettingsError
+from spark_jobs.core.errors import CurationError, InputDataError, SettingsError
 from spark_jobs.storage.connect import is_remote
 from spark_jobs.storage.session import reads_local_paths
+from spark_jobs.storage.session_settings import setting
+from udfs.models.spec import Device
+from udfs.training_runs import TrainingError, forget_fault, read_fault
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 
 def refuse_impossible_workers(spark: SparkSession, workers: int) -> None:
@@ -44,3 +50,32 @@ def run_processes(
             num_processes=workers, local_mode=is_local, use_gpu=use_gpu and not is_local
         )
         distributor.run(function, argument)
+
+
+def run_training(
+    spark: SparkSession,
+    function: Callable[[T], None],
+    task: T,
+    folder: Path,
+    *,
+    workers: int,
+    device: Device,
+) -> None:
+    """`run_processes` of a training in a folder; CurationError for what ends it, in one line."""
+    forget_fault(folder)
+    use_gpu = device != "cpu" and _has_gpus(spark)
+    try:
+        run_processes(spark, function, task, workers=workers, use_gpu=use_gpu)
+    except TrainingError as fault:
+        raise InputDataError(f"training: {fault}") from None
+    except RuntimeError as fault:  # of TorchDistributor, with all that the processes printed
+        message = read_fault(folder)
+        if message is None:
+            _log.warning("%s", fault)
+            message = "a process has failed; what it printed is above"
+        raise CurationError(f"training: {message}") from None
+
+
+def _has_gpus(spark: SparkSession) -> bool:
+    """Whether Spark gives GPUs to tasks."""
+    return float(setting(spark, "spark.task.resource.gpu.amount", "0")) > 0

@@ -98,6 +98,7 @@ TABLES = {
     "class_counts": types_of(schemas.CLASS_COUNTS),
     "measures": types_of(schemas.MEASURES),
     "training": types_of(schemas.TRAINING),
+    "clip_training": types_of(schemas.CLIP_TRAINING),
     "evaluations": types_of(schemas.EVALUATIONS),
     "caption_scores": types_of(schemas.CAPTION_SCORES),
 }

@@ -20,7 +20,7 @@ from spark_jobs.concepts.synsets import imagenet_synsets
 from tests.captioners import make_blip
 
 # Columns of ids, times and settings that differ between two runs of one command.
-_OF_THE_RUN = {"run_id", "rows_per_s"}
+_OF_THE_RUN = {"run_id", "rows_per_s", "samples_per_s", "data_seconds", "batch_seconds"}
 _TABLE_VERSION = re.compile(rb"delta:\d+:[0-9a-f]+")  # with the table's own id
 # Written plain files; a report has times in it, a mark the run that made the folder.
 _PLAIN_FILES = {".txt", ".tsv", ".json", ".npy", ".csv", ".png"}
@@ -29,6 +29,13 @@ dataset: Pets
 templates: ['a photo of a {}.', 'my {}, a pet']
 classes: [cat, dog]
 """
+
+# Of open_clip, with two layers of each tower.
+_CLIP = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "layers": 2, "width": 32, "patch_size": 16, "head_width": 16},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
+}
 
 
 def make_inputs(folder: Path, image_server: str) -> None:
@@ -54,6 +61,8 @@ def make_inputs(folder: Path, image_server: str) -> None:
     _make_records(folder)
     _make_images(folder)
     make_blip(folder / "blip")
+    (folder / "clip").mkdir()
+    (folder / "clip/open_clip_config.json").write_text(json.dumps({"model_cfg": _CLIP}))
     paths = ["good?1", "good?2", "png", "404", "cut"]
     urls = {
         "uid": [f"{i:032x}" for i in range(len(paths))],
@@ -230,6 +239,8 @@ def other_jobs(inputs: Path, out: Place) -> dict[str, list[str]]:
         f"--sources '{{raw: {{caption: caption, score: similarity}}}}' --output {table('mixed')}",
         "train-sentences": f"--captions {captions} --model small --batch-size 64 "
         f"--output {files}/encoder --training {table('training')} {beside}",
+        "train-clip": f"--shards {files}/training_shards --model {inputs}/clip --batch-size 4 "
+        f"--output {files}/clip --training {table('clip_training')} {beside}",
         "evaluate-sentences": f"--sts {inputs}/sts_pairs.tsv --output {table('sts')}",
         "measure-captions": f"--captions '{{raw: {captions}}}' --output {table('measures')}",
         "search-substrings": f"--captions {captions} --queries [{inputs}/pets.yml] "

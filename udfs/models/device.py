@@ -33,6 +33,18 @@ def device_of_task(wanted: Device) -> str:
     return f"cuda:{gpu_number(gpu, listed or _visible_gpu_ids(count), count)}"
 
 
+def device_of_process(wanted: Device) -> str:
+    """The device of a process: of several on one machine, each has the GPU of its number."""
+    device = device_of_task(wanted)
+    if device == "cpu" or "LOCAL_RANK" not in os.environ:
+        return device
+    import torch
+
+    number = int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count()
+    torch.cuda.set_device(number)
+    return f"cuda:{number}"
+
+
 def gpu_number(gpu: str, names: Sequence[str], count: int) -> int:
     """Torch's number, below `count`, of the GPU that Spark assigned to a task.
 

@@ -1,13 +1,10 @@
 """One process of a training: all that it needs lies in a folder, and so does what it leaves."""
 
-import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from udfs.file_systems import write_atomically
-from udfs.models.device import device_of_task, is_out_of_memory
+from udfs.models.device import device_of_process, is_out_of_memory
 from udfs.models.spec import Device, ModelError
 from udfs.simcse.captions import CaptionRows
 from udfs.simcse.checkpoints import read_checkpoint
@@ -20,10 +17,11 @@ from udfs.simcse.watching import TrainingWatcher
 from udfs.sts.evaluation import dev_score
 from udfs.sts.pair_files import PairSet
 from udfs.task_errors import TaskInputError
+from udfs.training_runs import noted_fault, read_json, write_json
 
 # In the folder: the model to begin with, the captions' snapshot, scored pairs, and what comes out.
 START, CAPTIONS, DEV = "start", "captions", "dev.json"
-CHECKPOINT, MODEL, RESULT, FAULT = "checkpoint.pt", "model", "result.json", "fault.json"
+CHECKPOINT, MODEL, RESULT = "checkpoint.pt", "model", "result.json"
 
 
 @dataclass(frozen=True)
@@ -50,10 +48,6 @@ class TrainingResult:
     best_step: int | None
 
 
-class TrainingError(Exception):
-    """A training that cannot go on; the message is one line for users."""
-
-
 def train_in_folder(task: TrainingTask) -> None:
     """Train, from a checkpoint if there is one, and write the model and the result.
 
@@ -64,32 +58,17 @@ def train_in_folder(task: TrainingTask) -> None:
     try:
         _join_and_train(task)
     except (ModelError, ChangedRowsError, DivergedError, TaskInputError) as fault:
-        raise _noted(task, str(fault)) from None
+        raise noted_fault(task.folder, str(fault)) from None
     except RuntimeError as fault:
         if not is_out_of_memory(fault):
             raise
         message = f"no memory for a batch of {task.options.batch_size}: give a smaller --batch-size"
-        raise _noted(task, message) from None
-
-
-def _noted(task: TrainingTask, message: str) -> TrainingError:
-    _write(Path(task.folder) / FAULT, message)
-    return TrainingError(message)
-
-
-def forget_fault(folder: Path) -> None:
-    """Before another try: what it says is of the one before."""
-    (folder / FAULT).unlink(missing_ok=True)
-
-
-def read_fault(folder: Path) -> str | None:
-    """Why the last try of a training failed, as far as it could tell."""
-    return json.loads((folder / FAULT).read_bytes()) if (folder / FAULT).is_file() else None
+        raise noted_fault(task.folder, message) from None
 
 
 def _join_and_train(task: TrainingTask) -> None:
     folder = Path(task.folder)
-    with process_group(_device(task.device)) as processes:
+    with process_group(device_of_process(task.device)) as processes:
         rows = SnapshotRows(
             str(folder / CAPTIONS),
             task.reader,
@@ -133,20 +112,20 @@ def _train(task: TrainingTask, rows: CaptionRows, processes: Any) -> None:
     if processes.rank == 0:
         write_model(model.bert, tokenizer, folder / MODEL)
         result = TrainingResult(state.steps, state.rows, state.best_score, state.best_step)
-        _write(folder / RESULT, asdict(result))
+        write_json(folder / RESULT, asdict(result))
     processes.wait()
 
 
 def write_dev(folder: Path, pairs: PairSet) -> None:
     """Put the pairs to evaluate with into the folder."""
-    _write(folder / DEV, asdict(pairs))
+    write_json(folder / DEV, asdict(pairs))
 
 
 def read_dev(folder: Path) -> PairSet | None:
     """The pairs to evaluate with; None if there are none."""
-    if not (folder / DEV).is_file():
+    fields = read_json(folder / DEV)
+    if fields is None:
         return None
-    fields = json.loads((folder / DEV).read_bytes())
     return PairSet(
         fields["task"],
         fields["name"],
@@ -158,23 +137,7 @@ def read_dev(folder: Path) -> PairSet | None:
 
 def read_result(folder: Path) -> TrainingResult | None:
     """What the training gave; None if it has not come to its end."""
-    if not (folder / RESULT).is_file():
+    fields = read_json(folder / RESULT)
+    if fields is None:
         return None
-    fields = json.loads((folder / RESULT).read_bytes())
     return TrainingResult(**fields | {"steps": [StepRow(**row) for row in fields["steps"]]})
-
-
-def _write(file: Path, value: Any) -> None:
-    write_atomically(file, lambda path: Path(path).write_text(json.dumps(value)))
-
-
-def _device(wanted: Device) -> str:
-    """The device of this process: of several on one machine, each has the GPU of its number."""
-    device = device_of_task(wanted)
-    if device == "cpu" or "LOCAL_RANK" not in os.environ:
-        return device
-    import torch
-
-    number = int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count()
-    torch.cuda.set_device(number)
-    return f"cuda:{number}"

@@ -1,0 +1,369 @@
+"""train-clip: a CLIP model trained on webdataset shards by open_clip's own trainer."""
+
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+from typing import ClassVar, Self
+
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
+from pyspark.sql import SparkSession
+
+from spark_jobs.core import schemas
+from spark_jobs.core.addresses import absolute_file
+from spark_jobs.core.errors import InputDataError, SettingsError
+from spark_jobs.core.settings import (
+    InputAddresses,
+    OutputAddress,
+    OutputFolder,
+    RoleName,
+    Settings,
+)
+from spark_jobs.formats.clip_shards import list_shards, refuse_stores
+from spark_jobs.formats.training_folder import events_folder, mark_as_begun, training_folder
+from spark_jobs.running.job import Job
+from spark_jobs.running.torch_processes import refuse_impossible_workers, run_training
+from spark_jobs.storage.outputs.folder_swap import replaced_folder
+from spark_jobs.storage.outputs.local_copies import local_copy
+from spark_jobs.storage.run import Counts, Run
+from spark_jobs.storage.session import reads_local_paths
+from spark_jobs.storage.shared_disk import refuse_separate_disks
+from udfs.clip_training.arguments import (
+    LOGS,
+    NAME,
+    OptionsError,
+    accumulated_batches,
+    full_arguments,
+)
+from udfs.clip_training.following import shown_progress
+from udfs.clip_training.hooks import Dropped
+from udfs.clip_training.plan import TrainingPlan, loader_workers_for
+from udfs.clip_training.process import (
+    MODEL,
+    SCALARS,
+    ClipPrecision,
+    ClipTask,
+    read_result,
+    train_apart,
+    train_in_folder,
+)
+from udfs.clip_training.scalars import read_scalars
+from udfs.clip_training.shard_list import Shard, train_data
+from udfs.clip_training.start_model import StartModel
+from udfs.clip_training.steps import step_rows
+from udfs.models.spec import Device, ModelError, weights_digest
+
+_CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+
+
+class TrainClip(Settings):
+    """Settings of train-clip."""
+
+    mutually_exclusive: ClassVar[tuple[str, ...]] = ("epochs", "samples_seen")
+
+    shards: InputAddresses = Field(
+        description="folders of shards, as export-webdataset writes them, or of other .tar files "
+        "with an image and a txt in each sample; of a disk, not of a store"
+    )
+    model: str = Field(
+        "ViT-B-32",
+        description="a model of open_clip by its name, or a folder with open_clip_config.json",
+    )
+    weights: str | None = Field(
+        None,
+        description="to begin with: a checkpoint file, or a tag of open_clip's pretrained models; "
+        "default: random ones, also for a folder that has weights",
+    )
+    sha256: str | None = Field(
+        None, description="of the checkpoint, which a file that is no .safetensors must have"
+    )
+    output: OutputFolder = Field(
+        description="folder for the model, as open_clip and captionlake load it"
+    )
+    training: OutputAddress | None = Field(
+        None, description="table of the steps; default: OUTPUT_training"
+    )
+    epochs: PositiveInt | None = Field(None, le=100_000, description="passes over the shards")
+    samples_seen: PositiveInt | None = Field(
+        None,
+        description="samples to train on in place of epochs, rows coming again in order of passes, "
+        "so that subsets of any size are trained for as many steps",
+    )
+    checkpoints: PositiveInt = Field(
+        8,
+        le=100_000,
+        description="of samples_seen: equal parts, each of which ends with a checkpoint",
+    )
+    batch_size: PositiveInt = Field(64, ge=2, le=65_536, description="samples a step, of a worker")
+    learning_rate: PositiveFloat = Field(5e-4, le=100, description="after the warmup")
+    weight_decay: float = Field(0.2, ge=0, le=100, description="of AdamW")
+    warmup: NonNegativeInt | None = Field(
+        None,
+        description="steps in which the learning rate rises; default: 10,000, a tenth of all steps "
+        "at most",
+    )
+    loader_workers: PositiveInt | None = Field(
+        None,
+        le=1024,
+        description="processes that read and decode, for each worker; default: 4, at most one a "
+        "shard",
+    )
+    precision: ClipPrecision = Field(
+        "auto", description="as open_clip has it; auto: amp_bf16 or amp on a GPU, fp32 on a CPU"
+    )
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="of weights, order, crops and captions")
+    workers: PositiveInt = Field(
+        1, le=1024, description="processes that train together, as Spark tasks on a cluster"
+    )
+    device: Device = Field("auto", description="auto: a GPU, or cpu where there is none")
+    log_every_n_steps: PositiveInt | None = Field(
+        None, description="steps from a row of the table to the next; default: 100, or fewer"
+    )
+    options: str = Field(
+        "", description="further options of open_clip's trainer, such as '--grad-checkpointing'"
+    )
+
+    @field_validator("model")
+    @classmethod
+    def _folder_is_absolute(cls, value: str) -> str:
+        return absolute_file(value) if value.startswith((".", "~", "/")) else value
+
+    @field_validator("weights")
+    @classmethod
+    def _file_is_absolute(cls, value: str | None) -> str | None:
+        is_file = value is not None and ("/" in value or value.endswith(_CHECKPOINT_SUFFIXES))
+        return absolute_file(value) if is_file and value is not None else value
+
+    @model_validator(mode="after")
+    def _has_samples_for_all_parts(self) -> Self:
+        if self.samples_seen is not None and self.samples_seen < self.checkpoints:
+            raise ValueError(
+                f"samples_seen = {self.samples_seen}: fewer than the {self.checkpoints} checkpoints"
+            )
+        return self
+
+    def addresses(self, role: RoleName) -> dict[str, str]:
+        """The addresses of all settings; the table beside the output where none is given."""
+        addresses = super().addresses(role)
+        if role == "output" and self.training is None:
+            addresses["training"] = f"{self.output.rstrip('/')}_training"
+        return addresses
+
+    def folder_content(self) -> str:
+        """What lies in the folder."""
+        return "train-clip"
+
+    def further_inputs(self) -> list[str]:
+        """The model's folder, if it is one, which a step of a recipe may write."""
+        return [self.model] if self.start.is_folder else []
+
+    def look_ahead(self) -> None:
+        """Look at packages, shards' addresses, model and options, before Spark starts."""
+        for package in ("open_clip_train", "webdataset"):
+            if importlib.util.find_spec(package) is None:
+                raise SettingsError(
+                    f"train-clip needs {package}: pip install 'captionlake[clip,training]'"
+                )
+        refuse_stores(self.shards)
+        try:
+            self.start.config()
+            self.arguments(TrainingPlan(1, 1, self.batch_size), [])
+        except ModelError as fault:
+            raise InputDataError(str(fault)) from None
+
+    @property
+    def start(self) -> StartModel:
+        """The model to begin with."""
+        return StartModel(self.model, self.weights, self.sha256)
+
+    def own_files(self) -> dict[str, str]:
+        """Count the model's files among the input files."""
+        self.look_ahead()
+        files = [Path(self.model)] if self.start.is_folder else []
+        try:
+            weights = self.start.weights_path()
+        except ModelError as fault:
+            raise InputDataError(str(fault)) from None
+        files += [] if weights is None else [weights]
+        digests = {f"models/{file}": weights_digest(file) for file in files}
+        return super().own_files() | digests
+
+    def arguments(self, plan: TrainingPlan, shards: list[Shard]) -> list[str]:
+        """The command line of open_clip's trainer; SettingsError for options it does not take."""
+        own = {
+            "train_data": train_data(shards),
+            "dataset_type": "webdataset",
+            "train_num_samples": plan.samples,
+            "model": f"local-dir:{self.start.folder_name()}",
+            "epochs": plan.epochs,
+            "batch_size": self.batch_size,
+            "lr": self.learning_rate,
+            "wd": self.weight_decay,
+            "warmup": plan.warmup if self.warmup is None else self.warmup,
+            "workers": plan.loader_workers,
+            "seed": self.seed,
+            "precision": "fp32",
+            "device": "cpu",
+            "logs": LOGS,
+            "name": NAME,
+            "resume": "latest",
+            "save_most_recent": True,
+            "save_frequency": 0,
+            "report_to": "tensorboard",
+            "log_every_n_steps": self.log_every_n_steps or plan.log_every,
+        }
+        try:
+            return full_arguments(own, self.start.kind, self.options)
+        except OptionsError as fault:
+            raise SettingsError(str(fault)) from None
+
+
+def run(run: Run, settings: TrainClip) -> Counts:
+    """Train on the shards, and write the model and the table of steps."""
+    refuse_impossible_workers(run.spark, settings.workers)
+    refuse_stores(settings.shards)
+    if settings.workers > 1 and not reads_local_paths():
+        folders = settings.addresses("input") | {"output": settings.output}
+        refuse_separate_disks(run.spark, folders)
+    shards = list_shards(run.spark, settings.shards)
+    plan = _plan(settings, shards)
+    arguments = settings.arguments(plan, shards)
+    with training_folder(settings.output, run.run_id) as (folder, goes_on):
+        if not goes_on:
+            try:
+                settings.start.write(folder)
+            except ModelError as fault:
+                raise InputDataError(str(fault)) from None
+            mark_as_begun(folder, run.run_id)
+        dropped = _train(run, settings, folder, plan, arguments, shards)
+        metadata = run.output_metadata(settings.output)
+        content = settings.folder_content()
+        with (
+            replaced_folder(settings.output, metadata, content=content) as staging,
+            local_copy(staging) as path,
+        ):
+            shutil.copytree(folder / MODEL, path, dirs_exist_ok=True)
+        rows = step_rows(read_scalars(folder / SCALARS), plan)
+        steps = run.spark.createDataFrame([*map(tuple, rows)], schemas.CLIP_TRAINING)
+        run.write(steps, settings.addresses("output")["training"])
+    return {
+        "rows_in": _rows(shards),
+        "shards": len(shards),
+        "epochs": plan.epochs,
+        "steps": plan.steps,
+        "samples_seen": plan.steps * plan.samples_per_step,
+        **{name: count for name, count in vars(dropped).items() if count},
+    }
+
+
+def _rows(shards: list[Shard]) -> int:
+    return sum(shard.rows for shard in shards)
+
+
+def _plan(settings: TrainClip, shards: list[Shard]) -> TrainingPlan:
+    """How long the training is; InputDataError where shards are too few or too small for it."""
+    rows, workers = _rows(shards), settings.workers
+    n_step = settings.batch_size * workers
+    if rows < n_step:
+        of_workers = "" if workers == 1 else f" of {workers} workers"
+        raise InputDataError(
+            f"shards: {rows:,} samples, fewer than the {n_step:,} of a step{of_workers}: give "
+            "more, or a smaller --batch-size"
+        )
+    if len(shards) < workers * (settings.loader_workers or 1):
+        raise InputDataError(
+            f"shards: {len(shards):,} files, fewer than --workers {workers} with --loader-workers "
+            f"{settings.loader_workers or 1} each: give fewer of them, or write smaller shards "
+            "(export-webdataset --samples-per-shard)"
+        )
+    samples, epochs = rows, settings.epochs or settings.checkpoints
+    if settings.samples_seen is not None:
+        samples = -(-settings.samples_seen // settings.checkpoints)
+    n_batches = -(-samples // n_step)
+    accumulate = accumulated_batches(settings.arguments(TrainingPlan(1, 1, 1), []))
+    return TrainingPlan(
+        samples,
+        epochs,
+        settings.batch_size,
+        processes=workers,
+        loader_workers=settings.loader_workers
+        or loader_workers_for(len(shards), n_batches, workers),
+        accumulate=accumulate,
+        in_passes=settings.samples_seen is not None,
+    )
+
+
+def _train(
+    run: Run,
+    settings: TrainClip,
+    folder: Path,
+    plan: TrainingPlan,
+    arguments: list[str],
+    shards: list[Shard],
+) -> Dropped:
+    """Train, unless that was done before; CurationError for what ends it."""
+    result = read_result(folder)
+    if result is not None:
+        return result
+    is_alone = settings.workers == 1
+    task = ClipTask(
+        str(folder),
+        arguments,
+        settings.start.folder_name(),
+        plan,
+        _rows(shards),
+        settings.seed,
+        settings.device,
+        settings.precision,
+        events_folder(settings.output),
+        os.getpid() if is_alone or reads_local_paths() else None,
+    )
+    with shown_progress(folder / SCALARS, plan.steps):
+        run_training(
+            run.spark,
+            train_apart if is_alone else train_in_folder,
+            task,
+            folder,
+            workers=settings.workers,
+            device=settings.device,
+        )
+    result = read_result(folder)
+    assert result is not None
+    return result
+
+
+def closing_lines(_spark: SparkSession, settings: TrainClip, counts: Counts) -> list[str]:
+    """How the model is used, and what was passed over."""
+    lines = [f"  use it: --model open_clip:{settings.output}"]
+    n_lost = sum(counts.get(name, 0) for name in vars(Dropped()))
+    if n_lost:
+        lines.append(
+            f"  the loader passed over {n_lost:,} samples or shards, each time it came to them: "
+            f"their faults are in {settings.output}/out.log"
+        )
+    return lines
+
+
+JOB = Job(
+    "train-clip",
+    "Train a CLIP model on webdataset shards, by open_clip's own trainer.",
+    TrainClip,
+    run,
+    closing_lines=closing_lines,
+    example=(
+        "captionlake train-clip --shards ./training_shards --model ViT-B-32 \\\n"
+        "  --epochs 32 --batch-size 64 --output ./clip"
+    ),
+)
+
+if __name__ == "__main__":
+    from spark_jobs.running.command_line import run_alone
+
+    run_alone(JOB)
