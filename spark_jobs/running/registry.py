@@ -48,7 +48,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "search-substrings",
         "count-concepts",
     ),
-    "train": ("train-sentences", "evaluate-sentences"),
+    "train": ("train-sentences", "evaluate-sentences", "evaluate-clip"),
     "look": ("show", "report", "explain", "diff", "jobs", "methods"),
     "look after": ("maintain",),
     "exchange": (
