@@ -39,9 +39,7 @@ class _Items:
 
     def rows(self, places: NDArray[np.int64]) -> "_Items":
         """Some of the items, in this order."""
-        return _Items(
-            self.vectors[places], self.uids[places], self.hashes[places], self.n_without
-        )
+        return _Items(self.vectors[places], self.uids[places], self.hashes[places], self.n_without)
 
 
 def evaluate_retrieval(images: DataFrame, captions: DataFrame, address: str) -> Recalled:

@@ -172,9 +172,7 @@ def _n_without_vector(run: Run, address: str, images: LabelledImages) -> int:
     return n
 
 
-def _frequencies(
-    run: Run, settings: EvaluateClip, called: ClassList
-) -> Mapping[str, int] | None:
+def _frequencies(run: Run, settings: EvaluateClip, called: ClassList) -> Mapping[str, int] | None:
     """Class -> rows in the training set; None where no frequencies are given."""
     if settings.frequencies is None:
         return None
@@ -229,7 +227,10 @@ def closing_lines(spark: SparkSession, settings: EvaluateClip, _counts: Counts) 
             lines.append(f"  {name}: {_percent(shown)}")
     if (FREQUENCY, ALL, "spearman") in values:
         lines.append(f"  accuracy against frequency: {_correlations(values)}")
-    for direction, words in (("image_to_text", "image to text"), ("text_to_image", "text to image")):
+    for direction, words in (
+        ("image_to_text", "image to text"),
+        ("text_to_image", "text to image"),
+    ):
         found = {
             f"R@{k}": values.get((RETRIEVAL, ALL, f"{direction}_recall@{k}")) for k in (1, 5, 10)
         }

@@ -19,9 +19,7 @@ AT = (1, 5, 10)
 _MOST_QUERIES = 1 << 16  # of a pass, so that the nearest of all take 30 MB
 
 
-def recalls(
-    images: Vectors, captions: Vectors, image_of_caption: NDArray[np.int64]
-) -> list[Value]:
+def recalls(images: Vectors, captions: Vectors, image_of_caption: NDArray[np.int64]) -> list[Value]:
     """The share of images with a caption of theirs, and of captions with their image, in the k
     nearest.
 

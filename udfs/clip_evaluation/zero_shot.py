@@ -1,7 +1,6 @@
 """CLIP's zero-shot classifier, as open_clip builds and runs it (Radford et al. 2021)."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
 
 import numpy as np
 import pyarrow as pa
@@ -26,29 +25,33 @@ def class_means(batches: Batches) -> Iterator[pa.RecordBatch]:
     batches: class (int) and unit vector of each prompt, sorted by class. Sums are float64, in the
     order of the rows. A mean of length 0 stays zeros.
     """
-    current: tuple[int, NDArray[np.float64], int] | None = None
-    for batch in batches:
-        if not batch.num_rows:
-            continue
+    last: tuple[int, NDArray[np.float64], int] | None = None  # of which rows may follow
+    for batch in (batch for batch in batches if batch.num_rows):
         vectors = matrix(batch.column(1)).astype(np.float64)
-        classes = batch.column(0).to_pylist()
-        for number, rows in groupby(range(len(classes)), key=classes.__getitem__):
-            positions = list(rows)
-            total = vectors[positions[0] : positions[-1] + 1].sum(axis=0)
-            if current is not None and current[0] == number:
-                current = (number, current[1] + total, current[2] + len(positions))
-                continue
-            if current is not None:
-                yield _class_row(*current)
-            current = (number, total, len(positions))
-    if current is not None:
-        yield _class_row(*current)
+        classes = batch.column(0).to_numpy()
+        starts = np.flatnonzero(np.diff(classes, prepend=-1))
+        ends = np.append(starts[1:], len(classes))
+        sums = [
+            (int(classes[a]), vectors[a:b].sum(axis=0), int(b - a))
+            for a, b in zip(starts, ends, strict=True)
+        ]
+        if last is not None and sums[0][0] == last[0]:
+            sums[0] = (last[0], last[1] + sums[0][1], last[2] + sums[0][2])
+        elif last is not None:
+            sums = [last, *sums]
+        yield _class_rows(sums[:-1])
+        last = sums[-1]
+    yield _class_rows([] if last is None else [last])
 
 
-def _class_row(number: int, total: NDArray[np.float64], n_prompts: int) -> pa.RecordBatch:
-    length = np.linalg.norm(total)
-    vector = (total / length if length > 0 else total).astype(np.float32)
-    columns = [pa.array([number], pa.int32()), pa.array([vector]), pa.array([n_prompts])]
+def _class_rows(sums: Sequence[tuple[int, NDArray[np.float64], int]]) -> pa.RecordBatch:
+    lengths = [float(np.linalg.norm(total)) or 1.0 for _, total, _ in sums]
+    vectors = [(s[1] / n).astype(np.float32) for s, n in zip(sums, lengths, strict=True)]
+    columns = [
+        pa.array([number for number, _, _ in sums], pa.int32()),
+        pa.array(vectors, pa.list_(pa.float32())),
+        pa.array([n_prompts for _, _, n_prompts in sums], pa.int64()),
+    ]
     return pa.RecordBatch.from_arrays(columns, ["class", _EMBEDDING, "prompts"])
 
 
