@@ -165,7 +165,7 @@ def class_results(
     sums = has_rank.groupBy(CLASS).agg(
         F.count(F.lit(1)), *(F.count(F.when(F.col(RANK) < k, 1)) for k in (1, _FIRST_FEW))
     )
-    of_class = {row[0]: tuple(map(int, row[1:])) for row in sums.collect()}
+    of_class = {row[0]: (int(row[1]), int(row[2]), int(row[3])) for row in sums.collect()}
     predicted = has_rank.groupBy(PREDICTED).agg(F.count(F.lit(1))).collect()
     n_predicted = {row[0]: int(row[1]) for row in predicted}
     return [

@@ -125,7 +125,8 @@ def test_equal_to_open_clip_on_an_image_folder(
         assert of_class[name].predicted == int((predicted == number).sum())
 
 
-def test_imagenet_by_index_and_by_wnid_in_a_table(
+@pytest.mark.slow
+def test_imagenet_by_index_in_folders_and_by_wnid_in_a_table_beside_pairs(
     captionlake: Callable[..., Any], spark: SparkSession, tiny_clip: Path, tmp_path: Path
 ) -> None:
     indices = [0, 7, 134, 999]
@@ -140,65 +141,57 @@ def test_imagenet_by_index_and_by_wnid_in_a_table(
         "image": [*(Path(path).read_bytes() for path in reference.samples), b"?"],
         "wnid": [*(wnids[t] for t in targets), None],
     }
-    pq.write_table(pa.table(table), tmp_path / "table.parquet")
-    spark.read.parquet(str(tmp_path / "table.parquet")).write.format("delta").save(
-        str(tmp_path / "table")
-    )
-    settings = ["--class-names", "imagenet", "--templates", tmp_path / "templates.txt"]
-    for images in (["v2"], ["table", "--class-column", "wnid"]):
-        outcome = captionlake(
-            *("evaluate-clip", "--images", tmp_path / images[0], *images[1:], *settings),
-            *("--model", f"open_clip:{tiny_clip}", "--output", tmp_path / f"of_{images[0]}"),
-        )
-        assert outcome.exit_code == 0, outcome.stderr
-        values = values_of(spark, tmp_path / f"of_{images[0]}")
-        for k in (1, 5):
-            expected = reference.accuracy(k, targets)
-            assert values["zero_shot", "all", f"top{k}"] == pytest.approx(expected, abs=1e-6)
-        counts = outcome.summary["counts"]
-        assert (counts["classes"], counts["classes_without_images"]) == (1000, 996)
-    assert (counts["without_class"], counts["without_vector"], counts["images"]) == (1, 0, 41)
-
-
-def test_retrieval_of_several_captions(
-    captionlake: Callable[..., Any], spark: SparkSession, tiny_clip: Path, tmp_path: Path
-) -> None:
-    files = [encoded(number)[1] for number in range(24)]
     captions = [[f"picture {n} of {CLASSES[n % 7]}", f"number {n}"][: 1 + n % 2] for n in range(24)]
-    table = {
+    files = [encoded(number)[1] for number in range(24)]
+    pairs = {
         "uid": [f"u{n:02}" for n in range(25)],
         "image": [*files, b"broken"],
         "captions": [*captions, ["of a broken image"]],
     }
-    pq.write_table(pa.table(table), tmp_path / "pairs.parquet")
-    spark.read.parquet(str(tmp_path / "pairs.parquet")).write.format("delta").save(
-        str(tmp_path / "pairs")
-    )
-    outcome = captionlake(
-        *("evaluate-clip", "--pairs", tmp_path / "pairs", "--model", f"open_clip:{tiny_clip}"),
-        *("--output", tmp_path / "retrieval"),
-    )
-    assert outcome.exit_code == 0, outcome.stderr
+    for name, columns in (("table", table), ("pairs", pairs)):
+        pq.write_table(pa.table(columns), tmp_path / f"{name}.parquet")
+        rows = spark.read.parquet(str(tmp_path / f"{name}.parquet"))
+        rows.write.format("delta").save(str(tmp_path / name))
+    settings = ["--class-names", "imagenet", "--templates", tmp_path / "templates.txt"]
+    settings += ["--model", f"open_clip:{tiny_clip}"]
+    with_pairs = ["--class-column", "wnid", "--pairs", tmp_path / "pairs"]
+    for images, further in (("v2", []), ("table", with_pairs)):
+        outcome = captionlake(
+            *("evaluate-clip", "--images", tmp_path / images, *further, *settings),
+            *("--output", tmp_path / f"of_{images}"),
+        )
+        assert outcome.exit_code == 0, outcome.stderr
+        values = values_of(spark, tmp_path / f"of_{images}")
+        for k in (1, 5):
+            expected = reference.accuracy(k, targets)
+            assert values["zero_shot", "all", f"top{k}"] == pytest.approx(expected, abs=1e-6)
     assert outcome.summary["counts"] == {
-        "retrieval_images": 24, "retrieval_captions": 36, "retrieval_without_vector": 1
+        "images": 41, "classified": 40, "without_vector": 0, "without_class": 1, "classes": 1000,
+        "classes_without_images": 996, "retrieval_images": 24, "retrieval_captions": 36,
+        "retrieval_without_vector": 1,
     }  # fmt: skip
-    assert not (tmp_path / "retrieval_classes").exists()
-    clip, _, transform = open_clip.create_model_and_transforms(f"local-dir:{tiny_clip}")
+    for measure, expected in recalls_of_open_clip(tiny_clip, files, captions).items():
+        assert values["retrieval", "all", measure] == pytest.approx(expected, abs=1e-6)
+
+
+def recalls_of_open_clip(
+    model: Path, files: list[bytes], captions: list[list[str]]
+) -> dict[str, float]:
+    clip, _, transform = open_clip.create_model_and_transforms(f"local-dir:{model}")
     texts = [text for own in captions for text in own]
     image_of = torch.tensor([n for n, own in enumerate(captions) for _ in own])
-    tokens = open_clip.get_tokenizer(f"local-dir:{tiny_clip}")(texts)
+    tokens = open_clip.get_tokenizer(f"local-dir:{model}")(texts)
     pixels = [transform(Image.open(io.BytesIO(file)).convert("RGB")) for file in files]
     with torch.inference_mode():
         images = clip.eval().encode_image(torch.stack(pixels), normalize=True)
         products = images @ clip.encode_text(tokens, normalize=True).T
-    values = values_of(spark, tmp_path / "retrieval")
+    recalls = {}
     for k in (1, 5, 10):
-        own = image_of[products.topk(k, 1).indices] == torch.arange(24)[:, None]
+        own = image_of[products.topk(k, 1).indices] == torch.arange(len(files))[:, None]
         found = products.T.topk(k, 1).indices == image_of[:, None]
         for direction, hits in (("image_to_text", own), ("text_to_image", found)):
-            expected = float(hits.any(1).double().mean())
-            measure = ("retrieval", "all", f"{direction}_recall@{k}")
-            assert values[measure] == pytest.approx(expected, abs=1e-6)
+            recalls[f"{direction}_recall@{k}"] = float(hits.any(1).double().mean())
+    return recalls
 
 
 def test_bad_input_is_one_line(
@@ -234,6 +227,7 @@ def test_bad_input_is_one_line(
     assert "stray.png lies in no folder of a class" in outcome.error
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
 def test_cuda_without_a_gpu_is_one_line(
     captionlake: Callable[..., Any], tiny_clip: Path, tmp_path: Path
