@@ -99,6 +99,8 @@ TABLES = {
     "measures": types_of(schemas.MEASURES),
     "training": types_of(schemas.TRAINING),
     "evaluations": types_of(schemas.EVALUATIONS),
+    "class_accuracies": types_of(schemas.CLASS_ACCURACIES),
+    "predictions": types_of(schemas.PREDICTIONS),
     "caption_scores": types_of(schemas.CAPTION_SCORES),
 }
 

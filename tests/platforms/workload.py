@@ -18,6 +18,7 @@ from PIL import Image
 
 from spark_jobs.concepts.synsets import imagenet_synsets
 from tests.captioners import make_blip
+from tests.small_clip import make_clip
 
 # Columns of ids, times and settings that differ between two runs of one command.
 _OF_THE_RUN = {"run_id", "rows_per_s"}
@@ -32,7 +33,7 @@ classes: [cat, dog]
 
 
 def make_inputs(folder: Path, image_server: str) -> None:
-    """Captions with repetitions and a null, a bank, LAION's columns, records, images, a captioner.
+    """Captions with repetitions and a null, a bank, LAION's columns, records, images, two models.
 
     `image_server`: the address of a server of images, as tests.image_server has it.
     """
@@ -54,6 +55,7 @@ def make_inputs(folder: Path, image_server: str) -> None:
     _make_records(folder)
     _make_images(folder)
     make_blip(folder / "blip")
+    make_clip(folder / "clip")
     paths = ["good?1", "good?2", "png", "404", "cut"]
     urls = {
         "uid": [f"{i:032x}" for i in range(len(paths))],
@@ -117,6 +119,9 @@ def _make_images(folder: Path) -> None:
         Image.fromarray(pixels).save(written, "PNG")
         encoded.append(written.getvalue())
     images = {"uid": [f"{i:032x}" for i in range(20)], "image": encoded}
+    for i in range(6):
+        (folder / f"classes/{['cat', 'dog'][i % 2]}").mkdir(parents=True, exist_ok=True)
+        (folder / f"classes/{['cat', 'dog'][i % 2]}/{i}.png").write_bytes(encoded[i])
     pq.write_table(pa.table(images), folder / "images.parquet")
     pq.write_table(pa.table(images).slice(0, 3), folder / "benchmark.parquet")
     (folder / "shards").mkdir()
@@ -231,6 +236,8 @@ def other_jobs(inputs: Path, out: Place) -> dict[str, list[str]]:
         "train-sentences": f"--captions {captions} --model small --batch-size 64 "
         f"--output {files}/encoder --training {table('training')} {beside}",
         "evaluate-sentences": f"--sts {inputs}/sts_pairs.tsv --output {table('sts')}",
+        "evaluate-clip": f"--images {inputs}/classes --templates simple "
+        f"--model open_clip:{inputs}/clip --output {table('evaluation')}",
         "measure-captions": f"--captions '{{raw: {captions}}}' --output {table('measures')}",
         "search-substrings": f"--captions {captions} --queries [{inputs}/pets.yml] "
         f"--output {table('substrings')}",
