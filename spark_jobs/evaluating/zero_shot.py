@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import IntegerType, LongType, StringType, StructField, StructType
+from pyspark.sql.types import IntegerType, LongType, StructField, StructType
 
 from spark_jobs.core.arrow_collecting import record_batches
 from spark_jobs.core.arrow_mapping import map_in_arrow
@@ -20,7 +20,6 @@ from spark_jobs.core.schemas import (
     FAULT,
     IMAGE,
     KEY,
-    NAME,
     PREDICTED,
     PREDICTIONS,
     RANK,
@@ -36,21 +35,7 @@ from udfs.vectors import Vectors, matrix
 # 24,576 classes of 1,024 numbers.
 MOST_CLASSIFIER_BYTES = 96 << 20
 _FIRST_FEW = 5
-_NUMBER, _NTH, _BEFORE, _AFTER = "number", "nth", "before", "after"
-_NAMES = StructType(
-    [
-        StructField(CLASS, IntegerType()),
-        StructField(_NTH, IntegerType()),
-        StructField(NAME, StringType()),
-    ]
-)
-_TEMPLATES = StructType(
-    [
-        StructField(_NUMBER, IntegerType()),
-        StructField(_BEFORE, StringType()),
-        StructField(_AFTER, StringType()),
-    ]
-)
+NTH, NUMBER = "nth", "number"  # of a class's names, and of templates
 _MEANS = StructType(
     [StructField(CLASS, IntegerType()), EMBEDDINGS[EMBEDDING], StructField("prompts", LongType())]
 )
@@ -64,25 +49,10 @@ class Classes:
     names: Sequence[Sequence[str]]
 
 
-def prompt_rows(spark: SparkSession, classes: Classes, templates: Sequence[str]) -> DataFrame:
-    """Class (its number), nth (of its names), number (of the template), caption (the prompt)."""
-    names = [
-        (number, nth, name)
-        for number, own_names in enumerate(classes.names)
-        for nth, name in enumerate(own_names)
-    ]
-    halves = [(number, *template.split("{}")) for number, template in enumerate(templates)]
-    templates_of_names = spark.createDataFrame(names, _NAMES).crossJoin(
-        F.broadcast(spark.createDataFrame(halves, _TEMPLATES))
-    )
-    prompt = F.concat(_BEFORE, NAME, _AFTER).alias(CAPTION)
-    return templates_of_names.select(CLASS, _NTH, _NUMBER, prompt)
-
-
 def build_classifier(
-    spark: SparkSession,
+    prompts: DataFrame,
     classes: Classes,
-    templates: Sequence[str],
+    n_templates: int,
     spec: ModelSpec,
     *,
     weights: str,
@@ -90,13 +60,14 @@ def build_classifier(
 ) -> Vectors:
     """The unit vector of each class, (classes, dimension).
 
+    prompts: class (its number), nth of its names, number of the template, caption (the prompt).
     Tasks embed the prompts and take the means; the driver gets a vector a class. Raises
     InputDataError if a prompt has no vector, or the classifier takes more than
     MOST_CLASSIFIER_BYTES.
     """
-    keys = [CLASS, _NTH, _NUMBER]
-    prompts = with_item_hash(prompt_rows(spark, classes, templates), keys, CAPTION)
-    embedded = embed(prompts, spec, "text", weights=weights, n_tasks=n_tasks)
+    keys = [CLASS, NTH, NUMBER]
+    items = with_item_hash(prompts, keys, CAPTION)
+    embedded = embed(items, spec, "text", weights=weights, n_tasks=n_tasks)
     in_order = (
         embedded.where(F.col(FAULT).isNull())
         .repartition(n_tasks, CLASS)
@@ -115,7 +86,7 @@ def build_classifier(
             numbers = batch.column(0).to_numpy()
             classifier[numbers] = vectors
             n_prompts[numbers] = batch.column(2).to_numpy()
-    n_expected = np.array([len(names) * len(templates) for names in classes.names])
+    n_expected = np.array([len(names) * n_templates for names in classes.names])
     is_short = n_prompts < n_expected
     if classifier is None or is_short.any():
         name = classes.names[int(np.argmax(is_short))][0]
@@ -180,7 +151,7 @@ def class_results(
     ]
 
 
-def class_rows(spark: SparkSession, results: Sequence[ClassResult]) -> DataFrame:
+def class_rows(predictions: DataFrame, results: Sequence[ClassResult]) -> DataFrame:
     """schemas.CLASS_ACCURACIES of the classes; shares are null of one without images."""
     parts = parts_of(results)
     rows = [
@@ -191,4 +162,4 @@ def class_rows(spark: SparkSession, results: Sequence[ClassResult]) -> DataFrame
         )
         for result in results
     ]
-    return spark.createDataFrame(rows, CLASS_ACCURACIES)
+    return predictions.sparkSession.createDataFrame(rows, CLASS_ACCURACIES)

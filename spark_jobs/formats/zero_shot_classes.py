@@ -1,9 +1,11 @@
 """Class names and prompt templates of a zero-shot classifier: those that come along, or files."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pydantic import Field, field_validator
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import IntegerType, StringType, StructField, StructType
 
 from spark_jobs.concepts.imagenet_prompts import (
     imagenet_names,
@@ -13,8 +15,9 @@ from spark_jobs.concepts.imagenet_prompts import (
 from spark_jobs.core.addresses import absolute_address, is_unknown_word
 from spark_jobs.core.count_words import few_of
 from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.schemas import CAPTION, CLASS, NAME
 from spark_jobs.core.settings import RoleName, Settings, did_you_mean
-from spark_jobs.evaluating.zero_shot import Classes
+from spark_jobs.evaluating.zero_shot import NTH, NUMBER, Classes
 from spark_jobs.storage.small_files import read_text
 from spark_jobs.subsets.class_list import Class, ClassList, UnknownClassError
 from spark_jobs.subsets.imagenet_classes import imagenet1k
@@ -22,6 +25,21 @@ from spark_jobs.subsets.imagenet_classes import imagenet1k
 IMAGENET = "imagenet"
 _TEMPLATES = {"openai": imagenet_templates, "simple": simple_templates}
 _SHOWN = 3
+_BEFORE, _AFTER = "before", "after"
+_NAMES = StructType(
+    [
+        StructField(CLASS, IntegerType()),
+        StructField(NTH, IntegerType()),
+        StructField(NAME, StringType()),
+    ]
+)
+_HALVES = StructType(
+    [
+        StructField(NUMBER, IntegerType()),
+        StructField(_BEFORE, StringType()),
+        StructField(_AFTER, StringType()),
+    ]
+)
 
 
 class ZeroShotSettings(Settings):
@@ -77,6 +95,21 @@ def read_templates(spark: SparkSession, templates: str) -> list[str]:
     if not read:
         raise InputDataError(f"{templates}: has no template")
     return read
+
+
+def prompt_rows(spark: SparkSession, classes: Classes, templates: Sequence[str]) -> DataFrame:
+    """Class (its number), nth (of its names), number (of the template), caption (the prompt)."""
+    names = [
+        (number, nth, name)
+        for number, own_names in enumerate(classes.names)
+        for nth, name in enumerate(own_names)
+    ]
+    halves = [(number, *template.split("{}")) for number, template in enumerate(templates)]
+    templates_of_names = spark.createDataFrame(names, _NAMES).crossJoin(
+        F.broadcast(spark.createDataFrame(halves, _HALVES))
+    )
+    prompt = F.concat(_BEFORE, NAME, _AFTER).alias(CAPTION)
+    return templates_of_names.select(CLASS, NTH, NUMBER, prompt)
 
 
 def read_classes(

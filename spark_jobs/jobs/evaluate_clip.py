@@ -31,7 +31,12 @@ from spark_jobs.evaluating.zero_shot import (
 from spark_jobs.formats.class_targets import read_frequencies
 from spark_jobs.formats.labelled_images import LabelledImages, read_labelled_images
 from spark_jobs.formats.retrieval_pairs import read_pairs
-from spark_jobs.formats.zero_shot_classes import ZeroShotSettings, read_classes, read_templates
+from spark_jobs.formats.zero_shot_classes import (
+    ZeroShotSettings,
+    prompt_rows,
+    read_classes,
+    read_templates,
+)
 from spark_jobs.running.embed_table import n_model_tasks
 from spark_jobs.running.job import Job
 from spark_jobs.storage.batches import batches_that_fit
@@ -136,9 +141,9 @@ def _classify(
     frequencies = _frequencies(run, settings, called)
     n_prompts = len(templates) * sum(map(len, classes.names))
     classifier = build_classifier(
-        run.spark,
+        prompt_rows(run.spark, classes, templates),
         classes,
-        templates,
+        len(templates),
         settings.spec,
         weights=weights,
         n_tasks=n_model_tasks(run, n_prompts),
@@ -149,7 +154,7 @@ def _classify(
         run.write(rows, outputs[_PREDICTIONS])
     predictions = run.read(outputs[_PREDICTIONS], schemas.PREDICTIONS)
     results = class_results(predictions, classes, frequencies)
-    run.write(class_rows(run.spark, results).coalesce(1), outputs[_CLASSES])
+    run.write(class_rows(predictions, results).coalesce(1), outputs[_CLASSES])
     return evaluate(results), {
         "images": sum(images.counts.values()) + images.n_without_class,
         "classified": sum(result.images for result in results),

@@ -75,7 +75,7 @@ def _scatter(points: Sequence[ClassPoint]) -> Markup:
             of_part = [point for point in points if point.part == part]
             if of_part:
                 axes.plot(
-                    [point.frequency for point in of_part],
+                    [point.frequency or 0 for point in of_part],
                     [point.top1 for point in of_part],
                     "o",
                     color=colour,
