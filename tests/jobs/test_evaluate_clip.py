@@ -76,6 +76,7 @@ def values_of(spark: SparkSession, table: Path) -> dict[tuple[str, str, str], An
     return {(r.task, r.set, r.measure): r.value for r in rows}
 
 
+@pytest.mark.slow
 def test_equal_to_open_clip_on_an_image_folder(
     captionlake: Callable[..., Any],
     spark: SparkSession,

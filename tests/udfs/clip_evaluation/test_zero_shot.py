@@ -1,10 +1,19 @@
 """The zero-shot classifier's arithmetic: means of prompts, ranks with ties, images without one."""
 
+import io
+from pathlib import Path
+
 import numpy as np
+import open_clip
 import pyarrow as pa
 import pytest
+import torch
+from PIL import Image
 
 from udfs.clip_evaluation.zero_shot import class_means, classify, logits, predicted_and_rank
+from udfs.models.clip import ClipImageEncoder, ClipTextEncoder
+from udfs.models.encoder import encode
+from udfs.models.spec import ModelSpec
 from udfs.vectors import Vectors
 
 
@@ -64,3 +73,32 @@ def test_images_without_vector_or_class_have_a_fault_and_no_rank() -> None:
     ]  # fmt: skip
     assert [r is None for r in rows["rank"].to_pylist()] == [False, True, True, False, True]
     assert [p.num_rows for p in function([batch.slice(1, 2), batch.slice(0, 0)])] == [2]
+
+
+def test_classifier_and_logits_are_those_of_open_clip(tiny_clip: Path) -> None:
+    names, templates = ["tench", "sea otter", "yurt"], [*open_clip.SIMPLE_IMAGENET_TEMPLATES]
+    spec = ModelSpec(f"open_clip:{tiny_clip}", rgb_first=True)
+    texts = ClipTextEncoder(spec, "cpu")
+    prompts = [template(name) for name in names for template in templates]
+    vectors, _ = encode(texts, texts.prepare(prompts))
+    numbers = np.repeat(np.arange(3, dtype=np.int32), len(templates))
+    rows = pa.record_batch([pa.array(numbers), pa.array([*vectors])], ["class", "embedding"])
+    means = pa.Table.from_batches(class_means([rows]))
+    classifier = np.array(means["embedding"].to_pylist(), np.float32)
+    files = []
+    for mode in ("RGB", "L", "LA", "P", "RGBA") * 4:
+        pixels = np.random.default_rng(len(files)).integers(0, 256, (40, 70, 4), np.uint8)
+        picture = Image.fromarray(pixels, "RGBA")
+        written = io.BytesIO()
+        (picture if mode == "RGBA" else picture.convert("RGB")).convert(mode).save(written, "PNG")
+        files.append(written.getvalue())
+    images = ClipImageEncoder(spec, "cpu")
+    scores = logits(encode(images, images.prepare(files))[0], classifier)
+    clip, _, transform = open_clip.create_model_and_transforms(f"local-dir:{tiny_clip}")
+    tokens = open_clip.get_tokenizer(f"local-dir:{tiny_clip}")
+    expected = open_clip.build_zero_shot_classifier(clip.eval(), tokens, names, templates)
+    assert np.allclose(classifier.T, expected, atol=1e-6)
+    batch = [transform(Image.open(io.BytesIO(file)).convert("RGB")) for file in files]
+    with torch.inference_mode():
+        of_images = clip.encode_image(torch.stack(batch), normalize=True)
+    assert np.allclose(scores, 100.0 * of_images @ expected, atol=1e-4)
