@@ -33,6 +33,7 @@ __all__ = [
     "download_images",
     "embed_images",
     "embed_texts",
+    "evaluate_clip",
     "evaluate_sentences",
     "explain",
     "export_captions",
@@ -1198,6 +1199,94 @@ def embed_texts(
     Examples
     --------
     >>> cl.embed_texts(input="./captions", output="./text_vectors")
+    """
+
+
+@job
+def evaluate_clip(
+    *,
+    output: Address,
+    class_names: str | None = None,
+    templates: str = "openai",
+    model: Address = "minilm",
+    weights: str | None = None,
+    sha256: str | None = None,
+    prompt: str | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    batch_size: int = 256,
+    images: Address | None = None,
+    class_column: str = "class",
+    frequencies: Address | None = None,
+    frequency_class: str = "class",
+    frequency_count: str | None = None,
+    pairs: Address | None = None,
+    classes: Address | None = None,
+    predictions: Address | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Measure a CLIP model: zero-shot accuracy by class and by frequency, and retrieval.
+
+    Parameters
+    ----------
+    output : address; required
+        A row for each measure.
+    class_names : text
+        Imagenet: folders are wnids, or indices from 0 to 999, and the classifier has
+        open_clip's 1,000 names; or a file with a line folder<TAB>name for each class, with
+        further names behind further tabs; default: the folders' names.
+    templates : text; default openai
+        Openai: the 80 of CLIP for ImageNet; simple: 7 of them; or a file with a template a
+        line, with {} for the name.
+    model : address; default minilm
+        Minilm (all-MiniLM-L6-v2, a package with its weights), open_clip:NAME, or
+        sentence_transformers:NAME on the Hugging Face hub, or a folder of sentence-
+        transformers, such as train-sentences writes.
+    weights : text
+        Of open_clip: a checkpoint file that every worker can read, or a tag of its pretrained
+        models.
+    sha256 : text
+        Of the checkpoint, which a file that is no .safetensors must have.
+    prompt : text
+        Of sentence_transformers: the name of one of the model's prompts, such as query or
+        document, that is put before each text; default: the model's default prompt.
+    device : auto, cpu or cuda; default auto
+        Auto: the task's GPU, or cpu where there is none.
+    precision : auto, fp32, bf16 or fp16; default auto
+        Auto: bf16 or fp16 on a GPU, fp32 on a CPU.
+    batch_size : whole number; default 256
+        Items a batch; halved where memory ends.
+    images : address
+        Labelled images: a folder with a folder a class (torchvision's ImageFolder), or a table
+        with uid, image and a column of classes.
+    class_column : text; default class
+        Of a table of images: its column of classes.
+    frequencies : address
+        Rows of each class in the training set: a class-frequency file (.txt, a class, a tab and
+        a count a line), a table of counts, or a labelled data set, whose rows are counted.
+    frequency_class : text; default class
+        Its column of classes.
+    frequency_count : text
+        Its column of counts; default: rows, caption_count or count, if there.
+    pairs : address
+        Images with captions for retrieval: a table with uid, image, and caption or a list
+        captions, or shards of export-webdataset.
+    classes : address
+        Table of the classes, a row each; default: OUTPUT_classes.
+    predictions : address
+        Table of the images, a row each; default: OUTPUT_predictions.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.evaluate_clip(images="./imagenet/val", class_names="imagenet", frequencies="./class_frequency.txt", output="./evaluation", model="open_clip:ViT-B-32", weights="openai")
     """
 
 

@@ -1,16 +1,15 @@
 """One Spark session for the whole run, and the folders of published results."""
 
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
 from tests.processes import FOR_FEW_ROWS, IN_ANSI_MODE, QUICK_JAVA
+from tests.small_clip import make_clip
 
 SHARED = Path(os.environ.get("CAPTIONLAKE_SHARED", Path(__file__).parents[2] / "shared"))
 
@@ -86,27 +85,3 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clip_maker() -> Callable[..., Path]:
     """`clip_maker(folder, seed, **text_cfg)` makes another such model."""
     return make_clip
-
-
-def make_clip(folder: Path, seed: int = 0, **text: Any) -> Path:
-    import open_clip
-    import torch
-    from safetensors.torch import save_file
-
-    config = {
-        "model_cfg": {
-            "embed_dim": 16,
-            "custom_text": "embed_cls" in text,
-            "vision_cfg": {"image_size": 32, "layers": 2, "width": 32, "patch_size": 16,
-                           "head_width": 16},
-            "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2,
-                         "layers": 2} | text,
-        },
-        "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
-    }  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "open_clip_config.json").write_text(json.dumps(config))
-    torch.manual_seed(seed)
-    model = open_clip.create_model(f"local-dir:{folder}", load_weights=False)
-    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
-    return folder

@@ -14,6 +14,11 @@ def imagenet_templates() -> list[str]:
     return [template("{}") for template in _metadata().OPENAI_IMAGENET_TEMPLATES]
 
 
+def simple_templates() -> list[str]:
+    """The 7 prompt templates that CLIP's authors found to do nearly as well as the 80."""
+    return [template("{}") for template in _metadata().SIMPLE_IMAGENET_TEMPLATES]
+
+
 def imagenet_names() -> list[str]:
     """The 1,000 class names in class order; "missile" and "sunglasses" each name two classes."""
     return list(_metadata().IMAGENET_CLASSNAMES)

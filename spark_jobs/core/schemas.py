@@ -67,6 +67,7 @@ QUERY_KEY = "query_key"
 SCORE = "score"
 COUNT = "count"
 RANK = "rank"
+PREDICTED = "predicted"
 ROWS = "rows"
 CLASSES = "classes"
 CLASS_SIMILARITY = "class_similarity"
@@ -537,8 +538,9 @@ CLIP_TRAINING = StructType(
         ),
     ]
 )
-# A row per measure of a set of scored pairs, or over the sets of a task (all, mean, wmean). n: its
-# pairs, or sentences of uniformity; value: null where there is none, as all scores are equal.
+# A row per measure of a set of scored pairs or images, or over the sets of a task (all, mean,
+# wmean). n: its pairs or images, sentences of uniformity, classes of measures by class; value: null
+# where there is none, as all scores are equal.
 EVALUATIONS = StructType(
     [
         StructField(MODEL, StringType()),
@@ -561,6 +563,33 @@ COMPARISONS = StructType(
             StructField(name, DoubleType())
             for name in (DIFFERENCE, DIFFERENCE_LOW, DIFFERENCE_HIGH)
         ),
+    ]
+)
+# A row per image: the class that a zero-shot classifier gives it, and the rank of its own class, 0
+# being the first; or `fault`, the reason why there is none.
+PREDICTIONS = StructType(
+    [
+        StructField(UID, StringType()),
+        StructField(KEY, StringType()),
+        StructField(CLASS, StringType()),
+        StructField(PREDICTED, StringType()),
+        StructField(RANK, IntegerType()),
+        StructField(FAULT, StringType()),
+    ]
+)
+# A row per class of a zero-shot classifier. images: its images with a vector; top1, top5: the share
+# of them whose class is first, or among the first five; predicted: images of any class for which it
+# is first; frequency: its rows in the training set; part: head, middle or tail.
+CLASS_ACCURACIES = StructType(
+    [
+        StructField(CLASS, StringType()),
+        StructField(NAME, StringType()),
+        StructField("images", LongType()),
+        StructField("top1", DoubleType()),
+        StructField("top5", DoubleType()),
+        StructField(PREDICTED, LongType()),
+        StructField("frequency", LongType()),
+        StructField("part", StringType()),
     ]
 )
 # rank counts from 0, the nearest.

@@ -1,5 +1,6 @@
 """Target counts per class: from a class-frequency file, a table of counts, or another data set."""
 
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 
 from pyspark.sql import DataFrame
@@ -33,17 +34,57 @@ def read_targets(
     Raises InputDataError naming the class if a count is not a whole number from 0 to
     MAX_ROWS_PER_CLASS, or a class is repeated or unknown.
     """
-    if is_frequency_file(address):
-        name_counts = _read_frequency_file(read_text(run.spark, address), address)
-    else:
-        name_counts = _read_counts(run.read(address, schemas.EMPTY), address, column, count_column)
-    target_rows: dict[Class, int] = {}
-    for name, count in name_counts:
-        value = _class_value(name, classes, address)
-        if value in target_rows:
+    name_counts = _read_name_counts(run, address, column, count_column)
+    values = [_class_value(name, classes, address) for name, _ in name_counts]
+    return _by_class(values, name_counts, classes, address)
+
+
+def read_frequencies(
+    run: Run, address: str, column: str, count_column: str | None, classes: ClassList
+) -> tuple[dict[Class, int], list[str]]:
+    """(rows of the classes that are listed, in order; the other classes that are listed).
+
+    Raises InputDataError like `read_targets`, but not for classes that are unknown, unless all are.
+    """
+    name_counts = _read_name_counts(run, address, column, count_column)
+    values: list[Class | None] = []
+    others: list[str] = []
+    fault = ""
+    for name, _ in name_counts:
+        try:
+            values.append(classes.value_of(str(name)))
+        except UnknownClassError as error:
+            values.append(None)
+            others.append(str(name))
+            fault = fault or str(error)
+    if len(others) == len(values):
+        raise InputDataError(f"{address}: has none of the classes; {fault or 'it is empty'}")
+    return _by_class(values, name_counts, classes, address), others
+
+
+def _by_class(
+    values: Sequence[Class | None],
+    name_counts: Sequence[tuple[object, object]],
+    classes: ClassList,
+    address: str,
+) -> dict[Class, int]:
+    """Class -> count, in the order of `classes`; a value that is None has no class."""
+    rows_of_class: dict[Class, int] = {}
+    for value, (name, count) in zip(values, name_counts, strict=True):
+        if value is None:
+            continue
+        if value in rows_of_class:
             raise InputDataError(f"{address}: class {name!r} stands there twice")
-        target_rows[value] = _whole_count(count, name, address)
-    return {value: target_rows[value] for value in classes if value in target_rows}
+        rows_of_class[value] = _whole_count(count, name, address)
+    return {value: rows_of_class[value] for value in classes if value in rows_of_class}
+
+
+def _read_name_counts(
+    run: Run, address: str, column: str, count_column: str | None
+) -> list[tuple[object, object]]:
+    if is_frequency_file(address):
+        return _read_frequency_file(read_text(run.spark, address), address)
+    return _read_counts(run.read(address, schemas.EMPTY), address, column, count_column)
 
 
 def _read_frequency_file(text: str, address: str) -> list[tuple[object, object]]:

@@ -7,6 +7,7 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.core.addresses import table_name
 from spark_jobs.core.run_records import RunRecord
+from spark_jobs.formats.report_accuracies import evaluation
 from spark_jobs.formats.report_banks import bank_blocks, missing_blocks
 from spark_jobs.formats.report_comparison import compared_measures
 from spark_jobs.formats.report_contamination import contaminated_pairs
@@ -39,6 +40,7 @@ from spark_jobs.formats.report_thresholds import (
     used_threshold,
 )
 from spark_jobs.formats.report_training import clip_training_curve, training_curve
+from spark_jobs.report.accuracies import accuracy_blocks
 from spark_jobs.report.blocks import Block, Examples, Note, Section
 from spark_jobs.report.caption_measures import measure_blocks
 from spark_jobs.report.captions import matches_blocks
@@ -60,7 +62,7 @@ PLAN_THRESHOLD = "plan-threshold"
 DECONTAMINATE = "decontaminate"
 MEASURE_CAPTIONS = "measure-captions"
 TRAIN_SENTENCES, TRAIN_CLIP = "train-sentences", "train-clip"
-COMPARE_EVALUATIONS = "compare-evaluations"
+EVALUATE_CLIP, COMPARE_EVALUATIONS = "evaluate-clip", "compare-evaluations"
 BUILD_BANK, CHECK_BANK = "build-concept-bank", "check-concept-bank"
 GENERATE_CAPTIONS = "generate-captions"
 _MATCH_AND_BALANCE = "match-and-balance"
@@ -85,6 +87,7 @@ def result_sections(
     yield from _contamination_sections(spark, runs)
     yield from _measure_sections(spark, runs)
     yield from _training_sections(spark, runs)
+    yield from _evaluation_sections(spark, runs)
     yield from _comparison_sections(spark, runs)
     yield from _examples_section(spark, runs, workspace)
 
@@ -232,6 +235,15 @@ def _comparison_blocks(spark: SparkSession, run: RunRecord) -> list[Block]:
     return comparison_blocks(compared_measures(spark, run))
 
 
+def _evaluation_sections(spark: SparkSession, runs: Sequence[RunRecord]) -> Iterator[Section]:
+    """A section for each evaluation of a CLIP model."""
+    return _sections_of(runs, EVALUATE_CLIP, "Evaluation", partial(_evaluation_blocks, spark))
+
+
+def _evaluation_blocks(spark: SparkSession, run: RunRecord) -> list[Block]:
+    return accuracy_blocks(evaluation(spark, run))
+
+
 def _sections_of(
     runs: Sequence[RunRecord], job: str, what: str, blocks_of: Callable[[RunRecord], list[Block]]
 ) -> Iterator[Section]:
@@ -249,7 +261,14 @@ def _lost() -> list[Block]:
 def _has_other_pictures(run: RunRecord) -> bool:
     has_section = run.job in (
         *(PLAN_THRESHOLD, DECONTAMINATE, MEASURE_CAPTIONS, BUILD_BANK, CHECK_BANK),
-        *(GENERATE_CAPTIONS, TRAIN_SENTENCES, TRAIN_CLIP, COMPARE_EVALUATIONS, *_HITS),
+        *(
+            GENERATE_CAPTIONS,
+            TRAIN_SENTENCES,
+            TRAIN_CLIP,
+            EVALUATE_CLIP,
+            COMPARE_EVALUATIONS,
+            *_HITS,
+        ),
     )
     return has_section or _has_class_counts(run)
 

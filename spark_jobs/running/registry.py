@@ -53,6 +53,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "train-sentences",
         "evaluate-sentences",
         "train-clip",
+        "evaluate-clip",
         "compare-evaluations",
     ),
     "look": ("show", "report", "explain", "diff", "jobs", "methods"),

@@ -15,6 +15,7 @@ from PIL import Image
 
 from spark_jobs.concepts.synsets import imagenet_synsets
 from spark_jobs.subsets.imagenet_classes import imagenet100
+from tests.small_clip import make_clip
 
 ROOT = Path(__file__).parents[2]
 ENTRIES = ["dog", "cat", "axolotl", "crane", "park"]
@@ -126,6 +127,15 @@ def _images(folder: Path) -> None:
                 header = tarfile.TarInfo(f"{number:09}.{extension}")
                 header.size = len(content)
                 archive.addfile(header, io.BytesIO(content))
+    for name in ENTRIES[:3]:
+        (folder / "photos" / name).mkdir(parents=True)
+        for number in range(2):
+            colour = (40 * len(name), 90 * number, 60)
+            Image.new("RGB", (40, 32), colour).save(folder / f"photos/{name}/{number}.jpg")
+    make_clip(folder / "my_clip")
+    (folder / "class_frequency.txt").write_text("dog\t900\ncat\t80\naxolotl\t3\n")
+    pairs = {"uid": [*wnids], "image": [written.getvalue()] * 2, "caption": ["a dog", "a cat"]}
+    pq.write_table(pa.table(pairs), folder / "image_pairs.parquet")
     labels = pa.table({"uid": [*wnids], "wnid": [*wnids.values()]})
     pq.write_table(labels, folder / "image_labels")
 

@@ -100,6 +100,8 @@ TABLES = {
     "training": types_of(schemas.TRAINING),
     "clip_training": types_of(schemas.CLIP_TRAINING),
     "evaluations": types_of(schemas.EVALUATIONS),
+    "class_accuracies": types_of(schemas.CLASS_ACCURACIES),
+    "predictions": types_of(schemas.PREDICTIONS),
     "caption_scores": types_of(schemas.CAPTION_SCORES),
 }
 

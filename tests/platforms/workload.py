@@ -18,6 +18,7 @@ from PIL import Image
 
 from spark_jobs.concepts.synsets import imagenet_synsets
 from tests.captioners import make_blip
+from tests.small_clip import make_clip
 
 # Columns of ids, times and settings that differ between two runs of one command.
 _OF_THE_RUN = {"run_id", "rows_per_s", "samples_per_s", "data_seconds", "batch_seconds"}
@@ -30,16 +31,9 @@ templates: ['a photo of a {}.', 'my {}, a pet']
 classes: [cat, dog]
 """
 
-# Of open_clip, with two layers of each tower.
-_CLIP = {
-    "embed_dim": 16,
-    "vision_cfg": {"image_size": 32, "layers": 2, "width": 32, "patch_size": 16, "head_width": 16},
-    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
-}
-
 
 def make_inputs(folder: Path, image_server: str) -> None:
-    """Captions with repetitions and a null, a bank, LAION's columns, records, images, a captioner.
+    """Captions with repetitions and a null, a bank, LAION's columns, records, images, two models.
 
     `image_server`: the address of a server of images, as tests.image_server has it.
     """
@@ -61,8 +55,7 @@ def make_inputs(folder: Path, image_server: str) -> None:
     _make_records(folder)
     _make_images(folder)
     make_blip(folder / "blip")
-    (folder / "clip").mkdir()
-    (folder / "clip/open_clip_config.json").write_text(json.dumps({"model_cfg": _CLIP}))
+    make_clip(folder / "clip")
     paths = ["good?1", "good?2", "png", "404", "cut"]
     urls = {
         "uid": [f"{i:032x}" for i in range(len(paths))],
@@ -126,6 +119,9 @@ def _make_images(folder: Path) -> None:
         Image.fromarray(pixels).save(written, "PNG")
         encoded.append(written.getvalue())
     images = {"uid": [f"{i:032x}" for i in range(20)], "image": encoded}
+    for i in range(6):
+        (folder / f"classes/{['cat', 'dog'][i % 2]}").mkdir(parents=True, exist_ok=True)
+        (folder / f"classes/{['cat', 'dog'][i % 2]}/{i}.png").write_bytes(encoded[i])
     pq.write_table(pa.table(images), folder / "images.parquet")
     pq.write_table(pa.table(images).slice(0, 3), folder / "benchmark.parquet")
     (folder / "shards").mkdir()
@@ -242,6 +238,8 @@ def other_jobs(inputs: Path, out: Place) -> dict[str, list[str]]:
         "train-clip": f"--shards {files}/training_shards --model {inputs}/clip --batch-size 4 "
         f"--output {files}/clip --training {table('clip_training')} {beside}",
         "evaluate-sentences": f"--sts {inputs}/sts_pairs.tsv --output {table('sts')}",
+        "evaluate-clip": f"--images {inputs}/classes --templates simple "
+        f"--model open_clip:{inputs}/clip --output {table('evaluation')}",
         "measure-captions": f"--captions '{{raw: {captions}}}' --output {table('measures')}",
         "search-substrings": f"--captions {captions} --queries [{inputs}/pets.yml] "
         f"--output {table('substrings')}",

@@ -114,7 +114,7 @@ class ClipImageEncoder:
         self._tower = model.encode_image
         if tower is not None:
             self._tower, self.precision = tower, tower.cast_to
-        self._preprocessing = preprocessing_of(model.visual)
+        self._preprocessing = preprocessing_of(model.visual, rgb_first=spec.rgb_first)
         self._batch_size = spec.batch_size
         size = (1, self._preprocessing.height, self._preprocessing.width, 3)
         self.dimension = _dimension(self, {"pixels": pinned(np.zeros(size, np.uint8), device)})

@@ -25,15 +25,20 @@ class Preprocessing(NamedTuple):
     std: tuple[float, float, float]
 
 
-def preprocessing_of(visual: Any) -> Preprocessing:
-    """The preprocessing of a vision tower of open_clip."""
+def preprocessing_of(visual: Any, *, rgb_first: bool = False) -> Preprocessing:
+    """The preprocessing of a vision tower of open_clip; `rgb_first` as in ModelSpec."""
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
     config = PreprocessCfg(**visual.preprocess_cfg)
     # The last two convert to numbers between 0 and 1, and normalise.
     *geometry, _, _ = image_transform_v2(config, is_train=False).transforms
     height, width = config.size if isinstance(config.size, tuple) else (config.size, config.size)
-    return Preprocessing(tuple(geometry), height, width, config.mean, config.std)
+    first = (_as_rgb,) if rgb_first else ()
+    return Preprocessing((*first, *geometry), height, width, config.mean, config.std)
+
+
+def _as_rgb(image: Any) -> Any:
+    return image.convert("RGB")
 
 
 def decode_in_threads(

@@ -31,7 +31,9 @@ class ModelSpec:
     `sentence_transformers:` with a folder or a name on the Hugging Face hub. `weights`: for an
     architecture, a checkpoint file or a tag of open_clip's pretrained models. `sha256`: of that
     file, required unless it is a safetensors file. `prompt`: the name of a prompt of a
-    sentence-transformers model, instead of its default one.
+    sentence-transformers model, instead of its default one. `rgb_first`: images become RGB before
+    they are resized, as torchvision's ImageFolder reads them, rather than after it, as open_clip's
+    transform does: transparent pixels and palettes then give other colours.
     """
 
     name: str
@@ -41,6 +43,7 @@ class ModelSpec:
     precision: Precision = "auto"
     batch_size: int = 256
     prompt: str | None = None
+    rgb_first: bool = False
 
     @property
     def label(self) -> str:

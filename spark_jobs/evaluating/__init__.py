@@ -1,0 +1,1 @@
+"""Evaluate CLIP models on labelled images."""

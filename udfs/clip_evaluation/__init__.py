@@ -1,0 +1,1 @@
+"""Measures of a CLIP model: zero-shot classification and retrieval."""
