@@ -118,7 +118,7 @@ BENCHMARK = "benchmark"
 ITEM = "item"
 MEASURE = "measure"
 AT, LOW, HIGH, N = "at", "low", "high", "n"
-MEAN, DIFFERENCE = "mean", "difference"
+MEAN, MEAN_DIFFERENCE = "mean", "difference"
 DIFFERENCE_LOW, DIFFERENCE_HIGH = "difference_low", "difference_high"
 
 RUN_ID = "run_id"
@@ -561,7 +561,7 @@ COMPARISONS = StructType(
         *(StructField(name, DoubleType()) for name in (MEAN, LOW, HIGH)),
         *(
             StructField(name, DoubleType())
-            for name in (DIFFERENCE, DIFFERENCE_LOW, DIFFERENCE_HIGH)
+            for name in (MEAN_DIFFERENCE, DIFFERENCE_LOW, DIFFERENCE_HIGH)
         ),
     ]
 )

@@ -90,6 +90,7 @@ NamedInputs = Annotated[
 ]
 # An address, or the parent of tables, of a pipeline, whose steps give it its role.
 PipelineInput = Annotated[str, AfterValidator(absolute_address)]
+PipelineInputs = Annotated[dict[str, PipelineInput], Field(min_length=1), BeforeValidator(_by_name)]
 PipelineBank = Annotated[str, AfterValidator(absolute_bank)]
 TablesFolder = Annotated[str, AfterValidator(parse_parent)]
 Workspace = Annotated[str, AfterValidator(parse_parent), Role("workspace")]

@@ -6,12 +6,12 @@ from spark_jobs.comparing.models import Compared, Interval
 from spark_jobs.core import schemas
 from spark_jobs.core.run_records import RunRecord
 from spark_jobs.core.schemas import (
-    DIFFERENCE,
     DIFFERENCE_HIGH,
     DIFFERENCE_LOW,
     HIGH,
     LOW,
     MEAN,
+    MEAN_DIFFERENCE,
     MEASURE,
 )
 from spark_jobs.formats.report_tables import read_run_output
@@ -30,9 +30,9 @@ def compared_measures(spark: SparkSession, run: RunRecord) -> list[Compared]:
 
 def _compared(row: Row) -> Compared:
     difference = None
-    if row[DIFFERENCE] is not None:
+    if row[MEAN_DIFFERENCE] is not None:
         difference = Interval(
-            row[DIFFERENCE], row[DIFFERENCE_LOW], row[DIFFERENCE_HIGH], row["models"]
+            row[MEAN_DIFFERENCE], row[DIFFERENCE_LOW], row[DIFFERENCE_HIGH], row["models"]
         )
     value = Interval(row[MEAN], row[LOW], row[HIGH], row["models"])
     return Compared(row["subset"], row["task"], row["set"], row[MEASURE], value, difference)

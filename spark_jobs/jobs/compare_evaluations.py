@@ -12,11 +12,11 @@ from spark_jobs.core import schemas
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import (
     AT,
-    DIFFERENCE,
     DIFFERENCE_HIGH,
     DIFFERENCE_LOW,
     GROUP,
     MEAN,
+    MEAN_DIFFERENCE,
     MEASURE,
     SOURCE,
     VALUE,
@@ -138,7 +138,7 @@ def closing_lines(spark: SparkSession, settings: CompareEvaluations, _counts: Co
 
 def _line(row: Mapping[str, Any]) -> str:
     text = f"  {row['set']} {row[MEASURE]}, {row['subset']}: {100 * (row[MEAN] or 0):.1f} %"
-    difference = row[DIFFERENCE]
+    difference = row[MEAN_DIFFERENCE]
     if difference is None:
         return text
     text += f", {100 * difference:+.1f}"

@@ -4,27 +4,17 @@ import importlib.util
 import os
 import shutil
 from pathlib import Path
-from typing import ClassVar, Self
 
-from pydantic import (
-    Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field
 from pyspark.sql import SparkSession
 
 from spark_jobs.core import schemas
-from spark_jobs.core.addresses import absolute_file
 from spark_jobs.core.errors import InputDataError, SettingsError
 from spark_jobs.core.settings import (
     InputAddresses,
     OutputAddress,
     OutputFolder,
     RoleName,
-    Settings,
 )
 from spark_jobs.formats.clip_shards import list_shards, refuse_stores
 from spark_jobs.formats.training_folder import events_folder, mark_as_begun, training_folder
@@ -35,6 +25,7 @@ from spark_jobs.storage.outputs.local_copies import local_copy
 from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.session import reads_local_paths
 from spark_jobs.storage.shared_disk import refuse_separate_disks
+from spark_jobs.training.clip_settings import ClipTrainingSettings
 from udfs.clip_training.arguments import (
     LOGS,
     NAME,
@@ -48,7 +39,6 @@ from udfs.clip_training.plan import TrainingPlan, loader_workers_for
 from udfs.clip_training.process import (
     MODEL,
     SCALARS,
-    ClipPrecision,
     ClipTask,
     read_result,
     train_apart,
@@ -56,33 +46,16 @@ from udfs.clip_training.process import (
 )
 from udfs.clip_training.scalars import read_scalars
 from udfs.clip_training.shard_list import Shard, train_data
-from udfs.clip_training.start_model import StartModel
 from udfs.clip_training.steps import step_rows
-from udfs.models.spec import Device, ModelError, weights_digest
-
-_CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+from udfs.models.spec import ModelError, weights_digest
 
 
-class TrainClip(Settings):
+class TrainClip(ClipTrainingSettings):
     """Settings of train-clip."""
-
-    mutually_exclusive: ClassVar[tuple[str, ...]] = ("epochs", "samples_seen")
 
     shards: InputAddresses = Field(
         description="folders of shards, as export-webdataset writes them, or of other .tar files "
         "with an image and a txt in each sample; of a disk, not of a store"
-    )
-    model: str = Field(
-        "ViT-B-32",
-        description="a model of open_clip by its name, or a folder with open_clip_config.json",
-    )
-    weights: str | None = Field(
-        None,
-        description="to begin with: a checkpoint file, or a tag of open_clip's pretrained models; "
-        "default: random ones, also for a folder that has weights",
-    )
-    sha256: str | None = Field(
-        None, description="of the checkpoint, which a file that is no .safetensors must have"
     )
     output: OutputFolder = Field(
         description="folder for the model, as open_clip and captionlake load it"
@@ -90,64 +63,6 @@ class TrainClip(Settings):
     training: OutputAddress | None = Field(
         None, description="table of the steps; default: OUTPUT_training"
     )
-    epochs: PositiveInt | None = Field(None, le=100_000, description="passes over the shards")
-    samples_seen: PositiveInt | None = Field(
-        None,
-        description="samples to train on in place of epochs, rows coming again in order of passes, "
-        "so that subsets of any size are trained for as many steps",
-    )
-    checkpoints: PositiveInt = Field(
-        8,
-        le=100_000,
-        description="of samples_seen: equal parts, each of which ends with a checkpoint",
-    )
-    batch_size: PositiveInt = Field(64, ge=2, le=65_536, description="samples a step, of a worker")
-    learning_rate: PositiveFloat = Field(5e-4, le=100, description="after the warmup")
-    weight_decay: float = Field(0.2, ge=0, le=100, description="of AdamW")
-    warmup: NonNegativeInt | None = Field(
-        None,
-        description="steps in which the learning rate rises; default: 10,000, a tenth of all steps "
-        "at most",
-    )
-    loader_workers: PositiveInt | None = Field(
-        None,
-        le=1024,
-        description="processes that read and decode, for each worker; default: 4, at most one a "
-        "shard",
-    )
-    precision: ClipPrecision = Field(
-        "auto", description="as open_clip has it; auto: amp_bf16 or amp on a GPU, fp32 on a CPU"
-    )
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="of weights, order, crops and captions")
-    workers: PositiveInt = Field(
-        1, le=1024, description="processes that train together, as Spark tasks on a cluster"
-    )
-    device: Device = Field("auto", description="auto: a GPU, or cpu where there is none")
-    log_every_n_steps: PositiveInt | None = Field(
-        None, description="steps from a row of the table to the next; default: 100, or fewer"
-    )
-    options: str = Field(
-        "", description="further options of open_clip's trainer, such as '--grad-checkpointing'"
-    )
-
-    @field_validator("model")
-    @classmethod
-    def _folder_is_absolute(cls, value: str) -> str:
-        return absolute_file(value) if value.startswith((".", "~", "/")) else value
-
-    @field_validator("weights")
-    @classmethod
-    def _file_is_absolute(cls, value: str | None) -> str | None:
-        is_file = value is not None and ("/" in value or value.endswith(_CHECKPOINT_SUFFIXES))
-        return absolute_file(value) if is_file and value is not None else value
-
-    @model_validator(mode="after")
-    def _has_samples_for_all_parts(self) -> Self:
-        if self.samples_seen is not None and self.samples_seen < self.checkpoints:
-            raise ValueError(
-                f"samples_seen = {self.samples_seen}: fewer than the {self.checkpoints} checkpoints"
-            )
-        return self
 
     def addresses(self, role: RoleName) -> dict[str, str]:
         """The addresses of all settings; the table beside the output where none is given."""
@@ -177,11 +92,6 @@ class TrainClip(Settings):
             self.arguments(TrainingPlan(1, 1, self.batch_size), [])
         except ModelError as fault:
             raise InputDataError(str(fault)) from None
-
-    @property
-    def start(self) -> StartModel:
-        """The model to begin with."""
-        return StartModel(self.model, self.weights, self.sha256)
 
     def own_files(self) -> dict[str, str]:
         """Count the model's files among the input files."""

@@ -54,6 +54,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "evaluate-sentences",
         "train-clip",
         "evaluate-clip",
+        "compare-clip",
         "compare-evaluations",
     ),
     "look": ("show", "report", "explain", "diff", "jobs", "methods"),
