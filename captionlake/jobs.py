@@ -23,6 +23,8 @@ __all__ = [
     "caption_images",
     "check_concept_bank",
     "cluster_images",
+    "compare_clip",
+    "compare_evaluations",
     "count_concepts",
     "curate",
     "decontaminate",
@@ -50,6 +52,7 @@ __all__ = [
     "label_synsets",
     "maintain",
     "make_demo_captions",
+    "make_demo_images",
     "make_queries",
     "match_and_balance",
     "match_concepts",
@@ -603,6 +606,163 @@ def cluster_images(
     Examples
     --------
     >>> cl.cluster_images(embeddings="./image_vectors", k=1000, target="./imagenet_vectors", output="./clusters")
+    """
+
+
+@job
+def compare_clip(
+    *,
+    subsets: str | Mapping[str, str],
+    images: str,
+    test_images: str,
+    output: Address,
+    class_names: str | None = None,
+    templates: str = "openai",
+    model: Address = "ViT-B-32",
+    weights: str | None = None,
+    sha256: str | None = None,
+    epochs: int | None = None,
+    samples_seen: int | None = 100000,
+    checkpoints: int = 8,
+    batch_size: int = 64,
+    learning_rate: float = 0.0005,
+    weight_decay: float = 0.2,
+    warmup: int | None = None,
+    loader_workers: int | None = None,
+    precision: Literal["auto", "fp32", "amp", "amp_bf16", "bf16", "fp16", "pure_bf16", "pure_fp16"] = "auto",
+    seed: int = 0,
+    workers: int = 1,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    log_every_n_steps: int | None = None,
+    options: str = "",
+    class_column: str = "class",
+    frequencies: str | None = None,
+    frequency_class: str = "class",
+    score_column: str | None = None,
+    seeds: int = 3,
+    samples_per_shard: int = 10000,
+    report: bool = True,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Train CLIP models on several subsets with one budget, and compare their accuracies.
+
+    Parameters
+    ----------
+    subsets : map of names to texts; required
+        Tables of captions with uid, a subset each: {name: table}, or tables, which go by their
+        own names; the first is what the others are compared with.
+    images : text; required
+        Table of the images of all subsets, or shards, as export-webdataset takes them.
+    test_images : text; required
+        Labelled images to evaluate with: a folder with a folder a class (ImageFolder), or a
+        table with uid, image and a column of classes.
+    output : address; required
+        Folder for the tables, shards and models.
+    class_names : text
+        Imagenet: folders are wnids, or indices from 0 to 999, and the classifier has
+        open_clip's 1,000 names; or a file with a line folder<TAB>name for each class, with
+        further names behind further tabs; default: the folders' names.
+    templates : text; default openai
+        Openai: the 80 of CLIP for ImageNet; simple: 7 of them; or a file with a template a
+        line, with {} for the name.
+    model : address; default ViT-B-32
+        A model of open_clip by its name, or a folder with open_clip_config.json.
+    weights : text
+        To begin with: a checkpoint file, or a tag of open_clip's pretrained models; default:
+        random ones, also for a folder that has weights.
+    sha256 : text
+        Of the checkpoint, which a file that is no .safetensors must have.
+    epochs : whole number
+        Passes over the shards.
+    samples_seen : whole number; default 100000
+        Samples to train on in place of epochs, rows coming again in order of passes, so that
+        subsets of any size are trained for as many steps.
+    checkpoints : whole number; default 8
+        Of samples_seen: equal parts, each of which ends with a checkpoint.
+    batch_size : whole number; default 64
+        Samples a step, of a worker.
+    learning_rate : number; default 0.0005
+        After the warmup.
+    weight_decay : number; default 0.2
+        Of AdamW.
+    warmup : whole number
+        Steps in which the learning rate rises; default: 10,000, a tenth of all steps at most.
+    loader_workers : whole number
+        Processes that read and decode, for each worker; default: 4, at most one a shard.
+    precision : auto, fp32, amp, amp_bf16, bf16, fp16, pure_bf16 or pure_fp16; default auto
+        As open_clip has it; auto: amp_bf16 or amp on a GPU, fp32 on a CPU.
+    seed : whole number; default 0
+        Of weights, order, crops and captions.
+    workers : whole number; default 1
+        Processes that train together, as Spark tasks on a cluster.
+    device : auto, cpu or cuda; default auto
+        Auto: a GPU, or cpu where there is none.
+    log_every_n_steps : whole number
+        Steps from a row of the table to the next; default: 100, or fewer.
+    options : text; default ''
+        Further options of open_clip's trainer, such as '--grad-checkpointing'.
+    class_column : text; default class
+        Of a table of test images: its classes.
+    frequencies : text
+        Rows of each class, by which head, middle and tail are told: a class-frequency file, a
+        table of counts, or a labelled data set, such as the first subset.
+    frequency_class : text; default class
+        Its column of classes.
+    score_column : text
+        Column of the subsets with the cosine of caption and image: their noise.
+    seeds : whole number; default 3
+        Models of each subset, a seed each.
+    samples_per_shard : whole number; default 10000
+        Of the training shards.
+    report : True or False; default True
+        Write report.html beside the tables.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.compare_clip(subsets={"raw": "./captions", "t20": "./balanced"}, images="./images", test_images="./imagenet/val", class_names="imagenet", model="ViT-B-32", samples_seen=1000000, output="./comparison")
+    """
+
+
+@job
+def compare_evaluations(
+    *,
+    evaluations: Address | Mapping[str, str],
+    output: Address,
+    measures: Address | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Compare evaluated models of several subsets, over seeds, with intervals.
+
+    Parameters
+    ----------
+    evaluations : map of names to texts; required
+        Tables of evaluate-clip, a model each, by subset@seed: {raw@0: table, raw@1: table,
+        t20@0: table}; the first subset is what the others are compared with.
+    output : address; required
+        A row for each measure of each subset.
+    measures : address
+        Table of measure-captions whose sources are called as the subsets: their size, CLIP-S
+        and different trigrams.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.compare_evaluations(evaluations={"raw@0": "./raw_0", "raw@1": "./raw_1", "t20@0": "./t20_0"}, output="./comparison")
     """
 
 
@@ -2173,6 +2333,46 @@ def make_demo_captions(
 
 
 @job
+def make_demo_images(
+    *,
+    output: Address,
+    rows: int = 6000,
+    exponent: float = 1.3,
+    seed: int = 0,
+    names: Address | None = None,
+    workspace: Address | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Draw pictures of shapes with captions, of which most shapes are rare, to try things on.
+
+    Parameters
+    ----------
+    output : address; required
+        Table with uid, caption, shape and image.
+    rows : whole number; default 6000
+        Pictures to draw.
+    exponent : number; default 1.3
+        Of Zipf's law: the k-th shape has about 1 / k**exponent of the pictures; 0: all shapes
+        have as many, as in a test set.
+    seed : whole number; default 0
+        Fixes the pictures.
+    names : address
+        Text file of the shapes' names, a line each, which is a concept bank.
+    workspace : address
+        Folder or catalog.schema of runs and rejected; default: output's parent.
+    force : True or False; default False
+        Run even if the outputs are up to date.
+    quiet : True or False; default False
+        Send the lines on progress to the logger `captionlake` instead of stderr.
+
+    Examples
+    --------
+    >>> cl.make_demo_images(rows=6000, output="./demo_images")
+    """
+
+
+@job
 def make_queries(
     *,
     classes: str | Sequence[str],
@@ -3165,7 +3365,6 @@ def train_clip(
     model: Address = "ViT-B-32",
     weights: str | None = None,
     sha256: str | None = None,
-    training: Address | None = None,
     epochs: int | None = 1,
     samples_seen: int | None = None,
     checkpoints: int = 8,
@@ -3180,6 +3379,7 @@ def train_clip(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     log_every_n_steps: int | None = None,
     options: str = "",
+    training: Address | None = None,
     workspace: Address | None = None,
     force: bool = False,
     quiet: bool = False,
@@ -3200,8 +3400,6 @@ def train_clip(
         random ones, also for a folder that has weights.
     sha256 : text
         Of the checkpoint, which a file that is no .safetensors must have.
-    training : address
-        Table of the steps; default: OUTPUT_training.
     epochs : whole number; default 1
         Passes over the shards.
     samples_seen : whole number
@@ -3231,6 +3429,8 @@ def train_clip(
         Steps from a row of the table to the next; default: 100, or fewer.
     options : text; default ''
         Further options of open_clip's trainer, such as '--grad-checkpointing'.
+    training : address
+        Table of the steps; default: OUTPUT_training.
     workspace : address
         Folder or catalog.schema of runs and rejected; default: output's parent.
     force : True or False; default False

@@ -150,7 +150,7 @@ def _line(row: Mapping[str, Any]) -> str:
 
 JOB = Job(
     "compare-evaluations",
-    "Compare the models of several subsets, over seeds: which subset trains the better one?",
+    "Compare evaluated models of several subsets, over seeds, with intervals.",
     CompareEvaluations,
     run,
     closing_lines=closing_lines,

@@ -49,13 +49,14 @@ _WHEEL = "../../dist/*.whl"  # from the folder of a resource's file
 _HEAD = "# Written by `make bundle` from the {source}: change that, not this file.\n"
 _FILES = "files"  # the volume of plain files in each schema
 _SETTINGS = "settings"  # job parameter: a map of further settings
-_TRAINING = {"train-sentences", "train-clip"}
+_TRAINING = {"train-sentences", "train-clip", "compare-clip"}
 # Job -> the extras of the wheel that its defaults need; jobs with models need `clip` too. It brings
 # faiss, and with timm and open_clip the names of ImageNet's classes and the templates of prompts.
 _CLIP = ("clip",)
 _EXTRAS: Mapping[str, tuple[str, ...]] = {
     "build-concept-bank": ("clip", "wordnet"),
     "build-index": _CLIP,
+    "compare-clip": ("clip", "training"),
     "download-images": ("images",),
     "label-synsets": _CLIP,
     "make-demo-captions": _CLIP,

@@ -102,6 +102,8 @@ TABLES = {
     "evaluations": types_of(schemas.EVALUATIONS),
     "class_accuracies": types_of(schemas.CLASS_ACCURACIES),
     "predictions": types_of(schemas.PREDICTIONS),
+    "comparisons": types_of(schemas.COMPARISONS),
+    "demo_images": types_of(schemas.DEMO_IMAGES),
     "caption_scores": types_of(schemas.CAPTION_SCORES),
 }
 

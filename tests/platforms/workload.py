@@ -240,6 +240,13 @@ def other_jobs(inputs: Path, out: Place) -> dict[str, list[str]]:
         "evaluate-sentences": f"--sts {inputs}/sts_pairs.tsv --output {table('sts')}",
         "evaluate-clip": f"--images {inputs}/classes --templates simple "
         f"--model open_clip:{inputs}/clip --output {table('evaluation')}",
+        "compare-evaluations": f"--evaluations '{{a@0: {table('evaluation')}}}' "
+        f"--output {table('comparison')}",
+        "make-demo-images": f"--rows 48 --exponent 0 --output {table('demo_images')}",
+        "compare-clip": f"--subsets '{{a: {table('demo_images')}}}' --seeds 1 "
+        f"--images {table('demo_images')} --test-images {table('demo_images')} "
+        f"--class-column shape --templates simple --model {inputs}/clip --samples-seen 8 "
+        f"--checkpoints 1 --batch-size 4 --no-report --output {files}/compared",
         "measure-captions": f"--captions '{{raw: {captions}}}' --output {table('measures')}",
         "search-substrings": f"--captions {captions} --queries [{inputs}/pets.yml] "
         f"--output {table('substrings')}",
