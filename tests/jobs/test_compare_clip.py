@@ -127,4 +127,4 @@ def test_two_subsets_from_pictures_to_a_page(spark: SparkSession, tmp_path: Path
     page = (tmp_path / "out/report.html").read_text()
     assert "Zero-shot accuracy" in page
     again = execute(compare_clip.JOB, settings, say=print)
-    assert {step["status"] for step in again.steps} == {"up to date"}
+    assert {step["status"] for step in again.steps} == {"up_to_date"}
