@@ -108,7 +108,7 @@ def test_names_that_are_no_files_are_refused(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_two_subsets_from_pictures_to_a_page(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_subset_from_pictures_to_a_page(spark: SparkSession, tmp_path: Path) -> None:
     pictures = make_demo_images.MakeDemoImages(rows=48, output=str(tmp_path / "pictures"))
     few = pictures.model_copy(update={"rows": 24, "exponent": 0.0, "output": f"{tmp_path}/few"})
     for made in (pictures, few):
@@ -117,13 +117,13 @@ def test_two_subsets_from_pictures_to_a_page(spark: SparkSession, tmp_path: Path
     settings = settings_of(
         tmp_path, seeds=1, batch_size=4, model=str(model), templates="simple",
         frequencies=f"{tmp_path}/pictures", frequency_class="shape",
-        subsets={"raw": f"{tmp_path}/pictures", "again": f"{tmp_path}/pictures"},
+        subsets={"raw": f"{tmp_path}/pictures"},
     )  # fmt: skip
     execute(compare_clip.JOB, settings, say=print)
     rows = spark.read.format("delta").load(f"{tmp_path}/out/comparison").collect()
     values = {(row["subset"], row["measure"]): row["mean"] for row in rows if row["set"] == "all"}
     assert values["raw", "captions"] == 48
-    assert values["raw", "top1"] == values["again", "top1"]  # of one subset and seed, one model
+    assert 0 <= values["raw", "top1"] <= values["raw", "top5"] <= 1
     page = (tmp_path / "out/report.html").read_text()
     assert "Zero-shot accuracy" in page
     again = execute(compare_clip.JOB, settings, say=print)
