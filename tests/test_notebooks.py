@@ -32,6 +32,8 @@ def test_a_notebook_runs(path: Path, real_data: Path, monkeypatch) -> None:
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("CAPTIONLAKE_FREQUENCIES", str(real_data / "imagenet_frequencies"))
     monkeypatch.setenv("CAPTIONLAKE_CAPTIONS", str(real_data / "blip_coco"))
+    monkeypatch.setenv("CAPTIONLAKE_SEEDS", "1")
+    monkeypatch.setenv("CAPTIONLAKE_SAMPLES_SEEN", "256")
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]

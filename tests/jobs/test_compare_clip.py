@@ -9,10 +9,9 @@ from pyspark.sql import SparkSession
 from spark_jobs.core import schemas
 from spark_jobs.core.errors import InputDataError, SettingsError
 from spark_jobs.core.settings import load_settings
-from spark_jobs.jobs import compare_clip, compare_evaluations, make_demo_images
+from spark_jobs.jobs import compare_clip, compare_evaluations
 from spark_jobs.jobs.compare_clip import CompareClip
 from spark_jobs.running.launch import execute
-from tests.small_clip import make_clip
 
 
 def evaluation(spark: SparkSession, folder: Path, values: dict[str, float]) -> str:
@@ -104,27 +103,3 @@ def test_each_subset_has_a_model_a_seed() -> None:
 def test_names_that_are_no_files_are_refused(name: str) -> None:
     with pytest.raises(SettingsError, match="expected a name of letters, digits, - and _"):
         settings_of(Path("/x"), subsets={name: "/x/pictures"})
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_subset_from_pictures_to_a_page(spark: SparkSession, tmp_path: Path) -> None:
-    pictures = make_demo_images.MakeDemoImages(rows=48, output=str(tmp_path / "pictures"))
-    few = pictures.model_copy(update={"rows": 24, "exponent": 0.0, "output": f"{tmp_path}/few"})
-    for made in (pictures, few):
-        execute(make_demo_images.JOB, made, say=print)
-    model = make_clip(tmp_path / "model")
-    settings = settings_of(
-        tmp_path, seeds=1, batch_size=4, model=str(model), templates="simple",
-        frequencies=f"{tmp_path}/pictures", frequency_class="shape",
-        subsets={"raw": f"{tmp_path}/pictures"},
-    )  # fmt: skip
-    execute(compare_clip.JOB, settings, say=print)
-    rows = spark.read.format("delta").load(f"{tmp_path}/out/comparison").collect()
-    values = {(row["subset"], row["measure"]): row["mean"] for row in rows if row["set"] == "all"}
-    assert values["raw", "captions"] == 48
-    assert 0 <= values["raw", "top1"] <= values["raw", "top5"] <= 1
-    page = (tmp_path / "out/report.html").read_text()
-    assert "Zero-shot accuracy" in page
-    again = execute(compare_clip.JOB, settings, say=print)
-    assert {step["status"] for step in again.steps} == {"up_to_date"}
