@@ -102,6 +102,8 @@ def _train_and_evaluate(settings: CompareClip, parent: str, name: str, seed: int
     model = f"{parent}/models/{name}_{seed}"
     workspace = settings.workspace or parent
     how = {key: getattr(settings, key) for key in _TRAINING}
+    # One number for all subsets: steps are rounded up to a multiple of it.
+    how["loader_workers"] = settings.loader_workers or 1
     training = train_clip.TrainClip(
         **how,
         seed=seed,
@@ -115,6 +117,7 @@ def _train_and_evaluate(settings: CompareClip, parent: str, name: str, seed: int
     evaluation = evaluate_clip.EvaluateClip(
         model=f"open_clip:{model}",
         device=settings.device,
+        precision="fp32",  # of a few images, near cosines decide
         class_names=settings.class_names,
         templates=settings.templates,
         images=settings.test_images,

@@ -110,7 +110,7 @@ class TrainClip(ClipTrainingSettings):
         own = {
             "train_data": train_data(shards),
             "dataset_type": "webdataset",
-            "train_num_samples": plan.samples,
+            "train_num_samples": plan.samples_per_epoch,
             "model": f"local-dir:{self.start.folder_name()}",
             "epochs": plan.epochs,
             "batch_size": self.batch_size,
@@ -180,7 +180,8 @@ def _rows(shards: list[Shard]) -> int:
 def _plan(settings: TrainClip, shards: list[Shard]) -> TrainingPlan:
     """How long the training is; InputDataError where shards are too few or too small for it."""
     rows, workers = _rows(shards), settings.workers
-    n_step = settings.batch_size * workers
+    accumulate = accumulated_batches(settings.arguments(TrainingPlan(1, 1, 1), []))
+    n_step = settings.batch_size * workers * accumulate
     if rows < n_step:
         of_workers = "" if workers == 1 else f" of {workers} workers"
         raise InputDataError(
@@ -196,8 +197,7 @@ def _plan(settings: TrainClip, shards: list[Shard]) -> TrainingPlan:
     samples, epochs = rows, settings.epochs or settings.checkpoints
     if settings.samples_seen is not None:
         samples = -(-settings.samples_seen // settings.checkpoints)
-    n_batches = -(-samples // n_step)
-    accumulate = accumulated_batches(settings.arguments(TrainingPlan(1, 1, 1), []))
+    n_batches = -(-samples // (settings.batch_size * workers))
     return TrainingPlan(
         samples,
         epochs,

@@ -15,9 +15,14 @@ _REFUSED = {
         ("val_data", "imagenet_val", "imagenet_v2"), "train-clip only trains; see evaluate-clip"
     ),
     **dict.fromkeys(
-        ("remote_sync", "copy_codebase", "save_frequency", "delete_previous_checkpoint", "debug"),
+        (
+            *("remote_sync", "copy_codebase", "save_frequency", "delete_previous_checkpoint"),
+            *("debug", "log_local"),
+        ),
         "train-clip keeps checkpoints and logs itself",
     ),
+    "pretrained": "give --weights",
+    "dataset_resampled": "each pass has every row, in an order and with captions of its own",
     **dict.fromkeys(
         (
             *("force_quick_gelu", "force_custom_text", "force_patch_dropout", "force_image_size"),

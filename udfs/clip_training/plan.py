@@ -1,5 +1,6 @@
 """How long a training is: samples, steps and loader workers, as open_clip's trainer counts them."""
 
+import math
 from dataclasses import dataclass
 
 PAPERS = (
@@ -29,10 +30,13 @@ class TrainingPlan:
 
     @property
     def batches_per_epoch(self) -> int:
-        """Batches of each process in a part: as many of each loader worker, rounded up."""
+        """Batches of each process in a part: as many of each loader worker, and whole steps.
+
+        Rounded up; open_clip itself reads batches that do not fill a step and trains on none.
+        """
         batches = -(-self.samples // (self.batch_size * self.processes))
-        workers = max(1, self.loader_workers)
-        return -(-batches // workers) * workers
+        unit = math.lcm(max(1, self.loader_workers), self.accumulate)
+        return -(-batches // unit) * unit
 
     @property
     def steps_per_epoch(self) -> int:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from udfs.models.clip import PREPROCESSING, tag_options
 from udfs.models.spec import ModelError, ModelSpec, model_path
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 _PICKLED_WEIGHTS = "open_clip_pytorch_model.bin"  # as open_clip looks for them in a folder
 START, START_COCA = "start", "start_coca"
 _MODEL_FIELDS = ("embed_dim", "vision_cfg", "text_cfg")
-_PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
 _MOST_CONFIG_BYTES = 1 << 20
 
 
@@ -93,7 +93,10 @@ class StartModel:
             is_safe = weights.suffix == ".safetensors"
             shutil.copyfile(weights, target / (WEIGHTS if is_safe else _PICKLED_WEIGHTS))
             if not self.is_folder:
-                config["preprocess_cfg"] = _preprocessing_of_tag(self.name, self.weights or "")
+                options = tag_options(self.name, self.weights)
+                config["preprocess_cfg"] = options.get("force_preprocess_cfg", {})
+                if options.get("force_quick_gelu"):
+                    config["model_cfg"]["quick_gelu"] = True
         (target / CONFIG).write_text(json.dumps(config, indent=2))
 
 
@@ -146,13 +149,6 @@ def _copy_tokenizer(source: Path, target: Path) -> None:
             shutil.copyfile(file, target / file.name)
 
 
-def _preprocessing_of_tag(name: str, tag: str) -> dict[str, Any]:
-    import open_clip
-
-    config = open_clip.get_pretrained_cfg(name, tag) or {}
-    return {key: config[key] for key in _PREPROCESSING if key in config}
-
-
 def write_trained(start: Path, checkpoint: Path, target: Path, extra: dict[str, Any]) -> None:
     """Write the model of a checkpoint as a folder that `create_model("local-dir:...")` loads.
 
@@ -181,5 +177,5 @@ def write_trained(start: Path, checkpoint: Path, target: Path, extra: dict[str, 
             f"the trained model does not load again: {str(fault).splitlines()[0]}"
         ) from None
     used = model.visual.preprocess_cfg
-    config["preprocess_cfg"] = {key: used[key] for key in _PREPROCESSING if key in used}
+    config["preprocess_cfg"] = {key: used[key] for key in PREPROCESSING if key in used}
     (target / CONFIG).write_text(json.dumps(config, indent=2))

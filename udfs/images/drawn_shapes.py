@@ -133,8 +133,8 @@ def make_pictures(
     """For mapInArrow: batch numbers -> uid, caption, shape and image of the batches' rows.
 
     Batch k has the rows from k * BATCH_ROWS on, up to n_rows, in the order of the shapes. A picture
-    depends on the seed, its shape and its number among those of the shape, so that a larger table
-    holds the pictures of a smaller one. `names`: of the four columns.
+    depends on the seed, its shape and its number among those of the shape, not on how many there
+    are. `names`: of the four columns.
     """
     counts = zipf_counts(n_rows, exponent)
     last_rows = np.cumsum([*counts.values()])

@@ -18,6 +18,7 @@ from udfs.models.towers import faster_image_tower, faster_text_tower
 # A batch of texts on a GPU has the tokens of 4 x batch_size longest ones: it computes for longer
 # than Python takes to queue the next.
 _GPU_LONGEST_TEXTS = 4
+PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
 
 
 def load_clip(spec: ModelSpec) -> Any:
@@ -37,12 +38,31 @@ def load_clip(spec: ModelSpec) -> Any:
                 load_weights=False,
                 pretrained_text=False,
                 force_custom_text=True,
+                **tag_options(spec.architecture, spec.weights),
             )
         open_clip.load_checkpoint(model, str(file), weights_only=True)
     except Exception as fault:  # torch, safetensors and pickle raise many types for broken files
         reason = " ".join(str(fault).split())[:200]
         raise ModelError(f"weights {file}: cannot be loaded into {spec.name}: {reason}") from None
     return model.eval()
+
+
+def tag_options(architecture: str, weights: str | None) -> dict[str, Any]:
+    """What the weights of a tag were trained with and the architecture does not say.
+
+    Arguments of open_clip's `create_model`: QuickGELU, of which open_clip itself only warns, and
+    the preprocessing. None for weights that are a file.
+    """
+    import open_clip
+
+    if weights not in open_clip.list_pretrained_tags_by_model(architecture):
+        return {}
+    config = open_clip.get_pretrained_cfg(architecture, weights)
+    preprocessing = {name: config[name] for name in PREPROCESSING if name in config}
+    return {
+        "force_quick_gelu": bool(config.get("quick_gelu", False)),
+        "force_preprocess_cfg": preprocessing,
+    }
 
 
 def open_clip_name(spec: ModelSpec) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from udfs.clip_training.arguments import OptionsError, accumulated_batches, full_arguments
+from udfs.clip_training.plan import TrainingPlan
 
 OWN: dict[str, Any] = {"batch_size": 8, "lr": 1e-3, "save_most_recent": True, "report_to": "x"}
 
@@ -48,3 +49,15 @@ def test_options_that_do_not_fit_are_refused(options: str, why: str) -> None:
         full_arguments(OWN, "ViT-B-32", options)
     assert why in str(fault.value)
     assert "\n" not in str(fault.value)
+
+
+def test_parts_are_whole_steps_of_accumulated_batches() -> None:
+    plan = TrainingPlan(640, 8, 64, loader_workers=3, accumulate=4)
+    assert plan.batches_per_epoch == 12  # 10 are needed
+    assert (plan.steps, plan.steps * plan.samples_per_step) == (24, 8 * plan.samples_per_epoch)
+
+
+@pytest.mark.parametrize("option", ["--log-local", "--pretrained openai", "--dataset-resampled"])
+def test_options_that_would_be_ignored_are_refused(option: str) -> None:
+    with pytest.raises(OptionsError, match="options: "):
+        full_arguments(OWN, "ViT-B-32", option)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from udfs.clip_training.start_model import CONFIG, WEIGHTS, StartModel
+from udfs.models.clip import tag_options
 from udfs.models.spec import ModelError
 
 
@@ -72,3 +73,13 @@ def test_weights_must_be_a_file_that_may_be_loaded(tmp_path: Path) -> None:
     (tmp_path / "w.pt").write_bytes(b"pickle")
     with pytest.raises(ModelError, match="give its sha256"):
         StartModel(model, str(tmp_path / "w.pt")).weights_path()
+
+
+def test_what_weights_of_a_tag_were_trained_with_is_kept() -> None:
+    """Open_clip only warns where the activation of an architecture is not that of its weights."""
+    openai = tag_options("ViT-B-32", "openai")
+    assert openai["force_quick_gelu"]
+    assert openai["force_preprocess_cfg"]["resize_mode"] == "shortest"
+    assert not tag_options("ViT-B-32", "laion2b_s34b_b79k")["force_quick_gelu"]
+    assert tag_options("ViT-B-16-SigLIP", "webli")["force_preprocess_cfg"]["mean"] == (0.5,) * 3
+    assert tag_options("ViT-B-32", "weights.safetensors") == {}

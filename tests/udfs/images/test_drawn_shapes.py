@@ -51,7 +51,7 @@ def test_each_row_has_the_shape_that_its_caption_names() -> None:
     assert (image.size, image.mode) == ((SIDE, SIDE), "RGB")
 
 
-def test_a_larger_table_holds_the_pictures_of_a_smaller_one() -> None:
+def test_a_picture_does_not_depend_on_how_many_there_are() -> None:
     small, large = (made(n, 0, 1).select(["uid", "image"]).to_pylist() for n in (48, 96))
     assert [row for row in small if row not in large] == []
     other = made(48, 0, 2).column("image").to_pylist()
