@@ -17,6 +17,6 @@ FOR_FEW_ROWS = {
 if IN_ANSI_MODE:
     FOR_FEW_ROWS.clear()
 
-# Their Java ends before the optimising compiler has paid for itself: without it a command took 19 s of
-# CPU instead of 33. The code cache would then be 48 MB, which Spark fills in a minute.
+# Their Java ends before the optimising compiler has paid for itself: without it a command took 19 s
+# of CPU instead of 33. The code cache would then be 48 MB, which Spark fills in a minute.
 QUICK_JAVA = {"JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"}

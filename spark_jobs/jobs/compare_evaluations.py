@@ -104,8 +104,8 @@ def _data_measures(run: Run, settings: CompareEvaluations) -> list[Evaluation]:
         return []
     table = run.read(settings.measures, schemas.MEASURES)
     of_whole = table.where(F.col(GROUP).isNull() & F.col(AT).isNull() & F.col(VALUE).isNotNull())
-    wanted = of_whole.where(F.col(MEASURE).isin(*_OF_SUBSETS))
-    rows = wanted.orderBy(MEASURE, SOURCE).limit(_MOST_ROWS).collect()
+    collected = of_whole.orderBy(MEASURE, SOURCE).limit(_MOST_ROWS).collect()
+    rows = [row for row in collected if row[MEASURE] in _OF_SUBSETS]
     missing = [name for name in settings.subsets if name not in {row[SOURCE] for row in rows}]
     if missing:
         raise InputDataError(
