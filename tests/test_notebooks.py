@@ -23,6 +23,7 @@ def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(path: Path, real_data: Path, monkeypatch) -> None:
     import nbformat
@@ -33,9 +34,10 @@ def test_a_notebook_runs(path: Path, real_data: Path, monkeypatch) -> None:
     monkeypatch.setenv("CAPTIONLAKE_FREQUENCIES", str(real_data / "imagenet_frequencies"))
     monkeypatch.setenv("CAPTIONLAKE_CAPTIONS", str(real_data / "blip_coco"))
     monkeypatch.setenv("CAPTIONLAKE_SEEDS", "1")
+    monkeypatch.setenv("CAPTIONLAKE_ROWS", "1000")
     monkeypatch.setenv("CAPTIONLAKE_SAMPLES_SEEN", "256")
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     outputs = [output for cell in code for output in cell.outputs]
     assert len([output for output in outputs if is_picture(output)]) == 2
