@@ -8,6 +8,23 @@ from typing import NamedTuple
 # Student's two-sided 95 % quantiles for 1 to 10 degrees of freedom.
 _T95 = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
 _Z95 = 1.959964
+_SEED_SIGN = "@"
+
+
+def evaluation_name(subset: str, seed: int) -> str:
+    """The name of a model's evaluations, such as raw@0."""
+    return f"{subset}{_SEED_SIGN}{seed}"
+
+
+def subset_and_seed(name: str) -> tuple[str, str]:
+    """The parts of a name such as raw@0; one is empty where it has no sign."""
+    subset, _, seed = name.rpartition(_SEED_SIGN)
+    return subset, seed
+
+
+def subsets_of(names: Iterable[str]) -> list[str]:
+    """The subsets of evaluations, in the order of their first occurrence."""
+    return [*dict.fromkeys(subset_and_seed(name)[0] for name in names)]
 
 
 class Evaluation(NamedTuple):

@@ -22,6 +22,8 @@ _FILE_SUFFIXES = (
 # In back-quotes a part may hold what SQL allows there, but for dots and slashes.
 _PART = r"(?:[A-Za-z_]\w*|`[^`./\\]+`)"
 _NAME = re.compile(rf"{_PART}(\.{_PART})+")
+# No tag of a pretrained open_clip model ends in one.
+_CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 _MAX_NAME_PARTS = 3  # catalog.schema.table
 
 
@@ -104,6 +106,17 @@ def absolute_file(text: str) -> str:
     if not text.strip():
         raise SettingsError("a file's name is empty")
     return _absolute(text)
+
+
+def absolute_if_path(text: str) -> str:
+    """A model's folder made absolute, if it begins as a path does; else a name, as it is."""
+    return absolute_file(text) if text.startswith((".", "~", "/")) else text
+
+
+def absolute_if_checkpoint(text: str) -> str:
+    """A checkpoint file made absolute; else the tag of a pretrained model, as it is."""
+    is_file = "/" in text or text.endswith(_CHECKPOINT_SUFFIXES)
+    return absolute_file(text) if is_file else text
 
 
 def place_of_address(address: str) -> str:

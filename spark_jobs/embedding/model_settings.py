@@ -4,15 +4,13 @@ from typing import Self
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from spark_jobs.core.addresses import absolute_file
+from spark_jobs.core.addresses import absolute_file, absolute_if_checkpoint
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.settings import Settings
 from udfs.models.spec import MINILM, Device, ModelError, ModelSpec, Precision, model_path
 from udfs.models.spec import weights_digest as digest_of
 
 _SENTENCE_FOLDER = "sentence_transformers:"
-# Suffixes of checkpoint files; no tag of a pretrained open_clip model ends in one.
-_CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
 
 class ModelSettings(Settings):
@@ -54,8 +52,7 @@ class ModelSettings(Settings):
     @field_validator("weights")
     @classmethod
     def _file_is_absolute(cls, value: str | None) -> str | None:
-        is_file = value is not None and ("/" in value or value.endswith(_CHECKPOINT_SUFFIXES))
-        return absolute_file(value) if is_file and value is not None else value
+        return None if value is None else absolute_if_checkpoint(value)
 
     @model_validator(mode="after")
     def _is_a_model(self) -> Self:

@@ -32,10 +32,10 @@ def list_shards(spark: SparkSession, addresses: Sequence[str]) -> list[Shard]:
         files = list_files_at(spark, location)
         paths = [plain_path(file.path) for file in files if file.name.endswith(".tar")]
         if not paths:
-            held = f"; it holds {few_of([file.name for file in files], 3)}" if files else ""
+            others = f"; it holds {few_of([file.name for file in files], 3)}" if files else ""
             raise InputDataError(
                 f"shards {address}: no file .tar there; expected shards, as export-webdataset "
-                f"writes them{held}"
+                f"writes them{others}"
             )
         try:
             shards += shards_of_folder(paths)

@@ -2,7 +2,7 @@
 
 from pyspark.sql import Row, SparkSession
 
-from spark_jobs.comparing.models import Compared, Interval
+from spark_jobs.comparing.models import Compared, Interval, subsets_of
 from spark_jobs.core import schemas
 from spark_jobs.core.run_records import RunRecord
 from spark_jobs.core.schemas import (
@@ -21,8 +21,7 @@ _MOST_ROWS = 20_000
 
 def compared_measures(spark: SparkSession, run: RunRecord) -> list[Compared]:
     """The measures by task, set and name, each for the subsets in the order of the run."""
-    names = [name.rpartition("@")[0] for name in run.settings["evaluations"]]
-    order = {name: n for n, name in enumerate(dict.fromkeys(names))}
+    order = {name: n for n, name in enumerate(subsets_of(run.settings["evaluations"]))}
     rows = read_run_output(spark, run, "output", schemas.COMPARISONS)
     compared = map(_compared, rows.limit(_MOST_ROWS).collect())
     return sorted(compared, key=lambda row: (*row[1:4], order[row.subset]))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pydantic import Field, PositiveInt, field_validator
 from pyspark.sql import SparkSession
 
+from spark_jobs.comparing.models import evaluation_name
 from spark_jobs.core.addresses import join_address, parse_parent
 from spark_jobs.core.errors import SettingsError
 from spark_jobs.core.schemas import CLASS
@@ -112,7 +113,7 @@ def _train_and_evaluate(settings: CompareClip, parent: str, name: str, seed: int
         training=join_address(parent, f"training_{name}_{seed}"),
         workspace=workspace,
     )
-    title = compare_evaluations.evaluation_name(name, seed)
+    title = evaluation_name(name, seed)
     yield Step(train_clip.JOB, training, name=title)
     evaluation = evaluate_clip.EvaluateClip(
         model=f"open_clip:{model}",
@@ -133,7 +134,7 @@ def _train_and_evaluate(settings: CompareClip, parent: str, name: str, seed: int
 def _comparison(settings: CompareClip) -> compare_evaluations.CompareEvaluations:
     parent = _folder(settings)
     evaluations = {
-        compare_evaluations.evaluation_name(name, seed): _evaluation(parent, name, seed)
+        evaluation_name(name, seed): _evaluation(parent, name, seed)
         for name in settings.subsets
         for seed in _seeds(settings)
     }

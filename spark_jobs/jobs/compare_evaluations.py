@@ -7,7 +7,13 @@ from pydantic import Field, model_validator
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs.comparing.models import Compared, Evaluation, compare
+from spark_jobs.comparing.models import (
+    Compared,
+    Evaluation,
+    compare,
+    subset_and_seed,
+    subsets_of,
+)
 from spark_jobs.core import schemas
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.schemas import (
@@ -25,12 +31,13 @@ from spark_jobs.core.settings import InputAddress, NamedInputs, OutputAddress, S
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.tables import read_table
+from udfs.clip_evaluation.by_class import ALL, TOP1, ZERO_SHOT
+from udfs.clip_evaluation.retrieval import RETRIEVAL
 
-DATA, ALL = "data", "all"  # task and set of the measures of subsets themselves
-_SEED_SIGN = "@"
+DATA = "data"  # task of the measures of subsets themselves
 _OF_SUBSETS = ("captions", "mean_words", "vocabulary", "unique_trigrams", "clip_s")
 _MOST_ROWS = 100_000
-_SHOWN = (("zero_shot", "top1"), ("retrieval", "text_to_image_recall@1"))
+_SHOWN = ((ZERO_SHOT, TOP1), (RETRIEVAL, "text_to_image_recall@1"))
 
 
 class CompareEvaluations(Settings):
@@ -49,26 +56,15 @@ class CompareEvaluations(Settings):
 
     @model_validator(mode="after")
     def _names_seeds(self) -> Self:
-        wrong = [name for name in self.evaluations if not all(self.subset_and_seed(name))]
+        wrong = [name for name in self.evaluations if not all(subset_and_seed(name))]
         if wrong:
             raise ValueError(f"evaluations: {wrong[0]!r}, expected a subset and a seed, as raw@0")
         return self
 
-    @staticmethod
-    def subset_and_seed(name: str) -> tuple[str, str]:
-        """The parts of a name such as raw@0."""
-        subset, _, seed = name.rpartition(_SEED_SIGN)
-        return subset, seed
-
     @property
     def subsets(self) -> list[str]:
         """The subsets, in the order of the evaluations."""
-        return [*dict.fromkeys(self.subset_and_seed(name)[0] for name in self.evaluations)]
-
-
-def evaluation_name(subset: str, seed: int) -> str:
-    """The name of a model's evaluations."""
-    return f"{subset}{_SEED_SIGN}{seed}"
+        return subsets_of(self.evaluations)
 
 
 def run(run: Run, settings: CompareEvaluations) -> Counts:
@@ -76,7 +72,7 @@ def run(run: Run, settings: CompareEvaluations) -> Counts:
     evaluations = [
         row
         for name, address in settings.evaluations.items()
-        for row in _evaluations(run, address, *settings.subset_and_seed(name))
+        for row in _evaluations(run, address, *subset_and_seed(name))
     ]
     data = _data_measures(run, settings)
     compared = [*compare(data, settings.subsets), *compare(evaluations, settings.subsets)]

@@ -236,11 +236,11 @@ def closing_lines(spark: SparkSession, settings: EvaluateClip, _counts: Counts) 
         ("image_to_text", "image to text"),
         ("text_to_image", "text to image"),
     ):
-        found = {
+        recalls = {
             f"R@{k}": values.get((RETRIEVAL, ALL, f"{direction}_recall@{k}")) for k in (1, 5, 10)
         }
-        if any(value is not None for value in found.values()):
-            lines.append(f"  {words}: {_percent(found)}")
+        if any(value is not None for value in recalls.values()):
+            lines.append(f"  {words}: {_percent(recalls)}")
     return lines
 
 

@@ -32,6 +32,7 @@ from udfs.clip_training.arguments import (
     OptionsError,
     accumulated_batches,
     full_arguments,
+    split_options,
 )
 from udfs.clip_training.following import shown_progress
 from udfs.clip_training.hooks import Dropped
@@ -180,7 +181,7 @@ def _rows(shards: list[Shard]) -> int:
 def _plan(settings: TrainClip, shards: list[Shard]) -> TrainingPlan:
     """How long the training is; InputDataError where shards are too few or too small for it."""
     rows, workers = _rows(shards), settings.workers
-    accumulate = accumulated_batches(settings.arguments(TrainingPlan(1, 1, 1), []))
+    accumulate = accumulated_batches(split_options(settings.options))
     n_step = settings.batch_size * workers * accumulate
     if rows < n_step:
         of_workers = "" if workers == 1 else f" of {workers} workers"

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from spark_jobs.core import schemas
-from spark_jobs.core.addresses import absolute_file
+from spark_jobs.core.addresses import absolute_if_path
 from spark_jobs.core.columns import named
 from spark_jobs.core.errors import InputDataError, SettingsError
 from spark_jobs.core.schemas import CAPTION
@@ -98,7 +98,7 @@ class TrainSentences(Settings):
     @field_validator("model")
     @classmethod
     def _folder_is_absolute(cls, value: str) -> str:
-        return absolute_file(value) if value.startswith((".", "~", "/")) else value
+        return absolute_if_path(value)
 
     def addresses(self, role: RoleName) -> dict[str, str]:
         """The addresses of all settings; the table beside the output where none is given."""

@@ -10,8 +10,8 @@ from spark_jobs.report.axes import legend_above, log_axis, percent_axis
 from spark_jobs.report.blocks import Block, Figure, Table, visible
 from spark_jobs.report.charts import chart
 from spark_jobs.report.palette import SERIES
+from udfs.clip_evaluation.by_class import PARTS
 
-PARTS = ("head", "middle", "tail")
 _SHOWN = 10
 _ORDER = ("zero_shot", "frequency", "retrieval")
 

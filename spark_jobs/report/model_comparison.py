@@ -10,8 +10,8 @@ from spark_jobs.report.axes import legend_above, log_axis, percent_axis
 from spark_jobs.report.blocks import Block, Figure, Note, Table
 from spark_jobs.report.charts import chart
 from spark_jobs.report.palette import SERIES
+from udfs.clip_evaluation.by_class import ALL, PARTS, TOP1, ZERO_SHOT
 
-_PARTS = ("all", "head", "middle", "tail")
 # Measure of a subset -> (title, label of its axis, whether that is logarithmic).
 _OF_SUBSETS = {
     "captions": ("Accuracy against size", "captions", True),
@@ -29,8 +29,8 @@ def comparison_blocks(measures: Sequence[Compared]) -> list[Block]:
     """Pictures of top-1 accuracy by part and against each measure of the subsets, and a table."""
     subsets = [*dict.fromkeys(row.subset for row in measures)]
     of_parts = {
-        part: {row.subset: row for row in measures if row[1:4] == ("zero_shot", part, "top1")}
-        for part in _PARTS
+        part: {row.subset: row for row in measures if row[1:4] == (ZERO_SHOT, part, TOP1)}
+        for part in (ALL, *PARTS)
     }
     of_parts = {part: rows for part, rows in of_parts.items() if rows}
     blocks: list[Block] = []
@@ -44,7 +44,7 @@ def comparison_blocks(measures: Sequence[Compared]) -> list[Block]:
         )
     for measure, (title, label, is_log) in _OF_SUBSETS.items():
         sizes = {row.subset: row.value.mean for row in measures if row.measure == measure}
-        accuracy = of_parts.get("all", {})
+        accuracy = of_parts.get(ALL, {})
         if len({*sizes.values()}) > 1 and accuracy:
             picture = _against(accuracy, sizes, label, subsets, is_log=is_log)
             blocks.append(Figure(title, picture, f"Of all classes. {_INTERVALS}"))
@@ -134,7 +134,7 @@ def _table(measures: Sequence[Compared]) -> Table:
 
 
 def _called(row: Compared) -> str:
-    return row.measure if row.set == "all" else f"{row.measure}, {row.set}"
+    return row.measure if row.set == ALL else f"{row.measure}, {row.set}"
 
 
 def _number(value: float) -> str:

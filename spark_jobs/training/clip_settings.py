@@ -11,13 +11,11 @@ from pydantic import (
     model_validator,
 )
 
-from spark_jobs.core.addresses import absolute_file
+from spark_jobs.core.addresses import absolute_if_checkpoint, absolute_if_path
 from spark_jobs.core.settings import Settings
 from udfs.clip_training.process import ClipPrecision
 from udfs.clip_training.start_model import StartModel
 from udfs.models.spec import Device
-
-_CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
 
 class ClipTrainingSettings(Settings):
@@ -80,13 +78,12 @@ class ClipTrainingSettings(Settings):
     @field_validator("model")
     @classmethod
     def _folder_is_absolute(cls, value: str) -> str:
-        return absolute_file(value) if value.startswith((".", "~", "/")) else value
+        return absolute_if_path(value)
 
     @field_validator("weights")
     @classmethod
     def _file_is_absolute(cls, value: str | None) -> str | None:
-        is_file = value is not None and ("/" in value or value.endswith(_CHECKPOINT_SUFFIXES))
-        return absolute_file(value) if is_file and value is not None else value
+        return None if value is None else absolute_if_checkpoint(value)
 
     @model_validator(mode="after")
     def _has_samples_for_all_parts(self) -> Self:
