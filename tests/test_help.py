@@ -39,7 +39,7 @@ def app() -> typer.Typer:
 
 @pytest.mark.parametrize("name", all_jobs())
 def test_help_of_a_job(app: typer.Typer, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setenv("COLUMNS", "1000")
     shown = CliRunner().invoke(app, [name, "--help"])
     assert shown.exit_code == 0
     assert [word for word in FORBIDDEN if word in shown.stdout] == []
@@ -80,7 +80,7 @@ def test_help_of_a_job(app: typer.Typer, name: str, monkeypatch: pytest.MonkeyPa
 def test_lines_of_some_options(
     app: typer.Typer, name: str, setting: str, line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setenv("COLUMNS", "1000")
     options = options_of(CliRunner().invoke(app, [name, "--help"]).stdout)
     assert options[setting].endswith(line), options[setting]
 

@@ -15,7 +15,8 @@ OF_OTHERS = {"--driver-memory", "--executor-memory", "--packages", "--py-files",
 OF_OTHERS |= {"--properties-file", "--outdir", "--target", "--params"}  # and of Databricks' CLI
 OF_OTHERS |= {"--no-deps"}  # and of pip
 OF_OTHERS |= {"--help", "--version", "--add-modules", "--glob"}  # and of Java and Hadoop
-OF_OTHERS |= {"--dataset-type", "--train-data"}  # open_clip's, with which export-webdataset ends
+# open_clip's: with which export-webdataset ends, and those of its trainer.
+OF_OTHERS |= {"--dataset-type", "--train-data", "--grad-checkpointing", "--accum-freq"}
 # img2dataset's, in the command with which export-pairs ends.
 OF_OTHERS |= {"--url_list", "--input_format", "--url_col", "--caption_col"}
 OF_OTHERS |= {"--save_additional_columns", "--output_format", "--output_folder"}

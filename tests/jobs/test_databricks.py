@@ -291,8 +291,11 @@ def commands(inputs: Path, out: Place) -> dict[str, list[str]]:
         f"--captions {captions} --output {table('gathered')} --chunks {files}/chunks",
         "assign-neighbours": f"--neighbours {inputs}/near.parquet --items {inputs}/items.parquet "
         f"--output {table('assigned')}",
+        "compare-evaluations": f"--evaluations '{{a@0: {inputs}/evaluation.parquet}}' "
+        f"--output {table('comparison')}",
     }
     others = other_jobs(inputs, out)
+    del others["compare-evaluations"]  # of a table of evaluate-clip, which has a model
     others["score-clip"] = shlex.split(
         f"score-clip --images {inputs}/vectors.parquet --captions {inputs}/vectors.parquet "
         f"--output {table('clip_scores')}"
@@ -306,7 +309,7 @@ def commands(inputs: Path, out: Place) -> dict[str, list[str]]:
 
 
 def make_tables(inputs: Path) -> None:
-    """What the jobs with models write: vectors, and neighbours of queries and of items."""
+    """What the jobs with models write: vectors, an evaluation, neighbours of queries and items."""
     uids = [f"{i:032x}" for i in range(3)]
     vectors = {
         "uid": uids,
@@ -317,7 +320,17 @@ def make_tables(inputs: Path) -> None:
     }
     items = {"uid": ["a", "b"], "wnid": ["n01440764", "n01443537"]}
     pq.write_table(pa.table(vectors), inputs / "vectors.parquet")
+    evaluation = {
+        "model": ["open_clip:tiny"],
+        "weights": pa.array([None], pa.string()),
+        "task": ["zero_shot"],
+        "set": ["all"],
+        "measure": ["top1"],
+        "value": [0.5],
+        "n": pa.array([3], pa.int64()),
+    }
     pq.write_table(pa.table(items), inputs / "items.parquet")
+    pq.write_table(pa.table(evaluation), inputs / "evaluation.parquet")
     for name, queries in (("found", ["Pets/cat/0", "Pets/dog/0"]), ("near", ["a", "b"])):
         neighbours = {
             "query_id": queries,
