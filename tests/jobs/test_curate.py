@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from spark_jobs.core.errors import OutputTableError
 from spark_jobs.jobs import curate, match_concepts
 from spark_jobs.running.launch import Summary, execute
+from tests.delta_tables import read_delta
 
 Curated = Callable[..., Summary]
 
@@ -26,7 +27,7 @@ def run_curate(spark: SparkSession) -> Curated:
 
 
 def rows(spark: SparkSession, folder: Path, table: str) -> list[dict]:
-    return [row.asDict() for row in spark.read.format("delta").load(str(folder / table)).collect()]
+    return [row.asDict() for row in read_delta(spark, folder / table).collect()]
 
 
 def digest(spark: SparkSession, folder: Path, *tables: str) -> str:
@@ -99,7 +100,7 @@ class TestRealWebCaptions:
         from spark_jobs.core.draws import Draw
 
         counts = {r["entry_id"]: r["entry_count"] for r in rows(spark, folder, "entry_counts")}
-        matches = spark.read.format("delta").load(str(folder / "matches"))
+        matches = read_delta(spark, folder / "matches")
         kept = set()
         for row in matches.withColumn("draw", Draw(BALANCING, 0).of("uid")).collect():
             missed = 1.0

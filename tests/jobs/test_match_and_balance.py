@@ -11,12 +11,13 @@ from pyspark.testing import assertDataFrameEqual
 
 from spark_jobs.jobs.curate import JOB, Curate
 from spark_jobs.running.launch import execute
+from tests.delta_tables import read_delta
 
 BANK = ["cat", "dog", "newt", "number 7", "emu"]
 
 
 def read(spark: SparkSession, path: Path) -> DataFrame:
-    return spark.read.format("delta").load(str(path))
+    return read_delta(spark, path)
 
 
 def odd_captions(

@@ -11,10 +11,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.testing import assertDataFrameEqual
 
 from spark_jobs.core import observed_counts
+from tests.delta_tables import read_delta
 
 
 def read(spark: SparkSession, path: Path) -> DataFrame:
-    return spark.read.format("delta").load(str(path))
+    return read_delta(spark, path)
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_match_concepts_counts_again_where_nothing_was_observed(
             *("--entry-counts", tmp_path / name / "counts"),
         )
         assert outcome.exit_code == 0, outcome.stderr
-        stored = spark.read.format("delta").load(str(tmp_path / name / "counts"))
+        stored = read_delta(spark, tmp_path / name / "counts")
         assert [row.entry_count for row in stored.orderBy("entry_id").collect()] == [20, 10, 0]
         summaries.append(outcome.summary["counts"])
     assert summaries[0] == summaries[1]
@@ -131,5 +132,5 @@ def test_banks_in_files_of_any_form(captionlake, spark, tmp_path: Path, name: st
         *("--output", tmp_path / "matches"),
     )
     assert outcome.exit_code == 0, outcome.stderr
-    rows = spark.read.format("delta").load(str(tmp_path / "matches")).collect()
+    rows = read_delta(spark, tmp_path / "matches").collect()
     assert {row.uid: row.entry_ids for row in rows} == {"u1": [0], "u2": [1]}
