@@ -7,7 +7,7 @@ from spark_jobs.core.addresses import table_name
 from spark_jobs.core.run_records import RunRecord, writers_of_inputs
 
 MATCHED = ("matched", "matched")
-# Job -> the stages that a run may have: (label of the rows that it leaves, the name of their count).
+# Job -> the stages that a run may have: (label of the rows that it leaves, name of their count).
 STAGES = {
     "ingest-captions": [("accepted", "kept"), MATCHED],
     "dedup-captions": [("unique", "kept"), MATCHED],

@@ -97,11 +97,15 @@ def changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     ("touched", "jobs", "others"),
     [
         ("spark_jobs.report.entries", ["report", "curate"], ["match-concepts", "embed-texts"]),
-        ("udfs.text.token_search", ["match-concepts", "curate"], ["dedup-captions", "embed-texts"]),
+        (
+            "udfs.text.token_search",
+            ["match-concepts", "curate"],
+            ["filter-captions", "embed-texts"],
+        ),
         ("udfs.models.embedding", ["embed-texts"], ["match-concepts"]),
         ("spark_jobs.storage.tables", ["match-concepts", "embed-texts", "diff"], []),
         ("spark_jobs.cli", [], ["match-concepts", "embed-texts", "report"]),
-        ("spark_jobs.balancing", ["balance-captions"], ["dedup-captions"]),
+        ("spark_jobs.balancing", ["balance-captions"], ["filter-captions"]),
     ],
 )
 def test_a_change_concerns_the_jobs_that_import_it(changed, touched, jobs, others) -> None:
