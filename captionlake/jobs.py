@@ -879,8 +879,8 @@ def curate(
     front_end : none or synthclip; default none
         Front end of ingest-captions.
     intermediate : True or False; default True
-        Store captions and matches too, for explain, plan-balance and another t; without them a
-        run takes half the time and a third of the space.
+        Store the matches too, which hold the captions, for explain, plan-balance and another t;
+        without them a run takes less time and space.
     decisions : True or False; default False
         Add a row per caption and step to the table decisions: why it stayed.
     report : True or False; default True
@@ -955,6 +955,8 @@ def dedup_captions(
     *,
     captions: Address,
     output: Address,
+    bank: Address | None = None,
+    entry_counts: Address | None = None,
     by: Literal["caption", "url", "caption+url"] = "caption",
     decisions: bool = False,
     workspace: Address | None = None,
@@ -969,6 +971,12 @@ def dedup_captions(
         Table of captions, with uid and caption.
     output : address; required
         Captions without the copies.
+    bank : address
+        Match the captions with this bank by MetaCLIP's rule, as match-concepts does, so that
+        the output has entry_ids too; concept bank: a table, a metadata.json, .jsonl or .txt
+        file, or by name: imagenet1k, imagenet22k, wordnet:FOLDER, wordnet_names:FOLDER.
+    entry_counts : address
+        With a bank: captions of the output per entry.
     by : caption, url or caption+url; default caption
         Columns that make two rows copies of each other.
     decisions : True or False; default False
@@ -2117,6 +2125,8 @@ def ingest_captions(
     *,
     input: Address,
     output: Address,
+    bank: Address | None = None,
+    entry_counts: Address | None = None,
     preset: str | None = None,
     format: Literal["parquet", "jsonl", "json", "csv", "tsv", "lines"] | None = None,
     columns: Mapping[str, str] | None = None,
@@ -2138,6 +2148,12 @@ def ingest_captions(
         File, folder, glob or table of captions.
     output : address; required
         Table of captions, a row per uid.
+    bank : address
+        Match the captions with this bank by MetaCLIP's rule, as match-concepts does, so that
+        the output has entry_ids too; concept bank: a table, a metadata.json, .jsonl or .txt
+        file, or by name: imagenet1k, imagenet22k, wordnet:FOLDER, wordnet_names:FOLDER.
+    entry_counts : address
+        With a bank: captions of the output per entry.
     preset : text
         One of laion400m, laion5b, relaion, datacomp, cc12m, yfcc15m, synthclip,
         synthclip_matches, metaclip, imagenet_captions, labels, wikiextractor, lines; metaclip

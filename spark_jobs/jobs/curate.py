@@ -51,7 +51,7 @@ class Curate(ThresholdSettings):
     intermediate: bool = Field(
         True,
         description="store the matches too, which hold the captions, for explain, plan-balance and "
-        "another t",
+        "another t; without them a run takes less time and space",
     )
     decisions: bool = Field(
         False, description="add a row per caption and step to the table decisions: why it stayed"
