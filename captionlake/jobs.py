@@ -2125,8 +2125,6 @@ def ingest_captions(
     *,
     input: Address,
     output: Address,
-    bank: Address | None = None,
-    entry_counts: Address | None = None,
     preset: str | None = None,
     format: Literal["parquet", "jsonl", "json", "csv", "tsv", "lines"] | None = None,
     columns: Mapping[str, str] | None = None,
@@ -2135,6 +2133,8 @@ def ingest_captions(
     front_end: Literal["none", "synthclip"] = "none",
     max_caption_bytes: int = 1048576,
     max_rejected_fraction: float = 1.0,
+    bank: Address | None = None,
+    entry_counts: Address | None = None,
     decisions: bool = False,
     workspace: Address | None = None,
     force: bool = False,
@@ -2148,12 +2148,6 @@ def ingest_captions(
         File, folder, glob or table of captions.
     output : address; required
         Table of captions, a row per uid.
-    bank : address
-        Match the captions with this bank by MetaCLIP's rule, as match-concepts does, so that
-        the output has entry_ids too; concept bank: a table, a metadata.json, .jsonl or .txt
-        file, or by name: imagenet1k, imagenet22k, wordnet:FOLDER, wordnet_names:FOLDER.
-    entry_counts : address
-        With a bank: captions of the output per entry.
     preset : text
         One of laion400m, laion5b, relaion, datacomp, cc12m, yfcc15m, synthclip,
         synthclip_matches, metaclip, imagenet_captions, labels, wikiextractor, lines; metaclip
@@ -2173,6 +2167,12 @@ def ingest_captions(
         Longer captions are rejected; neighbours of this length must fit into Spark's memory.
     max_rejected_fraction : number; default 1.0
         Exit code 4 above this share of rejected rows (0-1).
+    bank : address
+        Match the captions with this bank by MetaCLIP's rule, as match-concepts does, so that
+        the output has entry_ids too; concept bank: a table, a metadata.json, .jsonl or .txt
+        file, or by name: imagenet1k, imagenet22k, wordnet:FOLDER, wordnet_names:FOLDER.
+    entry_counts : address
+        With a bank: captions of the output per entry.
     decisions : True or False; default False
         Add a row per input row to decisions in the workspace.
     workspace : address

@@ -23,7 +23,7 @@ from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
 
 
-class IngestCaptions(CaptionInput, MatchedOutput):
+class IngestCaptions(MatchedOutput, CaptionInput):
     """Settings of ingest-captions."""
 
     decisions: bool = Field(
