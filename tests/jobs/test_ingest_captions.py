@@ -235,6 +235,7 @@ def test_rows_are_counted_by_the_pass_over_the_keys(
     assert passes == [1]
 
 
+@pytest.mark.slow
 def test_with_a_bank_the_output_is_captions_and_matches(captionlake, spark, tmp_path: Path):
     texts = [f"a {('cat', 'dog', 'Ärger', 'nothing')[i % 4]} {i % 50}" for i in range(120)]
     uids = [f"u{i % 90}" for i in range(120)]  # 30 come twice
