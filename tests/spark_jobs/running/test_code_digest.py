@@ -132,7 +132,7 @@ def test_a_change_concerns_the_jobs_that_import_it(changed, touched, jobs, other
     ],
 )
 def test_data_files_count_for_those_who_read_them(changed, file: str, jobs: set[str]) -> None:
-    looked = {*jobs, "dedup-captions", "embed-texts"}
+    looked = {*jobs, "filter-captions", "embed-texts"}
     before = {job: code_digest(job) for job in looked}
     code_digest.cache_clear()
     read = module._data_files
