@@ -43,15 +43,13 @@ def mark_smallest_uid(captions: DataFrame, *, by: Sequence[str]) -> DataFrame:
 def _group_columns(captions: DataFrame, by: Sequence[str]) -> list[Column]:
     """Columns that the rows of a group share.
 
-    A hash comes first, so that sorting seldom compares the strings. Its last bit says that the `by`
-    columns are all null; the row's key then stands in their place, rather than in a further column,
-    which all rows would have to be shuffled and compared by.
+    A hash comes first, so that sorting seldom compares the strings. The last ones are null, or the
+    key of a row whose `by` columns are all null.
     """
     columns = [named(name) for name in by]
     all_null = F.coalesce(*columns).isNull()
-    flagged_hash = F.xxhash64(*columns).bitwiseAND(F.lit(-2)).bitwiseOR(all_null.cast("long"))
-    key, *further_keys = (F.when(all_null, named(name)) for name in keys(captions))
-    return [flagged_hash, F.coalesce(columns[0], key), *columns[1:], *further_keys]
+    key_if_all_null = (F.when(all_null, named(name)) for name in keys(captions))
+    return [F.xxhash64(*columns), *columns, *key_if_all_null]
 
 
 def _rank(captions: DataFrame, group: Sequence[Column]) -> Column:
