@@ -211,7 +211,7 @@ def test_empty_input_gives_empty_tables(captionlake, spark: SparkSession, tmp_pa
     pq.write_table(pa.table({"caption": pa.array([], pa.string())}), source)
     outcome = captionlake(*curate_arguments(source, bank_file, out))
     assert outcome.exit_code == 0
-    assert outcome.summary["counts"]["match-concepts"]["matches"] == 0
+    assert outcome.summary["counts"]["dedup-captions"]["matches"] == 0
     assert read_delta(spark, out / "balanced_captions").count() == 0
     report = (out / "report.html").read_text()
     assert "No entry of the bank occurs in these captions" in report

@@ -56,5 +56,5 @@ def test_a_bank_given_as_it_is_keeps_its_faults_and_tells_them(captionlake, tmp_
         *("curate", tmp_path / "captions.txt", "--bank", tmp_path / "b.txt"),
         *("--output", tmp_path / "out", "--no-report"),
     )
-    assert outcome.summary["counts"]["match-concepts"]["entries"] == 4
+    assert outcome.summary["counts"]["dedup-captions"]["entries"] == 4
     assert "(1 duplicate, 1 empty, 1 never matches)" in caplog.text

@@ -234,3 +234,38 @@ def test_rows_are_counted_by_the_pass_over_the_keys(
     monkeypatch.setattr(ObservedSums, "get", lambda _self: {"n": 6})
     assert captionlake(*command, "--force").summary["counts"] == counts
     assert passes == [1]
+
+
+@pytest.mark.slow
+def test_with_a_bank_the_output_is_captions_and_matches(captionlake, spark, tmp_path: Path):
+    texts = [f"a {('cat', 'dog', 'Ärger', 'nothing')[i % 4]} {i % 50}" for i in range(120)]
+    uids = [f"u{i % 90}" for i in range(120)]  # 30 come twice
+    table = pa.table({"uid": [*uids, "x", "y"], "caption": [*texts, None, ""], "n": range(122)})
+    pq.write_table(table, tmp_path / "in.parquet")
+    (tmp_path / "bank.txt").write_text("cat\nÄrger\nemu\na dog\n")
+    source, bank = ("--input", tmp_path / "in.parquet"), ("--bank", tmp_path / "bank.txt")
+
+    def run(job: str, name: str, *words: object) -> dict[str, int]:
+        counts = ("--entry-counts", tmp_path / f"{name}_counts") if "--bank" in words else ()
+        outcome = captionlake(job, *words, *counts, "--output", tmp_path / name)
+        assert outcome.exit_code == 0, outcome.stderr
+        return outcome.summary["counts"]
+
+    def rows(name: str) -> list[str]:
+        return sorted(map(str, read_delta(spark, tmp_path / name).collect()))
+
+    ingested = run("ingest-captions", "captions", *source)
+    unique = run("dedup-captions", "unique", "--captions", tmp_path / "captions")
+    for step, name, words in (
+        (ingested, "captions", ("ingest-captions", "matches", *source)),
+        (unique, "unique", ("dedup-captions", "some", "--captions", tmp_path / "captions")),
+    ):
+        apart = ("--captions", tmp_path / name, *bank, "--carry")
+        matched = run("match-concepts", "apart", *apart)
+        job, together, *more = words
+        assert run(job, together, *more, *bank) == step | matched | {"rows_in": step["rows_in"]}
+        assert rows(together) == rows("apart")
+        assert rows(f"{together}_counts") == rows("apart_counts")
+    assert (ingested["kept"], ingested["duplicate_uid"], unique["duplicates"] > 0) == (91, 30, True)
+    refused = captionlake("ingest-captions", *source, "--entry-counts", "c", "--output", "o")
+    assert (refused.exit_code, "entry_counts are of a bank" in refused.error) == (2, True)

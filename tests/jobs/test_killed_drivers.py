@@ -29,9 +29,9 @@ STOPS = (
     "entry_counts/_delta_log/*0.json",
     "balanced_captions/*.parquet",
     "runs/_delta_log/*0.json",
-    "runs/_delta_log/*3.json",
+    "runs/_delta_log/*2.json",
 )
-TABLES = ("captions", "unique_captions", "matches", "entry_counts", "entry_probabilities")
+TABLES = ("captions", "matches", "entry_counts", "entry_probabilities")
 
 
 def command_line(tmp_path: Path, out: Path) -> list[object]:

@@ -104,7 +104,7 @@ def test_examples_carry_the_reason(page: Page):
 
 
 def test_runs_settings_and_versions_are_told(page: Page):
-    for told in ("ingest-captions", "match-concepts", "balance-captions", "version delta:0"):
+    for told in ("ingest-captions", "dedup-captions", "balance-captions", "version delta:0"):
         assert told in page.text
 
 
@@ -136,12 +136,12 @@ def test_a_report_of_a_run_of_a_workspace(captionlake, spark, curated: Path, tmp
     assert outcome.summary["counts"] == {"runs": 1, "pictures": 0}
     assert "No run here counts the captions of entries" in Page(file).text
     assert "No run here counts the captions of entries" in outcome.stderr
-    matching = runs.where("job = 'match-concepts'").first()["run_id"]
+    matching = runs.where("job = 'dedup-captions'").first()["run_id"]
     outcome = captionlake("report", "--run", curated, "--run-id", matching, "--output", file)
-    assert outcome.summary["counts"] == {"runs": 3, "pictures": 3}
+    assert outcome.summary["counts"] == {"runs": 2, "pictures": 3}
     assert Page(file).tags.count("svg") == 3
     outcome = captionlake("report", "--run", curated, "--output", file)
-    assert outcome.summary["counts"] == {"runs": 4, "pictures": 3}
+    assert outcome.summary["counts"] == {"runs": 3, "pictures": 3}
 
 
 @pytest.mark.slow

@@ -210,7 +210,7 @@ def test_what_is_told_of_a_run_is_of_the_versions_that_it_read_and_wrote(
     assert "Left out" not in of_cats
     assert "= 0.250000" in explain("cat7", first)  # 10 of 40 cats
     spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
-    for table in ("captions", "unique_captions", "matches", "entry_counts", "balanced_captions"):
+    for table in ("captions", "matches", "entry_counts", "balanced_captions"):
         spark.sql(f"VACUUM delta.`{overwritten / table}` RETAIN 0 HOURS")
     spark.sql(f"VACUUM delta.`{overwritten / 'entry_probabilities'}` RETAIN 0 HOURS")
     spark.conf.unset("spark.databricks.delta.retentionDurationCheck.enabled")
