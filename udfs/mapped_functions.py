@@ -65,6 +65,7 @@ class File:
 
     @classmethod
     def of(cls, parts: Sequence[memoryview]) -> "File":
+        """The file of these parts, of which nothing is copied."""
         digest = hashlib.sha256()
         for piece in _padded(parts):
             digest.update(piece)
@@ -72,6 +73,7 @@ class File:
         return cls(Layout(f"captionlake-{digest.hexdigest()}", sizes), parts)
 
     def write(self, path: Path) -> None:
+        """Write it, whatever stands there."""
         with path.open("wb") as file:
             for piece in _padded(self.parts):
                 file.write(piece)
@@ -96,6 +98,7 @@ class MappedFunction:
     digest: str
 
     def __call__(self, batches: Batches) -> Iterator[pa.RecordBatch]:
+        """What the function gives for the batches of a task."""
         return self.unpickled()(batches)
 
     def unpickled(self) -> BatchFunction:

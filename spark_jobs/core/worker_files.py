@@ -15,6 +15,7 @@ from pyspark import SparkFiles
 from pyspark.sql import SparkSession
 
 from spark_jobs.core.errors import FileError
+from spark_jobs.core.spark_connect import is_remote
 from udfs.arrow import BatchFunction
 from udfs.mapped_functions import File, mapped_function
 
@@ -45,13 +46,13 @@ def small_function(session: SparkSession, function: BatchFunction) -> BatchFunct
 
 def _send(session: Any, files: Sequence[File]) -> bool:
     """Give the files to all workers of the session; False if its platform takes none."""
-    is_remote = type(session).__module__.startswith("pyspark.sql.connect")
-    to = session.session_id if is_remote else session.sparkContext.applicationId
+    is_connect = is_remote(session)
+    to = session.session_id if is_connect else session.sparkContext.applicationId
     with _sending:
         for file in files:
             if (to, file.layout.name) in _sent:
                 continue
-            if not is_remote:
+            if not is_connect:
                 _add_file(session.sparkContext, file)
             elif not _add_artifact(session, file):
                 return False
