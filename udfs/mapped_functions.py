@@ -128,7 +128,8 @@ def mapped_function(
     from pyspark import cloudpickle
 
     buffers: list[Any] = []
-    pickled = cloudpickle.dumps(function, protocol=_PROTOCOL, buffer_callback=buffers.append)
+    dumps: Any = cloudpickle.dumps  # type: ignore[attr-defined]
+    pickled = dumps(function, protocol=_PROTOCOL, buffer_callback=buffers.append)
     arrays = [buffer.raw() for buffer in buffers]
     if len(pickled) + sum(array.nbytes for array in arrays) <= most_bytes:
         return function, []

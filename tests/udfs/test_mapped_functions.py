@@ -1,4 +1,4 @@
-"""Functions whose arrays lie in files: the same results, shared memory, files that are not whole."""
+"""Functions whose arrays lie in files: equal results, shared memory, files that are not whole."""
 
 import re
 from collections.abc import Callable
