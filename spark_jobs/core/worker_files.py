@@ -33,6 +33,8 @@ def small_function(session: SparkSession, function: BatchFunction) -> BatchFunct
     Raises FileError if a file cannot be written on this machine.
     """
     mapped, files = mapped_function(function, MOST_PICKLED_BYTES)
+    if not files:
+        return function
     try:
         is_sent = _send(session, files)
     except OSError as fault:
