@@ -638,6 +638,7 @@ def compare_clip(
     class_column: str = "class",
     frequencies: str | None = None,
     frequency_class: str = "class",
+    frequency_count: str | None = None,
     score_column: str | None = None,
     seeds: int = 3,
     samples_per_shard: int = 10000,
@@ -702,7 +703,7 @@ def compare_clip(
     log_every_n_steps : whole number
         Steps from a row of the table to the next; default: 100, or fewer.
     options : text; default ''
-        Further options of open_clip's trainer, such as '--grad-checkpointing'.
+        Further options of open_clip's trainer, such as --grad-checkpointing.
     class_column : text; default class
         Of a table of test images: its classes.
     frequencies : text
@@ -710,6 +711,8 @@ def compare_clip(
         table of counts, or a labelled data set, such as the first subset.
     frequency_class : text; default class
         Its column of classes.
+    frequency_count : text
+        Its column of counts; default: rows, caption_count or count, if there.
     score_column : text
         Column of the subsets with the cosine of caption and image: their noise.
     seeds : whole number; default 3
@@ -1368,6 +1371,11 @@ def evaluate_clip(
     output: Address,
     class_names: str | None = None,
     templates: str = "openai",
+    images: Address | None = None,
+    class_column: str = "class",
+    frequencies: Address | None = None,
+    frequency_class: str = "class",
+    frequency_count: str | None = None,
     model: Address = "minilm",
     weights: str | None = None,
     sha256: str | None = None,
@@ -1375,11 +1383,6 @@ def evaluate_clip(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
     batch_size: int = 256,
-    images: Address | None = None,
-    class_column: str = "class",
-    frequencies: Address | None = None,
-    frequency_class: str = "class",
-    frequency_count: str | None = None,
     pairs: Address | None = None,
     classes: Address | None = None,
     predictions: Address | None = None,
@@ -1400,6 +1403,18 @@ def evaluate_clip(
     templates : text; default openai
         Openai: the 80 of CLIP for ImageNet; simple: 7 of them; or a file with a template a
         line, with {} for the name.
+    images : address
+        Labelled images: a folder with a folder a class (torchvision's ImageFolder), or a table
+        with uid, image and a column of classes.
+    class_column : text; default class
+        Of a table of images: its column of classes.
+    frequencies : address
+        Rows of each class in the training set: a class-frequency file (.txt, a class, a tab and
+        a count a line), a table of counts, or a labelled data set, whose rows are counted.
+    frequency_class : text; default class
+        Its column of classes.
+    frequency_count : text
+        Its column of counts; default: rows, caption_count or count, if there.
     model : address; default minilm
         Minilm (all-MiniLM-L6-v2, a package with its weights), open_clip:NAME, or
         sentence_transformers:NAME on the Hugging Face hub, or a folder of sentence-
@@ -1418,18 +1433,6 @@ def evaluate_clip(
         Auto: bf16 or fp16 on a GPU, fp32 on a CPU.
     batch_size : whole number; default 256
         Items a batch; halved where memory ends.
-    images : address
-        Labelled images: a folder with a folder a class (torchvision's ImageFolder), or a table
-        with uid, image and a column of classes.
-    class_column : text; default class
-        Of a table of images: its column of classes.
-    frequencies : address
-        Rows of each class in the training set: a class-frequency file (.txt, a class, a tab and
-        a count a line), a table of counts, or a labelled data set, whose rows are counted.
-    frequency_class : text; default class
-        Its column of classes.
-    frequency_count : text
-        Its column of counts; default: rows, caption_count or count, if there.
     pairs : address
         Images with captions for retrieval: a table with uid, image, and caption or a list
         captions, or shards of export-webdataset.
@@ -3428,7 +3431,7 @@ def train_clip(
     log_every_n_steps : whole number
         Steps from a row of the table to the next; default: 100, or fewer.
     options : text; default ''
-        Further options of open_clip's trainer, such as '--grad-checkpointing'.
+        Further options of open_clip's trainer, such as --grad-checkpointing.
     training : address
         Table of the steps; default: OUTPUT_training.
     workspace : address

@@ -28,7 +28,9 @@ def options_of(help_text: str) -> dict[str, str]:
             flag = begun[1].partition("/")[0]
             line = line[begun.end() :]
         if flag:
-            entries[flag] = f"{entries.get(flag, '')} {line.strip()}".strip()
+            so_far = entries.get(flag, "")
+            glue = "" if re.search(r"\w-$", so_far) else " "  # lines break behind a hyphen too
+            entries[flag] = f"{so_far}{glue}{line.strip()}".strip()
     return entries
 
 

@@ -11,7 +11,7 @@ from pydantic import (
     model_validator,
 )
 
-from spark_jobs.core.addresses import absolute_file
+from spark_jobs.core.addresses import absolute_file, absolute_if_checkpoint
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.settings import Settings
 from udfs.captioning.caption_model import CaptionModel, caption_model_files
@@ -65,7 +65,7 @@ class CaptionModelSettings(Settings):
     @field_validator("weights")
     @classmethod
     def _file_is_absolute(cls, value: str | None) -> str | None:
-        return absolute_file(value) if value is not None and "/" in value else value
+        return None if value is None else absolute_if_checkpoint(value)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

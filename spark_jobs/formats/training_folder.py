@@ -52,10 +52,11 @@ def training_folder(output: str, run_id: str) -> Iterator[tuple[Path, bool]]:
             raise OutputTableError(f"output {location}: another program is training there")
         goes_on = mark.is_file() and mark.read_text() == run_id
         if not goes_on:
-            mark.write_text("")
             _empty(path)
         yield path, goes_on
-        shutil.rmtree(path)
+        _empty(path)
+        mark.unlink()
+        path.rmdir()
 
 
 def _beside(output: str) -> Path:
@@ -79,6 +80,8 @@ def events_folder(output: str) -> str | None:
 
 
 def _empty(path: Path) -> None:
+    """Remove what is in the folder but the mark that it is ours, which says no run any more."""
+    (path / _RUN_ID).write_text("")
     for entry in (entry for entry in path.iterdir() if entry.name != _RUN_ID):
         is_folder = entry.is_dir() and not entry.is_symlink()
         shutil.rmtree(entry) if is_folder else entry.unlink()

@@ -42,7 +42,7 @@ _HALVES = StructType(
 )
 
 
-class ZeroShotSettings(Settings):
+class PromptSettings(Settings):
     """Settings of the names and templates that prompts are made of."""
 
     class_names: str | None = Field(

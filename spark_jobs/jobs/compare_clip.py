@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from pydantic import Field, PositiveInt, field_validator
 from pyspark.sql import SparkSession
@@ -11,7 +12,8 @@ from spark_jobs.core.addresses import join_address, parse_parent
 from spark_jobs.core.errors import SettingsError
 from spark_jobs.core.schemas import CLASS
 from spark_jobs.core.settings import PipelineInput, PipelineInputs, TablesFolder
-from spark_jobs.formats.zero_shot_classes import ZeroShotSettings
+from spark_jobs.formats.zero_shot_classes import PromptSettings
+from spark_jobs.formats.zero_shot_inputs import ZeroShotSettings, read_zero_shot_inputs
 from spark_jobs.jobs import (
     compare_evaluations,
     evaluate_clip,
@@ -21,13 +23,15 @@ from spark_jobs.jobs import (
     train_clip,
 )
 from spark_jobs.running.job import Pipeline, Step
+from spark_jobs.running.up_to_date import new_run
 from spark_jobs.training.clip_settings import ClipTrainingSettings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _TRAINING = {*ClipTrainingSettings.model_fields} - {"seed", "workspace"}
+_ZERO_SHOT = {*ZeroShotSettings.model_fields} - {"images", "workspace"}
 
 
-class CompareClip(ClipTrainingSettings, ZeroShotSettings):
+class CompareClip(ClipTrainingSettings, PromptSettings):
     """Settings of compare-clip."""
 
     subsets: PipelineInputs = Field(
@@ -48,6 +52,9 @@ class CompareClip(ClipTrainingSettings, ZeroShotSettings):
         "class-frequency file, a table of counts, or a labelled data set, such as the first subset",
     )
     frequency_class: str = Field(CLASS, description="its column of classes")
+    frequency_count: str | None = Field(
+        None, description="its column of counts; default: rows, caption_count or count, if there"
+    )
     score_column: str | None = Field(
         None, description="column of the subsets with the cosine of caption and image: their noise"
     )
@@ -65,7 +72,15 @@ class CompareClip(ClipTrainingSettings, ZeroShotSettings):
         return value
 
 
-def steps(_spark: SparkSession, settings: CompareClip) -> Iterator[Step]:
+def steps(spark: SparkSession, settings: CompareClip) -> Iterator[Step]:
+    """Look at what the models are evaluated with, before hours of training; then all steps."""
+    workspace = settings.workspace or _folder(settings)
+    inputs = ZeroShotSettings(**_evaluated_with(settings), workspace=workspace)
+    read_zero_shot_inputs(new_run(spark, evaluate_clip.JOB, inputs), inputs)
+    yield from planned_steps(settings)
+
+
+def planned_steps(settings: CompareClip) -> Iterator[Step]:
     """Shards and measures of the subsets; for each seed and subset a model and its evaluation."""
     parent = _folder(settings)
     workspace = settings.workspace or parent
@@ -119,16 +134,16 @@ def _train_and_evaluate(settings: CompareClip, parent: str, name: str, seed: int
         model=f"open_clip:{model}",
         device=settings.device,
         precision="fp32",  # of a few images, near cosines decide
-        class_names=settings.class_names,
-        templates=settings.templates,
-        images=settings.test_images,
-        class_column=settings.class_column,
-        frequencies=settings.frequencies,
-        frequency_class=settings.frequency_class,
+        **_evaluated_with(settings),
         output=_evaluation(parent, name, seed),
         workspace=workspace,
     )
     yield Step(evaluate_clip.JOB, evaluation, name=title)
+
+
+def _evaluated_with(settings: CompareClip) -> dict[str, Any]:
+    own = {name: getattr(settings, name) for name in _ZERO_SHOT}
+    return own | {"images": settings.test_images}
 
 
 def _comparison(settings: CompareClip) -> compare_evaluations.CompareEvaluations:

@@ -10,7 +10,6 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.core import schemas
-from spark_jobs.core.count_words import few_of
 from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import CAPTION, CLASS, FAULT, IMAGE, MEASURE, UID, VALUE
 from spark_jobs.core.settings import (
@@ -28,21 +27,15 @@ from spark_jobs.evaluating.zero_shot import (
     class_rows,
     predict,
 )
-from spark_jobs.formats.class_targets import read_frequencies
-from spark_jobs.formats.labelled_images import LabelledImages, read_labelled_images
+from spark_jobs.formats.labelled_images import LabelledImages
 from spark_jobs.formats.retrieval_pairs import read_pairs
-from spark_jobs.formats.zero_shot_classes import (
-    ZeroShotSettings,
-    prompt_rows,
-    read_classes,
-    read_templates,
-)
+from spark_jobs.formats.zero_shot_classes import prompt_rows
+from spark_jobs.formats.zero_shot_inputs import ZeroShotSettings, read_zero_shot_inputs
 from spark_jobs.running.embed_table import n_model_tasks
 from spark_jobs.running.job import Job
 from spark_jobs.storage.batches import batches_that_fit
 from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.tables import read_table
-from spark_jobs.subsets.class_list import ClassList
 from udfs.clip_evaluation.by_class import ALL, FREQUENCY, PARTS, ZERO_SHOT, evaluate
 from udfs.clip_evaluation.retrieval import RETRIEVAL
 from udfs.models.spec import ModelSpec
@@ -56,22 +49,6 @@ _SHOWN = 3
 class EvaluateClip(ModelSettings, ZeroShotSettings):
     """Settings of evaluate-clip."""
 
-    images: InputAddress | None = Field(
-        None,
-        description="labelled images: a folder with a folder a class (torchvision's ImageFolder), "
-        "or a table with uid, image and a column of classes",
-    )
-    class_column: str = Field(CLASS, description="of a table of images: its column of classes")
-    frequencies: InputAddress | None = Field(
-        None,
-        description="rows of each class in the training set: a class-frequency file (.txt, a "
-        "class, a tab and a count a line), a table of counts, or a labelled data set, whose rows "
-        "are counted",
-    )
-    frequency_class: str = Field(CLASS, description="its column of classes")
-    frequency_count: str | None = Field(
-        None, description="its column of counts; default: rows, caption_count or count, if there"
-    )
     pairs: InputAddress | None = Field(
         None,
         description="images with captions for retrieval: a table with uid, image, and caption or "
@@ -121,7 +98,7 @@ def run(run: Run, settings: EvaluateClip) -> Counts:
     values: list[Value] = []
     counts: Counts = {}
     if settings.images is not None:
-        values, counts = _classify(run, settings, settings.images, weights)
+        values, counts = _classify(run, settings, weights)
     if settings.pairs is not None:
         recalled, of_pairs = _retrieve(run, settings, settings.pairs, weights)
         values, counts = [*values, *recalled], counts | of_pairs
@@ -130,30 +107,26 @@ def run(run: Run, settings: EvaluateClip) -> Counts:
     return counts
 
 
-def _classify(
-    run: Run, settings: EvaluateClip, address: str, weights: str
-) -> tuple[list[Value], Counts]:
+def _classify(run: Run, settings: EvaluateClip, weights: str) -> tuple[list[Value], Counts]:
     """Write the predictions and the classes; returns the measures and counts."""
     outputs = settings.addresses("output")
-    templates = read_templates(run.spark, settings.templates)
-    images = read_labelled_images(run, address, settings.class_column)
-    classes, called, numbers = read_classes(run.spark, settings.class_names, images.counts)
-    frequencies = _frequencies(run, settings, called)
-    n_prompts = len(templates) * sum(map(len, classes.names))
+    inputs = read_zero_shot_inputs(run, settings)
+    images, classes = inputs.images, inputs.classes
+    n_prompts = len(inputs.templates) * sum(map(len, classes.names))
     classifier = build_classifier(
-        prompt_rows(run.spark, classes, templates),
+        prompt_rows(run.spark, classes, inputs.templates),
         classes,
-        len(templates),
+        len(inputs.templates),
         settings.spec,
         weights=weights,
         n_tasks=n_model_tasks(run, n_prompts),
     )
     spec = settings.as_image_folder
     with batches_that_fit(*images.tables):
-        rows = predict(images.rows, classifier, classes, numbers, spec, weights=weights)
+        rows = predict(images.rows, classifier, classes, inputs.numbers, spec, weights=weights)
         run.write(rows, outputs[_PREDICTIONS])
     predictions = run.read(outputs[_PREDICTIONS], schemas.PREDICTIONS)
-    results = class_results(predictions, classes, frequencies)
+    results = class_results(predictions, classes, inputs.frequencies)
     run.write(class_rows(predictions, results).coalesce(1), outputs[_CLASSES])
     return evaluate(results), {
         "images": sum(images.counts.values()) + images.n_without_class,
@@ -175,22 +148,6 @@ def _n_without_vector(run: Run, address: str, images: LabelledImages) -> int:
     words = [f"{row[FAULT]} {row['n']:,}" for row in reasons.limit(_SHOWN).collect()]
     _log.warning("images without a vector, left out: %s", ", ".join(words))
     return n
-
-
-def _frequencies(run: Run, settings: EvaluateClip, called: ClassList) -> Mapping[str, int] | None:
-    """Class -> rows in the training set; None where no frequencies are given."""
-    if settings.frequencies is None:
-        return None
-    counts, others = read_frequencies(
-        run, settings.frequencies, settings.frequency_class, settings.frequency_count, called
-    )
-    if others:
-        _log.warning(
-            "%s: classes that are not evaluated are left out: %s",
-            settings.frequencies,
-            few_of(others, _SHOWN),
-        )
-    return {str(value): count for value, count in counts.items()}
 
 
 def _retrieve(

@@ -1,6 +1,5 @@
 """train-clip: a CLIP model trained on webdataset shards by open_clip's own trainer."""
 
-import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -9,7 +8,7 @@ from pydantic import Field
 from pyspark.sql import SparkSession
 
 from spark_jobs.core import schemas
-from spark_jobs.core.errors import InputDataError, SettingsError
+from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.settings import (
     InputAddresses,
     OutputAddress,
@@ -27,11 +26,7 @@ from spark_jobs.storage.session import reads_local_paths
 from spark_jobs.storage.shared_disk import refuse_separate_disks
 from spark_jobs.training.clip_settings import ClipTrainingSettings
 from udfs.clip_training.arguments import (
-    LOGS,
-    NAME,
-    OptionsError,
     accumulated_batches,
-    full_arguments,
     split_options,
 )
 from udfs.clip_training.following import shown_progress
@@ -41,12 +36,13 @@ from udfs.clip_training.process import (
     MODEL,
     SCALARS,
     ClipTask,
+    begin_files,
     read_result,
     train_apart,
     train_in_folder,
 )
 from udfs.clip_training.scalars import read_scalars
-from udfs.clip_training.shard_list import Shard, train_data
+from udfs.clip_training.shard_list import Shard
 from udfs.clip_training.steps import step_rows
 from udfs.models.spec import ModelError, weights_digest
 
@@ -82,17 +78,8 @@ class TrainClip(ClipTrainingSettings):
 
     def look_ahead(self) -> None:
         """Look at packages, shards' addresses, model and options, before Spark starts."""
-        for package in ("open_clip_train", "webdataset"):
-            if importlib.util.find_spec(package) is None:
-                raise SettingsError(
-                    f"train-clip needs {package}: pip install 'captionlake[clip,training]'"
-                )
+        super().look_ahead()
         refuse_stores(self.shards)
-        try:
-            self.start.config()
-            self.arguments(TrainingPlan(1, 1, self.batch_size), [])
-        except ModelError as fault:
-            raise InputDataError(str(fault)) from None
 
     def own_files(self) -> dict[str, str]:
         """Count the model's files among the input files."""
@@ -105,35 +92,6 @@ class TrainClip(ClipTrainingSettings):
         files += [] if weights is None else [weights]
         digests = {f"models/{file}": weights_digest(file) for file in files}
         return super().own_files() | digests
-
-    def arguments(self, plan: TrainingPlan, shards: list[Shard]) -> list[str]:
-        """The command line of open_clip's trainer; SettingsError for options it does not take."""
-        own = {
-            "train_data": train_data(shards),
-            "dataset_type": "webdataset",
-            "train_num_samples": plan.samples_per_epoch,
-            "model": f"local-dir:{self.start.folder_name()}",
-            "epochs": plan.epochs,
-            "batch_size": self.batch_size,
-            "lr": self.learning_rate,
-            "wd": self.weight_decay,
-            "warmup": plan.warmup if self.warmup is None else self.warmup,
-            "workers": plan.loader_workers,
-            "seed": self.seed,
-            "precision": "fp32",
-            "device": "cpu",
-            "logs": LOGS,
-            "name": NAME,
-            "resume": "latest",
-            "save_most_recent": True,
-            "save_frequency": 0,
-            "report_to": "tensorboard",
-            "log_every_n_steps": self.log_every_n_steps or plan.log_every,
-        }
-        try:
-            return full_arguments(own, self.start.kind, self.options)
-        except OptionsError as fault:
-            raise SettingsError(str(fault)) from None
 
 
 def run(run: Run, settings: TrainClip) -> Counts:
@@ -223,6 +181,7 @@ def _train(
     result = read_result(folder)
     if result is not None:
         return result
+    begin_files(folder)
     is_alone = settings.workers == 1
     task = ClipTask(
         str(folder),

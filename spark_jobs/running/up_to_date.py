@@ -14,7 +14,7 @@ from spark_jobs.core import schemas
 from spark_jobs.core.addresses import join_address, parse_address
 from spark_jobs.core.redaction import redacted, redacted_names, redacted_values
 from spark_jobs.core.run_records import RunRecord
-from spark_jobs.core.settings import S, Settings
+from spark_jobs.core.settings import Settings
 from spark_jobs.running.code_digest import code_digest
 from spark_jobs.running.job import Job
 from spark_jobs.running.run_rows import newest_run
@@ -30,7 +30,7 @@ from spark_jobs.storage.stores import open_stores
 _log = logging.getLogger(__name__)
 
 
-def new_run(spark: SparkSession, job: Job[S], settings: S) -> Run:
+def new_run(spark: SparkSession, job: Job[Any], settings: Settings) -> Run:
     """Read the state of the inputs and give the run its id.
 
     The id is a digest of job, settings, code and the rows of the inputs: identical work has the

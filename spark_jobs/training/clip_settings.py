@@ -1,5 +1,6 @@
 """The settings of a training of a CLIP model, whatever it is trained on."""
 
+import importlib.util
 from typing import ClassVar, Self
 
 from pydantic import (
@@ -12,10 +13,14 @@ from pydantic import (
 )
 
 from spark_jobs.core.addresses import absolute_if_checkpoint, absolute_if_path
+from spark_jobs.core.errors import InputDataError, SettingsError
 from spark_jobs.core.settings import Settings
+from udfs.clip_training.arguments import LOGS, NAME, OptionsError, full_arguments
+from udfs.clip_training.plan import TrainingPlan
 from udfs.clip_training.process import ClipPrecision
+from udfs.clip_training.shard_list import Shard, train_data
 from udfs.clip_training.start_model import StartModel
-from udfs.models.spec import Device
+from udfs.models.spec import Device, ModelError
 
 
 class ClipTrainingSettings(Settings):
@@ -72,7 +77,7 @@ class ClipTrainingSettings(Settings):
         None, description="steps from a row of the table to the next; default: 100, or fewer"
     )
     options: str = Field(
-        "", description="further options of open_clip's trainer, such as '--grad-checkpointing'"
+        "", description="further options of open_clip's trainer, such as --grad-checkpointing"
     )
 
     @field_validator("model")
@@ -97,3 +102,45 @@ class ClipTrainingSettings(Settings):
     def start(self) -> StartModel:
         """The model to begin with."""
         return StartModel(self.model, self.weights, self.sha256)
+
+    def look_ahead(self) -> None:
+        """Look at packages, model and options, before Spark starts."""
+        for package in ("open_clip_train", "webdataset"):
+            if importlib.util.find_spec(package) is None:
+                raise SettingsError(
+                    f"training needs {package}: pip install 'captionlake[clip,training]'"
+                )
+        try:
+            self.start.config()
+            self.arguments(TrainingPlan(1, 1, self.batch_size), [])
+        except ModelError as fault:
+            raise InputDataError(str(fault)) from None
+
+    def arguments(self, plan: TrainingPlan, shards: list[Shard]) -> list[str]:
+        """The command line of open_clip's trainer; SettingsError for options it does not take."""
+        own = {
+            "train_data": train_data(shards),
+            "dataset_type": "webdataset",
+            "train_num_samples": plan.samples_per_epoch,
+            "model": f"local-dir:{self.start.folder_name()}",
+            "epochs": plan.epochs,
+            "batch_size": self.batch_size,
+            "lr": self.learning_rate,
+            "wd": self.weight_decay,
+            "warmup": plan.warmup if self.warmup is None else self.warmup,
+            "workers": plan.loader_workers,
+            "seed": self.seed,
+            "precision": "fp32",
+            "device": "cpu",
+            "logs": LOGS,
+            "name": NAME,
+            "resume": "latest",
+            "save_most_recent": True,
+            "save_frequency": 0,
+            "report_to": "tensorboard",
+            "log_every_n_steps": self.log_every_n_steps or plan.log_every,
+        }
+        try:
+            return full_arguments(own, self.start.kind, self.options)
+        except OptionsError as fault:
+            raise SettingsError(str(fault)) from None

@@ -1,9 +1,7 @@
 """The walks of docs/tutorial.md and docs/to-training.md, each block run as it stands."""
 
 import importlib.util
-import os
 import re
-import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from tests.docs.captionlake_here import run_program
 from tests.processes import QUICK_JAVA
 
 ROOT = Path(__file__).parents[2]
@@ -26,27 +25,12 @@ def blocks_of(page: str) -> list[tuple[str, str]]:
 
 def run_block(info: str, content: str, folder: Path) -> str:
     """Run a block in a folder; returns what it printed. Python with a name for it is saved only."""
-    environment = {
-        **os.environ,
-        **QUICK_JAVA,
-        "PYTHONPATH": str(ROOT),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "COLUMNS": "100",
-    }
     if name := re.match(r"# (\w+\.py)\n", content):
         (folder / name[1]).write_text(content)
         return ""
     command = {"python": [sys.executable, "-c"], "sh": ["bash", "-euo", "pipefail", "-c"]}[info]
-    finished = subprocess.run(
-        [*command, content],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert finished.returncode == 0, f"{content}\n{finished.stdout}\n{finished.stderr}"
-    return finished.stdout + finished.stderr
+    environment = {**QUICK_JAVA, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+    return run_program([*command, content], folder, environment)
 
 
 def walk(page: str, folder: Path) -> None:
@@ -65,7 +49,7 @@ def walk(page: str, folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def walked(spark: object, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("walk")
     walk("tutorial.md", folder)
     return folder

@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_jobs.core import schemas
-from spark_jobs.core.errors import InputDataError, SettingsError
+from spark_jobs.core.errors import CurationError, InputDataError, SettingsError
 from spark_jobs.core.settings import load_settings
 from spark_jobs.jobs import compare_clip, compare_evaluations
 from spark_jobs.jobs.compare_clip import CompareClip
@@ -88,7 +88,7 @@ def settings_of(folder: Path, **further: object) -> CompareClip:
 
 def test_each_subset_has_a_model_a_seed() -> None:
     settings = settings_of(Path("/x"), seeds=2, seed=5)
-    steps = [*compare_clip.steps(None, settings)]  # type: ignore[arg-type]
+    steps = [*compare_clip.planned_steps(settings)]
     trained = [step for step in steps if step.job.name == "train-clip"]
     assert [(step.name, step.settings.seed) for step in trained] == [  # type: ignore[attr-defined]
         *(("raw@5", 5), ("few@5", 5), ("raw@6", 6), ("few@6", 6)),
@@ -103,3 +103,33 @@ def test_each_subset_has_a_model_a_seed() -> None:
 def test_names_that_are_no_files_are_refused(name: str) -> None:
     with pytest.raises(SettingsError, match="expected a name of letters, digits, - and _"):
         settings_of(Path("/x"), subsets={name: "/x/pictures"})
+
+
+@pytest.mark.parametrize(
+    ("further", "fault"),
+    [
+        ({"test_images": "/none"}, "/none"),
+        ({"class_column": "shapes"}, "has no column 'shapes'"),
+        ({"class_names": "NAMES"}, "line 1: expected a class, a tab and its name"),
+        (
+            {"frequency_count": "n", "frequencies": "PICTURES", "frequency_class": "shape"},
+            "has no column 'n' of counts",
+        ),
+    ],
+)
+def test_what_is_evaluated_with_is_looked_at_before_the_first_training(
+    spark: SparkSession, tmp_path: Path, further: dict[str, str], fault: str
+) -> None:
+    pictures = [("u", b"x", "disc"), ("v", b"y", "star")]
+    table = spark.createDataFrame(pictures, "uid string, image binary, shape string")
+    table.coalesce(1).write.format("delta").save(str(tmp_path / "few"))
+    (tmp_path / "names.txt").write_text("disc disc\n")
+    paths = {"NAMES": str(tmp_path / "names.txt"), "PICTURES": str(tmp_path / "few")}
+    settings = settings_of(tmp_path, **{k: paths.get(v, v) for k, v in further.items()})
+    with pytest.raises(CurationError, match=fault):
+        next(compare_clip.steps(spark, settings))
+
+
+def test_model_and_options_are_looked_at_before_spark_starts() -> None:
+    with pytest.raises(InputDataError, match="ViT-B-33"):
+        settings_of(Path("/x"), model="ViT-B-33").look_ahead()

@@ -7,7 +7,6 @@ folder, so it never runs in a program that does anything else.
 import json
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from udfs.clip_training.plan import TrainingPlan
 from udfs.clip_training.sample_order import SampleOrder
 from udfs.clip_training.scalars import DivergedError, ScalarWriter
 from udfs.clip_training.start_model import write_trained
+from udfs.clip_training.tries import parts_of, set_aside
 from udfs.models.device import device_of_process, is_out_of_memory
 from udfs.models.spec import Device, ModelError
 from udfs.training_progress import has_tensorboard
@@ -40,7 +40,7 @@ TASK, PRINTED, SCALARS, MODEL, RESULT = (
     *("task.json", "printed.log", "scalars.jsonl", "model", "result.json"),
 )
 CHECKPOINT = f"{LOGS}/{NAME}/checkpoints/epoch_latest.pt"
-_LOG_FILES = ("params.txt", "out.log")
+_PARAMETERS, _LOG = "params.txt", "out.log"
 _SECONDS_BETWEEN_LOOKS = 0.5
 # open_clip's words; auto: amp_bf16 on a GPU that has it, else amp, and fp32 on a CPU.
 ClipPrecision: TypeAlias = Literal[
@@ -68,6 +68,12 @@ class ClipTask:
     precision: ClipPrecision = "auto"
     events: str | None = None
     driver: int | None = None
+
+
+def begin_files(folder: Path) -> None:
+    """Set aside what earlier tries have written line by line."""
+    for name in (SCALARS, PRINTED, f"{LOGS}/{NAME}/{_LOG}"):
+        set_aside(folder / name)
 
 
 def train_apart(task: ClipTask) -> None:
@@ -139,7 +145,7 @@ def _trainers_fault(task: ClipTask, fault: BaseException) -> str:
     if isinstance(fault, RuntimeError) and is_out_of_memory(fault):
         return f"no memory for a batch of {task.plan.batch_size}: give a smaller --batch-size"
     *_, last = ["", *str(fault).strip().splitlines()]
-    log = Path(task.folder) / LOGS / NAME / "out.log"
+    log = Path(task.folder) / LOGS / NAME / _LOG
     return f"open_clip's trainer ended by {type(fault).__name__}: {last[:300]} (its log: {log})"
 
 
@@ -191,8 +197,9 @@ def _write_result(task: ClipTask, folder: Path, options: Any) -> None:
     siglip = {"init_logit_scale": 2.302585092994046, "init_logit_bias": -10}
     extra = siglip if options.siglip else {}
     write_trained(folder / task.start, folder / CHECKPOINT, folder / MODEL, extra)
-    for name in _LOG_FILES:
-        shutil.copyfile(folder / LOGS / NAME / name, folder / MODEL / name)
+    for name in (_PARAMETERS, _LOG):
+        parts = parts_of(folder / LOGS / NAME / name)
+        (folder / MODEL / name).write_bytes(b"".join(part.read_bytes() for part in parts))
     write_json(folder / RESULT, asdict(read_dropped(folder)))
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from udfs.clip_training.tries import parts_of
+
 LOSS = "train/loss"
 
 
@@ -17,9 +19,9 @@ class DivergedError(Exception):
 
 
 class ScalarWriter:
-    """Has the methods of TensorBoard's SummaryWriter that the trainer calls; appends to a file.
+    """Has the methods of TensorBoard's SummaryWriter that the trainer calls; writes a line each.
 
-    `also`: a real SummaryWriter that gets the same. Steps count from 0. A file may have a step more
+    `also`: a real SummaryWriter that gets the same. Steps count from 0. Tries may have a step more
     than once, since a training that goes on repeats those after its checkpoint: the last counts.
     """
 
@@ -40,10 +42,10 @@ class ScalarWriter:
 
 
 def read_scalars(file: Path) -> dict[int, dict[str, float]]:
-    """Step, from 0 -> name -> value, in the order of steps."""
+    """Step, from 0 -> name -> value, in the order of steps, of all tries."""
     steps: dict[int, dict[str, float]] = {}
-    if file.is_file():
-        with file.open() as lines:
+    for part in parts_of(file):
+        with part.open() as lines:
             for step, name, value in whole_lines(lines):
                 steps.setdefault(step, {})[name] = value
     return dict(sorted(steps.items()))

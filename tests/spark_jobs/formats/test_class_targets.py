@@ -74,3 +74,10 @@ def test_wnids_of_imagenet_alone_are_known() -> None:
     assert not are_imagenet_wnids([])
     assert not are_imagenet_wnids([*WNIDS, "n00000001"])
     assert not are_imagenet_wnids([0, 1])
+
+
+def test_a_name_of_several_classes_names_none_of_them(targets: Any) -> None:
+    classes = ClassList(["n1", "n2", "n3"], {"n1": "crane", "n2": "crane", "n3": "n1"})
+    assert targets("n1\t7\nn2\t8\n", classes) == {"n1": 7, "n2": 8}
+    with pytest.raises(InputDataError, match="'crane': 2 classes are called so, n1, n2: give"):
+        targets("crane\t7\n", classes)

@@ -40,3 +40,25 @@ def test_a_run_goes_on_and_another_begins_anew(tmp_path: Path) -> None:
         pass
     assert not folder.exists()
     assert tmp_path.is_dir()
+
+
+def test_a_removal_that_is_killed_half_way_leaves_a_folder_that_is_emptied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(_path: Path) -> None:
+        raise KeyboardInterrupt
+
+    with (
+        suppress(KeyboardInterrupt),
+        monkeypatch.context() as patched,
+        training_folder(str(tmp_path / "enc"), "run") as (folder, _),
+    ):
+        for name in ("checkpoint", "model"):
+            (folder / name).write_text("x")
+        mark_as_begun(folder, "run")
+        patched.setattr(Path, "unlink", killed)
+    assert folder.exists()
+    with training_folder(str(tmp_path / "enc"), "run") as (folder, goes_on):
+        assert not goes_on
+        assert not (folder / "checkpoint").exists()
+    assert not folder.exists()

@@ -7,6 +7,7 @@ import pytest
 from udfs.clip_training.plan import TrainingPlan
 from udfs.clip_training.scalars import DivergedError, ScalarWriter, read_scalars
 from udfs.clip_training.steps import step_rows
+from udfs.clip_training.tries import parts_of, set_aside
 
 VALUES = {
     "train/loss": 2.123456789012345, "train/lr": 1e-3, "train/samples_per_second": 8.0,
@@ -17,11 +18,15 @@ VALUES = {
 def test_values_are_exact_and_repeated_steps_count_once(tmp_path: Path) -> None:
     file = tmp_path / "scalars.jsonl"
     assert read_scalars(file) == {}
-    for loss in (9.0, VALUES["train/loss"]):  # a try that was killed, and one that went on
+    for loss in (8.0, 9.0, VALUES["train/loss"]):  # tries that were killed, and one that went on
+        set_aside(file)
         writer = ScalarWriter(file)
         for step in (0, 5):
             for name, value in (VALUES | {"train/loss": loss}).items():
                 writer.add_scalar(name, value, step)
+    assert [part.name for part in parts_of(file)] == [
+        *("scalars-1.jsonl", "scalars-2.jsonl", "scalars.jsonl")
+    ]
     with file.open("a") as cut_off:
         cut_off.write('[6, "train/lr", 1')
     assert read_scalars(file) == {0: VALUES, 5: VALUES}
