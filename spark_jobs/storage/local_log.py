@@ -9,7 +9,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Self
@@ -83,6 +83,13 @@ class LocalLog:
         except OSError as fault:
             raise AskSparkError(folder) from fault
         return cls(path, files) if files else None
+
+    def at(self, version: int) -> Self:
+        """The log as it was at a version that it has."""
+        files = [file for file in self.files if file.version <= version]
+        if not files or files[-1].version != version:
+            raise AskSparkError(self.folder)
+        return replace(self, files=files)
 
     def last_commits(self, limit: int) -> list[tuple[int, int, Action]]:
         """(version, time in ms, commitInfo) of the last commits, newest first.

@@ -39,6 +39,7 @@ from spark_jobs.storage.outputs.folder_marks import (
 )
 from spark_jobs.storage.outputs.folder_swap import replaced_folder
 from spark_jobs.storage.outputs.tables import check_delta, check_parquet
+from spark_jobs.storage.small_reads import read_small_table
 from spark_jobs.storage.table_states import input_files, table_state
 from udfs.file_systems import plain_path, spark_location
 
@@ -64,12 +65,16 @@ def read_table(
     table = parse_address(address)
     is_parquet = table.format == "parquet" or (version or "").startswith("files:")
     reader = spark.read
+    number = None
     if version is not None and version.startswith("delta:"):
-        reader = reader.option("versionAsOf", version.split(":")[1])
+        number = int(version.split(":")[1])
+        reader = reader.option("versionAsOf", number)
     if not table.is_path:
         frame = _read_catalog_table(table, reader)
     elif is_parquet:
         frame = reader.parquet(table.location)
+    elif (small := read_small_table(spark, table, number)) is not None:
+        frame = small
     else:
         frame = reader.format("delta").load(table.location)
     _check_columns(frame, table, needed)
