@@ -98,6 +98,7 @@ def compared(
         "model": spec.name.rpartition(":")[2],
         "of": f"{modality}s",
         "items": n,
+        "on": spec.device,
         "processes": processes,
         "bare loop, items/s": n / float(np.median(bare_s)),
         "captionlake, items/s": n / float(np.median(ours_s)),

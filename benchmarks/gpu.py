@@ -197,7 +197,7 @@ def in_single_precision(spec: ModelSpec, modality: Modality, items: list[Any]) -
 
 def _share_of_peak(
     spec: ModelSpec, modality: Modality, items: list[Any], items_per_s: float
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Mean tokens of the texts, TFLOP/s, and their share of the device's bf16 peak.
 
     Tokens that the texts have count, those of padding do not: for each, 24 width^2 operations a
@@ -206,7 +206,7 @@ def _share_of_peak(
     import open_clip
 
     if modality == "image":
-        return {"tokens": 0.0, "TFLOP/s": 0.0, "of peak": 0.0}
+        return {"tokens": None, "TFLOP/s": None, "of peak": None}
     name = spec.name.partition(":")[2]
     text = open_clip.get_model_config(name)["text_cfg"]
     n = open_clip.get_tokenizer(name)(items[:5_000]).argmax(dim=-1).numpy() + 1.0

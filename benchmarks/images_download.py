@@ -48,7 +48,7 @@ def main(folder: Path) -> None:
         {"side": name, "images/s": round(best[name]), "beside bare": best[name] / best["bare"]}
         for name in best
     ]
-    report("images_download", rows, folder, note=f"The best of {ROUNDS} rounds")
+    report("images_download", rows, folder, rounds=None, note=f"The best of {ROUNDS} rounds")
     hostile = {"URLs": N_HOSTILE, "behaviours": len(BEHAVIOURS), "s": hostile_s}
     report("images_hostile", [hostile], folder)
 

@@ -171,13 +171,13 @@ def report(
     rows: list[dict[str, Any]],
     folder: Path,
     *,
-    rounds: int | None = None,
+    rounds: int | None = 1,
     note: str = "",
 ) -> None:
     """Print rows as a table, and write them with their conditions to `folder`/results/`name`.json.
 
-    Columns have the names that docs/speed.md shows. `rounds`: of which figures are medians; `note`:
-    what the reader of a figure needs to know of the run, as text that ends without a stop.
+    Columns have the names that docs/speed.md shows. `rounds`: of which figures are medians, None if the note
+    says it; `note`: what else the reader of a figure needs to know of the run.
     """
     print(f"\n{name}\n{markdown_table(rows)}")
     commit = subprocess.run(
@@ -198,7 +198,7 @@ def report(
 
 
 def markdown_table(rows: list[dict[str, Any]]) -> str:
-    """Rows as a table in Markdown; its columns are those of all rows, empty where a row has none."""
+    """Rows as a table in Markdown, with the columns of all rows, empty where a row has none."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     cells = [[format_figure(row.get(column)) for column in columns] for row in rows]
     lines = [columns, ["---"] * len(columns), *cells]

@@ -53,9 +53,10 @@ def read(name: str) -> dict[str, Any]:
 
 
 def conditions(result: dict[str, Any]) -> str:
-    """A result's conditions as a sentence."""
+    """A result's conditions as a sentence, and its note."""
+    rounds = result["rounds"]
     parts = [
-        f"medians of {result['rounds']} rounds" if result["rounds"] else "one run",
+        {None: None, 1: "one run"}.get(rounds, f"medians of {rounds} rounds"),
         f"on {result['machine']}",
         result["date"] and f"{result['date']}, load {format_figure(result['load'])} before",
     ]
@@ -82,7 +83,8 @@ def unit_costs() -> Iterator[tuple[str, float, int]]:
             yield row["job"], row["us a row"], 10**7
     for row in read("subset_skew")["rows"]:
         yield row["subset"], row["CPU s"] / row["rows"] * 1e6, row["rows"]
-    for row in read("embedding")["rows"]:
+    on_cpu = (row for row in read("embedding")["rows"] if row["on"] == "cpu")
+    for row in on_cpu:
         job = f"`embed-{row['of']}`, {row['model']}, on CPU"
         yield job, row["processes"] / row["captionlake, items/s"] * 1e6, 10**4
 
