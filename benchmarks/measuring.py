@@ -176,8 +176,8 @@ def report(
 ) -> None:
     """Print rows as a table, and write them with their conditions to `folder`/results/`name`.json.
 
-    Columns have the names that docs/speed.md shows. `rounds`: of which figures are medians, None if the note
-    says it; `note`: what else the reader of a figure needs to know of the run.
+    Columns have the names that docs/speed.md shows. `rounds`: of which figures are medians, None if
+    the note says it; `note`: what else the reader of a figure needs to know of the run.
     """
     print(f"\n{name}\n{markdown_table(rows)}")
     commit = subprocess.run(
