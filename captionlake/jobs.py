@@ -882,8 +882,8 @@ def curate(
     front_end : none or synthclip; default none
         Front end of ingest-captions.
     intermediate : True or False; default True
-        Store captions and matches too, for explain, plan-balance and another t; without them a
-        run takes half the time and a third of the space.
+        Store the matches too, which hold the captions, for explain, plan-balance and another t;
+        without them a run takes less time and space.
     decisions : True or False; default False
         Add a row per caption and step to the table decisions: why it stayed.
     report : True or False; default True
@@ -958,6 +958,8 @@ def dedup_captions(
     *,
     captions: Address,
     output: Address,
+    bank: Address | None = None,
+    entry_counts: Address | None = None,
     by: Literal["caption", "url", "caption+url"] = "caption",
     decisions: bool = False,
     workspace: Address | None = None,
@@ -972,6 +974,12 @@ def dedup_captions(
         Table of captions, with uid and caption.
     output : address; required
         Captions without the copies.
+    bank : address
+        Match the captions with this bank by MetaCLIP's rule, as match-concepts does, so that
+        the output has entry_ids too; concept bank: a table, a metadata.json, .jsonl or .txt
+        file, or by name: imagenet1k, imagenet22k, wordnet:FOLDER, wordnet_names:FOLDER.
+    entry_counts : address
+        With a bank: captions of the output per entry.
     by : caption, url or caption+url; default caption
         Columns that make two rows copies of each other.
     decisions : True or False; default False
@@ -2128,6 +2136,8 @@ def ingest_captions(
     front_end: Literal["none", "synthclip"] = "none",
     max_caption_bytes: int = 1048576,
     max_rejected_fraction: float = 1.0,
+    bank: Address | None = None,
+    entry_counts: Address | None = None,
     decisions: bool = False,
     workspace: Address | None = None,
     force: bool = False,
@@ -2160,6 +2170,12 @@ def ingest_captions(
         Longer captions are rejected; neighbours of this length must fit into Spark's memory.
     max_rejected_fraction : number; default 1.0
         Exit code 4 above this share of rejected rows (0-1).
+    bank : address
+        Match the captions with this bank by MetaCLIP's rule, as match-concepts does, so that
+        the output has entry_ids too; concept bank: a table, a metadata.json, .jsonl or .txt
+        file, or by name: imagenet1k, imagenet22k, wordnet:FOLDER, wordnet_names:FOLDER.
+    entry_counts : address
+        With a bank: captions of the output per entry.
     decisions : True or False; default False
         Add a row per input row to decisions in the workspace.
     workspace : address

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def open_table(address: str | os.PathLike[str], *, version: int | None = None) -> DataFrame:
     """Open what `show` shows as a DataFrame: the newest version, or an older one of a Delta table.
 
-    `address`: a Delta table (`./curated/captions`, `s3a://...`, `catalog.schema.table`), or files
+    `address`: a Delta table (`./curated/matches`, `s3a://...`, `catalog.schema.table`), or files
     of parquet, JSON, CSV, TSV or text, whose unreadable records are left out with a warning.
     `version`: a number of Delta's DESCRIBE HISTORY. Raises InputDataError if nothing is there,
     SettingsError for a version that the table does not have.

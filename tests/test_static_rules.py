@@ -33,6 +33,7 @@ FORBIDDEN_NAMES = {
 # Where a forbidden name stands all the same.
 ALLOWED_NAMES = {
     "spark_jobs/storage/session.py": "_sc",  # not of Spark Connect: whether the context is stopped
+    "spark_jobs/core/worker_files.py": "sparkContext",  # nor this: Connect has addArtifacts
 }
 # What serverless compute of Databricks refuses, but for a few settings.
 REFUSED_METHODS = {"cache", "persist", "unpersist", "checkpoint", "localCheckpoint", "conf"}

@@ -9,12 +9,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from udfs.arrow import Batches
-from udfs.id_counts import counts_to_text, pack_counts
+from udfs.id_counts import pack_counts
 from udfs.task_errors import TaskInputError
-from udfs.tasks import task_number
 
 ENTRY_IDS = "entry_ids"  # the column
-TOO_LONG = "-"  # in place of counts as base64, in which "-" does not occur
+ENTRIES, ROWS, KEYS = range(3)  # kinds of ids that are counted together
 MOST_ENTRIES = 1 << 27  # of a bank: each task holds a vector of their counts
 _SPARSE = 4  # np.add.at, not bincount, if the largest id exceeds 4x the number of ids in the batch
 _LEAST_PRUNED = 1 << 18  # candidates of SmallestDraws below which none are pruned
@@ -93,23 +92,24 @@ def count_in_task(batches: Batches) -> Iterator[pa.RecordBatch]:
     yield pack_counts(*counter.counts())
 
 
-def append_counts(batches: Batches, *, key: str, most_bytes: int) -> Iterator[pa.RecordBatch]:
-    """Pass the batches on, and append one row with the counts of all ids in entry_ids.
+def count_entries_and_rows(batches: Batches) -> Iterator[pa.RecordBatch]:
+    """For mapInArrow: count the ids in the column entry_ids and the rows that have any.
 
-    That row alone has null entry_ids. Its string column `key` holds the counts as text, or TOO_LONG
-    if the texts of all tasks could take more than `most_bytes`.
+    Packed counts of two kinds. ENTRIES: rows of each entry id. ROWS: all rows (id 0) and rows with
+    an entry (id 1).
     """
-    counter, schema = EntryCounter(), None
+    counter, row_counts = EntryCounter(), np.zeros(2, np.int64)
     for batch in batches:
-        counter.add(batch.column(ENTRY_IDS))
-        schema = batch.schema
-        yield batch
-    if schema is not None:
-        text = counts_to_text(*counter.counts())
-        is_short = (task_number() + 1) * len(text) <= most_bytes
-        counts = text if is_short else TOO_LONG
-        row = [pa.array([counts] if f.name == key else [None], f.type) for f in schema]
-        yield pa.RecordBatch.from_arrays(row, schema=schema)
+        entry_ids = batch.column(ENTRY_IDS)
+        counter.add(entry_ids)
+        row_counts += [len(entry_ids), count_non_empty(entry_ids)]
+    yield pack_counts(*counter.counts(), kind=ENTRIES)
+    yield pack_counts(np.arange(2), row_counts, kind=ROWS)
+
+
+def count_non_empty(entry_ids: pa.ListArray) -> int:
+    """The number of lists with an id."""
+    return int(np.count_nonzero(pc.list_value_length(entry_ids).fill_null(0)))
 
 
 class SmallestDraws:

@@ -1,12 +1,9 @@
 """Counts by 64-bit id, packed so that a shuffle moves arrays instead of a row for each id.
 
 All ids are divided into parts by their hash. A task packs its counts into one blob per part; after
-the shuffle a task sums the blobs of each of its parts. Or all counts of a task go to the driver as
-one text.
+the shuffle a task sums the blobs of each of its parts.
 """
 
-import base64
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -89,20 +86,6 @@ def sum_packed(batches: Batches, *, kinds: Sequence[Kind]) -> Iterator[pa.Record
         kept = np.flatnonzero(counts >= kind.at_least)[: kind.most]
         columns = [np.full(kept.size, number, np.int32), ids[kept], counts[kept]]
         yield pa.RecordBatch.from_arrays(list(map(pa.array, columns)), [KIND, ID, COUNT])
-
-
-def counts_to_text(ids: NDArray[np.int64], counts: NDArray[np.int64]) -> str:
-    """All counts of a task as one line of text, for an aggregation that concatenates strings."""
-    # Steps of ascending ids, and their bytes by significance: mostly zeros, which compress well.
-    planes = np.stack([np.diff(ids, prepend=0), counts]).view(np.uint8).reshape(-1, 8).T
-    return base64.b64encode(zlib.compress(planes.tobytes(), 1)).decode()
-
-
-def counts_from_text(text: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The ids and counts in a text of `counts_to_text`."""
-    planes = np.frombuffer(zlib.decompress(base64.b64decode(text)), np.uint8).reshape(8, -1)
-    steps, counts = planes.T.copy().view(np.int64).reshape(2, -1)
-    return np.cumsum(steps), counts
 
 
 def _blobs(values: NDArray[np.int64], offsets: NDArray[np.int32]) -> pa.Array:

@@ -1,16 +1,48 @@
 """Entry counts: how many captions (rows of the matches) match each entry."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs.core.errors import InputDataError
-from spark_jobs.core.id_counts import count_entry_ids
+from spark_jobs.core.id_counts import count_entry_ids, count_ids
 from spark_jobs.core.schemas import ENTRY_COUNT, ENTRY_ID, ENTRY_IDS
-from udfs.balancing import count_in_task
+from udfs.balancing import ENTRIES, ROWS, count_entries_and_rows, count_in_task
+from udfs.id_counts import COUNT, ID, KIND, Kind
 
 PAPERS = ("MetaCLIP, algorithm 1: captions per entry",)
+
+
+@dataclass(frozen=True)
+class MatchCounts:
+    """Rows of a table of matches: all, those with an entry, and of each entry, (n_entries,)."""
+
+    rows: int
+    matched: int
+    entry_counts: NDArray[np.int64]
+
+    def summary(self) -> dict[str, int]:
+        """The counts of a run: rows that match an entry and that match none, and all matches."""
+        return {
+            "matched": self.matched,
+            "unmatched": self.rows - self.matched,
+            "matches": int(self.entry_counts.sum()),
+        }
+
+
+def count_entries(matches: DataFrame, n_entries: int) -> MatchCounts:
+    """Count the matches in one pass over entry_ids; runs a Spark job."""
+    kinds = [Kind(), Kind(at_least=0)]  # of ENTRIES, ROWS
+    counts = count_ids(matches.select(ENTRY_IDS), count_entries_and_rows, kinds).toPandas()
+    row_counts = counts[counts[KIND] == ROWS].set_index(ID)[COUNT]
+    of_entries = counts[counts[KIND] == ENTRIES]
+    entry_counts = _vector(of_entries[ID].to_numpy(), of_entries[COUNT].to_numpy(), n_entries)
+    rows, matched = (int(row_counts.get(id_, 0)) for id_ in (0, 1))
+    return MatchCounts(rows, matched, entry_counts)
 
 
 def count_matches(matches: DataFrame) -> DataFrame:
@@ -27,7 +59,12 @@ def count_vector(counts: DataFrame, n_entries: int) -> NDArray[np.int64]:
     Raises InputDataError if an id is not below `n_entries`.
     """
     count_rows = counts.toPandas()
-    ids = count_rows[ENTRY_ID].to_numpy()
+    return _vector(count_rows[ENTRY_ID].to_numpy(), count_rows[ENTRY_COUNT].to_numpy(), n_entries)
+
+
+def _vector(
+    ids: NDArray[np.integer[Any]], counts: NDArray[np.int64], n_entries: int
+) -> NDArray[np.int64]:
     unknown_ids = ids[(ids < 0) | (ids >= n_entries)]
     if unknown_ids.size:
         raise InputDataError(
@@ -35,7 +72,7 @@ def count_vector(counts: DataFrame, n_entries: int) -> NDArray[np.int64]:
             "expected the matches and the entries of one bank"
         )
     vector = np.zeros(n_entries, np.int64)
-    vector[ids] = count_rows[ENTRY_COUNT].to_numpy()
+    vector[ids] = counts
     return vector
 
 

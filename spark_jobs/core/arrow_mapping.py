@@ -6,6 +6,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
+from spark_jobs.core.worker_files import small_function
 from udfs.arrow import Batches, BatchFunction, checked
 from udfs.stores import shared_options, with_options
 
@@ -35,9 +36,10 @@ def map_in_arrow_unchecked(
 
     PySpark 3.5 resolves the columns by name: `a.b` as a field of a struct a, and `Text` beside
     `text` as ambiguous. Such columns are renamed for Spark; `function` sees the original names.
-    Workers get the options of the stores that this process has opened.
+    Workers get the options of the stores that this process has opened, and large arrays of the
+    function as files, once to each machine.
     """
-    function = with_options(function, shared_options())
+    function = with_options(small_function(rows.sparkSession, function), shared_options())
     names = rows.columns
     if len({name.lower() for name in names}) == len(names) and not any(map(_is_parsed, names)):
         return rows.mapInArrow(function, columns)

@@ -183,11 +183,14 @@ class Settings(BaseModel):
         """Look at local files before a Spark session starts; CurationError if one is at fault."""
 
     def workspace_address(self) -> str:
-        """The folder or schema of `runs` and `rejected`; by default that of the first output."""
+        """The folder or schema of `runs` and `rejected`; by default that of `output`.
+
+        Of a job without a setting of that name, that of its first output.
+        """
         if self.workspace is not None:
             return self.workspace
-        written = [*self.addresses("output").values(), *self.addresses("file").values()]
-        return parse_address(written[0]).parent()
+        written = self.addresses("output") | self.addresses("file")
+        return parse_address(written.get("output") or next(iter(written.values()))).parent()
 
 
 def require_one_or_both(values: Mapping[str, object]) -> None:

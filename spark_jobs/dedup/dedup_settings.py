@@ -4,10 +4,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
+from spark_jobs.core.settings import InputAddress, OutputAddress
+from spark_jobs.matching.matched_settings import MatchedOutput
 
 
-class DedupCaptions(Settings):
+class DedupCaptions(MatchedOutput):
     """Settings of dedup-captions."""
 
     captions: InputAddress = Field(description="table of captions, with uid and caption")

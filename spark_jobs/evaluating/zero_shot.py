@@ -31,8 +31,7 @@ from udfs.clip_evaluation.zero_shot import class_means, classify
 from udfs.models.spec import ModelSpec
 from udfs.vectors import Vectors, matrix
 
-# Of the classifier, which goes to workers in a function, a message of 128 MiB at most by Connect:
-# 24,576 classes of 1,024 numbers.
+# Of the classifier, which is on the driver and in each task: 24,576 classes of 1,024 numbers.
 MOST_CLASSIFIER_BYTES = 96 << 20
 _FIRST_FEW = 5
 NTH, NUMBER = "nth", "number"  # of a class's names, and of templates

@@ -1,8 +1,9 @@
 """A concept bank with the matcher of a rule, MetaCLIP's or MetaCLIP 2's."""
 
+import json
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -13,6 +14,11 @@ from udfs.text.metaclip2_match import padded_entry
 from udfs.text.token_trie import build_token_trie
 
 Build = Callable[[pa.Array], ConceptMatcher]
+
+
+def rule_text(rule: str, *, duplicates: str = "all", **further: Any) -> str:
+    """JSON of what decides which entries match, for the record of the matches."""
+    return json.dumps({"rule": rule, "duplicates": duplicates, **further})
 
 
 def bank_and_rule(

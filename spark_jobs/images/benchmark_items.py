@@ -22,7 +22,7 @@ from udfs.arrow import Batches, BatchFunction
 from udfs.hamming_search import nearest_in_bands
 from udfs.similar_vectors import most_similar_items
 
-_MOST_BLOCK_BYTES = 32 << 20  # item vectors in one closure, which the driver pickles
+_MOST_BLOCK_BYTES = 32 << 20  # item vectors of one function, held by each task
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
-from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.balancing.balance_settings import BalanceCaptions
 from spark_jobs.balancing.t_settings import ThresholdSettings
 from spark_jobs.core import schemas
 from spark_jobs.core.addresses import join_address, parse_address, parse_parent
 from spark_jobs.core.bank_names import BANK_HELP, bank_path
+from spark_jobs.core.columns import named
 from spark_jobs.core.schemas import URL
 from spark_jobs.core.settings import PipelineBank, PipelineInput, Settings, TablesFolder
 from spark_jobs.dedup.dedup_settings import DedupCaptions
@@ -23,11 +23,10 @@ from spark_jobs.jobs import (
     dedup_captions,
     ingest_captions,
     match_and_balance,
-    match_concepts,
     report,
 )
 from spark_jobs.running.job import Pipeline, Step
-from spark_jobs.running.up_to_date import new_run
+from spark_jobs.running.up_to_date import new_run, up_to_date_record
 from spark_jobs.storage.history import delta_schema
 from spark_jobs.storage.outputs.checks import check_outputs_ahead
 from spark_jobs.storage.table_states import bank_state
@@ -51,8 +50,8 @@ class Curate(ThresholdSettings):
     front_end: FrontEnd = Field("none", description="front end of ingest-captions")
     intermediate: bool = Field(
         True,
-        description="store captions and matches too, for explain, plan-balance and another t; "
-        "without them a run takes half the time and a third of the space",
+        description="store the matches too, which hold the captions, for explain, plan-balance and "
+        "another t; without them a run takes less time and space",
     )
     decisions: bool = Field(
         False, description="add a row per caption and step to the table decisions: why it stayed"
@@ -83,10 +82,10 @@ _INPUT = _own_names(CaptionInput) & _own_names(Curate)
 
 
 def steps(spark: SparkSession, settings: Curate) -> Iterator[Step]:
-    """Ingest -> dedup -> match -> balance -> report.
+    """Ingest -> dedup -> balance -> report; the job that writes the unique captions matches them.
 
-    Without intermediate tables match-and-balance does all but dedup; where that is wanted, captions
-    are ingested and deduplicated first.
+    So `matches` holds captions and matches in one. Without intermediate tables match-and-balance
+    does all but dedup; where that is wanted, captions are ingested and deduplicated first.
     """
     parent = parse_parent(settings.output)
     workspace = settings.workspace or parent
@@ -100,61 +99,59 @@ def steps(spark: SparkSession, settings: Curate) -> Iterator[Step]:
     )
     writes_report = settings.report and "/" in parent
     check_outputs_ahead(spark, [report_settings] if writes_report else [])
-    ingest_settings = ingest_captions.IngestCaptions(
-        **_values_of(settings, _INPUT),
-        output=join_address(parent, "captions"),
-        decisions=settings.decisions,
-        workspace=workspace,
-    )
-    stores_captions = settings.intermediate or settings.dedup not in {"auto", "none"}
-    if stores_captions:
-        yield Step(ingest_captions.JOB, ingest_settings)
-    by = _dedup_by(spark, settings, ingest_settings, stores_captions=stores_captions)
-    unique_captions = join_address(parent, "unique_captions")
+    by = _dedup_by(spark, settings)
     if by != "none":
-        if not stores_captions:
-            yield Step(ingest_captions.JOB, ingest_settings)
+        ingest_settings = _ingest(settings, "captions")
+        yield Step(ingest_captions.JOB, ingest_settings)
+        output = "matches" if settings.intermediate else "unique_captions"
         dedup_settings = DedupCaptions(
             captions=ingest_settings.output,
             by=by,
-            output=unique_captions,
+            output=join_address(parent, output),
             decisions=settings.decisions,
             workspace=workspace,
+            **_matching(settings),
         )
         yield Step(dedup_captions.JOB, dedup_settings)
+    elif settings.intermediate:
+        yield Step(ingest_captions.JOB, _ingest(settings, "matches", **_matching(settings)))
     if settings.intermediate:
-        captions = ingest_settings.output if by == "none" else unique_captions
-        yield from _match_then_balance(settings, captions)
+        balance_settings = BalanceCaptions(
+            captions=join_address(parent, "matches"),
+            matches=join_address(parent, "matches"),
+            entry_counts=join_address(parent, "entry_counts"),
+            decisions=settings.decisions,
+            **_balancing(settings),
+        )
+        yield Step(balance_captions.JOB, balance_settings)
     else:
         files = _values_of(settings, _INPUT)
-        input_settings = files if by == "none" else {"input": unique_captions}
+        unique_captions = {"input": join_address(parent, "unique_captions")}
         match_and_balance_settings = match_and_balance.MatchAndBalance(
-            **input_settings, **_balancing(settings), bank=settings.bank
+            **(files if by == "none" else unique_captions),
+            **_balancing(settings),
+            bank=settings.bank,
         )
         yield Step(match_and_balance.JOB, match_and_balance_settings)
     if writes_report:
         yield Step(report.JOB, report_settings)
 
 
-def _match_then_balance(settings: Curate, captions: str) -> Iterator[Step]:
+def _ingest(settings: Curate, table: str, **matching: str) -> ingest_captions.IngestCaptions:
     parent = parse_parent(settings.output)
-    match_settings = match_concepts.MatchConcepts(
-        captions=captions,
-        bank=settings.bank,
-        carry=True,
-        output=join_address(parent, "matches"),
-        entry_counts=join_address(parent, "entry_counts"),
+    return ingest_captions.IngestCaptions(
+        **_values_of(settings, _INPUT),
+        **matching,
+        output=join_address(parent, table),
+        decisions=settings.decisions,
         workspace=settings.workspace or parent,
     )
-    yield Step(match_concepts.JOB, match_settings)
-    balance_settings = BalanceCaptions(
-        captions=join_address(parent, "matches"),
-        matches=join_address(parent, "matches"),
-        entry_counts=join_address(parent, "entry_counts"),
-        decisions=settings.decisions,
-        **_balancing(settings),
-    )
-    yield Step(balance_captions.JOB, balance_settings)
+
+
+def _matching(settings: Curate) -> dict[str, str]:
+    """The settings of the job that matches, for stored matches."""
+    entry_counts = join_address(parse_parent(settings.output), "entry_counts")
+    return {"bank": settings.bank, "entry_counts": entry_counts} if settings.intermediate else {}
 
 
 def _values_of(settings: Curate, names: set[str]) -> dict[str, Any]:
@@ -171,11 +168,7 @@ def _balancing(settings: Curate) -> dict[str, Any]:
 
 
 def _dedup_by(
-    spark: SparkSession,
-    settings: Curate,
-    ingest_settings: ingest_captions.IngestCaptions,
-    *,
-    stores_captions: bool,
+    spark: SparkSession, settings: Curate
 ) -> Literal["caption", "url", "caption+url", "none"]:
     """The columns to deduplicate by; auto: none where a row has a url, else caption.
 
@@ -183,16 +176,24 @@ def _dedup_by(
     """
     if settings.dedup != "auto":
         return settings.dedup
-    if stores_captions:
-        columns = delta_schema(spark, parse_address(ingest_settings.output))
-        if columns is not None and URL not in columns.names:
-            return "caption"  # said without Spark, for what is up to date
-        captions = read_table(spark, ingest_settings.output, schemas.CAPTIONS)
-    else:
-        run = new_run(spark, ingest_captions.JOB, ingest_settings)
-        captions = read_captions(run, ingest_settings).rows
-    has_url = URL in captions.columns and bool(captions.where(F.col(URL).isNotNull()).take(1))
-    return "none" if has_url else "caption"
+    return "none" if _has_url(spark, settings) else "caption"
+
+
+def _has_url(spark: SparkSession, settings: Curate) -> bool:
+    """Whether a row of the input has a url, by the table of an ingest that is up to date if any."""
+    ingests = [_ingest(settings, "captions"), _ingest(settings, "matches", **_matching(settings))]
+    runs = [new_run(spark, ingest_captions.JOB, ingest) for ingest in ingests]
+    for run, ingest in zip(runs, ingests, strict=True):
+        if up_to_date_record(run, ingest) is not None:
+            columns = delta_schema(spark, parse_address(ingest.output))
+            if columns is not None and URL not in columns.names:
+                return False  # said without Spark, for what is up to date
+            return _is_in_a_row(URL, read_table(spark, ingest.output, schemas.CAPTIONS))
+    return _is_in_a_row(URL, read_captions(runs[0], ingests[0]).rows)
+
+
+def _is_in_a_row(column: str, rows: DataFrame) -> bool:
+    return column in rows.columns and bool(rows.where(named(column).isNotNull()).take(1))
 
 
 JOB = Pipeline(

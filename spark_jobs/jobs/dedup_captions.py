@@ -9,7 +9,9 @@ from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.schemas import KEPT
 from spark_jobs.dedup.dedup_settings import DedupCaptions
 from spark_jobs.dedup.exact import keep_smallest_uid, mark_smallest_uid
+from spark_jobs.formats.match_writing import write_captions
 from spark_jobs.running.job import Job
+from spark_jobs.storage.batches import batches_that_fit
 from spark_jobs.storage.run import Counts, Run
 
 
@@ -21,13 +23,16 @@ def run(run: Run, settings: DedupCaptions) -> Counts:
     rows_in = count_rows(captions)
     has_unique_keys = run.has_unique_keys(settings.captions)
     unique = keep_smallest_uid(captions, by=by)
-    kept = run.write(unique, settings.output, has_unique_keys=has_unique_keys)
+    with batches_that_fit(*([captions] if settings.bank is not None else [])):
+        kept, match_counts = write_captions(
+            run, unique, settings.output, settings, has_unique_keys=has_unique_keys
+        )
     if settings.decisions:
         rule = F.when(F.col(KEPT), "first_copy").otherwise(f"duplicate_{settings.by}")
         run.write_decisions(
             decisions(mark_smallest_uid(captions, by=by), kept=F.col(KEPT), rule=rule)
         )
-    return {"rows_in": rows_in, "kept": kept, "duplicates": rows_in - kept}
+    return {"rows_in": rows_in, "kept": kept, "duplicates": rows_in - kept, **match_counts}
 
 
 JOB = Job(

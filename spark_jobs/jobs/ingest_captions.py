@@ -16,12 +16,14 @@ from spark_jobs.formats.caption_input import (
     rejected_lines,
     store_rejected_rows,
 )
+from spark_jobs.formats.match_writing import write_captions
 from spark_jobs.ingest.accepted_rows import accepted
+from spark_jobs.matching.matched_settings import MatchedOutput
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
 
 
-class IngestCaptions(CaptionInput):
+class IngestCaptions(MatchedOutput, CaptionInput):
     """Settings of ingest-captions."""
 
     decisions: bool = Field(
@@ -33,16 +35,19 @@ class IngestCaptions(CaptionInput):
 def run(run: Run, settings: IngestCaptions) -> Counts:
     """Write accepted rows and rejected rows; fails unless together they are all rows read."""
     captions = read_captions(run, settings)
-    with captions.reading():
+    with captions.reading(by_python=settings.bank is not None):
         rows_in, repeated = count_and_repeated_keys(captions)
-        kept = run.write(accepted(captions.rows, repeated), settings.output, has_unique_keys=True)
+        accepted_rows = accepted(captions.rows, repeated)
+        kept, match_counts = write_captions(
+            run, accepted_rows, settings.output, settings, has_unique_keys=True
+        )
         reasons = store_rejected_rows(run, settings, captions, repeated, rows_in=rows_in, kept=kept)
     n_rejected = sum(reasons.values())
     rows_in = kept + n_rejected
     if settings.decisions:
         _write_decisions(run, run.read(settings.output, schemas.CAPTIONS), n_rejected)
     refuse_too_many_rejected(settings, rows_in, n_rejected)
-    return {"rows_in": rows_in, "kept": kept, "rejected": n_rejected, **reasons}
+    return {"rows_in": rows_in, "kept": kept, "rejected": n_rejected, **reasons, **match_counts}
 
 
 def _write_decisions(run: Run, kept_rows: DataFrame, n_rejected: int) -> None:

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from spark_jobs.balancing.choose_t import choose_t, target_lines
 from spark_jobs.balancing.counted_entries import CountedEntries
-from spark_jobs.balancing.entry_count import count_matches, count_vector
+from spark_jobs.balancing.entry_count import count_entries
 from spark_jobs.balancing.keep import BALANCING, match_probability
 from spark_jobs.balancing.match_and_keep import keep_matched, matched_columns
 from spark_jobs.balancing.probabilities import entry_probabilities, t_column
@@ -21,7 +21,6 @@ from spark_jobs.core import schemas
 from spark_jobs.core.bank_names import BANK_HELP
 from spark_jobs.core.columns import keys
 from spark_jobs.core.errors import InputDataError
-from spark_jobs.core.observed_counts import ObservedCounts
 from spark_jobs.core.schemas import CAPTION_ID, ENTRY, LANG
 from spark_jobs.core.settings import BankAddress, OutputAddress
 from spark_jobs.formats.caption_input import (
@@ -39,8 +38,8 @@ from spark_jobs.matching.ignoring_case import unmatched_lines
 from spark_jobs.matching.match import count_with_keys, match_concepts
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
+from udfs.balancing import ENTRIES, KEYS, ROWS
 from udfs.id_counts import COUNT, ID, KIND
-from udfs.text.concept_matches import ENTRIES, KEYS, ROWS
 from udfs.text.matchers import ConceptMatcher, MetaclipMatcher
 from udfs.text.token_trie import build_token_trie
 
@@ -80,7 +79,7 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
     _refuse_unusable(run, settings, caption_input.rows)
     bank = read_bank(run, settings.bank)
     matcher = _matcher(bank.entries)
-    rows_in, observed = caption_input.source.count(), ObservedCounts()
+    rows_in = caption_input.source.count()
     with caption_input.reading(by_python=True):
         captions, repeated, first_pass = _match_first(
             caption_input.rows, rows_in, matcher, len(bank.entries)
@@ -93,19 +92,14 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
         counted = CountedEntries(first_pass.entry_counts, np.array(bank.langs, object))
         chosen_t = choose_t(settings, match_concepts(captions, matcher), counted)
         probability = match_probability(first_pass.entry_counts, t=chosen_t.thresholds)
-        balanced = keep_matched(
-            captions,
-            matcher,
-            probability,
-            draw=run.draw(BALANCING, settings.seed),
-            observed=observed,
-        )
+        draw = run.draw(BALANCING, settings.seed)
+        balanced = keep_matched(captions, matcher, probability, draw=draw)
         kept = run.write(balanced, settings.output, few_files=True)
     if settings.probabilities is not None:
-        kept_counts = _kept_counts(run, settings.output, observed, kept, len(bank.entries))
+        kept_rows = count_entries(run.read(settings.output, schemas.MATCHES), len(bank.entries))
         probabilities = entry_probabilities(
             bank.with_counts(first_pass.entry_counts),
-            bank.with_counts(kept_counts).drop(ENTRY, LANG),
+            bank.with_counts(kept_rows.entry_counts).drop(ENTRY, LANG),
             t=t_column(chosen_t.t, settings, counted),
         )
         run.write(probabilities, settings.probabilities, matching=bank.matching("metaclip", None))
@@ -177,16 +171,6 @@ def _count_pass(captions: DataFrame, matcher: ConceptMatcher, n_entries: int) ->
         int(row_counts.loc[row_counts[ID] == id_, COUNT].sum()) for id_ in (0, 1)
     )
     return _FirstPass(n_captions, n_matched, entry_counts, not by_kind[KEYS].empty)
-
-
-def _kept_counts(
-    run: Run, output: str, observed: ObservedCounts, n_kept: int, n_entries: int
-) -> NDArray[np.int64]:
-    """Kept captions per entry: as observed while they were written, else counted in the output."""
-    observed_counts = observed.get(n_kept, n_entries)
-    if observed_counts:
-        return observed_counts[1]
-    return count_vector(count_matches(run.read(output, schemas.MATCHES)), n_entries)
 
 
 def closing_lines(_spark: SparkSession, settings: MatchAndBalance, counts: Counts) -> list[str]:

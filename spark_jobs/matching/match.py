@@ -6,13 +6,10 @@ from pyspark.sql.types import StructType
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.columns import keys
 from spark_jobs.core.id_counts import count_entry_ids, count_ids
-from spark_jobs.core.observed_counts import ObservedCounts
 from spark_jobs.core.schemas import ENTRY_IDS, MATCH_SPANS, MATCHES, SPANS
+from udfs.balancing import ENTRIES, KEYS, ROWS
 from udfs.id_counts import Kind
 from udfs.text.concept_matches import (
-    ENTRIES,
-    KEYS,
-    ROWS,
     add_entry_ids,
     count_entries_and_keys,
     count_matched_entries,
@@ -33,15 +30,13 @@ def match_concepts(
     *,
     carry: bool = False,
     spans: bool = False,
-    observed: ObservedCounts | None = None,
 ) -> DataFrame:
     """Find the entries of a bank in each caption (MetaCLIP, Xu et al. 2023, section 3.1).
 
     `captions`: uid, maybe caption_id, and the columns that the matcher reads. Gives
     schemas.MATCHES with caption_id if there is one: ids ascending and unique, an empty list where
     nothing matches. `carry`: with all other columns. `spans`: with schemas.MATCH_SPANS, every
-    occurrence of every entry by start, end, id. `observed`: counts the matches during the first
-    action on the frame.
+    occurrence of every entry by start, end, id.
     """
     needed = dict.fromkeys([*keys(captions), *matcher.columns])
     rows = captions.drop(ENTRY_IDS, SPANS) if carry else captions.select(*needed)
@@ -49,8 +44,6 @@ def match_concepts(
     added = [MATCHES[ENTRY_IDS], *(MATCH_SPANS if spans else [])]
     columns = StructType([*kept.schema, *added])
     match = add_entry_ids(matcher, kept.columns, spans=SPANS if spans else None)
-    if observed is not None:
-        return observed.map_and_count(rows, match, columns)
     return map_in_arrow(rows, match, columns)
 
 

@@ -21,7 +21,7 @@ from udfs.neighbours import nearest_in_task
 from udfs.vectors import Vectors
 
 _MOST_CANDIDATES = 4_000_000  # candidates that a task holds for one block of queries
-_MOST_QUERY_BYTES = 32 << 20  # query vectors in one closure, which the driver pickles
+_MOST_QUERY_BYTES = 32 << 20  # query vectors of one function, held by each task
 _QUERY, _TIE, _STORED = "query", "tie", "stored"
 _CANDIDATES = StructType(
     [
@@ -37,8 +37,8 @@ _CANDIDATES = StructType(
 def query_blocks(n_queries: int, dimension: int, k: int) -> list[slice]:
     """Split the queries into blocks, one for each pass over the embeddings.
 
-    A block is limited by the k candidates that a task holds for each query, and by the vectors in
-    the function's closure: 32 MiB, i.e. 16,384 queries of dimension 512.
+    A block is limited by the k candidates that a task holds for each query, and by the vectors that
+    it searches for at once: 32 MiB, i.e. 16,384 queries of dimension 512.
     """
     block_size = max(1, min(_MOST_CANDIDATES // k, _MOST_QUERY_BYTES // (4 * dimension)))
     return [

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from spark_jobs.core.count_words import counts_text
 from spark_jobs.core.run_records import RunRecord
 from spark_jobs.report.blocks import Bar, Bars, Block, Note, Section, Table
-from spark_jobs.report.stages import MATCH_FREQUENCIES, STAGES, Branch, branches, output_name
+from spark_jobs.report.stages import MATCH_FREQUENCIES, Branch, branches, output_name, stages_of
 
 # Why balancing lost rows; not shown where a stage "matched" has shown the unmatched ones.
 _OF_BALANCING = {"unmatched", "thinned"}
@@ -38,7 +38,7 @@ def _bars(branch: Branch, is_named: bool) -> Bars:
         n_before = branch.n_read if parent is None else n_left_by_run[parent]
         reasons = run.counts
         is_fork = branch.forks() and branch.parents.count(parent) > 1
-        for label, name in STAGES[run.job]:
+        for label, name in stages_of(run):
             n_left = run.counts[name]
             if run.job != "balance-captions" or _is_matching(branch, parent):
                 reasons = {name: n for name, n in reasons.items() if name not in _OF_BALANCING}
@@ -54,7 +54,7 @@ def _bars(branch: Branch, is_named: bool) -> Bars:
 
 
 def _is_matching(branch: Branch, index: int | None) -> bool:
-    return index is not None and branch.runs[index].job == "match-concepts"
+    return index is not None and "matched" in branch.runs[index].counts
 
 
 def _steps_table(runs: Sequence[RunRecord]) -> Table:

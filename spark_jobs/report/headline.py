@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from spark_jobs.core.run_records import RunRecord
-from spark_jobs.report.stages import MATCH_FREQUENCIES, STAGES, branches, output_name
+from spark_jobs.report.stages import MATCH_FREQUENCIES, MATCHED, branches, output_name, stages_of
 
 KeyFigures = list[tuple[str, str]]
 
@@ -25,8 +25,15 @@ def headline(runs: Sequence[RunRecord]) -> str:
     if run.job == MATCH_FREQUENCIES:
         return _match_headline(run)
     unit = "records" if run.job == "vary-captions" else "captions"
-    how = _HOW[run.job](run) if run.job in _HOW else ""
+    how = _how(run)
     return f"{n_read:,} → {_n_left(run):,} {unit}{', ' if how else ''}{how}"
+
+
+def _how(run: RunRecord) -> str:
+    """How a run chose the rows that it left; empty where nothing is to be said."""
+    if stages_of(run)[-1] == MATCHED:
+        return "which match an entry"
+    return _HOW[run.job](run) if run.job in _HOW else ""
 
 
 def key_figures(runs: Sequence[RunRecord]) -> KeyFigures:
@@ -43,7 +50,7 @@ def key_figures(runs: Sequence[RunRecord]) -> KeyFigures:
     if run.job == MATCH_FREQUENCIES:
         names = {"target": "rows wanted", "rows": "rows taken", "short": "rows missing"}
         return [(f"{run.counts[key]:,}", name) for key, name in names.items()]
-    n_left, label = _n_left(run), STAGES[run.job][-1][0]
+    n_left, label = _n_left(run), stages_of(run)[-1][0]
     share = [(f"{n_left / n_read:.1%}", "of those read")] if n_read else []
     ts = [(f"{other.counts['t']:,}", "t") for other in runs if "t" in other.counts][-1:]
     classes = [(f"{run.counts[key]:,}", key) for key in ("classes",) if key in run.counts]
@@ -74,7 +81,7 @@ def _end_of_rows(runs: Sequence[RunRecord]) -> tuple[int, RunRecord] | None:
 
 
 def _n_left(run: RunRecord) -> int:
-    return run.counts[STAGES[run.job][-1][1]]
+    return run.counts[stages_of(run)[-1][1]]
 
 
 def _match_headline(run: RunRecord) -> str:
@@ -122,7 +129,6 @@ def _of_labels(run: RunRecord) -> str:
 _HOW: Mapping[str, Callable[[RunRecord], str]] = {
     "ingest-captions": lambda run: "as they were read",
     "dedup-captions": lambda run: f"unique by {run.settings.get('by', 'caption')}",
-    "match-concepts": lambda run: "which match an entry",
     "balance-captions": _of_t,
     "match-and-balance": _of_t,
     "label-synsets": _of_labels,

@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 from spark_jobs.core.addresses import table_name
 from spark_jobs.core.run_records import RunRecord, writers_of_inputs
 
-# Job -> its stages: (label of the rows that it leaves, name under which they are counted).
+MATCHED = ("matched", "matched")
+# Job -> the stages that a run may have: (label of the rows that it leaves, name of their count).
 STAGES = {
-    "ingest-captions": [("accepted", "kept")],
-    "dedup-captions": [("unique", "kept")],
+    "ingest-captions": [("accepted", "kept"), MATCHED],
+    "dedup-captions": [("unique", "kept"), MATCHED],
     "dedup-images": [("unique", "kept")],
     "decontaminate": [("in no benchmark", "kept")],
-    "match-concepts": [("matched", "matched")],
+    "match-concepts": [MATCHED],
     "balance-captions": [("kept", "kept")],
-    "match-and-balance": [("accepted", "accepted"), ("matched", "matched"), ("kept", "kept")],
+    "match-and-balance": [("accepted", "accepted"), MATCHED, ("kept", "kept")],
     "label-synsets": [("labelled", "captions")],
     "score-definitions": [("of one synset", "scored")],
     "filter-captions": [("passed", "kept")],
@@ -75,13 +76,18 @@ def branches(runs: Sequence[RunRecord]) -> list[Branch]:
     return sorted(all_branches, key=lambda branch: branch.runs[-1].started)
 
 
+def stages_of(run: RunRecord) -> list[tuple[str, str]]:
+    """The stages of a run: (label, name of the count)."""
+    return [(label, name) for label, name in STAGES.get(run.job, []) if name in run.counts]
+
+
 def output_name(run: RunRecord) -> str:
     """The name of the first table that a run wrote."""
     return table_name(run.outputs.get("output") or next(iter(run.outputs.values()), run.job))
 
 
 def _counts_rows(run: RunRecord) -> bool:
-    return run.job in STAGES and STAGES[run.job][-1][1] in run.counts
+    return bool(stages_of(run))
 
 
 def _of_same_rows(all_branches: Sequence[Branch], run: RunRecord) -> Branch | None:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from pyspark.sql import SparkSession
 
 from spark_jobs.core.errors import CurationError, InputDataError, SettingsError
-from spark_jobs.storage.connect import is_remote
+from spark_jobs.core.spark_connect import is_remote
 from spark_jobs.storage.session import reads_local_paths
 from spark_jobs.storage.session_settings import setting
 from udfs.models.spec import Device

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pyspark.sql import SparkSession
-
 from spark_jobs.core.errors import CurationError
 from spark_jobs.storage.faults.spark import SPARK_FAULTS
 
@@ -26,11 +24,6 @@ _PACKAGES = ("spark_jobs", "udfs")
 _NOT_FOR_WORKERS = ("conf", "__pycache__")
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # that a zip can state: the same code makes the same file
 _sent: set[str] = set()  # ids of the sessions whose workers have the code
-
-
-def is_remote(session: SparkSession) -> bool:
-    """Whether it is a session of Spark Connect."""
-    return type(session).__module__.startswith("pyspark.sql.connect")
 
 
 def refuse_silent_server(remote: str) -> None:

@@ -18,7 +18,7 @@ from spark_jobs.storage import extending, tables
 from spark_jobs.storage.catalog_states import is_undetermined
 from spark_jobs.storage.conflicts import concurrent_write_error
 from spark_jobs.storage.extending import AppendPoint
-from spark_jobs.storage.history import PART_SUFFIX
+from spark_jobs.storage.history import PART_SUFFIX, run_mark
 
 Counts: TypeAlias = dict[str, int]
 
@@ -81,8 +81,10 @@ class Run:
         return tuple(dict.fromkeys([*of_inputs, *self._draws]))
 
     def content(self, address: str) -> Content:
-        """The content of an input, as this run reads it."""
-        return Content(redacted(address), self.states[address].mark)
+        """The content of an input as this run reads it, or of an output as it writes it."""
+        state = self.states.get(address)
+        mark = state.mark if state else run_mark(self.output_metadata(address))
+        return Content(redacted(address), mark or "")
 
     def check_outputs(self, columns: Mapping[str, StructType]) -> None:
         """Check all outputs before the first is written; see `tables.check_output`."""

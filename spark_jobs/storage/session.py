@@ -18,8 +18,9 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.core.conf_files import conf_file
 from spark_jobs.core.errors import CurationError, SettingsError
+from spark_jobs.core.spark_connect import is_remote
 from spark_jobs.core.yaml_files import read_yaml_map
-from spark_jobs.storage.connect import is_remote, refuse_silent_server, send_code
+from spark_jobs.storage.connect import refuse_silent_server, send_code
 from spark_jobs.storage.default_store import is_default_store_local
 from spark_jobs.storage.java import java_options
 from spark_jobs.storage.platforms import is_databricks

@@ -11,7 +11,7 @@ from spark_jobs.core.addresses import local_folder, parse_address
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.errors import OutputTableError, SettingsError
 from spark_jobs.core.settings import Settings
-from spark_jobs.storage.connect import is_remote
+from spark_jobs.core.spark_connect import is_remote
 from spark_jobs.storage.default_store import is_default_store_local
 from udfs.file_systems import DBFS, VOLUMES, plain_path
 from udfs.shared_disk import IS_THERE, PATH, look_for_folders

@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.jobs import arrange_images
+from tests.delta_tables import read_delta
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -53,7 +54,7 @@ def test_laionet_as_published_with_the_bytes_of_the_shards(
     )
     counts = outcome.summary["counts"]
     assert counts["rows_in"] == counts["arranged"] == len(expected) == 44
-    rows = spark.read.format("delta").load(str(tmp_path / "arranged")).toPandas()
+    rows = read_delta(spark, tmp_path / "arranged").toPandas()
     assert sorted(rows.path) == sorted(expected.path)
     assert not (tmp_path / "rejected").exists()
 
@@ -89,7 +90,7 @@ def test_unmet_promise_as_published_but_for_folders_that_collide(
     dataset = ImageFolder(str(tmp_path / "images"))
     assert len(dataset) == 54
     assert dataset.classes == sorted(folders.values())
-    rows = spark.read.format("delta").load(str(tmp_path / "arranged")).toPandas()
+    rows = read_delta(spark, tmp_path / "arranged").toPandas()
     assert {*rows.path} == {*files}
     by_name = {
         path.split("/")[1].split(".")[0]: row for path, row in rows.set_index("path").iterrows()
@@ -161,7 +162,7 @@ def test_names_are_safe_and_one_to_one_and_all_rows_add_up(
     assert {*folders} == {"..", "a/b", "a_b", "Crane", "crane", "/abs", "5", "n1"}
     assert len({folder.lower() for folder in folders.values()}) == 8
     assert (folders["a_b"], folders["crane"], folders["n1"]) == ("a_b", "crane", "n1")
-    rows = spark.read.format("delta").load(str(tmp_path / "arranged")).collect()
+    rows = read_delta(spark, tmp_path / "arranged").collect()
     by_uid = {row.uid: row for row in rows}
     content = {uid: (tmp_path / "images" / row.path).read_bytes() for uid, row in by_uid.items()}
     assert content["same"] == JPEG + b"first"
@@ -172,7 +173,7 @@ def test_names_are_safe_and_one_to_one_and_all_rows_add_up(
     assert {path.name for path in tmp_path.iterdir()} == {
         "in", "images", "arranged", "runs", "rejected"
     }  # fmt: skip
-    rejected = spark.read.format("delta").load(str(tmp_path / "rejected")).collect()
+    rejected = read_delta(spark, tmp_path / "rejected").collect()
     assert sorted((row.uid, row.reason) for row in rejected) == [
         ("same", "duplicate_name"), ("same", "duplicate_name"), ("u6", "no_class"),
         ("u7", "no_class"), ("u8", "image_format"),

@@ -8,6 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
+from tests.delta_tables import read_delta
+
 
 def curate_arguments(captions: Path, bank: Path, out: Path) -> list[object]:
     return ["curate", captions, "--bank", bank, "--t", 5, "--output", out]
@@ -169,7 +171,7 @@ def test_output_with_other_columns_stays_as_it_was(captionlake, spark, captions_
     assert outcome.exit_code == 3
     assert "column 'caption' is bigint there, but would be string" in outcome.error
     assert "give another output or remove that table" in outcome.error
-    assert [row.caption for row in spark.read.format("delta").load(str(out)).collect()] == [1]
+    assert [row.caption for row in read_delta(spark, out).collect()] == [1]
 
 
 def test_output_folder_with_foreign_files_is_left_alone(captionlake, captions_file, tmp_path):
@@ -209,8 +211,8 @@ def test_empty_input_gives_empty_tables(captionlake, spark: SparkSession, tmp_pa
     pq.write_table(pa.table({"caption": pa.array([], pa.string())}), source)
     outcome = captionlake(*curate_arguments(source, bank_file, out))
     assert outcome.exit_code == 0
-    assert outcome.summary["counts"]["match-concepts"]["matches"] == 0
-    assert spark.read.format("delta").load(str(out / "balanced_captions")).count() == 0
+    assert outcome.summary["counts"]["dedup-captions"]["matches"] == 0
+    assert read_delta(spark, out / "balanced_captions").count() == 0
     report = (out / "report.html").read_text()
     assert "No entry of the bank occurs in these captions" in report
     assert "There are no captions" in report

@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 from spark_jobs.balancing.keep import BALANCING
 from spark_jobs.core.draws import Draw
 from spark_jobs.core.schemas import ENTRY_COUNTS
+from tests.delta_tables import read_delta
 
 
 @pytest.fixture(scope="module")
@@ -88,14 +89,14 @@ def test_a_floor_takes_the_lowest_draws_of_each_entry_that_is_short(
             left = rows[holds & ~is_kept].sort_values(["draw", "uid"])
             floored |= set(left.uid[:short])
     assert floored
-    balanced = spark.read.format("delta").load(str(tmp_path / "balanced")).toPandas()
+    balanced = read_delta(spark, tmp_path / "balanced").toPandas()
     assert set(balanced.uid) == set(rows.uid[is_kept]) | floored
     assert outcome.summary["counts"]["kept"] == is_kept.sum() + len(floored)
 
-    probabilities = spark.read.format("delta").load(str(tmp_path / "probabilities")).toPandas()
+    probabilities = read_delta(spark, tmp_path / "probabilities").toPandas()
     assert (probabilities.kept_count >= np.minimum(100, probabilities.entry_count)).all()
 
-    decisions = spark.read.format("delta").load(str(tmp_path / "decisions")).toPandas()
+    decisions = read_delta(spark, tmp_path / "decisions").toPandas()
     assert sorted(decisions.uid) == sorted(rows.uid)
     assert set(decisions.uid[decisions.kept]) == set(balanced.uid)
     assert set(decisions.uid[decisions.rule == "floor"]) == floored
@@ -125,7 +126,7 @@ def test_languages_get_the_published_t_and_probabilities(captionlake, spark, cas
         *("--probabilities", tmp_path / "probabilities"),
     )
     assert outcome.exit_code == 0, outcome.stderr
-    found = spark.read.format("delta").load(str(tmp_path / "probabilities")).toPandas()
+    found = read_delta(spark, tmp_path / "probabilities").toPandas()
     expected = json.loads((folder / "v2_expected_language_thresholds.json").read_text())
     of_lang = {row["lang"]: row["t"] for row in expected if row["t_en"] == 20}
     assert found.groupby("lang")["t"].agg(set).to_dict() == {k: {v} for k, v in of_lang.items()}

@@ -19,6 +19,7 @@ from spark_jobs.balancing.counted_entries import CountedEntries
 from spark_jobs.balancing.keep import BALANCING, matches_by_uid, with_caption_rows
 from spark_jobs.balancing.t_settings import ThresholdSettings
 from spark_jobs.core.draws import Draw
+from tests.delta_tables import read_delta
 
 RECORDS, ENTRIES = 3_000, 60
 Rows = list[tuple[str, int, str, list[int]]]  # uid, caption_id, caption, entry_ids
@@ -77,7 +78,7 @@ def expected(texts: Rows, t: int) -> tuple[float, float]:
 
 
 def read(spark: SparkSession, address: Path) -> pd.DataFrame:
-    return spark.read.format("delta").load(str(address)).toPandas()
+    return read_delta(spark, address).toPandas()
 
 
 def recounted(texts: Rows, output: pd.DataFrame) -> list[int]:
@@ -205,8 +206,8 @@ def test_plan_without_captions_counts_rows_of_the_matches(captionlake, texts, ta
 
 @pytest.mark.slow
 def test_records_meet_the_target_with_any_seed(spark: SparkSession, texts: Rows, tables: Path):
-    matches = matches_by_uid(spark.read.format("delta").load(str(tables / "matches")))
-    captions = spark.read.format("delta").load(str(tables / "captions"))
+    matches = matches_by_uid(read_delta(spark, tables / "matches"))
+    captions = read_delta(spark, tables / "captions")
     counted = CountedEntries(np.array(entry_counts(texts)), np.array([None] * ENTRIES, object))
     rows = with_caption_rows(matches, captions)
     uids = captions.select("uid").distinct()
@@ -254,7 +255,7 @@ def test_what_no_t_gives_is_said_in_rows(captionlake, texts, tables, tmp_path, t
 @pytest.mark.slow
 def test_target_rows_by_language(spark: SparkSession, texts: Rows, tables: Path):
     """The t of the reference language whose tail share gives the rows; all rows are in reach."""
-    matches = matches_by_uid(spark.read.format("delta").load(str(tables / "both")))
+    matches = matches_by_uid(read_delta(spark, tables / "both"))
     langs = np.array(["en" if k % 2 else "de" for k in range(ENTRIES)], object)
     counts = np.array(entry_counts(texts))
     counted = CountedEntries(counts, langs)

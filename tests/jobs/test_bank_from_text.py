@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from pyspark.sql import SparkSession
 
 from spark_jobs.running.registry import all_jobs
+from tests.delta_tables import read_delta
 
 LINES = ["en Red_kite 60 0", "en Red_kite 30 0", "de Hund 90 0", "en Talk:Cat 99 0", "en broken"]
 
@@ -28,7 +29,7 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def table(spark: SparkSession, path: Path) -> list[dict]:
-    return [row.asDict() for row in spark.read.format("delta").load(str(path)).collect()]
+    return [row.asDict() for row in read_delta(spark, path).collect()]
 
 
 @pytest.mark.slow

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from tests.delta_tables import read_delta
+
 
 def test_parity_keeps_positions_and_names_the_faults(captionlake, spark: SparkSession, tmp_path):
     metadata = tmp_path / "metadata.json"
@@ -16,7 +18,7 @@ def test_parity_keeps_positions_and_names_the_faults(captionlake, spark: SparkSe
     )
     counts = {"entries": 5, "left_out": 0, "duplicate": 1, "empty": 1, "never_matches": 1}
     assert outcome.summary["counts"] == counts
-    rows = spark.read.format("delta").load(str(tmp_path / "bank")).orderBy("entry_id").collect()
+    rows = read_delta(spark, tmp_path / "bank").orderBy("entry_id").collect()
     assert [(row.entry_id, row.entry, row.fault) for row in rows] == [
         (0, "cat", None),
         (1, "", "empty"),
@@ -33,8 +35,8 @@ def test_without_parity_faulty_entries_are_in_rejected(captionlake, spark, tmp_p
         *("--no-parity", "--output", tmp_path / "bank"),
     )
     counts = outcome.summary["counts"]
-    bank = spark.read.format("delta").load(str(tmp_path / "bank"))
-    rejected = spark.read.format("delta").load(str(tmp_path / "rejected")).collect()
+    bank = read_delta(spark, tmp_path / "bank")
+    rejected = read_delta(spark, tmp_path / "rejected").collect()
     assert bank.count() == counts["entries"]
     assert len(rejected) == counts["left_out"] > 2
     assert {"duplicate", "never_matches"} == {row.reason for row in rejected}
@@ -54,5 +56,5 @@ def test_a_bank_given_as_it_is_keeps_its_faults_and_tells_them(captionlake, tmp_
         *("curate", tmp_path / "captions.txt", "--bank", tmp_path / "b.txt"),
         *("--output", tmp_path / "out", "--no-report"),
     )
-    assert outcome.summary["counts"]["match-concepts"]["entries"] == 4
+    assert outcome.summary["counts"]["dedup-captions"]["entries"] == 4
     assert "(1 duplicate, 1 empty, 1 never matches)" in caplog.text

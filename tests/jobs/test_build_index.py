@@ -11,6 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_jobs.jobs import build_index
+from tests.delta_tables import read_delta
 from udfs.vectors import vector_lists
 
 N, DIMENSION = 1_500, 16
@@ -91,7 +92,7 @@ def test_shards_become_one_index_with_its_metadata(
     assert counts["true_neighbours"] == 250
     assert recall == 1.0 if "Flat" in factory else recall > 0.3
     assert f"recall@10: {recall:.1%}" in outcome.stderr
-    rows = spark.read.format("delta").load(str(tmp_path / "found")).collect()
+    rows = read_delta(spark, tmp_path / "found").collect()
     assert len({(row.query_id, row.rank) for row in rows}) == len(rows) == 250
 
 
@@ -114,7 +115,7 @@ def test_an_index_of_clip_retrieval(
         "--index", folder, "--modality", "image", "--uid-column", "image_path",
     )  # fmt: skip
     assert outcome.exit_code == 0, outcome.stderr
-    rows = spark.read.format("delta").load(str(tmp_path / "found")).where("rank = 0").collect()
+    rows = read_delta(spark, tmp_path / "found").where("rank = 0").collect()
     best = (unit(25, 1) @ vectors.T).argmax(axis=1)
     assert {row.query_id: row.uid for row in rows} == {
         f"q{k:04}": f"/i/{n}.jpg" for k, n in enumerate(best)

@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.jobs import caption_images as job
 from tests.captioners import make_blip, photographs
+from tests.delta_tables import read_delta
 
 PHOTOGRAPHS = photographs(10)
 ITEMS = [*PHOTOGRAPHS, b"none", PHOTOGRAPHS[0][:200], None]
@@ -31,7 +32,7 @@ def write_images(path: Path, items: list[bytes | None], uids: list[str] = UIDS) 
 
 
 def rows_of(spark: SparkSession, path: Path) -> list[tuple[Any, ...]]:
-    rows = spark.read.format("delta").load(str(path)).select(*COLUMNS).collect()
+    rows = read_delta(spark, path).select(*COLUMNS).collect()
     return sorted((tuple(row) for row in rows), key=lambda row: row[:2])
 
 
@@ -149,7 +150,7 @@ def test_captions_go_on_into_scores_mixes_and_measures(
     for step in ("synthetic_captions", *vectors, "synthetic_scores", "raw_top_synthetic_rest"):
         outcome = captionlake("run", "datacomp_captions", *settings, "--only", step)
         assert outcome.exit_code == 0, outcome.stderr
-    mixed = spark.read.format("delta").load(str(out / "raw_top_synthetic_rest")).collect()
+    mixed = read_delta(spark, out / "raw_top_synthetic_rest").collect()
     sources = {row["uid"]: row["caption_source"] for row in mixed}
     # 30 % are int(13 * 0.3) images and the one at the threshold; of the others 10 have a caption.
     assert {uid for uid, source in sources.items() if source == "raw"} == {*UIDS[9:]}

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from spark_jobs.neighbours.clusters import lloyd_round
+from tests.delta_tables import read_delta
 from udfs.nearest_centroids import nearest_centroids
 
 MODEL = {"model": "open_clip:ViT-L-14", "weights": "abc"}
@@ -53,7 +54,7 @@ def test_clusters_near_to_a_target(captionlake, spark, tmp_path: Path) -> None:
     assert outcome.exit_code == 0, outcome.stderr
     nearest = (vectors @ centroids.T).argmax(axis=1)
     wanted = set((target @ centroids.T).argmax(axis=1).tolist())
-    rows = spark.read.format("delta").load(str(tmp_path / "clusters")).collect()
+    rows = read_delta(spark, tmp_path / "clusters").collect()
     assert {row.uid: row.cluster for row in rows} == dict(zip(uids, nearest.tolist(), strict=True))
     assert {row.uid for row in rows if row.near_target} == {
         uid for uid, cluster in zip(uids, nearest, strict=True) if cluster in wanted
@@ -95,9 +96,9 @@ def test_trained_centroids(captionlake, spark, tmp_path: Path, engine: str, k: i
     command += ["--engine", engine, "--output", tmp_path / "clusters", "--seed", 2**40 + 2]
     outcome = captionlake(*command, "--iterations", 3, "--centroids-output", tmp_path / "centroids")
     assert outcome.exit_code == 0, outcome.stderr
-    rows = spark.read.format("delta").load(str(tmp_path / "clusters")).collect()
+    rows = read_delta(spark, tmp_path / "clusters").collect()
     clusters = {row.uid: row.cluster for row in rows}
-    stored = spark.read.format("delta").load(str(tmp_path / "centroids")).collect()
+    stored = read_delta(spark, tmp_path / "centroids").collect()
     means = {row.cluster: np.array(row.embedding) for row in stored}
     assert sum(row.rows for row in stored) == 90
     for cluster, mean in means.items():

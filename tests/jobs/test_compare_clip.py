@@ -12,6 +12,7 @@ from spark_jobs.core.settings import load_settings
 from spark_jobs.jobs import compare_clip, compare_evaluations
 from spark_jobs.jobs.compare_clip import CompareClip
 from spark_jobs.running.launch import execute
+from tests.delta_tables import read_delta
 
 
 def evaluation(spark: SparkSession, folder: Path, values: dict[str, float]) -> str:
@@ -38,7 +39,7 @@ def test_subsets_are_compared_seed_by_seed(spark: SparkSession, tmp_path: Path) 
     )
     summary = execute(compare_evaluations.JOB, settings, say=print)
     assert summary.counts == {"models": 4, "subsets": 2, "measures": 6}
-    rows = spark.read.format("delta").load(str(tmp_path / "compared")).collect()
+    rows = read_delta(spark, tmp_path / "compared").collect()
     by_name = {(row["subset"], row["set"], row["measure"]): row for row in rows}
     assert by_name["raw", "all", "captions"]["mean"] == 9
     tail = by_name["t20", "tail", "top1"]
@@ -56,7 +57,7 @@ def test_subsets_are_compared_seed_by_seed(spark: SparkSession, tmp_path: Path) 
 
 def test_a_table_of_two_models_is_refused(spark: SparkSession, tmp_path: Path) -> None:
     table = evaluation(spark, tmp_path / "a", {"all": 0.5})
-    spark.read.format("delta").load(table).write.format("delta").mode("append").save(table)
+    read_delta(spark, table).write.format("delta").mode("append").save(table)
     settings = compare_evaluations.CompareEvaluations(
         evaluations={"raw@0": table}, output=str(tmp_path / "compared")
     )

@@ -9,6 +9,8 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
+from tests.delta_tables import read_delta
+
 WORDNET = Path("/usr/share/wordnet")
 needs_wordnet = pytest.mark.skipif(
     not (WORDNET / "noun.exc").is_file(),
@@ -65,7 +67,7 @@ def test_ten_data_sets_have_the_published_counts(
         *("--output", tmp_path / "counts", "--frequencies", tmp_path / "frequencies.txt"),
     )
     assert outcome.exit_code == 0, outcome.stderr
-    rows = spark.read.format("delta").load(str(tmp_path / "counts")).collect()
+    rows = read_delta(spark, tmp_path / "counts").collect()
     expected = {
         (r["dataset"], r["class_index"]): r["count"] for r in published(cases, "expected_counts")
     }
@@ -87,7 +89,7 @@ def test_captions_count_as_often_as_their_weight(
     arguments += ["--classes", class_files[0], "--wordnet", str(WORDNET)]
     outcome = captionlake(*arguments, "--weight", "times", "--output", tmp_path / "counts")
     assert outcome.exit_code == 0, outcome.stderr
-    rows = spark.read.format("delta").load(str(tmp_path / "counts")).collect()
+    rows = read_delta(spark, tmp_path / "counts").collect()
     expected = {r["class_index"]: r["count"] for r in published(cases, "weighted_expected_counts")}
     assert {row["class_idx"]: row["caption_count"] for row in rows} == expected
     outcome = captionlake(*arguments, "--weight", "tims", "--output", tmp_path / "counts")
@@ -112,7 +114,7 @@ def test_a_bad_class_stops_no_other_unless_strict(captionlake, captions, tmp_pat
     assert outcome.exit_code == 0, outcome.stderr
     assert f"left out: {file}: class '747': '747' has no letter from a to z" in caplog.text
     assert "negatives: there is no class 'gose', did you mean 'goose'?" in caplog.text
-    rows = spark.read.format("delta").load(str(tmp_path / "out")).collect()
+    rows = read_delta(spark, tmp_path / "out").collect()
     assert {row["class_name"]: row["caption_count"] for row in rows} == {"goose": 1, "A380": 1}
     strict = captionlake(*arguments, "--strict", "--output", tmp_path / "out")
     assert "class '747': '747' has no letter" in strict.error

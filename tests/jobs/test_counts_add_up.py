@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from tests.delta_tables import read_delta
+
 ROWS = [
     (f"u{k // 3}", k % 3, f"a cat {k % 40}" if k % 2 else "a dog and a cat", c, k / 240, [k % 5])
     for k in range(240)
@@ -49,7 +51,7 @@ def test_rows_in_are_kept_or_dropped(captionlake, spark, texts, tmp_path, job: s
     outcome = captionlake(job, *given, "--output", tmp_path / "out")
     counts = outcome.summary["counts"]
     assert counts["rows_in"] == len(ROWS) == sum(counts[part] for part in parts)
-    assert counts["kept"] == spark.read.format("delta").load(str(tmp_path / "out")).count()
+    assert counts["kept"] == read_delta(spark, tmp_path / "out").count()
 
 
 def test_matches_are_those_that_are_counted(captionlake, spark, texts, tmp_path) -> None:
@@ -59,8 +61,8 @@ def test_matches_are_those_that_are_counted(captionlake, spark, texts, tmp_path)
         *("--output", tmp_path / "out", "--entry-counts", tmp_path / "counts"),
     )
     counts = outcome.summary["counts"]
-    matches = spark.read.format("delta").load(str(tmp_path / "out")).collect()
-    entries = spark.read.format("delta").load(str(tmp_path / "counts")).collect()
+    matches = read_delta(spark, tmp_path / "out").collect()
+    entries = read_delta(spark, tmp_path / "counts").collect()
     assert counts["rows_in"] == len(matches) == len(ROWS)
     assert counts["matched"] == sum(bool(row.entry_ids) for row in matches)
     assert counts["matches"] == sum(row.entry_count for row in entries) == 240 + 120

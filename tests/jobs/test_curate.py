@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from spark_jobs.core.errors import OutputTableError
 from spark_jobs.jobs import curate, match_concepts
 from spark_jobs.running.launch import Summary, execute
+from tests.delta_tables import read_delta
 
 Curated = Callable[..., Summary]
 
@@ -26,7 +27,7 @@ def run_curate(spark: SparkSession) -> Curated:
 
 
 def rows(spark: SparkSession, folder: Path, table: str) -> list[dict]:
-    return [row.asDict() for row in spark.read.format("delta").load(str(folder / table)).collect()]
+    return [row.asDict() for row in read_delta(spark, folder / table).collect()]
 
 
 def digest(spark: SparkSession, folder: Path, *tables: str) -> str:
@@ -39,7 +40,7 @@ def digest(spark: SparkSession, folder: Path, *tables: str) -> str:
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
-OUTPUTS = ("captions", "matches", "entry_counts", "entry_probabilities", "balanced_captions")
+OUTPUTS = ("matches", "entry_counts", "entry_probabilities", "balanced_captions")
 
 
 @pytest.mark.slow
@@ -67,7 +68,9 @@ class TestRealWebCaptions:
         counts = summary.counts["ingest-captions"]
         assert counts["rows_in"] == 5_000
         assert counts["kept"] + counts["rejected"] == 5_000
-        assert len(rows(spark, folder, "captions")) == counts["kept"]
+        assert len(rows(spark, folder, "matches")) == counts["kept"]
+        assert counts["matched"] + counts["unmatched"] == counts["kept"]
+        assert not (folder / "captions").exists()
 
     def test_matches_are_the_published_ones(
         self, spark: SparkSession, cases: Path, folder: Path, summary: Summary
@@ -76,9 +79,8 @@ class TestRealWebCaptions:
         published = pq.read_table(cases / "laion_real/expected_metaclip.parquet").to_pylist()
         expected_of = {row["row"]: row["entry_ids"] for row in published}
         by_pair = {(r["URL"], r["TEXT"]): expected_of[r["row"]] for r in source}
-        pair_of = {r["uid"]: (r["url"], r["caption"]) for r in rows(spark, folder, "captions")}
-        found = {pair_of[r["uid"]]: r["entry_ids"] for r in rows(spark, folder, "matches")}
-        assert found == {pair: by_pair[pair] for pair in pair_of.values()}
+        found = {(r["url"], r["caption"]): r["entry_ids"] for r in rows(spark, folder, "matches")}
+        assert found == {pair: by_pair[pair] for pair in found}
         assert len(found) == summary.counts["ingest-captions"]["kept"]
 
     def test_entries_are_counted_once_per_caption(
@@ -99,7 +101,7 @@ class TestRealWebCaptions:
         from spark_jobs.core.draws import Draw
 
         counts = {r["entry_id"]: r["entry_count"] for r in rows(spark, folder, "entry_counts")}
-        matches = spark.read.format("delta").load(str(folder / "matches"))
+        matches = read_delta(spark, folder / "matches")
         kept = set()
         for row in matches.withColumn("draw", Draw(BALANCING, 0).of("uid")).collect():
             missed = 1.0
@@ -157,7 +159,7 @@ def test_blip_captions_are_deduplicated_and_counted_as_by_hand(
     assert len(captions) == 15_000
     assert summary.counts["ingest-captions"]["rows_in"] == 15_000
     distinct = set(captions)
-    assert {r["caption"] for r in rows(spark, out, "unique_captions")} == distinct
+    assert {r["caption"] for r in rows(spark, out, "matches")} == distinct
     counts = {r["entry"]: r["entry_count"] for r in rows(spark, out, "entry_counts")}
     padded = [f" {c.replace(',', ' , ').replace('.', ' . ')} " for c in distinct]
     by_hand = {entry: sum(f" {entry} " in text for text in padded) for entry in bank}
@@ -188,7 +190,7 @@ def test_same_rows_for_any_file_order_split_size_and_partitioning(
     spark: SparkSession, captions_folder: Path, tmp_path: Path, run_curate: Curated
 ) -> None:
     bank, digests = bank_file(tmp_path), set()
-    outputs = (*OUTPUTS, "unique_captions")
+    outputs = (*OUTPUTS, "captions")
     settings = [("128m", "2", False), ("4k", "7", True), ("1m", "1", False)]
     for k, (split, partitions, reversed_) in enumerate(settings):
         source = tmp_path / f"in{k}"
@@ -241,9 +243,9 @@ def test_an_interrupted_run_goes_on_to_the_rows_of_an_undisturbed_one(
     undisturbed = tmp_path / "undisturbed"
     run_curate(input=str(captions_folder), bank=bank, t=30, output=str(undisturbed))
     write = tables.write_table
-    # Between two tables of one step: captions, unique_captions, matches, entry_counts,
-    # balanced_captions, probabilities. Drivers killed between steps: test_killed_drivers.py
-    for stop_at in (3, 5):
+    # Between two tables of one step: captions, matches, entry_counts, balanced_captions,
+    # probabilities. Drivers killed between steps: test_killed_drivers.py
+    for stop_at in (2, 4):
         out, written = tmp_path / f"stopped{stop_at}", []
 
         def failing(frame, address, commit, stop_at=stop_at, written=written, **named):  # type: ignore
@@ -284,7 +286,7 @@ def test_pairs_with_urls_are_not_made_unique_by_caption(
         input=str(source), preset="laion400m", bank=bank_file(tmp_path), t=9, output=str(out)
     )
     assert len(rows(spark, out, "balanced_captions")) == 2
-    assert not (out / "unique_captions").exists()
+    assert not (out / "captions").exists()
 
 
 @pytest.mark.slow

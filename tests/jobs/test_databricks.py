@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,11 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from pyspark import SparkContext, SparkFiles
 from pyspark.errors import AnalysisException, PySparkAttributeError
 from pyspark.serializers import CloudPickleSerializer
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 from pyspark.sql.conf import RuntimeConfig
 
+from spark_jobs.core import worker_files
 from spark_jobs.storage.outputs import databricks as databricks_outputs
 from tests.platforms.workload import Place, make_inputs, other_jobs
 from udfs import compiled, file_systems
@@ -36,7 +39,9 @@ NOT_IN_CONNECT = (
 # Of the tables that jobs write there; `lake` of those that are of no recipe.
 SCHEMAS = ("lake", "curated", "labels", "matched", "retrieved")
 ASKS_WHETHER_IT_IS_CONNECT = "spark_jobs.storage.session"
-MOST_CLOSURE_BYTES = 128 << 20
+# Small, so that what is large on real inputs goes as files here too.
+MOST_PICKLED_BYTES = 4 << 10
+MOST_CLOSURE_BYTES = 16 << 10
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 WATCHED = ("open", "os.mkdir", "os.remove", "os.rename")
 Captionlake = Callable[..., Any]
@@ -123,6 +128,7 @@ def guard(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         _refuse_methods(patch)
         _refuse_files_of_spark(patch)
         _refuse_large_closures(patch)
+        _take_artifacts(patch, spark.sparkContext)
         for owner, names in NOT_IN_CONNECT:
             for name in names:
                 patch.setattr(owner, name, OnlyForPySpark(owner, name), raising=False)
@@ -194,11 +200,27 @@ def _refuse_large_closures(patch: pytest.MonkeyPatch) -> None:
 
     def guarded(self: Any, value: object) -> bytes:
         content = bytes(dumps(self, value))
-        if len(content) > MOST_CLOSURE_BYTES:
+        # Not rows of createDataFrame, which it pickles too.
+        is_function = isinstance(value, tuple) and len(value) > 0 and callable(value[0])
+        if is_function and len(content) > MOST_CLOSURE_BYTES:
             raise AnalysisException(f"a closure of {len(content):,} bytes is too large a message")
         return content
 
     patch.setattr(CloudPickleSerializer, "dumps", guarded)
+
+
+def _take_artifacts(patch: pytest.MonkeyPatch, context: SparkContext) -> None:
+    """Files for workers, as Spark Connect takes them; here they stay in a folder of the session."""
+
+    def add(self: SparkSession, path: str, *, file: bool) -> None:
+        kept = Path(SparkFiles.getRootDirectory(), Path(path).name)
+        shutil.copyfile(path, kept)
+        context.addFile(str(kept))
+
+    patch.setattr(worker_files, "MOST_PICKLED_BYTES", MOST_PICKLED_BYTES)
+    patch.setattr(worker_files, "is_remote", lambda _: True)
+    patch.setattr(SparkSession, "session_id", "serverless", raising=False)
+    patch.setattr(SparkSession, "addArtifacts", add)
 
 
 def as_ours(code: str, **names: object) -> None:
@@ -222,7 +244,7 @@ def as_ours(code: str, **names: object) -> None:
         ("import os; os.makedirs('folder')", "driver's disk"),
         ("spark.range(1).write.parquet('file:/x')", "no access to file:/x"),
         (
-            "content = bytes((128 << 20) + 1)\n"
+            "content = bytes(1 << 14)\n"
             "spark.range(1).mapInArrow(lambda b: content and b, 'id long')",
             "too large a message",
         ),

@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from tests.delta_tables import read_delta
+
 ROWS = [
     (f"u{k // 3}", k % 3, f"caption {k % 40}", f"c{k % 7}" if k % 11 else None, k / 240, [k % 5])
     for k in range(240)
@@ -47,9 +49,9 @@ def test_a_decision_for_each_row(captionlake, spark, texts: Path, tmp_path: Path
     arguments = [texts if argument == "TEXTS" else argument for argument in JOBS[job]]
     outcome = captionlake(job, *arguments, "--output", tmp_path / "out", "--decisions")
     assert outcome.exit_code == 0, outcome.stderr
-    decisions = spark.read.format("delta").load(str(tmp_path / "decisions")).collect()
+    decisions = read_delta(spark, tmp_path / "decisions").collect()
     assert sorted((d.uid, d.caption_id) for d in decisions) == sorted(row[:2] for row in ROWS)
-    output = spark.read.format("delta").load(str(tmp_path / "out")).collect()
+    output = read_delta(spark, tmp_path / "out").collect()
     kept = sorted((d.uid, d.caption_id) for d in decisions if d.kept)
     assert kept == sorted((row.uid, row.caption_id) for row in output)
     assert 0 < len(kept) < len(ROWS)
@@ -68,7 +70,7 @@ def test_ingest_has_one_for_each_row_of_a_record(captionlake, spark, tmp_path: P
         *("--format", "jsonl", "--output", tmp_path / "out", "--decisions"),
     )
     assert outcome.exit_code == 0, outcome.stderr
-    decisions = spark.read.format("delta").load(str(tmp_path / "decisions")).collect()
+    decisions = read_delta(spark, tmp_path / "decisions").collect()
     assert Counter(d.kept for d in decisions) == {True: 19, False: 1}
     assert len(decisions) == outcome.summary["counts"]["rows_in"]
     kept = sorted((d.uid, d.caption_id) for d in decisions if d.kept)
@@ -86,6 +88,6 @@ def test_rows_of_two_sources_have_one_each(captionlake, spark, tmp_path: Path) -
         *("--output", tmp_path / "out", "--decisions"),
     )
     assert outcome.exit_code == 0, outcome.stderr
-    decisions = spark.read.format("delta").load(str(tmp_path / "decisions")).collect()
+    decisions = read_delta(spark, tmp_path / "decisions").collect()
     assert len(decisions) == 70 == outcome.summary["counts"]["rows_in"]
     assert sum(d.kept for d in decisions) == outcome.summary["counts"]["rows"] == 20

@@ -11,6 +11,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from spark_jobs.jobs.decontaminate import Decontaminate
+from tests.delta_tables import read_delta
 
 VECTORS = "uid string, embedding array<float>, model string, weights string, fault string"
 
@@ -21,7 +22,7 @@ def write(spark, path: Path, rows: list[Any], columns: str) -> Path:
 
 
 def read(spark, path: Path) -> list[Any]:
-    return spark.read.format("delta").load(str(path)).collect()
+    return read_delta(spark, path).collect()
 
 
 def decontaminate(captionlake, folder: Path, table: Path, benchmarks: str, *arguments: Any) -> Any:

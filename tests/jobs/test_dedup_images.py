@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.delta_tables import read_delta
+
 IMAGES = "uid string, image binary, width int, height int, url string, sha256 string, fault string"
 
 
 def groups_of(spark, path: Path) -> dict[str, tuple[str, bool, str | None]]:
-    rows = spark.read.format("delta").load(str(path)).collect()
+    rows = read_delta(spark, path).collect()
     assert len({row["uid"] for row in rows}) == len(rows)
     return {row["uid"]: (row["group"], row["kept"], row["fault"]) for row in rows}
 
@@ -72,10 +74,10 @@ def test_equal_bytes_are_a_group_of_which_the_largest_picture_stays(
     assert outcome.summary["counts"] == {
         "rows_in": 6, "kept": 5, "duplicates": 1, "groups": 1, "not_compared": 3,
     }  # fmt: skip
-    out = spark.read.format("delta").load(str(tmp_path / "out"))
-    assert out.columns == spark.read.format("delta").load(str(images)).columns
+    out = read_delta(spark, tmp_path / "out")
+    assert out.columns == read_delta(spark, images).columns
     assert sorted(row["uid"] for row in out.collect()) == ["b", "c", "d", "e", "f"]
-    decisions = spark.read.format("delta").load(str(tmp_path / "decisions"))
+    decisions = read_delta(spark, tmp_path / "decisions")
     rules = {row["uid"]: (row["kept"], row["rule"]) for row in decisions.collect()}
     assert rules["a"] == (False, "duplicate_sha256")
     assert rules["b"] == rules["d"] == (True, "first_copy")

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from tests.delta_tables import read_delta
+
 
 @pytest.fixture(scope="module")
 def tables(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -42,7 +44,7 @@ def test_by_concept(captionlake, spark: SparkSession, tables: Path, tmp_path: Pa
         ["cat", "60", "59", "20", "100.00%", "98.33%"],
         ["newt", "6", "6", "2", "10.00%", "10.00%"],
     ]
-    rows = spark.read.format("delta").load(str(tmp_path / "out")).orderBy("entry_id").collect()
+    rows = read_delta(spark, tmp_path / "out").orderBy("entry_id").collect()
     assert [tuple(row) for row in rows] == [(0, "cat", 60, 59, 20), (2, "newt", 6, 6, 2)]
 
 

@@ -10,6 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_jobs.jobs import download_images
+from tests.delta_tables import read_delta
 from tests.image_server import ImageServer, running
 
 COUNTED = ("rows_in", "images", "fetched", "downloaded", "failed")
@@ -81,7 +82,7 @@ def test_a_row_has_its_outcome_and_is_tried_again_only_where_asked(
     counts = download.counts()
     assert [counts[name] for name in COUNTED] == [5, 5, 1, 2, 3]
     assert download.requests("good?1") == 1
-    ledger = spark.read.format("delta").load(str(download.folder / "images_downloads"))
+    ledger = read_delta(spark, download.folder / "images_downloads")
     of_third = ledger.where("url like '%?3'").orderBy("attempt").collect()
     assert [(row.attempt, row.status) for row in of_third] == [(n, "failed") for n in (1, 2, 3)]
     (download.folder / "images" / "00000.tar").unlink()

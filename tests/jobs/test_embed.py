@@ -15,10 +15,11 @@ from spark_jobs.core.errors import InputDataError
 from spark_jobs.jobs.embed_texts import EmbedTexts
 from spark_jobs.running import embed_table
 from spark_jobs.storage.run import Run
+from tests.delta_tables import read_delta
 
 
 def read(spark: SparkSession, path: Path) -> DataFrame:
-    return spark.read.format("delta").load(str(path))
+    return read_delta(spark, path)
 
 
 def versions(spark: SparkSession, path: Path) -> int:

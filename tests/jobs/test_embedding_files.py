@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from tests.delta_tables import read_delta
 from udfs.vectors import vector_lists
 
 
@@ -46,7 +47,7 @@ def test_clip_retrievals_folder_becomes_a_table(
     outcome = captionlake(*command, "--uid-column", "image_path")
     assert outcome.exit_code == 0, outcome.stderr
     assert outcome.summary["counts"] == {"files": 2, "rows": 60, "faulty": 2}
-    rows = {r.uid: r for r in spark.read.format("delta").load(str(tmp_path / "out")).collect()}
+    rows = {r.uid: r for r in read_delta(spark, tmp_path / "out").collect()}
     assert (rows["0/3.jpg"].embedding, rows["0/3.jpg"].fault) == (None, "vector_not_finite")
     assert (rows["1/3.jpg"].embedding, rows["1/3.jpg"].fault) == (None, "vector_is_zero")
     for k in (0, 1):
@@ -108,7 +109,7 @@ def test_what_is_written_is_read_again(
         *("--output", tmp_path / "again"),
     )
     assert outcome.exit_code == 0, outcome.stderr
-    rows = spark.read.format("delta").load(str(tmp_path / "again")).orderBy("uid").collect()
+    rows = read_delta(spark, tmp_path / "again").orderBy("uid").collect()
     assert [row.uid for row in rows] == uids
     again = np.array([row.embedding for row in rows])
     assert np.abs(np.linalg.norm(again, axis=1) - 1).max() < 1e-6

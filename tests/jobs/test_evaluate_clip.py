@@ -17,6 +17,7 @@ from torchvision.datasets import ImageFolder
 
 from spark_jobs.concepts.imagenet_prompts import imagenet_names
 from spark_jobs.concepts.synsets import imagenet_synsets
+from tests.delta_tables import read_delta
 
 CLASSES = ["crane", "golden retriever", "sea otter", "tench", "toucan", "yurt", "zebra"]
 # Extension, format and mode; EXIF orientation 6 turns a picture by 90 degrees where it is heeded.
@@ -72,7 +73,7 @@ class Reference:
 
 
 def values_of(spark: SparkSession, table: Path) -> dict[tuple[str, str, str], Any]:
-    rows = spark.read.format("delta").load(str(table)).collect()
+    rows = read_delta(spark, table).collect()
     return {(r.task, r.set, r.measure): r.value for r in rows}
 
 
@@ -106,13 +107,13 @@ def test_equal_to_open_clip_on_an_image_folder(
     for k in (1, 5):
         expected = reference.accuracy(k, reference.targets)
         assert values["zero_shot", "all", f"top{k}"] == pytest.approx(expected, abs=1e-6)
-    predictions = spark.read.format("delta").load(str(tmp_path / "evaluation_predictions"))
+    predictions = read_delta(spark, tmp_path / "evaluation_predictions")
     by_key = {row.key: row for row in predictions.collect()}
     assert by_key["zebra/broken.jpg"].fault == "image_broken"
     for path, logits in zip(reference.samples, reference.logits, strict=True):
         row = by_key[str(Path(path).relative_to(tmp_path / "images"))]
         assert row.predicted == CLASSES[int(logits.argmax())]
-    rows = spark.read.format("delta").load(str(tmp_path / "evaluation_classes")).collect()
+    rows = read_delta(spark, tmp_path / "evaluation_classes").collect()
     of_class = {row["class"]: row for row in rows}
     assert [of_class[name].frequency for name in CLASSES] == [30, 0, 0, 900, 0, 5, 30]
     assert [of_class[name].part for name in CLASSES] == [

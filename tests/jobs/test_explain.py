@@ -7,6 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from tests.delta_tables import read_delta
+
 
 @pytest.fixture(scope="module")
 def curated(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -39,7 +41,7 @@ def explained(captionlake, curated: Path, uid: str) -> str:
 
 
 def test_the_decision_told_is_the_one_that_was_taken(captionlake, spark, curated: Path):
-    balanced = spark.read.format("delta").load(str(curated / "balanced_captions"))
+    balanced = read_delta(spark, curated / "balanced_captions")
     kept = {row.uid for row in balanced.collect()}
     for uid in ("u000", "u001", "u002", "u003", next(u for u in sorted(kept) if u < "u300")):
         told = explained(captionlake, curated, uid)
@@ -96,7 +98,7 @@ def test_an_unknown_uid_and_a_folder_without_runs_are_errors(captionlake, curate
 
 
 def test_each_step_leaves_a_decision_for_each_of_its_rows(spark, curated: Path):
-    rows = spark.read.format("delta").load(str(curated / "decisions")).collect()
+    rows = read_delta(spark, curated / "decisions").collect()
     of_step: dict[str, dict[str, tuple[bool, str]]] = {}
     for row in rows:
         assert row.uid not in of_step.setdefault(row.step, {})
@@ -107,6 +109,6 @@ def test_each_step_leaves_a_decision_for_each_of_its_rows(spark, curated: Path):
     assert dedup["u007"] == (True, "first_copy")
     balance = of_step["balance-captions"]
     assert (len(balance), balance["u303"]) == (304, (False, "no_entry"))
-    balanced = spark.read.format("delta").load(str(curated / "balanced_captions"))
+    balanced = read_delta(spark, curated / "balanced_captions")
     kept = {uid for uid, (is_kept, _) in balance.items() if is_kept}
     assert kept == {row.uid for row in balanced.collect()}

@@ -10,6 +10,7 @@ import yaml
 from pyspark.sql import SparkSession
 
 from spark_jobs.jobs import export_captions
+from tests.delta_tables import read_delta
 
 ODD = [
     *('a "quoted" cat', "back\\slash \\n \\u0041", "line\nfeed", "carriage\rreturn\r\nboth"),
@@ -45,7 +46,7 @@ def items_of(folder: Path) -> list:
 
 
 def rows_of(spark: SparkSession, address: Path) -> list:
-    return spark.read.format("delta").load(str(address)).collect()
+    return read_delta(spark, address).collect()
 
 
 def by_caption(item: list) -> tuple:

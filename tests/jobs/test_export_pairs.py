@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from spark_jobs.jobs import export_pairs
 from spark_jobs.jobs.export_pairs import ExportPairs, closing_lines
+from tests.delta_tables import read_delta
 
 N = 300
 EXPORT = ("export-pairs", "--input")
@@ -87,7 +88,7 @@ def test_text_files_and_uids_of_matches_with_their_captions(
 
 def test_no_row_is_lost_or_doubled_in_silence(captionlake, spark, tables, tmp_path) -> None:
     arguments = (*EXPORT, tables / "matches", "--output", tmp_path / "list")
-    captions = spark.read.format("delta").load(str(tables / "captions"))
+    captions = read_delta(spark, tables / "captions")
     for name, changed, message in [
         ("few", captions.where("entry_ids[0] > 9"), "5 of the 100 rows"),
         ("twice", captions.union(captions), "has 100 rows, but 200 would be written"),

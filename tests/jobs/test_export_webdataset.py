@@ -15,6 +15,7 @@ from PIL import Image
 from pyspark.sql import SparkSession
 
 from spark_jobs.formats import webdataset_shards
+from tests.delta_tables import read_delta
 
 N = 47
 EXPORT = ("export-webdataset", "--captions")
@@ -160,7 +161,7 @@ def test_the_same_files_however_the_rows_are_cut(
     images = spark.createDataFrame(rows, "uid string, key string, image binary")
     images.write.format("delta").save(str(tmp_path / "images"))
     monkeypatch.setattr(webdataset_shards, "_MOST_BROADCAST", 0)  # as of many samples
-    parts = spark.read.format("delta").load(str(captions)).repartition(7)
+    parts = read_delta(spark, captions).repartition(7)
     parts.write.format("delta").save(str(tmp_path / "captions"))
     command = (
         *(*EXPORT, tmp_path / "captions", "--images", tmp_path / "images"),

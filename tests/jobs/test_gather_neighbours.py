@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.jobs.gather_neighbours import _count_with_caption, _ordered
 from spark_jobs.storage.outputs.folder_marks import read_mark
+from tests.delta_tables import read_delta
 
 CLASSES = """dataset: Pets
 templates: ['a photo of a {}.', 'my {}, a pet']
@@ -28,7 +29,7 @@ def class_file(tmp_path: Path) -> Path:
 
 
 def rows_of(spark: SparkSession, path: Path) -> list:
-    return spark.read.format("delta").load(str(path)).collect()
+    return read_delta(spark, path).collect()
 
 
 def test_every_class_in_every_template(captionlake, spark, class_file, tmp_path: Path) -> None:

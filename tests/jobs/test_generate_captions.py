@@ -17,13 +17,14 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.jobs.generate_captions import GenerateCaptions, closing_lines
 from tests.caption_server import KEY, MODEL, CaptionServer, running
+from tests.delta_tables import read_delta
 from tests.processes import QUICK_JAVA
 
 PROMPT = "Write of <{{ concept }}>."
 
 
 def rows_of(spark: SparkSession, folder: Path) -> list[Any]:
-    return spark.read.format("delta").load(f"{folder}_generations").collect()
+    return read_delta(spark, f"{folder}_generations").collect()
 
 
 @pytest.fixture

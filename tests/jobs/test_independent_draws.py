@@ -9,6 +9,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.concepts.imagenet_prompts import imagenet_templates
+from tests.delta_tables import read_delta
 
 pytestmark = pytest.mark.slow
 
@@ -17,7 +18,7 @@ N = HEAD + TAIL
 
 
 def read(spark: SparkSession, path: Path) -> DataFrame:
-    return spark.read.format("delta").load(str(path))
+    return read_delta(spark, path)
 
 
 @pytest.fixture

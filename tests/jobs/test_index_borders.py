@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from tests.delta_tables import read_delta
 from udfs.vectors import vector_lists
 
 N = 60
@@ -102,7 +103,7 @@ def test_metadata_files_follow_each_other_by_number(
     outcome = search(folder)
     assert outcome.exit_code == 0, outcome.stderr
     assert outcome.summary["counts"] == {"queries": 8, "rows": 40, "not_found": 0}
-    rows = spark.read.format("delta").load(str(tmp_path / "found")).collect()
+    rows = read_delta(spark, tmp_path / "found").collect()
     cosines = unit(8, seed=1).astype(float) @ vectors.astype(float).T
     for query in range(8):
         expected = np.argsort(-cosines[query])[:5]
@@ -191,7 +192,7 @@ def test_what_the_lists_do_not_hold_is_counted(search, spark, tmp_path: Path) ->
     assert counts["rows"] + counts["not_found"] == 8 * 5
     assert 0 < counts["not_found"] < 40
     assert f"{counts['not_found']} of 40 neighbours were not found" in outcome.stderr
-    assert spark.read.format("delta").load(str(tmp_path / "found")).count() == counts["rows"]
+    assert read_delta(spark, tmp_path / "found").count() == counts["rows"]
     more = search(folder, "--n-probe", 30, "--set", "k=100").summary["counts"]
     assert more == {"queries": 8, "rows": 8 * N, "not_found": 0}
 
@@ -215,7 +216,7 @@ class TestBuilt:
         outcome = search(built, table=tmp_path / "in.parquet")
         assert outcome.exit_code == 0, outcome.stderr
         assert "which model" not in outcome.stderr
-        first = spark.read.format("delta").load(str(tmp_path / "found")).where("rank = 0").collect()
+        first = read_delta(spark, tmp_path / "found").where("rank = 0").collect()
         assert {(r.query_id, r.uid, r.similarity, r.model, r.weights) for r in first} == {
             (f"u{n:04}", f"u{n:04}", 1.0, "open_clip:ViT-B-32", "w") for n in range(N)
         }

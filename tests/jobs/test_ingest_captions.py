@@ -10,6 +10,7 @@ import pytest
 
 from spark_jobs.core.observed_sums import ObservedSums
 from spark_jobs.ingest.source import Source
+from tests.delta_tables import read_delta
 
 
 def test_json_lines_with_faults_are_all_accounted_for(captionlake, spark, tmp_path: Path):
@@ -36,7 +37,7 @@ def test_json_lines_with_faults_are_all_accounted_for(captionlake, spark, tmp_pa
         "lone_surrogate": 1,
         "null_caption": 1,
     }
-    rejected = spark.read.format("delta").load(str(tmp_path / "rejected")).collect()
+    rejected = read_delta(spark, tmp_path / "rejected").collect()
     rows = {row.reason: row for row in rejected}
     assert rows["corrupt_json"].row == '{"caption": "cut'
     assert bytes(rows["invalid_utf8"].raw) == lines[3]
@@ -60,7 +61,7 @@ def test_a_glob_of_lines_and_a_source(captionlake, spark, tmp_path: Path, caplog
         *("--source", "mine"),
     )
     assert outcome.summary["counts"]["rows_in"] == 6
-    rows = spark.read.format("delta").load(str(tmp_path / "out")).collect()
+    rows = read_delta(spark, tmp_path / "out").collect()
     assert sorted(r.caption for r in rows) == ["caption 0", "caption 1", "caption 2", "shared"]
     assert {row.source for row in rows} == {"mine"}
     assert "left unread: _part5.txt: files and folders" in caplog.text
@@ -81,7 +82,7 @@ def test_datacomp_keeps_uids_and_carries_other_columns(captionlake, spark, tmp_p
         *("--output", tmp_path / "out"),
     )
     assert outcome.summary["counts"]["null_caption"] == 1
-    (row,) = spark.read.format("delta").load(str(tmp_path / "out")).collect()
+    (row,) = read_delta(spark, tmp_path / "out").collect()
     expected = {
         "uid": "0" * 32,
         "caption": "a cat",
@@ -91,7 +92,7 @@ def test_datacomp_keeps_uids_and_carries_other_columns(captionlake, spark, tmp_p
         "sha256": "s1",
     }
     assert row.asDict() == expected
-    (left_out,) = spark.read.format("delta").load(str(tmp_path / "rejected")).collect()
+    (left_out,) = read_delta(spark, tmp_path / "rejected").collect()
     assert left_out.uid == "f" * 32
     assert json.loads(left_out.row)["sha256"] == "s2"
 
@@ -103,8 +104,8 @@ def test_a_repeated_run_doubles_no_rejected_rows(captionlake, spark, tmp_path: P
     assert captionlake(*arguments).summary["status"] == "up_to_date"
     forced = captionlake(*arguments, "--force").summary
     assert (forced["status"], forced["counts"]["rejected"]) == ("done", 1)
-    assert spark.read.format("delta").load(str(tmp_path / "rejected")).count() == 1
-    assert spark.read.format("delta").load(str(tmp_path / "runs")).count() == 2
+    assert read_delta(spark, tmp_path / "rejected").count() == 1
+    assert read_delta(spark, tmp_path / "runs").count() == 2
 
 
 ODD = ["a cat", 'say "hi"', "NA", "null", "a,b", "naïve 猫", "  spaced  ", "nbsp\u00a0"]
@@ -133,7 +134,7 @@ def test_each_form_gives_the_captions_as_they_are(captionlake, spark, tmp_path: 
         *("ingest-captions", "--input", written(tmp_path, form), "--output", tmp_path / "out")
     )
     assert outcome.exit_code == 0, outcome.stderr
-    kept = spark.read.format("delta").load(str(tmp_path / "out")).collect()
+    kept = read_delta(spark, tmp_path / "out").collect()
     expected = [*ODD, "two\nlines"] if form.startswith("csv") else ODD
     assert {row.caption for row in kept} == set(expected)
     assert outcome.summary["counts"]["rows_in"] == len(expected)
@@ -194,7 +195,7 @@ def test_synthclip_front_end_cleans_as_published(captionlake, spark, cases: Path
         *("ingest-captions", "--input", tmp_path / "in.parquet", "--output", tmp_path / "out"),
         *("--front-end", "synthclip"),
     )
-    kept = spark.read.format("delta").load(str(tmp_path / "out")).collect()
+    kept = read_delta(spark, tmp_path / "out").collect()
     assert {row.uid: row.caption for row in kept} == {
         str(row["caption_id"]): row["clean_text"] for row in expected if not row["dropped"]
     }
@@ -211,9 +212,9 @@ def test_a_csv_record_with_other_fields_than_the_header_is_rejected_whole(
     )
     counts = {"rows_in": 4, "kept": 2, "rejected": 2, "wrong_number_of_fields": 2}
     assert outcome.summary["counts"] == counts
-    kept = spark.read.format("delta").load(str(tmp_path / "out")).collect()
+    kept = read_delta(spark, tmp_path / "out").collect()
     assert {row.caption for row in kept} == {"a cat", 'a "newt"'}
-    rejected = spark.read.format("delta").load(str(tmp_path / "rejected")).collect()
+    rejected = read_delta(spark, tmp_path / "rejected").collect()
     assert {row.row for row in rejected} == {"2", '3,"a, dog",é'}
 
 
@@ -233,3 +234,38 @@ def test_rows_are_counted_by_the_pass_over_the_keys(
     monkeypatch.setattr(ObservedSums, "get", lambda _self: {"n": 6})
     assert captionlake(*command, "--force").summary["counts"] == counts
     assert passes == [1]
+
+
+@pytest.mark.slow
+def test_with_a_bank_the_output_is_captions_and_matches(captionlake, spark, tmp_path: Path):
+    texts = [f"a {('cat', 'dog', 'Ärger', 'nothing')[i % 4]} {i % 50}" for i in range(120)]
+    uids = [f"u{i % 90}" for i in range(120)]  # 30 come twice
+    table = pa.table({"uid": [*uids, "x", "y"], "caption": [*texts, None, ""], "n": range(122)})
+    pq.write_table(table, tmp_path / "in.parquet")
+    (tmp_path / "bank.txt").write_text("cat\nÄrger\nemu\na dog\n")
+    source, bank = ("--input", tmp_path / "in.parquet"), ("--bank", tmp_path / "bank.txt")
+
+    def run(job: str, name: str, *words: object) -> dict[str, int]:
+        counts = ("--entry-counts", tmp_path / f"{name}_counts") if "--bank" in words else ()
+        outcome = captionlake(job, *words, *counts, "--output", tmp_path / name)
+        assert outcome.exit_code == 0, outcome.stderr
+        return outcome.summary["counts"]
+
+    def rows(name: str) -> list[str]:
+        return sorted(map(str, read_delta(spark, tmp_path / name).collect()))
+
+    ingested = run("ingest-captions", "captions", *source)
+    unique = run("dedup-captions", "unique", "--captions", tmp_path / "captions")
+    for step, name, words in (
+        (ingested, "captions", ("ingest-captions", "matches", *source)),
+        (unique, "unique", ("dedup-captions", "some", "--captions", tmp_path / "captions")),
+    ):
+        apart = ("--captions", tmp_path / name, *bank, "--carry")
+        matched = run("match-concepts", "apart", *apart)
+        job, together, *more = words
+        assert run(job, together, *more, *bank) == step | matched | {"rows_in": step["rows_in"]}
+        assert rows(together) == rows("apart")
+        assert rows(f"{together}_counts") == rows("apart_counts")
+    assert (ingested["kept"], ingested["duplicate_uid"], unique["duplicates"] > 0) == (91, 30, True)
+    refused = captionlake("ingest-captions", *source, "--entry-counts", "c", "--output", "o")
+    assert (refused.exit_code, "entry_counts are of a bank" in refused.error) == (2, True)

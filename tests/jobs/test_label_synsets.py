@@ -10,10 +10,11 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_jobs.formats.synsets import named_synsets
+from tests.delta_tables import read_delta
 
 
 def read(spark: SparkSession, path: Path) -> list[dict]:
-    return [row.asDict() for row in spark.read.format("delta").load(str(path)).collect()]
+    return [row.asDict() for row in read_delta(spark, path).collect()]
 
 
 def published(cases: Path, name: str) -> list[dict]:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
+from tests.delta_tables import read_delta
 from udfs.language import languages
 
 
@@ -34,7 +35,7 @@ def test_a_model_tells_what_a_column_would(
 ) -> None:
     outcome = captionlake(*inputs, "--lang-model", language_model, "--carry")
     assert outcome.exit_code == 0, outcome.stderr
-    rows = spark.read.format("delta").load(str(tmp_path / "matches")).orderBy("uid").collect()
+    rows = read_delta(spark, tmp_path / "matches").orderBy("uid").collect()
     assert [(row.lang, row.entry_ids) for row in rows] == [
         ("en", [0]), ("de", [2]), ("zh_Hans", []), ("en", [0])
     ]  # fmt: skip

@@ -14,6 +14,7 @@ from spark_jobs.balancing.keep import BALANCING
 from spark_jobs.core.draws import Draw
 from spark_jobs.jobs import match_concepts
 from spark_jobs.running.launch import execute
+from tests.delta_tables import read_delta
 
 N = 2_000
 WORDS = ("cat", "dog", "newt")
@@ -79,7 +80,7 @@ def balance(captionlake, folder: Path, *more: object, matches: str = "matches", 
 
 
 def rows(spark: SparkSession, table: Path):
-    return spark.read.format("delta").load(str(table))
+    return read_delta(spark, table)
 
 
 def counts_of(spark, folder: Path) -> dict[str, int]:

@@ -8,6 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from tests.delta_tables import read_delta
+
 RETENTION = "delta.deletedFileRetentionDuration"
 NO_WAIT = f"'{RETENTION}' = 'interval 0 seconds'"
 
@@ -37,7 +39,7 @@ def test_files_are_compacted_and_old_ones_removed(captionlake, spark, tmp_path: 
     assert done.exit_code == 0, done.stderr
     assert re.search(r"/t: 4 files, .* -> 1 files, .*; removed 8", done.answer)
     assert len(data_files(table)) == 1
-    assert spark.read.format("delta").load(str(table)).count() == 20
+    assert read_delta(spark, table).count() == 20
     again = captionlake(*command)
     assert re.search(r"/t: 1 files, [^>]*; removed 0$", again.answer, re.M)
 

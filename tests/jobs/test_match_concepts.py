@@ -10,11 +10,11 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.testing import assertDataFrameEqual
 
-from spark_jobs.core import observed_counts
+from tests.delta_tables import read_delta
 
 
 def read(spark: SparkSession, path: Path) -> DataFrame:
-    return spark.read.format("delta").load(str(path))
+    return read_delta(spark, path)
 
 
 @pytest.fixture
@@ -89,30 +89,6 @@ def test_matches_with_captions_are_balanced_as_by_a_join(
     )
 
 
-@pytest.mark.slow
-def test_match_concepts_counts_again_where_nothing_was_observed(
-    captionlake, spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    pairs = [(f"u{i}", "a cat" if i % 3 else "a dog") for i in range(30)]
-    captions = spark.createDataFrame(pairs, "uid string, caption string")
-    captions.write.format("delta").save(str(tmp_path / "captions"))
-    (tmp_path / "bank.txt").write_text("cat\ndog\nemu\n")
-    summaries = []
-    for name, most in (("observed", 1 << 20), ("again", 0)):
-        monkeypatch.setattr(observed_counts, "_MOST_BYTES", most)
-        outcome = captionlake(
-            *("match-concepts", "--captions", tmp_path / "captions"),
-            *("--bank", tmp_path / "bank.txt", "--output", tmp_path / name / "matches"),
-            *("--entry-counts", tmp_path / name / "counts"),
-        )
-        assert outcome.exit_code == 0, outcome.stderr
-        stored = spark.read.format("delta").load(str(tmp_path / name / "counts"))
-        assert [row.entry_count for row in stored.orderBy("entry_id").collect()] == [20, 10, 0]
-        summaries.append(outcome.summary["counts"])
-    assert summaries[0] == summaries[1]
-    assert summaries[0]["matched"] == 30
-
-
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -131,5 +107,5 @@ def test_banks_in_files_of_any_form(captionlake, spark, tmp_path: Path, name: st
         *("--output", tmp_path / "matches"),
     )
     assert outcome.exit_code == 0, outcome.stderr
-    rows = spark.read.format("delta").load(str(tmp_path / "matches")).collect()
+    rows = read_delta(spark, tmp_path / "matches").collect()
     assert {row.uid: row.entry_ids for row in rows} == {"u1": [0], "u2": [1]}

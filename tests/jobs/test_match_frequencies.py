@@ -6,12 +6,14 @@ import pandas as pd
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from tests.delta_tables import read_delta
+
 WNIDS = ["n01440764", "n01443537", "n01484850"]
 NAMES = ["tench", "goldfish", "great white shark"]
 
 
 def read(spark: SparkSession, path: Path) -> DataFrame:
-    return spark.read.format("delta").load(str(path))
+    return read_delta(spark, path)
 
 
 @pytest.mark.slow

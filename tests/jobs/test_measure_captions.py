@@ -14,6 +14,7 @@ from spark_jobs.captioning.measure_similarity import refuse_many_replicates
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.jobs import measure_captions
 from spark_jobs.jobs.measure_captions import MeasureCaptions
+from tests.delta_tables import read_delta
 from tests.udfs.captioning import reference
 
 CAPTIONS = "uid string, caption_id int, caption_source string, caption string, similarity double"
@@ -26,7 +27,7 @@ def write(spark: Any, path: Path, rows: list[Any], columns: str) -> Path:
 
 def measures(spark: Any, path: Path) -> dict[tuple[Any, ...], Any]:
     """(source, group, measure, at) -> row."""
-    rows = spark.read.format("delta").load(str(path)).collect()
+    rows = read_delta(spark, path).collect()
     return {(row["source"], row["group"], row["measure"], row["at"]): row for row in rows}
 
 
@@ -94,7 +95,7 @@ def test_measures_of_two_sources_in_one_table(captionlake, spark, tmp_path) -> N
     whole = next(row for row in curve if row["source"] == "blip" and row["at"] == 1.0)
     assert (whole["value"], whole["n"]) == (len(trigrams), 20)
 
-    scores = spark.read.format("delta").load(str(tmp_path / "scores")).collect()
+    scores = read_delta(spark, tmp_path / "scores").collect()
     assert len(scores) == 40
     faults = [(row["uid"], row["source"], row["fault"]) for row in scores if row["fault"]]
     assert ("u00", "raw", "null_caption") in faults
@@ -161,7 +162,7 @@ def test_cosines_of_vectors(captionlake, spark, tmp_path, monkeypatch) -> None:
     assert outcome.summary["counts"]["without_score"] == 1
     assert len(scored) == 2  # once with the images, once with the references
     names = ["cosine_image", "clip_s", "cosine_text", "ref_clip_s"]
-    rows = spark.read.format("delta").load(str(tmp_path / "scores")).collect()
+    rows = read_delta(spark, tmp_path / "scores").collect()
     scores = {row["uid"]: [row[name] for name in names] for row in rows}
     assert scores["a"] == pytest.approx([0.6, 1.5, 0.8, 2 * 1.5 * 0.8 / 2.3], abs=1e-6)
     assert scores["b"] == pytest.approx([-1.0, 0.0, 0.0, 0.0])

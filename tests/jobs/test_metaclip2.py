@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from tests.delta_tables import read_delta
 from udfs.text.matchers import metaclip2_matcher
 from udfs.text.metaclip2_match import padded_entry
 
@@ -76,7 +77,7 @@ def test_the_recipe_counts_and_balances_by_language(
         *("--set", f"bank={tmp_path / 'bank.json'}", "--set", f"output={tmp_path / 'out'}"),
     )
     assert outcome.exit_code == 0, outcome.stderr
-    counts = spark.read.format("delta").load(str(tmp_path / "out/entry_probabilities")).collect()
+    counts = read_delta(spark, tmp_path / "out/entry_probabilities").collect()
     expected: dict[tuple[str, str], int] = {}
     lang_of = {row["caption_id"]: row["lang"] for row in rows}
     for row in published["expected_matches"]:

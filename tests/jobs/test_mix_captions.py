@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from spark_jobs.captioning.mix_presets import published_mixes
+from tests.delta_tables import read_delta
 
 SCORE = pa.float32()
 
@@ -55,7 +56,7 @@ def test_raw_and_generated_captions(captionlake, spark, command, tmp_path: Path)
         **{f"u{n}": ("blip2", "a") for n in (0, 1, 2, 3, 4)},
         **{f"u{n}": ("raw", f"raw {n}") for n in (5, 7, 8)},
     }
-    rows = {row.uid: row for row in spark.read.format("delta").load(f"{tmp_path}/out").collect()}
+    rows = {row.uid: row for row in read_delta(spark, f"{tmp_path}/out").collect()}
     assert {uid: (row.caption_source, row.caption) for uid, row in rows.items()} == expected
     assert rows["u7"].score == float(np.float32(0.7))
     assert rows["u7"].rule == "raw top 0.3: score >= 0.5"
@@ -68,7 +69,7 @@ def test_raw_and_generated_captions(captionlake, spark, command, tmp_path: Path)
         **{"rows_in": 10, "kept": 8, "from_raw": 3, "from_blip2": 5},
         **{"not_chosen": 1, "elsewhere": 0, "missing_caption": 1},
     }
-    decided = spark.read.format("delta").load(f"{tmp_path}/decisions").collect()
+    decided = read_delta(spark, f"{tmp_path}/decisions").collect()
     reasons = {row.uid: row.rule for row in decided if not row.kept}
     assert reasons == {"u6": "missing_caption", "u9": "not_chosen"}
     again = captionlake(*command, "--mix", "raw_top_synthetic_filtered", "--decisions")
@@ -79,7 +80,7 @@ def test_exactly_so_many_in_a_cluster(captionlake, spark, command, tmp_path: Pat
     mix = ("--mix", "raw_top_in_cluster", "--fraction", 0.4, "--cluster", "near", "--top", "rank")
     outcome = captionlake(*command, *mix)
     assert outcome.exit_code == 0, outcome.stderr
-    rows = spark.read.format("delta").load(f"{tmp_path}/out").collect()
+    rows = read_delta(spark, f"{tmp_path}/out").collect()
     assert {row.uid for row in rows} == {"u5", "u7"}
     assert outcome.summary["counts"]["elsewhere"] == 1
 
@@ -129,7 +130,7 @@ def test_a_score_is_compared_in_its_own_type(captionlake, spark, tmp_path: Path)
     command = ["mix-captions", "--captions", tmp_path / "images.parquet", "--output"]
     command += [tmp_path / "out", "--set", "sources={raw: {}, blip2: {}}", "--mix"]
     assert captionlake(*command, "raw >= 0.26 else blip2").exit_code == 0
-    [row] = spark.read.format("delta").load(f"{tmp_path}/out").collect()
+    [row] = read_delta(spark, f"{tmp_path}/out").collect()
     assert (row.caption, row.rule) == ("a", "raw >= 0.26")
 
 
@@ -193,7 +194,7 @@ def test_the_recipe_of_all_mixes(captionlake, spark, tmp_path: Path) -> None:
     }
     assert {*expected} == {*published_mixes()}
     for name, is_kept in expected.items():
-        rows = spark.read.format("delta").load(str(tmp_path / "out" / name)).collect()
+        rows = read_delta(spark, tmp_path / "out" / name).collect()
         kept = {uid for uid, one in zip(uids, is_kept, strict=True) if one}
         assert {row.uid for row in rows} == kept, name
     assert len(rows[0].captions) in (1, 2)
@@ -201,6 +202,6 @@ def test_the_recipe_of_all_mixes(captionlake, spark, tmp_path: Path) -> None:
     mixed = ["--captions", tmp_path / "out" / "random", "--bank", tmp_path / "bank.txt"]
     balanced = captionlake("match-concepts", *mixed, "--output", tmp_path / "matches", "--carry")
     assert balanced.exit_code == 0, balanced.stderr
-    matches = spark.read.format("delta").load(str(tmp_path / "matches")).collect()
+    matches = read_delta(spark, tmp_path / "matches").collect()
     assert {tuple(row.entry_ids) for row in matches} == {(0,), (0, 1)}
     assert {row.caption_source for row in matches} == {"raw", "synthetic"}

@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from spark_jobs.balancing.keep import BALANCING, match_probability
 from spark_jobs.balancing.plan import round_ts
 from spark_jobs.core.draws import Draw
+from tests.delta_tables import read_delta
 from udfs.balancing import keep_probability
 
 ROWS, ENTRIES = 1_000_000, 5_000
@@ -55,7 +56,7 @@ def test_rows_are_foretold_within_two_percent_and_three_deviations(
     assert 100_000 <= outcome.summary["counts"]["sample_rows"] < 110_000
     wanted = outcome.summary["counts"]["t"]
     assert f"> {wanted:,}" in outcome.stderr
-    plan = spark.read.format("delta").load(str(tmp_path / "plan")).toPandas().set_index("t")
+    plan = read_delta(spark, tmp_path / "plan").toPandas().set_index("t")
     assert sorted(plan.index) == sorted([*ts, wanted])
 
     counts = np.bincount(entry_ids.flatten().to_numpy(), minlength=ENTRIES)
@@ -92,7 +93,7 @@ def test_a_small_table_is_its_own_sample(captionlake, spark: SparkSession, tmp_p
     arguments = ("plan-balance", "--matches", tmp_path / "matches", "--output", tmp_path / "plan")
     outcome = captionlake(*arguments)
     assert outcome.summary["counts"] == {"rows_in": 101, "sample_rows": 101}
-    plan = spark.read.format("delta").load(str(tmp_path / "plan")).orderBy("t").collect()
+    plan = read_delta(spark, tmp_path / "plan").orderBy("t").collect()
     assert [row.t for row in plan] == round_ts(100) == [1, 2, 5, 10, 20, 50, 100]
     at_10 = plan[3]
     expected = 50 * 0.1 + 50 * (1 - 0.9 * 0.8)
@@ -126,5 +127,5 @@ def test_more_rows_than_match_and_an_empty_table(captionlake, spark: SparkSessio
     assert f"output {tmp_path / 'file/plan.svg'}: cannot be written" in outcome.error
     outcome = captionlake(*arguments, tmp_path / "empty")
     assert outcome.exit_code == 0
-    (row,) = spark.read.format("delta").load(str(tmp_path / "plan")).collect()
+    (row,) = read_delta(spark, tmp_path / "plan").collect()
     assert (row.t, row.expected_rows, row.tail_fraction) == (1, 0, 0.0)

@@ -7,6 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from tests.delta_tables import read_delta
+
 
 def test_the_plan_is_stored_drawn_and_told(
     captionlake, spark: SparkSession, tmp_path: Path
@@ -19,7 +21,7 @@ def test_the_plan_is_stored_drawn_and_told(
     outcome = captionlake(*command, "--set", "thresholds=[0.4, 0.7, 0.95]")
     assert outcome.exit_code == 0, outcome.stderr
     assert outcome.summary["counts"] == {"rows_in": 5, "scored": 4, "thresholds": 3}
-    rows = spark.read.format("delta").load(str(tmp_path / "plan")).orderBy("threshold").collect()
+    rows = read_delta(spark, tmp_path / "plan").orderBy("threshold").collect()
     told = [(r.threshold, r.rows, r.classes, r.class_similarity) for r in rows]
     assert [row[:3] for row in told] == [(0.4, 3, 2), (0.7, 2, 1), (0.95, 0, 0)]
     assert [row[3] and round(row[3], 4) for row in told] == [0.6625, 0.825, None]

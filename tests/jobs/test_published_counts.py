@@ -7,6 +7,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_jobs.subsets.imagenet_classes import imagenet_class_names
+from tests.delta_tables import read_delta
 
 SHARE = 40
 
@@ -34,7 +35,7 @@ def test_every_subset_holds_what_it_promises(
         out = tmp_path / str(arguments[0])
         outcome = captionlake(*arguments, "--output", out)
         assert outcome.exit_code == 0, outcome.stderr
-        counted = spark.read.format("delta").load(str(out)).groupBy("wnid").count()
+        counted = read_delta(spark, out).groupBy("wnid").count()
         return {row["wnid"]: row["count"] for row in counted.collect()}
 
     sample = ("sample-subset", "--input", tmp_path / "laionet.parquet")

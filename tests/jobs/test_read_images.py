@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 from pyspark.sql import Row, SparkSession
 
+from tests.delta_tables import read_delta
+
 
 def picture(seed: int = 0, form: str = "JPEG", size: tuple[int, int] = (40, 30)) -> bytes:
     pixels = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), np.uint8)
@@ -46,7 +48,7 @@ def uid_of(key: str) -> str:
 
 
 def images_by_key(spark: SparkSession, table: Path) -> dict[str, Row]:
-    rows = spark.read.format("delta").load(str(table)).collect()
+    rows = read_delta(spark, table).collect()
     by_key = {row.key: row for row in rows}
     assert len(by_key) == len(rows)
     return by_key
@@ -144,7 +146,7 @@ def test_of_rows_that_share_a_uid_one_stays_and_the_others_are_rejected(
     assert {key: row.uid for key, row in by_key.items()} == {
         "1/a": "same", "0/b.jpg": uid_of("0/b.jpg")
     }  # fmt: skip
-    rejected = spark.read.format("delta").load(str(tmp_path / "rejected")).collect()
+    rejected = read_delta(spark, tmp_path / "rejected").collect()
     assert {(row.reason, row.uid) for row in rejected} == {("duplicate_uid", "same")}
     assert sorted(json.loads(row.row)["key"] for row in rejected) == ["0/a", "2/a"]
     again = captionlake("read-images", "--input", tmp_path / "in", "--output", tmp_path / "out")
@@ -174,7 +176,7 @@ def test_embed_images_passes_faults_on(
     outcome = captionlake(*embed_command)
     assert outcome.exit_code == 0, outcome.stderr
     assert outcome.summary["counts"] == {"rows_in": 3, "embedded": 3, "kept": 0, "faulty": 2}
-    rows = spark.read.format("delta").load(str(tmp_path / "vectors")).collect()
+    rows = read_delta(spark, tmp_path / "vectors").collect()
     assert {row.uid: row.fault for row in rows} == {
         uid_of("a.jpg"): None,
         uid_of("b.jpg"): "image_broken",

@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from tests.delta_tables import read_delta
+
 NASTY = "<script>alert(1)</script> & <img src=x onerror=y> cat"
 
 
@@ -66,7 +68,7 @@ def page(curated: Path) -> Page:
 
 
 def test_the_funnel_has_the_rows_of_every_step(page: Page, spark: SparkSession, curated: Path):
-    kept = spark.read.format("delta").load(str(curated / "balanced_captions")).count()
+    kept = read_delta(spark, curated / "balanced_captions").count()
     assert "read 410" in page.text
     assert "accepted 408 2 fewer" in page.text
     assert "2 fewer (" not in page.text  # the only reason is no news
@@ -76,12 +78,12 @@ def test_the_funnel_has_the_rows_of_every_step(page: Page, spark: SparkSession, 
 
 
 def test_the_title_says_what_happened(page: Page, spark: SparkSession, curated: Path):
-    kept = spark.read.format("delta").load(str(curated / "balanced_captions")).count()
+    kept = read_delta(spark, curated / "balanced_captions").count()
     assert f"410 → {kept} captions, t = 30 – captionlake report" in page.text
 
 
 def test_the_entries_are_those_of_the_tables(page: Page, spark: SparkSession, curated: Path):
-    rows = spark.read.format("delta").load(str(curated / "entry_probabilities")).collect()
+    rows = read_delta(spark, curated / "entry_probabilities").collect()
     kept = {row["entry"]: row["kept_count"] for row in rows}
     assert f"cat 401 {kept['cat']} newt 4 4" in page.text
     assert "2 of 3 entries occur in a caption." in page.text
@@ -102,7 +104,7 @@ def test_examples_carry_the_reason(page: Page):
 
 
 def test_runs_settings_and_versions_are_told(page: Page):
-    for told in ("ingest-captions", "match-concepts", "balance-captions", "version delta:0"):
+    for told in ("ingest-captions", "dedup-captions", "balance-captions", "version delta:0"):
         assert told in page.text
 
 
@@ -127,19 +129,19 @@ def test_the_same_run_gives_the_same_page(captionlake, curated: Path, page: Page
 
 @pytest.mark.slow
 def test_a_report_of_a_run_of_a_workspace(captionlake, spark, curated: Path, tmp_path):
-    runs = spark.read.format("delta").load(str(curated / "runs"))
+    runs = read_delta(spark, curated / "runs")
     ingest = runs.where("job = 'ingest-captions'").first()["run_id"]
     file = tmp_path / "ingest.html"
     outcome = captionlake("report", "--run", curated, "--run-id", ingest, "--output", file)
     assert outcome.summary["counts"] == {"runs": 1, "pictures": 0}
     assert "No run here counts the captions of entries" in Page(file).text
     assert "No run here counts the captions of entries" in outcome.stderr
-    matching = runs.where("job = 'match-concepts'").first()["run_id"]
+    matching = runs.where("job = 'dedup-captions'").first()["run_id"]
     outcome = captionlake("report", "--run", curated, "--run-id", matching, "--output", file)
-    assert outcome.summary["counts"] == {"runs": 3, "pictures": 3}
+    assert outcome.summary["counts"] == {"runs": 2, "pictures": 3}
     assert Page(file).tags.count("svg") == 3
     outcome = captionlake("report", "--run", curated, "--output", file)
-    assert outcome.summary["counts"] == {"runs": 4, "pictures": 3}
+    assert outcome.summary["counts"] == {"runs": 3, "pictures": 3}
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import yaml
 from pyspark.sql import SparkSession
 
 from spark_jobs.storage import tables
+from tests.delta_tables import read_delta
 
 RECIPE = {
     "summary": "Two values of t from the same matches.",
@@ -86,10 +87,8 @@ def test_a_failed_run_goes_on_and_then_only_what_changed_runs_again(
         **dict.fromkeys(["matches", "few", "many"], "done"),
     }
     assert rest.summary["counts"]["many"]["rows_in"] == 110
-    balanced = spark.read.format("delta").load(str(tmp_path / "out/few"))
-    assert (
-        0 < balanced.count() < spark.read.format("delta").load(str(tmp_path / "out/many")).count()
-    )
+    balanced = read_delta(spark, tmp_path / "out/few")
+    assert 0 < balanced.count() < read_delta(spark, tmp_path / "out/many").count()
 
     assert statuses(captionlake(*given)) == dict.fromkeys(ALL, "up_to_date")
 
@@ -192,7 +191,7 @@ def test_synthclip_writes_the_published_files(captionlake, spark, tmp_path) -> N
     assert counts["captions"]["line_feed"] == 1
     assert counts["captions"]["duplicate_uid"] == 1  # without a url, equal captions have one uid
     pairs = json.loads((out / "files/curated_captions_00000.json").read_text())
-    kept = spark.read.format("delta").load(str(out / "balanced_captions")).collect()
+    kept = read_delta(spark, out / "balanced_captions").collect()
     assert sorted(pairs) == sorted([row["caption"], row["entry_ids"]] for row in kept)
     assert 0 < len(pairs) < 42
     assert outcome.summary["report"] == str(out / "report.html")

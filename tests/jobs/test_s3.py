@@ -178,7 +178,7 @@ def test_curate_killed_and_run_again_writes_what_it_writes_on_a_disk(s3: S3, inp
     again, _ = s3.run(*command, "--output", "s3a://lake/curated")
     assert again["status"] == "up_to_date"
     s3.run(*command, "--output", inputs / "local")
-    for table in ("unique_captions", "matches", "entry_counts", "balanced_captions"):
+    for table in ("captions", "matches", "entry_counts", "balanced_captions"):
         assert rows_of(f"s3a://lake/curated/{table}").num_rows > 0
         assert digest(f"s3a://lake/curated/{table}") == digest(f"{inputs}/local/{table}"), table
     recorded = json.dumps(rows_of("s3a://lake/curated/runs").to_pylist(), default=str)

@@ -10,11 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from tests.delta_tables import read_delta
+
 SIMILARITY = "text_to_name_def_wnid_similarity"
 
 
 def read(spark: SparkSession, path: Path) -> DataFrame:
-    return spark.read.format("delta").load(str(path))
+    return read_delta(spark, path)
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ import torch
 from PIL import Image
 from pyspark.sql import SparkSession
 
+from tests.delta_tables import read_delta
+
 
 @pytest.mark.slow
 def test_every_caption_of_an_image_is_scored(
@@ -44,7 +46,7 @@ def test_every_caption_of_an_image_is_scored(
     assert outcome.summary["counts"] == {
         "captions": 6, "scored": 3, "without_vector": 1, "without_image": 2
     }  # fmt: skip
-    rows = spark.read.format("delta").load(str(tmp_path / "scores")).collect()
+    rows = read_delta(spark, tmp_path / "scores").collect()
     clip, _, transform = open_clip.create_model_and_transforms(f"local-dir:{tiny_clip}")
     tokens = open_clip.get_tokenizer(f"local-dir:{tiny_clip}")
     texts = {(u, k): text for u, k, text in captions}

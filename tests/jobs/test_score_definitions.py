@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.concepts.synsets import imagenet_synsets
 from spark_jobs.scoring.definitions import QUERY_TYPES, Definition, query_text
+from tests.delta_tables import read_delta
 from udfs.models.encoder import encode
 from udfs.models.loading import encoder_of_task
 from udfs.models.spec import ModelSpec
@@ -18,7 +19,7 @@ TENCH, GOLDFISH, CRANE_BIRD, CRANE = "n01440764", "n01443537", "n02012849", "n03
 
 
 def read(spark: SparkSession, path: Path) -> DataFrame:
-    return spark.read.format("delta").load(str(path))
+    return read_delta(spark, path)
 
 
 @pytest.fixture

@@ -13,11 +13,12 @@ from spark_jobs.core.errors import InputDataError
 from spark_jobs.embedding import driver_vectors
 from spark_jobs.neighbours import exact
 from spark_jobs.storage.run import Run
+from tests.delta_tables import read_delta
 from udfs.vectors import vector_lists
 
 
 def read(spark: SparkSession, path: Path) -> DataFrame:
-    return spark.read.format("delta").load(str(path))
+    return read_delta(spark, path)
 
 
 def unit(n: int, dimension: int, seed: int) -> np.ndarray:

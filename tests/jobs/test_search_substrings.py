@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.storage.outputs.folder_marks import write_file_mark
 from spark_jobs.storage.table_states import table_state
+from tests.delta_tables import read_delta
 
 
 def published(cases: Path, name: str) -> list[dict]:
@@ -26,9 +27,9 @@ def test_the_recipe_gives_the_published_pairs_and_chunks(
     )
     assert outcome.exit_code == 0, outcome.stderr
     # Rows with equal url and caption are one pair here; in the published table they are several.
-    kept = spark.read.format("delta").load(str(out / "captions")).select("url").collect()
+    kept = read_delta(spark, out / "captions").select("url").collect()
     urls = {row.url for row in kept}
-    rows = spark.read.format("delta").load(str(out / "retrieved")).collect()
+    rows = read_delta(spark, out / "retrieved").collect()
     datasets = ["ImageNet", "StanfordCars", "FGVCAircraft", "Flowers102", "DTD"]
     for dataset in datasets:
         pairs = {(row["query"], row["url"]) for row in rows if row["dataset"] == dataset}
@@ -75,7 +76,7 @@ def test_a_bad_class_stops_no_other_unless_strict(captionlake, captions, tmp_pat
     strict = captionlake(*arguments, "--strict", "--output", tmp_path / "out")
     assert strict.exit_code == 2
     assert fault in strict.error
-    row = spark.read.format("delta").load(str(tmp_path / "out")).first()
+    row = read_delta(spark, tmp_path / "out").first()
     assert (row["dataset"], row["query"], row["uid"]) == ("Mine", "rose", "u")
     assert captionlake(*arguments, "--output", tmp_path / "out").summary["status"] == "up_to_date"
     file.write_text("dataset: Mine\nclasses: [rose, blue]\n")
@@ -141,7 +142,7 @@ def test_the_chunks_are_read_back_whole(captionlake, spark: SparkSession, tmp_pa
     assert (counts["rows_in"], counts["kept"], counts["duplicate_uid"]) == (7, 5, 2)
     for table in ("chunks", "chunks/*/*.json", "again"):
         assert table_state(spark, str(tmp_path / table)).made_of.draws == ("balance",)
-    again = spark.read.format("delta").load(str(tmp_path / "again")).collect()
+    again = read_delta(spark, tmp_path / "again").collect()
     fields = ("caption", "url", "width", "similarity", "nsfw")
     right = {row["url"]: row for row in pa.table(rows).to_pylist() if row["caption"] != "x"}
     assert {row.url: {f: row[f] for f in fields} for row in again} == {

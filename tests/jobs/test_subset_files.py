@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from tests.delta_tables import read_delta
+
 CAPTIONS = [
     'she said "yes"', '"quoted"', "it's", "back\\slash", "\\", '\\"', "a\tb", "two\nlines",
     "carriage\r\nreturn", "NA", "null", "NaN", "", " spaces ", "  ", "#hash", "=1+1", "a,b;c|d",
@@ -15,7 +17,7 @@ CAPTIONS = [
 
 
 def read(spark: SparkSession, path: Path) -> DataFrame:
-    return spark.read.format("delta").load(str(path))
+    return read_delta(spark, path)
 
 
 def as_in_tsv(caption: str) -> str:

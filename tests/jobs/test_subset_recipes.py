@@ -9,13 +9,14 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.concepts.synsets import imagenet_synsets
+from tests.delta_tables import read_delta
 
 SYNSETS = imagenet_synsets("imagenet1k")[:40]
 TEXTS = ["title", "tags", "description"]
 
 
 def read(spark: SparkSession, path: Path) -> DataFrame:
-    return spark.read.format("delta").load(str(path))
+    return read_delta(spark, path)
 
 
 @pytest.fixture

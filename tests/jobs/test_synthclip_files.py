@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from spark_jobs.balancing.entry_count import count_matches
 from spark_jobs.balancing.keep import match_probability, matches_by_uid, weigh_matches
 from spark_jobs.storage.outputs.folders import n_files_for
+from tests.delta_tables import read_delta
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def case(cases: Path) -> Path:
 
 
 def read(spark: SparkSession, address: Path):
-    return spark.read.format("delta").load(str(address))
+    return read_delta(spark, address)
 
 
 def items_of(folder: Path) -> list:

@@ -9,6 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_jobs.jobs import train_clip
+from tests.delta_tables import read_delta
 from tests.udfs.clip_training.conftest import make_shards
 from udfs.clip_training.process import ClipTask, train_apart
 
@@ -54,7 +55,7 @@ def test_a_model_is_trained_and_its_steps_are_recorded(
     }
     assert f"--model open_clip:{tmp_path / 'clip'}" in done.stderr
     assert "the loader passed over" in done.stderr
-    rows = spark.read.format("delta").load(str(tmp_path / "clip_training"))
+    rows = read_delta(spark, tmp_path / "clip_training")
     steps = rows.orderBy("step").collect()
     assert [(r.epoch, r.step, r.samples_seen) for r in steps] == [
         (1 + k // 8, k + 1, 4 * (k + 1)) for k in range(16)

@@ -14,6 +14,7 @@ import torch
 from pyspark.sql import SparkSession
 
 from spark_jobs.jobs import train_sentences
+from tests.delta_tables import read_delta
 from tests.udfs.simcse.conftest import TINY, corpus, tiny_model
 from udfs.simcse import process
 from udfs.simcse.loop import TrainingState
@@ -55,7 +56,7 @@ def command(tmp_path: Path) -> list[Any]:
 
 
 def steps_of(spark: SparkSession, path: Path) -> list[Any]:
-    return spark.read.format("delta").load(str(path)).orderBy("step").collect()
+    return read_delta(spark, path).orderBy("step").collect()
 
 
 def test_an_encoder_is_trained_and_its_steps_are_recorded(
@@ -99,7 +100,7 @@ def test_an_encoder_embeds_and_is_evaluated(
         *("--model", tmp_path / "encoder"),
     )
     assert embedded.exit_code == 0, embedded.stderr
-    vectors = spark.read.format("delta").load(str(tmp_path / "vectors"))
+    vectors = read_delta(spark, tmp_path / "vectors")
     assert vectors.where("fault IS NULL").count() == 102
 
     evaluated = captionlake(
@@ -110,7 +111,7 @@ def test_an_encoder_embeds_and_is_evaluated(
     assert evaluated.summary["counts"] == {
         "sets": 1, "pairs": 40, "sentences": 41, "without_vector": 0
     }  # fmt: skip
-    rows = spark.read.format("delta").load(str(tmp_path / "sts")).collect()
+    rows = read_delta(spark, tmp_path / "sts").collect()
     values = {(row.task, row.set, row.measure): row.value for row in rows}
     assert values["dev.tsv", "pairs", "spearman"] == pytest.approx(scores[best_step], abs=2e-4)
     assert f"dev.tsv: {100 * values['dev.tsv', 'pairs', 'spearman']:.2f}" in evaluated.stderr
@@ -166,7 +167,7 @@ def test_an_encoder_is_evaluated_on_sentevals_folder(
     )
     assert done.exit_code == 0, done.stderr
     assert done.summary["counts"]["sets"] == 30
-    rows = spark.read.format("delta").load(str(tmp_path / "sts")).collect()
+    rows = read_delta(spark, tmp_path / "sts").collect()
     values = {(r.task, r.set, r.measure): r for r in rows}
     tasks = [*(f"STS{k}" for k in range(12, 17)), "STSBenchmark", "SICKRelatedness", "average"]
     assert {task for task, _, _ in values} == set(tasks)

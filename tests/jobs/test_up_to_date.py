@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 
 from spark_jobs.jobs import dedup_captions
 from spark_jobs.running.launch import execute
+from tests.delta_tables import read_delta
 
 
 def rows(spark: SparkSession, animal: str, n: int):  # type: ignore[no-untyped-def]
@@ -37,7 +38,7 @@ def test_what_stands_is_told_from_what_changed(captionlake, spark, tmp_path: Pat
     shutil.rmtree(table)
     rows(spark, "dog", 30).write.format("delta").save(str(table))
     assert status() == ("done", 30)
-    assert spark.read.format("delta").load(str(out)).count() == 30
+    assert read_delta(spark, out).count() == 30
 
 
 @pytest.mark.slow
@@ -140,8 +141,8 @@ def test_three_first_runs_of_a_workspace_at_once(spark: SparkSession, tmp_path: 
 
     with ThreadPoolExecutor(3) as pool:
         assert sorted(pool.map(run, range(3))) == [1, 2, 3]
-    assert spark.read.format("delta").load(str(tmp_path / "log/runs")).count() == 3
-    decisions = spark.read.format("delta").load(str(tmp_path / "log/decisions"))
+    assert read_delta(spark, tmp_path / "log/runs").count() == 3
+    decisions = read_delta(spark, tmp_path / "log/decisions")
     assert decisions.count() == 6
     assert decisions.select("run_id").distinct().count() == 3
 
@@ -169,7 +170,7 @@ def overwritten(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def balancings(spark: SparkSession, workspace: Path) -> list[str]:
-    runs = spark.read.format("delta").load(str(workspace / "runs"))
+    runs = read_delta(spark, workspace / "runs")
     runs = runs.where("job = 'balance-captions'").orderBy("started")
     return [row.run_id for row in runs.collect()]
 
@@ -209,7 +210,7 @@ def test_what_is_told_of_a_run_is_of_the_versions_that_it_read_and_wrote(
     assert "Left out" not in of_cats
     assert "= 0.250000" in explain("cat7", first)  # 10 of 40 cats
     spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
-    for table in ("captions", "unique_captions", "matches", "entry_counts", "balanced_captions"):
+    for table in ("captions", "matches", "entry_counts", "balanced_captions"):
         spark.sql(f"VACUUM delta.`{overwritten / table}` RETAIN 0 HOURS")
     spark.sql(f"VACUUM delta.`{overwritten / 'entry_probabilities'}` RETAIN 0 HOURS")
     spark.conf.unset("spark.databricks.delta.retentionDurationCheck.enabled")

@@ -14,6 +14,7 @@ from spark_jobs.concepts.synsets import imagenet_synsets
 from spark_jobs.core.draws import Draw
 from spark_jobs.subsets.imagenet_classes import imagenet_class_names
 from spark_jobs.subsets.vary import NamedClass, templates_of, vary
+from tests.delta_tables import read_delta
 
 WNIDS = [synset.wnid for synset in imagenet_synsets("imagenet1k")]
 LEMMAS = {synset.wnid: synset.lemmas for synset in imagenet_synsets("imagenet1k")}
@@ -28,7 +29,7 @@ def records(captionlake, spark: SparkSession, cases: Path, tmp_path: Path) -> Da
     )
     assert outcome.exit_code == 0, outcome.stderr
     assert outcome.summary["counts"] == {"rows_in": 254, "kept": 254, "rejected": 0}
-    return spark.read.format("delta").load(str(tmp_path / "records"))
+    return read_delta(spark, tmp_path / "records")
 
 
 def flags_of(run: dict) -> dict:

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from tests.delta_tables import read_delta
 from udfs.vectors import vector_lists
 
 
@@ -66,7 +67,7 @@ def test_every_caption_is_scored_or_counted(
             n["scored"] += 1
             expected[f"u{uid}", number] = vector @ of_images[uid].astype(float)
     assert outcome.summary["counts"] == n
-    rows = spark.read.format("delta").load(str(tmp_path / "scores")).collect()
+    rows = read_delta(spark, tmp_path / "scores").collect()
     scores = {(row.uid, row.caption_id): row.score for row in rows}
     assert scores.keys() == expected.keys()
     for key, score in scores.items():
@@ -153,7 +154,7 @@ def test_a_caption_id_that_is_null_is_a_key_like_any_other(
     pq.write_table(pa.table(columns), tmp_path / "in.parquet")
     counts = captionlake(*command).summary["counts"]
     assert counts == {"rows_in": 5, "embedded": 1, "kept": 4, "faulty": 0}
-    assert spark.read.format("delta").load(str(tmp_path / "out")).count() == 5
+    assert read_delta(spark, tmp_path / "out").count() == 5
 
 
 @pytest.mark.slow
@@ -163,7 +164,7 @@ def test_another_prompt_embeds_again(captionlake, spark: SparkSession, tmp_path:
     for more, model in (([], "minilm"), (["--prompt", "query"], "minilm (prompt query)")):
         counts = captionlake(*command, *more).summary["counts"]
         assert (counts["embedded"], counts["kept"]) == (1, 0)
-        [row] = spark.read.format("delta").load(str(tmp_path / "out")).collect()
+        [row] = read_delta(spark, tmp_path / "out").collect()
         assert row.model == model
     outcome = captionlake(*command, "--prompt", "qery")
     assert outcome.exit_code == 3

@@ -10,6 +10,7 @@ from spark_jobs.concepts.sources import synset_names
 from spark_jobs.concepts.synsets import Synset, imagenet_synsets
 from spark_jobs.concepts.wordnet import wordnet_synsets
 from spark_jobs.core.errors import InputDataError
+from tests.delta_tables import read_delta
 
 FOLDER = Path("/usr/share/wordnet")
 
@@ -42,7 +43,7 @@ def test_wordnet_after_another_source_keeps_provenance_and_glosses(
         *("--output", tmp_path / "bank"),
     )
     assert outcome.exit_code == 0, outcome.stderr
-    bank = spark.read.format("delta").load(str(tmp_path / "bank"))
+    bank = read_delta(spark, tmp_path / "bank")
     husky = bank.where("wnid = 'n02110185'").collect()
     assert [row.entry for row in husky] == ["Siberian husky"]
     assert husky[0].gloss.startswith("breed of sled dog developed in northeastern Siberia")

@@ -6,7 +6,7 @@ from spark_jobs.running.recipes.reading import read_recipe
 from spark_jobs.running.registry import all_jobs
 from tests.platforms.workload import Place, other_jobs, recipes
 
-OF_CURATE = {"ingest-captions", "match-concepts", "balance-captions"}
+OF_CURATE = {"ingest-captions", "balance-captions"}
 NOT_RUN = {
     "count-concepts": "needs the files of WordNet, which are not everywhere",
     "demo": "a recipe of jobs that the others run",

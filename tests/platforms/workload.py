@@ -46,6 +46,8 @@ def make_inputs(folder: Path, image_server: str) -> None:
         lines = [json.dumps({"caption": caption}) for caption in [*captions[part::4], None]]
         (folder / f"captions/{part}.jsonl").write_text("".join(f"{line}\n" for line in lines))
     (folder / "bank.txt").write_text("".join(f"{entry}\n" for entry in entries))
+    filler = [f"filler {i}" for i in range(60_000)]  # a matcher that goes to workers as files
+    (folder / "large_bank.txt").write_text("".join(f"{entry}\n" for entry in [*entries, *filler]))
     (folder / "pets.yml").write_text(_CLASSES)
     pairs = [f"{i % 5}\ta dog\t{captions[i]}\n" for i in range(20)]
     (folder / "sts_pairs.tsv").write_text("".join(pairs))
@@ -138,7 +140,7 @@ def recipes(inputs: Path, model: Path, out: Path) -> dict[str, list[str]]:
     """The pipelines named in docs/platforms.md: curate, LAIONet's, and search by meaning."""
     return {
         "curate": [
-            *("curate", f"{inputs}/captions", "--bank", f"{inputs}/bank.txt", "--t", "20"),
+            *("curate", f"{inputs}/captions", "--bank", f"{inputs}/large_bank.txt", "--t", "20"),
             *("--decisions", "--output", f"{out}/curated"),
         ],
         "laionet_labels": recipe("laionet_labels", input=f"{inputs}/laion", output=f"{out}/labels"),

@@ -13,8 +13,6 @@ from udfs import id_counts
 from udfs.id_counts import (
     IdPacker,
     Kind,
-    counts_from_text,
-    counts_to_text,
     pack_counts,
     pack_ids,
     sum_packed,
@@ -103,14 +101,3 @@ def test_ids_next_to_each_other_fill_the_parts_evenly() -> None:
     sizes = [len(blob) for blob in pack_counts(int64(range(100_000)))["ids"].to_pylist()]
     assert len(sizes) == 1024
     assert max(sizes) < 1.2 * np.mean(sizes)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.dictionaries(st.integers(0, 2**31 - 1), st.integers(1, 2**50), max_size=200))
-def test_a_text_says_all_counts(counts: dict[int, int]) -> None:
-    ids = sorted(counts)
-    found_ids, found = counts_from_text(
-        counts_to_text(int64(ids), int64(counts[id_] for id_ in ids))
-    )
-    assert dict(zip(found_ids.tolist(), found.tolist(), strict=True)) == counts
-    assert " " not in counts_to_text(int64(ids), int64(counts[id_] for id_ in ids))

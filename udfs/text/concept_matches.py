@@ -6,13 +6,19 @@ import numpy as np
 import pyarrow as pa
 
 from udfs.arrow import Batches, BatchFunction, chained
-from udfs.balancing import ENTRY_IDS, EntryCounter, count_in_task
+from udfs.balancing import (
+    ENTRIES,
+    ENTRY_IDS,
+    KEYS,
+    ROWS,
+    EntryCounter,
+    count_in_task,
+    count_non_empty,
+)
 from udfs.compiled import one_compiles
 from udfs.id_counts import IdPacker, pack_counts
 from udfs.text.matchers import ConceptMatcher
 from udfs.text.spans import span_lists
-
-ENTRIES, KEYS, ROWS = range(3)  # kinds of ids that `count_entries_and_keys` counts
 
 
 def add_entry_ids(
@@ -53,8 +59,7 @@ def count_entries_and_keys(matcher: ConceptMatcher, *, key: str) -> BatchFunctio
         for batch in match(batches):
             entry_ids = batch.column(ENTRY_IDS)
             entry_counter.add(entry_ids)
-            n_matched = np.count_nonzero(np.diff(np.asarray(entry_ids.offsets)))
-            row_counts += [len(entry_ids), n_matched]
+            row_counts += [len(entry_ids), count_non_empty(entry_ids)]
             yield from key_packer.add(batch.column(key))
         yield from key_packer.flush()
         yield pack_counts(*entry_counter.counts(), kind=ENTRIES)

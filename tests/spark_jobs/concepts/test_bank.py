@@ -52,6 +52,10 @@ def test_a_longer_entry_that_can_match_has_a_witness() -> None:
     entries = ["".join(rng.choice(pieces, 8)) for _ in range(3_000)]
     alive = [entry for entry in entries if not never_matches(f" {entry} ")]
     assert len(alive) > 200
+    of_faults = {
+        entry for entry, fault in zip(entries, entry_faults(entries), strict=True) if not fault
+    }
+    assert of_faults == {*alive}
     for entry in alive:
         found = f" {entry} " in spaced_and_padded(witness(entry))
         assert found, repr(entry)

@@ -97,11 +97,11 @@ def changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     ("touched", "jobs", "others"),
     [
         ("spark_jobs.report.entries", ["report", "curate"], ["match-concepts", "embed-texts"]),
-        ("udfs.text.token_search", ["match-concepts", "curate"], ["dedup-captions", "embed-texts"]),
+        ("udfs.text.token_search", ["match-concepts", "curate"], ["maintain", "embed-texts"]),
         ("udfs.models.embedding", ["embed-texts"], ["match-concepts"]),
         ("spark_jobs.storage.tables", ["match-concepts", "embed-texts", "diff"], []),
         ("spark_jobs.cli", [], ["match-concepts", "embed-texts", "report"]),
-        ("spark_jobs.balancing", ["balance-captions"], ["dedup-captions"]),
+        ("spark_jobs.balancing", ["balance-captions"], ["maintain"]),
     ],
 )
 def test_a_change_concerns_the_jobs_that_import_it(changed, touched, jobs, others) -> None:
@@ -128,7 +128,7 @@ def test_a_change_concerns_the_jobs_that_import_it(changed, touched, jobs, other
     ],
 )
 def test_data_files_count_for_those_who_read_them(changed, file: str, jobs: set[str]) -> None:
-    looked = {*jobs, "dedup-captions", "embed-texts"}
+    looked = {*jobs, "maintain", "embed-texts"}
     before = {job: code_digest(job) for job in looked}
     code_digest.cache_clear()
     read = module._data_files
