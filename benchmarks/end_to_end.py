@@ -82,7 +82,7 @@ def jobs(
         "`match-concepts`, matches stored": partial(
             run_job, "match_concepts", **match, output=f"{out}/matches"
         ),
-        "`curate`, five tables": partial(run_job, "curate", **curate),
+        "`curate`, all tables": partial(run_job, "curate", **curate),
         "`curate --no-intermediate`, the result alone": partial(
             run_job, "curate", **curate | result_alone
         ),

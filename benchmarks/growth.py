@@ -57,7 +57,7 @@ def growth(spark: SparkSession, folder: Path, corpus_folder: Path) -> list[dict[
             match, spark, folder, corpus_folder / "bank_500000.json"
         ),
     }
-    for name, intermediate in (("five tables", True), ("the result alone", False)):
+    for name, intermediate in (("all tables", True), ("the result alone", False)):
         jobs[f"curate without dedup, 20,000: {name}"] = partial(
             curate, spark, folder, corpus_folder, intermediate=intermediate
         )
