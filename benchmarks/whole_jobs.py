@@ -1,12 +1,11 @@
 """Whole jobs beside polars, DuckDB and Daft, from Parquet files to files.
 
-    python -m benchmarks.whole_jobs [FOLDER [CAPTIONS [TEXTS]]]
+    python -m benchmarks.whole_jobs [FOLDER [CAPTIONS]]
 
 Each side has a process, which stays: `first row` is the CPU time of its process tree until it has
 done one row, the start of Spark included, and the rest that of CAPTIONS captions with 20,000
-entries, or of TEXTS texts, less that of one row, when warm. Sides take turns, and all results are
-compared. Those that embed begin a process for each run. Daft wants a newer pyarrow than petastorm
-allows, so `make bench` gives it an environment of its own.
+entries, less that of one row, when warm. Sides take turns, and all results are compared. Daft wants
+a newer pyarrow than petastorm allows, so `make bench` gives it an environment of its own.
 """
 
 import shutil
@@ -33,17 +32,12 @@ MATCHING = {
     "Daft, pyahocorasick": "daft_automaton",
     "Daft, `contains` of all pairs": "daft_contains",
 }
-EMBEDDING = {"`embed-texts`": "embed_texts", "Daft, sentence-transformers": "daft_minilm"}
 
 
-def main(folder: Path, n_captions: int, n_texts: int) -> None:
+def main(folder: Path, n_captions: int) -> None:
     corpus = inputs.corpus(folder, 200_000)
-    work = folder.absolute() / "whole_jobs"
-    for name, engines, n in (
-        ("whole_match", MATCHING, n_captions),
-        ("whole_embed", EMBEDDING, n_texts),
-    ):
-        report(name, compared(work, corpus, engines, n), folder, rounds=ROUNDS)
+    rows = compared(folder.absolute() / "whole_jobs", corpus, MATCHING, n_captions)
+    report("whole_match", rows, folder, rounds=ROUNDS)
 
 
 def compared(work: Path, corpus: Path, engines: dict[str, str], n: int) -> list[dict[str, Any]]:
@@ -96,8 +90,6 @@ class _Engine:
         bank = str(corpus / f"bank_{ENTRIES}.json")
         self._command = [python, "-m", "benchmarks.engines", engine, bank]
         self._before_s = 0.0
-        # In a process that stays, Daft's second load of a model waited for ever.
-        self._is_fresh = engine in EMBEDDING.values()
 
     def __enter__(self) -> "_Engine":
         pipe = subprocess.PIPE
@@ -109,10 +101,6 @@ class _Engine:
 
     def run(self, rows: Path, output: Path) -> float:
         """CPU seconds since the last run, or since the process began."""
-        if self._before_s and self._is_fresh:
-            self._process.communicate()
-            self._before_s = 0.0
-            self.__enter__()
         shutil.rmtree(output.parent, ignore_errors=True)
         output.parent.mkdir()
         assert self._process.stdin
@@ -122,7 +110,7 @@ class _Engine:
             if line.startswith("CPU "):
                 before_s, self._before_s = self._before_s, float(line.split()[1])
                 return self._before_s - before_s
-        raise SystemExit(f"{self._command} failed")
+        raise SystemExit(f"{self._command} failed: {self._process.wait()}")
 
 
 def write_rows(work: Path, corpus: Path, n: int) -> list[str]:
@@ -138,11 +126,9 @@ def write_rows(work: Path, corpus: Path, n: int) -> list[str]:
 
 
 def results_by_uid(output: Path) -> dict[str, Any]:
-    """Ids by uid of the captions that have matches, or the length of each vector."""
+    """Ids by uid of the captions that have matches."""
     table = ds.dataset(sorted(map(str, output.glob("**/*.parquet")))).to_table()
     uids = table["uid"].to_pylist()
-    if "embedding" in table.column_names:
-        return dict(zip(uids, map(len, table["embedding"].to_pylist()), strict=True))
     lists = zip(uids, table["entry_ids"].to_pylist(), strict=True)
     return {uid: sorted(ids) for uid, ids in lists if ids}
 
@@ -151,5 +137,4 @@ if __name__ == "__main__":
     main(
         Path(sys.argv[1] if len(sys.argv) > 1 else "bench"),
         int(sys.argv[2]) if len(sys.argv) > 2 else 200_000,
-        int(sys.argv[3]) if len(sys.argv) > 3 else 1_000,
     )
