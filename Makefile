@@ -77,11 +77,19 @@ functions: env
 bundle: env
 	$(BIN)/python -m spark_jobs.running.databricks_bundle conf/databricks/resources
 
-# Prints the tables of benchmarks/ and writes them, with their inputs, below bench/: two hours.
-bench: env
+# Runs the benchmarks and writes docs/speed.md from their results: two hours. Inputs lie below bench/.
+# NAMES="kernel gpu" runs those alone.
+bench: env .venv-daft/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
-	set -e; for name in startup kernel text_rules caption_length end_to_end growth cost embedding neighbours subsets bank_from_text images_download images_arrange images_duplicates captions_generated captions_of_images filters_and_mixes captions_measured sentences_trained training_shards training_readers train_clip; do \
-		$(BIN)/python -m benchmarks.$$name bench; done
+	$(BIN)/python -m benchmarks $(NAMES)
+
+# Daft wants a newer pyarrow than petastorm allows, and takes all else from the default lane.
+.venv-daft/installed: requirements/daft.lock
+	$(PYTHON) -m venv .venv-daft
+	.venv-daft/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/daft.lock
+	$(BIN)/python -c 'import site; print(*site.getsitepackages())' \
+		>"$$(.venv-daft/bin/python -c 'import site; print(site.getsitepackages()[0])')/default_lane.pth"
+	touch $@
 
 # Needs uv; writes hashes, but no address of an index.
 lock:
@@ -89,3 +97,4 @@ lock:
 	$(LOCK) requirements/default.in --override requirements/left_out.in \
 		--override requirements/forward.in -o requirements/forward.lock
 	$(LOCK) requirements/bench.in -c requirements/default.lock -o requirements/bench.lock
+	$(LOCK) requirements/daft.in -o requirements/daft.lock

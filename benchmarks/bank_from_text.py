@@ -34,8 +34,8 @@ def main(folder: Path, sizes: Sequence[int]) -> None:
     spark = small_session(**keep_compilers)
     table = [row for name, job in jobs(spark, folder).items() for row in rows_of(name, job, sizes)]
     split = {row["rows"]: row["cpu s beyond"] for row in table if row["job"] == "split"}
-    rows = [row | {"ratio to split": row["cpu s beyond"] / split[row["rows"]]} for row in table]
-    report("bank_from_text", rows, folder)
+    rows = [row | {"times the split": row["cpu s beyond"] / split[row["rows"]]} for row in table]
+    report("bank_from_text", rows, folder, rounds=3)
 
 
 def jobs(spark: SparkSession, folder: Path) -> dict[str, Callable[[int], object]]:

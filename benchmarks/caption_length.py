@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from benchmarks import inputs
-from benchmarks.measuring import interleaved_cpu_s, report
+from benchmarks.measuring import ROUNDS, interleaved_cpu_s, report
 from udfs.text.token_match import match_captions
 from udfs.text.token_trie import build_token_trie
 
@@ -41,7 +41,7 @@ def main(folder: Path) -> None:
             {"entries": size, "bytes": int(name), "MB/s": speed, "fastest / this": fastest / speed}
             for name, speed in speeds.items()
         ]
-    report("caption_length", rows, folder)
+    report("caption_length", rows, folder, rounds=ROUNDS)
 
 
 if __name__ == "__main__":

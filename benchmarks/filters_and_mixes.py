@@ -69,12 +69,13 @@ def main(folder: Path, n: int, n_threshold: int, n_vectors: int) -> None:
                 "times a scan": median_ratio(seconds["other"], seconds["scan"]),
             }
         )
-        report("filters_and_mixes", rows, folder)
+        report("filters_and_mixes", rows, folder, rounds=ROUNDS)
     if n_threshold:
         report("top_fraction", [threshold_row(spark, n_threshold)], folder)
     spark.stop()
     if n_vectors:
-        report("nearest_centroids", [cluster_row(n_vectors, k) for k in (1_000, 10_000)], folder)
+        centroids = [cluster_row(n_vectors, k) for k in (1_000, 10_000)]
+        report("nearest_centroids", centroids, folder, rounds=ROUNDS)
 
 
 def make_pool(spark: SparkSession, path: Path, n: int) -> DataFrame:

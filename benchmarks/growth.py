@@ -45,17 +45,19 @@ def main(folder: Path) -> None:
     keep_compilers = {"spark.driver.extraJavaOptions": "-XX:-UseDynamicNumberOfCompilerThreads"}
     spark = small_session(**event_log_settings(events), **keep_compilers)
     corpus_folder = inputs.corpus(folder, 1_000_000)
-    report("growth", growth(spark, folder, corpus_folder), folder)
+    report("growth", growth(spark, folder, corpus_folder), folder, rounds=3)
     spark.conf.set("spark.sql.files.maxPartitionBytes", "16m")  # a dozen tasks per stage
-    report("skew", skew(spark, folder, corpus_folder, events), folder)
+    report("skew", skew(spark, folder, corpus_folder, events), folder, rounds=3)
     report("long_captions", long_captions(spark, folder), folder)
 
 
 def growth(spark: SparkSession, folder: Path, corpus_folder: Path) -> list[dict[str, Any]]:
     jobs: dict[str, Callable[[int], object]] = {
-        "match, 500,000 entries": partial(match, spark, folder, corpus_folder / "bank_500000.json"),
+        "match-concepts, 500,000 entries": partial(
+            match, spark, folder, corpus_folder / "bank_500000.json"
+        ),
     }
-    for name, intermediate in (("five tables", True), ("the result alone", False)):
+    for name, intermediate in (("all tables", True), ("the result alone", False)):
         jobs[f"curate without dedup, 20,000: {name}"] = partial(
             curate, spark, folder, corpus_folder, intermediate=intermediate
         )
@@ -158,7 +160,7 @@ def skew(
         ratio, tasks = statistics.median_low(worst_stages)
         table.append(
             {
-                "head share": head_matches / all_matches,
+                "share of one entry": head_matches / all_matches,
                 "longest task / median": ratio,
                 "tasks of that stage": tasks,
             }

@@ -107,7 +107,7 @@ def main(folder: Path) -> None:
                 "cpu us an image": (cpu_8 - cpu_1) * per_image,
             }
         )
-    report("images_arrange", rows, folder)
+    report("images_arrange", rows, folder, rounds=ROUNDS)
     for column in ("8 shards s", "us an image"):
         print(
             f"speed of the job / tarfile alone, {column}: {rows[0][column] / rows[1][column]:.2f}"

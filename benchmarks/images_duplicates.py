@@ -131,7 +131,7 @@ def figures(
     return {
         "what": what,
         "rows": n,
-        "cpu s": seconds,
+        "CPU s": seconds,
         "us a row": seconds / n * 1e6,
         "pairs of the sample": len(pairs),
         "recall": together / max(len(pairs), 1),

@@ -1,7 +1,7 @@
 """Peers that find the entries of a bank in captions; all give ascending ids per caption."""
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -65,51 +65,61 @@ def polars(entries: list[str]) -> Matcher:
     """str.extract_many (overlapping), and ids by a join: polars has no function that gives ids."""
     import polars as pl
 
-    bank = pl.Series([f" {entry} " for entry in entries])
-    ids = pl.DataFrame({"entry": bank, "id": range(len(entries))})
-
     def match(captions: pa.Array) -> list[list[int]]:
-        frame = pl.DataFrame({"text": captions}).with_row_index("row")
-        text = pl.col("text")
-        for mark in ",.;:?!`":
-            text = text.str.replace_all(mark, f" {mark} ", literal=True)
-        text = pl.lit(" ") + text.str.replace_all("[\t\n\r]", " ") + pl.lit(" ")
-        entries_found = text.str.extract_many(bank.implode(), overlapping=True).alias("entry")
-        matched = frame.select("row", entries_found).explode("entry").join(ids, on="entry").unique()
-        lists = matched.sort("row", "id").group_by("row", maintain_order=True).agg("id")
-        return _by_row(lists["row"].to_list(), lists["id"].to_list(), len(captions))
+        frame = pl.DataFrame({"caption": captions}).with_row_index("row")
+        lists = polars_matches(frame, "row", entries).sort("row")
+        return _by_row(lists["row"].to_list(), lists["entry_ids"].to_list(), len(captions))
 
     return match
+
+
+def polars_matches(frame: Any, key: str, entries: list[str]) -> Any:
+    """`key` and ascending entry_ids of the captions that have matches."""
+    import polars as pl
+
+    bank = pl.Series([f" {entry} " for entry in entries])
+    ids = pl.DataFrame({"entry": bank, "entry_ids": range(len(entries))})
+    text = pl.col("caption")
+    for mark in ",.;:?!`":
+        text = text.str.replace_all(mark, f" {mark} ", literal=True)
+    text = pl.lit(" ") + text.str.replace_all("[\t\n\r]", " ") + pl.lit(" ")
+    entries_found = text.str.extract_many(bank.implode(), overlapping=True).alias("entry")
+    matched = frame.select(key, entries_found).explode("entry").join(ids, on="entry")
+    return matched.group_by(key).agg(pl.col("entry_ids").unique().sort())
 
 
 def duckdb(entries: list[str]) -> Matcher:
     """Token n-grams by list functions, hash-joined with the bank, on one thread."""
     import duckdb as db
 
-    max_tokens = max(entry.count(" ") + 1 for entry in entries)
     connection = db.connect(config={"threads": 1})
-    bank = pa.table({"entry": entries, "id": pa.array(range(len(entries)), pa.int32())})
-    connection.register("bank_view", bank)
-    connection.execute("CREATE TABLE bank AS SELECT * FROM bank_view")
 
     def match(captions: pa.Array) -> list[list[int]]:
-        rows = pa.table({"row": pa.array(range(len(captions))), "text": captions})
+        rows = pa.table({"row": pa.array(range(len(captions))), "caption": captions})
         connection.register("rows", rows)
-        spacing = r"regexp_replace(text, '([,.;:?!`])', ' \1 ', 'g')"
-        query = f"""
-            WITH cut AS (
-              SELECT row, string_split(translate({spacing}, chr(9)||chr(10)||chr(13), '   '), ' ') w
-              FROM rows),
-            runs AS (
-              SELECT row, unnest(list_transform(range(1, len(w) - n + 2),
-                                 lambda i: array_to_string(w[i : i + n - 1], ' '))) entry
-              FROM cut, range(1, {max_tokens + 1}) t(n) WHERE len(w) >= n)
-            SELECT row, list_sort(list_distinct(list(id))) ids
-            FROM runs JOIN bank USING (entry) GROUP BY row"""
-        matched = connection.execute(query).fetchall()
+        matched = duckdb_matches(connection, "rows", "row", entries).fetchall()
         return _by_row([row for row, _ in matched], [ids for _, ids in matched], len(captions))
 
     return match
+
+
+def duckdb_matches(connection: Any, captions: str, key: str, entries: list[str]) -> Any:
+    """`key` and ascending entry_ids of the captions that have matches, in a relation."""
+    bank = pa.table({"entry": entries, "id": pa.array(range(len(entries)), pa.int32())})
+    connection.register("bank_view", bank)
+    connection.execute("CREATE OR REPLACE TABLE bank AS SELECT * FROM bank_view")
+    max_tokens = max(entry.count(" ") + 1 for entry in entries)
+    spacing = r"regexp_replace(caption, '([,.;:?!`])', ' \1 ', 'g')"
+    return connection.sql(f"""
+        WITH cut AS (
+          SELECT {key}, string_split(translate({spacing}, chr(9)||chr(10)||chr(13), '   '), ' ') w
+          FROM {captions}),
+        runs AS (
+          SELECT {key}, unnest(list_transform(range(1, len(w) - n + 2),
+                               lambda i: array_to_string(w[i : i + n - 1], ' '))) entry
+          FROM cut, range(1, {max_tokens + 1}) t(n) WHERE len(w) >= n)
+        SELECT {key}, list_sort(list_distinct(list(id))) entry_ids
+        FROM runs JOIN bank USING (entry) GROUP BY {key}""")
 
 
 def _by_row(rows: list[int], lists: list[list[int]], n_rows: int) -> list[list[int]]:

@@ -3,11 +3,14 @@
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,10 @@ import numpy as np
 import psutil
 
 ROUNDS = 5
+# That of the machine before the benchmark's own work: wall times mean little where it is high.
+LOAD = os.getloadavg()[0]
+# Virtual machines say "AMD EPYC" alone; their model numbers count in sixteens.
+ZEN_BY_FAMILY_AND_MODEL = {("25", 0): 3, ("25", 1): 4, ("25", 10): 4, ("26", 0): 5, ("26", 1): 5}
 
 
 @contextmanager
@@ -135,38 +142,79 @@ def growth_rows(seconds_by_rows: Mapping[int, float]) -> list[dict[str, Any]]:
     ]
 
 
-def machine() -> dict[str, Any]:
-    """The machine and the commit of a measurement."""
-    cpu = next(
-        (line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        "model name : unknown",
+def machine() -> str:
+    """The machine in words, without a name or path of it."""
+    fields = dict(
+        re.findall(r"^(model name|cpu family|model)\s*: (.*)$", _cpu_info(), flags=re.MULTILINE)
     )
+    cpu = fields.get("model name", platform.processor() or platform.machine())
+    zen = ZEN_BY_FAMILY_AND_MODEL.get((fields.get("cpu family"), int(fields.get("model", 0)) >> 4))
+    cpu += f" (Zen {zen})" if zen and "Zen" not in cpu else ""
+    gigabytes = round(psutil.virtual_memory().total / 2**30)
+    gpu = _gpu_name()
+    return f"{os.cpu_count()} cores of {cpu}, {gigabytes} GB" + (f", {gpu}" if gpu else "")
+
+
+def _cpu_info() -> str:
+    file = Path("/proc/cpuinfo")
+    return file.read_text().partition("\n\n")[0] if file.exists() else ""
+
+
+def _gpu_name() -> str | None:
+    """The GPU, if this process has used torch and there is one."""
+    torch = sys.modules.get("torch")
+    return torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None
+
+
+def report(
+    name: str,
+    rows: list[dict[str, Any]],
+    folder: Path,
+    *,
+    rounds: int | None = 1,
+    note: str = "",
+) -> None:
+    """Print rows as a table, and write them with their conditions to `folder`/results/`name`.json.
+
+    Columns have the names that docs/speed.md shows. `rounds`: of which figures are medians, None if
+    the note says it; `note`: what else the reader of a figure needs to know of the run.
+    """
+    print(f"\n{name}\n{markdown_table(rows)}")
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )
-    return {
-        "cpu": cpu.partition(":")[2].strip(),
-        "cores": os.cpu_count(),
-        "memory_gb": round(psutil.virtual_memory().total / 2**30),
-        "python": platform.python_version(),
-        "commit": commit.stdout.strip(),
+    record = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": commit.stdout.strip() or None,
+        "machine": machine(),
+        "load": round(LOAD, 1),
+        "rounds": rounds,
+        "note": note,
+        "rows": rows,
     }
+    file = folder / "results" / f"{name}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def report(name: str, rows: list[dict[str, Any]], folder: Path) -> None:
-    """Print rows as a table and write them with the machine to `folder`/`name`.json."""
-    columns = list(rows[0])
-    cells = [[_format(row.get(column)) for column in columns] for row in rows]
-    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
-    print(f"\n{name}")
-    for line in (columns, *cells):
-        print("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
-    folder.mkdir(parents=True, exist_ok=True)
-    record = {"machine": machine(), "rows": rows}
-    (folder / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+def markdown_table(rows: list[dict[str, Any]]) -> str:
+    """Rows as a table in Markdown, with the columns of all rows, empty where a row has none."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    cells = [[format_figure(row.get(column)) for column in columns] for row in rows]
+    lines = [columns, ["---"] * len(columns), *cells]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _format(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:,.2f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+def format_figure(value: object, digits: int = 3) -> str:
+    """A fraction with `digits` significant digits, a whole number with all; text as it is."""
+    if value is None:
+        return ""
+    if isinstance(value, int):
+        return f"{value:,}"
+    if not isinstance(value, float):
+        return str(value)
+    if abs(value) >= 10 ** (digits - 1):
+        return f"{float(f'{value:.{digits}g}'):,.0f}"
+    return np.format_float_positional(
+        value, precision=digits, fractional=False, unique=False, trim="-"
+    )

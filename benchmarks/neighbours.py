@@ -41,6 +41,7 @@ def main(folder: Path, rows: int, rounds: int) -> None:
         "neighbours",
         [compared(folder, vectors, queries, rows, rounds, k) for k in (50, 500)],
         folder,
+        rounds=rounds,
     )
     spark.stop()
 
@@ -96,9 +97,9 @@ def compared(
         "vectors": rows,
         "queries": QUERIES,
         "faiss MB/s": float(megabytes / np.median(bare_s[:, 1])),
-        "ours MB/s": float(megabytes / np.median(ours_s[:, 1])),
-        "ours / faiss by CPU": float(ratios[0]),
-        "ours / faiss by wall": float(ratios[1]),
+        "captionlake MB/s": float(megabytes / np.median(ours_s[:, 1])),
+        "times as fast by CPU": float(ratios[0]),
+        "by wall": float(ratios[1]),
         "start-up s": float(start_up[1]),
     }
 

@@ -1,8 +1,8 @@
 """Subsets of tables with the published class counts of LAIONet and of LAION-400M.
 
-    python -m benchmarks.published_counts FREQUENCIES [FOLDER [--large]]
+    python -m benchmarks.published_counts [FOLDER [--large]]
 
-FREQUENCIES: the folder of clip-beyond-tail's class-frequency files (Wen et al. 2024). Rows are
+Counts are those of clip-beyond-tail's class-frequency files (Wen et al. 2024), in shared/. Rows are
 generated, with similarities such that the published number lies above each threshold. Each subset
 is checked against the published counts and timed. --large adds the counts of LAION-400M, 93.7
 million rows.
@@ -17,6 +17,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from benchmarks.inputs import SHARED
 from benchmarks.measuring import report
 from benchmarks.spark_inputs import run_job, small_session
 from spark_jobs.subsets.imagenet_classes import imagenet_class_names
@@ -175,7 +176,7 @@ def matched(
 if __name__ == "__main__":
     arguments = [argument for argument in sys.argv[1:] if argument != "--large"]
     main(
-        Path(arguments[0]),
-        Path(arguments[1] if len(arguments) > 1 else "bench"),
+        SHARED / "data/imagenet_frequencies",
+        Path(arguments[0] if arguments else "bench"),
         is_large="--large" in sys.argv,
     )

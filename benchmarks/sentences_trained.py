@@ -45,7 +45,7 @@ SPEED = TrainingOptions(learning_rate=1e-3)
 def main(folder: Path, n_seeds: int) -> None:
     torch.set_num_threads(1)
     captions = [text for text in captions_of(TRAINED).values() if len(text) >= SHORTEST]
-    report("sentences_fed", loop_rows(captions[:FEW], folder), folder)
+    report("sentences_fed", loop_rows(captions[:FEW], folder), folder, rounds=ROUNDS)
     report("sentences_together", process_rows(captions[:FEW]), folder)
     report("sentences_gained", gain_rows(captions, n_seeds), folder)
 
@@ -78,7 +78,7 @@ def loop_rows(captions: list[str], folder: Path) -> list[dict[str, Any]]:
         {
             "what": f"loop, {side}",
             "captions": len(captions),
-            "captions/CPU s": len(captions) / float(np.median(seconds[side])),
+            "captions a CPU second": len(captions) / float(np.median(seconds[side])),
             "of memory's": median_ratio(seconds["memory"], seconds[side]),
         }
         for side in sides

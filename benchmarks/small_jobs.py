@@ -73,7 +73,7 @@ def main(folder: Path) -> None:
         }
         for name, (wall, cpu) in rows.items()
     ]
-    report("small_jobs", table, folder)
+    report("small_jobs", table, folder, rounds=ROUNDS)
     of_jobs = [wall for name, (wall, _) in rows.items() if name != "bare Delta write"]
     print(f"median over the jobs: {statistics.median(of_jobs):.2f} s wall")
 

@@ -60,7 +60,7 @@ def main(folder: Path) -> None:
         "the last of 4 workers, one compiles": last_of_four_s,
     }
     rows = [{"what": what, "s": statistics.median(times)} for what, times in seconds.items()]
-    report("startup", rows, folder)
+    report("startup", rows, folder, rounds=ROUNDS)
 
 
 def run_workers(n: int, trie_file: Path, cache: Path) -> list[float]:

@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks import inputs
-from benchmarks.measuring import interleaved_cpu_s, median_ratio, report
+from benchmarks.measuring import ROUNDS, interleaved_cpu_s, median_ratio, report
 from spark_jobs.formats.class_files import packaged_class_files, read_class_file
 from spark_jobs.formats.synsets import named_synsets
 from spark_jobs.labelling.lemma_table import lemma_table
@@ -45,7 +45,7 @@ Side = tuple[Callable[[], Any], int]  # what to run, and over how many captions
 def main(folder: Path) -> None:
     captions = inputs.real_captions(ROWS)
     rows = [*laionet(captions), *yfcc(captions), *fts(captions), *metaclip2(folder, captions)]
-    report("text_rules", rows, folder)
+    report("text_rules", rows, folder, rounds=ROUNDS)
 
 
 def laionet(captions: pa.Array) -> list[dict[str, Any]]:
@@ -66,7 +66,7 @@ def laionet(captions: pa.Array) -> list[dict[str, Any]]:
 
     ours = partial(matcher.match, captions)
     peers = {"loop over lemmas": (loop, FEW_ROWS), "pyahocorasick": (by_automaton, ROWS)}
-    return compared("laionet", ours, peers, ours().to_pylist())
+    return compared("LAIONet's labels", ours, peers, ours().to_pylist())
 
 
 def yfcc(captions: pa.Array) -> list[dict[str, Any]]:
@@ -86,7 +86,7 @@ def yfcc(captions: pa.Array) -> list[dict[str, Any]]:
         sorted({table.owner[k] for k in ids}) for ids in matcher.match(captions).to_pylist()
     ]
     peers = {"a pattern a class": (by_patterns, FEW_ROWS)}
-    return compared("yfcc", partial(matcher.match, captions), peers, class_lists)
+    return compared("YFCC15M-Cls' labels", partial(matcher.match, captions), peers, class_lists)
 
 
 def fts(captions: pa.Array) -> list[dict[str, Any]]:
@@ -128,7 +128,7 @@ def fts(captions: pa.Array) -> list[dict[str, Any]]:
         ),
         "SQLite FTS5, index there": (lambda: search(index), ROWS),
     }
-    return compared("fts", ours, peers, ours().to_pylist())
+    return compared("text queries of five data sets", ours, peers, ours().to_pylist())
 
 
 def metaclip2(folder: Path, captions: pa.Array) -> list[dict[str, Any]]:
@@ -150,7 +150,7 @@ def metaclip2(folder: Path, captions: pa.Array) -> list[dict[str, Any]]:
 
         ours = partial(matcher.match, batch)
         peers = {"pyahocorasick": (by_automaton, len(texts))}
-        rows += compared(f"metaclip2, {name}", ours, peers, ours().to_pylist())
+        rows += compared(f"MetaCLIP 2, {name}", ours, peers, ours().to_pylist())
     return rows
 
 
@@ -198,11 +198,11 @@ def compared(
         rows.append(
             {
                 "rule": rule,
-                "peer": peer,
                 "matches a caption": sum(map(len, expected)) / len(expected),
-                "us": statistics.median(our_s) * 1e6,
-                "peer us": statistics.median(peer_s) * 1e6,
-                "ratio": median_ratio(peer_s, our_s),
+                "captionlake us": statistics.median(our_s) * 1e6,
+                "beside": peer,
+                "its us": statistics.median(peer_s) * 1e6,
+                "times as long": median_ratio(peer_s, our_s),
             }
         )
     return rows

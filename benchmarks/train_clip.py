@@ -76,12 +76,16 @@ def main(folder: Path, rounds: int) -> None:
             "samples": n_samples,
             "samples/s": statistics.median(rates[side]),
             "of by hand's": median_ratio(rates[side], rates["by hand"]),
+            "by pair": ", ".join(
+                f"{ours / theirs:.2f}"
+                for ours, theirs in zip(rates[side], rates["by hand"], strict=True)
+            ),
             "CPU s": statistics.median(seconds[side]),
             "of its CPU s": median_ratio(seconds[side], seconds["by hand"]),
         }
         for side in rates
     ]
-    report("train_clip", rows, folder)
+    report("train_clip", rows, folder, rounds=rounds)
 
 
 def write(folder: Path) -> list[str]:

@@ -81,7 +81,7 @@ def main(folder: Path) -> None:
     samples = members_of(rows)
     sides: dict[str, Callable[[Path], None]] = {
         "tarfile": lambda to: by_tarfile(to, samples),
-        "export-webdataset, its task": lambda to: by_task(to, rows),
+        "`export-webdataset`, its task": lambda to: by_task(to, rows),
     }
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
     for round_ in range(ROUNDS + 1):
@@ -108,11 +108,10 @@ def main(folder: Path) -> None:
                 "s": wall,
                 "cpu s": cpu,
                 "MB/s": n_bytes / wall / 1e6,
-                "MB/cpu s": n_bytes / cpu / 1e6,
+                "MB a CPU second": n_bytes / cpu / 1e6,
             }
         )
-    report("training_shards", table, folder)
-    print(f"the task / tarfile, MB/cpu s: {table[1]['MB/cpu s'] / table[0]['MB/cpu s']:.2f}")
+    report("training_shards", table, folder, rounds=ROUNDS)
 
 
 if __name__ == "__main__":
