@@ -618,6 +618,9 @@ def compare_clip(
     output: Address,
     class_names: str | None = None,
     templates: str = "openai",
+    class_column: str = "class",
+    frequency_class: str = "class",
+    frequency_count: str | None = None,
     model: Address = "ViT-B-32",
     weights: str | None = None,
     sha256: str | None = None,
@@ -635,10 +638,7 @@ def compare_clip(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     log_every_n_steps: int | None = None,
     options: str = "",
-    class_column: str = "class",
     frequencies: str | None = None,
-    frequency_class: str = "class",
-    frequency_count: str | None = None,
     score_column: str | None = None,
     seeds: int = 3,
     samples_per_shard: int = 10000,
@@ -668,6 +668,12 @@ def compare_clip(
     templates : text; default openai
         Openai: the 80 of CLIP for ImageNet; simple: 7 of them; or a file with a template a
         line, with {} for the name.
+    class_column : text; default class
+        Of a table of labelled images: their classes.
+    frequency_class : text; default class
+        Of a table of frequencies: the classes.
+    frequency_count : text
+        Of a table of frequencies: the counts; default: rows, caption_count or count, if there.
     model : address; default ViT-B-32
         A model of open_clip by its name, or a folder with open_clip_config.json.
     weights : text
@@ -704,15 +710,9 @@ def compare_clip(
         Steps from a row of the table to the next; default: 100, or fewer.
     options : text; default ''
         Further options of open_clip's trainer, such as --grad-checkpointing.
-    class_column : text; default class
-        Of a table of test images: its classes.
     frequencies : text
         Rows of each class, by which head, middle and tail are told: a class-frequency file, a
         table of counts, or a labelled data set, such as the first subset.
-    frequency_class : text; default class
-        Its column of classes.
-    frequency_count : text
-        Its column of counts; default: rows, caption_count or count, if there.
     score_column : text
         Column of the subsets with the cosine of caption and image: their noise.
     seeds : whole number; default 3
@@ -1379,11 +1379,11 @@ def evaluate_clip(
     output: Address,
     class_names: str | None = None,
     templates: str = "openai",
-    images: Address | None = None,
     class_column: str = "class",
-    frequencies: Address | None = None,
     frequency_class: str = "class",
     frequency_count: str | None = None,
+    images: Address | None = None,
+    frequencies: Address | None = None,
     model: Address = "minilm",
     weights: str | None = None,
     sha256: str | None = None,
@@ -1411,18 +1411,18 @@ def evaluate_clip(
     templates : text; default openai
         Openai: the 80 of CLIP for ImageNet; simple: 7 of them; or a file with a template a
         line, with {} for the name.
+    class_column : text; default class
+        Of a table of labelled images: their classes.
+    frequency_class : text; default class
+        Of a table of frequencies: the classes.
+    frequency_count : text
+        Of a table of frequencies: the counts; default: rows, caption_count or count, if there.
     images : address
         Labelled images: a folder with a folder a class (torchvision's ImageFolder), or a table
         with uid, image and a column of classes.
-    class_column : text; default class
-        Of a table of images: its column of classes.
     frequencies : address
         Rows of each class in the training set: a class-frequency file (.txt, a class, a tab and
         a count a line), a table of counts, or a labelled data set, whose rows are counted.
-    frequency_class : text; default class
-        Its column of classes.
-    frequency_count : text
-        Its column of counts; default: rows, caption_count or count, if there.
     model : address; default minilm
         Minilm (all-MiniLM-L6-v2, a package with its weights), open_clip:NAME, or
         sentence_transformers:NAME on the Hugging Face hub, or a folder of sentence-

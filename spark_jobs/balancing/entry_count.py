@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -38,6 +39,14 @@ def count_entries(matches: DataFrame, n_entries: int) -> MatchCounts:
     """Count the matches in one pass over entry_ids; runs a Spark job."""
     kinds = [Kind(), Kind(at_least=0)]  # of ENTRIES, ROWS
     counts = count_ids(matches.select(ENTRY_IDS), count_entries_and_rows, kinds).toPandas()
+    return match_counts(counts, n_entries)
+
+
+def match_counts(counts: pd.DataFrame, n_entries: int) -> MatchCounts:
+    """Those of the kinds ENTRIES and ROWS, from counts with the columns kind, id and count.
+
+    Raises InputDataError if an id is not below `n_entries`.
+    """
     row_counts = counts[counts[KIND] == ROWS].set_index(ID)[COUNT]
     of_entries = counts[counts[KIND] == ENTRIES]
     entry_counts = _vector(of_entries[ID].to_numpy(), of_entries[COUNT].to_numpy(), n_entries)

@@ -20,7 +20,19 @@ _log = logging.getLogger(__name__)
 _SHOWN = 3
 
 
-class ZeroShotSettings(PromptSettings):
+class ClassSettings(PromptSettings):
+    """Settings of classes: their prompts, and the columns that hold them and their frequencies."""
+
+    class_column: str = Field(CLASS, description="of a table of labelled images: their classes")
+    frequency_class: str = Field(CLASS, description="of a table of frequencies: the classes")
+    frequency_count: str | None = Field(
+        None,
+        description="of a table of frequencies: the counts; default: rows, caption_count or count, "
+        "if there",
+    )
+
+
+class ZeroShotSettings(ClassSettings):
     """Settings of what is classified."""
 
     images: InputAddress | None = Field(
@@ -28,16 +40,11 @@ class ZeroShotSettings(PromptSettings):
         description="labelled images: a folder with a folder a class (torchvision's ImageFolder), "
         "or a table with uid, image and a column of classes",
     )
-    class_column: str = Field(CLASS, description="of a table of images: its column of classes")
     frequencies: InputAddress | None = Field(
         None,
         description="rows of each class in the training set: a class-frequency file (.txt, a "
         "class, a tab and a count a line), a table of counts, or a labelled data set, whose rows "
         "are counted",
-    )
-    frequency_class: str = Field(CLASS, description="its column of classes")
-    frequency_count: str | None = Field(
-        None, description="its column of counts; default: rows, caption_count or count, if there"
     )
 
 

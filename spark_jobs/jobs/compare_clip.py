@@ -10,10 +10,12 @@ from pyspark.sql import SparkSession
 from spark_jobs.comparing.models import evaluation_name
 from spark_jobs.core.addresses import join_address, parse_parent
 from spark_jobs.core.errors import SettingsError
-from spark_jobs.core.schemas import CLASS
 from spark_jobs.core.settings import PipelineInput, PipelineInputs, TablesFolder
-from spark_jobs.formats.zero_shot_classes import PromptSettings
-from spark_jobs.formats.zero_shot_inputs import ZeroShotSettings, read_zero_shot_inputs
+from spark_jobs.formats.zero_shot_inputs import (
+    ClassSettings,
+    ZeroShotSettings,
+    read_zero_shot_inputs,
+)
 from spark_jobs.jobs import (
     compare_evaluations,
     evaluate_clip,
@@ -31,7 +33,7 @@ _TRAINING = {*ClipTrainingSettings.model_fields} - {"seed", "workspace"}
 _ZERO_SHOT = {*ZeroShotSettings.model_fields} - {"images", "workspace"}
 
 
-class CompareClip(ClipTrainingSettings, PromptSettings):
+class CompareClip(ClipTrainingSettings, ClassSettings):
     """Settings of compare-clip."""
 
     subsets: PipelineInputs = Field(
@@ -45,15 +47,10 @@ class CompareClip(ClipTrainingSettings, PromptSettings):
         description="labelled images to evaluate with: a folder with a folder a class "
         "(ImageFolder), or a table with uid, image and a column of classes"
     )
-    class_column: str = Field(CLASS, description="of a table of test images: its classes")
     frequencies: PipelineInput | None = Field(
         None,
         description="rows of each class, by which head, middle and tail are told: a "
         "class-frequency file, a table of counts, or a labelled data set, such as the first subset",
-    )
-    frequency_class: str = Field(CLASS, description="its column of classes")
-    frequency_count: str | None = Field(
-        None, description="its column of counts; default: rows, caption_count or count, if there"
     )
     score_column: str | None = Field(
         None, description="column of the subsets with the cosine of caption and image: their noise"

@@ -1,18 +1,16 @@
 """match-and-balance: balance captions straight from their files, without storing matches."""
 
 import logging
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.balancing.choose_t import choose_t, target_lines
 from spark_jobs.balancing.counted_entries import CountedEntries
-from spark_jobs.balancing.entry_count import count_entries
+from spark_jobs.balancing.entry_count import MatchCounts, count_entries, match_counts
 from spark_jobs.balancing.keep import BALANCING, match_probability
 from spark_jobs.balancing.match_and_keep import keep_matched, matched_columns
 from spark_jobs.balancing.probabilities import entry_probabilities, t_column
@@ -38,8 +36,8 @@ from spark_jobs.matching.ignoring_case import unmatched_lines
 from spark_jobs.matching.match import count_with_keys, match_concepts
 from spark_jobs.running.job import Job
 from spark_jobs.storage.run import Counts, Run
-from udfs.balancing import ENTRIES, KEYS, ROWS
-from udfs.id_counts import COUNT, ID, KIND
+from udfs.balancing import KEYS
+from udfs.id_counts import KIND
 from udfs.text.matchers import ConceptMatcher, MetaclipMatcher
 from udfs.text.token_trie import build_token_trie
 
@@ -63,16 +61,6 @@ class MatchAndBalance(CaptionInput, ThresholdSettings):
         return floor
 
 
-@dataclass(frozen=True)
-class _FirstPass:
-    """Counts of a first pass over captions; entry_counts: shape (n_entries,)."""
-
-    n_captions: int
-    n_matched: int
-    entry_counts: NDArray[np.int64]
-    has_repeated_keys: bool
-
-
 def run(run: Run, settings: MatchAndBalance) -> Counts:
     """Match in a first pass to count entries, and again in a second to keep captions by them."""
     caption_input = read_captions(run, settings)
@@ -85,9 +73,9 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
             caption_input.rows, rows_in, matcher, len(bank.entries)
         )
         reasons = store_rejected_rows(
-            run, settings, caption_input, repeated, rows_in=rows_in, kept=first_pass.n_captions
+            run, settings, caption_input, repeated, rows_in=rows_in, kept=first_pass.rows
         )
-        refuse_too_many_rejected(settings, rows_in, rows_in - first_pass.n_captions)
+        refuse_too_many_rejected(settings, rows_in, rows_in - first_pass.rows)
         _warn_of_unmatched(caption_input.rows, first_pass, matcher, bank.entries)
         counted = CountedEntries(first_pass.entry_counts, np.array(bank.langs, object))
         chosen_t = choose_t(settings, match_concepts(captions, matcher), counted)
@@ -105,14 +93,14 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
         run.write(probabilities, settings.probabilities, matching=bank.matching("metaclip", None))
     return {
         "rows_in": rows_in,
-        "accepted": first_pass.n_captions,
-        "matched": first_pass.n_matched,
+        "accepted": first_pass.rows,
+        "matched": first_pass.matched,
         "matches": int(first_pass.entry_counts.sum()),
         **chosen_t.counts(),
-        "unmatched": first_pass.n_captions - first_pass.n_matched,
-        "thinned": first_pass.n_matched - kept,
+        "unmatched": first_pass.rows - first_pass.matched,
+        "thinned": first_pass.matched - kept,
         "kept": kept,
-        "rejected": rows_in - first_pass.n_captions,
+        "rejected": rows_in - first_pass.rows,
         **reasons,
     }
 
@@ -122,11 +110,11 @@ def _matcher(entries: pa.Array) -> ConceptMatcher:
 
 
 def _warn_of_unmatched(
-    rows: DataFrame, first_pass: _FirstPass, matcher: ConceptMatcher, entries: pa.Array
+    rows: DataFrame, first_pass: MatchCounts, matcher: ConceptMatcher, entries: pa.Array
 ) -> None:
     """Warn if many captions match nothing, after a look at the first of the rows."""
-    captions, n_captions = rows.where(F.col(FAULT).isNull()), first_pass.n_captions
-    n_unmatched = n_captions - first_pass.n_matched
+    captions, n_captions = rows.where(F.col(FAULT).isNull()), first_pass.rows
+    n_unmatched = n_captions - first_pass.matched
     for line in unmatched_lines(
         *(captions, matcher, entries, _matcher), rows=n_captions, unmatched=n_unmatched
     ):
@@ -148,29 +136,25 @@ def _refuse_unusable(run: Run, settings: MatchAndBalance, rows: DataFrame) -> No
 
 def _match_first(
     rows: DataFrame, rows_in: int, matcher: ConceptMatcher, n_entries: int
-) -> tuple[DataFrame, list[int] | None, _FirstPass]:
+) -> tuple[DataFrame, list[int] | None, MatchCounts]:
     """The accepted captions, the repeated keys for `accepted`, and the counts of the captions.
 
     Where keys repeat, which is rare, a second pass counts without the repeated rows.
     """
-    first_pass = _count_pass(rows.where(F.col(FAULT).isNull()), matcher, n_entries)
-    if not first_pass.has_repeated_keys:
-        return accepted(rows, [], no_faults=first_pass.n_captions == rows_in), [], first_pass
+    counts, has_repeated_keys = _count_pass(rows.where(F.col(FAULT).isNull()), matcher, n_entries)
+    if not has_repeated_keys:
+        return accepted(rows, [], no_faults=counts.rows == rows_in), [], counts
     repeated = few_repeated_keys(rows)
     first_copies = accepted(rows, repeated)
-    return first_copies, repeated, _count_pass(first_copies, matcher, n_entries)
+    return first_copies, repeated, _count_pass(first_copies, matcher, n_entries)[0]
 
 
-def _count_pass(captions: DataFrame, matcher: ConceptMatcher, n_entries: int) -> _FirstPass:
+def _count_pass(
+    captions: DataFrame, matcher: ConceptMatcher, n_entries: int
+) -> tuple[MatchCounts, bool]:
+    """(the counts of the captions, whether keys repeat)."""
     counts = count_with_keys(captions, matcher, F.xxhash64(*keys(captions))).toPandas()
-    by_kind = {kind: counts[counts[KIND] == kind] for kind in (ENTRIES, KEYS, ROWS)}
-    entry_counts = np.zeros(n_entries, np.int64)
-    entry_counts[by_kind[ENTRIES][ID].to_numpy()] = by_kind[ENTRIES][COUNT].to_numpy()
-    row_counts = by_kind[ROWS]  # id 0: captions, 1: those with a match
-    n_captions, n_matched = (
-        int(row_counts.loc[row_counts[ID] == id_, COUNT].sum()) for id_ in (0, 1)
-    )
-    return _FirstPass(n_captions, n_matched, entry_counts, not by_kind[KEYS].empty)
+    return match_counts(counts, n_entries), bool((counts[KIND] == KEYS).any())
 
 
 def closing_lines(_spark: SparkSession, settings: MatchAndBalance, counts: Counts) -> list[str]:
