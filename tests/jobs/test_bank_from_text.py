@@ -122,7 +122,8 @@ def test_the_bank_of_each_job_may_be_a_name() -> None:
     jobs = [job for job in all_jobs().values() if "bank" in job.settings.model_fields]
     assert {"curate", "generate-captions", "match-concepts"} <= {job.name for job in jobs}
     for job in jobs:
-        field = TypeAdapter(Annotated[str, *job.settings.model_fields["bank"].metadata])
+        info = job.settings.model_fields["bank"]
+        field = TypeAdapter(Annotated[info.annotation, info])
         assert field.validate_python("imagenet22k") == "imagenet22k", job.name
 
 
