@@ -1528,7 +1528,7 @@ def explain(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Say why one caption was kept or dropped: its entries, their counts, and the draw.
+    """Say why one caption was kept or dropped, by balancing and by each other step.
 
     Parameters
     ----------
