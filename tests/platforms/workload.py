@@ -296,12 +296,13 @@ def recipe(name: str, **variables: object) -> list[str]:
 def digests(out: Path) -> dict[str, str]:
     """Table or file, relative to `out` -> digest of its rows in sorted order, or of its bytes.
 
-    Of the bytes without the address of `out` and the versions of tables, which are of one run.
+    Without the address of `out`, and of the bytes the versions of tables, which are of one run.
     """
     found = {}
     for log in out.rglob("_delta_log"):
         if log.parent.name != "runs":  # has times and paths
-            found[str(log.parent.relative_to(out))] = _digest(_delta_rows(log.parent))
+            rows = (row.replace(str(out), "") for row in _delta_rows(log.parent))
+            found[str(log.parent.relative_to(out))] = _digest(rows)
     for file in out.rglob("*"):
         is_hidden = any(part[0] in "_." for part in file.relative_to(out).parts)
         has_times = file.name.endswith("_stats.json")  # img2dataset's, of a shard
