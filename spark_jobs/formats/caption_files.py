@@ -31,7 +31,7 @@ from spark_jobs.storage.file_lists import COMPRESSED, ListedFile
 from spark_jobs.storage.hidden_files import hidden_files
 from spark_jobs.storage.session import reads_local_paths
 from udfs import file_heads as worker
-from udfs.file_systems import file_system
+from udfs.file_systems import has_file_system
 from udfs.json_items import ItemForm
 from udfs.json_rows import begins_with_list, begins_with_object, is_json_lines
 
@@ -149,7 +149,7 @@ def _read_rows(
     preset: Preset | None,
     text_columns_of: TextColumns,
 ) -> Source:
-    workers_can_open = _workers_can_open(files[0])
+    workers_can_open = has_file_system(files[0].path)
     if format_ == "parquet":
         return (read_parquet_files if workers_can_open else read_parquet_by_spark)(spark, files)
     nonempty_files = [file for file in files if file.size]
@@ -170,7 +170,7 @@ def _read_rows(
         is_list = _is_list(heads[file.path], format_, items)
         (list_files if is_list else line_files).append(file)
     max_rows = [_max_lines_per_batch(file, heads[file.path]) for file in line_files]
-    with batches_of(spark, min(max_rows, default=1)):  # a file that is a list is a batch of its own
+    with batches_of(spark, min(max_rows, default=1)):  # a list that Spark reads is a batch
         return read_json_files(spark, line_files, list_files, items, text_columns_of)
 
 
@@ -198,7 +198,7 @@ def damaged_file_error(spark: SparkSession, files: Sequence[ListedFile]) -> Inpu
     Called after Spark has failed, since Spark does not name a truncated compressed file.
     """
     compressed_files = [file for file in files if file.is_compressed]
-    if not compressed_files or not _workers_can_open(compressed_files[0]):
+    if not compressed_files or not has_file_system(compressed_files[0].path):
         return None
     paths = file_ids(spark, compressed_files).select("path")
     rows = map_in_arrow_unchecked(paths, worker.read_to_the_end, _FAULT_COLUMNS).collect()
@@ -226,15 +226,6 @@ def _first_line_as_heads(spark: SparkSession, files: Sequence[ListedFile]) -> di
     """The first line that Spark reads, as the head of every file: workers cannot open these."""
     first_row = text_lines(spark, files).select(F.col("value").cast("binary")).first()
     return dict.fromkeys((file.path for file in files), bytes(first_row[0]) if first_row else b"")
-
-
-def _workers_can_open(file: ListedFile) -> bool:
-    """Whether workers can open the files of this store themselves."""
-    try:
-        file_system(file.path)
-    except (ValueError, OSError):  # pyarrow does not know the store, or lacks its library
-        return False
-    return True
 
 
 def _may_have_format(file: ListedFile, format_: InputFormat) -> bool:
