@@ -27,6 +27,7 @@ from spark_jobs.formats.text_files import (
 from spark_jobs.ingest.presets import InputFormat, Preset
 from spark_jobs.ingest.source import Source
 from spark_jobs.storage.batches import batches_of, rows_that_fit
+from spark_jobs.storage.faults.spark import is_out_of_memory
 from spark_jobs.storage.file_lists import COMPRESSED, ListedFile
 from spark_jobs.storage.hidden_files import hidden_files
 from spark_jobs.storage.session import reads_local_paths
@@ -34,6 +35,8 @@ from udfs import file_heads as worker
 from udfs.file_systems import has_file_system
 from udfs.json_items import ItemForm
 from udfs.json_rows import begins_with_list, begins_with_object, is_json_lines
+from udfs.long_lines import longest_line
+from udfs.opened_files import DamagedFileError, shown_path
 
 _FORMAT_BY_SUFFIX: dict[str, InputFormat] = {
     ".parquet": "parquet",
@@ -192,11 +195,35 @@ def _is_list(head: bytes, format_: InputFormat, items: ItemForm) -> bool:
     return begins_with_list(head) and not is_json_lines(head, or_one=items != "plain")
 
 
-def damaged_file_error(spark: SparkSession, files: Sequence[ListedFile]) -> InputDataError | None:
-    """The error for the first compressed file that cannot be read to its end; None if all can.
+def reading_error(
+    spark: SparkSession, files: Sequence[ListedFile], fault: BaseException
+) -> InputDataError | None:
+    """The error that names the file on which Spark has failed; None if none is to blame.
 
-    Called after Spark has failed, since Spark does not name a truncated compressed file.
+    Called after the failure: Spark names neither a truncated compressed file nor a line that took
+    more memory than there is.
     """
+    is_memory = is_out_of_memory(fault)  # then there may be no Spark to ask
+    return _long_line_error(files) if is_memory else _damaged_file_error(spark, files)
+
+
+def _long_line_error(files: Sequence[ListedFile]) -> InputDataError | None:
+    """The error for the longest line of all files, if one is long."""
+    try:
+        longest = longest_line(file.path for file in files if has_file_system(file.path))
+    except DamagedFileError as fault:
+        return InputDataError(str(fault))
+    if longest is None:
+        return None
+    return InputDataError(
+        f"{shown_path(longest.path)}: line {longest.number} has {longest.n_bytes >> 20:,} MiB, and "
+        "Java's memory did not hold it: write one record a line, or give Java ten times as much "
+        "(SPARK_DRIVER_MEMORY in local mode, --executor-memory of spark-submit)"
+    )
+
+
+def _damaged_file_error(spark: SparkSession, files: Sequence[ListedFile]) -> InputDataError | None:
+    """The error for the first compressed file that cannot be read to its end; None if all can."""
     compressed_files = [file for file in files if file.is_compressed]
     if not compressed_files or not has_file_system(compressed_files[0].path):
         return None

@@ -66,6 +66,18 @@ def to_curation_error(fault: BaseException, table: str | None = None) -> Curatio
     return type(error)(f"table {table}: {error}")
 
 
+def is_out_of_memory(fault: BaseException) -> bool:
+    """Whether Spark has failed for the memory of a JVM: the driver's, or that of an executor."""
+    if isinstance(fault, Py4JNetworkError | ConnectionError):  # which memory ends most often
+        return True
+    causes = causes_of(fault)
+    is_full = any(
+        heap_too_small in (_CONDITIONS.get(c.condition or ""), _CLASSES.get(c.class_name))
+        for c in causes
+    )
+    return is_full or any("ExecutorLostFailure" in cause.message for cause in causes)
+
+
 def classify(causes: Sequence[Cause]) -> CurationError | None:
     """The error from the rules for conditions and classes; None if no rule applies.
 

@@ -17,7 +17,12 @@ from pyspark.sql import DataFrame, SparkSession
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.errors import CurationError, InputDataError
 from spark_jobs.storage.faults.causes import Cause, path_in_message
-from spark_jobs.storage.faults.spark import SPARK_FAULTS, classify, to_curation_error
+from spark_jobs.storage.faults.spark import (
+    SPARK_FAULTS,
+    classify,
+    is_out_of_memory,
+    to_curation_error,
+)
 from spark_jobs.storage.faults.workers import worker_fault
 from spark_jobs.storage.history import read_commits
 from udfs.task_errors import TaskInputError
@@ -260,6 +265,8 @@ def test_java_that_ended_or_never_began(monkeypatch: pytest.MonkeyPatch) -> None
     ended = str(to_curation_error(Py4JNetworkError("Answer from Java side is empty")))
     assert "Java process ended" in ended
     assert "SPARK_DRIVER_MEMORY=8g" in ended
+    assert is_out_of_memory(Py4JNetworkError("Answer from Java side is empty"))
+    assert not is_out_of_memory(PySparkRuntimeError(None, "JAVA_GATEWAY_EXITED", {}))
     monkeypatch.setenv("SPARK_DRIVER_MEMORY", "900g")
     gateway = PySparkRuntimeError(None, "JAVA_GATEWAY_EXITED", {})
     line = str(to_curation_error(gateway))
