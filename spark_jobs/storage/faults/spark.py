@@ -8,6 +8,7 @@ from pyspark.errors import PySparkException
 
 from spark_jobs.core.errors import CurationError
 from spark_jobs.storage.faults.causes import Cause, causes_of
+from spark_jobs.storage.faults.constraints import CHECK, NOT_NULL, broken_constraint
 from spark_jobs.storage.faults.lines import (
     WRITE_FAILED,
     absent_bucket,
@@ -122,6 +123,8 @@ _CONDITIONS: Mapping[str, _Rule] = {
     "PATH_NOT_FOUND": absent_path,
     "SCHEMA_NOT_FOUND": absent_schema,
     "UNABLE_TO_INFER_SCHEMA": no_columns,
+    CHECK: broken_constraint,
+    NOT_NULL: broken_constraint,
     "DELTA_CANNOT_CREATE_LOG_PATH": output_not_made,
     "DELTA_STATE_RECOVER_ERROR": damaged_log,
     "DELTA_VERSIONS_NOT_CONTIGUOUS": damaged_log,
