@@ -144,7 +144,7 @@ def _mark_listed_rows(rows: DataFrame, long_list: _LongList, column: str) -> Dat
     """Add a column that is true where the list has the row's value, else null."""
     name, values = long_list
     key = free_name(rows, f"{column}_key")
-    keys = listed_values(rows.sparkSession, rows.schema[name].dataType, values, key)
+    keys = listed_values(rows, rows.schema[name].dataType, values, key)
     return _mark_rows_with_key(rows, name, F.broadcast(keys), column)
 
 
