@@ -83,6 +83,9 @@ def jobs(
             run_job, "match_concepts", **match, output=f"{out}/matches"
         ),
         "`curate`, all tables": partial(run_job, "curate", **curate),
+        "`curate --dedup caption`, all tables": partial(
+            run_job, "curate", **curate | {"dedup": "caption", "output": f"{out}/curated_unique"}
+        ),
         "`curate --no-intermediate`, the result alone": partial(
             run_job, "curate", **curate | result_alone
         ),

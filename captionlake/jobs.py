@@ -1528,7 +1528,7 @@ def explain(
     force: bool = False,
     quiet: bool = False,
 ) -> Result:
-    """Say why one caption was kept or dropped: its entries, their counts, and the draw.
+    """Say why one caption was kept or dropped, by balancing and by each other step.
 
     Parameters
     ----------
@@ -3484,7 +3484,7 @@ def train_sentences(
     reader: Literal["arrow", "petastorm"] = "arrow",
     workers: int = 1,
     device: Literal["auto", "cpu", "cuda"] = "auto",
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    precision: Literal["auto", "fp32", "bf16"] = "auto",
     workspace: Address | None = None,
     force: bool = False,
     quiet: bool = False,
@@ -3534,7 +3534,7 @@ def train_sentences(
         other's negatives.
     device : auto, cpu or cuda; default auto
         Auto: a GPU, or cpu where there is none.
-    precision : auto, fp32, bf16 or fp16; default auto
+    precision : auto, fp32 or bf16; default auto
         Auto: bf16 on a GPU, fp32 on a CPU.
     workspace : address
         Folder or catalog.schema of runs and rejected; default: output's parent.

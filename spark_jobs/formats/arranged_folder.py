@@ -28,10 +28,15 @@ _PATH = "path"
 
 
 def stored(rows: DataFrame, folder: str, name: str) -> DataFrame:
-    """The rows, computed once and kept in a hidden folder: writing files is not to be repeated."""
+    """The rows, computed once and kept in a hidden folder: writing files is not to be repeated.
+
+    An interrupted run may have kept them there already.
+    """
     path = plain_path(f"{folder}/.{name}")
     location = spark_location(path) if path.startswith("/") else path
-    rows.write.mode("append").parquet(location)
+    system, system_path = file_system(path)
+    if system.get_file_info(f"{system_path}/_SUCCESS").type != pafs.FileType.File:
+        rows.write.mode("overwrite").parquet(location)
     return rows.sparkSession.read.schema(rows.schema).parquet(location)
 
 

@@ -41,11 +41,7 @@ class EvaluateSentences(ModelSettings):
 
 def run(run: Run, settings: EvaluateSentences) -> Counts:
     """Embed each distinct sentence once, and compare cosines with scores."""
-    sets = [part for address in settings.sts for part in read_pair_sets(run.spark, address)]
-    names = [(part.task, part.name) for part in sets]
-    repeated = next((name for name in names if names.count(name) > 1), None)
-    if repeated is not None:
-        raise InputDataError(f"sts: set {' '.join(repeated)} is there twice; give each once")
+    sets = read_pair_sets(run.spark, settings.sts)
     weights = settings.weights_digest()
     n_faulty = 0
 

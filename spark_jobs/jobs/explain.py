@@ -1,9 +1,8 @@
-"""explain: why captions were kept or dropped, from the tables that the recorded runs read."""
+"""explain: what became of captions, and why, from the tables that the recorded runs read."""
 
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial, reduce
 from operator import and_, or_
 from typing import Any
@@ -40,8 +39,9 @@ from spark_jobs.dedup.dedup_settings import DedupCaptions
 from spark_jobs.formats.entry_counts import counted_entries, read_entry_counts, unnamed_entries
 from spark_jobs.formats.matches import LEFT_OUT, matches_of_captions
 from spark_jobs.running.job import Pipeline
+from spark_jobs.running.row_trail import RecordedRun, RowTrail
 from spark_jobs.running.run_rows import run_rows
-from spark_jobs.storage.old_versions import default_if_lost, read_recorded_version
+from spark_jobs.storage.old_versions import default_if_lost
 from spark_jobs.storage.small_tables import Rows
 from spark_jobs.storage.tables import has_table, read_table
 from spark_jobs.subsets.draw import rows_of_classes
@@ -49,6 +49,12 @@ from spark_jobs.subsets.draw import rows_of_classes
 LOST = (
     "not known any more: a version of a table that run {run} read or wrote was removed since "
     "(VACUUM, or a table made again); balance again to explain it"
+)
+# Jobs whose effect on a caption is told by its balancing.
+_EXPLAINED = ("ingest-captions", "dedup-captions", "match-concepts", "balance-captions")
+_NO_MATCHES = (
+    "match-and-balance stores no matches: a curate without --no-intermediate tells entries, their "
+    "counts and the draw too"
 )
 _MAX_UIDS = 5  # of captions with the same text that are explained
 
@@ -66,49 +72,45 @@ class Explain(Settings):
     run_id: str | None = Field(None, description="a run of balance-captions; default: the last")
 
 
-@dataclass
-class RecordedRun:
-    """A run, its settings, and the tables that it read and wrote, each opened once."""
-
-    spark: SparkSession
-    row: Mapping[str, Any]
-    _tables: dict[str, DataFrame] = field(default_factory=dict)
-
-    def read(self, address: str) -> DataFrame:
-        """An input of the run in the version that it read."""
-        return self._at(address, json.loads(self.row["inputs"])[address])
-
-    def read_output(self, address: str) -> DataFrame:
-        """An output of the run in the version that it wrote."""
-        return self._at(address, json.loads(self.row[schemas.WRITTEN]).get(address))
-
-    def _at(self, address: str, version: str | None) -> DataFrame:
-        key = f"{address} {version}"
-        if key not in self._tables:
-            self._tables[key] = read_recorded_version(self.spark, address, schemas.EMPTY, version)
-        return self._tables[key]
-
-
 def answer_lines(spark: SparkSession, settings: Explain) -> list[str]:
-    """Look for the captions in balancing, then dedup, then ingest, and say what happened there."""
+    """Look for the captions in balancing, then dedup, then ingest, and say what happened there.
+
+    Then what other recorded runs did with them; of a folder without a balancing, what all did.
+    """
     runs = run_rows(spark, settings.run)
     balance = _last_run(runs, "balance-captions", settings.run_id)
-    if balance is None and _last_run(runs, "match-and-balance", settings.run_id):
+    if balance is None and settings.run_id:
         raise InputDataError(
-            f"{settings.run}: match-and-balance stores no matches to explain by; curate without "
-            "--no-intermediate does"
+            f"{settings.run}: runs has no run of balance-captions with run_id {settings.run_id}"
         )
     if balance is None:
-        with_run_id = f" with run_id {settings.run_id}" if settings.run_id else ""
-        raise InputDataError(f"{settings.run}: runs has no run of balance-captions{with_run_id}")
-    dedup = _last_run(runs, "dedup-captions", None)
-    steps = RecordedRun(spark, balance), RecordedRun(spark, dedup) if dedup else None
-    lost = [shown(settings.uid or settings.caption), LOST.format(run=balance["run_id"])]
-    lines = default_if_lost(partial(_explain, settings, *steps), lost)
+        lines = _trails(settings, RowTrail(spark, settings.run, runs))
+        if _last_run(runs, "match-and-balance", None) is not None:
+            lines.append(_NO_MATCHES)
+    else:
+        dedup = _last_run(runs, "dedup-captions", None)
+        steps = RecordedRun(spark, balance), RecordedRun(spark, dedup) if dedup else None
+        lost = [shown(settings.uid or settings.caption), LOST.format(run=balance["run_id"])]
+        others = RowTrail(spark, settings.run, runs, left_out=_EXPLAINED)
+        lines = default_if_lost(partial(_explain, settings, *steps, others), lost)
     return [redacted(line) for line in lines]
 
 
-def _explain(settings: Explain, balance: RecordedRun, dedup: RecordedRun | None) -> list[str]:
+def _trails(settings: Explain, trail: RowTrail) -> list[str]:
+    """What all runs did with the uid, or with the first uids that have the caption."""
+    uids = [settings.uid] if settings.uid is not None else []
+    uids = uids or trail.uids_of_caption(settings.caption or "", _MAX_UIDS)
+    blocks = {uid: lines for uid in uids if (lines := trail.lines(uid))}
+    if not blocks:
+        what = shown(settings.caption) if settings.uid is None else f"uid {settings.uid!r}"
+        raise InputDataError(f"{what} is in no table of the runs in {settings.run}")
+    named_blocks = [[f"uid {uid}", *lines] for uid, lines in blocks.items()]
+    return [*named_blocks[0], *(line for block in named_blocks[1:] for line in ("", *block))]
+
+
+def _explain(
+    settings: Explain, balance: RecordedRun, dedup: RecordedRun | None, others: RowTrail
+) -> list[str]:
     heading: list[str] = []
     if settings.uid is not None:
         uids = [settings.uid]
@@ -121,9 +123,13 @@ def _explain(settings: Explain, balance: RecordedRun, dedup: RecordedRun | None)
         partial(explain_dedup, run=dedup),
         partial(explain_rejected, balance.spark, join_address(settings.run, "rejected")),
     )
-    if not explained:
+    blocks = []
+    for uid in uids:
+        trail = others.lines(uid)
+        if uid in explained or trail:
+            blocks.append([*explained.get(uid, [f"uid {uid}"]), *trail])
+    if not blocks:
         raise InputDataError(f"uid {uids[0]!r} is in no table of the runs in {settings.run}")
-    blocks = [explained[uid] for uid in uids if uid in explained]
     return [*heading, *blocks[0], *(line for block in blocks[1:] for line in ("", *block))]
 
 
@@ -306,7 +312,7 @@ def explain_rejected(spark: SparkSession, address: str, uids: Sequence[str]) -> 
 
 JOB = Pipeline(
     "explain",
-    "Say why one caption was kept or dropped: its entries, their counts, and the draw.",
+    "Say why one caption was kept or dropped, by balancing and by each other step.",
     Explain,
     answer_lines=answer_lines,
     example='captionlake explain --caption "a photo of a dog" --run ./curated',

@@ -65,7 +65,8 @@ def run(run: Run, settings: ExportWebdataset) -> Counts:
     captions = _read_captions(run, settings)
     images = read_images(run, settings.images)
     metadata = run.output_metadata(settings.output)
-    with replaced_folder(settings.output, metadata, content=settings.folder_content()) as folder:
+    content = settings.folder_content()
+    with replaced_folder(settings.output, metadata, content=content, is_resumable=True) as folder:
         with batches_that_fit(*images.tables):
             index = stored(_index(images.rows), folder, "images")
         found = samples(captions, first_image_of_uids(index))

@@ -22,8 +22,6 @@ from spark_jobs.running.torch_processes import refuse_impossible_workers, run_tr
 from spark_jobs.storage.outputs.folder_swap import replaced_folder
 from spark_jobs.storage.outputs.local_copies import local_copy
 from spark_jobs.storage.run import Counts, Run
-from spark_jobs.storage.session import reads_local_paths
-from spark_jobs.storage.shared_disk import refuse_separate_disks
 from spark_jobs.training.clip_settings import ClipTrainingSettings
 from udfs.clip_training.arguments import (
     accumulated_batches,
@@ -96,11 +94,9 @@ class TrainClip(ClipTrainingSettings):
 
 def run(run: Run, settings: TrainClip) -> Counts:
     """Train on the shards, and write the model and the table of steps."""
-    refuse_impossible_workers(run.spark, settings.workers)
     refuse_stores(settings.shards)
-    if settings.workers > 1 and not reads_local_paths():
-        folders = settings.addresses("input") | {"output": settings.output}
-        refuse_separate_disks(run.spark, folders)
+    folders = settings.addresses("input") | {"output": settings.output}
+    refuse_impossible_workers(run.spark, settings.workers, settings.device, folders)
     shards = list_shards(run.spark, settings.shards)
     plan = _plan(settings, shards)
     arguments = settings.arguments(plan, shards)
@@ -193,7 +189,7 @@ def _train(
         settings.device,
         settings.precision,
         events_folder(settings.output),
-        os.getpid() if is_alone or reads_local_paths() else None,
+        os.getpid() if is_alone else None,
     )
     with shown_progress(folder / SCALARS, plan.steps):
         run_training(

@@ -3,6 +3,7 @@
 import importlib.util
 import shutil
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -24,9 +25,7 @@ from spark_jobs.storage.batches import batches_that_fit
 from spark_jobs.storage.outputs.folder_swap import replaced_folder
 from spark_jobs.storage.outputs.local_copies import local_copy
 from spark_jobs.storage.run import Counts, Run
-from spark_jobs.storage.session import reads_local_paths
-from spark_jobs.storage.shared_disk import refuse_separate_disks
-from udfs.models.spec import Device, ModelError, Precision, weights_digest
+from udfs.models.spec import Device, ModelError, weights_digest
 from udfs.simcse.loop import TrainingOptions
 from udfs.simcse.model_files import bert_folder, load_bert, write_model
 from udfs.simcse.process import (
@@ -93,7 +92,9 @@ class TrainSentences(Settings):
         "are each other's negatives",
     )
     device: Device = Field("auto", description="auto: a GPU, or cpu where there is none")
-    precision: Precision = Field("auto", description="auto: bf16 on a GPU, fp32 on a CPU")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 on a GPU, fp32 on a CPU"
+    )
 
     @field_validator("model")
     @classmethod
@@ -154,9 +155,8 @@ class TrainSentences(Settings):
 
 def run(run: Run, settings: TrainSentences) -> Counts:
     """Train on the captions that are not empty, and write the encoder and the table of steps."""
-    refuse_impossible_workers(run.spark, settings.workers)
-    if settings.workers > 1 and not reads_local_paths():
-        refuse_separate_disks(run.spark, {"output": settings.output})
+    folders = {"output": settings.output}
+    refuse_impossible_workers(run.spark, settings.workers, settings.device, folders)
     column = StructType([StructField(settings.column, StringType())])
     table = run.read(settings.captions, column)
     captions = table.select(named(settings.column).alias(CAPTION))
@@ -219,7 +219,7 @@ def _dev_pairs(run: Run, settings: TrainSentences) -> PairSet | None:
     """The pairs to evaluate with: those of the one file, or STS-B's dev set."""
     if settings.dev is None:
         return None
-    sets = read_pair_sets(run.spark, settings.dev)
+    sets = read_pair_sets(run.spark, [settings.dev])
     chosen = [part for part in sets if (part.task, part.name) == (STS_BENCHMARK, _DEV)]
     if not chosen and len(sets) == 1:
         chosen = sets

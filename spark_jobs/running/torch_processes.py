@@ -2,8 +2,9 @@
 
 import contextlib
 import logging
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,21 +14,48 @@ from spark_jobs.core.errors import CurationError, InputDataError, SettingsError
 from spark_jobs.core.spark_connect import is_remote
 from spark_jobs.storage.session import reads_local_paths
 from spark_jobs.storage.session_settings import setting
+from spark_jobs.storage.shared_disk import refuse_separate_disks
 from udfs.models.spec import Device
+from udfs.stores import place_of
 from udfs.training_runs import TrainingError, forget_fault, read_fault
+from udfs.watched_processes import call_while_running
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-def refuse_impossible_workers(spark: SparkSession, workers: int) -> None:
-    """Raise SettingsError where several processes cannot be started, at the start of a run."""
-    if workers > 1 and is_remote(spark):
+def refuse_impossible_workers(
+    spark: SparkSession, workers: int, device: Device, folders: Mapping[str, str]
+) -> None:
+    """Raise SettingsError where several processes cannot train, at the start of a run.
+
+    `folders`: setting -> address, of what all of them read, and of the output.
+    """
+    if workers == 1:
+        return
+    called, remedy = f"workers = {workers}", "give --workers 1"
+    if is_remote(spark):
         raise SettingsError(
-            f"workers = {workers}: through Spark Connect one process trains, in this program, "
-            "since its processes could not see the folder that it trains in: give --workers 1, or "
+            f"{called}: through Spark Connect one process trains, in this program, "
+            f"since its processes could not see the folder that it trains in: {remedy}, or "
             "run the job on the cluster itself"
         )
+    if reads_local_paths():
+        return
+    amount = _gpus_of_task(spark) if device != "cpu" else 0
+    if amount and amount != int(amount):
+        raise SettingsError(
+            f"{called}: each needs a GPU of its own, but spark.task.resource.gpu.amount is "
+            f"{amount:g}: start Spark with 1, or {remedy}"
+        )
+    in_store = next((name for name, a in folders.items() if place_of(a) is not None), None)
+    if in_store is not None:
+        raise SettingsError(
+            f"{called}: {in_store} = {folders[in_store]} is in a store, but the processes train "
+            f"in a folder beside the output that all of them see: give one of a disk that driver "
+            f"and workers have, or {remedy}"
+        )
+    refuse_separate_disks(spark, folders)
 
 
 def run_processes(
@@ -49,7 +77,10 @@ def run_processes(
         distributor = TorchDistributor(
             num_processes=workers, local_mode=is_local, use_gpu=use_gpu and not is_local
         )
-        distributor.run(function, argument)
+        if is_local:  # torchrun and its processes would outlive this one
+            distributor.run(call_while_running, os.getpid(), function, argument)
+        else:
+            distributor.run(function, argument)
 
 
 def run_training(
@@ -78,4 +109,8 @@ def run_training(
 
 def _has_gpus(spark: SparkSession) -> bool:
     """Whether Spark gives GPUs to tasks."""
-    return float(setting(spark, "spark.task.resource.gpu.amount", "0")) > 0
+    return _gpus_of_task(spark) > 0
+
+
+def _gpus_of_task(spark: SparkSession) -> float:
+    return float(setting(spark, "spark.task.resource.gpu.amount", "0"))

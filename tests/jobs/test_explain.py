@@ -112,3 +112,26 @@ def test_each_step_leaves_a_decision_for_each_of_its_rows(spark, curated: Path):
     balanced = read_delta(spark, curated / "balanced_captions")
     kept = {uid for uid, (is_kept, _) in balance.items() if is_kept}
     assert kept == {row.uid for row in balanced.collect()}
+
+
+def test_steps_of_other_jobs_are_told_too(captionlake, spark, curated: Path, tmp_path: Path):
+    """After a balancing, and in a folder without one, which the same steps wrote."""
+    balanced, rules = curated / "balanced_captions", "[{rule: r, column: uid, op: '>=', value: u1}]"
+    kept = sorted(row.uid for row in read_delta(spark, balanced).collect())
+    low, high = kept[0], kept[-1]
+    command = ("filter-captions", "--captions", balanced, "--rules", rules, "--decisions")
+    for folder in (curated, tmp_path / "alone"):
+        outcome = captionlake(*command, "--output", folder / "filtered")
+        assert outcome.exit_code == 0, outcome.stderr
+        told = explained(captionlake, folder, low)
+        assert told.endswith(f"filter-captions: dropped by r; not in {folder}/filtered")
+        assert f"filter-captions: kept; in {folder}/filtered" in explained(
+            captionlake, folder, high
+        )
+        assert ("keep probability" in told) == (folder == curated)
+    unknown = captionlake("explain", "--uid", "u999", "--run", tmp_path / "alone")
+    assert unknown.exit_code == 3
+    assert "uid 'u999' is in no table of the runs" in unknown.error
+    by_caption = captionlake("explain", "--caption", "a cat", "--run", tmp_path / "alone")
+    assert by_caption.exit_code == 3
+    assert "'a cat' is in no table of the runs" in by_caption.error

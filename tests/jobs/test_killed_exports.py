@@ -1,4 +1,4 @@
-"""A run of export-webdataset that is killed leaves no shard behind; the next one writes all."""
+"""A killed run of export-webdataset leaves no shard behind, and the next one goes on from it."""
 
 import io
 import json
@@ -20,14 +20,16 @@ BIN = Path(sys.executable).parent
 N = 1_200
 
 
+UIDS = [f"{k:032x}" for k in range(N)]
+
+
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("killed")
-    uids = [f"{k:032x}" for k in range(N)]
-    pq.write_table(pa.table({"uid": uids, "caption": uids}), folder / "captions.parquet")
+    pq.write_table(pa.table({"uid": UIDS, "caption": UIDS}), folder / "captions.parquet")
     (folder / "shards").mkdir()
     with tarfile.open(folder / "shards/00000.tar", "w") as archive:
-        for uid in uids:
+        for uid in UIDS:
             record = json.dumps({"uid": uid}).encode()
             for ending, content in (("jpg", b"\xff\xd8\xff" + bytes(20_000)), ("json", record)):
                 member = tarfile.TarInfo(f"{uid}.{ending}")
@@ -36,8 +38,16 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def texts_of(shard: Path) -> list[str]:
+    with tarfile.open(shard) as archive:
+        members = [member for member in archive if member.name.endswith(".txt")]
+        return [archive.extractfile(member).read().decode() for member in members]
+
+
 @pytest.mark.faults
-def test_a_killed_run_leaves_nothing_that_looks_complete(captionlake, inputs, tmp_path) -> None:
+def test_a_killed_run_leaves_nothing_that_looks_complete_and_is_gone_on_with(
+    captionlake, inputs, tmp_path
+) -> None:
     out = tmp_path / "out"
     command = [
         *("export-webdataset", "--captions", inputs / "captions.parquet"),
@@ -61,10 +71,15 @@ def test_a_killed_run_leaves_nothing_that_looks_complete(captionlake, inputs, tm
         os.killpg(running.pid, signal.SIGKILL)
         running.wait()
     assert [path for path in out.iterdir() if path.name[0] not in "._"] == []
+    whole = {shard.name: shard.stat() for shard in out.glob(".*/[0-9]*.tar")}
     outcome = captionlake(*command)
     assert outcome.exit_code == 0, outcome.stderr
     assert outcome.summary["counts"]["samples"] == N
     sizes = json.loads((out / "sizes.json").read_text())
     assert sizes == {f"{n:05}.tar": 100 for n in range(12)}
     assert sorted(path.name for path in out.glob("*.tar")) == [*sizes]
+    assert {name: (out / name).stat().st_ino for name in whole} == {
+        name: file.st_ino for name, file in whole.items()
+    }
+    assert sorted(uid for name in sizes for uid in texts_of(out / name)) == UIDS
     assert [*out.glob(".*/*.tar")] == []

@@ -208,7 +208,8 @@ def other_jobs(inputs: Path, out: Place) -> dict[str, list[str]]:
         "dedup-captions": f"--captions {captions} --output {table('unique')}",
         "plan-balance": f"--matches {table('curated/matches')} "
         f"--entry-counts {table('curated/entry_counts')} --output {table('plan')}",
-        "match-concepts": f"{captions} --bank {inputs}/bank.txt --output {table('stored_matches')}",
+        "match-concepts": f"--captions {captions} --bank {inputs}/bank.txt "
+        f"--output {table('stored_matches')}",
         "match-and-balance": f"{inputs}/captions --bank {inputs}/bank.txt --t 20 "
         f"--output {table('kept_at_once')}",
         "explain": f"--run {out.tables('curated')} --caption 'a photo of a dog'",

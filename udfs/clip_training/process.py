@@ -10,8 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,6 +32,7 @@ from udfs.models.device import device_of_process, is_out_of_memory
 from udfs.models.spec import Device, ModelError
 from udfs.training_progress import has_tensorboard
 from udfs.training_runs import TrainingError, noted_fault, read_fault, read_json, write_json
+from udfs.watched_processes import end_with
 
 # In the folder: what a process is to do, what it printed, its steps, its model, and that it ended.
 TASK, PRINTED, SCALARS, MODEL, RESULT = (
@@ -41,7 +40,6 @@ TASK, PRINTED, SCALARS, MODEL, RESULT = (
 )
 CHECKPOINT = f"{LOGS}/{NAME}/checkpoints/epoch_latest.pt"
 _PARAMETERS, _LOG = "params.txt", "out.log"
-_SECONDS_BETWEEN_LOOKS = 0.5
 # open_clip's words; auto: amp_bf16 on a GPU that has it, else amp, and fp32 on a CPU.
 ClipPrecision: TypeAlias = Literal[
     "auto", "fp32", "amp", "amp_bf16", "bf16", "fp16", "pure_bf16", "pure_fp16"
@@ -129,7 +127,7 @@ def train_in_folder(task: ClipTask) -> None:
     the folder has too.
     """
     if task.driver is not None:
-        _end_with(task.driver)
+        end_with(task.driver)
     try:
         _train(task)
     except (ModelError, HookError, DivergedError, UnreadableShardsError) as fault:
@@ -236,29 +234,6 @@ def _leave_group() -> None:
     if distributed.is_available() and distributed.is_initialized():
         distributed.barrier()
         distributed.destroy_process_group()
-
-
-def _end_with(process: int) -> None:
-    """Have this process end soon after another of this machine, whatever it is at."""
-
-    def watch() -> None:
-        while _is_running(process):
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="driver").start()
-
-
-def _is_running(process: int) -> bool:
-    """Whether a process is there, and not merely waiting to be collected by its parent."""
-    try:
-        os.kill(process, 0)
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:  # a system without /proc
-        return True
-    except (OSError, IndexError):
-        return False
-    return state not in ("Z", "X")
 
 
 def task_from_file(file: Path) -> ClipTask:

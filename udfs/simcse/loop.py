@@ -212,10 +212,10 @@ def _step(
     """One step of all processes; the loss, on the device."""
     import torch
 
-    precision = precision_on(model.device, options.precision)
-    kinds = {"bf16": torch.bfloat16, "fp16": torch.bfloat16}  # no scaler of gradients is needed
+    # bf16 also on GPUs that compute it by float32: fp16 would need a scaler of gradients.
+    is_half = precision_on(model.device, options.precision) != "fp32"
     device_kind = model.device.partition(":")[0]
-    with torch.autocast(device_kind, dtype=kinds.get(precision), enabled=precision in kinds):
+    with torch.autocast(device_kind, dtype=torch.bfloat16, enabled=is_half):
         if batch:
             first, second = model.two_passes(model.tokens(batch, options.max_length))
         else:

@@ -16,7 +16,7 @@ import pyarrow.fs as pafs
 from pydantic import BaseModel, ValidationError
 
 from spark_jobs.core.addresses import parse_address
-from spark_jobs.core.errors import OutputTableError, SettingsError
+from spark_jobs.core.errors import InputDataError, OutputTableError, SettingsError
 from spark_jobs.storage.hidden_files import is_hidden
 from spark_jobs.storage.outputs.folder_marks import (
     is_growing,
@@ -29,43 +29,78 @@ from spark_jobs.storage.outputs.folder_marks import (
     write_json,
     write_mark,
 )
-from spark_jobs.storage.outputs.staging import locked, remove_abandoned, staging_name
+from spark_jobs.storage.outputs.staging import (
+    locked,
+    remove_abandoned,
+    staging_name,
+    staging_name_of_run,
+)
 from udfs.file_systems import file_system
 
 JOURNAL = ".captionlake.json"
 CONTENT = "content"  # key in a mark: the kind of export
+_SURE_TO_RECUR = (InputDataError, OutputTableError, SettingsError)
 _REMEDY = "give another output or remove them"
 _log = logging.getLogger(__name__)
 
 
 @contextmanager
 def replaced_folder(
-    address: str, metadata: Mapping[str, Any], *, content: str | None = None
+    address: str,
+    metadata: Mapping[str, Any],
+    *,
+    content: str | None = None,
+    is_resumable: bool = False,
 ) -> Iterator[str]:
     """Yield a staging folder; at the end, what was written there replaces the output's files.
 
     The old files stay until all new ones are written. `metadata` and `content`, the kind of export,
     go into the mark; see `check_folder` for errors. Of two concurrent runs, the last to end leaves
-    its files, complete.
+    its files, complete. `is_resumable`: on a local disk, the folder has the files of an interrupted
+    run of the same id, some of which may be whole.
     """
     mark = {**metadata, CONTENT: content}
     check_folder(address, content)
     folder = parse_address(address).location
     system, path = file_system(folder)
-    staging = staging_name()
+    is_interrupted = False
     try:
-        system.create_dir(f"{path}/{staging}", recursive=True)
-        try:
-            with locked(system, f"{path}/{staging}"):
+        with _staging(folder, mark["run_id"] if is_resumable else None) as staging:
+            try:
                 yield f"{folder}/{staging}"
                 _swap(address, folder, staging, mark)
-        finally:
-            # After a fault during the moves, the next run finishes them and needs the staged files.
-            journal = _read_journal(folder)
-            if journal is None or journal.staging != staging:
-                _delete_folder(system, f"{path}/{staging}")
+            except BaseException as fault:
+                is_interrupted = is_resumable and not isinstance(fault, _SURE_TO_RECUR)
+                raise
+            finally:
+                # After a fault during the moves, the next run finishes them from the staged files.
+                journal = _read_journal(folder)
+                if not is_interrupted and (journal is None or journal.staging != staging):
+                    _delete_folder(system, f"{path}/{staging}")
     except OSError as fault:
         raise OutputTableError(f"output {folder}: cannot be written ({fault})") from None
+
+
+@contextmanager
+def _staging(folder: str, run_id: str | None) -> Iterator[str]:
+    """Name of a staging folder in `folder`, locked: that of a run, unless another process has it.
+
+    In stores, which have no locks, it is a new one.
+    """
+    system, path = file_system(folder)
+    names = [staging_name()]
+    if run_id is not None and isinstance(system, pafs.LocalFileSystem):
+        names.insert(0, staging_name_of_run(run_id))
+        system.create_dir(path, recursive=True)
+        with locked(system, path, waits=True):
+            _finish_journal(folder)  # which may be about the staging folder of that name
+    for name in names:
+        system.create_dir(f"{path}/{name}", recursive=True)
+        with locked(system, f"{path}/{name}", without_locks=name == names[-1]) as is_free:
+            if is_free:
+                yield name
+                return
+    raise AssertionError("a new folder is nobody else's")
 
 
 def check_folder(address: str, content: str | None = None) -> None:

@@ -1,6 +1,7 @@
 """Staging: hidden names for outputs being written, locks on them, and removal of abandoned ones."""
 
 import fcntl
+import hashlib
 import os
 import re
 import uuid
@@ -15,6 +16,11 @@ _UNIQUE = r"\.writing-[0-9a-f]{32}"
 def staging_name(name: str = "") -> str:
     """A unique name: `.writing-<hex>` for a folder, `.<name>.writing-<hex>` for a file."""
     return f"{f'.{name}' if name else ''}.writing-{uuid.uuid4().hex}"
+
+
+def staging_name_of_run(run_id: str) -> str:
+    """The name of a folder in which a run finds what it wrote before it was interrupted."""
+    return f".writing-{hashlib.sha256(run_id.encode()).hexdigest()[:32]}"
 
 
 @contextmanager

@@ -19,7 +19,6 @@ from udfs.clip_training.process import (
     SCALARS,
     TASK,
     ClipTask,
-    _is_running,
     read_result,
     task_from_file,
     train_apart,
@@ -29,6 +28,7 @@ from udfs.clip_training.shard_list import shards_of_folder, train_data
 from udfs.clip_training.start_model import StartModel
 from udfs.clip_training.steps import step_rows
 from udfs.training_runs import TrainingError, write_json
+from udfs.watched_processes import is_running
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("open_clip_train") is None, reason="open_clip is not installed"
@@ -91,7 +91,7 @@ def test_a_training_whose_driver_was_killed_goes_on_with_the_same_losses(
     driver.kill()  # while it is not collected yet
     trainers = [*_processes_in(tmp_path / "part")]
     until = time.monotonic() + 20
-    while any(map(_is_running, trainers)):
+    while any(map(is_running, trainers)):
         assert time.monotonic() < until
         time.sleep(0.05)
     driver.wait()

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.fs as pafs
 import pytest
 
 from spark_jobs.core.errors import OutputTableError
@@ -193,6 +194,25 @@ def test_of_two_runs_at_once_the_last_leaves_its_files_whole(tmp_path: Path) -> 
     assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith(".")) == []
 
 
+def test_a_run_finds_what_it_wrote_before_unless_it_would_fail_again(tmp_path: Path) -> None:
+    def begin(fault: type[BaseException], run_id: str) -> list[str]:
+        with replaced_folder(str(tmp_path), {"run_id": run_id}, is_resumable=True) as staging:
+            before = sorted(contents(Path(staging)))
+            write_file(f"{staging}/{run_id} {len(before)}.json", b"[]")
+            if fault is not Exception:
+                raise fault
+        return before
+
+    for fault in (KeyboardInterrupt, ZeroDivisionError):
+        with pytest.raises(fault):
+            begin(fault, "r2")
+    assert begin(Exception, "r2") == ["r2 0.json", "r2 1.json"]
+    with pytest.raises(OutputTableError):
+        begin(OutputTableError, "r3")
+    assert begin(Exception, "r3") == []
+    assert sorted(contents(tmp_path)) == ["r3 0.json"]
+
+
 def test_a_run_that_dies_while_it_writes_leaves_the_old_files(tmp_path: Path) -> None:
     export(tmp_path, {"a.json": "[1]"})
 
@@ -210,31 +230,29 @@ def test_a_run_that_dies_while_it_writes_leaves_the_old_files(tmp_path: Path) ->
 CHANGES = ("move", "delete_file", "delete_dir", "open_output_stream", "create_dir")
 
 
+@pytest.mark.parametrize("goes_on", [False, True])
 @pytest.mark.parametrize("dies_at", range(16))
 def test_a_run_that_dies_at_any_step_leaves_the_old_or_the_new(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies_at: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies_at: int, goes_on: bool
 ) -> None:
     """Each change on the disk is the last one once; the next run finishes what was begun."""
     export(tmp_path, {"a.json": "[1]", "old/b.json": "[1]"})
+    new = {"a.json": "[2]", "new/c.json": "[2]"}
     left = iter(range(dies_at))
     is_dead = False
 
-    class Dying:
+    class Dying(pafs.LocalFileSystem):
         """A file system that stops after so many changes."""
 
-        def __init__(self, real: object) -> None:
-            self.real = real
-
-        def __getattr__(self, name: str) -> object:
+        def __getattribute__(self, name: str) -> object:
             nonlocal is_dead
             if name in CHANGES and (is_dead or next(left, None) is None):
                 is_dead = True
                 raise KeyboardInterrupt
-            return getattr(self.real, name)
+            return super().__getattribute__(name)
 
     def dying(location: str) -> tuple[object, str]:
-        system, path = folder_swap_file_system(location)
-        return Dying(system), path
+        return Dying(), folder_swap_file_system(location)[1]
 
     folder_swap_file_system = folder_swap.file_system
     with monkeypatch.context() as patch:
@@ -242,12 +260,18 @@ def test_a_run_that_dies_at_any_step_leaves_the_old_or_the_new(
             patch.setattr(f"spark_jobs.storage.outputs.{module}.file_system", dying)
         patch.setattr("spark_jobs.storage.outputs.folder_swap.locked", unlocked)
         with contextlib.suppress(KeyboardInterrupt):
-            export(tmp_path, {"a.json": "[2]", "new/c.json": "[2]"}, run_id="r2")
-    old, new = {"a.json": "[1]", "old/b.json": "[1]"}, {"a.json": "[2]", "new/c.json": "[2]"}
+            export(tmp_path, new, run_id="r2", is_resumable=goes_on)
+    old = {"a.json": "[1]", "old/b.json": "[1]"}
     run_id, is_moving = marked_run_id(str(tmp_path)), is_being_replaced(str(tmp_path))
     seen = {name: text for name, text in contents(tmp_path).items() if not name.startswith(".")}
     assert is_moving or seen == {"r1": old, "r2": new}[str(run_id)]
-    if is_moving:
+    if goes_on:
+        with replaced_folder(str(tmp_path), COMMIT | {"run_id": "r2"}, is_resumable=True) as folder:
+            for name in new.keys() - contents(Path(folder)).keys():
+                write_file(f"{folder}/{name}", new[name].encode())
+        assert marked_run_id(str(tmp_path)) == "r2"
+        assert contents(tmp_path) == new
+    elif is_moving:
         folder_swap._finish_journal(str(tmp_path))
         assert marked_run_id(str(tmp_path)) == "r2"
         assert contents(tmp_path) == new
