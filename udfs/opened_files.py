@@ -99,7 +99,7 @@ def decompressed(content: bytes, path: str) -> bytes:
             most = f"{MOST_DECOMPRESSED_BYTES >> 30} GiB"
             raise DamagedFileError(
                 f"{shown_path(path)}: has more than {most} when it is decompressed, the most that "
-                "is read as a whole; split it, or give the file that it was made of"
+                "is read as a whole: check that it is the right file, or give a smaller one"
             )
         blocks.append(block)
     return b"".join(blocks)
