@@ -51,7 +51,7 @@ NAMES_COLUMNS = {"spark_jobs/core/columns.py", "spark_jobs/ingest/record_texts.p
 LISTS_LITERALS = {
     "spark_jobs/jobs/measure_captions.py": "its own eight measures",
     "spark_jobs/comparing/difference.py": "names of two sides",
-    "spark_jobs/filtering/filter.py": "what a user lists in a rule",
+    "spark_jobs/filtering/filter.py": "at most 200 values of a rule",
     "spark_jobs/balancing/probabilities.py": "languages",
     "spark_jobs/jobs/gather_neighbours.py": "what a user lists as unsafe",
     "spark_jobs/core/unique_keys.py": "at most 1,000 hashes",
@@ -63,6 +63,7 @@ CASTS_NUMBERS = {
     "spark_jobs/core/even_partitions.py",  # its own literal
     "udfs/arrow.py",  # columns that udfs made
     "spark_jobs/filtering/filter.py",
+    "spark_jobs/filtering/listed_values.py",  # values of a rule, which were checked
     "spark_jobs/filtering/top_fraction.py",
     "spark_jobs/scoring/thresholds.py",
 }

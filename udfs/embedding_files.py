@@ -1,6 +1,7 @@
 """Embeddings in numpy files: clip-retrieval's folders and DataComp's npz (Gadre et al. 2023)."""
 
 import io
+import zipfile
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 
 from udfs.arrow import Batches, BatchFunction
 from udfs.file_systems import file_system, write_atomically
+from udfs.opened_files import MOST_DECOMPRESSED_BYTES
 from udfs.task_errors import TaskInputError
 from udfs.tasks import task_number
 from udfs.vectors import Vectors, unit_matrix, vector_lists
@@ -85,6 +87,7 @@ def _load(file: str, array: str | None) -> Vectors:
                 if array not in arrays:
                     names = ", ".join(arrays)
                     raise TaskInputError(f"{file}: has no array {array!r}; it has {names}")
+                _refuse_inflated(file, arrays.zip, array)
                 loaded = np.asarray(arrays[array])
     except TaskInputError:
         raise
@@ -99,6 +102,19 @@ def _load(file: str, array: str | None) -> Vectors:
         )
     vectors: Vectors = loaded
     return vectors
+
+
+def _refuse_inflated(file: str, archive: zipfile.ZipFile, array: str) -> None:
+    """Raise TaskInputError for a compressed array that is too large once it is decompressed."""
+    for member in archive.infolist():
+        is_stored = member.compress_type == zipfile.ZIP_STORED
+        if member.filename.removesuffix(".npy") != array or is_stored:
+            continue
+        if member.file_size > MOST_DECOMPRESSED_BYTES:
+            raise TaskInputError(
+                f"{file}: its array has more than {MOST_DECOMPRESSED_BYTES >> 30} GiB when it is "
+                "decompressed; write it with numpy.savez, which leaves it as it is, or in parts"
+            )
 
 
 def _uids(file: str, column: str) -> pa.Array:

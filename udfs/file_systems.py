@@ -37,6 +37,15 @@ def file_system(location: str) -> tuple[pafs.FileSystem, str]:
     return (pafs.LocalFileSystem(), local) if local.startswith("/") else open_store(location)
 
 
+def has_file_system(location: str) -> bool:
+    """Whether driver and workers can open a path or address, as Spark can."""
+    try:
+        file_system(location)
+    except (ValueError, OSError):  # pyarrow does not know the store, or lacks its library
+        return False
+    return True
+
+
 def write_atomically(location: str | Path, write: Callable[[str], object]) -> None:
     """Write a temporary file and rename it, or copy it to a store; its mode is that of the umask.
 

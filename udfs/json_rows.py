@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -12,7 +12,8 @@ import pyarrow as pa
 from udfs.arrow import Batches, BatchFunction
 from udfs.json_items import ItemForm, WrongRecord, is_pair, rows_of_item
 from udfs.json_kinds import RecordKinds
-from udfs.opened_files import DECOMPRESSION_ERRORS, decompressed, shown_path
+from udfs.json_lists import NoListError, list_items
+from udfs.opened_files import DamagedFileError, chunks, decompressed_blocks, shown_path
 from udfs.task_errors import TaskInputError
 
 VALUE, FILE, PATH, CONTENT = "value", "file", "path", "content"
@@ -35,7 +36,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values if len(values) == len(pairs) else _WithRepeatedName(pairs)
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+DECODER = json.JSONDecoder(object_pairs_hook=_object)
 _BATCH_ROWS = 5_000
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|([\[{])|([\]}])', re.DOTALL)
 
@@ -68,7 +69,7 @@ def look_at_lines(form: ItemForm) -> BatchFunction:
 
 
 def look_at_lists(form: ItemForm) -> BatchFunction:
-    """Like `look_at_lines`, from path, file, content of whole files."""
+    """Like `look_at_lines`, from path, file, content of whole files, null if it is read here."""
 
     def look(batches: Batches) -> Iterator[pa.RecordBatch]:
         yield from _kinds_by_file(_records_of_lists(batches, form))
@@ -86,7 +87,7 @@ def read_lines(form: ItemForm, layout: Layout) -> BatchFunction:
 
 
 def read_lists(form: ItemForm, layout: Layout) -> BatchFunction:
-    """Like `read_lines`, from path, file, content of whole files."""
+    """Like `read_lines`, from path, file, content of whole files, null if it is read here."""
 
     def read(batches: Batches) -> Iterator[pa.RecordBatch]:
         yield from _rows(_records_of_lists(batches, form), layout)
@@ -107,7 +108,7 @@ def records_of_line(line: bytes, form: ItemForm = "plain") -> list[Record]:
     if not text.strip(_WHITESPACE):
         return []
     try:
-        return _records_of_item(_DECODER.decode(text), form, line)
+        return _records_of_item(DECODER.decode(text), form, line)
     except (ValueError, RecursionError):
         return _records_of_several(text, form)
 
@@ -117,7 +118,7 @@ def _records_of_several(text: str, form: ItemForm) -> list[Record]:
     start = _skip_whitespace(text, 0)
     while start < len(text):
         try:
-            item, end = _DECODER.raw_decode(text, start)
+            item, end = DECODER.raw_decode(text, start)
         except (ValueError, RecursionError):
             rest = text[start:]
             return [*records, Record({}, rest.encode(), _fault_of_text(rest))]
@@ -204,12 +205,12 @@ def _records_of_lists(batches: Batches, form: ItemForm) -> Iterator[tuple[int, l
     for batch in batches:
         names = (PATH, FILE, CONTENT)
         for path, file, content in zip(*(batch.column(n).to_pylist() for n in names), strict=True):
-            items = _items(path, content)
-            for start in range(0, len(items), _BATCH_ROWS):
-                some_items = items[start : start + _BATCH_ROWS]
+            items, n_batches = _items(path, content), 0
+            while some_items := [*islice(items, _BATCH_ROWS)]:
                 rows_of_items = (rows_of_item(item, form) for item in some_items)
                 yield file, [r for rows in rows_of_items for r in _records_of_rows(rows)]
-            if not items:
+                n_batches += 1
+            if not n_batches:
                 yield file, []
 
 
@@ -221,26 +222,26 @@ def _records_of_rows(rows: list[object]) -> list[Record]:
         return [Record({}, b"", NESTED_TOO_DEEP)]
 
 
-def _items(path: str, content: bytes) -> list[object]:
-    """The items of a JSON list; bytes that are not UTF-8 are read as lone surrogates."""
+def _items(path: str, content: bytes | None) -> Iterator[object]:
+    """The items of a JSON list, of a file that is opened here unless its content is given.
+
+    Bytes that are not UTF-8 are read as lone surrogates.
+    """
+    blocks = chunks(path) if content is None else decompressed_blocks(content, path)
+    expected = ""
     try:
-        text = (
-            decompressed(content).decode("utf-8", errors="surrogateescape").removeprefix("\ufeff")
-        )
-        items = _DECODER.decode(text)
-    except DECOMPRESSION_ERRORS:
-        raise TaskInputError(f"{shown_path(path)}: is no JSON list (its gzip is cut off)") from None
+        yield from list_items(blocks, DECODER)
+        return
+    except DamagedFileError:
+        raise
+    except NoListError as fault:
+        reason = f"found {fault}"
+        expected = "; expected a list of records, or an object a line (--format jsonl)"
     except RecursionError:
         reason = "its lists and objects nest too deep to be read"
-        raise TaskInputError(f"{shown_path(path)}: is no JSON list ({reason})") from None
     except ValueError as fault:
-        raise TaskInputError(f"{shown_path(path)}: is no JSON list ({fault})") from None
-    if not isinstance(items, list):
-        raise TaskInputError(
-            f"{shown_path(path)}: is no JSON list (found {type(items).__name__}); expected a list "
-            "of records, or an object a line (--format jsonl)"
-        )
-    return items
+        reason = str(fault)
+    raise TaskInputError(f"{shown_path(path)}: is no JSON list ({reason}){expected}")
 
 
 def _kinds_by_file(file_records: Iterator[tuple[int, list[Record]]]) -> Iterator[pa.RecordBatch]:

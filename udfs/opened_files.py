@@ -24,12 +24,15 @@ _MAGIC = {
     b"SQLite format 3\x00": "a SQLite database",
     b"\x93NUMPY": "a numpy array",
 }
+# Of a compressed file that is read as a whole; a few kilobytes may hold any number of bytes.
+MOST_DECOMPRESSED_BYTES = 1 << 30
+_BLOCK_BYTES = 1 << 20
 # Raised on decompression; gzip and bz2 raise different ones.
 DECOMPRESSION_ERRORS = (OSError, EOFError, zlib.error)
 
 
 class DamagedFileError(ValueError):
-    """A file that cannot be decompressed to its end; the message names it."""
+    """A file that is not decompressed to its end, damaged or too large; the message names it."""
 
 
 def open_file(path: str) -> Any:
@@ -45,7 +48,7 @@ def open_file(path: str) -> Any:
     return io.BufferedReader(stream)
 
 
-def read_block(stream: Any, path: str, n: int = 1 << 20) -> bytes:
+def read_block(stream: Any, path: str, n: int = _BLOCK_BYTES) -> bytes:
     """Read the next bytes of an open file; DamagedFileError if they cannot be decompressed."""
     try:
         block: bytes = stream.read(n)
@@ -58,6 +61,10 @@ def decompression_error(path: str, fault: Exception) -> Exception:
     """The error to raise: DamagedFileError for a compressed file, else the fault itself."""
     if not path.endswith(tuple(_OPENERS)):
         return fault
+    return _damaged(path)
+
+
+def _damaged(path: str) -> "DamagedFileError":
     return DamagedFileError(f"{shown_path(path)}: is cut off, or not compressed as its name says")
 
 
@@ -78,11 +85,44 @@ def shown_path(path: str) -> str:
     return plain_path(path)
 
 
-def decompressed(content: bytes) -> bytes:
-    """Decompress the content of a file if it is gzip or bzip2."""
+def decompressed(content: bytes, path: str) -> bytes:
+    """Decompress the content of a file if it is gzip or bzip2.
+
+    DamagedFileError if it is cut off, or larger than MOST_DECOMPRESSED_BYTES.
+    """
+    if _compression(content) is None:
+        return content
+    blocks, n_bytes = [], 0
+    for block in decompressed_blocks(content, path):
+        n_bytes += len(block)
+        if n_bytes > MOST_DECOMPRESSED_BYTES:
+            most = f"{MOST_DECOMPRESSED_BYTES >> 30} GiB"
+            raise DamagedFileError(
+                f"{shown_path(path)}: has more than {most} when it is decompressed, the most that "
+                "is read as a whole: check that it is the right file, or give a smaller one"
+            )
+        blocks.append(block)
+    return b"".join(blocks)
+
+
+def decompressed_blocks(content: bytes, path: str) -> Iterator[bytes]:
+    """The same in blocks of a megabyte, however large it is."""
+    open_compressed = _compression(content)
+    stream = io.BytesIO(content)
+    if open_compressed is not None:
+        stream = open_compressed(stream)
+    try:
+        while block := stream.read(_BLOCK_BYTES):
+            yield block
+    except DECOMPRESSION_ERRORS:
+        raise _damaged(path) from None
+
+
+def _compression(content: bytes) -> Callable[[Any], Any] | None:
+    """What opens a file of such content; None if it is not compressed."""
     if content.startswith(b"BZh"):
-        return bz2.decompress(content)
-    return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+        return _OPENERS[".bz2"]
+    return _OPENERS[".gz"] if content.startswith(b"\x1f\x8b") else None
 
 
 def binary_format(head: bytes) -> str | None:

@@ -4,14 +4,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_, or_
+from typing import TypeAlias
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DataType, DoubleType, FloatType, StructField, StructType
 
 from spark_jobs.core.arrow_mapping import map_in_arrow
-from spark_jobs.core.column_values import NUMBER_TYPES, TypedValue, typed_literal, typed_value
+from spark_jobs.core.column_values import (
+    NUMBER_TYPES,
+    TypedValue,
+    typed_literal,
+    typed_value,
+)
 from spark_jobs.core.columns import free_name, named
+from spark_jobs.filtering.listed_values import MOST_LITERALS, listed_values
 from spark_jobs.filtering.measures import measured
 from spark_jobs.filtering.rules import (
     AllOf,
@@ -30,6 +37,11 @@ PAPERS = (
     "DataComp, baselines: rows by rules on text, size and score",
     "DataComp, text-based filtering: a word's first WordNet synset is one of ImageNet-21k",
 )
+
+
+# What has a helper column: rules, what is measured, and (column, values) of a long list.
+_LongList: TypeAlias = tuple[str, tuple[TypedValue, ...]]
+_Helped: TypeAlias = InTable | FirstSynset | tuple[str, ...] | _LongList
 
 
 @dataclass(frozen=True)
@@ -57,12 +69,13 @@ class _Context:
     """What conditions on rows need: column types, bounds of top_fraction, helper columns of rules.
 
     `helpers`: name of the column of an in_table rule, true where the table has the key, else null;
-    of a first_synset_in rule, whether a word has; of what measure rules measure.
+    of a comparison with a long list, true where the list has the value, else null; of a
+    first_synset_in rule, whether a word has; of what measure rules measure.
     """
 
     types: Mapping[str, DataType]
     bounds: Mapping[TopFraction, TypedValue | None]
-    helpers: Mapping[InTable | FirstSynset | tuple[str, ...], str]
+    helpers: Mapping[_Helped, str]
 
 
 def apply_rules(
@@ -78,7 +91,7 @@ def apply_rules(
     `bounds`: the smallest value that passes a top_fraction rule, None if no row has a value.
     `tables`: the table of each in_table rule. `words`: those of each first_synset_in rule.
     """
-    helpers: dict[InTable | FirstSynset | tuple[str, ...], str] = {}
+    helpers: dict[_Helped, str] = {}
     for synset_rule, listed in words.items():
         helpers[synset_rule] = free_name(rows, "_has_word")
         rows = _mark_rows_with_word(rows, synset_rule.column, listed, helpers[synset_rule])
@@ -90,6 +103,11 @@ def apply_rules(
             helpers[measure.measured] = free_name(rows, f"_{measure.measure}")
             rows = rows.withColumn(helpers[measure.measured], measured(measure))
     types = {field.name: field.dataType for field in rows.schema}
+    for comparison in _comparisons(rules, helpers):
+        long_list = _long_list(comparison, types[comparison.column])
+        if long_list is not None and long_list not in helpers:
+            helpers[long_list] = free_name(rows, "_in_list")
+            rows = _mark_listed_rows(rows, long_list, helpers[long_list])
     context = _Context(types, bounds, helpers)
     failed_rule = value = threshold = F.lit(None)
     for rule in reversed(rules):
@@ -114,19 +132,47 @@ def _mark_rows_with_word(
 
 def _mark_rows_in_table(rows: DataFrame, rule: InTable, table: DataFrame, column: str) -> DataFrame:
     """Add a column that is true where the table has the row's key, else null."""
-    key = free_name(rows, f"{column}_key")
     keys = table.where(_has_value(named(rule.key), table.schema[rule.key].dataType))
     if rule.where is not None:
         keys = keys.where(named(rule.where))
-    keys = keys.select(named(rule.key).alias(key)).distinct().withColumn(column, F.lit(True))
-    return rows.join(keys, on=named(rule.key) == named(key), how="left").drop(key)
+    key = free_name(rows, f"{column}_key")
+    keys = keys.select(named(rule.key).alias(key)).distinct()
+    return _mark_rows_with_key(rows, rule.key, keys, column)
+
+
+def _mark_listed_rows(rows: DataFrame, long_list: _LongList, column: str) -> DataFrame:
+    """Add a column that is true where the list has the row's value, else null."""
+    name, values = long_list
+    key = free_name(rows, f"{column}_key")
+    keys = listed_values(rows, rows.schema[name].dataType, values, key)
+    return _mark_rows_with_key(rows, name, F.broadcast(keys), column)
+
+
+def _mark_rows_with_key(rows: DataFrame, name: str, keys: DataFrame, column: str) -> DataFrame:
+    """Add a column that is true where the one column of `keys` has the row's value, else null."""
+    [key] = keys.columns
+    marked_keys = keys.withColumn(column, F.lit(True))
+    return rows.join(marked_keys, on=named(name) == named(key), how="left").drop(key)
+
+
+def _comparisons(rules: Sequence[Rule], helpers: Mapping[_Helped, str]) -> list[Comparison]:
+    """All comparisons of the rules, of what is measured too."""
+    measures = [_of_helper(measure, helpers) for measure in rules_of_kind(rules, Measure)]
+    return [*rules_of_kind(rules, Comparison), *measures]
+
+
+def _long_list(rule: Comparison, column_type: DataType) -> _LongList | None:
+    """Column and values of a rule that compares with more values than literals are made of."""
+    if rule.op not in ("in", "not_in") or len(rule.values) <= MOST_LITERALS:
+        return None
+    return rule.column, tuple(_typed_values(rule, column_type))
 
 
 def _passes(rule: Rule, context: _Context) -> Column:
     """Whether a row passes the rule; may be null, which means that it does not."""
     match rule:
         case Comparison():
-            return _comparison(rule, context.types[rule.column])
+            return _comparison(rule, context)
         case TopFraction():
             column_type, bound = context.types[rule.column], context.bounds[rule]
             if bound is None:
@@ -138,24 +184,26 @@ def _passes(rule: Rule, context: _Context) -> Column:
         case FirstSynset():
             return named(context.helpers[rule])
         case Measure():
-            comparison = _of_helper(rule, context)
-            return _comparison(comparison, context.types[comparison.column])
+            return _comparison(_of_helper(rule, context.helpers), context)
         case AllOf():
             return reduce(and_, (_passes(part, context) for part in rule.all_of))
         case AnyOf():
             return reduce(or_, (_passes(part, context) for part in rule.any_of))
 
 
-def _of_helper(rule: Measure, context: _Context) -> Comparison:
+def _of_helper(rule: Measure, helpers: Mapping[_Helped, str]) -> Comparison:
     """The comparison of the column of what is measured."""
-    column = context.helpers[rule.measured]
+    column = helpers[rule.measured]
     return Comparison(rule=rule.rule, column=column, op=rule.op, value=rule.value)
 
 
-def _comparison(rule: Comparison, column_type: DataType) -> Column:
-    column = named(rule.column)
+def _comparison(rule: Comparison, context: _Context) -> Column:
+    column, column_type = named(rule.column), context.types[rule.column]
     if rule.op == "is_null":
         return column.isNull() if rule.value else column.isNotNull()
+    if long_list := _long_list(rule, column_type):
+        is_listed = named(context.helpers[long_list]).isNotNull()
+        return (is_listed if rule.op == "in" else ~is_listed) & _has_value(column, column_type)
     literals = [typed_literal(column_type, value) for value in _typed_values(rule, column_type)]
     first, last = literals[0], literals[-1]
     # Spark looks up longer lists in a set, in which -0.0 is not 0.0; adding 0.0 turns -0.0 to 0.0.
@@ -193,7 +241,7 @@ def _value_and_threshold(rule: Rule, context: _Context) -> tuple[Column, Column]
     """The number in a row and the number that it is compared with; null if the rule has none."""
     none = F.lit(None)
     if isinstance(rule, Measure):
-        rule = _of_helper(rule, context)
+        rule = _of_helper(rule, context.helpers)
     if isinstance(rule, Comparison):
         column_type = context.types[rule.column]
         has_one_number = isinstance(column_type, NUMBER_TYPES) and len(rule.values) == 1

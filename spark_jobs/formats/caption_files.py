@@ -27,13 +27,16 @@ from spark_jobs.formats.text_files import (
 from spark_jobs.ingest.presets import InputFormat, Preset
 from spark_jobs.ingest.source import Source
 from spark_jobs.storage.batches import batches_of, rows_that_fit
+from spark_jobs.storage.faults.spark import is_out_of_memory
 from spark_jobs.storage.file_lists import COMPRESSED, ListedFile
 from spark_jobs.storage.hidden_files import hidden_files
 from spark_jobs.storage.session import reads_local_paths
 from udfs import file_heads as worker
-from udfs.file_systems import file_system
+from udfs.file_systems import has_file_system
 from udfs.json_items import ItemForm
 from udfs.json_rows import begins_with_list, begins_with_object, is_json_lines
+from udfs.long_lines import longest_line
+from udfs.opened_files import DamagedFileError, shown_path
 
 _FORMAT_BY_SUFFIX: dict[str, InputFormat] = {
     ".parquet": "parquet",
@@ -149,7 +152,7 @@ def _read_rows(
     preset: Preset | None,
     text_columns_of: TextColumns,
 ) -> Source:
-    workers_can_open = _workers_can_open(files[0])
+    workers_can_open = has_file_system(files[0].path)
     if format_ == "parquet":
         return (read_parquet_files if workers_can_open else read_parquet_by_spark)(spark, files)
     nonempty_files = [file for file in files if file.size]
@@ -170,7 +173,7 @@ def _read_rows(
         is_list = _is_list(heads[file.path], format_, items)
         (list_files if is_list else line_files).append(file)
     max_rows = [_max_lines_per_batch(file, heads[file.path]) for file in line_files]
-    with batches_of(spark, min(max_rows, default=1)):  # a file that is a list is a batch of its own
+    with batches_of(spark, min(max_rows, default=1)):  # a list that Spark reads is a batch
         return read_json_files(spark, line_files, list_files, items, text_columns_of)
 
 
@@ -192,13 +195,37 @@ def _is_list(head: bytes, format_: InputFormat, items: ItemForm) -> bool:
     return begins_with_list(head) and not is_json_lines(head, or_one=items != "plain")
 
 
-def damaged_file_error(spark: SparkSession, files: Sequence[ListedFile]) -> InputDataError | None:
-    """The error for the first compressed file that cannot be read to its end; None if all can.
+def reading_error(
+    spark: SparkSession, files: Sequence[ListedFile], fault: BaseException
+) -> InputDataError | None:
+    """The error that names the file on which Spark has failed; None if none is to blame.
 
-    Called after Spark has failed, since Spark does not name a truncated compressed file.
+    Called after the failure: Spark names neither a truncated compressed file nor a line that took
+    more memory than there is.
     """
+    is_memory = is_out_of_memory(fault)  # then there may be no Spark to ask
+    return _long_line_error(files) if is_memory else _damaged_file_error(spark, files)
+
+
+def _long_line_error(files: Sequence[ListedFile]) -> InputDataError | None:
+    """The error for the longest line of all files, if one is long."""
+    try:
+        longest = longest_line(file.path for file in files if has_file_system(file.path))
+    except DamagedFileError as fault:
+        return InputDataError(str(fault))
+    if longest is None:
+        return None
+    return InputDataError(
+        f"{shown_path(longest.path)}: line {longest.number} has {longest.n_bytes >> 20:,} MiB, and "
+        "Java's memory did not hold it: write one record a line, or give Java ten times as much "
+        "(SPARK_DRIVER_MEMORY in local mode, --executor-memory of spark-submit)"
+    )
+
+
+def _damaged_file_error(spark: SparkSession, files: Sequence[ListedFile]) -> InputDataError | None:
+    """The error for the first compressed file that cannot be read to its end; None if all can."""
     compressed_files = [file for file in files if file.is_compressed]
-    if not compressed_files or not _workers_can_open(compressed_files[0]):
+    if not compressed_files or not has_file_system(compressed_files[0].path):
         return None
     paths = file_ids(spark, compressed_files).select("path")
     rows = map_in_arrow_unchecked(paths, worker.read_to_the_end, _FAULT_COLUMNS).collect()
@@ -226,15 +253,6 @@ def _first_line_as_heads(spark: SparkSession, files: Sequence[ListedFile]) -> di
     """The first line that Spark reads, as the head of every file: workers cannot open these."""
     first_row = text_lines(spark, files).select(F.col("value").cast("binary")).first()
     return dict.fromkeys((file.path for file in files), bytes(first_row[0]) if first_row else b"")
-
-
-def _workers_can_open(file: ListedFile) -> bool:
-    """Whether workers can open the files of this store themselves."""
-    try:
-        file_system(file.path)
-    except (ValueError, OSError):  # pyarrow does not know the store, or lacks its library
-        return False
-    return True
 
 
 def _may_have_format(file: ListedFile, format_: InputFormat) -> bool:

@@ -17,9 +17,9 @@ from spark_jobs.core.observed_sums import ObservedSums
 from spark_jobs.core.schemas import CAPTION, REASON, URL
 from spark_jobs.core.settings import InputAddress, Settings
 from spark_jobs.formats.caption_files import (
-    damaged_file_error,
     hidden_caption_files,
     read_caption_files,
+    reading_error,
     select_caption_files,
 )
 from spark_jobs.formats.local_columns import columns_of_first_file
@@ -117,8 +117,8 @@ class Captions:
                 batches_that_fit(*frames),
             ):
                 yield
-        except SPARK_FAULTS:
-            error = damaged_file_error(spark, self.files)
+        except SPARK_FAULTS as fault:
+            error = reading_error(spark, self.files, fault)
             if error is None:
                 raise
             raise error from None
@@ -241,8 +241,8 @@ def _read_input(
         source = read_caption_files(
             run.spark, files, address.location, format_, preset, text_columns_of
         )
-    except SPARK_FAULTS:
-        error = damaged_file_error(run.spark, files)
+    except SPARK_FAULTS as fault:
+        error = reading_error(run.spark, files, fault)
         if error is None:
             raise
         raise error from None

@@ -23,13 +23,15 @@ from pyspark.sql.types import (
 )
 
 from spark_jobs.core.arrow_mapping import map_in_arrow_unchecked
-from spark_jobs.formats.folder_columns import file_id
+from spark_jobs.core.errors import InputDataError
+from spark_jobs.formats.folder_columns import file_id, file_ids
 from spark_jobs.formats.text_files import text_lines
 from spark_jobs.ingest.source import FAULT, FILE, LINE, Part, Source, positional_name
 from spark_jobs.storage.batches import ROWS_AT_ONCE, rows_that_fit
 from spark_jobs.storage.file_lists import LITERAL_PATHS, ListedFile
 from udfs import json_rows as worker
 from udfs.arrow import BatchFunction
+from udfs.file_systems import has_file_system
 from udfs.json_items import ItemForm
 from udfs.json_kinds import Kinds
 
@@ -40,6 +42,8 @@ _LOOK_COLUMNS = StructType(
         StructField(worker.ROWS, LongType()),
     ]
 )
+
+_MOST_BYTES_OF_VALUE = 2**31 - 1  # in Spark
 
 # (columns of a file, its path) -> columns that must hold text, each with the fault of a record
 # whose value there is not a string. Raises MissingColumnError if a needed column is absent.
@@ -82,8 +86,8 @@ def read_json_files(
         if len(sorts := _value_sorts(kinds)) > 1 and name not in text_columns
     ]
     n_rows = sum(n for _, n in looks.values())
-    # A file that is a list is one row of Spark's binaryFile reader.
-    max_rows = _max_records_per_batch(lines, looks) if lines else 1
+    is_read_by_spark = bool(lists) and not has_file_system(lists[0].path)
+    max_rows = 1 if is_read_by_spark else _max_records_per_batch([*lines, *lists], looks)
     return Source(parts, n_rows=n_rows, notes=notes, rows_at_once=max_rows)
 
 
@@ -122,6 +126,20 @@ def _read_lines(spark: SparkSession, files: Sequence[ListedFile]) -> DataFrame:
 
 
 def _read_contents(spark: SparkSession, files: Sequence[ListedFile]) -> DataFrame:
+    """Path, FILE and content; null content where workers can open the file, as they can for most.
+
+    InputDataError for a file that they cannot open and that Spark's binaryFile reader, which makes
+    it one value, does not take.
+    """
+    if has_file_system(files[0].path):
+        no_content = F.lit(None).cast("binary").alias("content")
+        return file_ids(spark, files).select("*", no_content)
+    for file in files:
+        if file.size > _MOST_BYTES_OF_VALUE:
+            raise InputDataError(
+                f"{file.path}: is a JSON list of more than 2 GiB where workers cannot open files; "
+                "write one record a line"
+            )
     reader = spark.read.options(**LITERAL_PATHS).format("binaryFile")
     rows = reader.load([file.path for file in files])
     return rows.select("path", file_id().alias(FILE), "content")

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +25,7 @@ from spark_jobs.running.up_to_date import (
 from spark_jobs.storage.faults.spark import SPARK_FAULTS, to_curation_error
 from spark_jobs.storage.lazy_session import lazy_session
 from spark_jobs.storage.outputs.checks import check_all_outputs
+from spark_jobs.storage.outputs.claims import Claims
 from spark_jobs.storage.outputs.writers import WRITER, folders_to_claim
 from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.session import reads_local_paths
@@ -95,13 +96,15 @@ def execute_step(
     step: Step,
     earlier: Sequence[Summary] | None = None,
     *,
+    claims: Claims | None = None,
     force: bool,
     say: Callable[[str], None],
 ) -> Summary:
     """Run one job, unless its outputs are already those of an identical run.
 
     `earlier`: summaries of the pipeline's steps before this one; it is then also said why the step
-    runs. Errors contain the name of a step that has one.
+    runs. `claims`: the pipeline's, to which the step's tables are added. Errors contain the name of
+    a step that has one.
     """
     job, settings = step.job, step.settings
     start_s, started = time.monotonic(), datetime.now(UTC)
@@ -112,6 +115,8 @@ def execute_step(
         record = None if force else up_to_date_record(run, settings)
         counts = {} if record is None else record.counts
         status = "done" if record is None else "up_to_date"
+        if claims is not None:
+            claims.claim(settings, writes=record is None)
         if record is None:
             why = "" if earlier is None else f" {_reason(run, settings, earlier, force)}"
             say(f"{step.title} ...{why}")
@@ -213,17 +218,8 @@ def _execute_pipeline(
 ) -> Summary:
     start_s = time.monotonic()
     open_stores(spark, settings)  # those of steps: see new_run
-    summaries: list[Summary] = []
-    for step in pipeline.steps(spark, settings):
-        if step.dry_run:
-            summaries.append(dry_run_step(spark, step, summaries, force=force, say=say))
-        else:
-            try:
-                summaries.append(execute_step(spark, step, summaries, force=force, say=say))
-            except UnwritableOutputError as fault:
-                if not step.settings.is_extra:
-                    raise
-                say(f"warning: {error_line(fault)}; all else is done")
+    with Claims(pipeline.name) as claims:
+        summaries = _run_steps(spark, pipeline.steps(spark, settings), claims, force, say)
     for line in pipeline.closing_lines(spark, settings) if pipeline.closing_lines else []:
         say(line)
     outdated = [step.status for step in summaries if step.status != "up_to_date"]
@@ -240,6 +236,29 @@ def _execute_pipeline(
         steps=[step.as_step() for step in summaries],
         answer=pipeline.answer_lines(spark, settings) if pipeline.answer_lines else [],
     )
+
+
+def _run_steps(
+    spark: SparkSession,
+    steps: Iterable[Step],
+    claims: Claims,
+    force: bool,
+    say: Callable[[str], None],
+) -> list[Summary]:
+    """Summaries of the steps, whose tables are claimed one step after the other."""
+    summaries: list[Summary] = []
+    for step in steps:
+        if step.dry_run:
+            summaries.append(dry_run_step(spark, step, summaries, force=force, say=say))
+            continue
+        try:
+            summary = execute_step(spark, step, summaries, claims=claims, force=force, say=say)
+            summaries.append(summary)
+        except UnwritableOutputError as fault:
+            if not step.settings.is_extra:
+                raise
+            say(f"warning: {error_line(fault)}; all else is done")
+    return summaries
 
 
 def _summary_line(job: str, status: str, counts: Counts, seconds: float) -> str:

@@ -10,7 +10,7 @@ from spark_jobs.core.errors import (
     InputDataError,
 )
 from spark_jobs.storage.file_lists import LITERAL_PATHS, list_files_at
-from udfs.opened_files import DECOMPRESSION_ERRORS, decompressed
+from udfs.opened_files import DamagedFileError, decompressed
 
 NO_CONTENT = "no file with content lies there"
 
@@ -18,9 +18,10 @@ NO_CONTENT = "no file with content lies there"
 def read_text(spark: SparkSession, address: str) -> str:
     """The text of one small UTF-8 file, gzip, bzip2 or not compressed."""
     try:
-        return decompressed(read_bytes(spark, address)).decode("utf-8-sig")
-    except DECOMPRESSION_ERRORS:
-        raise InputDataError(f"{parse_address(address)}: is cut off") from None
+        content = decompressed(read_bytes(spark, address), parse_address(address).location)
+        return content.decode("utf-8-sig")
+    except DamagedFileError as fault:
+        raise InputDataError(str(fault)) from None
     except UnicodeDecodeError as fault:
         table = parse_address(address)
         raise InputDataError(f"{table}: is no UTF-8 text (byte {fault.start})") from None

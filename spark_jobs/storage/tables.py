@@ -1,7 +1,6 @@
 """Read and write tables: Delta and parquet, by path or catalog name."""
 
 import logging
-import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +26,8 @@ from spark_jobs.storage.delta_writing import (
     save,
     with_new_table_options,
 )
+from spark_jobs.storage.faults.causes import causes_of
+from spark_jobs.storage.faults.constraints import refused_row
 from spark_jobs.storage.faults.spark import SPARK_FAULTS
 from spark_jobs.storage.file_columns import refuse_other_columns
 from spark_jobs.storage.history import (
@@ -148,10 +149,10 @@ def _write_delta(
             writer = with_new_table_options(writer, frame.columns)
         save(writer, table)
     except SPARK_FAULTS as fault:
-        constraint_error = _broken_constraint(fault, table)
-        if constraint_error is None:
+        reason = refused_row(causes_of(fault))
+        if reason is None:
             raise
-        raise constraint_error from None
+        raise OutputTableError(f"output {table}: {reason}; nothing was written") from None
     return _write_result(frame.sparkSession, table, write_id)
 
 
@@ -214,19 +215,6 @@ def _read_catalog_table(table: Address, reader: DataFrameReader) -> DataFrame:
     except AnalysisException:
         raise InputDataError(f"{table}: the catalog has no such table") from None
     return frame
-
-
-def _broken_constraint(fault: Exception, table: Address) -> OutputTableError | None:
-    """The error for a row that breaks a CHECK constraint; None for any other fault."""
-    match = re.search(
-        r"CHECK constraint \w+ \((.*)\) violated by row with values:\s+- (.*)", str(fault)
-    )
-    if match is None:
-        return None
-    return OutputTableError(
-        f"output {table}: a row with {match[2].strip()} breaks the constraint {match[1]}; "
-        "nothing was written"
-    )
 
 
 def _check_columns(frame: DataFrame, table: Address, needed: StructType) -> None:

@@ -222,7 +222,17 @@ def test_a_second_run_writes_nothing_and_another_t_only_balances(
         name = f"delta.`{tmp_path / 'out' / table}`"
         assert spark.sql(f"DESCRIBE HISTORY {name}").count() == 1
     said: list[str] = []
-    third = execute(curate.JOB, curate.Curate(**settings, report=False, t=60), say=said.append)
+
+    def say(line: str) -> None:
+        said.append(line)
+        if line.startswith("balance-captions ..."):  # another run begins in the middle of this one
+            with pytest.raises(
+                OutputTableError, match="balanced_captions: belongs to a run of cur"
+            ):
+                run_curate(**settings, t=90)
+
+    third = execute(curate.JOB, curate.Curate(**settings, report=False, t=60), say=say)
+    assert [path.name for path in (tmp_path / "out").glob(".*") if path.is_file()] == []
     assert "balance-captions ... setting t: 30 -> 60" in said
     statuses = {step["job"]: step["status"] for step in third.steps}
     assert statuses.pop("balance-captions") == "done"

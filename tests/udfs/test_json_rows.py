@@ -1,6 +1,7 @@
 """Records of JSON: none is lost, each fault has its name, kinds are put together."""
 
 import json
+import math
 import random
 import sys
 
@@ -8,8 +9,10 @@ import pyarrow as pa
 import pytest
 
 from udfs.json_kinds import Kinds, RecordKinds
+from udfs.json_lists import list_items
 from udfs.json_rows import (
     CORRUPT_JSON,
+    DECODER,
     WRONG_RECORD,
     Layout,
     Record,
@@ -238,6 +241,59 @@ def test_faults_of_deep_text_do_not_depend_on_the_limit_of_recursion(limit: int)
     finally:
         sys.setrecursionlimit(before)
     assert faults == ["nested_too_deep"] * 3
+
+
+def _whole(content: bytes) -> object:
+    """The items of a list, or the fault of a decoder that has all of its text."""
+    try:
+        items = DECODER.decode(content.decode("utf-8", "surrogateescape").removeprefix("\ufeff"))
+    except ValueError as fault:
+        return str(fault)
+    return items if isinstance(items, list) else type(items).__name__
+
+
+def _one_by_one(content: bytes, n_bytes: int) -> object:
+    """The same of a list that is read in blocks."""
+    blocks = (content[k : k + n_bytes] for k in range(0, len(content), n_bytes))
+    try:
+        return [*list_items(blocks, DECODER)]
+    except ValueError as fault:
+        return str(fault)
+
+
+def _value(draws: random.Random, depth: int = 0) -> object:
+    if depth < 3 and draws.random() < 0.3:
+        values = [_value(draws, depth + 1) for _ in range(draws.randint(0, 3))]
+        return values if draws.random() < 0.5 else {draws.choice("ab"): v for v in values}
+    texts = ["x", "\U0001f600\xe9", 'a\n"]},', "\ud800", "y" * 50, ""]
+    return draws.choice([*VALUES[:10], -1.5e-7, -math.inf, *texts])
+
+
+def test_items_and_faults_are_those_of_the_whole_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("udfs.json_lists._BLOCK", 1)
+    draws, junk = (
+        random.Random(2),
+        b', ] [ { } " \xff \n . e - 12 \\u12 NaN \xe2\x82 : tru -Inf'.split(b" "),
+    )
+    for _ in range(4_000):
+        items = [_value(draws) for _ in range(draws.randint(0, 4))]
+        text = json.dumps(items, ensure_ascii=draws.random() < 0.5, indent=draws.choice([None, 1]))
+        content = draws.choice([b"", b"", b"\xef\xbb\xbf"]) + text.encode("utf-8", "surrogatepass")
+        for _ in range(draws.choice([0, 0, 1, 2])):
+            start = draws.randrange(len(content) + 1)
+            rest = content[start + draws.randint(0, 2) :] if draws.random() < 0.8 else b""
+            content = content[:start] + draws.choice(junk) + rest
+        n_bytes = draws.choice([1, 2, 3, 7, 64, 1 << 20])
+        assert repr(_one_by_one(content, n_bytes)) == repr(_whole(content)), content
+
+
+def test_a_value_longer_than_an_item_may_be_ends_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("udfs.json_lists._BLOCK", 10)
+    monkeypatch.setattr("udfs.json_lists.MOST_VALUE_CHARACTERS", 1_000)
+    items = list_items(iter([b'["a", "'] + [b"b" * 10] * 10_000), DECODER)
+    assert next(items) == "a"
+    with pytest.raises(ValueError, match=r"a value of more than 1,000 characters.*\(char 6\)"):
+        next(items)
 
 
 def test_a_list_that_cannot_be_read_for_its_depth_is_named() -> None:

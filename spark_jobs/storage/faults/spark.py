@@ -8,6 +8,7 @@ from pyspark.errors import PySparkException
 
 from spark_jobs.core.errors import CurationError
 from spark_jobs.storage.faults.causes import Cause, causes_of
+from spark_jobs.storage.faults.constraints import CHECK, NOT_NULL, broken_constraint
 from spark_jobs.storage.faults.lines import (
     WRITE_FAILED,
     absent_bucket,
@@ -66,6 +67,18 @@ def to_curation_error(fault: BaseException, table: str | None = None) -> Curatio
     return type(error)(f"table {table}: {error}")
 
 
+def is_out_of_memory(fault: BaseException) -> bool:
+    """Whether Spark has failed for the memory of a JVM: the driver's, or that of an executor."""
+    if isinstance(fault, Py4JNetworkError | ConnectionError):  # which memory ends most often
+        return True
+    causes = causes_of(fault)
+    is_full = any(
+        heap_too_small in (_CONDITIONS.get(c.condition or ""), _CLASSES.get(c.class_name))
+        for c in causes
+    )
+    return is_full or any("ExecutorLostFailure" in cause.message for cause in causes)
+
+
 def classify(causes: Sequence[Cause]) -> CurationError | None:
     """The error from the rules for conditions and classes; None if no rule applies.
 
@@ -110,6 +123,8 @@ _CONDITIONS: Mapping[str, _Rule] = {
     "PATH_NOT_FOUND": absent_path,
     "SCHEMA_NOT_FOUND": absent_schema,
     "UNABLE_TO_INFER_SCHEMA": no_columns,
+    CHECK: broken_constraint,
+    NOT_NULL: broken_constraint,
     "DELTA_CANNOT_CREATE_LOG_PATH": output_not_made,
     "DELTA_STATE_RECOVER_ERROR": damaged_log,
     "DELTA_VERSIONS_NOT_CONTIGUOUS": damaged_log,

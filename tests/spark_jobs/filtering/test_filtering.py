@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import TypeAdapter, ValidationError
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from spark_jobs.filtering import top_fraction
 from spark_jobs.filtering.checks import rule_faults
@@ -208,6 +209,38 @@ def test_every_comparison_of_every_type(spark: SparkSession, n_rows: int, seed: 
             kept = {uid for uid, row in found.items() if row[str(i)]}
             assert kept == right, (rules[i], len(kept), len(right))
     frame.unpersist()
+
+
+def test_long_lists_of_every_type_pass_what_short_ones_do(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a table that is joined: no row is lost or doubled, whatever is listed twice."""
+    monkeypatch.setattr("spark_jobs.filtering.filter.MOST_LITERALS", 2)
+    rows = made_up(1_000, seed=9)
+    lists = {
+        (rule["op"], rule["column"]): rule | {"value": rule["value"] * 2 + zeros}
+        for rule in made_up_rules(rows, seed=9)
+        if rule["op"] in ("in", "not_in") and len(rule["value"]) == 3
+        for zeros in [[0, -0.0] if rule["column"] in ("f32", "f64") else []]
+    }
+    ins = [lists["in", column] for column in ("f32", "dec", "i64", "time")]
+    rules = [lists["not_in", column] for column in ("f64", "text", "day")]
+    rules += [{"rule": "any", "any_of": ins}]
+    result = judged(frame_of(spark, rows).repartition(1), rules)
+    is_listed = [F.col(name).isNotNull() for name in result.helper_columns]
+    found = result.rows.select("uid", result.failed_rule, F.array(*is_listed)).collect()
+    listed = [
+        lists["in", rule["column"]] | {"value": rule["value"]} for rule in [*rules[:-1], *ins]
+    ]
+    assert sorted(map(tuple, found)) == sorted(
+        (
+            row["uid"],
+            next((rule["rule"] for rule in rules if not passes(rule, row, rows)), None),
+            [passes(rule, row, rows) for rule in listed],
+        )
+        for row in rows
+    )
+    assert len({row[1] for row in found}) == 5
 
 
 LISTS: list[list[dict[str, Any]]] = [

@@ -71,6 +71,17 @@ def test_a_row_that_breaks_a_constraint_stops_the_write(spark, tmp_path: Path, r
     assert not tables.has_table(spark, address)
 
 
+def test_a_null_that_a_table_of_others_refuses_stops_the_write(spark, tmp_path: Path):
+    address = str(tmp_path / "t")
+    spark.sql(f"CREATE TABLE delta.`{address}` (uid string NOT NULL, n int) USING delta")
+    with pytest.raises(OutputTableError) as fault:
+        tables.write_table(spark.sql("SELECT cast(null AS string) uid, 1 n"), address, COMMIT)
+    assert str(fault.value) == (
+        f"output {address}: a row with uid : null breaks the constraint uid IS NOT NULL; "
+        "nothing was written"
+    )
+
+
 def test_the_bound_of_a_score_holds_for_ours_alone(spark, tmp_path: Path):
     ours = spark.range(1).selectExpr("cast('NaN' as float) score", "'name' query_type")
     with pytest.raises(OutputTableError, match="score : NaN breaks the constraint"):

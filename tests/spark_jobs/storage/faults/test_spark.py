@@ -17,7 +17,13 @@ from pyspark.sql import DataFrame, SparkSession
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.errors import CurationError, InputDataError
 from spark_jobs.storage.faults.causes import Cause, path_in_message
-from spark_jobs.storage.faults.spark import SPARK_FAULTS, classify, to_curation_error
+from spark_jobs.storage.faults.constraints import CHECK, NOT_NULL
+from spark_jobs.storage.faults.spark import (
+    SPARK_FAULTS,
+    classify,
+    is_out_of_memory,
+    to_curation_error,
+)
 from spark_jobs.storage.faults.workers import worker_fault
 from spark_jobs.storage.history import read_commits
 from udfs.task_errors import TaskInputError
@@ -249,6 +255,19 @@ FULL = "No space left on device"
                     "actualType": "INT64"})],
             "/b.parquet: column 'uid' is INT64, but string",
         ),
+        (
+            [WRITING, Cause("X", "", CHECK, {"expression": "(n >= 0)", "values": " - n : -1"})],
+            "output /mnt/out: a row with n : -1 breaks the constraint n >= 0",
+        ),
+        (  # a client of Spark Connect has the message alone
+            [Cause("X", "[X] CHECK constraint c ((n >= 0) AND (m > 1)) violated by row with values:"
+                   "\n - m : 1\n - n : -1", CHECK)],
+            "a row with m : 1, n : -1 breaks the constraint (n >= 0) AND (m > 1)",
+        ),
+        (
+            [Cause("X", "[X] NOT NULL constraint violated for column: s.a.\n", NOT_NULL)],
+            "a row with s.a : null breaks the constraint s.a IS NOT NULL",
+        ),
         ([Cause("X", "", "UNABLE_TO_INFER_SCHEMA", {"format": "Parquet"})], "no parquet file"),
     ],
 )  # fmt: skip
@@ -260,6 +279,8 @@ def test_java_that_ended_or_never_began(monkeypatch: pytest.MonkeyPatch) -> None
     ended = str(to_curation_error(Py4JNetworkError("Answer from Java side is empty")))
     assert "Java process ended" in ended
     assert "SPARK_DRIVER_MEMORY=8g" in ended
+    assert is_out_of_memory(Py4JNetworkError("Answer from Java side is empty"))
+    assert not is_out_of_memory(PySparkRuntimeError(None, "JAVA_GATEWAY_EXITED", {}))
     monkeypatch.setenv("SPARK_DRIVER_MEMORY", "900g")
     gateway = PySparkRuntimeError(None, "JAVA_GATEWAY_EXITED", {})
     line = str(to_curation_error(gateway))
