@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from spark_jobs.cli import build_app
 from spark_jobs.running import command_line
 from spark_jobs.running.registry import TOPICS, all_jobs
+from tests.command_line import app
 
 OWN_COMMANDS = {"init", "jobs", "methods"}
 
@@ -22,7 +22,7 @@ def test_each_command_has_exactly_one_topic() -> None:
 
 def test_help_lists_the_commands_by_topic(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    lines = CliRunner().invoke(build_app(), ["--help"]).stdout.splitlines()
+    lines = CliRunner().invoke(app(), ["--help"]).stdout.splitlines()
     titles = [line.rstrip(":").lower() for line in lines if re.fullmatch(r"[A-Z].*:", line)]
     assert titles == ["options", *TOPICS]
     commands = lines[lines.index("Start here:") :]
@@ -32,7 +32,7 @@ def test_help_lists_the_commands_by_topic(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_jobs_lists_the_commands_by_topic() -> None:
-    lines = CliRunner().invoke(build_app(), ["jobs"]).stdout.splitlines()
+    lines = CliRunner().invoke(app(), ["jobs"]).stdout.splitlines()
     assert [line for line in lines if not line.startswith(" ")] == [
         f"{topic.capitalize()}:" for topic in TOPICS
     ]
@@ -46,7 +46,7 @@ def test_jobs_lists_the_commands_by_topic() -> None:
 
 
 def test_the_version_is_printed() -> None:
-    result = CliRunner().invoke(build_app(), ["--version"])
+    result = CliRunner().invoke(app(), ["--version"])
     assert (result.exit_code, result.stdout) == (0, "0.1.0\n")
 
 
@@ -65,10 +65,10 @@ def test_the_example_of_a_job_is_a_valid_command(
     )
     monkeypatch.chdir(tmp_path)
     program, *arguments = shlex.split(job.example.replace("\\\n", ""))
-    result = CliRunner().invoke(build_app(), arguments)
+    result = CliRunner().invoke(app(), arguments)
     assert (program, arguments[0], result.exit_code) == ("captionlake", name, 0), result.output
     config, overrides, options = executed[0]
     if name != "run":  # whose recipe is a file of the user
         command_line.load_settings(job.settings, name, config, overrides, options)
-    shown = CliRunner().invoke(build_app(), [name, "--help"]).stdout
+    shown = CliRunner().invoke(app(), [name, "--help"]).stdout
     assert all(line.strip() in shown for line in job.example.split("\n"))

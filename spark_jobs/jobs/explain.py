@@ -98,14 +98,23 @@ def answer_lines(spark: SparkSession, settings: Explain) -> list[str]:
 
 def _trails(settings: Explain, trail: RowTrail) -> list[str]:
     """What all runs did with the uid, or with the first uids that have the caption."""
-    uids = [settings.uid] if settings.uid is not None else []
-    uids = uids or trail.uids_of_caption(settings.caption or "", _MAX_UIDS)
-    blocks = {uid: lines for uid in uids if (lines := trail.lines(uid))}
+    heading = []
+    if settings.uid is not None:
+        uids = [settings.uid]
+    else:
+        uids = trail.uids_of_caption(settings.caption or "", _MAX_UIDS + 1)
+        if len(uids) > _MAX_UIDS:
+            heading = [f"more than {_MAX_UIDS} uids have this caption; the first {_MAX_UIDS}:"]
+    blocks = {uid: lines for uid in uids[:_MAX_UIDS] if (lines := trail.lines(uid))}
+    if not blocks and settings.uid is None:
+        raise InputDataError(
+            f"{shown(settings.caption)} is in no table of the runs in {settings.run}; a row that "
+            "was rejected is found by --uid"
+        )
     if not blocks:
-        what = shown(settings.caption) if settings.uid is None else f"uid {settings.uid!r}"
-        raise InputDataError(f"{what} is in no table of the runs in {settings.run}")
-    named_blocks = [[f"uid {uid}", *lines] for uid, lines in blocks.items()]
-    return [*named_blocks[0], *(line for block in named_blocks[1:] for line in ("", *block))]
+        raise InputDataError(f"uid {settings.uid!r} is in no table of the runs in {settings.run}")
+    first, *others = [[f"uid {uid}", *lines] for uid, lines in blocks.items()]
+    return [*heading, *first, *(line for block in others for line in ("", *block))]
 
 
 def _explain(

@@ -103,8 +103,11 @@ class RowTrail:
         lines, is_known = [], False
         for run in self._runs:
             told = decisions.get(run.row[RUN_ID], [])
-            rejected = sorted(set(reasons.get(run.row[RUN_ID], [])))
-            told += [f"rejected: {', '.join(rejected)}"] if rejected else []
+            decided = " ".join(told)
+            rejected = [r for r in reasons.get(run.row[RUN_ID], []) if r not in decided]
+            told += [f"rejected: {reason}" for reason in rejected]
+            if len(told) > 1:
+                told = [f"{len(told)} rows of this uid, {', '.join(told)}"]
             places, is_in_one = _places(run, uid)
             is_known |= bool(told) or is_in_one
             if told or places:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from spark_jobs.cli import build_app
+from tests.command_line import app
 
 # What stands in the PATH as captionlake: words and folder go out, what is printed comes back.
 _PROGRAM = """#!{python} -SE
@@ -72,7 +72,7 @@ def _answer(server: socket.socket) -> None:
         words, folder = json.loads(lines.readline())
         with pytest.MonkeyPatch.context() as patched:
             patched.chdir(folder)
-            done = CliRunner().invoke(build_app(), words)
+            done = CliRunner().invoke(app(), words)
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
         lines.write(json.dumps([done.exit_code, done.stdout, done.stderr]) + "\n")

@@ -41,10 +41,10 @@ Captionlake = Callable[..., Outcome]
 
 @pytest.fixture
 def captionlake(spark: SparkSession) -> Captionlake:
-    from spark_jobs.cli import build_app
+    from tests.command_line import app
 
     def run(*arguments: object) -> Outcome:
-        result = CliRunner().invoke(build_app(), [*map(str, arguments), "--json"])
+        result = CliRunner().invoke(app(), [*map(str, arguments), "--json"])
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         last = result.stdout.strip().splitlines()[-1]

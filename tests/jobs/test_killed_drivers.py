@@ -14,7 +14,7 @@ import pytest
 from pyspark.sql import SparkSession
 from typer.testing import CliRunner
 
-from spark_jobs.cli import build_app
+from tests.command_line import app
 from tests.delta_tables import read_delta
 from tests.processes import QUICK_JAVA
 
@@ -69,7 +69,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(spark: SparkSession, inputs: Path) -> Path:
     """What an undisturbed run leaves."""
     words = [*map(str, command_line(inputs, inputs / "whole"))]
-    assert CliRunner().invoke(build_app(), words).exit_code == 0
+    assert CliRunner().invoke(app(), words).exit_code == 0
     return inputs / "whole"
 
 

@@ -71,9 +71,9 @@ def test_rows_and_columns_are_chosen(captionlake, pairs: Path) -> None:
 def test_the_answer_alone_is_on_stdout(spark: SparkSession, pairs: Path) -> None:
     from typer.testing import CliRunner
 
-    from spark_jobs.cli import build_app
+    from tests.command_line import app
 
-    shown = CliRunner().invoke(build_app(), ["show", str(pairs), "--columns", "uid"])
+    shown = CliRunner().invoke(app(), ["show", str(pairs), "--columns", "uid"])
     assert shown.stdout.splitlines()[-2:] == ["new0", "new1"]
 
 
