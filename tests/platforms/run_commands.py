@@ -20,12 +20,12 @@ from typer.testing import CliRunner
 
 from spark_jobs.storage.faults.spark import SPARK_FAULTS
 from spark_jobs.storage.session import open_session
-from tests.command_line import app
+from spark_jobs.cli import build_app
 
 
 def run(words: list[str]) -> dict[str, Any]:
     start_s = time.monotonic()
-    result = CliRunner().invoke(app(), [*words, "--json"])
+    result = CliRunner().invoke(build_app(), [*words, "--json"])
     lines = result.stdout.strip().splitlines()
     is_fault = result.exception is not None and not isinstance(result.exception, SystemExit)
     return {
