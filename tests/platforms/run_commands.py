@@ -18,9 +18,9 @@ from typing import Any
 import pyarrow as pa
 from typer.testing import CliRunner
 
+from spark_jobs.cli import build_app
 from spark_jobs.storage.faults.spark import SPARK_FAULTS
 from spark_jobs.storage.session import open_session
-from spark_jobs.cli import build_app
 
 
 def run(words: list[str]) -> dict[str, Any]:
