@@ -15,7 +15,8 @@ from pathlib import Path
 from benchmarks import page
 
 ALL = [
-    *("startup", "kernel", "text_rules", "caption_length", "end_to_end", "growth", "cost"),
+    *("startup", "small_jobs", "kernel", "text_rules", "caption_length", "end_to_end", "growth"),
+    "cost",
     *("embedding", "neighbours", "subsets", "bank_from_text", "images_download"),
     *("images_arrange", "images_duplicates", "captions_generated", "captions_of_images"),
     *("filters_and_mixes", "captions_measured", "sentences_trained", "training_shards"),
