@@ -7,10 +7,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from spark_jobs.cli import build_app
 from spark_jobs.core.settings import base_settings
 from spark_jobs.running.option_help import plain_type
 from spark_jobs.running.registry import all_jobs
+from tests import command_line as tested_command_line
 
 # Words of Python and of wrongly replaced names, which say nothing to a user.
 FORBIDDEN = ["Annotated", "FieldInfo", "typing", "None", "subtexting", "Literal", "Undefined"]
@@ -36,7 +36,7 @@ def options_of(help_text: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def app() -> typer.Typer:
-    return build_app()
+    return tested_command_line.app()
 
 
 @pytest.mark.parametrize("name", all_jobs())

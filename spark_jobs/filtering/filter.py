@@ -11,12 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DataType, DoubleType, FloatType, StructField, StructType
 
 from spark_jobs.core.arrow_mapping import map_in_arrow
-from spark_jobs.core.column_values import (
-    NUMBER_TYPES,
-    TypedValue,
-    typed_literal,
-    typed_value,
-)
+from spark_jobs.core.column_values import NUMBER_TYPES, TypedValue, typed_literal, typed_value
 from spark_jobs.core.columns import free_name, named
 from spark_jobs.filtering.listed_values import MOST_LITERALS, listed_values
 from spark_jobs.filtering.measures import measured

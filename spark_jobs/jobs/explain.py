@@ -105,16 +105,13 @@ def _trails(settings: Explain, trail: RowTrail) -> list[str]:
         uids = trail.uids_of_caption(settings.caption or "", _MAX_UIDS + 1)
         if len(uids) > _MAX_UIDS:
             heading = [f"more than {_MAX_UIDS} uids have this caption; the first {_MAX_UIDS}:"]
-    blocks = {uid: lines for uid in uids[:_MAX_UIDS] if (lines := trail.lines(uid))}
+    blocks = [[f"uid {uid}", *ls] for uid in uids[:_MAX_UIDS] if (ls := trail.lines(uid))]
     if not blocks and settings.uid is None:
         raise InputDataError(
             f"{shown(settings.caption)} is in no table of the runs in {settings.run}; a row that "
             "was rejected is found by --uid"
         )
-    if not blocks:
-        raise InputDataError(f"uid {settings.uid!r} is in no table of the runs in {settings.run}")
-    first, *others = [[f"uid {uid}", *lines] for uid, lines in blocks.items()]
-    return [*heading, *first, *(line for block in others for line in ("", *block))]
+    return [*heading, *_joined(blocks, uids, settings)]
 
 
 def _explain(
@@ -137,9 +134,14 @@ def _explain(
         trail = others.lines(uid)
         if uid in explained or trail:
             blocks.append([*explained.get(uid, [f"uid {uid}"]), *trail])
+    return [*heading, *_joined(blocks, uids, settings)]
+
+
+def _joined(blocks: list[list[str]], uids: Sequence[str], settings: Explain) -> list[str]:
+    """The lines of all uids, with an empty one between two; InputDataError if there are none."""
     if not blocks:
         raise InputDataError(f"uid {uids[0]!r} is in no table of the runs in {settings.run}")
-    return [*heading, *blocks[0], *(line for block in blocks[1:] for line in ("", *block))]
+    return [*blocks[0], *(line for block in blocks[1:] for line in ("", *block))]
 
 
 def _first_explanation(

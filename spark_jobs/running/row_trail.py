@@ -102,16 +102,16 @@ class RowTrail:
         reasons = self._by_run("rejected", schemas.REJECTED, uid, lambda row: row[REASON])
         lines, is_known = [], False
         for run in self._runs:
-            told = decisions.get(run.row[RUN_ID], [])
-            decided = " ".join(told)
+            effects = decisions.get(run.row[RUN_ID], [])
+            decided = " ".join(effects)
             rejected = [r for r in reasons.get(run.row[RUN_ID], []) if r not in decided]
-            told += [f"rejected: {reason}" for reason in rejected]
-            if len(told) > 1:
-                told = [f"{len(told)} rows of this uid, {', '.join(told)}"]
+            effects += [f"rejected: {reason}" for reason in rejected]
+            if len(effects) > 1:
+                effects = [f"{len(effects)} rows of this uid, {', '.join(effects)}"]
             places, is_in_one = _places(run, uid)
-            is_known |= bool(told) or is_in_one
-            if told or places:
-                lines.append(f"{run.row[schemas.JOB]}: {'; '.join([*told, *places])}")
+            is_known |= bool(effects) or is_in_one
+            if effects or places:
+                lines.append(f"{run.row[schemas.JOB]}: {'; '.join([*effects, *places])}")
         return lines if is_known else []
 
     def uids_of_caption(self, caption: str, most: int) -> list[str]:
@@ -156,18 +156,18 @@ def _places(run: RecordedRun, uid: str) -> tuple[list[str], bool]:
     places, is_in_one = [], False
     for address, frame in run.tables_with(UID):
         columns = [name for name in _TELLING if name in frame.columns]
-        found = frame.where(F.col(UID) == uid).select(UID, *map(named, columns))
-        rows = default_if_lost(found.limit(_MOST_ROWS + 1).collect, None)
+        of_uid = frame.where(F.col(UID) == uid).select(UID, *map(named, columns))
+        rows = default_if_lost(of_uid.limit(_MOST_ROWS + 1).collect, None)
         if rows is None:
             places.append(f"{address} has been changed since")
         elif not rows:
             places.append(f"not in {address}")
         else:
             is_in_one = True
-            words = [_values(row, columns) for row in rows[:_MOST_ROWS]]
-            words += ["…"] if len(rows) > _MOST_ROWS else []
-            told = " / ".join(filter(None, words))
-            places.append(f"in {address}{f' ({told})' if told else ''}")
+            values = [_values(row, columns) for row in rows[:_MOST_ROWS]]
+            values += ["…"] if len(rows) > _MOST_ROWS else []
+            shown_values = " / ".join(filter(None, values))
+            places.append(f"in {address}{f' ({shown_values})' if shown_values else ''}")
     return places, is_in_one
 
 

@@ -13,10 +13,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from spark_jobs.cli import build_app
 from spark_jobs.running import command_line
 from spark_jobs.running.launch import Summary
 from spark_jobs.running.registry import all_jobs
+from tests import command_line as tested_command_line
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -121,7 +121,7 @@ def ids(page: Path) -> str:
 
 @pytest.fixture(scope="module")
 def app() -> typer.Typer:
-    return build_app()
+    return tested_command_line.app()
 
 
 @pytest.fixture(scope="module")

@@ -124,13 +124,8 @@ def _refusal(descriptor: int, table: str) -> OutputTableError:
     try:
         run = json.loads(os.pread(descriptor, 4_096, 0))
         of = f"{run['pipeline']} (process {run['process']} on {run['host']}, since {run['since']})"
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-    ):  # the run that it described has ended, others read the table
-        of = "another pipeline"
+    except (OSError, ValueError, KeyError, TypeError):
+        of = "another pipeline"  # the run that it described has ended, others read the table
     return OutputTableError(
         f"output {table}: belongs to a run of {of} that has not ended; run again when it has, give "
         "another output, or end that process"
