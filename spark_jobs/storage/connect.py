@@ -21,7 +21,8 @@ _log = logging.getLogger(__name__)
 _DEFAULT_PORT = 15_002  # of sc://host
 _TIMEOUT_S = 15.0
 _PACKAGES = ("spark_jobs", "udfs")
-_NOT_FOR_WORKERS = ("conf", "__pycache__")
+# Folders whose code runs on the driver alone, and whose files it reads.
+_NOT_FOR_WORKERS = ("__pycache__", "conf", "demo", "jobs", "report", "running")
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # that a zip can state: the same code makes the same file
 _sent: set[str] = set()  # ids of the sessions whose workers have the code
 

@@ -317,7 +317,9 @@ def commands(inputs: Path, out: Place) -> dict[str, list[str]]:
         f"--output {table('comparison')}",
     }
     others = other_jobs(inputs, out)
-    del others["compare-evaluations"]  # of a table of evaluate-clip, which has a model
+    # compare-evaluations: of a table of evaluate-clip, which has a model; match-concepts: above.
+    for name in ("compare-evaluations", "match-concepts"):
+        del others[name]
     others["score-clip"] = shlex.split(
         f"score-clip --images {inputs}/vectors.parquet --captions {inputs}/vectors.parquet "
         f"--output {table('clip_scores')}"
