@@ -43,9 +43,10 @@ def require_column_type(
 
 def keys(rows: DataFrame) -> list[str]:
     """The columns that identify a row: uid, caption_id if present; query_id if there is no uid."""
-    if UID not in rows.columns and QUERY_ID in rows.columns:
+    columns = rows.columns  # under Spark Connect a request
+    if UID not in columns and QUERY_ID in columns:
         return [QUERY_ID]
-    return [UID, CAPTION_ID] if CAPTION_ID in rows.columns else [UID]
+    return [UID, CAPTION_ID] if CAPTION_ID in columns else [UID]
 
 
 def named(column: str) -> Column:

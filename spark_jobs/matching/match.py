@@ -38,12 +38,13 @@ def match_concepts(
     nothing matches. `carry`: with all other columns. `spans`: with schemas.MATCH_SPANS, every
     occurrence of every entry by start, end, id.
     """
-    needed = dict.fromkeys([*keys(captions), *matcher.columns])
+    identifying = keys(captions)
+    needed = dict.fromkeys([*identifying, *matcher.columns])
     rows = captions.drop(ENTRY_IDS, SPANS) if carry else captions.select(*needed)
-    kept = rows if carry else rows.select(*keys(captions))
+    kept = rows.schema if carry else rows.select(*identifying).schema
     added = [MATCHES[ENTRY_IDS], *(MATCH_SPANS if spans else [])]
-    columns = StructType([*kept.schema, *added])
-    match = add_entry_ids(matcher, kept.columns, spans=SPANS if spans else None)
+    columns = StructType([*kept, *added])
+    match = add_entry_ids(matcher, kept.names, spans=SPANS if spans else None)
     return map_in_arrow(rows, match, columns)
 
 

@@ -14,11 +14,14 @@ from pyspark.sql.types import StructType
 from spark_jobs.core.addresses import Address
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.made_of import MadeOf, TableState
+from spark_jobs.core.spark_connect import is_remote
 from spark_jobs.storage.catalog_details import PROVIDER, catalog_details
 from spark_jobs.storage.faults.causes import condition_of
 from spark_jobs.storage.faults.spark import SPARK_FAULTS, to_curation_error
-from spark_jobs.storage.local_log import AskSparkError, LocalLog
+from spark_jobs.storage.local_log import local_log
 from spark_jobs.storage.session import reads_local_paths
+from spark_jobs.storage.spark_log import log_by_spark
+from spark_jobs.storage.table_log import AskDeltaError, TableLog
 
 N_RECENT_COMMITS = 20  # read first; enough for most questions
 _MAX_COMMITS = 1000
@@ -92,9 +95,9 @@ def read_commits(
     if table.format == "parquet":
         return []
     try:
-        log = log_on_this_disk(table)
+        log = table_log(spark, table)
         return [] if log is None else [_commit(*commit) for commit in log.last_commits(limit)]
-    except AskSparkError:
+    except AskDeltaError:
         return _commits_by_spark(spark, table, limit)
 
 
@@ -109,14 +112,24 @@ def _commits_by_spark(spark: SparkSession, table: Address, limit: int) -> list[C
     return [_commit(*_as_logged(row)) for row in rows]
 
 
-def log_on_this_disk(table: Address) -> LocalLog | None:
+def table_log(spark: SparkSession, table: Address) -> TableLog | None:
+    """The table's log, from this disk or from a server's; None if there is no Delta table.
+
+    Raises AskDeltaError where neither can read it, or it is not plain.
+    """
+    if is_remote(spark):
+        return log_by_spark(spark, table)
+    return log_on_this_disk(table)
+
+
+def log_on_this_disk(table: Address) -> TableLog | None:
     """The table's log on the driver's disk; None if there is no Delta table.
 
-    Raises AskSparkError where paths are of another file system, or the log is not plain.
+    Raises AskDeltaError where paths are of another file system, or the log is not plain.
     """
     if not reads_local_paths():
-        raise AskSparkError(table.location)
-    return LocalLog.of_table(table)
+        raise AskDeltaError(table.location)
+    return local_log(table)
 
 
 def delta_schema(spark: SparkSession, table: Address) -> StructType | None:
@@ -129,7 +142,7 @@ def delta_schema(spark: SparkSession, table: Address) -> StructType | None:
     try:
         log = log_on_this_disk(table)
         return None if log is None else log.schema()
-    except AskSparkError:
+    except AskDeltaError:
         return _schema_by_spark(spark, table)
 
 

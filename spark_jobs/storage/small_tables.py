@@ -12,7 +12,8 @@ from pyspark.sql.types import StructType
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.columns import named
 from spark_jobs.storage.history import log_on_this_disk
-from spark_jobs.storage.local_log import AskSparkError, read_checked
+from spark_jobs.storage.local_log import read_checked
+from spark_jobs.storage.table_log import AskDeltaError
 from spark_jobs.storage.tables import has_table, read_table
 
 Rows = list[dict[str, Any]]
@@ -29,7 +30,7 @@ def rows_equal_to(
     """
     try:
         return _rows_on_this_disk(address, needed, values)
-    except AskSparkError:
+    except AskDeltaError:
         pass
     if not has_table(spark, address):
         return None
@@ -45,9 +46,9 @@ def _rows_on_this_disk(address: str, needed: StructType, values: Mapping[str, An
         return None
     schema, files = log.schema(), log.data_files()
     if not set(needed.fields) <= set(schema.fields) or len(files) > _MAX_FILES:
-        raise AskSparkError(address)  # Spark names the column that is absent
+        raise AskDeltaError(address)  # Spark names the column that is absent
     empty = dict.fromkeys(schema.names)  # a file written before a column was added lacks it
-    rows = (empty | row for file in files for row in _rows_of_file(file))
+    rows = (empty | row for file in files for row in _rows_of_file(file.path))
     return [row for row in rows if all(row[name] == value for name, value in values.items())]
 
 
@@ -58,7 +59,7 @@ def _rows_of_file(path: str) -> Rows:
         content = pa.BufferReader(read_checked(path))
         table = pq.read_table(content, coerce_int96_timestamp_unit="us")
     except (OSError, pa.ArrowException) as fault:
-        raise AskSparkError(path) from fault
+        raise AskDeltaError(path) from fault
     types = {
         field.name: pa.timestamp("us", "UTC") if pa.types.is_timestamp(field.type) else field.type
         for field in table.schema

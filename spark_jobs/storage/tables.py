@@ -19,6 +19,7 @@ from spark_jobs.core.errors import (
 )
 from spark_jobs.core.row_counts import count_rows
 from spark_jobs.core.settings import did_you_mean
+from spark_jobs.core.spark_connect import is_remote
 from spark_jobs.storage.conflicts import retry_on_conflict
 from spark_jobs.storage.delta_writing import (
     find_commit,
@@ -74,6 +75,8 @@ def read_table(
         frame = _read_catalog_table(table, reader)
     elif is_parquet:
         frame = reader.parquet(table.location)
+        if is_remote(spark):  # where each look at the columns would read a file's footer again
+            frame = spark.read.schema(frame.schema).parquet(table.location)
     elif (small := read_small_table(spark, table, number)) is not None:
         frame = small
     else:

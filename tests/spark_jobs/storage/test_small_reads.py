@@ -1,4 +1,4 @@
-"""Small tables on this machine's disk are read by their log, with the rows and columns of Delta."""
+"""Small tables are read by their log, with the rows and columns of Delta."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -10,7 +10,7 @@ from pyspark.sql.types import StructType
 from pyspark.testing import assertDataFrameEqual
 
 from spark_jobs.core.addresses import parse_address
-from spark_jobs.storage import small_reads
+from spark_jobs.storage import history, small_reads
 from spark_jobs.storage.small_reads import read_small_table
 from spark_jobs.storage.tables import read_table
 
@@ -31,9 +31,11 @@ def write(spark: SparkSession, rows: list, columns: str, path: Path, **options: 
     frame.write.format("delta").mode("append").options(**options).save(str(path))
 
 
+@pytest.mark.parametrize("is_on_a_server", [False, True])
 def test_each_version_has_the_rows_and_columns_that_delta_gives(
-    spark: SparkSession, tmp_path: Path
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_on_a_server: bool
 ) -> None:
+    monkeypatch.setattr(history, "is_remote", lambda _: is_on_a_server)
     path = tmp_path / "day=3" / "a table"  # no column of its own, as a folder of a data set has
     write(spark, ROWS, COLUMNS, path)
     write(spark, [("w", 7)], "uid string, later int", path, mergeSchema="true")
