@@ -15,6 +15,7 @@ from spark_jobs.core.errors import (
     SettingsError,
 )
 from spark_jobs.storage import extending, table_states, tables
+from tests.delta_tables import read_delta
 
 COMMIT = {"run_id": "r1", "job": "j", "settings_sha": "s"}
 
@@ -122,6 +123,20 @@ def test_appending_the_same_run_twice_adds_once(spark: SparkSession, tmp_path: P
     for run_id in ("r1", "r1", "r2"):
         tables.append_table(numbers(spark, 2), address, COMMIT | {"run_id": run_id})
     assert spark.read.format("delta").load(address).count() == 4
+
+
+@pytest.mark.parametrize(("kept_for", "n_rows"), [("1 hours", 2), ("1 milliseconds", 4)])
+def test_who_lets_the_ids_of_runs_expire_appends_twice(
+    spark: SparkSession, tmp_path: Path, kept_for: str, n_rows: int
+):
+    """As docs/guarantees.md says: no table of ours has this property, and ids stay without it."""
+    address = str(tmp_path / "t")
+    tables.append_table(numbers(spark, 2), address, COMMIT)
+    name = "delta.setTransactionRetentionDuration"
+    assert name not in spark.sql(f"DESCRIBE DETAIL delta.`{address}`").collect()[0].properties
+    spark.sql(f"ALTER TABLE delta.`{address}` SET TBLPROPERTIES ('{name}' = 'interval {kept_for}')")
+    tables.append_table(numbers(spark, 2), address, COMMIT)
+    assert read_delta(spark, address).count() == n_rows
 
 
 def test_a_missing_column_names_the_nearest(spark: SparkSession, tmp_path: Path):
