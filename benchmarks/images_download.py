@@ -28,7 +28,7 @@ from udfs.images.fetch import FetchLimits
 from udfs.images.shard_files import LEDGER, PLANNED, shard_file
 from udfs.images.shard_threads import download_shards
 
-N_IMAGES, ROWS_PER_SHARD, PROCESSES, THREADS, ROUNDS = 4_000, 2_000, 2, 32, 2
+N_IMAGES, ROWS_PER_SHARD, PROCESSES, THREADS, ROUNDS = 10_000, 2_000, 2, 32, 2
 N_HOSTILE = 1_000
 
 

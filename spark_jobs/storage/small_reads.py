@@ -22,7 +22,10 @@ def read_small_table(spark: SparkSession, table: Address, version: int | None) -
         log = table_log(spark, table)
         if log is None or OF_GLOBS.search(log.folder):
             return None
+        is_on_this_disk = log.folder.startswith("/")
         if version is not None:
+            if version != log.files[-1].version and not is_on_this_disk:
+                return None  # VACUUM may have removed its files: Delta says so when it reads them
             log = log.at(version)
         files, schema = log.data_files(), log.schema()
         if len(files) > _MOST_FILES or sum(file.size for file in files) > _MOST_BYTES:
@@ -32,7 +35,7 @@ def read_small_table(spark: SparkSession, table: Address, version: int | None) -
     if not files:
         return spark.createDataFrame([], schema)
     paths = [file.path for file in files]
-    if log.folder.startswith("/"):  # on this disk
+    if is_on_this_disk:
         if not all(map(os.path.isfile, paths)):
             return None  # Delta says which is absent
         paths = [f"file:{path}" for path in paths]

@@ -47,6 +47,9 @@ def test_each_version_has_the_rows_and_columns_that_delta_gives(
         by_delta = (reader if version is None else reader.option("versionAsOf", version)).load(
             str(path)
         )
+        if is_on_a_server and version in (0, 1):  # whose files VACUUM may have removed
+            assert by_log is None
+            continue
         assert by_log is not None
         assert by_log.schema == by_delta.schema
         assertDataFrameEqual(by_log, by_delta)
