@@ -1,11 +1,21 @@
 """Choose a caption for each image among those of several sources."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from itertools import accumulate
+from operator import add, or_
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, DoubleType, FloatType, StructType
+from pyspark.sql.types import (
+    ArrayType,
+    DataType,
+    DoubleType,
+    FloatType,
+    StringType,
+    StructType,
+)
 
 from spark_jobs.captioning.mix_cutoffs import Cutoff, CutoffRule, top_cutoff
 from spark_jobs.captioning.mix_expression import Mix, MixStep, Pick
@@ -131,24 +141,26 @@ def mix(
             condition = score >= F.lit(step.at_least).cast(score_type)
             threshold = step.at_least
         else:
-            condition = score.isNotNull() if step.pick.kind == "best" else F.lit(True)
+            condition = picks.has_any(step.pick) if step.pick.kind == "best" else F.lit(True)
             threshold = None
         conditions.append(F.coalesce(condition, F.lit(False)))
         thresholds.append(threshold)
         texts.append(_why(step, threshold))
-    choice = F.lit(None)
+    choice = is_missing = F.lit(None)
     for step, condition, why in reversed([*zip(chosen.steps, conditions, texts, strict=True)]):
         choice = F.when(condition, picks.choice(step.pick, why)).otherwise(choice)
+        is_missing = F.when(condition, picks.is_missing(step.pick)).otherwise(is_missing)
     name = free_name(rows, "_choice")
     with_choice = rows.withColumn(name, choice)
-    caption = named(name).getField(CAPTION)
     is_elsewhere = (
         F.lit(False) if chosen.where is None else ~F.coalesce(named(chosen.where), F.lit(False))
     )
+    # Not of the choice, which is long: Spark would compute it in each condition anew, in a method
+    # that Java does not compile.
     failed = (
-        F.when(named(name).isNull(), F.lit(NOT_CHOSEN))
+        F.when(~reduce(or_, conditions), F.lit(NOT_CHOSEN))
         .when(is_elsewhere, F.lit(ELSEWHERE))
-        .when(caption.isNull() | (caption == ""), F.lit(MISSING_CAPTION))
+        .when(is_missing, F.lit(MISSING_CAPTION))
     )
     first_threshold = F.lit(thresholds[0]).cast("double")
     is_by_score = failed == NOT_CHOSEN
@@ -188,35 +200,29 @@ class _Picks:
         score_type = self.score_type(pick)
         if pick.kind in ("concat", "all"):
             return F.lit(None).cast(score_type)
-        if pick.kind == "one":
-            [name] = pick.weights
-            return self._score_of(name, score_type)
-        return self._taken(pick).getField(SCORE)
+        if pick.kind == "best" and len(pick.weights) > 1:
+            scores = {name: self._score_of(name, score_type) for name in pick.weights}
+            return F.greatest(*(F.when(self._has(pick, n), scores[n]) for n in pick.weights))
+        return self._taken(pick, lambda name: self._score_of(name, score_type), SCORE)
 
     def choice(self, pick: Pick, why: str) -> Column:
         """The struct of caption, its source, its score, why, and the list of all captions."""
         captions = F.lit(None).cast(_LIST_TYPE)
-        if pick.kind == "one":
-            [name] = pick.weights
-            caption, source = self._caption_of(name), F.lit(name)
-            taken_sources = F.array(source)
-        elif pick.kind in ("best", "random"):
-            taken = self._taken(pick)
-            caption, source = taken.getField(CAPTION), taken.getField(SOURCE)
+        if pick.kind in ("one", "best", "random"):
+            caption = self._taken(pick, self._caption_of, CAPTION)
+            source = self._taken(pick, F.lit, SOURCE)
             taken_sources = F.array(source)
         else:
-            entries = self._entries(pick)
-            taken_sources = F.transform(entries, lambda e: e[SOURCE])
-            source = F.array_join(taken_sources, "+")
+            taken_sources = self._present(pick, F.lit, ArrayType(StringType()))
+            texts = [F.when(self._has(pick, name), self._caption_of(name)) for name in pick.weights]
+            names = [F.when(self._has(pick, name), F.lit(name)) for name in pick.weights]
+            source = F.concat_ws("+", *names)
             if pick.kind == "concat":
-                texts = F.transform(entries, lambda e: e[CAPTION])
-                caption = F.array_join(texts, self.separator)
+                caption = F.concat_ws(self.separator, *texts)
             else:
-                total = _sum_of_weights(entries)
-                captions = F.transform(
-                    entries, lambda e: e.withField(WEIGHT, e[WEIGHT] / total)
-                ).cast(_LIST_TYPE)
-                caption = F.get(entries, F.lit(0)).getField(CAPTION)
+                total = self._running_weights(pick)[-1]
+                caption = F.coalesce(*texts)
+                captions = self._present(pick, lambda n: self._entry(pick, n, total), _LIST_TYPE)
         return F.struct(
             caption.alias(CAPTION),
             source.alias(CAPTION_SOURCE),
@@ -226,44 +232,80 @@ class _Picks:
             taken_sources.alias(SOURCES),
         )
 
-    def _taken(self, pick: Pick) -> Column:
-        """The entry of the best score, of equal ones the first; or a random one of a caption."""
-        entries, score_type = self._entries(pick), self.score_type(pick)
+    def is_missing(self, pick: Pick) -> Column:
+        """Whether a row whose step has this pick has no caption of it."""
+        return F.lit(False) if pick.kind == "best" else ~self.has_any(pick)
+
+    def has_any(self, pick: Pick) -> Column:
+        """Whether a source has what the pick asks for: a caption, of best one with a score."""
+        return reduce(or_, (self._has(pick, name) for name in pick.weights))
+
+    def _has(self, pick: Pick, name: str) -> Column:
+        has_caption = self._caption_of(name) != ""
         if pick.kind == "best":
-            scored = [
-                self._best_key(name, place, score_type) for place, name in enumerate(pick.weights)
+            score_type = self.score_type(pick)
+            has_caption &= self._score_of(name, score_type).isNotNull()
+        return F.coalesce(has_caption, F.lit(False))
+
+    # In what follows no functions are used that take a function of an array's elements: Spark does
+    # not compile those, and takes ten times as long.
+
+    def _taken(self, pick: Pick, value: Callable[[str], Column], field: str) -> Column:
+        """`value` of the source that a row takes; null if it takes none.
+
+        Of best that of the highest score, of equal ones the first; of random one by its weight.
+        """
+        if pick.kind == "one":
+            return value(next(iter(pick.weights)))
+        if pick.kind == "best":
+            score_type = self.score_type(pick)
+            entries = [
+                F.when(
+                    self._has(pick, name),
+                    F.struct(
+                        # 0.0 for -0.0
+                        (self._score_of(name, score_type) + F.lit(0.0).cast(score_type)).alias(
+                            "key"
+                        ),
+                        F.lit(-place).alias("place"),
+                        value(name).alias(field),
+                    ),
+                )
+                for place, name in enumerate(pick.weights)
             ]
-            best = F.array_max(F.filter(F.array(*scored), lambda e: e["key"].isNotNull()))
-            return best.getField("entry")
-        place = self.draw.of(UID) * _sum_of_weights(entries)
-        running = F.transform(
-            entries, lambda _, number: _sum_of_weights(F.slice(entries, 1, number + 1))
-        )
-        number = F.size(F.filter(running, lambda end: end <= place))
-        return F.get(entries, number)
+            return F.array_max(F.array(*entries)).getField(field)
+        *_, total = running_weights = self._running_weights(pick)
+        place = self.draw.of(UID) * total
+        taken = F.lit(None)
+        for name, running in reversed([*zip(pick.weights, running_weights, strict=True)]):
+            is_last = running >= total
+            is_taken = self._has(pick, name) & ((running > place) | is_last)
+            taken = F.when(is_taken, value(name)).otherwise(taken)
+        return taken
 
-    def _entries(self, pick: Pick) -> Column:
-        """The entries (caption, source, score, weight) of the sources that have a caption."""
-        score_type = self.score_type(pick)
-        entries = [self._entry(name, weight, score_type) for name, weight in pick.weights.items()]
-        return F.filter(F.array(*entries), lambda e: e[CAPTION].isNotNull() & (e[CAPTION] != ""))
+    def _running_weights(self, pick: Pick) -> list[Column]:
+        """The sums of the weights of captions, up to each source."""
+        weights = [
+            F.when(self._has(pick, name), F.lit(weight)).otherwise(F.lit(0.0))
+            for name, weight in pick.weights.items()
+        ]
+        return [*accumulate(weights, add)]
 
-    def _entry(self, name: str, weight: float, score_type: DataType) -> Column:
+    def _present(self, pick: Pick, value: Callable[[str], Column], of_type: DataType) -> Column:
+        """The array of `value` of the sources that have a caption."""
+        nothing = F.array().cast(of_type)
+        parts = [
+            F.when(self._has(pick, name), F.array(value(name)).cast(of_type)).otherwise(nothing)
+            for name in pick.weights
+        ]
+        return F.concat(*parts)
+
+    def _entry(self, pick: Pick, name: str, total: Column) -> Column:
         return F.struct(
             self._caption_of(name).alias(CAPTION),
             F.lit(name).alias(SOURCE),
-            self._score_of(name, score_type).alias(SCORE),
-            F.lit(weight).alias(WEIGHT),
-        )
-
-    def _best_key(self, name: str, place: int, score_type: DataType) -> Column:
-        """A struct that orders by score, then place; its key is null without score or caption."""
-        caption, score = self._caption_of(name), self._score_of(name, score_type)
-        has_both = score.isNotNull() & caption.isNotNull() & (caption != "")
-        return F.struct(
-            F.when(has_both, score + F.lit(0.0).cast(score_type)).alias("key"),
-            F.lit(-place).alias("place"),
-            self._entry(name, 1.0, score_type).alias("entry"),
+            self._score_of(name, self.score_type(pick)).alias(SCORE),
+            (F.lit(pick.weights[name]) / total).alias(WEIGHT),
         )
 
     def _caption_of(self, name: str) -> Column:
@@ -275,7 +317,3 @@ class _Picks:
             return F.lit(None).cast(score_type)
         score = named(column)
         return F.when(~F.isnan(score), score).cast(score_type)
-
-
-def _sum_of_weights(entries: Column) -> Column:
-    return F.aggregate(entries, F.lit(0.0), lambda sum_, entry: sum_ + entry[WEIGHT])

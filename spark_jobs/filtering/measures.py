@@ -1,5 +1,6 @@
 """What measure rules compare: words and characters of texts, sides of images."""
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 
@@ -16,12 +17,11 @@ PAPERS = (
 # What Python's str.split takes for white space; Java's \s is less.
 _WHITE_SPACE = "".join(rf"\x{{{ord(c):x}}}" for c in map(chr, range(0x3001)) if c.isspace())
 _FASTTEXT_SPACE = r"\x00\t\n\x0b\f\r "  # and each line feed is a token of its own
-# What white space other than U+0020 has in UTF-8, NUL, and spaces that make no word. E2 80 has
-# quotes and dashes too.
-_ODD_SPACES = (
-    *(bytes([code]) for code in (0, 9, 10, 11, 12, 13, 28, 29, 30, 31)),
+# White space other than U+0020 and NUL in UTF-8, and spaces that make no word.
+_ODD_OCTETS = (*(bytes([code]) for code in (0, 9, 10, 11, 12, 13, 28, 29, 30, 31)), b"  ")
+# E2 80 has quotes and dashes too.
+_ODD_LETTERS = (
     *(b"\xc2\x85", b"\xc2\xa0", b"\xe1\x9a\x80", b"\xe2\x80", b"\xe2\x81\x9f", b"\xe3\x80\x80"),
-    b"  ",
 )
 
 
@@ -57,9 +57,15 @@ def _has_single_spaces_alone(text: Column) -> Column:
     Most captions are like that, and a regular expression takes ten times as long.
     """
     has_edge = (text == "") | F.startswith(text, F.lit(" ")) | F.endswith(text, F.lit(" "))
-    octets = text.cast("binary")
-    odd = (F.contains(octets, F.lit(bytearray(space))) for space in _ODD_SPACES)
-    return ~reduce(or_, odd, has_edge)
+    is_ascii = F.octet_length(text) == F.length(text)  # as most are: six looks less
+    return ~(has_edge | _has_one_of(_ODD_OCTETS, text)) & (
+        is_ascii | ~_has_one_of(_ODD_LETTERS, text)
+    )
+
+
+def _has_one_of(octets: Sequence[bytes], text: Column) -> Column:
+    looks = (F.contains(text.cast("binary"), F.lit(bytearray(one))) for one in octets)
+    return reduce(or_, looks)
 
 
 def _spaces(text: Column) -> Column:

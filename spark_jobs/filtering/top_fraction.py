@@ -15,8 +15,11 @@ PAPERS = ("DataComp, CLIP score baseline: the share with the highest scores",)
 
 _BINS = 4_096
 _MAX_DRIVER_VALUES = 100_000  # values that are collected on the driver
+_MAX_WINDOW_VALUES = 500_000  # the same, about, of the values near an estimate
+_SAMPLED = 1 / 16  # of the values, for the estimate
 _ACCURACY = 10_000  # of percentile_approx: ranks are off by at most n / 10,000
-_WINDOW = 3 / _ACCURACY  # on each side of the fraction, more than both percentiles may be off
+_DEVIATIONS = 5.0  # of a sample's percentile, that a window reaches to each side
+_WIDTHS = [3 / _ACCURACY * 2**k for k in range(9)]  # of windows, to each side, as shares of all
 
 
 Place = Literal["share", "datacomp"]
@@ -48,49 +51,74 @@ def kth_largest(
     """The k-th largest value, exact, in the column's own type; None if there are fewer than k.
 
     k_of: (number of values, number of rows) -> k from 1 on, or None. estimate: about what share of
-    the values k is. A first pass estimates the value by approximate percentiles, a second collects
+    the values k is. A first pass estimates the value by percentiles of a sample, a second collects
     the values near it. If these are too many, or the value is not among them, each further pass
     counts the values of an interval in 4,096 bins and continues with the bin that has the k-th,
     until few enough remain to collect. So nothing is sorted, whatever the number of rows.
     """
     x = named(column).cast("double")
     all_rows = rows.select(named(column).alias("v"), F.when(~F.isnan(x), x).alias("x"))
-    counts = all_rows.agg(
-        F.count(F.lit(1)).alias("n_rows"),
-        F.count("x").alias("n"),
-        F.count_if(F.col("x") == math.inf).alias("n_infinite"),
-        F.count_if(F.col("x") == -math.inf).alias("n_minus_infinite"),
-        F.min(F.when(F.abs("x") != math.inf, F.col("x"))).alias("low"),
-        F.max(F.when(F.abs("x") != math.inf, F.col("x"))).alias("high"),
-        _window(estimate),
-    ).first()
-    assert counts is not None  # an aggregate without groups has one row
-    n_rows, n, n_infinite, n_minus_infinite, low, high, window = counts
+    counts = F.count(F.lit(1)).alias("n_rows"), F.count("x").alias("n")
+    [[n_rows, n, windows]] = _sampled(all_rows).agg(*counts, _windows(estimate)).collect()
     k = k_of(n, n_rows)
     if k is None or not 0 < k <= n:
         return None
+    values = all_rows.where(F.col("x").isNotNull())
+    if n <= _MAX_DRIVER_VALUES:
+        return _kth_of(values.groupBy("v").count().collect(), k)
+    width = _width(k / n, n)
+    if width is not None:
+        if abs(k / n - estimate) > _WIDTHS[0] / 2:  # many rows have no value
+            [[windows]] = _sampled(values).agg(_windows(k / n)).collect()
+        kth_in_window = _kth_between(values, k, *windows[2 * width : 2 * width + 2])
+        if kth_in_window is not None:
+            return kth_in_window
+    return _kth_by_bins(values, k, n)
+
+
+def _sampled(rows: DataFrame) -> DataFrame:
+    """With a column `sampled`: x in some rows, else null."""
+    return rows.withColumn("sampled", F.when(F.rand(0) < _SAMPLED, F.col("x")))
+
+
+def _windows(share: float) -> Column:
+    """Column windows: for each width, the two percentiles around the smallest of the largest share.
+
+    Of the column `sampled`, whose nulls do not count.
+    """
+    percentiles = [
+        min(max(1 - share + side * width, 0.0), 1.0) for width in _WIDTHS for side in (-1, 1)
+    ]
+    found = F.percentile_approx("sampled", percentiles, _ACCURACY)
+    # All values are between the ends, though a sample has not the largest and smallest.
+    ends = {0.0: F.lit(-math.inf), 1.0: F.lit(math.inf)}
+    return F.array(*(ends.get(p, found[k]) for k, p in enumerate(percentiles))).alias("windows")
+
+
+def _width(share: float, n: int) -> int | None:
+    """Which of the widths holds the value in nearly all samples; None if too many others, too."""
+    deviation = math.sqrt(share * (1 - share) / (n * _SAMPLED))
+    least = 2 / _ACCURACY + _DEVIATIONS * deviation
+    width = next((k for k, width in enumerate(_WIDTHS) if width >= least), None)
+    return width if width is not None and 2 * _WIDTHS[width] * n <= _MAX_WINDOW_VALUES else None
+
+
+def _kth_by_bins(values: DataFrame, k: int, n: int) -> TypedValue:
+    """The k-th largest of n values v, infinite ones too; x is v as a double."""
+    is_finite = F.abs("x") != math.inf
+    counts = values.agg(
+        F.count_if(F.col("x") == math.inf),
+        F.count_if(F.col("x") == -math.inf),
+        F.min(F.when(is_finite, F.col("x"))),
+        F.max(F.when(is_finite, F.col("x"))),
+    )
+    [[n_infinite, n_minus_infinite, low, high]] = counts.collect()
     if k <= n_infinite:
         return math.inf
     if k > n - n_minus_infinite:
         return -math.inf
-    values = all_rows.where(F.col("x").isNotNull())
-    if 2 * _WINDOW * n <= _MAX_DRIVER_VALUES < n:
-        if abs(k / n - estimate) > _WINDOW / 2:  # many rows have no value
-            [[window]] = values.agg(_window(k / n)).collect()
-        kth_in_window = _kth_between(values, k, *window)
-        if kth_in_window is not None:
-            return kth_in_window
     finite = values.where(F.col("x").between(low, high))
     return _kth_largest(finite, k - n_infinite, n - n_infinite - n_minus_infinite, low, high)
-
-
-def _window(share: float) -> Column:
-    """Column window: two values between which the smallest of the largest share lies, but rarely.
-
-    Of a column x, whose nulls do not count.
-    """
-    percentiles = [min(max(1 - share + side * _WINDOW, 0.0), 1.0) for side in (-1, 1)]
-    return F.percentile_approx("x", percentiles, _ACCURACY).alias("window")
 
 
 def _kth_largest(values: DataFrame, k: int, n: int, low: float, high: float) -> TypedValue:

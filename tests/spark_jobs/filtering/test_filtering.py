@@ -315,14 +315,21 @@ def values_of(spark: SparkSession, values: list[Any], of: str = "double") -> Dat
     return spark.createDataFrame([(value,) for value in values], f"x {of}")
 
 
-@pytest.mark.parametrize(("few", "window"), [(3, 1e-3), (3, -0.2), (100_000, 3e-4)])
+@pytest.mark.parametrize(("few", "width"), [(3, 1e-3), (3, -0.2), (100_000, None)])
 @pytest.mark.parametrize("fraction", [1e-9, 0.001, 0.1, 0.3, 0.5, 0.9, 1.0])
 def test_the_bound_of_the_largest(
-    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, few: int, window: float, fraction: float
+    spark: SparkSession,
+    monkeypatch: pytest.MonkeyPatch,
+    few: int,
+    width: float | None,
+    fraction: float,
 ) -> None:
     """By one look near the percentile, by bins where it is not there (-0.2), and all at once."""
     monkeypatch.setattr(top_fraction, "_MAX_DRIVER_VALUES", few)
-    monkeypatch.setattr(top_fraction, "_WINDOW", window)
+    if width is not None:
+        monkeypatch.setattr(top_fraction, "_WIDTHS", [width])
+        monkeypatch.setattr(top_fraction, "_DEVIATIONS", -10.0)  # so that this width will do
+        monkeypatch.setattr(top_fraction, "_SAMPLED", 1.0)
     draws = np.random.default_rng(few)
     values = [*map(float, draws.normal(size=300)), *([0.25] * 200), -1.7e308, 1.7e308]
     values += [*map(float, draws.random(100) * 1e-12), math.inf, math.inf, *([-math.inf] * 70)]
@@ -336,12 +343,36 @@ def test_one_look_finds_the_bound_of_many(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch, fraction: float
 ) -> None:
     """200,000 values in four partitions, a tenth of them equal: no bins are counted."""
-    monkeypatch.delattr(top_fraction, "_kth_largest")
+    monkeypatch.delattr(top_fraction, "_kth_by_bins")
     x = "CASE WHEN id % 10 = 0 THEN 0.7 ELSE pow(pmod(xxhash64(id), 1000003) / 1000003, 3) END x"
     frame = spark.range(0, 200_000, 1, 4).selectExpr(x)
     values = sorted((row.x for row in frame.collect()), reverse=True)
     wanted = math.ceil(Decimal(str(fraction)) * len(values))
     assert top_fraction_bound(frame, "x", fraction) == values[wanted - 1]
+
+
+@pytest.mark.parametrize("share_without_value", [0.0, 0.4])
+def test_the_estimate_of_many_is_of_a_sample(
+    spark: SparkSession, share_without_value: float
+) -> None:
+    """How often the value lies in the window that is chosen: in 42 samples."""
+    x = f"CASE WHEN id % 10 >= {10 * share_without_value} THEN pmod(xxhash64(id), 999983) + 0D END"
+    frame = spark.range(0, 200_000, 1, 2).selectExpr(f"{x} AS x").cache()
+    n = frame.where("x IS NOT NULL").count()
+    for share in (0.01, 0.3, 0.9):
+        width = top_fraction._width(share, n)
+        bound = top_fraction_bound(frame, "x", share)
+        assert width is not None
+        for seed in range(7):
+            sampled = F.when(F.rand(seed) < top_fraction._SAMPLED, F.col("x"))
+            [[windows]] = (
+                frame.withColumn("sampled", sampled).agg(top_fraction._windows(share)).collect()
+            )
+            low, high = windows[2 * width : 2 * width + 2]
+            assert low <= bound <= high, (share, seed)
+    assert top_fraction._width(0.3, 1_000) is None  # too few for a sample
+    assert top_fraction._width(0.3, 10**10) is None  # too many near any estimate
+    frame.unpersist()
 
 
 def test_the_bound_is_of_the_columns_own_type(spark: SparkSession) -> None:
