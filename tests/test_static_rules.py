@@ -34,6 +34,7 @@ FORBIDDEN_NAMES = {
 ALLOWED_NAMES = {
     "spark_jobs/storage/session.py": "_sc",  # not of Spark Connect: whether the context is stopped
     "spark_jobs/core/worker_files.py": "sparkContext",  # nor this: Connect has addArtifacts
+    "spark_jobs/filtering/top_fraction.py": "rand",  # an estimate, which the exact value follows
 }
 # What serverless compute of Databricks refuses, but for a few settings.
 REFUSED_METHODS = {"cache", "persist", "unpersist", "checkpoint", "localCheckpoint", "conf"}

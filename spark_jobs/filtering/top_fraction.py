@@ -77,7 +77,10 @@ def kth_largest(
 
 
 def _sampled(rows: DataFrame) -> DataFrame:
-    """With a column `sampled`: x in some rows, else null."""
+    """With a column `sampled`: x in some rows, else null.
+
+    Which rows depends on the partitioning; the k-th value does not: a sample says where it is near.
+    """
     return rows.withColumn("sampled", F.when(F.rand(0) < _SAMPLED, F.col("x")))
 
 
