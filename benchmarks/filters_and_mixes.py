@@ -22,9 +22,10 @@ from pyspark.sql import functions as F
 
 from benchmarks.measuring import interleaved_cpu_s, median_ratio, polling, report
 from benchmarks.spark_inputs import small_session
-from spark_jobs.captioning.mix import SourceColumns, mix
+from spark_jobs.captioning.mix import mix
 from spark_jobs.captioning.mix_expression import parse_mix
 from spark_jobs.captioning.mix_presets import mix_text, published_mixes
+from spark_jobs.captioning.mix_sources import SourceColumns
 from spark_jobs.concepts.first_synsets import (
     WORD_FILES,
     imagenet21k_wnids,

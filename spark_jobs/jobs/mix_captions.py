@@ -15,10 +15,11 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from spark_jobs.captioning.mix import NOT_CHOSEN, REASONS, Mixed, SourceColumns, SourceTable, mix
+from spark_jobs.captioning.mix import NOT_CHOSEN, REASONS, Mixed, mix
 from spark_jobs.captioning.mix_cutoffs import CutoffRule
 from spark_jobs.captioning.mix_expression import Mix, parse_mix
 from spark_jobs.captioning.mix_presets import mix_text
+from spark_jobs.captioning.mix_sources import SourceColumns, SourceTable
 from spark_jobs.core.addresses import absolute_address, parse_address
 from spark_jobs.core.columns import (
     free_name,

@@ -12,9 +12,10 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.captioning import mix_cutoffs
-from spark_jobs.captioning.mix import Mixed, SourceColumns, mix
+from spark_jobs.captioning.mix import Mixed, mix
 from spark_jobs.captioning.mix_cutoffs import kth_smallest_text
 from spark_jobs.captioning.mix_expression import parse_mix
+from spark_jobs.captioning.mix_sources import SourceColumns
 from spark_jobs.core.draws import Draw
 
 SOURCES = {"raw": SourceColumns("raw", "raw_score"), "blip2": SourceColumns("blip2", "blip2_score")}
