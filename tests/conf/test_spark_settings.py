@@ -69,7 +69,9 @@ def texts_in(jar: str, classes: str) -> frozenset[str]:
     ]
     with zipfile.ZipFile(file) as archive:
         names = [n for n in archive.namelist() if re.fullmatch(rf"{classes}\.class", n)]
-        return frozenset(text for name in names for text in texts_of_class(archive.read(name)))
+        texts = (text for name in names for text in texts_of_class(archive.read(name)))
+        # Where Spark 4 joins texts, U+0001 stands for what is put in.
+        return frozenset(text.replace("\x01", "") for text in texts)
 
 
 def is_a_setting(key: str) -> bool:

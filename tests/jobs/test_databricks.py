@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyspark
 import pytest
 import yaml
 from pyspark import SparkContext, SparkFiles
@@ -24,6 +25,9 @@ from spark_jobs.storage.outputs import databricks as databricks_outputs
 from tests.platforms.workload import Place, make_inputs, other_jobs
 from udfs import compiled, file_systems
 
+pytestmark = pytest.mark.skipif(
+    pyspark.__version__ >= "4", reason="the guard stands in front of the classes of PySpark 3.5"
+)
 PACKAGES = ("captionlake", "spark_jobs", "udfs")
 # The settings that serverless compute lets a job read and change.
 SETTINGS = {

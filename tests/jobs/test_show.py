@@ -112,7 +112,8 @@ class Unanalysed:
     @property
     def schema(self) -> None:
         fault = AnalysisException("no column nope")
-        fault.error_class = "UNRESOLVED_COLUMN.WITH_SUGGESTION"  # type: ignore[attr-defined]
+        for name in ("error_class", "_errorClass"):  # of Spark 3.5 and 4
+            setattr(fault, name, "UNRESOLVED_COLUMN.WITH_SUGGESTION")
         raise fault
 
 

@@ -80,8 +80,12 @@ def test_equal_files_are_sent_once(
 def test_a_platform_that_takes_no_files_gets_the_arrays_in_the_function(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(worker_files, "is_remote", lambda _: True)  # 3.5: has no artifacts
+    def refuse(*_: object, **__: object) -> None:
+        raise NotImplementedError("no artifacts here")
+
+    monkeypatch.setattr(worker_files, "is_remote", lambda _: True)
     monkeypatch.setattr(SparkSession, "session_id", "s", raising=False)
+    monkeypatch.setattr(SparkSession, "addArtifacts", refuse, raising=False)
     array = np.arange(1 << 18)
 
     def function(_: object) -> object:
