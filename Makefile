@@ -58,9 +58,9 @@ test-cluster: env
 test-connect: env
 	$(BIN)/pytest -m connect tests/platforms
 
-# Against a server of S3 on loopback; by hand, some minutes.
+# Against a server of S3 on loopback; by hand, ten minutes.
 test-s3: env stores
-	$(BIN)/pytest -m s3 tests/jobs/test_s3.py
+	$(BIN)/pytest -m s3 tests/jobs/test_s3.py tests/platforms/test_s3_recipes.py
 
 lint: env
 	$(BIN)/ruff check

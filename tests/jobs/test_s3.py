@@ -1,16 +1,13 @@
 """Whole runs on an S3 server on loopback: the same rows as on a local disk, and clear faults."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -18,101 +15,17 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 
+from tests.s3_server import KEY, S3, SECRET, serving
 from udfs import stores
 from udfs.file_systems import file_system
 
 pytestmark = [pytest.mark.s3, pytest.mark.timeout(600)]
 
-ROOT = Path(__file__).parents[2]
-JARS = (
-    "org.apache.hadoop:hadoop-aws:3.3.4",
-    "com.amazonaws:aws-java-sdk-bundle:1.12.262",
-)
-KEY, SECRET = "AKIAPLANTEDKEY000001", "planted/secret+of40characters0123456789ab"
-
-
-def jar(coordinates: str) -> Path:
-    """The file of a package that Maven or Ivy has fetched before; skips without it."""
-    group, name, version = coordinates.split(":")
-    in_maven = Path.home() / ".m2/repository" / group.replace(".", "/") / name / version
-    candidates = [
-        in_maven / f"{name}-{version}.jar",
-        Path.home() / f".ivy2/jars/{group}_{name}-{version}.jar",
-    ]
-    files = [file for file in candidates if file.is_file()]
-    if not files:
-        pytest.skip(f"{coordinates} is in neither ~/.m2 nor ~/.ivy2: make stores")
-    return files[0]
-
-
-@dataclass(frozen=True)
-class S3:
-    """A server with the bucket `lake`, and the environment of a program that uses it."""
-
-    environment: dict[str, str]
-    folder: Path
-
-    def run(self, *arguments: object, fails: bool = False) -> tuple[dict[str, Any], str]:
-        """(summary, stderr) of a command line in a process of its own."""
-        process = self.start(*arguments)
-        stdout, stderr = process.communicate(timeout=280)
-        assert (process.returncode != 0) == fails, stderr[-6_000:]
-        assert SECRET not in stdout + stderr
-        return json.loads(stdout.strip().splitlines()[-1]), stderr
-
-    def start(self, *arguments: object) -> "subprocess.Popen[str]":
-        program = "from spark_jobs.cli import main; main()"
-        return subprocess.Popen(
-            [sys.executable, "-c", program, *map(str, arguments)],
-            env=self.environment,
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
 
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
-    server = pytest.importorskip("moto.server", reason="moto is not installed: make stores")
-    jars = [str(jar(coordinates)) for coordinates in JARS]
-    folder = tmp_path_factory.mktemp("s3")
-    moto = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    options = {
-        "fs.s3a.endpoint": endpoint,
-        "fs.s3a.path.style.access": "true",
-        "fs.s3a.access.key": KEY,
-        "fs.s3a.secret.key": SECRET,
-    }
-    conf = {
-        "spark.driver.extraClassPath": ":".join(jars),
-        **{f"spark.hadoop.{name}": value for name, value in options.items()},
-    }
-    lines = "".join(f"{name} {value}\n" for name, value in conf.items())
-    (folder / "spark-defaults.conf").write_text(lines)
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("AWS_", "PYSPARK_", "SPARK_"))
-    }
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = inherited | {"SPARK_CONF_DIR": str(folder), "PYTHONPATH": path}
-    stores.share_options({"s3a://lake": options, "s3://lake": options})
-    import boto3
-
-    boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=KEY,
-        aws_secret_access_key=SECRET,
-    ).create_bucket(Bucket="lake")
-    yield S3(environment, folder)
-    moto.stop()
-    stores._options_of.clear()
+    with serving(tmp_path_factory.mktemp("s3")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -136,7 +136,7 @@ def _make_images(folder: Path) -> None:
                 archive.addfile(member, io.BytesIO(content))
 
 
-def recipes(inputs: Path, model: Path, out: Path) -> dict[str, list[str]]:
+def recipes(inputs: Path, model: Path, out: Path | str) -> dict[str, list[str]]:
     """The pipelines named in docs/platforms.md: curate, LAIONet's, and search by meaning."""
     return {
         "curate": [
@@ -293,21 +293,22 @@ def recipe(name: str, **variables: object) -> list[str]:
     return ["run", name, *(w for k, v in variables.items() for w in ("--set", f"{k}={v}"))]
 
 
-def digests(out: Path) -> dict[str, str]:
+def digests(out: Path, address: str | None = None) -> dict[str, str]:
     """Table or file, relative to `out` -> digest of its rows in sorted order, or of its bytes.
 
-    Without the address of `out`, and of the bytes the versions of tables, which are of one run.
+    Without the address that was written to, by default `out`, and of the bytes the versions of
+    tables, which are of one run.
     """
-    found = {}
+    found, address = {}, address or str(out)
     for log in out.rglob("_delta_log"):
         if log.parent.name != "runs":  # has times and paths
-            rows = (row.replace(str(out), "") for row in _delta_rows(log.parent))
+            rows = (row.replace(address, "") for row in _delta_rows(log.parent))
             found[str(log.parent.relative_to(out))] = _digest(rows)
     for file in out.rglob("*"):
         is_hidden = any(part[0] in "_." for part in file.relative_to(out).parts)
         has_times = file.name.endswith("_stats.json")  # img2dataset's, of a shard
         if file.suffix in _PLAIN_FILES and not is_hidden and not has_times:
-            content = file.read_bytes().replace(str(out).encode(), b"")
+            content = file.read_bytes().replace(address.encode(), b"")
             content = _TABLE_VERSION.sub(b"", content)
             found[str(file.relative_to(out))] = hashlib.sha256(content).hexdigest()
     return found
