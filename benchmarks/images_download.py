@@ -39,7 +39,7 @@ SIDES = {
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    seconds: dict[str, list[float]] = {"bare": [], "shards": [], "job": []}
+    seconds: dict[str, list[float]] = {name: [] for name in SIDES}
     with _server() as url:
         pairs = _pairs(folder / "pairs.parquet", [f"{url}/{n}.jpg" for n in range(N_IMAGES)])
         _job(folder, pairs)  # warms the session

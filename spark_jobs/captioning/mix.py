@@ -7,9 +7,7 @@ from operator import or_
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import (
-    DoubleType,
-)
+from pyspark.sql.types import DoubleType
 
 from spark_jobs.captioning.mix_cutoffs import Cutoff, CutoffRule, top_cutoff
 from spark_jobs.captioning.mix_expression import Mix, MixStep

@@ -61,10 +61,13 @@ class Picks:
         score_type = self.score_type(pick)
         if pick.kind in ("concat", "all"):
             return F.lit(None).cast(score_type)
-        if pick.kind == "best" and len(pick.weights) > 1:
-            scores = {name: self._score_of(name, score_type) for name in pick.weights}
-            return F.greatest(*(F.when(self._has(pick, n), scores[n]) for n in pick.weights))
-        return self._taken(pick, lambda name: self._score_of(name, score_type), SCORE)
+
+        def score_of(name: str) -> Column:
+            return self._score_of(name, score_type)
+
+        if pick.kind == "best":
+            return F.array_max(F.array(*self._where_present(pick, score_of)))
+        return self._taken(pick, score_of, SCORE)
 
     def choice(self, pick: Pick, why: str) -> Column:
         """The struct of caption, its source, its score, why, and the list of all captions."""
@@ -75,9 +78,8 @@ class Picks:
             taken_sources = F.array(source)
         else:
             taken_sources = self._present(pick, F.lit, ArrayType(StringType()))
-            texts = [F.when(self._has(pick, name), self._caption_of(name)) for name in pick.weights]
-            names = [F.when(self._has(pick, name), F.lit(name)) for name in pick.weights]
-            source = F.concat_ws("+", *names)
+            source = F.concat_ws("+", *self._where_present(pick, F.lit))
+            texts = self._where_present(pick, self._caption_of)
             if pick.kind == "concat":
                 caption = F.concat_ws(self.separator, *texts)
             else:
@@ -117,20 +119,14 @@ class Picks:
             return value(next(iter(pick.weights)))
         if pick.kind == "best":
             score_type = self.score_type(pick)
-            entries = [
-                F.when(
-                    self._has(pick, name),
-                    F.struct(
-                        # 0.0 for -0.0
-                        (self._score_of(name, score_type) + F.lit(0.0).cast(score_type)).alias(
-                            "key"
-                        ),
-                        F.lit(-place).alias("place"),
-                        value(name).alias(field),
-                    ),
-                )
-                for place, name in enumerate(pick.weights)
-            ]
+            places = {name: -place for place, name in enumerate(pick.weights)}
+
+            def entry(name: str) -> Column:
+                key = self._score_of(name, score_type) + F.lit(0.0).cast(score_type)  # 0.0 for -0.0
+                place = F.lit(places[name])
+                return F.struct(key.alias("key"), place.alias("place"), value(name).alias(field))
+
+            entries = self._where_present(pick, entry)
             return F.array_max(F.array(*entries)).getField(field)
         *_, total = running_weights = self._running_weights(pick)
         place = self.draw.of(UID) * total
@@ -148,6 +144,10 @@ class Picks:
             for name, weight in pick.weights.items()
         ]
         return [*accumulate(weights, add)]
+
+    def _where_present(self, pick: Pick, value: Callable[[str], Column]) -> list[Column]:
+        """`value` of each source, null where that has no caption."""
+        return [F.when(self._has(pick, name), value(name)) for name in pick.weights]
 
     def _present(self, pick: Pick, value: Callable[[str], Column], of_type: DataType) -> Column:
         """The array of `value` of the sources that have a caption."""

@@ -92,10 +92,10 @@ def _windows(share: float) -> Column:
     percentiles = [
         min(max(1 - share + side * width, 0.0), 1.0) for width in _WIDTHS for side in (-1, 1)
     ]
-    found = F.percentile_approx("sampled", percentiles, _ACCURACY)
+    estimates = F.percentile_approx("sampled", percentiles, _ACCURACY)
     # All values are between the ends, though a sample has not the largest and smallest.
     ends = {0.0: F.lit(-math.inf), 1.0: F.lit(math.inf)}
-    return F.array(*(ends.get(p, found[k]) for k, p in enumerate(percentiles))).alias("windows")
+    return F.array(*(ends.get(p, estimates[k]) for k, p in enumerate(percentiles))).alias("windows")
 
 
 def _width(share: float, n: int) -> int | None:

@@ -10,7 +10,6 @@ from functools import lru_cache, partial
 
 from spark_jobs.core.addresses import Address
 from spark_jobs.storage.table_log import (
-    MOST_COMMIT_BYTES,
     AskDeltaError,
     CommitFile,
     TableLog,
@@ -22,6 +21,7 @@ from udfs.file_systems import plain_path
 
 _COMMIT = re.compile(r"\d{20}\.json")
 _CHECKPOINT = re.compile(r"\d{20}\.checkpoint\..*")
+_MAX_COMMIT_BYTES = 1 << 24
 _MAX_CACHED_BYTES = 1 << 16
 _CHUNK = 512  # bytes behind each checksum of Hadoop's .crc files
 _CRC_HEADER = b"crc\x00" + _CHUNK.to_bytes(4, "big")
@@ -76,7 +76,7 @@ def _is_in_table(path: str) -> bool:
 
 
 def _lines(path: str, size: int, *_: int) -> tuple[bytes, ...]:
-    if size > MOST_COMMIT_BYTES:
+    if size > _MAX_COMMIT_BYTES:
         raise AskDeltaError(path)
     try:
         return lines_of(read_checked(path))

@@ -14,7 +14,6 @@ from pyspark.sql import functions as F
 from spark_jobs.core.addresses import Address
 from spark_jobs.storage.faults.spark import SPARK_FAULTS
 from spark_jobs.storage.table_log import (
-    MOST_COMMIT_BYTES,
     AskDeltaError,
     CommitFile,
     TableLog,
@@ -29,7 +28,6 @@ OF_GLOBS = re.compile(r"[\\{}\[\]*?]")
 _SCHEMES = ("", "file", "hdfs")
 _FIRST_HUNDRED = f"_delta_log/{'0' * 18}[0-9][0-9].json"
 _MOST_BYTES = 1 << 20  # of a commit that is sent to the client
-assert _MOST_BYTES <= MOST_COMMIT_BYTES
 
 
 def log_by_spark(spark: SparkSession, table: Address) -> TableLog:

@@ -15,7 +15,6 @@ from pyspark.sql.types import StructType
 
 Action = dict[str, Any]
 
-MOST_COMMIT_BYTES = 1 << 24
 _VERSION_SUFFIX = re.compile(r"@v?\d+$")  # Delta reads `/t@v3` as version 3 of /t
 _ACTION = re.compile(rb'\{"(\w+)":')
 _MAX_COMMITS = 1_000  # that are looked through for what may be anywhere in the log
