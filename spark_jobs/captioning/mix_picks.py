@@ -65,8 +65,8 @@ class Picks:
         def score_of(name: str) -> Column:
             return self._score_of(name, score_type)
 
-        if pick.kind == "best":
-            return F.array_max(F.array(*self._where_present(pick, score_of)))
+        if pick.kind == "best" and len(pick.weights) > 1:  # `greatest` takes two, and no array
+            return F.greatest(*self._where_present(pick, score_of))
         return self._taken(pick, score_of, SCORE)
 
     def choice(self, pick: Pick, why: str) -> Column:
