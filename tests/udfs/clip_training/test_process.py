@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -88,8 +89,13 @@ def test_a_training_whose_driver_was_killed_goes_on_with_the_same_losses(
     while not (tmp_path / "part" / CHECKPOINT).is_file():
         assert time.monotonic() < until
         time.sleep(0.01)
+    trainers = _processes_in(tmp_path / "part")
+    for trainer in trainers:  # it must not end before it has looked for its driver
+        os.kill(trainer, signal.SIGSTOP)
     driver.kill()  # while it is not collected yet
-    trainers = [*_processes_in(tmp_path / "part")]
+    time.sleep(1.5)
+    for trainer in trainers:
+        os.kill(trainer, signal.SIGCONT)
     until = time.monotonic() + 20
     while any(map(is_running, trainers)):
         assert time.monotonic() < until
