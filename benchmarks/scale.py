@@ -9,6 +9,7 @@ tree, and the longest task over the median one in the most skewed stage.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,11 +23,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from benchmarks.measuring import cpu_s, report
-from benchmarks.spark_inputs import compute_all_rows, small_session
+from benchmarks.spark_inputs import compute_all_rows, run_job, small_session
 from benchmarks.task_times import event_log_settings, log_sizes, longest_over_median
 from udfs.balancing import SmallestDraws
 
-HOT_ROWS = 1_000_000
+HOT_ROWS, EMBEDDED_ROWS = 1_000_000, 100_000
 SHARES = (0.0, 0.5, 0.9)  # of the rows, with the same caption
 N_CLASSES = (100, 1_000, 10_000)
 DRAWN_ROWS = (100_000, 300_000, 1_000_000)
@@ -86,7 +87,7 @@ def measured(work: Callable[[], object], events: Path) -> dict[str, Any]:
 
 
 def by_share(
-    folder: Path, work: Callable[[DataFrame], Callable[[], object]]
+    folder: Path, work: Callable[[DataFrame], Callable[[], object]], rows: int = HOT_ROWS
 ) -> list[dict[str, Any]]:
     """Cost of work on captions of which none, half or nine tenths are equal."""
     events = folder / "events"
@@ -97,8 +98,8 @@ def by_share(
     spark = small_session(**conf)
     table = []
     for share in SHARES:
-        rows = captions(spark, folder, HOT_ROWS, share)
-        table.append({"equal": share, **measured(work(rows), events)})
+        with_copies = captions(spark, folder, rows, share)
+        table.append({"equal": share, **measured(work(with_copies), events)})
     spark.stop()
     return table
 
@@ -146,6 +147,25 @@ def dedup_marks(folder: Path) -> list[dict[str, Any]]:
     return by_share(folder, mark)
 
 
+def embed(folder: Path) -> list[dict[str, Any]]:
+    """Embed texts by a small model: all copies of one need its vector."""
+    from tests.small_clip import make_clip
+
+    model, output = make_clip(folder / "model"), folder / "vectors"
+
+    def embed_again(rows: DataFrame) -> Callable[[], object]:
+        texts = str(folder / "texts")
+        rows.select("uid", "caption").write.format("delta").mode("overwrite").save(texts)
+
+        def job() -> None:
+            shutil.rmtree(output, ignore_errors=True)  # what is there is not embedded again
+            run_job("embed_texts", input=texts, model=str(model), output=str(output), commits=1)
+
+        return job
+
+    return by_share(folder, embed_again, rows=EMBEDDED_ROWS)
+
+
 def listed_classes(folder: Path) -> list[dict[str, Any]]:
     """Select ten rows by a list of classes, with `isin` and with `rows_of_classes`."""
     from spark_jobs.subsets.draw import rows_of_classes
@@ -188,6 +208,7 @@ ITEMS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
     "floor": floor,
     "listed_classes": listed_classes,
     "ingest": ingest,
+    "embed": embed,
     "ingest_equal": ingest_equal,
     "dedup": dedup,
     "dedup_marks": dedup_marks,

@@ -1007,6 +1007,7 @@ def dedup_images(
     keep: Literal["smallest_uid", "largest_picture", "highest"] = "smallest_uid",
     keep_column: str = "score",
     keep_from: Address | None = None,
+    all_pairs: bool = False,
     decisions: bool = False,
     output: Address | None = None,
     workspace: Address | None = None,
@@ -1036,6 +1037,10 @@ def dedup_images(
         With keep: highest, the column of numbers.
     keep_from : address
         Table with uid and what `keep` reads; default: the input.
+    all_pairs : True or False; default False
+        Compare each embedding with each. Otherwise, from 65,536 on, only those that agree in
+        one of many hashes, where that is faster: a pair is missed with a probability of 1e-10
+        at most.
     decisions : True or False; default False
         Add a row per uid to decisions in the workspace.
     output : address

@@ -1,10 +1,12 @@
 """Compile kernels with numba, and cache the machine code on disk where a folder is writable."""
 
 import contextlib
+import copyreg
 import fcntl
 import functools
 import hashlib
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from importlib.resources import files
@@ -21,9 +23,22 @@ def compiled(kernel: Callable[P, R]) -> Callable[P, R]:
     import numba
 
     dispatcher = numba.njit(kernel, nogil=True)
+    copyreg.pickle(type(dispatcher), _reduced)
     if _cache_folder() is not None:
         dispatcher._cache = _cache_class()(kernel)
     return cast(Callable[P, R], dispatcher)
+
+
+def _reduced(dispatcher: Any) -> str | tuple[Any, ...]:
+    """Pickle the kernel of a module by its name: a copy would be compiled again in each process.
+
+    So a function that a worker gets by value, such as one inside another, may call kernels.
+    """
+    name: str = dispatcher.__name__
+    if getattr(sys.modules.get(dispatcher.__module__), name, None) is dispatcher:
+        return name
+    reduced: tuple[Any, ...] = dispatcher.__reduce__()
+    return reduced
 
 
 def inlined(kernel: Callable[P, R]) -> Callable[P, R]:

@@ -52,11 +52,16 @@ def fastest_products(queries: Vectors, n_rows: int) -> Products:
 
 def has_bfloat16() -> bool:
     """Whether torch is installed and the processor has instructions for bfloat16 products."""
-    if importlib.util.find_spec("torch") is None:
+    if not has_torch():
         return False
     import torch
 
     return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def has_torch() -> bool:
+    """Whether torch is installed, which it need not be to compare vectors."""
+    return importlib.util.find_spec("torch") is not None
 
 
 class SingleProducts:

@@ -1,5 +1,6 @@
 """Read embeddings of one model and dimension, as rows or as a matrix on the driver."""
 
+import tempfile
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 from spark_jobs.core import schemas
 from spark_jobs.core.arrow_collecting import record_batches
 from spark_jobs.core.columns import keys, named
-from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.errors import FileError, InputDataError
 from spark_jobs.core.schemas import EMBEDDING, MODEL, UID, WEIGHTS
 from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
 from spark_jobs.embedding.driver_vectors import refuse_too_large_for_driver, unit_matrix_on_driver
@@ -137,8 +138,31 @@ def collect_vectors(embeddings: Embeddings) -> tuple[pa.ChunkedArray, Vectors]:
         n_rows, dimension, table, "search for them in parts, each of fewer queries"
     )
     refuse_repeated_vectors(embeddings)
-    [key] = embeddings.key
     vectors = np.empty((n_rows, dimension), np.float32)
+    return _fill(vectors, embeddings), vectors
+
+
+def collect_vectors_on_disk(embeddings: Embeddings) -> tuple[pa.ChunkedArray, Vectors]:
+    """The same, of keys that are not looked at, as a map of a file of the driver without a name.
+
+    Its disk must have 4 bytes a number; raises FileError if it has not.
+    """
+    try:
+        with tempfile.TemporaryFile() as file:
+            shape = (embeddings.n_rows, embeddings.dimension)
+            vectors = np.memmap(file, np.float32, "w+", shape=shape)
+    except OSError as fault:
+        raise FileError(
+            f"{tempfile.gettempdir()}: no room for {embeddings.n_rows:,} vectors of "
+            f"{embeddings.dimension} numbers ({fault.strerror}); set TMPDIR to another disk"
+        ) from None
+    return _fill(vectors, embeddings), np.asarray(vectors)
+
+
+def _fill(vectors: Vectors, embeddings: Embeddings) -> pa.ChunkedArray:
+    """Write the unit vectors of a table into an array; their keys."""
+    n_rows, table = embeddings.n_rows, embeddings.address
+    [key] = embeddings.key
     key_chunks, n_read = [], 0
     for batch in record_batches(embeddings.rows.select(key, EMBEDDING)):
         batch_vectors = unit_matrix_on_driver(batch.column(EMBEDDING), batch.column(key), table)
@@ -150,7 +174,7 @@ def collect_vectors(embeddings: Embeddings) -> tuple[pa.ChunkedArray, Vectors]:
         n_read = end
     else:
         if n_read == n_rows:
-            return pa.chunked_array(key_chunks, pa.string()), vectors
+            return pa.chunked_array(key_chunks, pa.string())
     raise InputDataError(
         f"table {table}: had {n_rows:,} vectors when it was first read, and has "
         "others now: it changed meanwhile; run again"

@@ -2,7 +2,8 @@
 
 import math
 
-from pyspark.sql import DataFrame
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
@@ -11,11 +12,14 @@ from spark_jobs.core.columns import named
 from spark_jobs.core.schemas import EMBEDDING, UID
 from spark_jobs.images.components import NODE, ROOT
 from udfs.hamming import all_masks, link_bands
+from udfs.hashed_vectors import link_by_hashes, sketches, tables_at_once
+from udfs.hyperplane_plan import plan_hashes
 from udfs.similar_vectors import link_blocks
-from udfs.vectors import SIMILARITY_DECIMALS
+from udfs.vectors import SIMILARITY_DECIMALS, Vectors
 
 _BLOCK_BYTES = 128 << 20  # of vectors that a task holds
 _HALF_OF_LAST_DECIMAL = 10.0**-SIMILARITY_DECIMALS / 2
+_UIDS = StructType([StructField(name, StringType()) for name in (NODE, ROOT)])
 _BLOCK, _IS_STORED, _COPY = "block", "is_stored", "copy"
 
 
@@ -44,6 +48,25 @@ def by_bands(rows: DataFrame, *, distance: int) -> DataFrame:
     return in_bands.repartition("band", "value").drop("value")
 
 
+def near_hashed_vectors(
+    session: SparkSession, vectors: Vectors, uids: pa.Array, *, threshold: float
+) -> DataFrame | None:
+    """Edges (node, root), uids, that connect the vectors of a cosine of at least the threshold.
+
+    The cosine counts as scores are stored, rounded to six decimals; a pair is missed with a
+    probability of 1e-10 at most, see udfs.hyperplane_plan. None if it is cheaper to compare all
+    pairs. vectors: (n, dimension), unit vectors, which go to each machine as a file.
+    """
+    least = threshold - _HALF_OF_LAST_DECIMAL
+    plan = plan_hashes(vectors, least)
+    if plan is None:
+        return None
+    n_tasks = math.ceil(plan.n_tables / tables_at_once(len(vectors)))
+    tables = session.range(0, plan.n_tables, 1, n_tasks)
+    link = link_by_hashes(vectors, sketches(vectors), uids, plan, least)
+    return map_in_arrow(tables, link, _UIDS)
+
+
 def near_vectors(
     embeddings: DataFrame, *, threshold: float, n_rows: int, dimension: int, table: str
 ) -> DataFrame:
@@ -70,6 +93,5 @@ def near_vectors(
         .repartition(2 * n_blocks, _BLOCK)
         .sortWithinPartitions(_BLOCK, F.desc(_IS_STORED))
     )
-    columns = StructType([StructField(name, StringType()) for name in (NODE, ROOT)])
     link = link_blocks(threshold - _HALF_OF_LAST_DECIMAL, max(1, n_rows // 2), table)
-    return map_in_arrow(together, link, columns)
+    return map_in_arrow(together, link, _UIDS)

@@ -12,17 +12,19 @@ from spark_jobs.core.decisions import decisions
 from spark_jobs.core.schemas import DUPLICATES, FAULT, GROUP, HEIGHT, KEPT, SCORE, UID, WIDTH
 from spark_jobs.core.settings import InputAddress, OutputAddress, Settings
 from spark_jobs.core.unique_keys import refuse_repeated_or_null_keys
-from spark_jobs.formats.embeddings import read_embeddings
+from spark_jobs.formats.embeddings import collect_vectors_on_disk, read_embeddings
 from spark_jobs.images.comparing import DEFAULT_DISTANCE, HASH_KINDS, refuse_no_distance, with_nodes
 from spark_jobs.images.components import NODE, components
 from spark_jobs.images.duplicates import duplicate_groups, largest_first
-from spark_jobs.images.near_pairs import near_hashes, near_vectors
+from spark_jobs.images.near_pairs import near_hashed_vectors, near_hashes, near_vectors
 from spark_jobs.running.embed_table import n_shuffle_partitions
 from spark_jobs.running.job import Job
 from spark_jobs.storage.batches import batches_that_fit
 from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.session_settings import cached
 
+_WORTH_HASHES = 1 << 16  # vectors from which on it may pay to hash them
+_MOST_HASHED = 16 << 30  # bytes of vectors, of which each machine has a file
 _UID = StructType([StructField(UID, StringType())])
 _ONE_ROW = "expected one row a uid: a group is made of uids"
 
@@ -52,6 +54,12 @@ class DedupImages(Settings):
     keep_column: str = Field(SCORE, description="with keep: highest, the column of numbers")
     keep_from: InputAddress | None = Field(
         None, description="table with uid and what `keep` reads; default: the input"
+    )
+    all_pairs: bool = Field(
+        False,
+        description="compare each embedding with each. Otherwise, from 65,536 on, only those that "
+        "agree in one of many hashes, where that is faster: a pair is missed with a probability of "
+        "1e-10 at most",
     )
     decisions: bool = Field(False, description="add a row per uid to decisions in the workspace")
     output: OutputAddress | None = Field(None, description="the rows that stay, as they were")
@@ -140,6 +148,14 @@ def _edges(run: Run, nodes: DataFrame, settings: DedupImages) -> DataFrame | Non
         return None
     assert settings.threshold is not None  # the settings require it
     embeddings = read_embeddings(run, settings.input)
+    n_bytes = 4 * embeddings.n_rows * embeddings.dimension
+    if not settings.all_pairs and embeddings.n_rows >= _WORTH_HASHES and n_bytes <= _MOST_HASHED:
+        uids, vectors = collect_vectors_on_disk(embeddings)
+        edges = near_hashed_vectors(
+            run.spark, vectors, uids.combine_chunks(), threshold=settings.threshold
+        )
+        if edges is not None:
+            return edges
     return near_vectors(
         embeddings.rows,
         threshold=settings.threshold,

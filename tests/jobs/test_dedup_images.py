@@ -137,12 +137,23 @@ def embeddings(spark, path: Path, vectors: Any, model: list[str] | None = None) 
     return write(spark, path, rows, columns)
 
 
+@pytest.mark.parametrize("search", ["blocks", "hashes", "all pairs"])
 def test_similar_vectors_are_grouped_as_by_brute_force(
-    captionlake, spark, tmp_path, monkeypatch
+    captionlake, spark, tmp_path, monkeypatch, search: str
 ) -> None:
     from spark_jobs.images import near_pairs
+    from spark_jobs.jobs import dedup_images
+    from udfs.hyperplane_plan import HashPlan
 
     monkeypatch.setattr(near_pairs, "_BLOCK_BYTES", 4 * 16 * 40)  # six blocks
+    options = []
+    if search != "blocks":
+        monkeypatch.setattr(dedup_images, "_WORTH_HASHES", 1)
+        # Not planned: for so few it costs less to compare each with each.
+        monkeypatch.setattr(near_pairs, "plan_hashes", lambda *_: HashPlan(4, 50, 110))
+    if search == "all pairs":
+        monkeypatch.setattr(dedup_images, "near_hashed_vectors", None)
+        options.append("--all-pairs")
     random = np.random.default_rng(1)
     vectors = random.normal(size=(201, 16))
     for row in range(50, 201):
@@ -150,7 +161,8 @@ def test_similar_vectors_are_grouped_as_by_brute_force(
         vectors[row] = vectors[random.integers(row)] + noise
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     table = embeddings(spark, tmp_path / "vectors", [*vectors, None, None])
-    outcome = dedup(captionlake, tmp_path, table, "--by", "embedding", "--threshold", 0.95)
+    by_vector = ("--by", "embedding", "--threshold", 0.95)
+    outcome = dedup(captionlake, tmp_path, table, *by_vector, *options)
     cosines = vectors.astype(float) @ vectors.T.astype(float)
     pairs = set(zip(*np.nonzero(np.round(cosines, 6) >= 0.95), strict=True))
     uids = [f"u{k:03}" for k in range(203)]

@@ -79,3 +79,18 @@ def test_one_compiles_and_later_nobody_waits(
 
     assert run_four() == [1, 1, 1, 1]
     assert max(run_four()) > 1
+
+
+def test_a_function_inside_another_refers_to_kernels_by_name() -> None:
+    """A kernel that a worker got by value would be compiled there again, in each process."""
+    from pyspark import cloudpickle
+
+    from udfs.forest import link_all
+
+    def inside() -> object:
+        return link_all
+
+    dumps = cloudpickle.dumps  # type: ignore[attr-defined]
+    assert cloudpickle.loads(dumps(inside))() is link_all
+    local = compiled.compiled(kernel)  # of no module: a copy
+    assert cloudpickle.loads(dumps(local))(1) == 2

@@ -1,0 +1,122 @@
+"""Similar vectors by hashes, against products of each with each in double."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import scipy.stats
+
+from udfs import random_planes
+from udfs.bucket_kernel import sort_into_buckets
+from udfs.forest import link_all, no_edges, roots_of
+from udfs.hashed_vectors import link_by_hashes, sketches
+from udfs.hyperplane_plan import MISSED, SKETCH_BITS, HashPlan, plan_hashes
+from udfs.random_planes import plane_sides
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    vectors = vectors.astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def spread(random: np.random.Generator, n: int) -> np.ndarray:
+    """Vectors in all directions; of each twentieth a copy turned by up to 25 degrees."""
+    vectors = random.normal(size=(n, 64))
+    near = n // 20
+    noise = random.uniform(0, 0.45, (near, 1)) * random.normal(size=(near, 64))
+    vectors[:near] = vectors[near : 2 * near] + noise
+    return unit(vectors)
+
+
+def cone(random: np.random.Generator, n: int) -> np.ndarray:
+    """The same, all of them within a cone, as embeddings of images lie."""
+    return unit(spread(random, n) + np.float32(0.1))
+
+
+def dense(random: np.random.Generator, n: int) -> np.ndarray:
+    """Equal ones, and clusters of which some are as wide as the threshold."""
+    centres = random.normal(size=(12, 64))
+    width = np.array([0.0, 0.1, 0.2, 0.3])[np.arange(n) % 4, None]
+    return unit(centres[np.arange(n) % 12] + width * random.normal(size=(n, 64)))
+
+
+def roots(n: int, pairs: np.ndarray) -> list[int]:
+    parents = no_edges(n)
+    link_all(*np.ascontiguousarray(pairs.reshape(-1, 2).astype(np.int64).T), parents)
+    return roots_of(parents).tolist()
+
+
+@pytest.mark.parametrize("kind", [spread, cone, dense])
+@pytest.mark.parametrize("threshold", [0.9, 0.95, 0.99, 0.9999995])
+def test_links_all_pairs_of_a_large_cosine(
+    kind: Callable[[np.random.Generator, int], np.ndarray], threshold: float
+) -> None:
+    vectors = kind(np.random.default_rng(3), 3000)
+    exact = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
+    expected = np.argwhere(np.triu(exact >= threshold, 1))
+    # For so few it costs less to compare each with each, so bits and tables are not planned.
+    together = (1 - math.acos(threshold) / math.pi) ** 8
+    plan = HashPlan(8, math.ceil(math.log(1e-10) / math.log1p(-together)), 110)
+    uids = pa.array(range(len(vectors))).cast(pa.string())
+    halves = [pa.array(range(part, plan.n_tables, 2)) for part in (0, 1)]
+    link = link_by_hashes(vectors, sketches(vectors), uids, plan, threshold)
+    found = [
+        (int(row["node"]), int(row["root"]))
+        for half in halves  # two tasks
+        for batch in link([pa.RecordBatch.from_arrays([half], ["id"])])
+        for row in batch.to_pylist()
+    ]
+    assert roots(len(vectors), np.array(found)) == roots(len(vectors), expected)
+
+
+@pytest.mark.parametrize("threshold", [0.8, 0.95, 0.999, 1.0])
+def test_a_plan_misses_no_more_than_it_says(threshold: float) -> None:
+    vectors = unit(np.random.default_rng(0).normal(size=(4096, 64)))
+    plan = plan_hashes(np.tile(vectors, (500, 1)), threshold)
+    assert plan is not None
+    differs = math.acos(threshold) / math.pi
+    in_no_table = (1 - (1 - differs) ** plan.bits) ** plan.n_tables
+    too_different = scipy.stats.binom.sf(plan.most_different, SKETCH_BITS, differs)
+    assert in_no_table + too_different <= MISSED
+    if threshold < 1:  # and needs no more than that
+        fewer = (1 - (1 - differs) ** plan.bits) ** (plan.n_tables * 0.9 - 1)
+        assert fewer > MISSED / 2
+        assert scipy.stats.binom.sf(plan.most_different - 4, SKETCH_BITS, differs) > MISSED / 2
+
+
+def test_all_pairs_are_compared_where_that_costs_less() -> None:
+    random = np.random.default_rng(1)
+    few = unit(random.normal(size=(1000, 64)))
+    alike = unit(random.normal(size=(200_000, 16)) * 0.02 + 1)  # in one bucket whatever the planes
+    assert plan_hashes(few, 0.95) is None
+    assert plan_hashes(alike, 0.9) is None
+    assert plan_hashes(np.tile(few, (200, 1)), 0.95) is not None
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float32", "without torch"])
+def test_sides_differ_as_often_as_the_angle_says(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(random_planes, "has_bfloat16", lambda: kind == "bfloat16")
+    monkeypatch.setattr(random_planes, "has_torch", lambda: kind != "without torch")
+    first = unit(np.random.default_rng(2).normal(size=(1, 64)))
+    second = unit(first + 0.05 * np.random.default_rng(4).normal(size=(1, 64)))
+    sides = plane_sides(np.vstack([first, second]), range(200), 60)
+    assert sides.shape == (200, 2)
+    different = sum(int(a ^ b).bit_count() for a, b in sides)
+    angle = math.acos(float((first @ second.T)[0, 0]))
+    share, trials = angle / math.pi, 200 * 60
+    deviation = math.sqrt(share * (1 - share) / trials)
+    assert abs(different / trials - share) < 4 * deviation + 2 * random_planes.BFLOAT16_ROUNDING
+    assert (plane_sides(np.vstack([first, second]), [7, 3], 60) == sides[[7, 3]]).all()
+
+
+def test_buckets_hold_all_rows_by_their_hash() -> None:
+    hashes = np.random.default_rng(0).integers(0, 16, 100).astype(np.uint64)
+    starts, order = np.empty(17, np.int64), np.empty(100, np.int64)
+    sort_into_buckets(hashes, starts, order)
+    assert (starts[0], starts[-1]) == (0, 100)
+    assert (order == np.argsort(hashes, kind="stable")).all()
+    assert (np.diff(starts) == np.bincount(hashes.astype(int), minlength=16)).all()
