@@ -159,7 +159,13 @@ def embed(folder: Path) -> list[dict[str, Any]]:
 
         def job() -> None:
             shutil.rmtree(output, ignore_errors=True)  # what is there is not embedded again
-            run_job("embed_texts", input=texts, model=str(model), output=str(output), commits=1)
+            run_job(
+                "embed_texts",
+                input=texts,
+                model=f"open_clip:{model}",
+                output=str(output),
+                commits=1,
+            )
 
         return job
 

@@ -1038,9 +1038,9 @@ def dedup_images(
     keep_from : address
         Table with uid and what `keep` reads; default: the input.
     all_pairs : True or False; default False
-        Compare each embedding with each. Otherwise, from 65,536 on, only those that agree in
-        one of many hashes, where that is faster: a pair is missed with a probability of 1e-10
-        at most.
+        Compare each embedding with each. Otherwise of 65,536 or more, up to 8 GiB, only those
+        are compared that agree in one of many hashes, unless that seems to take longer: a pair
+        is missed with a probability of 1e-10 at most.
     decisions : True or False; default False
         Add a row per uid to decisions in the workspace.
     output : address

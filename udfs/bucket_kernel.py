@@ -7,7 +7,7 @@ from udfs.forest import find, link
 from udfs.hamming import popcount
 from udfs.nearest_kernel import product
 
-SKETCH_WORDS = 4
+SKETCH_WORDS, WORD_BITS = 4, 64
 _MANY = 32  # rows of a bucket from which on those of one tree are brought together
 _CHUNK = 64  # sketches compared together
 
@@ -25,19 +25,20 @@ def pack_signs(signs, words):
 
 
 @compiled
-def sort_into_buckets(hashes, starts, order):
-    """Fill order (n,) with the rows by their hash, and starts with where each hash begins.
+def sort_into_buckets(hashes, rows, starts, order):
+    """Fill order (as long as rows) with the rows by their hash, and starts with where each begins.
 
-    hashes: (n,), below starts.size - 1.
+    hashes: (n,), below starts.size - 1; rows: those to be sorted.
     """
     starts[:] = 0
-    for row in range(hashes.size):
-        starts[hashes[row] + 1] += 1
+    for place in range(rows.size):
+        starts[hashes[rows[place]] + 1] += 1
     for number in range(1, starts.size):
         starts[number] += starts[number - 1]
-    for row in range(hashes.size):
-        order[starts[hashes[row]]] = row
-        starts[hashes[row]] += 1
+    for place in range(rows.size):
+        number = hashes[rows[place]]
+        order[starts[number]] = rows[place]
+        starts[number] += 1
     for number in range(starts.size - 1, 0, -1):
         starts[number] = starts[number - 1]
     starts[0] = 0

@@ -12,7 +12,7 @@ from udfs.vectors import Vectors
 _SEED = 0  # always the same planes, so that the same rows give the same pairs again
 _CHUNK_ROWS = 1 << 12
 # Of a vector's numbers, relative to each: the angle of two changes by twice that at most.
-BFLOAT16_ROUNDING = 2.0**-9
+BFLOAT16_ROUNDING = 2.0**-8
 
 
 def plane_sides(vectors: Vectors, tables: Sequence[int], n_bits: int) -> NDArray[np.uint64]:
@@ -27,7 +27,9 @@ def plane_sides(vectors: Vectors, tables: Sequence[int], n_bits: int) -> NDArray
     is_above = _comparison(planes)
     for start in range(0, len(vectors), _CHUNK_ROWS):
         stop = min(len(vectors), start + _CHUNK_ROWS)
-        pack_signs(is_above(vectors[start:stop]), words[:, start:stop])
+        part = np.empty((len(tables), stop - start), np.uint64)  # contiguous, as compiled for
+        pack_signs(is_above(vectors[start:stop]), part)
+        words[:, start:stop] = part
     return words
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from udfs.arrow import Batches, BatchFunction
 from udfs.compiled import one_compiles
+from udfs.equal_rows import distinct_rows
 from udfs.forest import forest_batches, link_all, no_edges
 from udfs.neighbours import blocks
 from udfs.products import Products, Tile, fastest_products
@@ -79,14 +80,6 @@ class SimilarBlock:
         """The forest of the block's own vectors, after all others were added."""
         link_all(self._nodes, self._nodes[self._distinct_parents], self._parents)
         yield from forest_batches(self._uids, self._parents)
-
-
-def distinct_rows(vectors: Vectors) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(first row of each distinct vector, for each row the first that is equal)."""
-    same_zero = vectors + np.float32(0)  # -0 becomes 0
-    words = np.ascontiguousarray(same_zero).view(np.dtype((np.void, 4 * vectors.shape[1])))
-    _, first, group = np.unique(words.reshape(-1), return_index=True, return_inverse=True)
-    return np.sort(first), first[group.reshape(-1)]
 
 
 def link_blocks(threshold: float, n_rows: int, table: str) -> BatchFunction:
@@ -176,6 +169,7 @@ def _compile_once() -> None:
     """Call the kernels, so that one process of a machine compiles them and the others wait."""
     with one_compiles("similar_vectors"):
         one, row = np.ones((1, 1), np.float32), np.zeros(1, np.int64)
+        distinct_rows(one)
         for bits in (np.int16, np.int32):
             tile = np.zeros((1, 1), bits), one[0], 2.0, one, one, 0
             link_similar(*tile, row, row.copy())

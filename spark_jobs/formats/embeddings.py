@@ -1,5 +1,6 @@
 """Read embeddings of one model and dimension, as rows or as a matrix on the driver."""
 
+import os
 import tempfile
 from dataclasses import dataclass
 
@@ -145,11 +146,14 @@ def collect_vectors(embeddings: Embeddings) -> tuple[pa.ChunkedArray, Vectors]:
 def collect_vectors_on_disk(embeddings: Embeddings) -> tuple[pa.ChunkedArray, Vectors]:
     """The same, of keys that are not looked at, as a map of a file of the driver without a name.
 
-    Its disk must have 4 bytes a number; raises FileError if it has not.
+    The disk of temporary files must have 4 bytes a number; raises FileError if it has not.
     """
+    shape = (embeddings.n_rows, embeddings.dimension)
     try:
         with tempfile.TemporaryFile() as file:
-            shape = (embeddings.n_rows, embeddings.dimension)
+            # Taken at once: where room runs out under a map, the process is killed.
+            if hasattr(os, "posix_fallocate"):  # not on macOS
+                os.posix_fallocate(file.fileno(), 0, 4 * shape[0] * shape[1])
             vectors = np.memmap(file, np.float32, "w+", shape=shape)
     except OSError as fault:
         raise FileError(

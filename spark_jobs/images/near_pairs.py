@@ -12,7 +12,7 @@ from spark_jobs.core.columns import named
 from spark_jobs.core.schemas import EMBEDDING, UID
 from spark_jobs.images.components import NODE, ROOT
 from udfs.hamming import all_masks, link_bands
-from udfs.hashed_vectors import link_by_hashes, sketches, tables_at_once
+from udfs.hashed_vectors import link_by_hashes, tables_at_once
 from udfs.hyperplane_plan import plan_hashes
 from udfs.similar_vectors import link_blocks
 from udfs.vectors import SIMILARITY_DECIMALS, Vectors
@@ -49,22 +49,22 @@ def by_bands(rows: DataFrame, *, distance: int) -> DataFrame:
 
 
 def near_hashed_vectors(
-    session: SparkSession, vectors: Vectors, uids: pa.Array, *, threshold: float
+    session: SparkSession, vectors: Vectors, uids: pa.Array, *, threshold: float, n_tasks: int
 ) -> DataFrame | None:
     """Edges (node, root), uids, that connect the vectors of a cosine of at least the threshold.
 
     The cosine counts as scores are stored, rounded to six decimals; a pair is missed with a
     probability of 1e-10 at most, see udfs.hyperplane_plan. None if it is cheaper to compare all
-    pairs. vectors: (n, dimension), unit vectors, which go to each machine as a file.
+    pairs. vectors: (n, dimension), unit vectors, which go to each machine as a file. n_tasks: how
+    many tasks there should be, where there are as many tables of hashes.
     """
     least = threshold - _HALF_OF_LAST_DECIMAL
     plan = plan_hashes(vectors, least)
     if plan is None:
         return None
-    n_tasks = math.ceil(plan.n_tables / tables_at_once(len(vectors)))
-    tables = session.range(0, plan.n_tables, 1, n_tasks)
-    link = link_by_hashes(vectors, sketches(vectors), uids, plan, least)
-    return map_in_arrow(tables, link, _UIDS)
+    n_cheapest = math.ceil(plan.n_tables / tables_at_once(len(vectors)))
+    tables = session.range(0, plan.n_tables, 1, min(plan.n_tables, max(n_tasks, n_cheapest)))
+    return map_in_arrow(tables, link_by_hashes(vectors, uids, plan, least), _UIDS)
 
 
 def near_vectors(

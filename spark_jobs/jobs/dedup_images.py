@@ -2,6 +2,7 @@
 
 from typing import Literal, Self
 
+import pyarrow as pa
 from pydantic import Field, model_validator
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -24,7 +25,9 @@ from spark_jobs.storage.run import Counts, Run
 from spark_jobs.storage.session_settings import cached
 
 _WORTH_HASHES = 1 << 16  # vectors from which on it may pay to hash them
-_MOST_HASHED = 16 << 30  # bytes of vectors, of which each machine has a file
+_MOST_HASHED = 8 << 30  # bytes of vectors, of which each machine has a file
+# Tasks of a few tables of hashes cost more in all; sessions have some partitions for each core.
+_PARTITIONS_PER_TASK = 4
 _UID = StructType([StructField(UID, StringType())])
 _ONE_ROW = "expected one row a uid: a group is made of uids"
 
@@ -57,9 +60,9 @@ class DedupImages(Settings):
     )
     all_pairs: bool = Field(
         False,
-        description="compare each embedding with each. Otherwise, from 65,536 on, only those that "
-        "agree in one of many hashes, where that is faster: a pair is missed with a probability of "
-        "1e-10 at most",
+        description="compare each embedding with each. Otherwise of 65,536 or more, up to 8 GiB, "
+        "only those are compared that agree in one of many hashes, unless that seems to take "
+        "longer: a pair is missed with a probability of 1e-10 at most",
     )
     decisions: bool = Field(False, description="add a row per uid to decisions in the workspace")
     output: OutputAddress | None = Field(None, description="the rows that stay, as they were")
@@ -152,7 +155,11 @@ def _edges(run: Run, nodes: DataFrame, settings: DedupImages) -> DataFrame | Non
     if not settings.all_pairs and embeddings.n_rows >= _WORTH_HASHES and n_bytes <= _MOST_HASHED:
         uids, vectors = collect_vectors_on_disk(embeddings)
         edges = near_hashed_vectors(
-            run.spark, vectors, uids.combine_chunks(), threshold=settings.threshold
+            run.spark,
+            vectors,
+            uids.cast(pa.large_string()).combine_chunks(),  # which may have more than 2 GiB
+            threshold=settings.threshold,
+            n_tasks=n_shuffle_partitions(run) // _PARTITIONS_PER_TASK,
         )
         if edges is not None:
             return edges

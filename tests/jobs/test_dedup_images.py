@@ -151,6 +151,8 @@ def test_similar_vectors_are_grouped_as_by_brute_force(
         monkeypatch.setattr(dedup_images, "_WORTH_HASHES", 1)
         # Not planned: for so few it costs less to compare each with each.
         monkeypatch.setattr(near_pairs, "plan_hashes", lambda *_: HashPlan(4, 50, 110))
+    if search == "hashes":
+        monkeypatch.setattr(dedup_images, "near_vectors", None)
     if search == "all pairs":
         monkeypatch.setattr(dedup_images, "near_hashed_vectors", None)
         options.append("--all-pairs")

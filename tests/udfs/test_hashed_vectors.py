@@ -1,6 +1,7 @@
 """Similar vectors by hashes, against products of each with each in double."""
 
 import math
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -9,9 +10,9 @@ import pytest
 import scipy.stats
 
 from udfs import random_planes
-from udfs.bucket_kernel import sort_into_buckets
+from udfs.bucket_kernel import SKETCH_WORDS, link_buckets, sort_into_buckets
 from udfs.forest import link_all, no_edges, roots_of
-from udfs.hashed_vectors import link_by_hashes, sketches
+from udfs.hashed_vectors import link_by_hashes
 from udfs.hyperplane_plan import MISSED, SKETCH_BITS, HashPlan, plan_hashes
 from udfs.random_planes import plane_sides
 
@@ -61,7 +62,7 @@ def test_links_all_pairs_of_a_large_cosine(
     plan = HashPlan(8, math.ceil(math.log(1e-10) / math.log1p(-together)), 110)
     uids = pa.array(range(len(vectors))).cast(pa.string())
     halves = [pa.array(range(part, plan.n_tables, 2)) for part in (0, 1)]
-    link = link_by_hashes(vectors, sketches(vectors), uids, plan, threshold)
+    link = link_by_hashes(vectors, uids, plan, threshold)
     found = [
         (int(row["node"]), int(row["root"]))
         for half in halves  # two tasks
@@ -88,11 +89,36 @@ def test_a_plan_misses_no_more_than_it_says(threshold: float) -> None:
 
 def test_all_pairs_are_compared_where_that_costs_less() -> None:
     random = np.random.default_rng(1)
-    few = unit(random.normal(size=(1000, 64)))
-    alike = unit(random.normal(size=(200_000, 16)) * 0.02 + 1)  # in one bucket whatever the planes
+    few = unit(random.normal(size=(100, 64)))
     assert plan_hashes(few, 0.95) is None
-    assert plan_hashes(alike, 0.9) is None
-    assert plan_hashes(np.tile(few, (200, 1)), 0.95) is not None
+    many = np.tile(few, (2000, 1))  # copies, which hashes find at once
+    assert plan_hashes(many, 0.95) is not None
+    # In one bucket, whatever the planes, and with sketches alike, but not near enough.
+    alike = unit(random.normal(size=(200_000, 64)) * 0.042 + 0.125)
+    assert (alike[:100] @ alike[100:200].T).mean() < 0.92
+    assert plan_hashes(alike, 0.95) is None
+
+
+def test_a_plan_does_not_depend_on_the_order_of_rows() -> None:
+    random = np.random.default_rng(5)
+    alike = unit(random.normal(size=(1, 64)) + 0.26 * random.normal(size=(65_536, 64)))
+    periodic = alike.copy()
+    periodic[::32] = unit(random.normal(size=(65_536 // 32, 64)))
+    assert plan_hashes(periodic, 0.95) == plan_hashes(random.permutation(periodic), 0.95)
+
+
+def test_a_bucket_of_near_copies_takes_no_time_by_its_square() -> None:
+    random = np.random.default_rng(6)
+    n = 100_000
+    vectors = unit(1 + 0.01 * random.normal(size=(n, 8)))
+    words = np.zeros((n, SKETCH_WORDS), np.uint64)
+    starts, order, parents = np.array([0, n]), np.arange(n), no_edges(n)
+    few = no_edges(2)
+    link_buckets(np.arange(2), np.array([0, 2]), words[:2], 0, vectors[:2], 0.9, few)  # compiled
+    start_s = time.process_time()
+    link_buckets(order, starts, words, 0, vectors, 0.9, parents)
+    assert time.process_time() - start_s < 1.5  # its 5e9 pairs would take 10 s at least
+    assert len(set(roots_of(parents).tolist())) == 1
 
 
 @pytest.mark.parametrize("kind", ["bfloat16", "float32", "without torch"])
@@ -113,10 +139,11 @@ def test_sides_differ_as_often_as_the_angle_says(
     assert (plane_sides(np.vstack([first, second]), [7, 3], 60) == sides[[7, 3]]).all()
 
 
-def test_buckets_hold_all_rows_by_their_hash() -> None:
+def test_buckets_hold_the_rows_by_their_hash() -> None:
     hashes = np.random.default_rng(0).integers(0, 16, 100).astype(np.uint64)
-    starts, order = np.empty(17, np.int64), np.empty(100, np.int64)
-    sort_into_buckets(hashes, starts, order)
-    assert (starts[0], starts[-1]) == (0, 100)
-    assert (order == np.argsort(hashes, kind="stable")).all()
-    assert (np.diff(starts) == np.bincount(hashes.astype(int), minlength=16)).all()
+    rows = np.arange(0, 100, 3)
+    starts, order = np.empty(17, np.int64), np.empty(len(rows), np.int64)
+    sort_into_buckets(hashes, rows, starts, order)
+    assert (starts[0], starts[-1]) == (0, len(rows))
+    assert (order == rows[np.argsort(hashes[rows], kind="stable")]).all()
+    assert (np.diff(starts) == np.bincount(hashes[rows].astype(int), minlength=16)).all()

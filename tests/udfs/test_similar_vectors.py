@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 
 from udfs import similar_vectors
+from udfs.equal_rows import distinct_rows
 from udfs.forest import link_all, no_edges, roots_of
-from udfs.similar_vectors import distinct_rows, link_blocks, most_similar_items
+from udfs.similar_vectors import link_blocks, most_similar_items
 from udfs.task_errors import TaskInputError
 from udfs.upper_bounds import ROUNDING, UpperBounds, upper_bounds
 from udfs.vectors import vector_lists

@@ -1,13 +1,18 @@
 """Vectors on the driver: all of them, as they are, and no more than it takes."""
 
+import errno
+import os
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_jobs.core.errors import InputDataError
+from spark_jobs.core.errors import FileError, InputDataError
 from spark_jobs.embedding import driver_vectors
 from spark_jobs.embedding.driver_vectors import refuse_too_large_for_driver
-from spark_jobs.formats.embeddings import Embeddings, collect_vectors
+from spark_jobs.formats.embeddings import Embeddings, collect_vectors, collect_vectors_on_disk
 from spark_jobs.jobs.score_definitions import _refuse_too_large
 
 N, DIMENSION = 300, 4
@@ -24,8 +29,9 @@ def embeddings(rows: DataFrame, n_rows: int) -> Embeddings:
     return Embeddings("some/table", rows, ("m", "w"), DIMENSION, n_rows, 0)
 
 
-def test_each_key_with_its_vector(spark: SparkSession) -> None:
-    ids, vectors = collect_vectors(embeddings(rows_of(spark, VECTORS), N))
+@pytest.mark.parametrize("collect", [collect_vectors, collect_vectors_on_disk])
+def test_each_key_with_its_vector(spark: SparkSession, collect) -> None:
+    ids, vectors = collect(embeddings(rows_of(spark, VECTORS), N))
     assert sorted(ids.to_pylist()) == sorted(f"q{k}" for k in range(N))
     assert vectors.dtype == np.float32
     places = [int(key[1:]) for key in ids.to_pylist()]
@@ -36,6 +42,16 @@ def test_each_key_with_its_vector(spark: SparkSession) -> None:
 def test_a_table_that_changed_meanwhile(spark: SparkSession, n_rows: int) -> None:
     with pytest.raises(InputDataError, match=rf"some/table: had {n_rows} vectors .* run again"):
         collect_vectors(embeddings(rows_of(spark, VECTORS), n_rows))
+
+
+def test_a_full_disk_is_named(spark: SparkSession, monkeypatch, tmp_path: Path) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    with pytest.raises(FileError, match=r"no room for 300 vectors of 4 numbers \(No space left"):
+        collect_vectors_on_disk(embeddings(rows_of(spark, VECTORS), N))
 
 
 def test_a_vector_that_is_not_unit(spark: SparkSession) -> None:
