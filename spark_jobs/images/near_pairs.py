@@ -3,7 +3,7 @@
 import math
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
@@ -49,21 +49,23 @@ def by_bands(rows: DataFrame, *, distance: int) -> DataFrame:
 
 
 def near_hashed_vectors(
-    session: SparkSession, vectors: Vectors, uids: pa.Array, *, threshold: float, n_tasks: int
+    embeddings: DataFrame, vectors: Vectors, uids: pa.Array, *, threshold: float, n_tasks: int
 ) -> DataFrame | None:
     """Edges (node, root), uids, that connect the vectors of a cosine of at least the threshold.
 
     The cosine counts as scores are stored, rounded to six decimals; a pair is missed with a
     probability of 1e-10 at most, see udfs.hyperplane_plan. None if it is cheaper to compare all
-    pairs. vectors: (n, dimension), unit vectors, which go to each machine as a file. n_tasks: how
-    many tasks there should be, where there are as many tables of hashes.
+    pairs. vectors: (n, dimension), unit vectors, and uids (n,), which were collected of the
+    embeddings and go to each machine as files. n_tasks: how many tasks there should be, where there
+    are as many tables of hashes.
     """
     least = threshold - _HALF_OF_LAST_DECIMAL
     plan = plan_hashes(vectors, least)
     if plan is None:
         return None
     n_cheapest = math.ceil(plan.n_tables / tables_at_once(len(vectors)))
-    tables = session.range(0, plan.n_tables, 1, min(plan.n_tables, max(n_tasks, n_cheapest)))
+    n_tasks = min(plan.n_tables, max(n_tasks, n_cheapest))
+    tables = embeddings.sparkSession.range(0, plan.n_tables, 1, n_tasks)
     return map_in_arrow(tables, link_by_hashes(vectors, uids, plan, least), _UIDS)
 
 

@@ -155,7 +155,7 @@ def _edges(run: Run, nodes: DataFrame, settings: DedupImages) -> DataFrame | Non
     if not settings.all_pairs and embeddings.n_rows >= _WORTH_HASHES and n_bytes <= _MOST_HASHED:
         uids, vectors = collect_vectors_on_disk(embeddings)
         edges = near_hashed_vectors(
-            run.spark,
+            embeddings.rows,
             vectors,
             uids.cast(pa.large_string()).combine_chunks(),  # which may have more than 2 GiB
             threshold=settings.threshold,
