@@ -43,6 +43,44 @@ def dense(random: np.random.Generator, n: int) -> np.ndarray:
     return unit(centres[np.arange(n) % 12] + width * random.normal(size=(n, 64)))
 
 
+def odd(random: np.random.Generator) -> np.ndarray:
+    """Few numbers a vector; equal ones, opposite ones, steps of a circle, -0, ones along axes."""
+    n, dimension = int(random.integers(1, 60)), int(random.choice([1, 2, 3, 16]))
+    kind = random.integers(5)
+    if kind == 0:  # of a few, some the other way round
+        few = random.normal(size=(3, dimension))
+        vectors = few[random.integers(0, 3, n)] * random.choice([-1, 1], (n, 1))
+    elif kind == 1:
+        steps = np.arange(n) * random.choice([0.1, 0.3, 0.45])
+        vectors = np.zeros((n, max(2, dimension)))
+        vectors[:, 0], vectors[:, 1] = np.cos(steps), np.sin(steps)
+    elif kind == 2:
+        vectors = np.full((n, dimension), -0.0)
+        vectors[np.arange(n), random.integers(0, dimension, n)] = random.choice([-1, 1], n)
+    else:
+        centres = random.normal(size=(4, dimension))
+        width = random.choice([0.02, 0.1, 0.3])
+        vectors = centres[random.integers(0, 4, n)] + width * random.normal(size=(n, dimension))
+    return unit(vectors)
+
+
+def test_odd_sets_are_linked_as_by_brute_force() -> None:
+    random = np.random.default_rng(7)
+    for _ in range(400):
+        vectors = odd(random)
+        threshold = float(random.choice([0.9, 0.95, 0.99, 1.0])) - 5e-7
+        exact = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
+        together = (1 - math.acos(threshold) / math.pi) ** 3
+        n_tables = math.ceil(math.log(1e-10) / math.log1p(-together))
+        plan = HashPlan(3, n_tables, 110)
+        uids = pa.array(range(len(vectors))).cast(pa.string())
+        link = link_by_hashes(vectors, uids, plan, threshold)
+        tables = pa.RecordBatch.from_arrays([pa.array(range(n_tables))], ["id"])
+        edges = [(int(e["node"]), int(e["root"])) for b in link([tables]) for e in b.to_pylist()]
+        expected = np.argwhere(np.triu(exact >= threshold, 1))
+        assert roots(len(vectors), np.array(edges)) == roots(len(vectors), expected)
+
+
 def roots(n: int, pairs: np.ndarray) -> list[int]:
     parents = no_edges(n)
     link_all(*np.ascontiguousarray(pairs.reshape(-1, 2).astype(np.int64).T), parents)
