@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from udfs.compiled import compiled
+from udfs.hashing import extended
 from udfs.vectors import Vectors
 
 
@@ -23,15 +24,14 @@ def distinct_rows(vectors: Vectors) -> tuple[NDArray[np.int64], NDArray[np.int64
 
 @compiled
 def hash_rows(vectors, hashes):
-    """Set the hash of each row (n, dimension), of the bits of its numbers (FNV-1a of words)."""
+    """Set the hash of each row (n, dimension), of the bits of its numbers."""
     number = np.empty(1, np.float32)
     bits = number.view(np.uint32)
     for row in range(vectors.shape[0]):
-        value = np.uint64(0xCBF29CE484222325)
+        value = np.uint64(0)
         for k in range(vectors.shape[1]):
             number[0] = vectors[row, k] + np.float32(0)  # -0 becomes 0
-            value = (value ^ np.uint64(bits[0])) * np.uint64(0x100000001B3)
-            value ^= value >> np.uint64(32)
+            value = extended(value, np.uint64(bits[0]))
         hashes[row] = value
 
 

@@ -49,12 +49,13 @@ def plan_hashes(vectors: Vectors, threshold: float) -> HashPlan | None:
     vector with each. vectors: (n, dimension), unit vectors; a sample of them is looked at.
     """
     n, dimension = vectors.shape
-    angle = math.acos(min(1.0, threshold)) + 2 * BFLOAT16_ROUNDING + _ROUNDING
-    bit_differs = angle / math.pi  # probability, of vectors of just the threshold
+    angle = math.acos(min(1.0, threshold))
+    # Probability, of vectors of just the threshold.
+    bit_differs = (angle + 2 * BFLOAT16_ROUNDING + _ROUNDING) / math.pi
     most_different = _most_different(bit_differs)
     shares = _angles(vectors) / math.pi
     # Vectors above the threshold are linked at once, and not compared any more.
-    is_below = shares > math.acos(min(1.0, threshold)) / math.pi
+    is_below = shares > angle / math.pi
     is_multiplied = is_below & (shares * SKETCH_BITS <= most_different)
     pair_ns = is_below * _SKETCHES + is_multiplied * _nanoseconds(_PRODUCT, dimension)
     bit_ns = dimension * (_BIT_HALF if has_bfloat16() else _BIT_SINGLE)

@@ -64,27 +64,40 @@ def odd(random: np.random.Generator) -> np.ndarray:
     return unit(vectors)
 
 
+def components(n: int, pairs: np.ndarray) -> list[int]:
+    parents = no_edges(n)
+    link_all(*np.ascontiguousarray(pairs.reshape(-1, 2).astype(np.int64).T), parents)
+    return roots_of(parents).tolist()
+
+
+def by_brute_force(vectors: np.ndarray, threshold: float) -> list[int]:
+    exact = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
+    return components(len(vectors), np.argwhere(np.triu(exact >= threshold, 1)))
+
+
+def by_hashes(vectors: np.ndarray, threshold: float, bits: int, n_tasks: int) -> list[int]:
+    """In tables of some bits, not planned: for few it costs less to compare each with each."""
+    hash_agrees = (1 - math.acos(threshold) / math.pi) ** bits
+    plan = HashPlan(bits, math.ceil(math.log(1e-10) / math.log1p(-hash_agrees)), 110)
+    uids = pa.array(range(len(vectors))).cast(pa.string())
+    link = link_by_hashes(vectors, uids, plan, threshold)
+    tasks = [pa.array(range(first, plan.n_tables, n_tasks)) for first in range(n_tasks)]
+    edges = [
+        (int(edge["node"]), int(edge["root"]))
+        for task in tasks
+        for batch in link([pa.RecordBatch.from_arrays([task], ["id"])])
+        for edge in batch.to_pylist()
+    ]
+    return components(len(vectors), np.array(edges))
+
+
 def test_odd_sets_are_linked_as_by_brute_force() -> None:
     random = np.random.default_rng(7)
     for _ in range(400):
         vectors = odd(random)
         threshold = float(random.choice([0.9, 0.95, 0.99, 1.0])) - 5e-7
-        exact = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
-        together = (1 - math.acos(threshold) / math.pi) ** 3
-        n_tables = math.ceil(math.log(1e-10) / math.log1p(-together))
-        plan = HashPlan(3, n_tables, 110)
-        uids = pa.array(range(len(vectors))).cast(pa.string())
-        link = link_by_hashes(vectors, uids, plan, threshold)
-        tables = pa.RecordBatch.from_arrays([pa.array(range(n_tables))], ["id"])
-        edges = [(int(e["node"]), int(e["root"])) for b in link([tables]) for e in b.to_pylist()]
-        expected = np.argwhere(np.triu(exact >= threshold, 1))
-        assert roots(len(vectors), np.array(edges)) == roots(len(vectors), expected)
-
-
-def roots(n: int, pairs: np.ndarray) -> list[int]:
-    parents = no_edges(n)
-    link_all(*np.ascontiguousarray(pairs.reshape(-1, 2).astype(np.int64).T), parents)
-    return roots_of(parents).tolist()
+        found = by_hashes(vectors, threshold, bits=3, n_tasks=1)
+        assert found == by_brute_force(vectors, threshold)
 
 
 @pytest.mark.parametrize("kind", [spread, cone, dense])
@@ -93,21 +106,8 @@ def test_links_all_pairs_of_a_large_cosine(
     kind: Callable[[np.random.Generator, int], np.ndarray], threshold: float
 ) -> None:
     vectors = kind(np.random.default_rng(3), 3000)
-    exact = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
-    expected = np.argwhere(np.triu(exact >= threshold, 1))
-    # For so few it costs less to compare each with each, so bits and tables are not planned.
-    together = (1 - math.acos(threshold) / math.pi) ** 8
-    plan = HashPlan(8, math.ceil(math.log(1e-10) / math.log1p(-together)), 110)
-    uids = pa.array(range(len(vectors))).cast(pa.string())
-    halves = [pa.array(range(part, plan.n_tables, 2)) for part in (0, 1)]
-    link = link_by_hashes(vectors, uids, plan, threshold)
-    found = [
-        (int(row["node"]), int(row["root"]))
-        for half in halves  # two tasks
-        for batch in link([pa.RecordBatch.from_arrays([half], ["id"])])
-        for row in batch.to_pylist()
-    ]
-    assert roots(len(vectors), np.array(found)) == roots(len(vectors), expected)
+    found = by_hashes(vectors, threshold, bits=8, n_tasks=2)
+    assert found == by_brute_force(vectors, threshold)
 
 
 @pytest.mark.parametrize("threshold", [0.8, 0.95, 0.999, 1.0])

@@ -7,8 +7,8 @@ on any cluster and in any partitioning, and the same for all captions of an imag
 import numpy as np
 from numpy.typing import NDArray
 
-from udfs.captioning.hashing import mixed
 from udfs.compiled import compiled, inlined
+from udfs.hashing import mixed
 
 LEVELS = 16  # samples of 1, 1/2, 1/4, ..., 2^-15 of the images
 GROUPS = 20  # of the jackknife

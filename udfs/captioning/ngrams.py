@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from udfs.captioning.hashing import extended
 from udfs.captioning.tokens import Tokens
 from udfs.compiled import compiled, inlined
+from udfs.hashing import extended
 
 ORDERS = 4  # n-grams of 1, 2, 3 and 4 tokens, as BLEU and CIDEr count
 

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from udfs.arrow import Batches, BatchFunction
 from udfs.captioning.draw_bits import jackknife_group, sample_level
-from udfs.captioning.hashing import mixed
 from udfs.captioning.key_tables import AHEAD, KeyTable, first_slot, slot_of
 from udfs.captioning.ngrams import ORDERS
 from udfs.captioning.nouns import NounTagger
 from udfs.captioning.words import split_words
 from udfs.compiled import compiled, inlined
+from udfs.hashing import mixed
 from udfs.id_counts import COUNTS, IDS, pack_counts
 from udfs.machine import PADDING, prefetch
 from udfs.text.token_trie import padded_text

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from udfs.captioning.hashing import hash_bytes
 from udfs.compiled import compiled, inlined
+from udfs.hashing import hash_bytes
 from udfs.text.rewriting import decode
 from udfs.text.token_trie import padded_text
 

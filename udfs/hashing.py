@@ -1,4 +1,4 @@
-"""64-bit hashes of words and n-grams.
+"""64-bit hashes of words, n-grams and other sequences.
 
 Two different texts share a hash with probability 2^-64, so among n distinct n-grams
 n^2 / 2^65 pairs are expected to: 0.03 pairs among 10^9. Each pair makes a
@@ -40,5 +40,5 @@ def hash_bytes(text, start, end):
 
 @inlined
 def extended(ngram, token):
-    """Hash of the n-gram that a token follows; its length counts, and the order of its tokens."""
+    """Hash of the sequence, such as an n-gram, that a token follows; length and order count."""
     return mixed(ngram * _ODD + (token ^ _FIRST))
