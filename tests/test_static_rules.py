@@ -32,6 +32,7 @@ FORBIDDEN_NAMES = {
 }
 # Where a forbidden name stands all the same.
 ALLOWED_NAMES = {
+    "spark_jobs/storage/java_classes.py": "_jvm",  # of a session that was built here
     "spark_jobs/storage/session.py": "_sc",  # not of Spark Connect: whether the context is stopped
     "spark_jobs/core/worker_files.py": "sparkContext",  # nor this: Connect has addArtifacts
     "spark_jobs/filtering/top_fraction.py": "rand",  # an estimate, which the exact value follows

@@ -23,6 +23,7 @@ from spark_jobs.core.yaml_files import read_yaml_map
 from spark_jobs.storage.connect import refuse_silent_server, send_code
 from spark_jobs.storage.default_store import is_default_store_local
 from spark_jobs.storage.java import java_options
+from spark_jobs.storage.java_classes import remember_java_classes
 from spark_jobs.storage.platforms import is_databricks
 from spark_jobs.storage.session_settings import change_setting
 from spark_jobs.storage.spark_line import installed_line
@@ -120,7 +121,9 @@ def _build_session(conf: Mapping[str, str] | None) -> SparkSession:
     for key, value in settings.items():
         builder = builder.config(key, value)
     with _interrupts_wait():
-        return builder.getOrCreate()
+        session = builder.getOrCreate()
+    remember_java_classes(session)
+    return session
 
 
 @contextmanager
@@ -187,6 +190,7 @@ def _prepare_local_mode(settings: dict[str, str]) -> None:
     settings.setdefault("spark.ui.showConsoleProgress", str(sys.stderr.isatty()).lower())
     # Spark creates this folder at once, by default in the current directory.
     settings.setdefault("spark.sql.warehouse.dir", f"{tempfile.gettempdir()}/captionlake-warehouse")
+    settings.setdefault("spark.python.daemon.module", "udfs.worker_daemon")
     # Hadoop uses 022, ignoring the umask of the process.
     settings["spark.hadoop.fs.permissions.umask-mode"] = f"{_umask():03o}"
     settings |= delta_jars()
