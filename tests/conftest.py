@@ -1,6 +1,8 @@
 """One Spark session for the whole run, and the folders of published results."""
 
+import math
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,18 +34,40 @@ TEST_SESSION = {
 }
 
 
+# What the run may take before it leaves slow tests out, which CI sets, and when it began.
+_MINUTES = float(os.environ.get("CAPTIONLAKE_TEST_MINUTES", "inf"))
+_BEGAN = "CAPTIONLAKE_TESTS_BEGAN"  # read by the workers too
+
+
+def pytest_configure() -> None:
+    os.environ.setdefault(_BEGAN, str(time.time()))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first: what is left at the end, for one worker alone, is short.
 
-    A slow test counts by its time limit, for thirty others with the default one.
+    A slow test counts by its time limit, for thirty others with the default one. Where slow tests
+    may be left out, files without one go before all others.
     """
     weights: Counter[Path] = Counter()
+    has_slow_tests: set[Path] = set()
     for item in items:
-        is_slow = any(item.get_closest_marker(name) for name in ("slow", "faults"))
         limit = item.get_closest_marker("timeout")
-        weights[item.path] += (limit.args[0] if limit else 300) // 10 if is_slow else 1
-    items.sort(key=lambda item: (-weights[item.path], item.path))
+        weights[item.path] += (limit.args[0] if limit else 300) // 10 if _is_slow(item) else 1
+        if _MINUTES < math.inf and _is_slow(item):
+            has_slow_tests.add(item.path)
+    items.sort(key=lambda item: (item.path in has_slow_tests, -weights[item.path], item.path))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if _is_slow(item) and time.time() - float(os.environ[_BEGAN]) > _MINUTES * 60:
+        pytest.skip(f"the run has taken the {_MINUTES:g} minutes after which slow tests stay out")
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in ("slow", "faults"))
 
 
 @pytest.fixture(scope="session")
