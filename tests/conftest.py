@@ -36,6 +36,7 @@ TEST_SESSION = {
 
 # What the run may take before it leaves slow tests out, which CI sets, and when it began.
 _MINUTES = float(os.environ.get("CAPTIONLAKE_TEST_MINUTES", "inf"))
+_LEFT_OUT = "slow tests stay out, since the run has taken"
 _BEGAN = "CAPTIONLAKE_TESTS_BEGAN"  # read by the workers too
 
 
@@ -55,7 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         limit = item.get_closest_marker("timeout")
         weights[item.path] += (limit.args[0] if limit else 300) // 10 if _is_slow(item) else 1
-        if _MINUTES < math.inf and _is_slow(item):
+        if math.isfinite(_MINUTES) and _is_slow(item):
             has_slow_tests.add(item.path)
     items.sort(key=lambda item: (item.path in has_slow_tests, -weights[item.path], item.path))
 
@@ -63,7 +64,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if _is_slow(item) and time.time() - float(os.environ[_BEGAN]) > _MINUTES * 60:
-        pytest.skip(f"the run has taken the {_MINUTES:g} minutes after which slow tests stay out")
+        pytest.skip(f"{_LEFT_OUT} {_MINUTES:g} minutes")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name each test that was left out; the summary of skips has but the place of the skip."""
+    for report in terminalreporter.stats.get("skipped", []):
+        if _LEFT_OUT in str(report.longrepr):
+            terminalreporter.write_line(f"LEFT OUT {report.nodeid}")
 
 
 def _is_slow(item: pytest.Item) -> bool:
