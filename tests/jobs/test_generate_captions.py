@@ -225,6 +225,14 @@ def test_a_wrong_key_is_said_once_and_stands_nowhere(
     assert [path for path in files if KEY.encode() in path.read_bytes()] == []
 
 
+def wait_until_silent(server: CaptionServer) -> None:
+    """Wait until the workers of a killed driver have seen that it is gone, and ask no more."""
+    n_answered = -1
+    while n_answered < len(server.answered):
+        n_answered = len(server.answered)
+        time.sleep(1)
+
+
 @pytest.mark.faults
 @pytest.mark.timeout(900)
 def test_a_run_that_is_killed_twice_asks_nothing_again_and_loses_nothing(
@@ -246,6 +254,7 @@ def test_a_run_that_is_killed_twice_asks_nothing_again_and_loses_nothing(
                 time.sleep(0.01)
             os.killpg(killed.pid, signal.SIGKILL)
             killed.wait()
+            wait_until_silent(server)
         n_before = len(server.answered)
         counts = captionlake(*line).summary["counts"]
     assert (counts["wanted"], counts["accepted"]) == (200, 200)
