@@ -1,6 +1,7 @@
 """What the Spark of tests and of programs that they start have in common."""
 
 import os
+import socket
 
 # Spark 4's default; any test can be run in it.
 IN_ANSI_MODE = os.environ.get("CAPTIONLAKE_TEST_ANSI") == "1"
@@ -20,3 +21,11 @@ if IN_ANSI_MODE:
 # Their Java ends before the optimising compiler has paid for itself: without it a command took 19 s
 # of CPU instead of 33. The code cache would then be 48 MB, which Spark fills in a minute.
 QUICK_JAVA = {"JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"}
+
+
+def free_port() -> int:
+    """A port of loopback that nothing listens at now."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port: int = unused.getsockname()[1]
+    return port

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from tests.delta_tables import read_delta
+from tests.processes import free_port
 from udfs.captioning.causal_model import CausalModel, model_files
 
 BIN = Path(sys.executable).parent
@@ -41,9 +41,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(model: Path) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     words = ["serve", model, "--host", "127.0.0.1", "--port", port, "--device", "cpu"]
     # Threads of OpenMP that wait for each other take the cores from the tests beside this one.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}

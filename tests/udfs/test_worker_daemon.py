@@ -35,7 +35,7 @@ def test_archives_of_another_spark_stay(tmp_path: Path) -> None:
 
 
 def test_collections_skip_modules_that_were_imported_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     freezing = _FrozenModules()
     try:

@@ -9,6 +9,5 @@ def test_classes_of_columns_are_looked_up_once(spark: SparkSession) -> None:
     assert isinstance(remembered, JavaClass)
     assert remembered._fqn == "org.apache.spark.sql.functions"
     assert jvm.functions is remembered
-    assert (
-        spark.range(3).select((F.col("id") + F.lit(1)).alias("n")).agg(F.sum("n")).first()[0] == 6
-    )
+    numbers = spark.range(3).select((F.col("id") + F.lit(1)).alias("n")).agg(F.sum("n"))
+    assert numbers.first()[0] == 6

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.processes import free_port
 from tests.udfs.simcse.conftest import corpus
 from tests.udfs.simcse.gloo_worker import N_CAPTIONS, OPTIONS, lively_model
 from udfs.simcse.captions import CaptionsInMemory, in_batches
@@ -18,9 +18,7 @@ from udfs.simcse.contrastive import contrastive_loss
 
 
 def run_workers(n: int, folder: Path) -> list[dict[str, Any]]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     shared = {"WORLD_SIZE": str(n), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     workers = [
         subprocess.Popen(
