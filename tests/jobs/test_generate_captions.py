@@ -103,10 +103,11 @@ def faulty(prompt: str, times: int) -> str:
 
 
 @pytest.mark.slow
-def test_all_concepts_end_with_a_caption_or_a_cause(
+@pytest.mark.timeout(600)
+def test_ten_thousand_concepts_end_with_a_caption_or_a_cause(
     captionlake: Any, spark: SparkSession, bank: Path
 ) -> None:
-    concepts = [f"concept {number}" for number in range(300)]
+    concepts = [f"concept {number}" for number in range(10_000)]
     bank.write_text("\n".join(concepts))
 
     def write(prompt: str) -> str:
@@ -117,11 +118,11 @@ def test_all_concepts_end_with_a_caption_or_a_cause(
         counts = captionlake(*arguments(bank, server, "--tries", 2)).summary["counts"]
     assert (
         counts["wanted"]
-        == 300
+        == 10_000
         == counts["accepted"]
         + sum(n for name, n in counts.items() if name.startswith(("refused", "failed")))
     )
-    assert counts["accepted"] >= 265
+    assert counts["accepted"] >= 8_900  # a tenth is refused, of the others a hundredth fails twice
     tries = rows_of(spark, bank.parent / "out")
     assert len(tries) == len(server.asked) == counts["asked"]
     assert len({(row.concept, row.attempt) for row in tries}) == len(tries)
