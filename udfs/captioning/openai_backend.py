@@ -1,6 +1,7 @@
 """Captions from any OpenAI-compatible server: vLLM, llama.cpp, Databricks, `transformers serve`."""
 
 import asyncio
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -170,20 +171,23 @@ class _Asking:
         await self._tokens_pace.wait()
         await self._requests_pace.wait(1.0)
         backend, started_s = self._backend, time.monotonic()
-        path, body = _path_and_body(backend, request)
+        prompt = backend.prompt.of(request.concept)
+        path, body = _path_and_body(backend, request, prompt)
         try:
             # Not by chat.completions.create: the client's models of requests and answers take a
             # third of its time. Its own timeout is of each read, so that bytes one by one go on.
             async with asyncio.timeout(backend.timeout_s):
-                response = await client.post(path, body=body, cast_to=object)
-            answer = _read(response, time.monotonic() - started_s)
+                response = await client.post(path, body=body, cast_to=str)
+            answer = _read(json.loads(response), time.monotonic() - started_s)
         except Exception as fault:  # the client raises what it meets in bodies, too
             raise fault_of(fault, backend.server, backend.model, backend.key) from None
-        return _counted(answer, backend.prompt.of(request.concept))
+        return _counted(answer, prompt)
 
 
-def _path_and_body(backend: OpenAIBackend, request: Request) -> tuple[str, dict[str, Any]]:
-    sampling, prompt = backend.sampling, backend.prompt.of(request.concept)
+def _path_and_body(
+    backend: OpenAIBackend, request: Request, prompt: str
+) -> tuple[str, dict[str, Any]]:
+    sampling = backend.sampling
     is_chat = backend.prompt_as == "chat"
     asked = {"messages": [{"role": "user", "content": prompt}]} if is_chat else {"prompt": prompt}
     body: dict[str, Any] = {
