@@ -38,12 +38,13 @@ def test_collections_skip_modules_that_were_imported_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     freezing = _FrozenModules()
+    gc.unfreeze()  # Python 3.12 has frozen a few before
     try:
         freezing("stop", {"generation": 1})
-        assert gc.get_freeze_count() == 0
+        not_frozen = gc.get_freeze_count()
         freezing("stop", {"generation": 2})
         frozen = gc.get_freeze_count()
-        assert frozen > 0
+        assert frozen > not_frozen
         kept = [[number] for number in range(10_000)]
         freezing("stop", {"generation": 2})  # no module came: the lists stay to be looked at
         assert gc.get_freeze_count() <= frozen
