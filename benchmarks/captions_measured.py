@@ -27,16 +27,23 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from benchmarks.inputs import SHARED
 from benchmarks.measuring import interleaved_cpu_s, median_ratio, report
 from benchmarks.spark_inputs import run_job, small_session
-from spark_jobs.captioning.measure_ngrams import ANSWERED_COLUMNS, packed_columns
+from spark_jobs.captioning.measure_ngrams import (
+    ANSWERED_COLUMNS,
+    PACKED_COLUMNS,
+    text_columns,
+)
 from udfs.captioning.answered import answered_and_counted
 from udfs.captioning.ngrams import count_ngrams
 from udfs.captioning.packed_ngrams import packed_ngrams, tokens_of
+from udfs.captioning.row_blobs import unpacked_rows
 from udfs.captioning.similarity import bleu, compare
 from udfs.captioning.weights import Frequencies
 
 NAMES = ("BLIP_ViT-L", "BLIP_nucleus_ViT-L", "BLIP_2_2.7b")
 ROUNDS, FEW_ROWS = 3, 100
-PACKED_TEXTS, ANSWERED = map(to_arrow_schema, (packed_columns(()), ANSWERED_COLUMNS))
+TEXTS, PACKED, ANSWERED = map(
+    to_arrow_schema, (text_columns([], scores=False), PACKED_COLUMNS, ANSWERED_COLUMNS)
+)
 
 
 def main(folder: Path, rows: int) -> None:
@@ -104,13 +111,13 @@ def by_pycocoevalcap(captions: list[tuple[str, ...]]) -> tuple[float, ...]:
 
 def by_kernels(texts: pa.RecordBatch) -> tuple[float, ...]:
     """The same by the kernels of a task, from an Arrow batch of texts by image."""
-    packed = pa.Table.from_batches(list(packed_ngrams("none", [], PACKED_TEXTS)([texts])))
+    packed = pa.Table.from_batches(list(packed_ngrams("none", TEXTS, PACKED)([texts])))
     by_part = packed.filter(packed["part"].is_valid()).sort_by("part").to_batches()
     answers = pa.Table.from_batches(list(answered_and_counted(ANSWERED)(by_part)))
     answers = answers.filter(answers["ids"].is_valid())
     n_images = sum(packed["images"].drop_null().to_pylist())
     table = Frequencies(answers["ids"].to_pylist(), answers["counts"].to_pylist(), n_images)
-    rows = packed.filter(packed["place"].is_valid()).combine_chunks()
+    rows = pa.Table.from_batches(unpacked_rows(packed["texts"].chunks, TEXTS)).combine_chunks()
     counted = count_ngrams(tokens_of(rows["tokens"].combine_chunks()))
     captions = np.flatnonzero(~np.asarray(rows["is_reference"]))
     references = np.column_stack([captions - 2, captions])

@@ -61,7 +61,7 @@ LISTS_LITERALS = {
 }
 # Where a number becomes a double: of columns whose type was checked, so that each value fits.
 CASTS_NUMBERS = {
-    "spark_jobs/captioning/measure_similarity.py",  # bins of numbers from -1 to 1
+    "spark_jobs/captioning/measure_ngrams.py",  # bins of numbers from -1 to 1
     "spark_jobs/core/even_partitions.py",  # its own literal
     "udfs/arrow.py",  # columns that udfs made
     "spark_jobs/filtering/filter.py",

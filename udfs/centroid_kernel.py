@@ -5,6 +5,8 @@ import numpy as np
 from udfs.compiled import compiled, inlined
 from udfs.nearest_kernel import product, sortable
 
+_BLOCK = 64  # columns whose products are looked at one by one only if the largest is large enough
+
 
 @compiled
 def keep_best(products, slack, vectors, centroids, first, best, best_centroid):
@@ -18,29 +20,45 @@ def keep_best(products, slack, vectors, centroids, first, best, best_centroid):
     mask = np.int64(0x7FFFFFFF) >> shift
     number = np.empty(1, np.float32)
     bits = number.view(np.int32)
+    n_blocks = (products.shape[1] + _BLOCK - 1) // _BLOCK
+    maxima = np.empty(n_blocks, products.dtype)
     for row in range(products.shape[0]):
-        largest = _largest(products, row, mask)
+        largest = np.int64(_block_maxima(products, row, mask, maxima))
         bits[0] = sortable(largest, mask) << shift
         least = max(number[0] - slack[row], np.float32(best[row]))  # of the best, at least
         number[0] = least - np.float32(1.001) * slack[row]
         bound = sortable(np.int64(bits[0]), np.int64(0x7FFFFFFF)) >> shift
         if largest < bound:
             continue
-        for column in range(products.shape[1]):
-            if sortable(np.int64(products[row, column]), mask) < bound:
+        for block in range(n_blocks):
+            if maxima[block] < bound:
                 continue
-            exact = product(vectors, row, centroids, column)
-            if exact > best[row]:
-                best[row] = exact
-                best_centroid[row] = first + column
+            for column in range(block * _BLOCK, min((block + 1) * _BLOCK, products.shape[1])):
+                if sortable(np.int64(products[row, column]), mask) < bound:
+                    continue
+                exact = product(vectors, row, centroids, column)
+                if exact > best[row]:
+                    best[row] = exact
+                    best_centroid[row] = first + column
 
 
 @inlined
-def _largest(products, row, mask):
-    """The largest product of a row, sortable; without a branch, so that it vectorises."""
+def _block_maxima(products, row, mask, maxima):
+    """The largest product of a row, sortable, and in `maxima` that of each block of columns.
+
+    Without a branch and in the products' own type, so that it vectorises.
+    """
+    kind = products.dtype.type
+    sign = np.int64(8 * products.itemsize - 1)
     largest = sortable(np.int64(products[row, 0]), mask)
-    for column in range(1, products.shape[1]):
-        largest = max(largest, sortable(np.int64(products[row, column]), mask))
+    for block in range(maxima.size):
+        start = block * _BLOCK
+        of_block = kind(-mask - 1)
+        for column in range(start, min(start + _BLOCK, products.shape[1])):
+            number = products[row, column]
+            of_block = max(of_block, kind(number ^ ((number >> sign) & mask)))
+        maxima[block] = of_block
+        largest = max(largest, np.int64(of_block))
     return largest
 
 

@@ -69,12 +69,12 @@ class SingleProducts:
 
     def __init__(self, queries: Vectors) -> None:
         self._queries = queries
-        self._norms = np.linalg.norm(queries, axis=1)
+        self._norms = lengths(queries)
         self._buffer = np.empty(_TILE_QUERIES * _TILE_ROWS, np.float32)
 
     def tiles(self, vectors: Vectors) -> Iterator[Tile]:
         """See Products."""
-        longest = _largest(np.linalg.norm(vectors, axis=1))
+        longest = _largest(lengths(vectors))
         slack = self._norms * (longest * vectors.shape[1] * _SINGLE_ROUNDING)
         for queries, rows, products in _tiles(len(self._queries), len(vectors), self._buffer):
             np.matmul(self._queries[queries], vectors[rows].T, out=products)
@@ -130,6 +130,19 @@ def _slices(n: int, size: int) -> Iterator[slice]:
 def _largest(lengths: Vectors) -> float:
     """The largest length, ignoring NaN: a vector with NaN is nobody's neighbour."""
     return float(np.fmax.reduce(lengths, initial=0))
+
+
+def lengths(vectors: Vectors) -> Vectors:
+    """The length of each vector, (n,)."""
+    norms = np.empty(len(vectors), np.float32)
+    _lengths(vectors, norms)
+    return norms
+
+
+@compiled
+def _lengths(vectors, norms):
+    for row in range(vectors.shape[0]):
+        norms[row] = np.sqrt(_squared_length(vectors, row))
 
 
 def to_bfloat16(vectors: Vectors) -> tuple[NDArray[np.int16], Vectors, Vectors]:

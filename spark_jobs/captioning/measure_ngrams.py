@@ -20,6 +20,7 @@ from pyspark.sql.types import (
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.columns import named
 from spark_jobs.core.even_partitions import repartition_evenly
+from spark_jobs.core.histogram_bins import bin_number
 from spark_jobs.core.id_counts import PACKED
 from spark_jobs.core.schemas import CAPTION, CAPTION_ID, DRAW, UID
 from udfs.captioning.answered import answered_and_counted
@@ -32,10 +33,12 @@ from udfs.captioning.packed_ngrams import (
     PLACE,
     PLACE_BITS,
     SOURCE_SET,
+    TEXTS,
     TOKENS,
     packed_ngrams,
 )
 from udfs.captioning.scored_captions import IMAGE_COSINE, TEXT_COSINE
+from udfs.captioning.set_sums import IMAGE_BIN, TEXT_BIN
 from udfs.captioning.tokens import TokenRule
 from udfs.captioning.type_counts import (
     JACKKNIFE,
@@ -51,16 +54,24 @@ TEXTS_PER_CHUNK = 50_000
 _MOST_PARTITIONS = 10_000
 _HASH = "_hash"
 _CHUNK = StructField(CHUNK, IntegerType())
-_TOKEN_ROW = (
-    StructField(PLACE, LongType()),
+_TEXT_COLUMNS = (
     StructField(IMAGE, LongType()),
     StructField(IS_REFERENCE, BooleanType()),
     StructField(TOKENS, BinaryType()),
     *(StructField(name, IntegerType()) for name in (SOURCE_SET, GROUP_SET)),
     StructField(DRAW, DoubleType()),
 )
-_COSINES = tuple(StructField(name, DoubleType()) for name in (IMAGE_COSINE, TEXT_COSINE))
+_BINS = {IMAGE_COSINE: IMAGE_BIN, TEXT_COSINE: TEXT_BIN}
 _KEYS = (StructField(UID, StringType()), StructField(CAPTION_ID, IntegerType()))
+PACKED_COLUMNS = StructType(
+    [
+        *PACKED,
+        _CHUNK,
+        StructField(PLACE, LongType()),
+        StructField(TEXTS, BinaryType()),
+        StructField(IMAGES, LongType()),
+    ]
+)
 ANSWERED_COLUMNS = StructType(
     [
         _CHUNK,
@@ -72,9 +83,17 @@ ANSWERED_COLUMNS = StructType(
 )
 
 
-def packed_columns(carried: Iterable[StructField]) -> StructType:
-    """The columns of `pack_ngrams`; `carried`: those of captions that are needed later."""
-    return StructType([*PACKED, _CHUNK, *_TOKEN_ROW, *carried, StructField(IMAGES, LongType())])
+def text_columns(cosines: Iterable[str], *, scores: bool) -> StructType:
+    """The columns of texts in blobs of `pack_ngrams`.
+
+    `cosines`: names of those that are known. `scores`: whether keys of captions are needed later.
+    """
+    of_cosines = [
+        field
+        for name in cosines
+        for field in (StructField(name, DoubleType()), StructField(_BINS[name], IntegerType()))
+    ]
+    return StructType([*_TEXT_COLUMNS, *of_cosines, *(_KEYS if scores else ())])
 
 
 def chunks_of(n_texts: int) -> int:
@@ -86,34 +105,34 @@ def pack_ngrams(
     captions: DataFrame,
     references: DataFrame | None,
     rule: TokenRule,
+    columns: StructType,
     *,
     n_chunks: int,
-    cosines: bool,
-    scores: bool,
 ) -> DataFrame:
     """What `packed_ngrams` makes of all texts.
 
-    `captions`: rows of `source_rows` with sets. `references`: uid and caption. `cosines`: whether
-    any are known. `scores`: whether the keys of captions are needed later.
+    `captions`: rows of `source_rows` with sets. `references`: uid and caption. `columns`: of
+    `text_columns`.
     """
-    carried = [*(_COSINES if cosines else ()), *(_KEYS if scores else ())]
-    names = [field.name for field in carried]
-    columns = [UID, CAPTION, SOURCE_SET, GROUP_SET, DRAW, *(n for n in names if n != UID)]
+    made = (IMAGE, TOKENS, IS_REFERENCE, *_BINS.values())
+    known = [name for name in _BINS if name in columns.names]
+    bins = [bin_number(named(name)).cast("int").alias(_BINS[name]) for name in known]
+    others = [name for name in columns.names if name not in (*made, UID)]
     chunk = F.lit(0).cast("int").alias(CHUNK)
-    texts = captions.select(*columns, F.lit(False).alias(IS_REFERENCE))
+    texts = captions.select(UID, CAPTION, *others, *bins, F.lit(False).alias(IS_REFERENCE))
     if references is None:
         texts = texts.select(chunk, *texts.columns)
     else:
-        others = references.where(F.col(UID).isNotNull() & F.col(CAPTION).isNotNull()).select(
+        with_text = references.where(F.col(UID).isNotNull() & F.col(CAPTION).isNotNull()).select(
             UID,
             CAPTION,
             *(F.lit(-1).alias(name) for name in (SOURCE_SET, GROUP_SET)),
             F.lit(0.0).alias(DRAW),
             F.lit(True).alias(IS_REFERENCE),
         )
-        texts = _in_chunks(texts.unionByName(others, allowMissingColumns=True), n_chunks)
-    schema = packed_columns(carried)
-    return map_in_arrow(texts, packed_ngrams(rule, names, to_arrow_schema(schema)), schema)
+        texts = _in_chunks(texts.unionByName(with_text, allowMissingColumns=True), n_chunks)
+    pack = packed_ngrams(rule, to_arrow_schema(columns), to_arrow_schema(PACKED_COLUMNS))
+    return map_in_arrow(texts, pack, PACKED_COLUMNS)
 
 
 def _in_chunks(texts: DataFrame, n_chunks: int) -> DataFrame:
@@ -155,14 +174,13 @@ def answer_and_count(packed: DataFrame, nouns: DataFrame | None) -> DataFrame:
     )
 
 
-def token_rows(packed: DataFrame, answered: DataFrame | None, n_chunks: int) -> DataFrame:
-    """The texts' tokens; `answered`: in front of those of a chunk the answers to it."""
-    dropped = [PART, IDS, COUNTS, IMAGES]
-    rows = packed.where(named(PLACE).isNotNull()).drop(*dropped)
+def text_blobs(packed: DataFrame, answered: DataFrame | None, n_chunks: int) -> DataFrame:
+    """The blobs of texts; `answered`: in front of those of a chunk the answers to it."""
+    blobs = packed.where(named(TEXTS).isNotNull()).select(CHUNK, PLACE, TEXTS)
     if answered is None:
-        return rows
+        return blobs
     answers = answered.where(named(IDS).isNotNull()).select(
         CHUNK, F.shiftleft(F.col(CHUNK).cast("long"), PLACE_BITS).alias(PLACE), IDS, COUNTS
     )
-    together = rows.unionByName(answers, allowMissingColumns=True)
+    together = blobs.unionByName(answers, allowMissingColumns=True)
     return in_partitions(together, n_chunks).sortWithinPartitions(PLACE)

@@ -20,7 +20,7 @@ from spark_jobs.captioning.measured_captions import CaptionSet, set_names
 from spark_jobs.core.arrow_mapping import map_in_arrow
 from spark_jobs.core.columns import named
 from spark_jobs.core.errors import InputDataError
-from spark_jobs.core.histogram_bins import BIN_WIDTH, bin_number
+from spark_jobs.core.histogram_bins import BIN_WIDTH
 from spark_jobs.core.schemas import (
     AT,
     CAPTION_ID,
@@ -39,16 +39,14 @@ from spark_jobs.core.schemas import (
 )
 from udfs.arrow import chained
 from udfs.captioning.packed_ngrams import GROUP_SET, SOURCE_SET
-from udfs.captioning.scored_captions import IMAGE_COSINE, SCORES, TEXT_COSINE, scored, summed
+from udfs.captioning.scored_captions import SCORES, scored, summed
 from udfs.captioning.set_sums import (
     BLOCK,
-    IMAGE_BIN,
     MOST_BYTES,
     MOST_REPLICATES,
     SET,
     STATISTICS,
     SUMS,
-    TEXT_BIN,
     bytes_of_sums,
     measured,
     summed_by_set,
@@ -106,21 +104,19 @@ def refuse_many_replicates(n_sets: int, n_replicates: int) -> None:
 
 
 def score_and_sum(
-    tokens: DataFrame, scoring: Scoring, sets: Sequence[CaptionSet], *, scores: bool
+    texts: DataFrame,
+    columns: StructType,
+    scoring: Scoring,
+    sets: Sequence[CaptionSet],
+    *,
+    scores: bool,
 ) -> DataFrame:
     """Sums by set, or statistics to be summed, and with `scores` a row for each caption.
 
-    `tokens`: of `token_rows`. Rows of sums have set, block and sums; statistics of captions, where
-    sets are too many to sum in each task, set, draw and statistics; captions the others.
+    `texts`: of `text_blobs`, of rows of `columns`. Rows of sums have set, block and sums;
+    statistics of captions, where sets are too many to sum in each task, set, draw and statistics;
+    captions the others.
     """
-    bins = [
-        bin_number(named(cosine)).cast("int").alias(column)
-        for cosine, column, is_known in (
-            (IMAGE_COSINE, IMAGE_BIN, scoring.image_cosines),
-            (TEXT_COSINE, TEXT_BIN, scoring.text_cosines),
-        )
-        if is_known
-    ]
     carried = [UID, CAPTION_ID, SOURCE_SET, GROUP_SET, *SCORES] if scores else []
     of_caption = [
         *(CAPTION_SCORES[name] for name in carried if name in CAPTION_SCORES.names),
@@ -141,9 +137,8 @@ def score_and_sum(
         n_replicates=scoring.n_replicates,
         n_summed=_n_summed(scoring, sets),
     )
-    return map_in_arrow(
-        tokens.select("*", *bins), chained(scored(scoring.n_images), sum_rows), schema
-    )
+    score = scored(scoring.n_images, to_arrow_schema(columns))
+    return map_in_arrow(texts, chained(score, sum_rows), schema)
 
 
 def sums_are_apart(scoring: Scoring, sets: Sequence[CaptionSet]) -> bool:

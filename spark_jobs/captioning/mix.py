@@ -24,7 +24,7 @@ from spark_jobs.core.schemas import (
     SOURCES,
     UID,
 )
-from spark_jobs.filtering.filter import RuleResults
+from spark_jobs.filtering.rule_results import RuleResults
 
 PAPERS = (
     "Nguyen 2023, section 5: each image takes its raw or a synthetic caption by their similarity",

@@ -1,8 +1,8 @@
 """Apply rules to rows: the first rule that each row fails, with its value and threshold."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import reduce
+from dataclasses import dataclass, replace
+from functools import partial, reduce
 from operator import and_, or_
 from typing import TypeAlias
 
@@ -15,6 +15,7 @@ from spark_jobs.core.column_values import NUMBER_TYPES, TypedValue, typed_litera
 from spark_jobs.core.columns import free_name, named
 from spark_jobs.filtering.listed_values import MOST_LITERALS, listed_values
 from spark_jobs.filtering.measures import measured
+from spark_jobs.filtering.rule_results import Keeping, Marking, RuleResults, Step
 from spark_jobs.filtering.rules import (
     AllOf,
     AnyOf,
@@ -26,7 +27,12 @@ from spark_jobs.filtering.rules import (
     TopFraction,
     rules_of_kind,
 )
-from udfs.text.listed_words import add_has_listed_word, word_trie
+from udfs.text.listed_words import (
+    ListedWords,
+    add_has_listed_word,
+    keep_with_listed_word,
+    listed_words,
+)
 
 PAPERS = (
     "DataComp, baselines: rows by rules on text, size and score",
@@ -37,26 +43,6 @@ PAPERS = (
 # What has a helper column: rules, what is measured, and (column, values) of a long list.
 _LongList: TypeAlias = tuple[str, tuple[TypedValue, ...]]
 _Helped: TypeAlias = InTable | FirstSynset | tuple[str, ...] | _LongList
-
-
-@dataclass(frozen=True)
-class RuleResults:
-    """Rows, and columns over them: the first rule that each row fails, and why.
-
-    `failed_rule`: the rule's name, null if the row passes all. `value`, `threshold`: doubles, what
-    the row has and what it was compared with; only of a comparison with one number and of a
-    top_fraction, else null. `helper_columns`: columns of `rows` that the others are made of.
-    """
-
-    rows: DataFrame
-    failed_rule: Column
-    value: Column
-    threshold: Column
-    helper_columns: Sequence[str]
-
-    def kept(self) -> DataFrame:
-        """The rows that pass all rules, with their own columns."""
-        return self.rows.where(self.failed_rule.isNull()).drop(*self.helper_columns)
 
 
 @dataclass(frozen=True)
@@ -86,12 +72,64 @@ def apply_rules(
     `bounds`: the smallest value that passes a top_fraction rule, None if no row has a value.
     `tables`: the table of each in_table rule. `words`: those of each first_synset_in rule.
     """
+    given = _Given(bounds, tables, {rule: listed_words(of_rule) for rule, of_rule in words.items()})
+    parts = _divided(rules)
+    steps = [_step(part, given) for part in parts] if len(parts) > 1 else []
+    return replace(_judge(rows, rules, given), steps=steps)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What rules need beside the rows."""
+
+    bounds: Mapping[TopFraction, TypedValue | None]
+    tables: Mapping[InTable, DataFrame]
+    words: Mapping[FirstSynset, ListedWords]
+
+
+def _divided(rules: Sequence[Rule]) -> list[list[Rule]]:
+    """The rules in their order: each that joins or looks at words alone, the others together."""
+    parts: list[list[Rule]] = []
+    after_costly = True
+    for rule in rules:
+        is_costly = bool(rules_of_kind([rule], InTable) or rules_of_kind([rule], FirstSynset))
+        if is_costly or after_costly:
+            parts.append([])
+        parts[-1].append(rule)
+        after_costly = is_costly
+    return parts
+
+
+def _step(rules: Sequence[Rule], given: _Given) -> Step:
+    keep_alone = None
+    match rules:
+        case [FirstSynset() as synset]:
+            keep = keep_with_listed_word(given.words[synset], text=synset.column)
+            return Keeping(synset.rule, lambda rows: map_in_arrow(rows, keep, rows.schema))
+        case [InTable() as in_table]:
+            keys = _keys(in_table, given.tables[in_table])
+            # Its join may end where the keys do, before it has read all rows.
+            keep_alone = partial(_keep_rows_in_table, rule=in_table, keys=keys)
+    names = [rule.rule for rule in rules]
+    return Marking(names, lambda rows: _judge(rows, rules, given), keep_alone)
+
+
+def _keep_rows_in_table(rows: DataFrame, rule: InTable, keys: DataFrame) -> DataFrame:
+    key = free_name(rows, "_key")
+    renamed = keys.select(named(rule.key).alias(key))
+    return rows.join(renamed, on=named(rule.key) == named(key), how="left_semi")
+
+
+def _judge(rows: DataFrame, rules: Sequence[Rule], given: _Given) -> RuleResults:
+    """The first of the rules that each row fails, all of them on all rows."""
     helpers: dict[_Helped, str] = {}
-    for synset_rule, listed in words.items():
+    for synset_rule in rules_of_kind(rules, FirstSynset):
         helpers[synset_rule] = free_name(rows, "_has_word")
-        rows = _mark_rows_with_word(rows, synset_rule.column, listed, helpers[synset_rule])
-    for table_rule, table in tables.items():
+        words = given.words[synset_rule]
+        rows = _mark_rows_with_word(rows, synset_rule.column, words, helpers[synset_rule])
+    for table_rule in rules_of_kind(rules, InTable):
         helpers[table_rule] = free_name(rows, "_in_table")
+        table = given.tables[table_rule]
         rows = _mark_rows_in_table(rows, table_rule, table, helpers[table_rule])
     for measure in rules_of_kind(rules, Measure):
         if measure.measured not in helpers:
@@ -103,7 +141,7 @@ def apply_rules(
         if long_list is not None and long_list not in helpers:
             helpers[long_list] = free_name(rows, "_in_list")
             rows = _mark_listed_rows(rows, long_list, helpers[long_list])
-    context = _Context(types, bounds, helpers)
+    context = _Context(types, given.bounds, helpers)
     failed_rule = value = threshold = F.lit(None)
     for rule in reversed(rules):
         rule_value, rule_threshold = _value_and_threshold(rule, context)
@@ -115,24 +153,25 @@ def apply_rules(
     return RuleResults(rows, *columns, helper_columns=[*helpers.values()])
 
 
-def _mark_rows_with_word(
-    rows: DataFrame, text: str, words: Sequence[str], column: str
-) -> DataFrame:
+def _mark_rows_with_word(rows: DataFrame, text: str, words: ListedWords, column: str) -> DataFrame:
     """Add a column: whether the text has one of the words."""
     columns = StructType([*rows.schema, StructField(column, BooleanType())])
-    return map_in_arrow(
-        rows, add_has_listed_word(word_trie(words), text=text, column=column), columns
-    )
+    return map_in_arrow(rows, add_has_listed_word(words, text=text, column=column), columns)
 
 
 def _mark_rows_in_table(rows: DataFrame, rule: InTable, table: DataFrame, column: str) -> DataFrame:
     """Add a column that is true where the table has the row's key, else null."""
+    key = free_name(rows, f"{column}_key")
+    keys = _keys(rule, table).select(named(rule.key).alias(key)).distinct()
+    return _mark_rows_with_key(rows, rule.key, keys, column)
+
+
+def _keys(rule: InTable, table: DataFrame) -> DataFrame:
+    """The keys of the table's rows that count, in their column; they may repeat."""
     keys = table.where(_has_value(named(rule.key), table.schema[rule.key].dataType))
     if rule.where is not None:
         keys = keys.where(named(rule.where))
-    key = free_name(rows, f"{column}_key")
-    keys = keys.select(named(rule.key).alias(key)).distinct()
-    return _mark_rows_with_key(rows, rule.key, keys, column)
+    return keys.select(named(rule.key))
 
 
 def _mark_listed_rows(rows: DataFrame, long_list: _LongList, column: str) -> DataFrame:

@@ -26,9 +26,10 @@ from spark_jobs.core.settings import (
     Settings,
 )
 from spark_jobs.filtering.checks import rule_faults
-from spark_jobs.filtering.filter import RuleResults, apply_rules
+from spark_jobs.filtering.filter import apply_rules
 from spark_jobs.filtering.presets import expanded
 from spark_jobs.filtering.rule_counts import RuleCounts
+from spark_jobs.filtering.rule_results import RuleResults
 from spark_jobs.filtering.rules import FirstSynset, InTable, Rule, TopFraction, rules_of_kind
 from spark_jobs.filtering.top_fraction import top_fraction_bound
 from spark_jobs.formats.datacomp_uids import refuse_other_uids, write_uids_of_rows
@@ -110,7 +111,7 @@ def run(run: Run, settings: FilterCaptions) -> Counts:
         rows = _with_scores(run, rows, settings.scores)
     results = _apply_rules(run, rows, captions, settings)
     if settings.uids is not None:
-        refuse_other_uids(captions, results.rows.where(results.failed_rule.isNull()))
+        refuse_other_uids(captions, results.kept())
     has_unique_keys = settings.scores is None and run.has_unique_keys(settings.captions)
     rule_counts = RuleCounts(
         results,

@@ -17,7 +17,8 @@ from spark_jobs.captioning.measure_ngrams import (
     n_compared_images,
     noun_rows,
     pack_ngrams,
-    token_rows,
+    text_blobs,
+    text_columns,
 )
 from spark_jobs.captioning.measure_similarity import (
     Scoring,
@@ -60,6 +61,7 @@ from spark_jobs.storage.session_settings import cached
 from spark_jobs.storage.tables import read_table
 from udfs.captioning.concept_deciles import entry_deciles, with_decile
 from udfs.captioning.nouns import WITHOUT_MODEL, has_tagger
+from udfs.captioning.scored_captions import IMAGE_COSINE, TEXT_COSINE
 from udfs.captioning.tokens import TokenRule
 
 _log = logging.getLogger(__name__)
@@ -184,6 +186,8 @@ def _measure(
     if references is not None:
         n_texts = count_rows(references) + sum(part.rows for part in sets if part.group is None)
     n_chunks = chunks_of(n_texts)
+    cosines = {IMAGE_COSINE: settings.has_image_cosines, TEXT_COSINE: settings.reference_vectors}
+    columns = text_columns([name for name, known in cosines.items() if known], scores=has_scores)
     with contextlib.ExitStack() as stack:
         packed = stack.enter_context(
             cached(
@@ -191,9 +195,8 @@ def _measure(
                     with_sets(_all_rows(run, settings, tables, with_cosines=True), sets),
                     references,
                     settings.tokens,
+                    columns,
                     n_chunks=n_chunks,
-                    cosines=settings.has_image_cosines or settings.reference_vectors is not None,
-                    scores=has_scores,
                 )
             )
         )
@@ -202,14 +205,14 @@ def _measure(
             _refuse_no_images(n_images, settings)
         nouns = noun_rows(with_sets(rows, sets)) if _counts_nouns(settings) else None
         answered = stack.enter_context(cached(answer_and_count(packed, nouns)))
-        tokens = token_rows(packed, None if references is None else answered, n_chunks)
+        texts = text_blobs(packed, None if references is None else answered, n_chunks)
         scoring = Scoring(
             n_images,
             settings.replicates,
             image_cosines=settings.has_image_cosines,
             text_cosines=settings.reference_vectors is not None,
         )
-        scored = score_and_sum(tokens, scoring, sets, scores=has_scores)
+        scored = score_and_sum(texts, columns, scoring, sets, scores=has_scores)
         if has_scores or sums_are_apart(scoring, sets):
             scored = stack.enter_context(cached(scored))
         of_sets = set_rows(sets, measure_sets(scored, scoring, sets))

@@ -1,10 +1,11 @@
 """Captions and references cut into tokens once: what is asked and counted of their n-grams.
 
 Rows of an image stand together, references first. A task gives requests for document frequencies
-and types, both packed, and each text's tokens as a blob of hashes, from which it is scored later.
+and types, both packed, and blobs of rows of texts with their tokens as hashes, from which these are
+scored later.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from udfs.arrow import Batches, BatchFunction, filled
 from udfs.captioning.document_frequencies import CHUNK, Requests
 from udfs.captioning.images import image_starts, whole_images
 from udfs.captioning.ngrams import NgramKeys, ngram_keys
+from udfs.captioning.row_blobs import blob_starts, pack_rows
 from udfs.captioning.runs import runs
 from udfs.captioning.tokens import Tokeniser, TokenRule, Tokens
 from udfs.captioning.type_counts import Types
@@ -22,24 +24,27 @@ from udfs.text.token_trie import padded_text
 
 UID, TEXT, IS_REFERENCE, DRAW = "uid", "caption", "is_reference", "draw"
 SOURCE_SET, GROUP_SET = "source_set", "group_set"  # numbers of sets; below 0: in none
-PLACE, IMAGE, TOKENS, IMAGES = "place", "image", "tokens", "images"
+PLACE, TEXTS, IMAGES = "place", "texts", "images"
+IMAGE, TOKENS = "image", "tokens"  # in rows of texts
 PLACE_BITS = 40  # of a row in its chunk, whose number stands above
+_ROW_BYTES = 64  # of a text beside its tokens, about
 
 
-def packed_ngrams(rule: TokenRule, carried: Sequence[str], schema: pa.Schema) -> BatchFunction:
-    """For mapInArrow: texts -> packed n-grams, and rows of tokens, with columns `schema`.
+def packed_ngrams(rule: TokenRule, texts: pa.Schema, schema: pa.Schema) -> BatchFunction:
+    """For mapInArrow: texts -> packed n-grams, and blobs of texts, with columns `schema`.
 
-    In: chunk, uid, is_reference, caption, source_set, group_set, draw and `carried`; rows ascend
-    by chunk, and those of an image stand together. Out, null but for
+    In: chunk, uid, is_reference, caption, source_set, group_set, draw and more; rows ascend by
+    chunk, and those of an image stand together. Out, null but for
 
     - part, chunk, ids, counts of requests, and part, ids, counts of types;
-    - chunk, place (ascending), image (a number of it), is_reference, tokens, the sets, draw and
-      `carried` of texts: all captions, and the references of images that have a caption;
+    - chunk, place (ascending) and texts: a blob (`row_blobs`) of rows with columns `texts`, which
+      are image (a number of it), tokens, and columns of the input; all captions are there, and the
+      references of images that have a caption; a blob is of one chunk;
     - images: how many have a caption and a reference, a row for each task.
     """
 
     def packed(batches: Batches) -> Iterator[pa.RecordBatch]:
-        task = _Task(rule, carried, schema)
+        task = _Task(rule, texts, schema)
         for rows in whole_images(batches, UID):
             yield from task.add(rows)
         yield from task.rest()
@@ -48,9 +53,9 @@ def packed_ngrams(rule: TokenRule, carried: Sequence[str], schema: pa.Schema) ->
 
 
 class _Task:
-    def __init__(self, rule: TokenRule, carried: Sequence[str], schema: pa.Schema) -> None:
+    def __init__(self, rule: TokenRule, texts: pa.Schema, schema: pa.Schema) -> None:
         self._tokeniser = Tokeniser(rule)
-        self._carried, self._schema = carried, schema
+        self._texts, self._schema = texts, schema
         self._requests, self._types = Requests(), Types()
         self._chunk = -1
         self._n_rows = self._n_images = self._n_compared = 0
@@ -73,7 +78,7 @@ class _Task:
         if is_compared.any():
             chunks = np.asarray(rows.column(CHUNK))[starts[:-1]]
             yield from self._add_requests(chunks, ngrams, starts, is_reference, is_compared)
-        yield self._token_rows(rows, tokens, starts, is_reference, is_compared)
+        yield from self._text_blobs(rows, tokens, starts, is_reference, is_compared)
 
     def rest(self) -> Iterator[pa.RecordBatch]:
         """What is not packed yet."""
@@ -111,28 +116,45 @@ class _Task:
             names = [*batch.schema.names, CHUNK]
             yield filled(pa.RecordBatch.from_arrays([*batch.columns, chunks], names), self._schema)
 
-    def _token_rows(
+    def _text_blobs(
         self,
         rows: pa.RecordBatch,
         tokens: Tokens,
         starts: NDArray[np.int64],
         is_reference: NDArray[np.bool_],
         is_compared: NDArray[np.bool_],
-    ) -> pa.RecordBatch:
-        n = rows.num_rows
+    ) -> Iterator[pa.RecordBatch]:
         sizes = np.diff(starts)
-        chunks = np.asarray(rows.column(CHUNK)).astype(np.int64)
-        places = chunks << PLACE_BITS | (self._n_rows + 1 + np.arange(n))
         images = self._n_images + np.repeat(np.arange(sizes.size), sizes)
-        self._n_rows, self._n_images = self._n_rows + n, self._n_images + sizes.size
-        kept = [CHUNK, IS_REFERENCE, SOURCE_SET, GROUP_SET, DRAW, *self._carried]
-        columns = {name: rows.column(name) for name in kept}
-        columns |= {PLACE: pa.array(places), IMAGE: pa.array(images)}
-        columns[TOKENS] = _blobs(tokens, np.asarray(rows.column(TEXT).is_valid()))
-        batch = pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
+        self._n_images += sizes.size
+        made = {IMAGE: pa.array(images)}
+        made[TOKENS] = _blobs(tokens, np.asarray(rows.column(TEXT).is_valid()))
+        columns = [made[name] if name in made else rows.column(name) for name in self._texts.names]
+        texts = pa.RecordBatch.from_arrays(columns, schema=self._texts)
+        chunks = np.asarray(rows.column(CHUNK))
+        row_bytes = _ROW_BYTES + 8 * np.diff(tokens.offsets)
         is_left_out = is_reference & ~np.repeat(is_compared, sizes)
         if is_left_out.any():
-            batch = batch.filter(pa.array(~is_left_out))
+            texts = texts.filter(pa.array(~is_left_out))
+            chunks, row_bytes = chunks[~is_left_out], row_bytes[~is_left_out]
+        for first, end in runs(chunks):
+            yield self._packed_texts(
+                int(chunks[first]), texts.slice(first, end - first), row_bytes[first:end]
+            )
+
+    def _packed_texts(
+        self, chunk: int, texts: pa.RecordBatch, row_bytes: NDArray[np.int64]
+    ) -> pa.RecordBatch:
+        """Rows of one chunk as blobs."""
+        starts = blob_starts(row_bytes)
+        places = (chunk << PLACE_BITS) + self._n_rows + 1 + starts[:-1]
+        self._n_rows += texts.num_rows
+        columns = {
+            CHUNK: pa.array(np.full(places.size, chunk, np.int32)),
+            PLACE: pa.array(places),
+            TEXTS: pack_rows(texts, starts),
+        }
+        batch = pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
         return filled(batch, self._schema)
 
 

@@ -19,9 +19,11 @@ from udfs.captioning.packed_ngrams import (
     IMAGE,
     IS_REFERENCE,
     SOURCE_SET,
+    TEXTS,
     TOKENS,
     tokens_of,
 )
+from udfs.captioning.row_blobs import unpacked_rows
 from udfs.captioning.runs import runs
 from udfs.captioning.set_sums import IMAGE_BIN, SET, STATISTICS, TEXT_BIN, SetSums
 from udfs.captioning.similarity import bleu, compare
@@ -37,31 +39,33 @@ SCORES = (
 _SLACK = 0.01  # beyond 1, of cosines in few bits
 
 
-def scored(n_images: int) -> BatchFunction:
-    """For mapInArrow: token rows of `packed_ngrams`, after the answers to their chunk -> captions.
+def scored(n_images: int, texts: pa.Schema) -> BatchFunction:
+    """For mapInArrow: blobs of texts of `packed_ngrams`, after the answers to their chunk ->
+    captions.
 
-    Adds SCORES and statistics to each caption's columns. Rows ascend by chunk and place, answers
-    (with ids and counts) before token rows. `n_images`: with references and captions; 0 where
+    Adds SCORES and statistics to each caption's columns, `texts`. Rows ascend by chunk and place,
+    answers (with ids and counts) before blobs. `n_images`: with references and captions; 0 where
     nothing is compared. Raises TaskInputError where a cosine is none.
     """
 
     def score_rows(batches: Batches) -> Iterator[pa.RecordBatch]:
-        for frequencies, rows in _with_frequencies(batches, n_images):
+        for frequencies, rows in _with_frequencies(batches, n_images, texts):
             yield _scored(rows, frequencies)
 
     return score_rows
 
 
 def _with_frequencies(
-    batches: Batches, n_images: int
+    batches: Batches, n_images: int, texts: pa.Schema
 ) -> Iterator[tuple[Frequencies | None, pa.RecordBatch]]:
-    """Token rows of whole images, and the document frequencies of their chunk."""
+    """Texts of whole images, and the document frequencies of their chunk."""
     if not n_images:
-        yield from ((None, batch) for batch in batches if batch.num_rows)
+        blobs = (batch.column(TEXTS) for batch in batches)
+        yield from ((None, rows) for rows in unpacked_rows(blobs, texts))
         return
     for chunk_rows in _by_chunk(batches):
         answers: list[pa.RecordBatch] = []
-        rows = _token_rows(chunk_rows, answers)
+        rows = unpacked_rows(_blobs(chunk_rows, answers), texts)
         frequencies = None
         for whole in whole_images(rows, IMAGE):
             if frequencies is None:  # the answers are all there, as the first row is
@@ -80,16 +84,16 @@ def _by_chunk(batches: Batches) -> Iterator[Iterator[pa.RecordBatch]]:
         yield (part for _, part in of_chunk)
 
 
-def _token_rows(
+def _blobs(
     parts: Iterator[pa.RecordBatch], answers: list[pa.RecordBatch]
-) -> Iterator[pa.RecordBatch]:
-    """The parts without the answers, which are appended to `answers`."""
+) -> Iterator[pa.BinaryArray]:
+    """The blobs of texts; what comes before them is appended to `answers`."""
     for part in parts:
         is_answer = part.column(IDS).is_valid()
         n_answers = int(np.asarray(is_answer).sum())
         if n_answers:
             answers.append(part.slice(0, n_answers).select([IDS, COUNTS]))
-        yield part.slice(n_answers)
+        yield part.column(TEXTS)
 
 
 def _frequencies(answers: list[pa.RecordBatch], n_images: int) -> Frequencies:

@@ -20,7 +20,8 @@ from pyspark.sql import functions as F
 
 from spark_jobs.filtering import top_fraction
 from spark_jobs.filtering.checks import rule_faults
-from spark_jobs.filtering.filter import RuleResults, apply_rules
+from spark_jobs.filtering.filter import apply_rules
+from spark_jobs.filtering.rule_results import RuleResults
 from spark_jobs.filtering.rules import InTable, Rule, TopFraction, rules_of_kind
 from spark_jobs.filtering.top_fraction import top_fraction_bound
 

@@ -28,7 +28,8 @@ from spark_jobs.filtering.top_fraction import top_fraction_bound
 from spark_jobs.formats.datacomp_uids import refuse_other_uids, write_uids_of_rows
 from spark_jobs.jobs.filter_captions import FilterCaptions
 from udfs.nearest_centroids import nearest_centroids
-from udfs.text.listed_words import has_listed_word, word_trie
+from udfs.text.listed_words import has_listed_word
+from udfs.text.listed_words import listed_words as of_words
 
 WORDNET = Path("/usr/share/wordnet")
 SCORES = {"l14": "clip_l14_similarity_score", "b32": "clip_b32_similarity_score"}
@@ -233,9 +234,9 @@ def test_first_synsets_are_nltks(
 
 
 def test_a_word_of_a_list_in_any_case() -> None:
-    trie = word_trie(["dog", "hot_dog", "kelvin"])
+    words = of_words(["dog", "hot_dog", "kelvin"])
     texts = ["A DOG", "dog,", "hot dogs", "x\xa0Hot_Dog", "\u212aelvin", "dogs", "", None, "a\0dog"]
-    assert has_listed_word(pa.array(texts), trie).to_pylist() == [
+    assert has_listed_word(pa.array(texts), words).to_pylist() == [
         *(True, False, False, True, True, False, False, False, False)
     ]
 

@@ -8,17 +8,22 @@ import pyarrow as pa
 
 from udfs.captioning.answered import answered_and_counted
 from udfs.captioning.packed_ngrams import packed_ngrams
+from udfs.captioning.row_blobs import unpacked_rows
 from udfs.captioning.tokens import TokenRule
 
-_PART = [("part", pa.int32()), ("chunk", pa.int32()), ("ids", pa.binary())]
-_COUNTS = [("counts", pa.binary())]
-_TEXT = [("place", pa.int64()), ("image", pa.int64()), ("is_reference", pa.bool_())]
+_COUNTS = [("ids", pa.binary()), ("counts", pa.binary())]
 _SETS = [("source_set", pa.int32()), ("group_set", pa.int32()), ("draw", pa.float64())]
+TEXTS = pa.schema(
+    [("image", pa.int64()), ("is_reference", pa.bool_()), ("tokens", pa.binary()), *_SETS]
+)
 PACKED = pa.schema(
-    [*_PART, *_COUNTS, *_TEXT, ("tokens", pa.binary()), *_SETS, ("images", pa.int64())]
+    [
+        *(("part", pa.int32()), *_COUNTS, ("chunk", pa.int32())),
+        *(("place", pa.int64()), ("texts", pa.binary()), ("images", pa.int64())),
+    ]
 )
 _TYPES = [(name, pa.int32()) for name in ("set", "ngram_order", "level", "jackknife")]
-ANSWERED = pa.schema([*_PART[1:], *_COUNTS, *_TYPES, ("types", pa.int64())])
+ANSWERED = pa.schema([("chunk", pa.int32()), *_COUNTS, *_TYPES, ("types", pa.int64())])
 
 
 def texts_of(
@@ -59,9 +64,14 @@ def packed_and_answers(
     batches: Sequence[pa.RecordBatch], rule: TokenRule
 ) -> tuple[pa.Table, pa.Table]:
     """What one task packs, and the answers to it."""
-    packed = pa.Table.from_batches(packed_ngrams(rule, [], PACKED)(batches))
+    packed = pa.Table.from_batches(packed_ngrams(rule, TEXTS, PACKED)(batches))
     answered = answered_parts(packed)
     return packed, answered.filter(answered["ids"].is_valid())
+
+
+def token_rows(packed: pa.Table) -> pa.Table:
+    """The texts in the blobs of one task."""
+    return pa.Table.from_batches(unpacked_rows(packed["texts"].chunks, TEXTS)).combine_chunks()
 
 
 def answered_parts(packed: pa.Table) -> pa.Table:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.udfs.captioning import reference
-from tests.udfs.captioning.packing import packed_and_answers, texts_of
+from tests.udfs.captioning.packing import packed_and_answers, texts_of, token_rows
 from udfs.captioning.ngrams import count_ngrams
 from udfs.captioning.packed_ngrams import tokens_of
 from udfs.captioning.similarity import Similarity, bleu, compare
@@ -28,8 +28,7 @@ def similarity(captions: list[str], references: list[list[str]], rule: TokenRule
     rows = texts_of(captions, references)
     packed, answers = packed_and_answers([rows], rule)
     table = Frequencies(answers["ids"].to_pylist(), answers["counts"].to_pylist(), len(captions))
-    tokens = packed.filter(packed["place"].is_valid()).combine_chunks()
-    counted = count_ngrams(tokens_of(tokens["tokens"].combine_chunks()))
+    counted = count_ngrams(tokens_of(token_rows(packed)["tokens"].combine_chunks()))
     ends = np.cumsum([1 + len(texts) for texts in references])
     starts = np.concatenate([[0], ends[:-1]])
     ranges = np.column_stack([starts, ends - 1]).astype(np.int64)
@@ -127,9 +126,9 @@ def test_images_may_span_batches_and_tables_may_be_full(
         monkeypatch.setattr("udfs.captioning.document_frequencies._PACKED_AT_ONCE", most)
         packed, answers = packed_and_answers(parts, "none")
         assert packed["images"].drop_null().to_pylist() == [sum(map(bool, references))]
-        tokens = packed.filter(packed["place"].is_valid())
-        assert tokens.num_rows == rows.num_rows  # all references are of images with a caption
-        assert np.all(np.diff(tokens["place"].to_numpy()) > 0)
+        # All references are of images with a caption.
+        assert token_rows(packed)["is_reference"].to_pylist() == rows["is_reference"].to_pylist()
+        assert np.all(np.diff(packed["place"].drop_null().to_numpy()) > 0)
         known: dict[int, int] = {}
         for row in answers.to_pylist():
             ids, counts = (np.frombuffer(row[name], np.int64) for name in ("ids", "counts"))

@@ -1,5 +1,6 @@
 """Sums over captions, their intervals, and CLIP scores."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from tests.udfs.captioning.packing import texts_of
 from udfs.captioning import set_sums
 from udfs.captioning import statistics as st
 from udfs.captioning.draw_bits import draw_bits, poisson_weights
+from udfs.captioning.row_blobs import pack_rows
 from udfs.captioning.scored_captions import SCORES, scored, summed
 from udfs.captioning.set_sums import SetSums, measured, summed_by_set
 from udfs.captioning.tokens import Tokeniser
@@ -145,9 +147,15 @@ def test_without_replicates_there_are_no_bounds() -> None:
 @pytest.mark.parametrize("cosine", [28.5, -1.2])
 def test_a_score_that_is_no_cosine_ends_the_task(cosine: float) -> None:
     with pytest.raises(TaskInputError, match=f"the score {cosine:g} of a caption is no cosine"):
-        list(scored(0)([token_rows(["a cat"], image=[cosine])]))
-    [rows] = scored(0)([token_rows(["a cat"], image=[1.004])])  # of few bits
+        list(score_texts(token_rows(["a cat"], image=[cosine])))
+    [rows] = score_texts(token_rows(["a cat"], image=[1.004]))  # of few bits
     assert rows["cosine_image"].to_pylist() == [1.004]
+
+
+def score_texts(rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """The scores of rows that stand in one blob."""
+    blobs = pack_rows(rows, np.array([0, rows.num_rows]))
+    return scored(0, rows.schema)([pa.RecordBatch.from_arrays([blobs], ["texts"])])
 
 
 def token_rows(captions: list[str], **cosines: Any) -> pa.RecordBatch:
@@ -171,7 +179,7 @@ def test_clip_scores_are_those_of_clipscore(cases: Path) -> None:
         image=expected.cosine_float64,
         text=expected.text_text.astype(float),
     )
-    [rows] = scored(0)([batch])
+    [rows] = score_texts(batch)
     scores = rows.to_pandas()[list(SCORES)]
     known = expected.cosine_float64.notna()
     assert scores.clip_s[known].to_numpy() == pytest.approx(

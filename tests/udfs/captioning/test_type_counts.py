@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.udfs.captioning.packing import PACKED, answered_parts, texts_of
+from tests.udfs.captioning.packing import PACKED, TEXTS, answered_parts, texts_of
 from tests.udfs.captioning.reference import grams
 from udfs.captioning.draw_bits import (
     GROUPS,
@@ -31,7 +31,7 @@ def types(
     packed = [
         part
         for task in range(n_tasks)
-        for part in packed_ngrams(rule, [], PACKED)(
+        for part in packed_ngrams(rule, TEXTS, PACKED)(
             [rows.take(pa.array(range(task, len(captions), n_tasks), pa.int64()))]
         )
     ]
