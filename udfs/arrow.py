@@ -50,6 +50,14 @@ def filled(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
+def one_batch(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """The rows of several batches, at least one of them with rows, as one."""
+    if len(batches) == 1:
+        return batches[0]
+    [batch] = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    return batch
+
+
 def validated(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return the batch unchanged; raises TaskInputError if a string in it is not UTF-8."""
     try:

@@ -69,12 +69,12 @@ class SingleProducts:
 
     def __init__(self, queries: Vectors) -> None:
         self._queries = queries
-        self._norms = lengths(queries)
+        self._norms = _vector_lengths(queries)
         self._buffer = np.empty(_TILE_QUERIES * _TILE_ROWS, np.float32)
 
     def tiles(self, vectors: Vectors) -> Iterator[Tile]:
         """See Products."""
-        longest = _largest(lengths(vectors))
+        longest = _largest(_vector_lengths(vectors))
         slack = self._norms * (longest * vectors.shape[1] * _SINGLE_ROUNDING)
         for queries, rows, products in _tiles(len(self._queries), len(vectors), self._buffer):
             np.matmul(self._queries[queries], vectors[rows].T, out=products)
@@ -132,7 +132,7 @@ def _largest(lengths: Vectors) -> float:
     return float(np.fmax.reduce(lengths, initial=0))
 
 
-def lengths(vectors: Vectors) -> Vectors:
+def _vector_lengths(vectors: Vectors) -> Vectors:
     """The length of each vector, (n,)."""
     norms = np.empty(len(vectors), np.float32)
     _lengths(vectors, norms)

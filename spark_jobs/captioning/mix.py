@@ -126,6 +126,7 @@ def mix(
     is_by_score = failed == NOT_CHOSEN
     results = RuleResults(
         with_choice,
+        with_choice,
         failed,
         F.when(is_by_score, picks.score(chosen.steps[0].pick).cast("double")),
         F.when(is_by_score, first_threshold),

@@ -72,14 +72,15 @@ def apply_rules(
     `bounds`: the smallest value that passes a top_fraction rule, None if no row has a value.
     `tables`: the table of each in_table rule. `words`: those of each first_synset_in rule.
     """
-    given = _Given(bounds, tables, {rule: listed_words(of_rule) for rule, of_rule in words.items()})
+    tables_of_words = {rule: listed_words(of_rule) for rule, of_rule in words.items()}
+    inputs = _RuleInputs(bounds, tables, tables_of_words)
     parts = _divided(rules)
-    steps = [_step(part, given) for part in parts] if len(parts) > 1 else []
-    return replace(_judge(rows, rules, given), steps=steps)
+    steps = [_step(part, inputs) for part in parts] if len(parts) > 1 else []
+    return replace(_judge(rows, rules, inputs), steps=steps)
 
 
 @dataclass(frozen=True)
-class _Given:
+class _RuleInputs:
     """What rules need beside the rows."""
 
     bounds: Mapping[TopFraction, TypedValue | None]
@@ -100,18 +101,18 @@ def _divided(rules: Sequence[Rule]) -> list[list[Rule]]:
     return parts
 
 
-def _step(rules: Sequence[Rule], given: _Given) -> Step:
+def _step(rules: Sequence[Rule], inputs: _RuleInputs) -> Step:
     keep_alone = None
     match rules:
         case [FirstSynset() as synset]:
-            keep = keep_with_listed_word(given.words[synset], text=synset.column)
+            keep = keep_with_listed_word(inputs.words[synset], text=synset.column)
             return Keeping(synset.rule, lambda rows: map_in_arrow(rows, keep, rows.schema))
         case [InTable() as in_table]:
-            keys = _keys(in_table, given.tables[in_table])
+            keys = _keys(in_table, inputs.tables[in_table])
             # Its join may end where the keys do, before it has read all rows.
             keep_alone = partial(_keep_rows_in_table, rule=in_table, keys=keys)
     names = [rule.rule for rule in rules]
-    return Marking(names, lambda rows: _judge(rows, rules, given), keep_alone)
+    return Marking(names, lambda rows: _judge(rows, rules, inputs), keep_alone)
 
 
 def _keep_rows_in_table(rows: DataFrame, rule: InTable, keys: DataFrame) -> DataFrame:
@@ -120,16 +121,17 @@ def _keep_rows_in_table(rows: DataFrame, rule: InTable, keys: DataFrame) -> Data
     return rows.join(renamed, on=named(rule.key) == named(key), how="left_semi")
 
 
-def _judge(rows: DataFrame, rules: Sequence[Rule], given: _Given) -> RuleResults:
+def _judge(source: DataFrame, rules: Sequence[Rule], inputs: _RuleInputs) -> RuleResults:
     """The first of the rules that each row fails, all of them on all rows."""
+    rows = source
     helpers: dict[_Helped, str] = {}
     for synset_rule in rules_of_kind(rules, FirstSynset):
         helpers[synset_rule] = free_name(rows, "_has_word")
-        words = given.words[synset_rule]
+        words = inputs.words[synset_rule]
         rows = _mark_rows_with_word(rows, synset_rule.column, words, helpers[synset_rule])
     for table_rule in rules_of_kind(rules, InTable):
         helpers[table_rule] = free_name(rows, "_in_table")
-        table = given.tables[table_rule]
+        table = inputs.tables[table_rule]
         rows = _mark_rows_in_table(rows, table_rule, table, helpers[table_rule])
     for measure in rules_of_kind(rules, Measure):
         if measure.measured not in helpers:
@@ -141,7 +143,7 @@ def _judge(rows: DataFrame, rules: Sequence[Rule], given: _Given) -> RuleResults
         if long_list is not None and long_list not in helpers:
             helpers[long_list] = free_name(rows, "_in_list")
             rows = _mark_listed_rows(rows, long_list, helpers[long_list])
-    context = _Context(types, given.bounds, helpers)
+    context = _Context(types, inputs.bounds, helpers)
     failed_rule = value = threshold = F.lit(None)
     for rule in reversed(rules):
         rule_value, rule_threshold = _value_and_threshold(rule, context)
@@ -150,7 +152,7 @@ def _judge(rows: DataFrame, rules: Sequence[Rule], given: _Given) -> RuleResults
         value = F.when(is_passed, value).otherwise(rule_value)
         threshold = F.when(is_passed, threshold).otherwise(rule_threshold)
     columns = failed_rule.cast("string"), value.cast("double"), threshold.cast("double")
-    return RuleResults(rows, *columns, helper_columns=[*helpers.values()])
+    return RuleResults(source, rows, *columns, helper_columns=[*helpers.values()])
 
 
 def _mark_rows_with_word(rows: DataFrame, text: str, words: ListedWords, column: str) -> DataFrame:

@@ -47,22 +47,18 @@ class RuleResults:
 
     `failed_rule`: the rule's name, null if the row passes all. `value`, `threshold`: doubles, what
     the row has and what it was compared with; only of a comparison with one number and of a
-    top_fraction, else null. `helper_columns`: columns of `rows` that the others are made of.
-    `steps`: if there are any, the same rules, to be applied one after the other to `source`, the
-    rows without helper columns.
+    top_fraction, else null. `helper_columns`: columns of `rows` that the others are made of, and
+    that `source` lacks. `steps`: if there are any, the same rules, to be applied to `source` one
+    after the other.
     """
 
+    source: DataFrame
     rows: DataFrame
     failed_rule: Column
     value: Column
     threshold: Column
     helper_columns: Sequence[str]
     steps: Sequence[Step] = ()
-
-    @property
-    def source(self) -> DataFrame:
-        """The rows with their own columns alone."""
-        return self.rows.drop(*self.helper_columns)
 
     def kept(self) -> DataFrame:
         """The rows that pass all rules, with their own columns."""

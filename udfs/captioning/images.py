@@ -7,6 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from udfs.arrow import one_batch
+
 
 def image_starts(names: pa.Array) -> NDArray[np.int64]:
     """(n_images + 1,): the rows where an image starts, and the number of rows."""
@@ -25,19 +27,12 @@ def whole_images(batches: Iterable[pa.RecordBatch], name: str) -> Iterator[pa.Re
             continue
         names = batch.column(batch.schema.get_field_index(name))
         if held and held[-1].column(held[-1].schema.get_field_index(name))[-1] != names[0]:
-            yield _one(held)
+            yield one_batch(held)
             held = []
         last = int(image_starts(names)[-2])
         if last:
-            yield _one([*held, batch.slice(0, last)])
+            yield one_batch([*held, batch.slice(0, last)])
             held = []
         held.append(batch.slice(last))
     if held:
-        yield _one(held)
-
-
-def _one(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    if len(batches) == 1:
-        return batches[0]
-    [batch] = pa.Table.from_batches(batches).combine_chunks().to_batches()
-    return batch
+        yield one_batch(held)

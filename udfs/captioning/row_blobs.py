@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from udfs.arrow import one_batch
+
 # Of a blob, unless a single row has more: Spark may put 10,000 of them into a batch.
 _BLOB_BYTES = 16 << 10
 _AT_ONCE = 1 << 20  # bytes of blobs whose rows are read as one batch
@@ -36,22 +38,15 @@ def pack_rows(rows: pa.RecordBatch, starts: NDArray[np.int64]) -> pa.Array:
 
 def unpacked_rows(blobs: Iterable[pa.BinaryArray], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """The rows of blobs in batches of some size; a null has none."""
-    held: list[pa.RecordBatch] = []
+    pending: list[pa.RecordBatch] = []
     n_bytes = 0
     for array in blobs:
         for blob in array.drop_null():
             message = blob.as_buffer()
-            held.append(pa.ipc.read_record_batch(message, schema))
+            pending.append(pa.ipc.read_record_batch(message, schema))
             n_bytes += len(message)
             if n_bytes >= _AT_ONCE:
-                yield _one(held)
-                held, n_bytes = [], 0
-    if held:
-        yield _one(held)
-
-
-def _one(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    if len(batches) == 1:
-        return batches[0]
-    [batch] = pa.Table.from_batches(batches).combine_chunks().to_batches()
-    return batch
+                yield one_batch(pending)
+                pending, n_bytes = [], 0
+    if pending:
+        yield one_batch(pending)

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from udfs.arrow import one_batch
 from udfs.training.batches import Batches, check_ranks, require_whole_number
 from udfs.training.epoch_order import RankEpoch, Reading, Segment, Window, rank_epoch
 from udfs.training.faults import SnapshotError
@@ -99,9 +100,7 @@ class _Lane:
             end = min(stop, window.stop)
             parts.append(self._rows_of(window, place - window.start, end - window.start))
             place = end
-        if len(parts) == 1:
-            return parts[0]
-        return pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
+        return one_batch(parts)
 
     def _window_of(self, place: int) -> Window:
         """The window with a row; those before it, which other workers read, are passed over."""

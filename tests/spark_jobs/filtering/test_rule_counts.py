@@ -121,3 +121,16 @@ def test_steps_keep_and_count_what_all_rules_on_all_rows_do(spark: SparkSession,
     assert by_rule == {name: failed[name] for name in names}
     assert also == {"without": sum(row[2] is None for row in rows)}
     frame.unpersist()
+
+
+@pytest.mark.parametrize("is_observed", [True, False])
+def test_texts_are_looked_at_once(spark: SparkSession, is_observed: bool) -> None:
+    rows = spark.createDataFrame([("a dog", 3), ("a cat", 3), ("dog", 1)], "caption string, n int")
+    spec = [RULES[0], {"rule": "word", "first_synset_in": "list.txt", "wordnet": "folder"}]
+    rules = TypeAdapter(list[Rule]).validate_python(spec)
+    [synset] = rules_of_kind(rules, FirstSynset)
+    results = apply_rules(rows, rules, bounds={}, tables={}, words={synset: ["dog"]})
+    kept = RuleCounts(results, ["passed", "word"], {}, is_observed=is_observed).kept()
+    assert [row.caption for row in kept.collect()] == ["a dog"]
+    plan = kept._jdf.queryExecution().optimizedPlan().toString()
+    assert plan.count("InArrow") == 1
