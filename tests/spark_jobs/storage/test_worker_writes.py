@@ -289,8 +289,8 @@ def test_duckdb_reads_it(spark: SparkSession, tmp_path: Path) -> None:
     found = duckdb.sql(
         f"SELECT count(*), sum(width), max(caption), sum(pair.a), sum(len(entry_ids)), "
         f"max(epoch_us(time)) FROM read_parquet('{tmp_path}/t/*.parquet')"
-    ).fetchone()
-    assert found == tuple(
+    ).fetchall()
+    assert found[0] == tuple(
         rows.selectExpr(
             *("count(*)", "sum(width)", "max(caption)", "sum(pair.a)"),
             *("sum(if(entry_ids IS NULL, null, size(entry_ids)))", "max(unix_micros(time))"),
