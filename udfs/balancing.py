@@ -151,13 +151,6 @@ def pack_keys(key: str) -> BatchFunction:
     return pack
 
 
-def no_counts(batches: Batches) -> Iterator[pa.RecordBatch]:
-    """For mapInArrow: reads all rows, and counts nothing."""
-    for _ in batches:
-        pass
-    yield from ()
-
-
 def count_non_empty(entry_ids: pa.ListArray) -> int:
     """The number of lists with an id."""
     return int(np.count_nonzero(pc.list_value_length(entry_ids).fill_null(0)))

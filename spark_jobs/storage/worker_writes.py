@@ -9,6 +9,7 @@ ends before its commit, are not part of the table; VACUUM removes them.
 import json
 import os
 import uuid
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -125,7 +126,10 @@ def write_files(
     by_part = packed.repartition(PART).sortWithinPartitions(PART)
     result_columns = StructType([*ID_COUNTS, _WITH_FILE])
     try:
-        result = map_in_arrow(by_part, sum_counts_and_files(kinds), result_columns).toPandas()
+        with warnings.catch_warnings():
+            # Of a task that fails, with its trace; the fault itself is told by the job.
+            warnings.filterwarnings("ignore", "toPandas attempted Arrow optimization")
+            result = map_in_arrow(by_part, sum_counts_and_files(kinds), result_columns).toPandas()
     except BaseException:
         remove_files(table, write_id)
         raise

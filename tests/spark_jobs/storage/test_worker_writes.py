@@ -23,7 +23,7 @@ from spark_jobs.storage.log_entry import LocalTable
 from spark_jobs.storage.tables import WriteResult, check_output, read_table, write_table
 from spark_jobs.storage.worker_writes import WrittenFiles, write_files
 from tests.spark_jobs.storage.test_bit_rot import flips
-from udfs.balancing import no_counts
+from udfs.arrow import Batches, BatchFunction
 
 METADATA = {"run_id": "r1", "job": "j", "settings_sha": "s", "table": "t"}
 N = 3_000
@@ -57,12 +57,21 @@ def all_types(spark: SparkSession, n: int = N, *, uid: str = "md5(string(id))") 
     return spark.range(0, n, 1, 3).selectExpr(f"{uid} AS uid", *columns)
 
 
+def counting_nothing() -> BatchFunction:
+    def read(batches: Batches) -> Iterator[pa.RecordBatch]:
+        for _ in batches:
+            pass
+        yield from ()
+
+    return read
+
+
 def unchanged(rows: DataFrame) -> MappedRows:
     return MappedRows(rows, iter, rows.schema)
 
 
 def files_of(rows: DataFrame, table: Path) -> WrittenFiles | None:
-    return write_files(unchanged(rows), str(table), no_counts, [])
+    return write_files(unchanged(rows), str(table), counting_nothing(), [])
 
 
 def write(rows: DataFrame, table: Path) -> WriteResult:
@@ -190,8 +199,10 @@ def test_what_only_spark_can_write(spark: SparkSession, tmp_path: Path) -> None:
     assert files_of(rows, tmp_path / "t") is None
     scored = spark.range(3).selectExpr("string(id) AS uid", "1.0D score", "'x' query_type")
     assert files_of(scored, tmp_path / "t") is None
-    assert write_files(unchanged(all_types(spark, 2)), "parquet:/x/y", no_counts, []) is None
-    assert write_files(unchanged(all_types(spark, 2)), "a.b", no_counts, []) is None
+    assert (
+        write_files(unchanged(all_types(spark, 2)), "parquet:/x/y", counting_nothing(), []) is None
+    )
+    assert write_files(unchanged(all_types(spark, 2)), "a.b", counting_nothing(), []) is None
 
 
 def test_other_columns_are_refused(spark: SparkSession, tmp_path: Path) -> None:
@@ -212,7 +223,7 @@ def test_a_job_that_fails_leaves_the_table_and_no_file(spark: SparkSession, tmp_
 
     failing = MappedRows(all_types(spark), fail, all_types(spark).schema)
     with pytest.raises(Exception, match="ZeroDivisionError"):
-        write_files(failing, str(table), no_counts, [])
+        write_files(failing, str(table), counting_nothing(), [])
     assert sorted(path.name for path in table.iterdir()) == before
     assert spark.read.format("delta").load(str(table)).count() == 50
 
@@ -238,7 +249,7 @@ def test_a_task_that_is_tried_again_counts_once(spark: SparkSession, tmp_path: P
 
     rows = all_types(spark)
     written = write_files(
-        MappedRows(rows, fail_at_first, rows.schema), str(tmp_path / "t"), no_counts, []
+        MappedRows(rows, fail_at_first, rows.schema), str(tmp_path / "t"), counting_nothing(), []
     )
     assert written is not None
     assert mark.exists()
