@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from udfs.arrow import Batches, BatchFunction
 from udfs.balancing import ENTRY_IDS, SmallestDraws, keep_probability
+from udfs.uniform_draws import uniform
 
 _ENTRY_ID = "entry_id"  # column of SmallestDraws.rows
 
@@ -46,6 +47,24 @@ def keep_by_draw(match_probability: NDArray[np.float64], *, draw: str) -> BatchF
             yield kept.select([name for name in kept.schema.names if name != draw])
 
     return keep
+
+
+def mark_kept(
+    match_probability: NDArray[np.float64], *, purpose: str, uid: str, seed: int, kept: str
+) -> BatchFunction:
+    """For mapInArrow: the rows with a column `kept`, whether `keep_by_draw` keeps them.
+
+    `match_probability`: (n_entries,). `purpose`, `seed`: of the draw of each `uid`.
+    """
+
+    def mark(batches: Batches) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            probability = keep_probability(batch.column(ENTRY_IDS), match_probability)
+            is_kept = uniform(purpose, batch.column(uid), seed) < probability
+            names = [*batch.schema.names, kept]
+            yield pa.RecordBatch.from_arrays([*batch, pa.array(is_kept)], names)
+
+    return mark
 
 
 def sum_expected(

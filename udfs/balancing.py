@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from udfs.arrow import Batches
-from udfs.id_counts import pack_counts
+from udfs.arrow import Batches, BatchFunction
+from udfs.id_counts import IdPacker, pack_counts
 from udfs.task_errors import TaskInputError
 
 ENTRY_IDS = "entry_ids"  # the column
@@ -105,6 +105,50 @@ def count_entries_and_rows(batches: Batches) -> Iterator[pa.RecordBatch]:
         row_counts += [len(entry_ids), count_non_empty(entry_ids)]
     yield pack_counts(*counter.counts(), kind=ENTRIES)
     yield pack_counts(np.arange(2), row_counts, kind=ROWS)
+
+
+def count_entries_rows_and_keys(key: str) -> BatchFunction:
+    """For mapInArrow: as `count_entries_and_rows`; also of kind KEYS each value of int64 `key`."""
+
+    def count(batches: Batches) -> Iterator[pa.RecordBatch]:
+        counter, row_counts, key_packer = EntryCounter(), np.zeros(2, np.int64), IdPacker(KEYS)
+        for batch in batches:
+            entry_ids = batch.column(ENTRY_IDS)
+            counter.add(entry_ids)
+            row_counts += [len(entry_ids), count_non_empty(entry_ids)]
+            yield from key_packer.add(batch.column(key))
+        yield from key_packer.flush()
+        yield pack_counts(*counter.counts(), kind=ENTRIES)
+        yield pack_counts(np.arange(2), row_counts, kind=ROWS)
+
+    return count
+
+
+def count_kept(kept: str) -> BatchFunction:
+    """For mapInArrow: packed counts of ENTRIES in the rows where `kept`, and ROWS of all rows."""
+
+    def count(batches: Batches) -> Iterator[pa.RecordBatch]:
+        counter, row_counts = EntryCounter(), np.zeros(2, np.int64)
+        for batch in batches:
+            entry_ids = batch.column(ENTRY_IDS)
+            counter.add(entry_ids.filter(batch.column(kept)))
+            row_counts += [len(entry_ids), count_non_empty(entry_ids)]
+        yield pack_counts(*counter.counts(), kind=ENTRIES)
+        yield pack_counts(np.arange(2), row_counts, kind=ROWS)
+
+    return count
+
+
+def pack_keys(key: str) -> BatchFunction:
+    """For mapInArrow: of kind KEYS each value of the int64 column `key`."""
+
+    def pack(batches: Batches) -> Iterator[pa.RecordBatch]:
+        packer = IdPacker(KEYS)
+        for batch in batches:
+            yield from packer.add(batch.column(key))
+        yield from packer.flush()
+
+    return pack
 
 
 def count_non_empty(entry_ids: pa.ListArray) -> int:

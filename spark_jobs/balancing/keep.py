@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import BooleanType, StructField, StructType
 
-from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.arrow_mapping import MappedRows, map_in_arrow
 from spark_jobs.core.draws import Draw
 from spark_jobs.core.schemas import (
     CAPTION_ID,
@@ -17,7 +18,8 @@ from spark_jobs.core.schemas import (
     UID,
     WEIGHED_MATCHES,
 )
-from udfs.balance_matches import add_keep_probability, keep_by_draw
+from udfs.arrow import checked
+from udfs.balance_matches import add_keep_probability, keep_by_draw, mark_kept
 
 PAPERS = (
     "MetaCLIP, algorithm 1: captions kept by the probabilities of their entries",
@@ -26,6 +28,7 @@ PAPERS = (
 
 # A column that `keep_by_draw` drops; its name differs from `draw`, which the rows may have.
 TEMPORARY_DRAW = "_balancing_draw"
+IS_KEPT = "(kept)"  # of `marked_rows`; no table has a column of that name
 BALANCING = "balance"  # purpose of the draw, the same in all jobs that balance
 
 
@@ -64,9 +67,25 @@ def keep_balanced(
     matches: DataFrame, match_probability: NDArray[np.float64], *, draw: Draw
 ) -> DataFrame:
     """The rows that `draw_matches` keeps, with all columns; the Python worker drops the others."""
+    return kept_rows(matches, match_probability, draw=draw).frame()
+
+
+def kept_rows(
+    matches: DataFrame, match_probability: NDArray[np.float64], *, draw: Draw
+) -> MappedRows:
+    """`keep_balanced`, to which the worker that drops rows may add steps."""
     with_draw = matches.withColumn(TEMPORARY_DRAW, draw.of(UID))
     keep = keep_by_draw(match_probability, draw=TEMPORARY_DRAW)
-    return map_in_arrow(with_draw, keep, matches.schema)
+    return MappedRows(with_draw, keep, matches.schema)
+
+
+def marked_rows(
+    matches: MappedRows, match_probability: NDArray[np.float64], *, draw: Draw
+) -> MappedRows:
+    """All rows, with a column IS_KEPT: whether `keep_balanced` keeps them."""
+    mark = mark_kept(match_probability, purpose=draw.purpose, uid=UID, seed=draw.seed, kept=IS_KEPT)
+    columns = StructType([*matches.columns, StructField(IS_KEPT, BooleanType())])
+    return matches.then(checked(mark), columns)
 
 
 def matches_by_uid(matches: DataFrame) -> DataFrame:

@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
 from spark_jobs.balancing.keep import TEMPORARY_DRAW
-from spark_jobs.core.arrow_mapping import map_in_arrow
+from spark_jobs.core.arrow_mapping import MappedRows
 from spark_jobs.core.draws import Draw
 from spark_jobs.core.schemas import ENTRY_IDS, MATCHES, UID
 from udfs.arrow import chained
@@ -21,7 +21,7 @@ def keep_matched(
     match_probability: NDArray[np.float64],
     *,
     draw: Draw,
-) -> DataFrame:
+) -> MappedRows:
     """Match the captions and keep those that `keep_balanced` would keep, with entry_ids.
 
     `match_probability`: (n_entries,).
@@ -30,7 +30,7 @@ def keep_matched(
     match = add_entry_ids(matcher, kept=[*unmatched.columns, TEMPORARY_DRAW])
     match_and_keep = chained(match, keep_by_draw(match_probability, draw=TEMPORARY_DRAW))
     with_draw = unmatched.withColumn(TEMPORARY_DRAW, draw.of(UID))
-    return map_in_arrow(with_draw, match_and_keep, matched_columns(captions))
+    return MappedRows(with_draw, match_and_keep, matched_columns(captions))
 
 
 def matched_columns(captions: DataFrame) -> StructType:

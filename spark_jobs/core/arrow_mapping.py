@@ -1,14 +1,38 @@
 """`mapInArrow` for columns of any name, and with checks for valid text and batch size."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
 from spark_jobs.core.worker_files import small_function
-from udfs.arrow import Batches, BatchFunction, checked
+from udfs.arrow import Batches, BatchFunction, chained, checked
 from udfs.stores import shared_options, with_options
+
+
+@dataclass(frozen=True)
+class MappedRows:
+    """Rows that `function` makes of others, to which further steps in the same worker may be added.
+
+    Each mapInArrow in a plan brings all rows to Python and back. `is_checked`: whether batches are
+    valid and of limited size, see udfs.arrow.
+    """
+
+    rows: DataFrame
+    function: BatchFunction
+    columns: StructType
+    is_checked: bool = True
+
+    def frame(self) -> DataFrame:
+        """The rows as a frame."""
+        map_rows = map_in_arrow if self.is_checked else map_in_arrow_unchecked
+        return map_rows(self.rows, self.function, self.columns)
+
+    def then(self, function: BatchFunction, columns: StructType) -> "MappedRows":
+        """What a further function, called in the same worker, makes of these rows."""
+        return replace(self, function=chained(self.function, function), columns=columns)
 
 
 def map_in_arrow(rows: DataFrame, function: BatchFunction, columns: StructType) -> DataFrame:

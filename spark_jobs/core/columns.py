@@ -1,7 +1,7 @@
 """Key columns, columns by exact name, safe casts and literals, checks that columns exist."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -43,7 +43,11 @@ def require_column_type(
 
 def keys(rows: DataFrame) -> list[str]:
     """The columns that identify a row: uid, caption_id if present; query_id if there is no uid."""
-    columns = rows.columns  # under Spark Connect a request
+    return keys_among(rows.columns)
+
+
+def keys_among(columns: Sequence[str]) -> list[str]:
+    """`keys` of rows with these columns."""
     if UID not in columns and QUERY_ID in columns:
         return [QUERY_ID]
     return [UID, CAPTION_ID] if CAPTION_ID in columns else [UID]

@@ -14,7 +14,7 @@ from spark_jobs.core import schemas
 from spark_jobs.core.addresses import join_address, parse_address
 from spark_jobs.core.errors import CurationError, InputDataError, SettingsError
 from spark_jobs.core.observed_sums import ObservedSums
-from spark_jobs.core.schemas import CAPTION, REASON, URL
+from spark_jobs.core.schemas import CAPTION, REASON, UID, URL
 from spark_jobs.core.settings import InputAddress, Settings
 from spark_jobs.formats.caption_files import (
     hidden_caption_files,
@@ -96,12 +96,13 @@ class CaptionInput(Settings):
 class Captions:
     """The rows of an input under our column names, with the working columns of `caption_rows`.
 
-    `files`: the files that were read; empty for a table.
+    `files`: the files that were read; empty for a table. `has_uids`: all parts have uids.
     """
 
     rows: DataFrame
     source: Source
     files: Sequence[ListedFile] = ()
+    has_uids: bool = False
 
     @contextmanager
     def reading(self, *, by_python: bool = False) -> Iterator[None]:
@@ -139,7 +140,9 @@ def read_captions(run: Run, settings: CaptionInput) -> Captions:
         # Files without a single readable record have no column names.
         return column_map(preset, settings.columns, part.names, part.where) if part.names else {}
 
-    return Captions(caption_rows(parts, map_columns, options), source, files)
+    rows = caption_rows(parts, map_columns, options)
+    has_uids = all(UID in map_columns(part) for part in parts)
+    return Captions(rows, source, files, has_uids)
 
 
 def few_repeated_keys(rows: DataFrame) -> list[int] | None:

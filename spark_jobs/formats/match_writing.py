@@ -1,22 +1,43 @@
 """Write captions with the entries of a bank that they hold, and count these entries."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
+import pandas as pd
+import pyarrow as pa
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
-from spark_jobs.balancing.entry_count import MatchCounts, count_entries
+from spark_jobs.balancing.entry_count import MatchCounts, count_entries, count_matches, match_counts
+from spark_jobs.balancing.keep import IS_KEPT
 from spark_jobs.core import schemas
+from spark_jobs.core.arrow_mapping import MappedRows
+from spark_jobs.core.columns import keys
 from spark_jobs.core.made_of import Matching
+from spark_jobs.core.schemas import ENTRY_COUNT, ENTRY_ID
 from spark_jobs.formats.concept_bank import Bank
 from spark_jobs.formats.concept_matchers import Build, bank_and_rule, rule_text
 from spark_jobs.matching.ignoring_case import unmatched_lines
-from spark_jobs.matching.match import match_concepts
+from spark_jobs.matching.match import matched_rows
 from spark_jobs.matching.matched_settings import MatchedOutput
 from spark_jobs.storage.run import Counts, Run
+from spark_jobs.storage.worker_writes import WrittenFiles
+from udfs.balancing import (
+    ENTRIES,
+    KEYS,
+    count_entries_and_rows,
+    count_entries_rows_and_keys,
+    count_in_task,
+    count_kept,
+    pack_keys,
+)
+from udfs.id_counts import COUNT, ID, KIND, Kind
 from udfs.text.matchers import ConceptMatcher, Metaclip2Matcher
 
 _log = logging.getLogger(__name__)
+_KEY = "(key)"  # a working column, called as no column of a table is
+_KINDS = [Kind(), Kind(at_least=0), Kind(at_least=2, most=1)]  # of ENTRIES, ROWS, KEYS
 
 
 def write_captions(
@@ -29,45 +50,169 @@ def write_captions(
     """
     if settings.bank is None:
         return run.write(captions, output, has_unique_keys=has_unique_keys), {}
-    bank, build = bank_and_rule(run, settings.bank, "metaclip")
-    matcher = build(bank.entries)
-    match_rows = match_concepts(captions, matcher, carry=True)
-    outputs = {output: match_rows.schema, settings.entry_counts: schemas.ENTRY_COUNTS}
-    run.check_outputs({address: schema for address, schema in outputs.items() if address})
-    matching = bank.matching(rule_text("metaclip"), run.content(output))
+    bank = _own_bank(run, captions, output, settings.bank, settings)
     counts = write_matches(
-        run, match_rows, output, bank, matching=matching, has_unique_keys=has_unique_keys
+        *(run, matched_rows(captions, bank.matcher, carry=True), output, bank.bank),
+        matching=bank.matching,
+        has_unique_keys=has_unique_keys,
     )
-    warn_of_unmatched(run.read(output, schemas.MATCHES), bank, build, matcher, counts)
-    if settings.entry_counts is not None:
-        run.write(bank.with_counts(counts.entry_counts), settings.entry_counts, matching=matching)
-    return counts.rows, {"entries": len(bank.entries), **counts.summary()}
+    return counts.rows, _write_counts(run, output, settings, bank, counts)
+
+
+def write_unrepeated_captions(
+    run: Run, captions: DataFrame, output: str, settings: MatchedOutput
+) -> tuple[int, Counts] | None:
+    """As `write_captions`, and see on the way that no key repeats, without a pass before.
+
+    None, with the table as it was, if keys repeat, or if the workers cannot write there.
+    """
+    with_key = captions.withColumn(_KEY, F.xxhash64(*keys(captions)))
+    if settings.bank is None:
+        unchanged = MappedRows(with_key, iter, with_key.schema, is_checked=False)
+        written = run.write_files(unchanged, output, pack_keys(_KEY), _KINDS, left_out=[_KEY])
+        if written is None or not _has_unique_keys(written):
+            return None
+        return run.commit_files(written, output, has_unique_keys=True), {}
+    bank = _own_bank(run, captions, output, settings.bank, settings)
+    match_rows = matched_rows(with_key, bank.matcher, carry=True)
+    pack = count_entries_rows_and_keys(_KEY)
+    written = run.write_files(match_rows, output, pack, _KINDS, left_out=[_KEY])
+    if written is None or not _has_unique_keys(written):
+        return None
+    run.commit_files(written, output, matching=bank.matching, has_unique_keys=True)
+    counts = match_counts(written.counts, len(bank.bank.entries))
+    return counts.rows, _write_counts(run, output, settings, bank, counts)
 
 
 def write_matches(
     run: Run,
-    match_rows: DataFrame,
+    match_rows: MappedRows,
     output: str,
     bank: Bank,
     *,
     matching: Matching,
     has_unique_keys: bool,
 ) -> MatchCounts:
-    """Write rows with entry_ids, and count them in the table: a second read, of one column."""
-    run.write(match_rows, output, matching=matching, has_unique_keys=has_unique_keys)
+    """Write rows with entry_ids, and count them: on the way, or else in a second read."""
+    written = run.write_files(match_rows, output, count_entries_and_rows, _KINDS)
+    if written is not None:
+        run.commit_files(written, output, matching=matching, has_unique_keys=has_unique_keys)
+        return match_counts(written.counts, len(bank.entries))
+    frame = match_rows.frame()
+    run.write(frame, output, matching=matching, has_unique_keys=has_unique_keys)
     return count_entries(run.read(output, schemas.MATCHES), len(bank.entries))
 
 
+@dataclass(frozen=True)
+class KeptMatches:
+    """What balancing wrote: rows, entry_id and entry_count of these, maybe lazy.
+
+    `unmatched`: rows before it that match no entry, if that was seen on the way.
+    """
+
+    rows: int
+    entry_counts: DataFrame
+    unmatched: int | None = None
+
+
+def write_kept(run: Run, kept: MappedRows, output: str, *, has_unique_keys: bool) -> KeptMatches:
+    """Write the matches that balancing keeps, and count their entries."""
+    written = run.write_files(kept, output, count_in_task, _KINDS[:1])
+    if written is not None:
+        rows = run.commit_files(written, output, has_unique_keys=has_unique_keys)
+        return KeptMatches(rows, _counted_ids(run, written))
+    frame = kept.frame()
+    rows = run.write(frame, output, has_unique_keys=has_unique_keys, few_files=True)
+    return KeptMatches(rows, count_matches(run.read(output, schemas.EMPTY)))
+
+
+def write_marked(
+    run: Run, marked: MappedRows, output: str, *, n_entries: int, has_unique_keys: bool
+) -> KeptMatches | None:
+    """Write the rows that balancing has marked to be kept; None if the workers cannot."""
+    pack = count_kept(IS_KEPT)
+    written = run.write_files(marked, output, pack, _KINDS, left_out=[IS_KEPT], where=IS_KEPT)
+    if written is None:
+        return None
+    rows = run.commit_files(written, output, has_unique_keys=has_unique_keys)
+    counts = match_counts(written.counts, n_entries)
+    return KeptMatches(rows, _counted_ids(run, written), counts.rows - counts.matched)
+
+
+def _counted_ids(run: Run, written: WrittenFiles) -> DataFrame:
+    of_entries = written.counts[written.counts[KIND] == ENTRIES]
+    ids, counts = of_entries[ID].astype("int32"), of_entries[COUNT]
+    columns = pd.DataFrame({ENTRY_ID: ids, ENTRY_COUNT: counts})
+    return run.spark.createDataFrame(columns, schemas.COUNTED_IDS)
+
+
+@dataclass(frozen=True)
+class _OwnBank:
+    """A bank whose matches become columns of the captions; `matching`: the record of these."""
+
+    bank: Bank
+    build: Build
+    matcher: ConceptMatcher
+    matching: Matching
+
+
+def _own_bank(
+    run: Run, captions: DataFrame, output: str, bank_address: str, settings: MatchedOutput
+) -> _OwnBank:
+    """The bank of the settings; checks all outputs before the first is written."""
+    bank, build = bank_and_rule(run, bank_address, "metaclip")
+    matcher = build(bank.entries)
+    columns = matched_rows(captions, matcher, carry=True).columns
+    outputs = {output: columns, settings.entry_counts: schemas.ENTRY_COUNTS}
+    run.check_outputs({address: schema for address, schema in outputs.items() if address})
+    matching = bank.matching(rule_text("metaclip"), run.content(output))
+    return _OwnBank(bank, build, matcher, matching)
+
+
+def _write_counts(
+    run: Run, output: str, settings: MatchedOutput, bank: _OwnBank, counts: MatchCounts
+) -> Counts:
+    """Write the entry counts if they are wanted; returns the counts of the run."""
+    captions = run.read(output, schemas.MATCHES)
+    warn_of_unmatched(run, captions, output, bank.bank, bank.build, bank.matcher, counts)
+    if settings.entry_counts is not None:
+        entry_counts = bank.bank.with_counts(counts.entry_counts)
+        run.write(entry_counts, settings.entry_counts, matching=bank.matching)
+    return {"entries": len(bank.bank.entries), **counts.summary()}
+
+
+def _has_unique_keys(written: WrittenFiles) -> bool:
+    """Whether no key repeats; else the files are removed."""
+    if not (written.counts[KIND] == KEYS).any():
+        return True
+    written.remove()
+    return False
+
+
 def warn_of_unmatched(
-    captions: DataFrame, bank: Bank, build: Build, matcher: ConceptMatcher, counts: MatchCounts
+    run: Run,
+    captions: DataFrame,
+    address: str | None,
+    bank: Bank,
+    build: Build,
+    matcher: ConceptMatcher,
+    counts: MatchCounts,
 ) -> None:
-    """Warn if many captions match nothing, after a look at the first of `captions`."""
+    """Warn if many captions match nothing, after a look at the first of `captions`.
+
+    `address`: the table that they are as they stand, None if there is none.
+    """
+
+    def read_first(columns: Sequence[str], n: int) -> pa.Table | None:
+        return None if address is None else run.first_rows(address, columns, n)
+
     if not counts.matched and isinstance(matcher, Metaclip2Matcher):
         _log.warning("nothing matched: bank has languages %s", _first_names(matcher.languages))
     for line in unmatched_lines(
         *(captions, matcher, bank.entries, build),
         rows=counts.rows,
         unmatched=counts.rows - counts.matched,
+        read_first=read_first,
     ):
         _log.warning(line)
 

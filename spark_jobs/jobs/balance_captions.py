@@ -3,6 +3,8 @@
 A head entry keeps about t captions for its own sake, and more where other entries want them.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession
@@ -15,7 +17,8 @@ from spark_jobs.balancing.floor import captions_for_floor, missing_captions
 from spark_jobs.balancing.keep import (
     BALANCING,
     draw_matches,
-    keep_balanced,
+    kept_rows,
+    marked_rows,
     match_probability,
     matches_by_uid,
     with_caption_rows,
@@ -39,6 +42,7 @@ from spark_jobs.core.schemas import (
     KEPT,
     UID,
 )
+from spark_jobs.formats.match_writing import KeptMatches, write_kept, write_marked
 from spark_jobs.formats.matches import WITHOUT_MATCHES, read_entries, read_matches
 from spark_jobs.running.job import Job
 from spark_jobs.storage.batches import batches_that_fit
@@ -60,40 +64,77 @@ def run(run: Run, settings: BalanceCaptions) -> Counts:
     draw = run.draw(BALANCING, settings.seed)
     drawn = balance(matches, counted.counts, chosen_t.thresholds, floor=settings.floor, draw=draw)
     is_one_pass = _has_captions_in_matches(settings, match_rows) and not settings.floor
-    observed = ObservedUnmatched(is_observed=is_one_pass and parse_address(settings.output).is_path)
-    if is_one_pass:
-        probability = match_probability(counted.counts, t=chosen_t.thresholds)
-        output = keep_balanced(observed.observe(match_rows), probability, draw=draw)
-    else:
-        output = captions.join(drawn.where(KEPT).select(UID), on=UID, how="left_semi")
-    outputs = {settings.output: output.schema}
+    columns = match_rows.schema if is_one_pass else captions.schema
+    outputs = {settings.output: columns}
     if settings.probabilities is not None:
         outputs[settings.probabilities] = schemas.ENTRY_PROBABILITIES
     run.check_outputs(outputs)
     rows_in = count_rows(captions)
-    with batches_that_fit(captions):
-        has_unique_keys = run.has_unique_keys(settings.captions)
-        kept = run.write(output, settings.output, has_unique_keys=has_unique_keys, few_files=True)
+    has_unique_keys = run.has_unique_keys(settings.captions)
+    if is_one_pass:
+        probability = match_probability(counted.counts, t=chosen_t.thresholds)
+        kept = _balance_in_one_pass(
+            *(run, settings, match_rows, probability, draw),
+            rows_in=rows_in,
+            has_unique_keys=has_unique_keys,
+        )
+    else:
+        of_kept = captions.join(drawn.where(KEPT).select(UID), on=UID, how="left_semi")
+        with batches_that_fit(captions):
+            n_kept = run.write(
+                of_kept, settings.output, has_unique_keys=has_unique_keys, few_files=True
+            )
+        kept = KeptMatches(n_kept, count_matches(_kept_matches(run, settings, match_rows)))
     if settings.probabilities is not None:
-        kept_counts = count_matches(_kept_matches(run, settings, match_rows))
         probabilities = entry_probabilities(
-            entries.frame, kept_counts, t=t_column(chosen_t.t, settings, counted)
+            entries.frame, kept.entry_counts, t=t_column(chosen_t.t, settings, counted)
         )
         matching = caption_matches.matching_of_captions
         run.write(probabilities, settings.probabilities, matching=matching)
     if settings.decisions:
         run.write_decisions(_decisions(settings, captions, match_rows, drawn, draw))
-    unmatched = observed.get(rows_in)
+    unmatched = kept.unmatched
     if unmatched is None:
         without = caption_matches.without_matches
         unmatched = count_unmatched(match_rows, captions, rows_in=rows_in, without_matches=without)
-    thinned = rows_in - unmatched - kept
-    counts = {"rows_in": rows_in, "unmatched": unmatched, "thinned": thinned, "kept": kept}
+    thinned = rows_in - unmatched - kept.rows
+    counts = {"rows_in": rows_in, "unmatched": unmatched, "thinned": thinned, "kept": kept.rows}
     counts = chosen_t.counts() | counts | caption_matches.mismatch_counts()
     if settings.floor:
         for_floor = drawn.where(F.col(schemas.RULE) == FLOOR).select(UID)
         counts["kept_for_floor"] = count_rows(captions.join(for_floor, on=UID, how="left_semi"))
     return counts
+
+
+def _balance_in_one_pass(
+    run: Run,
+    settings: BalanceCaptions,
+    match_rows: DataFrame,
+    probability: NDArray[np.float64],
+    draw: Draw,
+    *,
+    rows_in: int,
+    has_unique_keys: bool,
+) -> KeptMatches:
+    """Balance matches that hold the captions too, without a join.
+
+    Where they lie on this disk, the workers read and write the rows themselves.
+    """
+    stored = run.read_groups(settings.matches)
+    if stored is not None and stored.columns == match_rows.schema:
+        marked = marked_rows(stored, probability, draw=draw)
+        kept = write_marked(
+            *(run, marked, settings.output),
+            n_entries=probability.size,
+            has_unique_keys=has_unique_keys,
+        )
+        if kept is not None:
+            return kept
+    observed = ObservedUnmatched(is_observed=parse_address(settings.output).is_path)
+    rows = kept_rows(observed.observe(match_rows), probability, draw=draw)
+    with batches_that_fit(match_rows):
+        kept = write_kept(run, rows, settings.output, has_unique_keys=has_unique_keys)
+    return replace(kept, unmatched=observed.get(rows_in))
 
 
 def _has_captions_in_matches(settings: BalanceCaptions, match_rows: DataFrame) -> bool:

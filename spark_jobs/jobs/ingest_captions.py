@@ -10,13 +10,14 @@ from spark_jobs.core.schemas import REASON
 from spark_jobs.core.settings import OutputAddress
 from spark_jobs.formats.caption_input import (
     CaptionInput,
+    Captions,
     count_and_repeated_keys,
     read_captions,
     refuse_too_many_rejected,
     rejected_lines,
     store_rejected_rows,
 )
-from spark_jobs.formats.match_writing import write_captions
+from spark_jobs.formats.match_writing import write_captions, write_unrepeated_captions
 from spark_jobs.ingest.accepted_rows import accepted
 from spark_jobs.matching.matched_settings import MatchedOutput
 from spark_jobs.running.job import Job
@@ -35,12 +36,16 @@ class IngestCaptions(MatchedOutput, CaptionInput):
 def run(run: Run, settings: IngestCaptions) -> Counts:
     """Write accepted rows and rejected rows; fails unless together they are all rows read."""
     captions = read_captions(run, settings)
-    with captions.reading(by_python=settings.bank is not None):
-        rows_in, repeated = count_and_repeated_keys(captions)
-        accepted_rows = accepted(captions.rows, repeated)
-        kept, match_counts = write_captions(
-            run, accepted_rows, settings.output, settings, has_unique_keys=True
-        )
+    with captions.reading(by_python=True):
+        written = _write_unrepeated(run, settings, captions)
+        if written is None:
+            rows_in, repeated = count_and_repeated_keys(captions)
+            accepted_rows = accepted(captions.rows, repeated)
+            kept, match_counts = write_captions(
+                run, accepted_rows, settings.output, settings, has_unique_keys=True
+            )
+        else:
+            rows_in, repeated, (kept, match_counts) = captions.source.n_rows or 0, [], written
         reasons = store_rejected_rows(run, settings, captions, repeated, rows_in=rows_in, kept=kept)
     n_rejected = sum(reasons.values())
     rows_in = kept + n_rejected
@@ -48,6 +53,18 @@ def run(run: Run, settings: IngestCaptions) -> Counts:
         _write_decisions(run, run.read(settings.output, schemas.CAPTIONS), n_rejected)
     refuse_too_many_rejected(settings, rows_in, n_rejected)
     return {"rows_in": rows_in, "kept": kept, "rejected": n_rejected, **reasons, **match_counts}
+
+
+def _write_unrepeated(
+    run: Run, settings: IngestCaptions, captions: Captions
+) -> tuple[int, Counts] | None:
+    """Write the captions in one pass if the input has uids, of which none repeats; else None.
+
+    Digests of the content repeat where the content does, which is common.
+    """
+    if captions.source.n_rows is None or not captions.has_uids:
+        return None
+    return write_unrepeated_captions(run, accepted(captions.rows, []), settings.output, settings)
 
 
 def _write_decisions(run: Run, kept_rows: DataFrame, n_rejected: int) -> None:

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from spark_jobs.balancing.choose_t import choose_t, target_lines
 from spark_jobs.balancing.counted_entries import CountedEntries
-from spark_jobs.balancing.entry_count import MatchCounts, count_entries, match_counts
+from spark_jobs.balancing.entry_count import MatchCounts, match_counts
 from spark_jobs.balancing.keep import BALANCING, match_probability
 from spark_jobs.balancing.match_and_keep import keep_matched, matched_columns
 from spark_jobs.balancing.probabilities import entry_probabilities, t_column
@@ -19,7 +19,7 @@ from spark_jobs.core import schemas
 from spark_jobs.core.bank_names import BANK_HELP
 from spark_jobs.core.columns import keys
 from spark_jobs.core.errors import InputDataError
-from spark_jobs.core.schemas import CAPTION_ID, ENTRY, LANG
+from spark_jobs.core.schemas import CAPTION_ID
 from spark_jobs.core.settings import BankAddress, OutputAddress
 from spark_jobs.formats.caption_input import (
     CaptionInput,
@@ -30,6 +30,7 @@ from spark_jobs.formats.caption_input import (
     store_rejected_rows,
 )
 from spark_jobs.formats.concept_bank import read_bank
+from spark_jobs.formats.match_writing import write_kept
 from spark_jobs.ingest.accepted_rows import accepted
 from spark_jobs.ingest.normalise import FAULT
 from spark_jobs.matching.ignoring_case import unmatched_lines
@@ -82,12 +83,11 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
         probability = match_probability(first_pass.entry_counts, t=chosen_t.thresholds)
         draw = run.draw(BALANCING, settings.seed)
         balanced = keep_matched(captions, matcher, probability, draw=draw)
-        kept = run.write(balanced, settings.output, few_files=True)
+        kept = write_kept(run, balanced, settings.output, has_unique_keys=False)
     if settings.probabilities is not None:
-        kept_rows = count_entries(run.read(settings.output, schemas.MATCHES), len(bank.entries))
         probabilities = entry_probabilities(
             bank.with_counts(first_pass.entry_counts),
-            bank.with_counts(kept_rows.entry_counts).drop(ENTRY, LANG),
+            kept.entry_counts,
             t=t_column(chosen_t.t, settings, counted),
         )
         run.write(probabilities, settings.probabilities, matching=bank.matching("metaclip", None))
@@ -98,8 +98,8 @@ def run(run: Run, settings: MatchAndBalance) -> Counts:
         "matches": int(first_pass.entry_counts.sum()),
         **chosen_t.counts(),
         "unmatched": first_pass.rows - first_pass.matched,
-        "thinned": first_pass.matched - kept,
-        "kept": kept,
+        "thinned": first_pass.matched - kept.rows,
+        "kept": kept.rows,
         "rejected": rows_in - first_pass.rows,
         **reasons,
     }

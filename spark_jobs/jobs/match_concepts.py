@@ -1,5 +1,6 @@
 """match-concepts: find the entries of a concept bank that occur in each caption."""
 
+from functools import partial
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -18,7 +19,7 @@ from spark_jobs.core.settings import (
 from spark_jobs.formats.concept_matchers import bank_and_rule, rule_text
 from spark_jobs.formats.match_writing import warn_of_unmatched, write_matches
 from spark_jobs.matching.language import with_language
-from spark_jobs.matching.match import count_concepts, match_concepts
+from spark_jobs.matching.match import count_concepts, match_groups, matched_rows
 from spark_jobs.running.job import Job
 from spark_jobs.storage.batches import batches_that_fit
 from spark_jobs.storage.run import Counts, Run
@@ -93,8 +94,14 @@ def run(run: Run, settings: MatchConcepts) -> Counts:
         is_mended=settings.kana_and_hangul,
     )
     matcher = build(bank.entries)
-    match_rows = match_concepts(captions, matcher, carry=settings.carry, spans=settings.spans)
-    outputs = {settings.output: match_rows.schema, settings.entry_counts: schemas.ENTRY_COUNTS}
+    options = {"carry": settings.carry, "spans": settings.spans}
+    match_rows = None
+    if settings.lang_model is None and settings.output is not None:
+        read_groups = partial(run.read_groups, settings.captions)
+        match_rows = match_groups(read_groups, table.columns, matcher, **options)
+    if match_rows is None:
+        match_rows = matched_rows(captions, matcher, **options)
+    outputs = {settings.output: match_rows.columns, settings.entry_counts: schemas.ENTRY_COUNTS}
     run.check_outputs({address: schema for address, schema in outputs.items() if address})
     run_counts = {"entries": len(bank.entries)}
     matching = bank.matching(settings.matching_rule, run.content(settings.captions))
@@ -111,7 +118,8 @@ def run(run: Run, settings: MatchConcepts) -> Counts:
             )
             entry_counts = counts.entry_counts
             run_counts |= {"rows_in": counts.rows, **counts.summary()}
-            warn_of_unmatched(captions, bank, build, matcher, counts)
+            address = settings.captions if captions is table else None
+            warn_of_unmatched(run, captions, address, bank, build, matcher, counts)
     if settings.entry_counts is not None:
         run.write(bank.with_counts(entry_counts), settings.entry_counts, matching=matching)
     return run_counts

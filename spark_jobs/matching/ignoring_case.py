@@ -39,15 +39,18 @@ def unmatched_lines(
     *,
     rows: int,
     unmatched: int,
+    read_first: Callable[[Sequence[str], int], pa.Table | None] = lambda _columns, _n: None,
 ) -> list[str]:
     """Lines on captions that match nothing, after a look at the first 1,000; empty if they are few.
 
     `captions`: all of them, with the matcher's columns. `entries`: the bank's. `build`: makes the
-    matcher of a bank. `rows`, `unmatched`: numbers of all captions.
+    matcher of a bank. `rows`, `unmatched`: numbers of all captions. `read_first`: reads columns of
+    so many captions without Spark, if it can.
     """
     if not has_many_unmatched(rows=rows, unmatched=unmatched):
         return []
-    columns = first_captions(captions, matcher.columns)
+    first = read_first(matcher.columns, _N_ROWS)
+    columns = first_captions(captions, matcher.columns) if first is None else _short_captions(first)
     sample = match_ignoring_case(columns, matcher, entries, build)
     return case_lines(sample, rows=rows, unmatched=unmatched)
 
@@ -67,6 +70,13 @@ def first_captions(captions: DataFrame, columns: Sequence[str]) -> list[pa.Array
     selected += [named(name) for name in columns if name != CAPTION]
     rows = [row for row in captions.select(*selected).take(_N_ROWS) if row[CAPTION] is not None]
     return [pa.array([row[name] for row in rows], pa.string()) for name in columns]
+
+
+def _short_captions(rows: pa.Table) -> list[pa.Array]:
+    """The columns, the caption first, of the rows whose caption `first_captions` would give."""
+    is_short = pc.less_equal(pc.binary_length(rows[CAPTION]), _MAX_BYTES)
+    short_rows = rows.filter(is_short)  # without a null caption, whose length is null
+    return [short_rows[name].combine_chunks() for name in rows.column_names]
 
 
 def match_ignoring_case(

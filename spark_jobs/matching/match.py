@@ -1,12 +1,15 @@
 """Match captions with a concept bank, and count the matches."""
 
+from collections.abc import Callable, Sequence
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql.types import StructType
 
-from spark_jobs.core.arrow_mapping import map_in_arrow
-from spark_jobs.core.columns import keys
+from spark_jobs.core.arrow_mapping import MappedRows
+from spark_jobs.core.columns import keys_among, named
 from spark_jobs.core.id_counts import count_entry_ids, count_ids
 from spark_jobs.core.schemas import ENTRY_IDS, MATCH_SPANS, MATCHES, SPANS
+from udfs.arrow import checked
 from udfs.balancing import ENTRIES, KEYS, ROWS
 from udfs.id_counts import Kind
 from udfs.text.concept_matches import (
@@ -38,14 +41,53 @@ def match_concepts(
     nothing matches. `carry`: with all other columns. `spans`: with schemas.MATCH_SPANS, every
     occurrence of every entry by start, end, id.
     """
-    identifying = keys(captions)
-    needed = dict.fromkeys([*identifying, *matcher.columns])
-    rows = captions.drop(ENTRY_IDS, SPANS) if carry else captions.select(*needed)
-    kept = rows.schema if carry else rows.select(*identifying).schema
+    return matched_rows(captions, matcher, carry=carry, spans=spans).frame()
+
+
+def matched_rows(
+    captions: DataFrame,
+    matcher: ConceptMatcher,
+    *,
+    carry: bool = False,
+    spans: bool = False,
+) -> MappedRows:
+    """`match_concepts`, to which the worker that matches may add steps."""
+    rows = captions.select(*map(named, _read_columns(captions.columns, matcher, carry)))
+    names, columns = _matched_columns(rows.schema, carry, spans)
+    return MappedRows(rows, add_entry_ids(matcher, names, spans=SPANS if spans else None), columns)
+
+
+def match_groups(
+    read_groups: Callable[[Sequence[str]], MappedRows | None],
+    columns: Sequence[str],
+    matcher: ConceptMatcher,
+    *,
+    carry: bool = False,
+    spans: bool = False,
+) -> MappedRows | None:
+    """`matched_rows` of a table that the workers read themselves; None if they cannot.
+
+    `read_groups`: gives the rows with some of the table's `columns`.
+    """
+    groups = read_groups(_read_columns(columns, matcher, carry))
+    if groups is None:
+        return None
+    names, matched_columns = _matched_columns(groups.columns, carry, spans)
+    match = add_entry_ids(matcher, names, spans=SPANS if spans else None)
+    return groups.then(checked(match), matched_columns)
+
+
+def _read_columns(columns: Sequence[str], matcher: ConceptMatcher, carry: bool) -> list[str]:
+    if carry:
+        return [name for name in columns if name.lower() not in (ENTRY_IDS, SPANS)]
+    return [*dict.fromkeys([*keys_among(columns), *matcher.columns])]
+
+
+def _matched_columns(read: StructType, carry: bool, spans: bool) -> tuple[list[str], StructType]:
+    """(the columns of the rows that stay, these and what is added)."""
+    names = read.names if carry else keys_among(read.names)
     added = [MATCHES[ENTRY_IDS], *(MATCH_SPANS if spans else [])]
-    columns = StructType([*kept, *added])
-    match = add_entry_ids(matcher, kept.names, spans=SPANS if spans else None)
-    return map_in_arrow(rows, match, columns)
+    return names, StructType([*(read[name] for name in names), *added])
 
 
 def count_concepts(captions: DataFrame, matcher: ConceptMatcher) -> DataFrame:

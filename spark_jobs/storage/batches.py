@@ -1,13 +1,19 @@
 """Limit the batches of rows that Spark hands to Python, so that long captions fit in memory."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from urllib.parse import unquote
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from spark_jobs.storage.faults.spark import SPARK_FAULTS
+from spark_jobs.storage.session import reads_local_paths
 from spark_jobs.storage.session_settings import at_most
 
 ROWS_AT_ONCE = 10_000  # Spark's default
@@ -19,6 +25,7 @@ _LIMITS = {
 # Per task the vectorised parquet reader allocates about 4x this (6x while growing its buffer) plus
 # one parquet page (>= 100 rows).
 _BATCH_BYTES = 32 << 20
+_MOST_FOOTERS = 1_000  # that the driver reads itself
 _MAX_COMPRESSION_RATIO = 20  # of text by snappy, Spark's default codec for parquet
 
 
@@ -62,6 +69,9 @@ def rows_by_size(rows: DataFrame, size: Column) -> int:
 
 
 def _rows_that_fit(frame: DataFrame) -> int:
+    row_bytes = _row_bytes_on_this_disk(frame)
+    if row_bytes is not None:
+        return rows_that_fit(row_bytes, is_compressed=True)
     # Group by size + mtime as a cheap file key; grouping by _metadata.file_path would copy a long
     # string into every row.
     size, time = F.col("_metadata.file_size"), F.col("_metadata.file_modification_time")
@@ -74,3 +84,17 @@ def _rows_that_fit(frame: DataFrame) -> int:
         return max(_LIMITS.values())
     row_bytes = (longest["bytes"] if longest else None) or 1.0
     return rows_that_fit(row_bytes, is_compressed=True)
+
+
+def _row_bytes_on_this_disk(frame: DataFrame) -> float | None:
+    """Bytes of a row in the file of the longest rows, by the footers; None if Spark has to tell."""
+    if not reads_local_paths():
+        return None
+    try:
+        files = [unquote(file.removeprefix("file://")) for file in frame.inputFiles()]
+        if not files or len(files) > _MOST_FOOTERS:
+            return None
+        sizes = [os.path.getsize(f) / max(1, pq.read_metadata(f).num_rows) for f in files]
+        return float(max(sizes))
+    except (OSError, pa.ArrowException, *SPARK_FAULTS):
+        return None

@@ -16,13 +16,19 @@ from spark_jobs.storage.history import (
 from spark_jobs.storage.outputs.writers import WRITER
 
 
+def new_table_options(columns: Sequence[str]) -> dict[str, str]:
+    """The properties of a new table: log retention and the CHECK constraints of its columns."""
+    checks = {
+        f"delta.constraints.{constrained[0]}_is_valid": condition
+        for constrained, condition in schemas.CHECKS.items()
+        if set(constrained) <= set(columns)
+    }
+    return KEEP_LOG | checks
+
+
 def with_new_table_options(writer: DataFrameWriter, columns: Sequence[str]) -> DataFrameWriter:
-    """Set the options of a new table: log retention and the CHECK constraints of its columns."""
-    writer = writer.options(**KEEP_LOG)
-    for constrained, condition in schemas.CHECKS.items():
-        if set(constrained) <= set(columns):
-            writer = writer.option(f"delta.constraints.{constrained[0]}_is_valid", condition)
-    return writer
+    """Set the properties of a new table."""
+    return writer.options(**new_table_options(columns))
 
 
 def save(writer: DataFrameWriter, table: Address) -> None:

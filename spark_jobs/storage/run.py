@@ -1,24 +1,29 @@
 """One run of a job: its reads and writes, and the provenance recorded with its outputs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from spark_jobs.core import schemas
 from spark_jobs.core.addresses import join_address, parse_address, table_name
+from spark_jobs.core.arrow_mapping import MappedRows
 from spark_jobs.core.draws import Draw
 from spark_jobs.core.made_of import Content, MadeOf, Matching, TableState, all_draws, unused_purpose
 from spark_jobs.core.redaction import redacted
 from spark_jobs.core.schemas import ENTRY_IDS
-from spark_jobs.storage import extending, tables
+from spark_jobs.storage import extending, small_reads, stored_groups, tables, worker_writes
 from spark_jobs.storage.catalog_states import is_undetermined
 from spark_jobs.storage.conflicts import concurrent_write_error
 from spark_jobs.storage.extending import AppendPoint
 from spark_jobs.storage.history import PART_SUFFIX, run_mark
+from spark_jobs.storage.worker_writes import WrittenFiles
+from udfs.arrow import BatchFunction
+from udfs.id_counts import Kind
 
 Counts: TypeAlias = dict[str, int]
 
@@ -46,6 +51,24 @@ class Run:
         """Read an input at this run's version, or an output at the version that it has written."""
         version = self.written.get(address) or self.inputs.get(address)
         return tables.read_table(self.spark, address, needed, version=version)
+
+    def read_groups(self, address: str, columns: Sequence[str] | None = None) -> MappedRows | None:
+        """The rows of a table as the workers read them; None if only Spark can read it."""
+        version = self._delta_version(address)
+        if version is None:
+            return None
+        return stored_groups.read_groups(self.spark, parse_address(address), version, columns)
+
+    def first_rows(self, address: str, columns: Sequence[str], n: int) -> pa.Table | None:
+        """The first rows of an input or output, for a glance; None if only Spark can read them."""
+        version = self._delta_version(address)
+        if version is None:
+            return None
+        return small_reads.first_rows(self.spark, parse_address(address), version, columns, n)
+
+    def _delta_version(self, address: str) -> int | None:
+        version = self.written.get(address) or self.inputs.get(address) or ""
+        return int(version.split(":")[1]) if version.startswith("delta:") else None
 
     def reads_table(self, address: str) -> bool:
         """Whether an input is a table, of Delta or a catalog, rather than files."""
@@ -107,12 +130,54 @@ class Run:
         if the rows have entry ids. `has_unique_keys`: it was checked that no key occurs twice.
         `few_files`: only a small part of the rows read may remain, so shuffle them into few files.
         """
-        if matching is None and ENTRY_IDS in frame.columns:
-            matching = self._matching_of_inputs()
-        metadata = self.output_metadata(address, matching=matching, has_unique_keys=has_unique_keys)
+        metadata = self._rows_metadata(address, frame.columns, matching, has_unique_keys)
         result = tables.write_table(frame, address, metadata, few_files=few_files)
         self.written[address] = result.version
         return result.rows
+
+    def write_files(
+        self,
+        mapped: MappedRows,
+        address: str,
+        pack: BatchFunction,
+        kinds: Sequence[Kind],
+        *,
+        left_out: Sequence[str] = (),
+        where: str | None = None,
+    ) -> WrittenFiles | None:
+        """Let the workers write rows and count them by `pack`; see `worker_writes.write_files`.
+
+        `commit_files` makes the table consist of them. None where that cannot be done.
+        """
+        return worker_writes.write_files(
+            mapped, address, pack, kinds, left_out=left_out, where=where
+        )
+
+    def commit_files(
+        self,
+        written: WrittenFiles,
+        address: str,
+        *,
+        matching: Matching | None = None,
+        has_unique_keys: bool = False,
+    ) -> int:
+        """Replace a table by files of `write_files`, and return its number of rows; as `write`."""
+        columns = written.columns.names
+        metadata = self._rows_metadata(address, columns, matching, has_unique_keys)
+        result = written.commit(self.spark, metadata)
+        self.written[address] = result.version
+        return result.rows
+
+    def _rows_metadata(
+        self,
+        address: str,
+        columns: Sequence[str],
+        matching: Matching | None,
+        has_unique_keys: bool,
+    ) -> dict[str, Any]:
+        if matching is None and ENTRY_IDS in columns:
+            matching = self._matching_of_inputs()
+        return self.output_metadata(address, matching=matching, has_unique_keys=has_unique_keys)
 
     def append_point(self, address: str) -> AppendPoint:
         """The current append point of an output that is written in several commits."""

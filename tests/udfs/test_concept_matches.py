@@ -3,15 +3,9 @@
 import numpy as np
 import pyarrow as pa
 
+from udfs.balancing import ENTRIES, KEYS, ROWS
 from udfs.id_counts import COUNT, ID, KIND, Kind, sum_packed
-from udfs.text.concept_matches import (
-    ENTRIES,
-    KEYS,
-    ROWS,
-    add_entry_ids,
-    count_entries_and_keys,
-    count_matched_entries,
-)
+from udfs.text.concept_matches import add_entry_ids, count_entries_and_keys, count_matched_entries
 from udfs.text.matchers import MetaclipMatcher
 from udfs.text.token_trie import build_token_trie
 

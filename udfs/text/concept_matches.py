@@ -2,21 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import pyarrow as pa
 
 from udfs.arrow import Batches, BatchFunction, chained
-from udfs.balancing import (
-    ENTRIES,
-    ENTRY_IDS,
-    KEYS,
-    ROWS,
-    EntryCounter,
-    count_in_task,
-    count_non_empty,
-)
+from udfs.balancing import ENTRY_IDS, count_entries_rows_and_keys, count_in_task
 from udfs.compiled import one_compiles
-from udfs.id_counts import IdPacker, pack_counts
 from udfs.text.matchers import ConceptMatcher
 from udfs.text.spans import span_lists
 
@@ -51,18 +41,4 @@ def count_entries_and_keys(matcher: ConceptMatcher, *, key: str) -> BatchFunctio
     ENTRIES: captions that match each entry id. KEYS: each key. ROWS: all rows (id 0) and rows that
     match an entry (id 1).
     """
-    match = add_entry_ids(matcher, kept=(key,))
-
-    def count(batches: Batches) -> Iterator[pa.RecordBatch]:
-        entry_counter, key_packer = EntryCounter(), IdPacker(KEYS)
-        row_counts = np.zeros(2, np.int64)  # all rows, rows with an entry
-        for batch in match(batches):
-            entry_ids = batch.column(ENTRY_IDS)
-            entry_counter.add(entry_ids)
-            row_counts += [len(entry_ids), count_non_empty(entry_ids)]
-            yield from key_packer.add(batch.column(key))
-        yield from key_packer.flush()
-        yield pack_counts(*entry_counter.counts(), kind=ENTRIES)
-        yield pack_counts(np.arange(2), row_counts, kind=ROWS)
-
-    return count
+    return chained(add_entry_ids(matcher, kept=(key,)), count_entries_rows_and_keys(key))
