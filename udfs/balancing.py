@@ -92,47 +92,23 @@ def count_in_task(batches: Batches) -> Iterator[pa.RecordBatch]:
     yield pack_counts(*counter.counts())
 
 
-def count_entries_and_rows(batches: Batches) -> Iterator[pa.RecordBatch]:
+def count_entries_and_rows(*, key: str | None = None, kept: str | None = None) -> BatchFunction:
     """For mapInArrow: count the ids in the column entry_ids and the rows that have any.
 
-    Packed counts of two kinds. ENTRIES: rows of each entry id. ROWS: all rows (id 0) and rows with
-    an entry (id 1).
+    Packed counts of two kinds, or three. ENTRIES: rows of each entry id, of those alone where the
+    column `kept` is true. ROWS: all rows (id 0) and rows with an entry (id 1). KEYS: each value of
+    the int64 column `key`.
     """
-    counter, row_counts = EntryCounter(), np.zeros(2, np.int64)
-    for batch in batches:
-        entry_ids = batch.column(ENTRY_IDS)
-        counter.add(entry_ids)
-        row_counts += [len(entry_ids), count_non_empty(entry_ids)]
-    yield pack_counts(*counter.counts(), kind=ENTRIES)
-    yield pack_counts(np.arange(2), row_counts, kind=ROWS)
-
-
-def count_entries_rows_and_keys(key: str) -> BatchFunction:
-    """For mapInArrow: as `count_entries_and_rows`; also of kind KEYS each value of int64 `key`."""
 
     def count(batches: Batches) -> Iterator[pa.RecordBatch]:
         counter, row_counts, key_packer = EntryCounter(), np.zeros(2, np.int64), IdPacker(KEYS)
         for batch in batches:
             entry_ids = batch.column(ENTRY_IDS)
-            counter.add(entry_ids)
+            counter.add(entry_ids if kept is None else entry_ids.filter(batch.column(kept)))
             row_counts += [len(entry_ids), count_non_empty(entry_ids)]
-            yield from key_packer.add(batch.column(key))
+            if key is not None:
+                yield from key_packer.add(batch.column(key))
         yield from key_packer.flush()
-        yield pack_counts(*counter.counts(), kind=ENTRIES)
-        yield pack_counts(np.arange(2), row_counts, kind=ROWS)
-
-    return count
-
-
-def count_kept(kept: str) -> BatchFunction:
-    """For mapInArrow: packed counts of ENTRIES in the rows where `kept`, and ROWS of all rows."""
-
-    def count(batches: Batches) -> Iterator[pa.RecordBatch]:
-        counter, row_counts = EntryCounter(), np.zeros(2, np.int64)
-        for batch in batches:
-            entry_ids = batch.column(ENTRY_IDS)
-            counter.add(entry_ids.filter(batch.column(kept)))
-            row_counts += [len(entry_ids), count_non_empty(entry_ids)]
         yield pack_counts(*counter.counts(), kind=ENTRIES)
         yield pack_counts(np.arange(2), row_counts, kind=ROWS)
 

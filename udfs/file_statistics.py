@@ -47,8 +47,7 @@ class FileStatistics:
             if field.name in self._float_bounds:
                 low, high = _bounds_of_all(self._float_bounds[field.name])
             elif _has_order(field.type):
-                bounds = _bounds(footer, field.name)
-                low, high = (None, None) if bounds is None else _as_json(*bounds)
+                low, high = _json_bounds(footer, field.name)
             else:
                 continue
             if low is not None:
@@ -78,6 +77,15 @@ def _has_order(type_: pa.DataType) -> bool:
     )
 
 
+def _json_bounds(footer: pq.FileMetaData, column: str) -> tuple[Any, Any]:
+    """Least and greatest value of a column for JSON; None for one that cannot be told."""
+    try:
+        bounds = _bounds(footer, column)
+        return (None, None) if bounds is None else _as_json(*bounds)
+    except (ValueError, OverflowError):  # bytes that are no text, a time that Python lacks
+        return None, None
+
+
 def _bounds(footer: pq.FileMetaData, column: str) -> tuple[Any, Any] | None:
     """Least and greatest value of a column; None if a row group does not tell, or all are null."""
     lows, highs = [], []
@@ -90,11 +98,8 @@ def _bounds(footer: pq.FileMetaData, column: str) -> tuple[Any, Any] | None:
             if statistics is not None and statistics.null_count == group.num_rows:
                 continue
             return None
-        try:
-            lows.append(statistics.min)
-            highs.append(statistics.max)
-        except (ValueError, OverflowError):  # bytes that are no text, a time that Python lacks
-            return None
+        lows.append(statistics.min)
+        highs.append(statistics.max)
     return (min(lows), max(highs)) if lows else None
 
 
@@ -137,4 +142,4 @@ def _cut_maximum(text: str) -> str | None:
 
 def _milliseconds(time: datetime) -> str:
     in_utc = time.astimezone(UTC) if time.tzinfo else time
-    return f"{in_utc:%Y-%m-%dT%H:%M:%S}.{in_utc.microsecond // 1000:03d}Z"
+    return f"{in_utc.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"

@@ -1,30 +1,33 @@
-"""Add the checksums of its pages to a Parquet file, which pyarrow before 15 cannot write.
+"""Add to a Parquet file what pyarrow 14 cannot write: checksums of its pages, and metadata.
 
-A page's header has them as an optional field, so each header grows by some bytes, and the footer
-names new offsets and sizes. What pyarrow writes between columns, a copy of their metadata that no
-reader looks for, is left out.
+A page's header has its checksum as an optional field, so each header grows by some bytes, and the
+footer names new offsets and sizes. What pyarrow writes between columns, a copy of their metadata
+that no reader looks for, is left out.
 """
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from udfs.thrift_compact import I32, Reader, Struct, encoded
+from udfs.thrift_compact import BINARY, I32, LIST, STRUCT, Reader, Struct, encoded
 
 _MAGIC = b"PAR1"
 _TAIL = 8  # bytes behind the footer: its length and the magic number
 # Numbers of fields in Parquet's structs.
 _COMPRESSED_PAGE_SIZE, _CRC = 3, 4
-_ROW_GROUPS = 4
+_ROW_GROUPS, _KEY_VALUES = 4, 5
 _COLUMNS, _TOTAL_BYTE_SIZE, _GROUP_OFFSET, _GROUP_COMPRESSED = 1, 2, 5, 6
 _CHUNK_OFFSET, _META_DATA = 2, 3
 _UNCOMPRESSED, _COMPRESSED, _DATA_PAGE, _DICTIONARY_PAGE = 6, 7, 9, 11
 
 
-def with_page_checksums(file: memoryview) -> list[bytes | memoryview]:
+def with_page_checksums(
+    file: memoryview, metadata: Mapping[str, str] | None = None
+) -> list[bytes | memoryview]:
     """The pieces, to be written one behind the other, of the file with checksums of its pages.
 
     `file`: as pyarrow writes it, without page indices, and without row groups of no rows.
+    `metadata`: of the file, in place of what it has.
     """
     file = file.cast("B")
     footer_start = len(file) - _TAIL - int.from_bytes(file[-_TAIL:-4], "little")
@@ -54,6 +57,8 @@ def with_page_checksums(file: memoryview) -> list[bytes | memoryview]:
         for number in (_TOTAL_BYTE_SIZE, _GROUP_COMPRESSED):
             _change(group, number, lambda total, more=added_to_group: total + more)
         _change(group, _GROUP_OFFSET, lambda _, new=group_start: new)
+    if metadata:
+        footer = _with(footer, _KEY_VALUES, LIST, (STRUCT, [*map(_key_value, metadata.items())]))
     new_footer = encoded(footer)
     return [*pieces, new_footer, len(new_footer).to_bytes(4, "little"), _MAGIC]
 
@@ -70,8 +75,16 @@ def _pages(file: memoryview, start: int, end: int) -> Iterator[tuple[int, int, i
 
 def _with_crc(header: Struct, crc: int) -> bytes:
     signed = crc - (1 << 32) if crc >> 31 else crc
-    others = [field for field in header if field[0] != _CRC]
-    return encoded(sorted([*others, [_CRC, I32, signed]], key=lambda field: field[0]))
+    return encoded(_with(header, _CRC, I32, signed))
+
+
+def _key_value(item: tuple[str, str]) -> Struct:
+    return [[number, BINARY, text.encode()] for number, text in enumerate(item, 1)]
+
+
+def _with(fields: Struct, number: int, type_: int, value: Any) -> Struct:
+    others = [field for field in fields if field[0] != number]
+    return sorted([*others, [number, type_, value]], key=lambda field: field[0])
 
 
 def _value(fields: Struct, number: int) -> Any:

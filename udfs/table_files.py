@@ -26,7 +26,9 @@ FILE = "file"  # column: a file as JSON, null in the rows of counts
 FILES_PART = -1  # part of the rows of files, so that one task gets all of them
 _GROUP_BYTES = 32 << 20  # of a row group as Arrow data
 _FILE_BYTES = 64 << 20  # of a file, which the task holds in memory until it is whole
-_CODEC = "snappy"  # Spark's
+CODEC = "snappy"  # Spark's
+# Without it Spark 3 refuses dates before 1582 and times before 1900, which may be of old calendars.
+_METADATA = {"org.apache.spark.version": "3.0.0"}  # whose calendar Arrow's is
 
 
 def write_and_count(
@@ -137,7 +139,7 @@ class _TaskFiles:
             self._statistics = FileStatistics(group.schema)
             self._writer = pq.ParquetWriter(
                 *(self._sink, group.schema),
-                compression=_CODEC,
+                compression=CODEC,
                 use_dictionary=_repeating_columns(group),
                 write_statistics=_columns_but_floats(group.schema),
                 store_schema=False,
@@ -153,11 +155,11 @@ class _TaskFiles:
         self._writer.close()
         self._writer = None
         content = self._sink.getvalue()
-        name = f"part-{len(self._paths):05d}-{self._name}-c000.{_CODEC}.parquet"
+        name = f"part-{len(self._paths):05d}-{self._name}-c000.{CODEC}.parquet"
         path = os.path.join(self._folder, name)
         self._paths.append(path)
         with open(path, "xb") as file:
-            file.writelines(with_page_checksums(memoryview(content)))
+            file.writelines(with_page_checksums(memoryview(content), _METADATA))
         footer = pq.read_metadata(pa.BufferReader(content))
         self.written.append(
             {

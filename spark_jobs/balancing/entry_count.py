@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from spark_jobs.core.arrow_collecting import collected
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.id_counts import count_entry_ids, count_ids
 from spark_jobs.core.schemas import ENTRY_COUNT, ENTRY_ID, ENTRY_IDS
@@ -38,8 +39,8 @@ class MatchCounts:
 def count_entries(matches: DataFrame, n_entries: int) -> MatchCounts:
     """Count the matches in one pass over entry_ids; runs a Spark job."""
     kinds = [Kind(), Kind(at_least=0)]  # of ENTRIES, ROWS
-    counts = count_ids(matches.select(ENTRY_IDS), count_entries_and_rows, kinds).toPandas()
-    return match_counts(counts, n_entries)
+    counts = count_ids(matches.select(ENTRY_IDS), count_entries_and_rows(), kinds)
+    return match_counts(collected(counts), n_entries)
 
 
 def match_counts(counts: pd.DataFrame, n_entries: int) -> MatchCounts:

@@ -1,7 +1,9 @@
-"""Collect rows to the driver as Arrow batches, one partition at a time."""
+"""Collect rows to the driver: few at once, or as Arrow batches, one partition at a time."""
 
+import warnings
 from collections.abc import Iterator
 
+import pandas as pd
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.types import BinaryType, StructField, StructType
@@ -11,6 +13,13 @@ from udfs.arrow_packing import serialised
 
 _BATCH = "batch"
 _BATCHES = StructType([StructField(_BATCH, BinaryType())])
+
+
+def collected(rows: DataFrame) -> pd.DataFrame:
+    """`toPandas`, without its warning, which has a trace, of a task that fails with a fault too."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "toPandas attempted Arrow optimization")
+        return rows.toPandas()
 
 
 def record_batches(rows: DataFrame, *, in_order: bool = False) -> Iterator[pa.RecordBatch]:

@@ -17,6 +17,7 @@ from pyspark.sql.types import StructType
 
 from spark_jobs.concepts.faults import Padding, between_spaces, entry_faults
 from spark_jobs.core import schemas
+from spark_jobs.core.arrow_collecting import collected
 from spark_jobs.core.arrow_mapping import with_valid_text
 from spark_jobs.core.bank_names import is_named_bank
 from spark_jobs.core.errors import InputDataError
@@ -87,7 +88,7 @@ def _read_bank(run: Run, address: str) -> Bank:
     frame = run.read(address, schemas.ENTRIES)
     lang = F.col(LANG) if LANG in frame.columns else F.lit(None)
     frame = frame.select(ENTRY_ID, ENTRY, lang.cast("string").alias(LANG))
-    rows = with_valid_text(frame).toPandas().sort_values(ENTRY_ID)
+    rows = collected(with_valid_text(frame)).sort_values(ENTRY_ID)
     if rows.empty:
         raise InputDataError(f"bank {address} has no entries")
     check_ids(rows[ENTRY_ID].to_numpy(), f"bank {address}")

@@ -27,9 +27,7 @@ from udfs.balancing import (
     ENTRIES,
     KEYS,
     count_entries_and_rows,
-    count_entries_rows_and_keys,
     count_in_task,
-    count_kept,
     pack_keys,
 )
 from udfs.id_counts import COUNT, ID, KIND, Kind
@@ -67,21 +65,24 @@ def write_unrepeated_captions(
     None, with the table as it was, if keys repeat, or if the workers cannot write there.
     """
     with_key = captions.withColumn(_KEY, F.xxhash64(*keys(captions)))
-    if settings.bank is None:
-        unchanged = MappedRows(with_key, iter, with_key.schema, is_checked=False)
-        written = run.write_files(unchanged, output, pack_keys(_KEY), _KINDS, left_out=[_KEY])
-        if written is None or not _has_unique_keys(written):
-            return None
-        return run.commit_files(written, output, has_unique_keys=True), {}
-    bank = _own_bank(run, captions, output, settings.bank, settings)
-    match_rows = matched_rows(with_key, bank.matcher, carry=True)
-    pack = count_entries_rows_and_keys(_KEY)
-    written = run.write_files(match_rows, output, pack, _KINDS, left_out=[_KEY])
-    if written is None or not _has_unique_keys(written):
+    bank = None
+    rows, pack = MappedRows(with_key, iter, with_key.schema, is_checked=False), pack_keys(_KEY)
+    if settings.bank is not None:
+        bank = _own_bank(run, captions, output, settings.bank, settings)
+        rows = matched_rows(with_key, bank.matcher, carry=True)
+        pack = count_entries_and_rows(key=_KEY)
+    written = run.write_files(rows, output, pack, _KINDS, left_out=[_KEY])
+    if written is None:
         return None
-    run.commit_files(written, output, matching=bank.matching, has_unique_keys=True)
+    if (written.counts[KIND] == KEYS).any():
+        written.remove()
+        return None
+    matching = None if bank is None else bank.matching
+    n_rows = run.commit_files(written, output, matching=matching, has_unique_keys=True)
+    if bank is None:
+        return n_rows, {}
     counts = match_counts(written.counts, len(bank.bank.entries))
-    return counts.rows, _write_counts(run, output, settings, bank, counts)
+    return n_rows, _write_counts(run, output, settings, bank, counts)
 
 
 def write_matches(
@@ -94,7 +95,7 @@ def write_matches(
     has_unique_keys: bool,
 ) -> MatchCounts:
     """Write rows with entry_ids, and count them: on the way, or else in a second read."""
-    written = run.write_files(match_rows, output, count_entries_and_rows, _KINDS)
+    written = run.write_files(match_rows, output, count_entries_and_rows(), _KINDS)
     if written is not None:
         run.commit_files(written, output, matching=matching, has_unique_keys=has_unique_keys)
         return match_counts(written.counts, len(bank.entries))
@@ -130,7 +131,7 @@ def write_marked(
     run: Run, marked: MappedRows, output: str, *, n_entries: int, has_unique_keys: bool
 ) -> KeptMatches | None:
     """Write the rows that balancing has marked to be kept; None if the workers cannot."""
-    pack = count_kept(IS_KEPT)
+    pack = count_entries_and_rows(kept=IS_KEPT)
     written = run.write_files(marked, output, pack, _KINDS, left_out=[IS_KEPT], where=IS_KEPT)
     if written is None:
         return None
@@ -179,14 +180,6 @@ def _write_counts(
         entry_counts = bank.bank.with_counts(counts.entry_counts)
         run.write(entry_counts, settings.entry_counts, matching=bank.matching)
     return {"entries": len(bank.bank.entries), **counts.summary()}
-
-
-def _has_unique_keys(written: WrittenFiles) -> bool:
-    """Whether no key repeats; else the files are removed."""
-    if not (written.counts[KIND] == KEYS).any():
-        return True
-    written.remove()
-    return False
 
 
 def warn_of_unmatched(

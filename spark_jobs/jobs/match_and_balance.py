@@ -16,6 +16,7 @@ from spark_jobs.balancing.match_and_keep import keep_matched, matched_columns
 from spark_jobs.balancing.probabilities import entry_probabilities, t_column
 from spark_jobs.balancing.t_settings import ThresholdSettings
 from spark_jobs.core import schemas
+from spark_jobs.core.arrow_collecting import collected
 from spark_jobs.core.bank_names import BANK_HELP
 from spark_jobs.core.columns import keys
 from spark_jobs.core.errors import InputDataError
@@ -153,7 +154,7 @@ def _count_pass(
     captions: DataFrame, matcher: ConceptMatcher, n_entries: int
 ) -> tuple[MatchCounts, bool]:
     """(the counts of the captions, whether keys repeat)."""
-    counts = count_with_keys(captions, matcher, F.xxhash64(*keys(captions))).toPandas()
+    counts = collected(count_with_keys(captions, matcher, F.xxhash64(*keys(captions))))
     return match_counts(counts, n_entries), bool((counts[KIND] == KEYS).any())
 
 

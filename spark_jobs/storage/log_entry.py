@@ -24,6 +24,7 @@ from udfs.file_systems import plain_path
 _NEW_PROTOCOL = {"minReaderVersion": 1, "minWriterVersion": 2}
 _WITH_CHECKS = {"minReaderVersion": 1, "minWriterVersion": 3}
 _CHECK_PREFIX = "delta.constraints."
+_COMMITS_TO_CHECKPOINT = 20  # Delta writes one with each tenth of its own
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,19 @@ class LocalTable:
     folder: str
     version: int
     files: Sequence[DataFile]
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there is no table yet."""
+        return self.version < 0
+
+    @property
+    def needs_checkpoint(self) -> bool:
+        """Whether Delta should write the next commit, since it then writes a checkpoint too.
+
+        Without one, to open the table is to read all commits.
+        """
+        return self.version > 0 and (self.version + 1) % _COMMITS_TO_CHECKPOINT == 0
 
     @classmethod
     def at(cls, table: Address, columns: StructType, properties: Mapping[str, str]) -> Self | None:
@@ -73,7 +87,7 @@ class LocalTable:
                     "userMetadata": user_metadata,
                     "operation": "WRITE",
                     "operationParameters": {"mode": "Overwrite", "partitionBy": "[]"},
-                    **({} if self.version < 0 else {"readVersion": self.version}),
+                    **({} if self.is_new else {"readVersion": self.version}),
                     "isolationLevel": "Serializable",
                     "isBlindAppend": False,
                     "operationMetrics": {name: str(value) for name, value in metrics.items()},
@@ -82,7 +96,7 @@ class LocalTable:
                 }
             }
         ]
-        if self.version < 0:
+        if self.is_new:
             lines += _new_table(columns, properties, now_ms)
         for file in self.files:
             removed = {"path": os.path.basename(file.path), "deletionTimestamp": now_ms}

@@ -17,7 +17,7 @@ from spark_jobs.core.addresses import Address
 from spark_jobs.core.arrow_mapping import MappedRows
 from spark_jobs.storage.batches import ROWS_AT_ONCE, rows_that_fit
 from spark_jobs.storage.history import log_on_this_disk
-from spark_jobs.storage.plain_types import has_plain_types
+from spark_jobs.storage.plain_columns import has_plain_columns
 from spark_jobs.storage.table_log import AskDeltaError, DataFile
 from udfs.row_groups import GROUP, PATH, read_row_groups
 
@@ -38,12 +38,12 @@ def read_groups(
         files, columns = log.data_files(), log.schema()
         if names is not None:
             columns = StructType([columns[name] for name in names])
-        if not files or len(files) > _MOST_FILES or not has_plain_types(columns):
+        if not files or len(files) > _MOST_FILES or not has_plain_columns(columns):
             return None
         footers = [pq.read_metadata(file.path) for file in files]
     except (AskDeltaError, KeyError, OSError, pa.ArrowException):
         return None
-    if any(map(_has_int96, footers)):
+    if any(map(_has_old_times, footers)):
         return None
     row_bytes = max(f.size / max(1, n.num_rows) for f, n in zip(files, footers, strict=True))
     at_once = min(ROWS_AT_ONCE, rows_that_fit(row_bytes, is_compressed=True))
@@ -57,10 +57,14 @@ def read_groups(
     return MappedRows(frame, read, columns)
 
 
-def _has_int96(footer: pq.FileMetaData) -> bool:
-    """Whether a file has times as Spark writes them; pyarrow 14 reads those before 1970 wrong."""
+def _has_old_times(footer: pq.FileMetaData) -> bool:
+    """Whether a file has times as Spark writes them, or dates of the calendar before 1582.
+
+    pyarrow 14 reads such times before 1970 wrong, and knows no other calendar.
+    """
     columns = map(footer.schema.column, range(len(footer.schema)))
-    return any(column.physical_type == "INT96" for column in columns)
+    has_int96 = any(column.physical_type == "INT96" for column in columns)
+    return has_int96 or b"org.apache.spark.legacyDateTime" in (footer.metadata or {})
 
 
 def _n_tasks(files: Sequence[DataFile], n_groups: int) -> int:

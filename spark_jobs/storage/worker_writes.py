@@ -9,7 +9,6 @@ ends before its commit, are not part of the table; VACUUM removes them.
 import json
 import os
 import uuid
-import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,25 +17,31 @@ from typing import Any
 
 import pandas as pd
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from spark_jobs.core.addresses import Address, parse_address
+from spark_jobs.core.arrow_collecting import collected
 from spark_jobs.core.arrow_mapping import MappedRows, map_in_arrow
+from spark_jobs.core.errors import OutputTableError
 from spark_jobs.core.id_counts import ID_COUNTS, PACKED
 from spark_jobs.core.schemas import CHECKS, UID
-from spark_jobs.storage.conflicts import MOST_TRIES, concurrent_write_error
+from spark_jobs.storage.conflicts import retry_on_conflict
 from spark_jobs.storage.delta_writing import find_commit, metadata_json, new_table_options
 from spark_jobs.storage.log_entry import LocalTable, has_links
 from spark_jobs.storage.outputs.writers import WRITER
-from spark_jobs.storage.plain_types import has_plain_types
+from spark_jobs.storage.plain_columns import has_plain_columns
 from spark_jobs.storage.session import reads_local_paths
+from spark_jobs.storage.session_settings import setting
 from spark_jobs.storage.tables import WriteResult, check_output
 from udfs.arrow import BatchFunction
+from udfs.file_statistics import MOST_COLUMNS
 from udfs.file_systems import DBFS, VOLUMES, plain_path
 from udfs.id_counts import COUNT, ID, KIND, PART, Kind
-from udfs.table_files import FILE, sum_counts_and_files, write_and_count
+from udfs.table_files import CODEC, FILE, sum_counts_and_files, write_and_count
 
 _WITH_FILE = StructField(FILE, StringType())
+_CODEC = "spark.sql.parquet.compression.codec"
 
 
 @dataclass(frozen=True)
@@ -64,22 +69,28 @@ class WrittenFiles:
     def commit(self, spark: SparkSession, metadata: Mapping[str, Any]) -> WriteResult:
         """Make the table consist of the files; OutputTableError if others keep changing it."""
         properties = new_table_options(self.columns.names)
-        metadata = {**metadata, "write": self.write_id}
+        user_metadata = metadata_json({**metadata, "write": self.write_id})
         n_bytes = sum(file["size"] for file in self.files)
         metrics = {"numFiles": len(self.files), "numOutputRows": self.rows}
-        for _ in range(MOST_TRIES):
+        metrics["numOutputBytes"] = n_bytes
+
+        def commit_once() -> WriteResult | None:
             WRITER.refuse_if_taken(self.table.parent())
             local = LocalTable.at(self.table, self.columns, properties)
             if local is None:  # another program has made it another table meanwhile
-                break
-            user_metadata = metadata_json(metadata)
-            metrics["numOutputBytes"] = n_bytes
-            if local.replace(self.files, self.columns, properties, user_metadata, metrics):
-                commit = find_commit(spark, self.table, self.write_id)
-                if commit is not None:
-                    return WriteResult(self.rows, f"delta:{commit.version}:{commit.mark}")
-        self.remove()
-        raise concurrent_write_error(self.table)
+                return None
+            if not local.replace(self.files, self.columns, properties, user_metadata, metrics):
+                return None
+            commit = find_commit(spark, self.table, self.write_id)
+            if commit is None:
+                return None
+            return WriteResult(self.rows, f"delta:{commit.version}:{commit.mark}")
+
+        try:
+            return retry_on_conflict(commit_once, self.table)
+        except OutputTableError:
+            self.remove()
+            raise
 
     def remove(self) -> None:
         """Remove the files, which no table has."""
@@ -103,16 +114,18 @@ def write_files(
     `pack`: for mapInArrow, counts the rows, see udfs.id_counts; of its `kinds`. `left_out`: columns
     for `pack` alone. `where`: one of these, whether a row is written. None, with nothing written,
     where only Spark can write: to catalogs and stores, on clusters, to tables with constraints that
-    the workers do not check or features that we do not know, or with columns of types that Delta
-    does not have in all tables.
+    the workers do not check or features that we do not know, with columns of types that Delta does
+    not have in all tables, and where the session's settings ask for other tables or files.
     """
+    spark = mapped.rows.sparkSession
     table = parse_address(address)
     columns = StructType([field for field in mapped.columns if field.name not in left_out])
     properties = new_table_options(columns.names)
-    if not _can_write(table, columns):
+    if not _can_write(table, columns) or setting(spark, _CODEC, CODEC) != CODEC:
         return None
-    check_output(mapped.rows.sparkSession, address, columns)
-    if LocalTable.at(table, columns, properties) is None:
+    check_output(spark, address, columns)
+    local = LocalTable.at(table, columns, properties)
+    if local is None or local.needs_checkpoint or (local.is_new and _has_table_defaults(spark)):
         return None
     folder, write_id = plain_path(table.location).rstrip("/"), uuid.uuid4().hex
     try:
@@ -126,10 +139,7 @@ def write_files(
     by_part = packed.repartition(PART).sortWithinPartitions(PART)
     result_columns = StructType([*ID_COUNTS, _WITH_FILE])
     try:
-        with warnings.catch_warnings():
-            # Of a task that fails, with its trace; the fault itself is told by the job.
-            warnings.filterwarnings("ignore", "toPandas attempted Arrow optimization")
-            result = map_in_arrow(by_part, sum_counts_and_files(kinds), result_columns).toPandas()
+        result = collected(map_in_arrow(by_part, sum_counts_and_files(kinds), result_columns))
     except BaseException:
         remove_files(table, write_id)
         raise
@@ -161,8 +171,15 @@ def _can_write(table: Address, columns: StructType) -> bool:
         and table.format != "parquet"
         and reads_local_paths()
         and not has_other_checks
-        and has_plain_types(columns)
+        and has_plain_columns(columns)
+        and UID not in columns.names[MOST_COLUMNS:]  # whose nulls the statistics do not count
     )
+
+
+def _has_table_defaults(spark: SparkSession) -> bool:
+    """Whether the session has properties for all tables that it makes."""
+    is_default = F.col("key").startswith("spark.databricks.delta.properties.defaults.")
+    return not spark.sql("SET").where(is_default).isEmpty()
 
 
 def _path(file: Mapping[str, Any]) -> str:

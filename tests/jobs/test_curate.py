@@ -14,6 +14,7 @@ from spark_jobs.core.errors import OutputTableError
 from spark_jobs.jobs import curate, match_concepts
 from spark_jobs.running.launch import Summary, execute
 from tests.delta_tables import read_delta
+from tests.failing_writes import failing_writes
 
 Curated = Callable[..., Summary]
 
@@ -245,29 +246,23 @@ def test_an_interrupted_run_goes_on_to_the_rows_of_an_undisturbed_one(
     captions_folder: Path,
     tmp_path: Path,
     run_curate: Curated,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from spark_jobs.storage import tables
-
     bank = bank_file(tmp_path)
     undisturbed = tmp_path / "undisturbed"
     run_curate(input=str(captions_folder), bank=bank, t=30, output=str(undisturbed))
-    write = tables.write_table
     # Between two tables of one step: captions, matches, entry_counts, balanced_captions,
     # probabilities. Drivers killed between steps: test_killed_drivers.py
     for stop_at in (2, 4):
         out, written = tmp_path / f"stopped{stop_at}", []
 
-        def failing(frame, address, commit, stop_at=stop_at, written=written, **named):  # type: ignore
+        def stopped(address: str, written=written, stop_at=stop_at) -> KeyboardInterrupt | None:  # type: ignore
             if len(written) == stop_at:
-                raise KeyboardInterrupt
+                return KeyboardInterrupt()
             written.append(address)
-            return write(frame, address, commit, **named)
+            return None
 
-        monkeypatch.setattr(tables, "write_table", failing)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt), failing_writes(stopped):
             run_curate(input=str(captions_folder), bank=bank, t=30, output=str(out))
-        monkeypatch.setattr(tables, "write_table", write)
         run_curate(input=str(captions_folder), bank=bank, t=30, output=str(out))
         assert digest(spark, out, *OUTPUTS) == digest(spark, undisturbed, *OUTPUTS)
 

@@ -9,8 +9,9 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
-from spark_jobs.storage import tables
+from spark_jobs.core.errors import OutputTableError
 from tests.delta_tables import read_delta
+from tests.failing_writes import failing_writes
 
 RECIPE = {
     "summary": "Two values of t from the same matches.",
@@ -59,7 +60,7 @@ ALL = ["captions", "bank", "matches", "few", "many"]
 
 @pytest.mark.slow
 def test_a_failed_run_goes_on_and_then_only_what_changed_runs_again(
-    captionlake, spark: SparkSession, given, tmp_path, monkeypatch
+    captionlake, spark: SparkSession, given, tmp_path
 ) -> None:
     told = captionlake(*given, "--dry-run")
     assert statuses(told) == dict.fromkeys(ALL, "would_run")
@@ -68,19 +69,14 @@ def test_a_failed_run_goes_on_and_then_only_what_changed_runs_again(
     assert told.summary["status"] == "would_run"
     assert not (tmp_path / "out").exists()
 
-    write = tables.write_table
+    def full(address: str) -> OutputTableError | None:
+        return OutputTableError("the disk is full") if address.endswith("/matches") else None
 
-    def failing(frame, address, commit, **named):  # type: ignore[no-untyped-def]
-        if address.endswith("/matches"):
-            raise tables.OutputTableError("the disk is full")
-        return write(frame, address, commit, **named)
-
-    monkeypatch.setattr(tables, "write_table", failing)
-    failed = captionlake(*given)
+    with failing_writes(full):
+        failed = captionlake(*given)
     assert failed.exit_code == 3
     assert failed.error == "error: step matches: the disk is full"
     assert "[1/5] captions (ingest-captions): done in" in failed.stderr
-    monkeypatch.setattr(tables, "write_table", write)
     rest = captionlake(*given)
     assert statuses(rest) == {
         **dict.fromkeys(["captions", "bank"], "up_to_date"),

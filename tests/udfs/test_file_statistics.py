@@ -56,7 +56,7 @@ def test_texts_are_cut_to_bounds_that_hold() -> None:
 def test_times_lie_between_their_milliseconds() -> None:
     drawn = random.Random(4)
     for _ in range(500):
-        first = datetime(1600, 1, 1, tzinfo=UTC) + timedelta(microseconds=drawn.randrange(1 << 54))
+        first = datetime(1, 1, 3, tzinfo=UTC) + timedelta(microseconds=drawn.randrange(1 << 55))
         times = pa.array([first, None], pa.timestamp("us", "Europe/Berlin"))
         found = statistics(pa.table({"time": times}))
         low, high = (
@@ -64,6 +64,13 @@ def test_times_lie_between_their_milliseconds() -> None:
         )
         assert low <= first <= high
         assert high - low <= timedelta(milliseconds=1)
+
+
+def test_the_last_time_has_no_bounds() -> None:
+    """The millisecond above it is none of Python's."""
+    last = datetime.max.replace(tzinfo=UTC)
+    found = statistics(pa.table({"time": pa.array([last], pa.timestamp("us", "UTC"))}))
+    assert found["minValues"] == found["maxValues"] == {}
 
 
 def test_nan_and_infinity_have_no_bounds() -> None:

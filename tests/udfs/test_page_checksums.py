@@ -84,6 +84,16 @@ def test_rows_stay_and_each_page_has_its_checksum(codec: str, use_dictionary: bo
             assert header[CRC] == np.uint32(zlib.crc32(data)).view(np.int32)
 
 
+def test_metadata_is_that_which_was_asked_for() -> None:
+    table = rows(10, 1)
+    for store_schema in (False, True):
+        plain = stored(table, store_schema=store_schema)
+        file = b"".join(with_page_checksums(plain, {"a": "1", "é": ""}))
+        footer = pq.read_metadata(pa.BufferReader(file))
+        assert footer.metadata == {b"a": b"1", "é".encode(): b""}
+        assert pq.read_table(pa.BufferReader(file)).num_rows == 10
+
+
 def test_a_file_with_checksums_is_left_with_the_same_ones() -> None:
     file = b"".join(with_page_checksums(stored(rows(200, 1))))
     assert b"".join(with_page_checksums(memoryview(file))) == file

@@ -29,7 +29,7 @@ def batches(n: int, size: int = 100) -> list[pa.RecordBatch]:
 
 def written(folder: Path, given: Batches) -> tuple[pa.Table, list[dict[str, object]]]:
     """The summed counts, and the files."""
-    write = write_and_count(str(folder), "w", ["uid", "entry_ids"], count_entries_and_rows)
+    write = write_and_count(str(folder), "w", ["uid", "entry_ids"], count_entries_and_rows())
     packed = pa.Table.from_batches(write(given)).sort_by("part")
     summed = pa.Table.from_batches(sum_counts_and_files(KINDS)(packed.to_batches()))
     is_file = pa.compute.is_valid(summed[FILE])

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from udfs.arrow import Batches, BatchFunction, chained
-from udfs.balancing import ENTRY_IDS, count_entries_rows_and_keys, count_in_task
+from udfs.balancing import ENTRY_IDS, count_entries_and_rows, count_in_task
 from udfs.compiled import one_compiles
 from udfs.text.matchers import ConceptMatcher
 from udfs.text.spans import span_lists
@@ -41,4 +41,4 @@ def count_entries_and_keys(matcher: ConceptMatcher, *, key: str) -> BatchFunctio
     ENTRIES: captions that match each entry id. KEYS: each key. ROWS: all rows (id 0) and rows that
     match an entry (id 1).
     """
-    return chained(add_entry_ids(matcher, kept=(key,)), count_entries_rows_and_keys(key))
+    return chained(add_entry_ids(matcher, kept=(key,)), count_entries_and_rows(key=key))

@@ -17,9 +17,10 @@ from pyspark.sql.types import StructType
 from spark_jobs.core.addresses import parse_address
 from spark_jobs.core.arrow_mapping import MappedRows
 from spark_jobs.core.errors import OutputTableError
-from spark_jobs.storage import worker_writes
+from spark_jobs.storage import session, worker_writes
 from spark_jobs.storage.history import read_commits
 from spark_jobs.storage.log_entry import LocalTable
+from spark_jobs.storage.stored_groups import read_groups
 from spark_jobs.storage.tables import WriteResult, check_output, read_table, write_table
 from spark_jobs.storage.worker_writes import WrittenFiles, write_files
 from tests.spark_jobs.storage.test_bit_rot import flips
@@ -139,6 +140,24 @@ def test_statistics_hold(spark: SparkSession, tmp_path: Path) -> None:
     assert sum(json.loads(add["stats"])["numRecords"] for add in added) == N
 
 
+def test_days_and_times_before_the_calendar_of_today(spark: SparkSession, tmp_path: Path) -> None:
+    """Spark refuses dates before 1582 and times before 1900 unless the file says by which rules."""
+    rows = spark.range(800).selectExpr(
+        *("string(id) AS uid", "date_add(date'0001-01-01', int(id) * 911) AS day"),
+        *("timestamp_micros(id * 78892315123456 - 62135510400000000) AS time", "id"),
+    )
+    write(rows, tmp_path / "t")
+    stored = spark.read.format("delta").load(str(tmp_path / "t"))
+    assert as_json(stored) == as_json(rows)
+    for day in ("0001-01-01", "1500-02-28", "1582-10-10"):
+        for bound in (f"day < date'{day}'", f"day >= date'{day}'", f"time < timestamp'{day}'"):
+            assert stored.where(bound).count() == rows.where(bound).count()
+    address = parse_address(str(tmp_path / "t"))
+    groups = read_groups(spark, address, 0)
+    assert groups is not None
+    assert as_json(groups.frame()) == as_json(rows)
+
+
 def test_replaces_what_is_there_and_spark_goes_on(spark: SparkSession, tmp_path: Path) -> None:
     table = tmp_path / "t"
     write_table(all_types(spark, 10), str(table), METADATA)
@@ -184,6 +203,9 @@ def test_constraints_stay(spark: SparkSession, tmp_path: Path) -> None:
         "ALTER TABLE {} ADD CONSTRAINT wide CHECK (width >= 0 OR width IS NULL)",
         "ALTER TABLE {} SET TBLPROPERTIES (delta.appendOnly = true)",
         "ALTER TABLE {} SET TBLPROPERTIES (delta.enableDeletionVectors = true)",
+        "ALTER TABLE {} SET TBLPROPERTIES (delta.columnMapping.mode = 'name', "
+        "delta.minReaderVersion = 2, delta.minWriterVersion = 5)",
+        "ALTER TABLE {} SET TBLPROPERTIES (delta.enableChangeDataFeed = true)",
     ],
 )
 def test_tables_that_others_changed_are_left_to_spark(
@@ -203,6 +225,64 @@ def test_what_only_spark_can_write(spark: SparkSession, tmp_path: Path) -> None:
         write_files(unchanged(all_types(spark, 2)), "parquet:/x/y", counting_nothing(), []) is None
     )
     assert write_files(unchanged(all_types(spark, 2)), "a.b", counting_nothing(), []) is None
+
+
+def test_columns_that_are_left_to_spark(spark: SparkSession, tmp_path: Path) -> None:
+    """A name with a dot, alone or inside, and a uid whose nulls no statistics count."""
+    rows = all_types(spark, 2)
+    assert files_of(rows.withColumnRenamed("width", "a.width"), tmp_path / "t") is None
+    inside = rows.withColumn("pair", F.struct(F.lit(1).alias("a.b")))
+    assert files_of(inside, tmp_path / "t") is None
+    many = spark.range(2).selectExpr(*(f"{k} AS c{k}" for k in range(40)), "string(id) AS uid")
+    assert files_of(many, tmp_path / "t") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("spark.sql.parquet.compression.codec", "zstd"),
+        ("spark.databricks.delta.properties.defaults.enableChangeDataFeed", "true"),
+    ],
+)
+def test_settings_for_other_files_or_tables_hold(
+    spark: SparkSession, tmp_path: Path, name: str, value: str
+) -> None:
+    spark.conf.set(name, value)
+    try:
+        assert files_of(all_types(spark, 2), tmp_path / "t") is None
+    finally:
+        spark.conf.unset(name)
+
+
+@pytest.mark.parametrize("of_platform", ["DATABRICKS_RUNTIME_VERSION", "spark.connect"])
+def test_clusters_and_spark_connect_are_left_to_spark(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_platform: str
+) -> None:
+    if of_platform == "spark.connect":
+        monkeypatch.setattr(session, "is_remote", lambda _session: True)
+    else:
+        monkeypatch.setenv(of_platform, "15.4")
+    assert files_of(all_types(spark, 2), tmp_path / "t") is None
+
+
+def test_spark_writes_now_and_then_a_commit_with_a_checkpoint(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    table = tmp_path / "t"
+    write(all_types(spark, 5), table)
+    properties, columns = _properties(table), all_types(spark, 5).schema
+    for version in range(1, 20):
+        local = LocalTable.at(parse_address(str(table)), columns, properties)
+        assert local is not None
+        assert not local.needs_checkpoint
+        assert local.version == version - 1
+        assert local.replace([], columns, properties, "{}", {})
+    assert files_of(all_types(spark, 6), table) is None
+    assert not [*table.glob("_delta_log/*.checkpoint*")]
+    write_table(all_types(spark, 6), str(table), METADATA)
+    assert [*table.glob(f"_delta_log/{20:020d}.checkpoint*")]
+    write(all_types(spark, 7), table)
+    assert spark.read.format("delta").load(str(table)).count() == 7
 
 
 def test_other_columns_are_refused(spark: SparkSession, tmp_path: Path) -> None:
