@@ -1,4 +1,4 @@
-"""Add to a Parquet file what pyarrow 14 cannot write: checksums of its pages, and metadata.
+"""Checksums of the pages of Parquet files, which pyarrow 14 neither writes nor verifies.
 
 A page's header has its checksum as an optional field, so each header grows by some bytes, and the
 footer names new offsets and sizes. What pyarrow writes between columns, a copy of their metadata
@@ -63,12 +63,27 @@ def with_page_checksums(
     return [*pieces, new_footer, len(new_footer).to_bytes(4, "little"), _MAGIC]
 
 
+def has_sound_pages(file: memoryview, start: int, end: int) -> bool:
+    """Whether the pages of a column chunk are as their checksums say, those that have one.
+
+    Raises ValueError or IndexError if a header cannot be read.
+    """
+    return all(
+        (crc := _value(header, _CRC)) is None
+        or zlib.crc32(file[data_start:page_end]) == crc & 0xFFFFFFFF
+        for _, data_start, page_end, header in _pages(file, start, end)
+    )
+
+
 def _pages(file: memoryview, start: int, end: int) -> Iterator[tuple[int, int, int, Struct]]:
     """(start, start of its data, end, header) of each page of a column chunk."""
     while start < end:
         reader = Reader(file, start)
         header = reader.struct()
-        page_end = reader.position + _value(header, _COMPRESSED_PAGE_SIZE)
+        size = _value(header, _COMPRESSED_PAGE_SIZE)
+        if size is None or size < 0:
+            raise ValueError("a page has no size")
+        page_end = reader.position + size
         yield start, reader.position, page_end, header
         start = page_end
 

@@ -1,7 +1,6 @@
 """Read row groups of a table's Parquet files in the worker, so that Spark brings no rows to it."""
 
 import mmap
-import zlib
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -9,10 +8,9 @@ import pyarrow.parquet as pq
 
 from udfs.arrow import Batches, BatchFunction, filled
 from udfs.opened_files import DamagedFileError
-from udfs.thrift_compact import Reader
+from udfs.page_checksums import has_sound_pages
 
 PATH, GROUP = "path", "group"
-_COMPRESSED_PAGE_SIZE, _CRC = 3, 4  # fields of a page's header
 
 
 def read_row_groups(schema: pa.Schema, rows_at_once: int) -> BatchFunction:
@@ -43,7 +41,7 @@ def _rows(path: str, group: int, schema: pa.Schema, rows_at_once: int) -> Iterat
                 yield filled(batch, schema)
     except DamagedFileError:
         raise
-    except (pa.ArrowException, OSError, ValueError, IndexError) as fault:
+    except (pa.ArrowException, OSError, ValueError, IndexError, RecursionError) as fault:
         reason = " ".join(str(fault).split())[:120]
         raise DamagedFileError(f"{path}: cannot be read as Parquet ({reason})") from None
 
@@ -58,13 +56,5 @@ def _check_pages(path: str, footer: pq.FileMetaData, group: int, names: list[str
         if column.path_in_schema.partition(".")[0] not in names:
             continue
         start = column.dictionary_page_offset or column.data_page_offset
-        end = start + column.total_compressed_size
-        while start < end:
-            reader = Reader(content, start)
-            header = {number: value for number, _, value in reader.struct()}
-            start = reader.position + header[_COMPRESSED_PAGE_SIZE]
-            crc = header.get(_CRC)
-            if crc is None:
-                continue
-            if zlib.crc32(content[reader.position : start]) != crc & 0xFFFFFFFF:
-                raise DamagedFileError(f"{path}: a page differs from its checksum")
+        if not has_sound_pages(content, start, start + column.total_compressed_size):
+            raise DamagedFileError(f"{path}: a page differs from its checksum")

@@ -41,7 +41,7 @@ from udfs.id_counts import COUNT, ID, KIND, PART, Kind
 from udfs.table_files import CODEC, FILE, sum_counts_and_files, write_and_count
 
 _WITH_FILE = StructField(FILE, StringType())
-_CODEC = "spark.sql.parquet.compression.codec"
+_CODEC_SETTING = "spark.sql.parquet.compression.codec"
 
 
 @dataclass(frozen=True)
@@ -117,24 +117,12 @@ def write_files(
     the workers do not check or features that we do not know, with columns of types that Delta does
     not have in all tables, and where the session's settings ask for other tables or files.
     """
-    spark = mapped.rows.sparkSession
     table = parse_address(address)
     columns = StructType([field for field in mapped.columns if field.name not in left_out])
-    properties = new_table_options(columns.names)
-    if not _can_write(table, columns) or setting(spark, _CODEC, CODEC) != CODEC:
+    if not _can_write(mapped.rows.sparkSession, table, columns):
         return None
-    check_output(spark, address, columns)
-    local = LocalTable.at(table, columns, properties)
-    if local is None or local.needs_checkpoint or (local.is_new and _has_table_defaults(spark)):
-        return None
-    folder, write_id = plain_path(table.location).rstrip("/"), uuid.uuid4().hex
-    try:
-        os.makedirs(f"{folder}/_delta_log", exist_ok=True)
-    except OSError:
-        return None  # Spark says why
-    if not has_links(f"{folder}/_delta_log"):
-        return None
-    write = write_and_count(folder, write_id, columns.names, pack, where=where)
+    write_id = uuid.uuid4().hex
+    write = write_and_count(_folder(table), write_id, columns.names, pack, where=where)
     packed = mapped.then(write, StructType([*PACKED, _WITH_FILE])).frame()
     by_part = packed.repartition(PART).sortWithinPartitions(PART)
     result_columns = StructType([*ID_COUNTS, _WITH_FILE])
@@ -155,31 +143,52 @@ def write_files(
 
 def remove_files(table: Address, write_id: str) -> None:
     """Remove the files of a write that was not committed."""
-    for path in Path(plain_path(table.location)).glob(f"part-*-{write_id}-*"):
+    for path in Path(_folder(table)).glob(f"part-*-{write_id}-*"):
         with suppress(OSError):
             path.unlink()
 
 
-def _can_write(table: Address, columns: StructType) -> bool:
+def _can_write(spark: SparkSession, table: Address, columns: StructType) -> bool:
+    """Whether the workers can write the table; makes its folder, if there is none.
+
+    Raises OutputTableError if a table with other columns is there.
+    """
+    codec = setting(spark, _CODEC_SETTING, CODEC)
+    if not _is_on_this_disk(table) or not _are_plain_and_checked(columns) or codec != CODEC:
+        return False
+    check_output(spark, str(table), columns)
+    local = LocalTable.at(table, columns, new_table_options(columns.names))
+    if local is None or local.needs_checkpoint or (local.is_new and _has_table_defaults(spark)):
+        return False
+    log = f"{_folder(table)}/_delta_log"
+    try:
+        os.makedirs(log, exist_ok=True)
+    except OSError:
+        return False  # Spark says why
+    return has_links(log)
+
+
+def _is_on_this_disk(table: Address) -> bool:
     path = plain_path(table.location)
-    is_on_disk = table.is_path and path.startswith("/") and not path.startswith((VOLUMES, DBFS))
-    has_other_checks = any(
-        set(constrained) <= set(columns.names) for constrained in CHECKS if constrained != (UID,)
-    )
-    return (
-        is_on_disk
-        and table.format != "parquet"
-        and reads_local_paths()
-        and not has_other_checks
-        and has_plain_columns(columns)
-        and UID not in columns.names[MOST_COLUMNS:]  # whose nulls the statistics do not count
-    )
+    is_local = path.startswith("/") and not path.startswith((VOLUMES, DBFS))
+    return table.is_path and is_local and table.format != "parquet" and reads_local_paths()
+
+
+def _are_plain_and_checked(columns: StructType) -> bool:
+    """Whether there is no constraint but that uids are not null, which the statistics tell."""
+    constrained = [names for names in CHECKS if set(names) <= set(columns.names)]
+    is_checked = constrained in ([], [(UID,)]) and UID not in columns.names[MOST_COLUMNS:]
+    return is_checked and has_plain_columns(columns)
 
 
 def _has_table_defaults(spark: SparkSession) -> bool:
     """Whether the session has properties for all tables that it makes."""
     is_default = F.col("key").startswith("spark.databricks.delta.properties.defaults.")
     return not spark.sql("SET").where(is_default).isEmpty()
+
+
+def _folder(table: Address) -> str:
+    return plain_path(table.location).rstrip("/")
 
 
 def _path(file: Mapping[str, Any]) -> str:

@@ -5,10 +5,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.udfs.test_page_checksums import rows, stored
+from tests.udfs.test_page_checksums import COMPRESSED_SIZE, rows, stored
 from udfs.opened_files import DamagedFileError
 from udfs.page_checksums import with_page_checksums
 from udfs.row_groups import GROUP, PATH, read_row_groups
+from udfs.thrift_compact import Reader, encoded
 
 
 def read(path: Path, groups: list[int], schema: pa.Schema) -> pa.Table:
@@ -38,6 +39,18 @@ def test_columns_that_a_file_lacks_are_null(tmp_path: Path) -> None:
     found = read(path, [0], schema)
     assert found["new"].null_count == 20
     assert found.select(["uid", "score"]).equals(table)
+
+
+def test_a_page_of_negative_size_is_damage(tmp_path: Path) -> None:
+    """And not read again and again."""
+    sound = b"".join(with_page_checksums(stored(rows(50, 5).select(["score"]))))
+    start = pq.read_metadata(pa.BufferReader(sound)).row_group(0).column(0).dictionary_page_offset
+    reader = Reader(memoryview(sound), start)
+    header = [[n, t, -1 if n == COMPRESSED_SIZE else value] for n, t, value in reader.struct()]
+    path = tmp_path / "t.parquet"
+    path.write_bytes(sound[:start] + encoded(header).ljust(9, b"\0") + sound[start + 9 :])
+    with pytest.raises(DamagedFileError, match="a page has no size"):
+        read(path, [0], rows(1, 1).select(["score"]).schema)
 
 
 def test_a_flipped_bit_is_the_same_rows_or_an_error(tmp_path: Path) -> None:
