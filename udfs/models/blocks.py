@@ -1,8 +1,11 @@
 """Blocks of open_clip's transformers for inference: fused attention, and on a GPU fused sums."""
 
 import logging
+from contextlib import nullcontext
 from functools import lru_cache, partial
 from typing import Any
+
+_MOST_ERROR = 2.0**-6  # of the largest number: some roundings, one after the other
 
 
 def use_fused_attention(transformer: Any, *, is_causal: bool) -> bool:
@@ -41,9 +44,12 @@ def _is_plain(block: Any) -> bool:
 
 def _run(transformer: Any, is_causal: bool, x: Any, attn_mask: Any = None) -> Any:
     """All blocks, (n, tokens, width) to the same; no mask is read."""
+    import torch
+
     blocks = list(transformer.resblocks)
     if x.is_cuda and all(map(_can_fuse, blocks)) and has_gpu_kernels(str(x.device)):
-        return _run_fused(blocks, is_causal, x)
+        with torch.cuda.device(x.device):  # Triton runs on the current one
+            return _run_fused(blocks, is_causal, x)
     for block in blocks:
         x = x + block.ls_1(_attention(block.attn, block.ln_1(x), is_causal))
         x = x + block.ls_2(block.mlp(block.ln_2(x)))
@@ -84,21 +90,47 @@ def _can_fuse(block: Any) -> bool:
 
 @lru_cache
 def has_gpu_kernels(device: str) -> bool:
-    """Whether this process can compile kernels for a GPU: Triton wants a C compiler."""
-    import torch
-
+    """Whether this process can compile kernels for a GPU, which wants a C compiler, and they give
+    what torch gives.
+    """
     try:
-        from udfs.models.gpu_kernels import add_and_norm, quick_gelu_, short_attention
+        import torch
 
-        rows = torch.zeros((2, 48), dtype=torch.bfloat16, device=device)
-        add_and_norm(rows, rows, torch.nn.LayerNorm(48, device=device, dtype=torch.bfloat16))
-        short_attention(rows.view(1, 2, 48), 1, is_causal=True)
-        quick_gelu_(rows)
+        with torch.cuda.device(device) if device != "cpu" else nullcontext():
+            compare_kernels(device, torch.bfloat16)
     except Exception as fault:  # Triton, the C compiler and the driver raise many types
         reason = " ".join(str(fault).split())[:200]
-        logging.getLogger(__name__).warning("slower kernels of torch on %s: %s", device, reason)
+        logging.getLogger(__name__).warning(
+            "models on %s use torch's kernels, which are slower: %s", device, reason
+        )
         return False
     return True
+
+
+def compare_kernels(device: str, dtype: Any) -> None:
+    """Run each kernel on a few numbers; AssertionError if one is off by more than it may round."""
+    import torch
+    from torch.nn import functional as F
+
+    from udfs.models.gpu_kernels import add_and_norm, quick_gelu_, short_attention
+
+    width, n_heads, tokens = 48, 3, 5
+    numbers = torch.arange(4 * tokens * 3 * width).mul(0.37).sin().to(device, dtype)
+    projected = numbers.view(4, tokens, 3 * width)
+    mixed = short_attention(projected, n_heads, is_causal=True)
+    _assert_close(mixed, _mixed(projected.float(), n_heads, is_causal=True))
+    rows = numbers.view(-1, width)
+    norm = torch.nn.LayerNorm(width, device=device, dtype=dtype)
+    total, normed = add_and_norm(rows, rows.flip(0), norm)
+    _assert_close(total, rows.float() + rows.flip(0).float())
+    _assert_close(normed, F.layer_norm(total.float(), (width,), eps=norm.eps))
+    exact = rows.float() * torch.sigmoid(1.702 * rows.float())
+    _assert_close(quick_gelu_(rows.clone()), exact)
+
+
+def _assert_close(values: Any, exact: Any) -> None:
+    error = float((values.float() - exact).abs().max())
+    assert error <= _MOST_ERROR * float(exact.abs().max()), f"a kernel is off by {error:.2g}"
 
 
 def _run_fused(blocks: list[Any], is_causal: bool, x: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Kernels of a transformer for inference on a GPU, in bf16: each reads and writes its rows once.
+"""Kernels of a transformer for inference on a GPU, in 16 bits: each reads and writes its rows once.
 
 A text has 16 tokens on average. Attention of so few is faster in a kernel that holds all tokens of
 a head at once than in those of torch, which are made for thousands; and a sum with the norm behind
@@ -15,9 +15,9 @@ HEAD_WIDTHS = (16, 32, 64, 128)
 
 
 def add_and_norm(x: Any, added: Any | None, norm: Any) -> tuple[Any, Any]:
-    """(x + added, its layer norm), bf16, (rows, width) each; x itself if nothing is added.
+    """(x + added, its layer norm), 16 bits, (rows, width) each; x itself if nothing is added.
 
-    Sums and the norm are computed in float32; the norm is that of the sum rounded to bf16.
+    Sums and the norm are computed in float32; the norm is that of the sum as it is rounded.
     """
     import torch
 
@@ -50,7 +50,7 @@ def _add_and_norm(
     row = tl.load(x + start + column, mask=is_in, other=0.0).to(tl.float32)
     if has_added:
         row += tl.load(added + start + column, mask=is_in, other=0.0).to(tl.float32)
-        rounded = row.to(tl.bfloat16)
+        rounded = row.to(total.dtype.element_ty)
         tl.store(total + start + column, rounded, mask=is_in)
         row = rounded.to(tl.float32)
     mean = tl.sum(row, 0) / width
@@ -58,14 +58,15 @@ def _add_and_norm(
     scale = 1 / tl.sqrt(tl.sum(centred * centred, 0) / width + eps)
     weights = tl.load(weight + column, mask=is_in).to(tl.float32)
     biases = tl.load(bias + column, mask=is_in).to(tl.float32)
-    tl.store(normed + start + column, (centred * scale * weights + biases).to(tl.bfloat16), is_in)
+    result = centred * scale * weights + biases
+    tl.store(normed + start + column, result.to(normed.dtype.element_ty), mask=is_in)
 
 
 def short_attention(projected: Any, n_heads: int, *, is_causal: bool) -> Any:
     """Attention of sequences of at most LONGEST tokens.
 
-    projected: (n, tokens, 3 width), 16 bits, contiguous: queries, keys and values, each head by head.
-    Returns (n, tokens, width).
+    projected: (n, tokens, 3 width), 16 bits, contiguous: queries, keys and values, each head by
+    head. Returns (n, tokens, width).
     """
     import torch
 
@@ -121,7 +122,7 @@ def _short_attention(
 
 
 def quick_gelu_(x: Any) -> Any:
-    """Replace x, contiguous and bf16, by x * sigmoid(1.702 x)."""
+    """Replace x, contiguous, by x * sigmoid(1.702 x)."""
     n = x.numel()
     _quick_gelu[(triton.cdiv(n, 1024),)](x, n, block=1024, num_warps=4)
     return x
@@ -131,4 +132,4 @@ def quick_gelu_(x: Any) -> Any:
 def _quick_gelu(x, n, block: tl.constexpr):
     at = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
     values = tl.load(x + at, mask=at < n, other=0.0).to(tl.float32)
-    tl.store(x + at, (values * tl.sigmoid(1.702 * values)).to(tl.bfloat16), mask=at < n)
+    tl.store(x + at, (values * tl.sigmoid(1.702 * values)).to(x.dtype.element_ty), mask=at < n)

@@ -43,6 +43,10 @@ for tokens in (1, 2, 15, 16, 17, 40, LONGEST):
 x = torch.randn(3, 1500, dtype=bf16)
 exact = x.float() * torch.sigmoid(1.702 * x.float())
 assert (quick_gelu_(x).float() - exact).abs().max() <= ULP * exact.abs().max()
+
+from udfs.models.blocks import compare_kernels, has_gpu_kernels
+compare_kernels("cpu", torch.float16)
+assert not has_gpu_kernels("cpu")  # it finds that these products of bf16 are wrong
 print("all compared")
 """
 
@@ -56,3 +60,6 @@ def test_kernels_give_what_torch_gives() -> None:
         text=True,
     )
     assert result.stdout == "all compared\n", result.stderr
+    assert (
+        "models on cpu use torch's kernels, which are slower: a kernel is off by" in result.stderr
+    )
