@@ -42,7 +42,7 @@ from spark_jobs.core.schemas import (
     KEPT,
     UID,
 )
-from spark_jobs.formats.match_writing import KeptMatches, write_kept, write_marked
+from spark_jobs.formats.kept_writing import KeptMatches, write_kept, write_marked
 from spark_jobs.formats.matches import WITHOUT_MATCHES, read_entries, read_matches
 from spark_jobs.running.job import Job
 from spark_jobs.storage.batches import batches_that_fit

@@ -31,7 +31,7 @@ from spark_jobs.formats.caption_input import (
     store_rejected_rows,
 )
 from spark_jobs.formats.concept_bank import read_bank
-from spark_jobs.formats.match_writing import write_kept
+from spark_jobs.formats.kept_writing import write_kept
 from spark_jobs.ingest.accepted_rows import accepted
 from spark_jobs.ingest.normalise import FAULT
 from spark_jobs.matching.ignoring_case import unmatched_lines
