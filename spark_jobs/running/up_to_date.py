@@ -21,6 +21,7 @@ from spark_jobs.running.run_rows import newest_run
 from spark_jobs.storage import table_states, tables
 from spark_jobs.storage.catalog_states import is_undetermined
 from spark_jobs.storage.file_stamps import stamp_of
+from spark_jobs.storage.light_writes import append_row
 from spark_jobs.storage.outputs.files import mark_run
 from spark_jobs.storage.outputs.folder_marks import has_files, marked_run_id
 from spark_jobs.storage.outputs.places import refuse_overlapping_outputs
@@ -152,10 +153,9 @@ def record_run(run: Run, settings: Settings, counts: Counts, started: datetime) 
         started,
         (datetime.now(UTC) - started).total_seconds(),
     )
-    frame = run.spark.createDataFrame([row], schemas.RUNS).coalesce(1)
-    # append_table skips a run_id that it has appended before; each execution gets its own row.
+    # append_row skips a run_id that it has appended before; each execution gets its own row.
     metadata = run.run_metadata() | {"run_id": f"{run.run_id}-{started.isoformat()}"}
-    tables.append_table(frame, join_address(run.workspace, "runs"), metadata)
+    append_row(run.spark, row, schemas.RUNS, join_address(run.workspace, "runs"), metadata)
 
 
 def _mark_file(run: Run, file: str) -> None:

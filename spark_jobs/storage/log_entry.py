@@ -31,12 +31,14 @@ _COMMITS_TO_CHECKPOINT = 20  # Delta writes one with each tenth of its own
 class LocalTable:
     """A table at a path of this disk as the next commit finds it.
 
-    `version`: of its last commit, -1 before the first. `files`: its data files.
+    `version`: of its last commit, -1 before the first. `files`: its data files. `log`: None before
+    the first commit.
     """
 
     folder: str
     version: int
     files: Sequence[DataFile]
+    log: TableLog | None = None
 
     @property
     def is_new(self) -> bool:
@@ -63,22 +65,34 @@ class LocalTable:
                 return cls(plain_path(table.location).rstrip("/"), -1, [])
             if not _is_plain(log, columns, properties):
                 return None
-            return cls(log.folder, log.files[-1].version, log.data_files())
+            return cls(log.folder, log.files[-1].version, log.data_files(), log)
         except AskDeltaError:
             return None
 
-    def replace(
+    def has_transaction(self, name: str) -> bool:
+        """Whether a commit of the table carries a transaction of that name."""
+        return any(
+            action_name == "txn" and action["appId"] == name
+            for file in (self.log.files if self.log else ())
+            for action_name, action in actions(file)
+        )
+
+    def commit(
         self,
         files: Sequence[Action],
         columns: StructType,
         properties: Mapping[str, str],
         user_metadata: str,
         metrics: Mapping[str, int],
+        *,
+        transaction: str | None = None,
     ) -> bool:
         """Commit that the table consists of `files`; False if another commit came first.
 
+        With a transaction's name they are added to the table's files, and the commit carries it.
         `files`: path, size, modificationTime and stats of each.
         """
+        replaces = transaction is None
         now_ms = time.time_ns() // 1_000_000
         lines: list[Action] = [
             {
@@ -86,10 +100,13 @@ class LocalTable:
                     "timestamp": now_ms,
                     "userMetadata": user_metadata,
                     "operation": "WRITE",
-                    "operationParameters": {"mode": "Overwrite", "partitionBy": "[]"},
+                    "operationParameters": {
+                        "mode": "Overwrite" if replaces else "Append",
+                        "partitionBy": "[]",
+                    },
                     **({} if self.is_new else {"readVersion": self.version}),
                     "isolationLevel": "Serializable",
-                    "isBlindAppend": False,
+                    "isBlindAppend": not replaces,
                     "operationMetrics": {name: str(value) for name, value in metrics.items()},
                     "engineInfo": f"captionlake/{__version__}",
                     "txnId": str(uuid.uuid4()),
@@ -98,15 +115,17 @@ class LocalTable:
         ]
         if self.is_new:
             lines += _new_table(columns, properties, now_ms)
-        for file in self.files:
+        if transaction is not None:
+            lines.append({"txn": {"appId": transaction, "version": 1, "lastUpdated": now_ms}})
+        for file in self.files if replaces else ():
             removed = {"path": os.path.basename(file.path), "deletionTimestamp": now_ms}
             removed |= {"dataChange": True, "extendedFileMetadata": True, "partitionValues": {}}
             lines.append({"remove": removed | {"size": file.size}})
         for action in files:
             lines.append({"add": action | {"partitionValues": {}, "dataChange": True}})
-        return self._commit("".join(f"{_json(line)}\n" for line in lines))
+        return self._write("".join(f"{_json(line)}\n" for line in lines))
 
-    def _commit(self, content: str) -> bool:
+    def _write(self, content: str) -> bool:
         log = f"{self.folder}/_delta_log"
         temporary = f"{log}/.{uuid.uuid4().hex}.tmp"
         try:

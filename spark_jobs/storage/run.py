@@ -16,7 +16,14 @@ from spark_jobs.core.draws import Draw
 from spark_jobs.core.made_of import Content, MadeOf, Matching, TableState, all_draws, unused_purpose
 from spark_jobs.core.redaction import redacted
 from spark_jobs.core.schemas import ENTRY_IDS
-from spark_jobs.storage import extending, small_reads, stored_groups, tables, worker_writes
+from spark_jobs.storage import (
+    extending,
+    light_writes,
+    small_reads,
+    stored_groups,
+    tables,
+    worker_writes,
+)
 from spark_jobs.storage.catalog_states import is_undetermined
 from spark_jobs.storage.conflicts import concurrent_write_error
 from spark_jobs.storage.extending import AppendPoint
@@ -131,7 +138,7 @@ class Run:
         `few_files`: only a small part of the rows read may remain, so shuffle them into few files.
         """
         metadata = self._rows_metadata(address, frame.columns, matching, has_unique_keys)
-        result = tables.write_table(frame, address, metadata, few_files=few_files)
+        result = light_writes.write_table(frame, address, metadata, few_files=few_files)
         self.written[address] = result.version
         return result.rows
 
@@ -241,7 +248,7 @@ class Run:
 
         `part`: name of these rows in a run that rejects rows of several inputs, once of each.
         """
-        tables.append_table(frame, self.rejected_address, self.run_metadata(), part=part)
+        light_writes.append_table(frame, self.rejected_address, self.run_metadata(), part=part)
 
     def read_rejected(self) -> DataFrame:
         """The rows of `rejected` from this run."""
@@ -254,7 +261,8 @@ class Run:
             F.lit(self.run_id).alias(schemas.RUN_ID), F.lit(self.job).alias(schemas.STEP), "*"
         )
         address = join_address(self.workspace, "decisions")
-        tables.append_table(with_run.select(*schemas.DECISIONS.names), address, self.run_metadata())
+        rows = with_run.select(*schemas.DECISIONS.names)
+        light_writes.append_table(rows, address, self.run_metadata())
 
     @property
     def rejected_address(self) -> str:

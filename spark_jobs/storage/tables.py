@@ -169,8 +169,7 @@ def append_table(
     table = parse_address(address)
     writer = frame.write.format("delta").mode("append")
     writer = writer.option("userMetadata", metadata_json(metadata))
-    run_part = f"captionlake-{metadata['run_id']}{part}"
-    writer = writer.option("txnAppId", run_part).option("txnVersion", 1)
+    writer = writer.option("txnAppId", transaction_name(metadata, part)).option("txnVersion", 1)
     writer = writer.option("mergeSchema", True)  # an older table may lack a column
 
     def write() -> bool:
@@ -178,6 +177,11 @@ def append_table(
         return True
 
     retry_on_conflict(write, table)
+
+
+def transaction_name(metadata: Mapping[str, Any], part: str = "") -> str:
+    """The name of a run's transaction, by which a second append of the same rows is seen."""
+    return f"captionlake-{metadata['run_id']}{part}"
 
 
 def last_run_id(spark: SparkSession, address: str) -> str | None:

@@ -40,7 +40,7 @@ from udfs.file_systems import DBFS, VOLUMES, plain_path
 from udfs.id_counts import COUNT, ID, KIND, PART, Kind
 from udfs.table_files import CODEC, FILE, sum_counts_and_files, write_and_count
 
-_WITH_FILE = StructField(FILE, StringType())
+WITH_FILE = StructField(FILE, StringType())
 _CODEC_SETTING = "spark.sql.parquet.compression.codec"
 
 
@@ -66,8 +66,13 @@ class WrittenFiles:
         """Whether a row has a null in a column."""
         return any(statistics["nullCount"][column] for statistics in self._statistics())
 
-    def commit(self, spark: SparkSession, metadata: Mapping[str, Any]) -> WriteResult:
-        """Make the table consist of the files; OutputTableError if others keep changing it."""
+    def commit(
+        self, spark: SparkSession, metadata: Mapping[str, Any], transaction: str | None = None
+    ) -> WriteResult:
+        """Make the table consist of the files; OutputTableError if others keep changing it.
+
+        With a transaction's name add them to it, unless it has a commit with that transaction.
+        """
         properties = new_table_options(self.columns.names)
         user_metadata = metadata_json({**metadata, "write": self.write_id})
         n_bytes = sum(file["size"] for file in self.files)
@@ -79,7 +84,13 @@ class WrittenFiles:
             local = LocalTable.at(self.table, self.columns, properties)
             if local is None:  # another program has made it another table meanwhile
                 return None
-            if not local.replace(self.files, self.columns, properties, user_metadata, metrics):
+            if transaction is not None and local.has_transaction(transaction):
+                self.remove()
+                return WriteResult(0, "")
+            if not local.commit(
+                *(self.files, self.columns, properties, user_metadata, metrics),
+                transaction=transaction,
+            ):
                 return None
             commit = find_commit(spark, self.table, self.write_id)
             if commit is None:
@@ -119,13 +130,13 @@ def write_files(
     """
     table = parse_address(address)
     columns = StructType([field for field in mapped.columns if field.name not in left_out])
-    if not _can_write(mapped.rows.sparkSession, table, columns):
+    if not (_are_checked(columns) and can_write(mapped.rows.sparkSession, table, columns)):
         return None
     write_id = uuid.uuid4().hex
-    write = write_and_count(_folder(table), write_id, columns.names, pack, where=where)
-    packed = mapped.then(write, StructType([*PACKED, _WITH_FILE])).frame()
+    write = write_and_count(folder_of(table), write_id, columns.names, pack, where=where)
+    packed = mapped.then(write, StructType([*PACKED, WITH_FILE])).frame()
     by_part = packed.repartition(PART).sortWithinPartitions(PART)
-    result_columns = StructType([*ID_COUNTS, _WITH_FILE])
+    result_columns = StructType([*ID_COUNTS, WITH_FILE])
     try:
         result = collected(map_in_arrow(by_part, sum_counts_and_files(kinds), result_columns))
     except BaseException:
@@ -143,24 +154,27 @@ def write_files(
 
 def remove_files(table: Address, write_id: str) -> None:
     """Remove the files of a write that was not committed."""
-    for path in Path(_folder(table)).glob(f"part-*-{write_id}-*"):
+    for path in Path(folder_of(table)).glob(f"part-*-{write_id}-*"):
         with suppress(OSError):
             path.unlink()
 
 
-def _can_write(spark: SparkSession, table: Address, columns: StructType) -> bool:
+def can_write(
+    spark: SparkSession, table: Address, columns: StructType, *, is_added: bool = False
+) -> bool:
     """Whether the workers can write the table; makes its folder, if there is none.
 
-    Raises OutputTableError if a table with other columns is there.
+    Raises OutputTableError if a table with other columns is there, unless rows are added to it.
     """
     codec = setting(spark, _CODEC_SETTING, CODEC)
-    if not _is_on_this_disk(table) or not _are_plain_and_checked(columns) or codec != CODEC:
+    if not _is_on_this_disk(table) or not has_plain_columns(columns) or codec != CODEC:
         return False
-    check_output(spark, str(table), columns)
+    if not is_added:
+        check_output(spark, str(table), columns)
     local = LocalTable.at(table, columns, new_table_options(columns.names))
     if local is None or local.needs_checkpoint or (local.is_new and _has_table_defaults(spark)):
         return False
-    log = f"{_folder(table)}/_delta_log"
+    log = f"{folder_of(table)}/_delta_log"
     try:
         os.makedirs(log, exist_ok=True)
     except OSError:
@@ -174,11 +188,10 @@ def _is_on_this_disk(table: Address) -> bool:
     return table.is_path and is_local and table.format != "parquet" and reads_local_paths()
 
 
-def _are_plain_and_checked(columns: StructType) -> bool:
+def _are_checked(columns: StructType) -> bool:
     """Whether there is no constraint but that uids are not null, which the statistics tell."""
     constrained = [names for names in CHECKS if set(names) <= set(columns.names)]
-    is_checked = constrained in ([], [(UID,)]) and UID not in columns.names[MOST_COLUMNS:]
-    return is_checked and has_plain_columns(columns)
+    return constrained in ([], [(UID,)]) and UID not in columns.names[MOST_COLUMNS:]
 
 
 def _has_table_defaults(spark: SparkSession) -> bool:
@@ -187,7 +200,8 @@ def _has_table_defaults(spark: SparkSession) -> bool:
     return not spark.sql("SET").where(is_default).isEmpty()
 
 
-def _folder(table: Address) -> str:
+def folder_of(table: Address) -> str:
+    """The table's folder on this disk."""
     return plain_path(table.location).rstrip("/")
 
 
