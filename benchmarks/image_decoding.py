@@ -33,20 +33,21 @@ _GEOMETRY = Geometry(_SIDE, _SIDE, "shortest")
 
 def main(n: int, n_cpus: int) -> None:
     photos = make_photos(n)
+    loader = _loader(photos, n_cpus)  # first: it forks, which goes ill with threads
+    _load(loader)
+    _print(f"DataLoader, {n_cpus} processes", n, partial(_load, loader))
+    del loader
     counts = sorted({1, 4, 8, 16, n_cpus} & set(range(1, n_cpus + 1)))
     for count in counts:
-        some = photos[: max(n * count // 8, 1)]
+        some = photos[: max(n * count // n_cpus, 1)]
         _print(f"{count} threads", len(some), partial(_decode, some, decode_here, count))
     for count in counts[1:] or counts:
-        some, decoders = photos[: max(n * count // 8, 1)], Decoders(count)
+        some, decoders = photos[: max(n * count // n_cpus, 1)], Decoders(count)
         _decode(some, decoders.decode, count)  # starts them
         _print(f"{count} processes", len(some), partial(_decode, some, decoders.decode, count))
         decoders.end()
     _windows(photos, n_cpus)  # starts them
     _print(f"windows, {n_cpus} CPUs", n, partial(_windows, photos, n_cpus))
-    loader = _loader(photos, n_cpus)
-    _load(loader)
-    _print(f"DataLoader, {n_cpus} processes", n, partial(_load, loader))
 
 
 def _print(name: str, n: int, work: Callable[[], None]) -> None:
@@ -108,6 +109,6 @@ def _load(loader: Any) -> None:
 
 if __name__ == "__main__":
     main(
-        int(sys.argv[1]) if len(sys.argv) > 1 else 6_000,
+        int(sys.argv[1]) if len(sys.argv) > 1 else 4_000,
         int(sys.argv[2]) if len(sys.argv) > 2 else len(os.sched_getaffinity(0)),
     )
