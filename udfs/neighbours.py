@@ -77,7 +77,8 @@ class Nearest:
         for queries, pairs in products.pairs(block, self._least, self._k):
             first = len(self._uids)
             keep_nearest_pairs(*pairs, self._queries, vectors, ties, first, self._k, *self._state())
-            keep_k(self._k, *(array[queries] for array in self._state()))  # raises the least
+            if np.isneginf(self._least[queries]).any():  # from now on the k-th is the least
+                keep_k(self._k, *(array[queries] for array in self._state()))
 
     def _state(self) -> tuple[NDArray[Any], ...]:
         return self._similarity, self._ties, self._refs, self._counts, self._least
