@@ -31,14 +31,18 @@ from udfs.captioning.transformers_backend import TransformersBackend
 
 N_CONCEPTS, N_TIMED, LATENCY_S, TRIES = 10_000, 4_000, 0.05, 4
 CONCURRENCY = (4, 8, 16)
-N_PROMPTS, BATCH_SIZE, N_TOKENS, ROUNDS = 32, 16, 32, 3
+N_TOKENS, ROUNDS = 32, 3
 PROMPT = Prompt("Write a caption of a picture with <{{ concept }}> in it.")
 NOTE = "Share: of concepts with a caption; of concurrency / latency; of the bare loop's speed"
 FAULTS = ("500", "429", "truncated", "no_choices", "reset", "hang")
 
 
 def main(folder: Path) -> None:
-    rows = [_faulty(), *(_at_latency(n) for n in CONCURRENCY), *_transformers()]
+    rows = [
+        _faulty(),
+        *(_at_latency(n) for n in CONCURRENCY),
+        *compared_with_generate(CausalModel("smollm2")),
+    ]
     report("captions_generated", rows, folder, rounds=None, note=NOTE)
 
 
@@ -84,31 +88,33 @@ def _at_latency(concurrency: int) -> dict[str, Any]:
     return _row(name, per_s, per_s / (concurrency / LATENCY_S))
 
 
-def _transformers() -> list[dict[str, Any]]:
+def compared_with_generate(
+    spec: CausalModel, n_prompts: int = 32, batch_size: int = 16
+) -> list[dict[str, Any]]:
+    """The transformers backend beside the bare loop, both with this model."""
     import torch
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    spec = CausalModel("smollm2")
     loaded = model_of_task(spec)
     # No token ends an answer, so that both sides write as many.
     loaded.model.generation_config.eos_token_id = -1
     loaded.tokenizer.eos_token = None
     sampling = Sampling(max_tokens=N_TOKENS)
-    backend = TransformersBackend(spec, PROMPT, sampling, batch_size=BATCH_SIZE)
-    requests = [Request("big " * (n % 7) + f"thing {n}", 0, 0, 1) for n in range(N_PROMPTS)]
+    backend = TransformersBackend(spec, PROMPT, sampling, batch_size=batch_size)
+    requests = [Request("big " * (n % 7) + f"thing {n}", 0, 0, 1) for n in range(n_prompts)]
     seconds: dict[str, list[float]] = {"bare": [], "backend": []}
     for turn in range(ROUNDS + 1):
         for name in seconds:
             started_s = time.process_time() if loaded.device == "cpu" else time.perf_counter()
             if name == "bare":
-                _bare(loaded, requests, sampling)
+                _bare(loaded, requests, sampling, batch_size)
             else:
                 backend.answer(requests, _whole, _no_limit())
             ended_s = time.process_time() if loaded.device == "cpu" else time.perf_counter()
             if turn:
                 seconds[name].append(ended_s - started_s)
     ratio = statistics.median(b / o for b, o in zip(*seconds.values(), strict=True))
-    each = {name: N_PROMPTS / statistics.median(times) for name, times in seconds.items()}
+    each = {name: n_prompts / statistics.median(times) for name, times in seconds.items()}
     return [
         _row(f"bare generate on {loaded.device}, captions/s", each["bare"], 1.0),
         _row(f"transformers backend on {loaded.device}, captions/s", each["backend"], ratio),
@@ -119,7 +125,9 @@ def _whole(_request: Request, answer: Answer) -> None:
     assert answer.completion_tokens == N_TOKENS
 
 
-def _bare(loaded: LoadedModel, requests: Sequence[Request], sampling: Sampling) -> None:
+def _bare(
+    loaded: LoadedModel, requests: Sequence[Request], sampling: Sampling, batch_size: int
+) -> None:
     import torch
 
     tokenizer = loaded.tokenizer
@@ -132,8 +140,8 @@ def _bare(loaded: LoadedModel, requests: Sequence[Request], sampling: Sampling) 
         for request in requests
     ]
     texts.sort(key=len)
-    for start in range(0, len(texts), BATCH_SIZE):
-        batch = tokenizer(texts[start : start + BATCH_SIZE], padding=True, return_tensors="pt")
+    for start in range(0, len(texts), batch_size):
+        batch = tokenizer(texts[start : start + batch_size], padding=True, return_tensors="pt")
         with torch.inference_mode():
             written = loaded.model.generate(
                 **batch.to(loaded.device),

@@ -44,11 +44,12 @@ def main(folder: Path) -> None:
     images = photographs(N_IMAGES[device])
     with TemporaryDirectory() as model:
         save_blip(Path(model))
-        rows = [_compared(Path(model), how, images, device) for how in STRATEGIES]
+        rows = [compared(Path(model), how, images, device) for how in STRATEGIES]
     report("captions_of_images", rows, folder, rounds=ROUNDS)
 
 
-def _compared(model: Path, how: Decoding, images: list[bytes], device: str) -> dict[str, Any]:
+def compared(model: Path, how: Decoding, images: list[bytes], device: str) -> dict[str, Any]:
+    """Both sides on the same images with the same weights; a row."""
     work = Captioning(CaptionModel(str(model)), how, BATCH_SIZE[device])
     bare = _Bare(model, how, BATCH_SIZE[device])
     clock = time.process_time if device == "cpu" else time.perf_counter

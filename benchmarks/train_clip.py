@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -27,15 +27,29 @@ from PIL import Image
 from benchmarks.measuring import median_ratio, report
 from udfs.clip_training.arguments import full_arguments
 from udfs.clip_training.plan import TrainingPlan
-from udfs.clip_training.process import SCALARS, ClipTask, train_apart
+from udfs.clip_training.process import SCALARS, ClipPrecision, ClipTask, train_apart
 from udfs.clip_training.scalars import read_scalars
 from udfs.clip_training.shard_list import shards_of_folder, train_data
 from udfs.clip_training.start_model import CONFIG, StartModel
 from udfs.clip_training.steps import step_rows
 from udfs.images.webdataset_shards import shard_name, write_shards
+from udfs.models.spec import Device
 
-N_SHARDS, PER_SHARD, SIDE_PX, BATCH, EPOCHS = 4, 400, 256, 32, 2
-SKIPPED_STEPS = 5
+SIDE_PX, SKIPPED_STEPS = 256, 5
+
+
+class Training(NamedTuple):
+    """What is trained on, and how."""
+
+    n_shards: int = 4
+    per_shard: int = 400
+    batch_size: int = 32
+    epochs: int = 2
+    loader_workers: int = 1
+    device: Device = "cpu"
+    precision: ClipPrecision = "fp32"
+
+
 MODEL = {
     "embed_dim": 64,
     "vision_cfg": {"image_size": 64, "layers": 2, "width": 64, "patch_size": 16, "head_width": 32},
@@ -55,22 +69,29 @@ _BATCH_SECONDS = re.compile(r"Batch \(t\): ([\d.]+)")
 
 
 def main(folder: Path, rounds: int) -> None:
+    report("train_clip", compared(folder, rounds, Training(), MODEL), folder, rounds=rounds)
+
+
+def compared(
+    folder: Path, rounds: int, how: Training, model: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """A row of each side."""
     with tempfile.TemporaryDirectory(dir=folder) as work:
-        paths = write(Path(work) / "shards")
+        paths = write(Path(work) / "shards", how)
         (Path(work) / "model").mkdir()
         (Path(work) / "model" / CONFIG).write_text(
-            json.dumps({"model_cfg": MODEL, "preprocess_cfg": {}})
+            json.dumps({"model_cfg": model, "preprocess_cfg": {}})
         )
         rates: dict[str, list[float]] = {"train-clip": [], "by hand": []}
         seconds: dict[str, list[float]] = {side: [] for side in rates}
         for turn in range(rounds):
             for side, run in (("by hand", by_hand), ("train-clip", by_process)):
                 before = children_cpu_s()
-                rates[side].append(run(Path(work) / f"{side[:2]}{turn}", paths, Path(work)))
+                rates[side].append(run(Path(work) / f"{side[:2]}{turn}", paths, Path(work), how))
                 seconds[side].append(children_cpu_s() - before)
                 print(side, rates[side][-1], seconds[side][-1], file=sys.stderr, flush=True)
-    n_samples = N_SHARDS * PER_SHARD * EPOCHS
-    rows = [
+    n_samples = how.n_shards * how.per_shard * how.epochs
+    return [
         {
             "side": side,
             "samples": n_samples,
@@ -85,13 +106,12 @@ def main(folder: Path, rounds: int) -> None:
         }
         for side in rates
     ]
-    report("train_clip", rows, folder, rounds=rounds)
 
 
-def write(folder: Path) -> list[str]:
+def write(folder: Path, how: Training) -> list[str]:
     """Shards of noisy photographs, which are as costly to decode as others."""
     folder.mkdir()
-    rng, n = np.random.default_rng(0), N_SHARDS * PER_SHARD
+    rng, n = np.random.default_rng(0), how.n_shards * how.per_shard
     images = []
     for _ in range(64):
         stream = io.BytesIO()
@@ -99,27 +119,31 @@ def write(folder: Path) -> list[str]:
         Image.fromarray(pixels).resize((SIDE_PX, SIDE_PX)).save(stream, "JPEG", quality=90)
         images.append(stream.getvalue())
     columns = {
-        "shard": pa.array(np.repeat(np.arange(N_SHARDS), PER_SHARD), pa.int32()),
+        "shard": pa.array(np.repeat(np.arange(how.n_shards), how.per_shard), pa.int32()),
         "place": pa.array(range(n), pa.int64()),
         "image": pa.array([images[k % 64] for k in range(n)]),
         "text": pa.array([f"a photo of the thing number {k}" for k in range(n)]),
         "record": pa.array([f'{{"uid": "{k:032x}", "caption": "number {k}"}}' for k in range(n)]),
     }
-    for _ in write_shards(str(folder), N_SHARDS)([pa.RecordBatch.from_pydict(columns)]):
+    for _ in write_shards(str(folder), how.n_shards)([pa.RecordBatch.from_pydict(columns)]):
         pass
-    names = [shard_name(number, N_SHARDS) for number in range(N_SHARDS)]
-    (folder / "sizes.json").write_text(json.dumps(dict.fromkeys(names, PER_SHARD)))
+    names = [shard_name(number, how.n_shards) for number in range(how.n_shards)]
+    (folder / "sizes.json").write_text(json.dumps(dict.fromkeys(names, how.per_shard)))
     return [str(folder / name) for name in names]
 
 
-def prepared(folder: Path, paths: list[str], work: Path) -> tuple[list[str], str, TrainingPlan]:
+def prepared(
+    folder: Path, paths: list[str], work: Path, how: Training
+) -> tuple[list[str], str, TrainingPlan]:
     folder.mkdir()
     start, shards = StartModel(str(work / "model")), shards_of_folder(paths)
     start.write(folder)
-    plan = TrainingPlan(N_SHARDS * PER_SHARD, EPOCHS, BATCH, loader_workers=1)
+    samples = how.n_shards * how.per_shard
+    plan = TrainingPlan(samples, how.epochs, how.batch_size, loader_workers=how.loader_workers)
     own: dict[str, Any] = {
-        "train_data": train_data(shards), "dataset_type": "webdataset", "batch_size": BATCH,
-        "train_num_samples": plan.samples, "epochs": EPOCHS, "lr": 1e-3, "warmup": 10,
+        "train_data": train_data(shards), "dataset_type": "webdataset",
+        "batch_size": how.batch_size, "train_num_samples": plan.samples, "epochs": how.epochs,
+        "lr": 1e-3, "warmup": 10,
         "workers": plan.loader_workers, "seed": 0, "model": f"local-dir:{start.folder_name()}",
         "logs": "logs", "name": "run", "resume": "latest", "save_most_recent": True,
         "save_frequency": 0, "report_to": "tensorboard", "log_every_n_steps": 1,
@@ -127,32 +151,38 @@ def prepared(folder: Path, paths: list[str], work: Path) -> tuple[list[str], str
     return full_arguments(own, start.kind, ""), start.folder_name(), plan
 
 
-def by_process(folder: Path, paths: list[str], work: Path) -> float:
-    arguments, start, plan = prepared(folder, paths, work)
-    train_apart(ClipTask(str(folder), arguments, start, plan, plan.samples, 0, "cpu", "fp32"))
+def by_process(folder: Path, paths: list[str], work: Path, how: Training) -> float:
+    arguments, start, plan = prepared(folder, paths, work, how)
+    task = ClipTask(str(folder), arguments, start, plan, plan.samples, 0, how.device, how.precision)
+    train_apart(task)
     rows = step_rows(read_scalars(folder / SCALARS), plan)
-    return samples_per_s([row.batch_seconds for row in rows])
+    return samples_per_s(how.batch_size, [row.batch_seconds for row in rows])
 
 
-def by_hand(folder: Path, paths: list[str], work: Path) -> float:
-    arguments, _, _ = prepared(folder, paths, work)
+def by_hand(folder: Path, paths: list[str], work: Path, how: Training) -> float:
+    arguments, _, _ = prepared(folder, paths, work, how)
     place = arguments.index("--report-to")
     arguments[place + 1] = ""
     with (folder / "printed.log").open("wb") as printed:
         subprocess.run(
-            [sys.executable, "-c", BY_HAND, *arguments, "--device", "cpu", "--precision", "fp32"],
+            [
+                *(sys.executable, "-c", BY_HAND, *arguments),
+                *("--device", how.device, "--precision", how.precision),
+            ],
             cwd=folder,
             stdout=printed,
             stderr=printed,
             check=True,
         )
     log = (folder / "logs/run/out.log").read_text()
-    return samples_per_s([float(seconds) for seconds in _BATCH_SECONDS.findall(log)])
+    return samples_per_s(
+        how.batch_size, [float(seconds) for seconds in _BATCH_SECONDS.findall(log)]
+    )
 
 
-def samples_per_s(batch_seconds: list[float]) -> float:
+def samples_per_s(batch_size: int, batch_seconds: list[float]) -> float:
     counted = batch_seconds[SKIPPED_STEPS:]
-    return BATCH * len(counted) / sum(counted)
+    return batch_size * len(counted) / sum(counted)
 
 
 def children_cpu_s() -> float:

@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from udfs.models.clip_cleaning import cleaned
 from udfs.models.threads import map_in_threads
 from udfs.text.bpe_words import (
     MOST_WORDS,
@@ -42,18 +44,27 @@ def encodes_words_apart(tokenizer: Any) -> bool:
     )
 
 
+@cache
+def _special_tokens() -> Any:
+    """The pattern of CLIP's two special tokens, in any case as the tokeniser's own pattern."""
+    import regex  # comes with open_clip
+
+    return regex.compile("<start_of_text>|<end_of_text>", regex.IGNORECASE)
+
+
 class ClipTokens:
     """CLIP's tokeniser for many texts.
 
-    Most texts are plain: cleaning would change nothing but their case. Others are cleaned by
-    open_clip's function first. Their words' ids are looked up; a word's first ones are those of
-    open_clip's byte-pair encoding. The few texts that have a `<` or very long words go through
-    open_clip's tokeniser.
+    Most texts are plain: cleaning would change nothing but their case. Others are cleaned first.
+    Their words' ids are looked up; a word's first ones are those of open_clip's byte-pair encoding.
+    The few texts that name a special token or have very long words go through open_clip's
+    tokeniser.
     """
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self._ends = (tokenizer.sot_token_id, tokenizer.eot_token_id)
+        self._special = _special_tokens()
         self._table = empty_word_table()
         self._words: set[bytes] = set()
         self._adding, self._cleaning = threading.Lock(), threading.Lock()
@@ -75,12 +86,14 @@ class ClipTokens:
         if not others.size:
             return
         with self._cleaning:  # it is Python: threads would only wait for one another
-            cleaned = [self._tokenizer.clean_fn(texts[k]) for k in others]
-        cleaned_tokens = np.zeros((len(cleaned), tokens.shape[1]), np.int32)
-        odd = self._by_words(cleaned, kinds_of_cleaned(), cleaned_tokens)
+            of_others = [cleaned(texts[k], self._tokenizer.clean_fn) for k in others]
+        tokens_of_others = np.zeros((len(of_others), tokens.shape[1]), np.int32)
+        odd = self._by_words(of_others, kinds_of_cleaned(), tokens_of_others)
+        special = [k for k, text in enumerate(of_others) if self._special.search(text)]
+        odd = np.union1d(odd, np.array(special, np.int64))
         if odd.size:
-            cleaned_tokens[odd] = self._tokenizer([texts[k] for k in others[odd]]).numpy()
-        tokens[others] = cleaned_tokens
+            tokens_of_others[odd] = self._tokenizer([texts[k] for k in others[odd]]).numpy()
+        tokens[others] = tokens_of_others
 
     def _by_words(
         self, texts: Sequence[str], kinds: NDArray[np.uint8], tokens: Ids

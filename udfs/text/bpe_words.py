@@ -68,8 +68,8 @@ def with_words(table: WordTable, ids_by_word: Mapping[bytes, list[int]]) -> Word
 def kinds_of_cleaned() -> NDArray[np.uint8]:
     """The kind of each code point of a cleaned text, (N_CODE_POINTS,).
 
-    REFUSED are `<`, which may begin a special token, and what the pattern, which ignores case,
-    takes for a letter behind an apostrophe beside the ASCII ones, or for no kind at all (U+0345).
+    REFUSED is what the pattern, which ignores case, takes for a letter behind an apostrophe beside
+    the ASCII ones, or for no kind at all (U+0345). The text names no special token.
     """
     import regex  # comes with open_clip
 
@@ -85,7 +85,6 @@ def kinds_of_cleaned() -> NDArray[np.uint8]:
     for match in regex.finditer("[strevmld]", all_code_points, regex.IGNORECASE):
         if match.start() > 0x7F:
             kinds[match.start()] = REFUSED
-    kinds[ord("<")] = REFUSED
     return kinds
 
 
@@ -93,10 +92,11 @@ def kinds_of_cleaned() -> NDArray[np.uint8]:
 def kinds_of_plain() -> NDArray[np.uint8]:
     """The kind of each code point of a text that cleaning would leave as it is, but for case.
 
-    These are printable ASCII, spaces and line breaks; `&` may begin an HTML entity.
+    These are printable ASCII, spaces and line breaks; `&` may begin an HTML entity, `<` a special
+    token.
     """
     kinds = np.full(N_CODE_POINTS, REFUSED, np.uint8)
-    plain = [ord(character) for character in "\t\n"] + [c for c in range(32, 127) if c != ord("&")]
+    plain = [ord(c) for c in map(chr, range(127)) if c in "\t\n" or (c >= " " and c not in "&<")]
     kinds[plain] = kinds_of_cleaned()[plain]
     return kinds
 
