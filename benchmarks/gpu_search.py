@@ -96,6 +96,7 @@ def centroid_row(vectors: Vectors, n_centroids: int, device: str) -> dict[str, A
             partial(assigned_bare, centroids, vectors, device),
         ]
     )
+    assigned(centroids[:100], few[:100], None)  # compiles
     cpu_s, of_cpu = _timed(partial(assigned, centroids, few, None))
     assert np.array_equal(of_cpu, exact[: len(few)]), "GPU and CPU differ"
     n = len(vectors)
