@@ -42,6 +42,17 @@ def keep_best(products, slack, vectors, centroids, first, best, best_centroid):
                     best_centroid[row] = first + column
 
 
+@compiled
+def keep_best_pairs(rows, columns, vectors, centroids, best, best_centroid):
+    """`keep_best` of pairs: rows and columns, (m,), the columns of a row ascending."""
+    for pair in range(rows.size):
+        row, column = rows[pair], columns[pair]
+        exact = product(vectors, row, centroids, column)
+        if exact > best[row]:
+            best[row] = exact
+            best_centroid[row] = column
+
+
 @inlined
 def _block_maxima(products, row, mask, maxima):
     """The largest product of a row, sortable, and in `maxima` that of each block of columns.

@@ -7,27 +7,66 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from udfs.arrow import Batches, BatchFunction
-from udfs.centroid_kernel import add_rows, keep_best
+from udfs.centroid_kernel import add_rows, keep_best, keep_best_pairs
 from udfs.compiled import one_compiles
+from udfs.device_products import DeviceCentroids, device_worth, if_room
+from udfs.device_vectors import slices
 from udfs.neighbours import blocks
 from udfs.products import Products, fastest_products
 from udfs.vectors import Vectors, finite_matrix, vector_lists
 
 _BLOCK_ROWS = 1 << 13
+_DEVICE_ROWS = 1 << 16  # vectors on a GPU at once
 
 
-def nearest_centroids(
-    vectors: Vectors, centroids: Vectors, products: Products | None = None
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """(number of the centroid of largest inner product, that product) of each vector, (n,) each.
+class CentroidSearch:
+    """The centroid of largest inner product with each vector, of fixed centroids.
 
-    vectors: (n, dimension), centroids: (k, dimension), of any length. Products that could be the
-    largest are summed in float64; of equal ones the first centroid is taken. products: those of
-    the vectors; by default the fastest of this machine.
+    Products that could be the largest are summed in float64; of equal ones the first centroid is
+    taken. On the task's GPU once so much was to do that starting the GPU is worth it.
     """
-    best = np.full(len(vectors), -np.inf)
-    best_centroid = np.full(len(vectors), -1, np.int64)
-    for tile in (products or fastest_products(vectors, len(centroids))).tiles(centroids):
+
+    def __init__(self, centroids: Vectors) -> None:
+        self._centroids = centroids
+        self._n_multiplications = 0
+        self._device: DeviceCentroids | None = None
+        self._was_device_tried = False
+
+    def of(self, vectors: Vectors) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """(number of the best centroid, its product) of each of vectors (n, dimension)."""
+        best = np.full(len(vectors), -np.inf)
+        best_centroid = np.full(len(vectors), -1, np.int64)
+        self._n_multiplications += vectors.size * len(self._centroids)
+        self._try_device()
+        for rows in slices(len(vectors), len(vectors) if self._device is None else _DEVICE_ROWS):
+            part = vectors[rows], self._centroids, best[rows], best_centroid[rows]
+            block = None if self._device is None else self._device.upload(vectors[rows])
+            if self._device is None or block is None:
+                self._device = None  # that has no room
+                keep_best_of_tiles(fastest_products(vectors[rows], len(self._centroids)), *part)
+                continue
+            for pairs in self._device.pairs(block):
+                keep_best_pairs(*pairs, *part)
+        return best_centroid, best
+
+    def _try_device(self) -> None:
+        if self._was_device_tried:
+            return
+        device = device_worth(self._n_multiplications)
+        if device is not None:
+            self._was_device_tried = True
+            self._device = if_room(DeviceCentroids, self._centroids, device)
+
+
+def keep_best_of_tiles(
+    products: Products,
+    vectors: Vectors,
+    centroids: Vectors,
+    best: NDArray[np.float64],
+    best_centroid: NDArray[np.int64],
+) -> None:
+    """Update the best centroid of each vector in place; products: those of the vectors."""
+    for tile in products.tiles(centroids):
         keep_best(
             tile.products,
             tile.slack,
@@ -37,7 +76,16 @@ def nearest_centroids(
             best[tile.queries],
             best_centroid[tile.queries],
         )
-    return best_centroid, best
+
+
+def nearest_centroids(
+    vectors: Vectors, centroids: Vectors
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """(number of the centroid of largest inner product, that product) of each vector, (n,) each.
+
+    vectors: (n, dimension), centroids: (k, dimension), of any length; see CentroidSearch.
+    """
+    return CentroidSearch(centroids).of(vectors)
 
 
 def add_nearest_centroid(
@@ -51,10 +99,11 @@ def add_nearest_centroid(
 
     def assign(batches: Batches) -> Iterator[pa.RecordBatch]:
         _compile_once()
+        search = CentroidSearch(centroids)
         for chunk in blocks(batches, _BLOCK_ROWS):
             uids, embeddings = chunk.columns
             vectors = finite_matrix(embeddings, uids, table)
-            cluster, similarity = nearest_centroids(vectors, centroids)
+            cluster, similarity = search.of(vectors)
             columns = {
                 names[0]: uids.combine_chunks(),
                 names[1]: pa.array(cluster.astype(np.int32)),
@@ -77,12 +126,13 @@ def sum_by_nearest(centroids: Vectors, *, names: list[str], table: str) -> Batch
 
     def summed(batches: Batches) -> Iterator[pa.RecordBatch]:
         _compile_once()
+        search = CentroidSearch(longer)
         sums = np.zeros(centroids.shape, np.float64)
         counts = np.zeros(len(centroids), np.int64)
         for chunk in blocks(batches, _BLOCK_ROWS):
             vectors = finite_matrix(chunk.column(1), chunk.column(0), table)
             with_one = np.column_stack([vectors, np.ones(len(vectors), np.float32)])
-            cluster, _ = nearest_centroids(with_one, longer)
+            cluster, _ = search.of(with_one)
             add_rows(vectors, cluster, sums, counts)
         [used] = np.nonzero(counts)
         lists = pa.ListArray.from_arrays(
@@ -151,4 +201,5 @@ def _compile_once() -> None:
         for bits in (np.int16, np.int32):
             tile = np.zeros((1, 1), bits), one[0], one, one
             keep_best(*tile, 0, np.zeros(1), row.copy())
+        keep_best_pairs(row, row, one, one, np.zeros(1), row.copy())
         add_rows(one, row, np.zeros((1, 1)), row.copy())

@@ -37,22 +37,58 @@ def keep_nearest(
                 exact = np.float32(product(queries, query, vectors, row))
                 if not exact >= least[query]:  # also skips NaN
                     continue
-                slot = counts[query]
-                similarity[query, slot] = exact
-                kept_ties[query, slot] = ties[row]
-                refs[query, slot] = first + row
-                counts[query] = slot + 1
-                if slot + 1 == room:
+                _insert(query, exact, ties[row], first + row, similarity, kept_ties, refs, counts)
+                if counts[query] == room:
                     _keep_k_of_query(similarity, kept_ties, refs, counts, least, query, k)
                     number[0] = least[query] - slack[query]
                     bound = sortable(np.int64(bits[0]), np.int64(0x7FFFFFFF)) >> shift
 
 
 @compiled
+def keep_nearest_pairs(
+    found,
+    rows,
+    exact_products,
+    queries,
+    vectors,
+    ties,
+    first,
+    k,
+    similarity,
+    kept_ties,
+    refs,
+    counts,
+    least,
+):
+    """`keep_nearest` of pairs: found, rows and exact_products, (m,).
+
+    A product that is NaN is computed here.
+    """
+    for pair in range(found.size):
+        query, row, exact = found[pair], rows[pair], exact_products[pair]
+        if np.isnan(exact):
+            exact = np.float32(product(queries, query, vectors, row))
+        if not exact >= least[query]:  # also skips NaN
+            continue
+        _insert(query, exact, ties[row], first + row, similarity, kept_ties, refs, counts)
+        if counts[query] == similarity.shape[1]:
+            _keep_k_of_query(similarity, kept_ties, refs, counts, least, query, k)
+
+
+@inlined
+def _insert(query, exact, tie, ref, similarity, kept_ties, refs, counts):
+    slot = counts[query]
+    similarity[query, slot] = exact
+    kept_ties[query, slot] = tie
+    refs[query, slot] = ref
+    counts[query] = slot + 1
+
+
+@compiled
 def keep_k(k, similarity, kept_ties, refs, counts, least):
     """Reduce each query to its k nearest; of equally near ones the smallest ties stay."""
     for query in range(counts.size):
-        if counts[query] > k:
+        if counts[query] > k or (counts[query] == k and least[query] == -np.inf):
             _keep_k_of_query(similarity, kept_ties, refs, counts, least, query, k)
 
 

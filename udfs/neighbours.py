@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 
 from udfs.arrow import Batches
 from udfs.compiled import one_compiles
-from udfs.nearest_kernel import keep_k, keep_nearest
+from udfs.device_products import DeviceProducts, products_of_task
+from udfs.device_vectors import DeviceVectors
+from udfs.nearest_kernel import keep_k, keep_nearest, keep_nearest_pairs
 from udfs.products import Products, fastest_products
 from udfs.vectors import Vectors, stored_cosines, unit_matrix
 
 BLOCK_ROWS = 1 << 16
 _OUTPUT_ROWS = 100_000
+_MANY_ROWS = 1 << 40  # of a search that was worth a GPU
 _SPARE = 16  # slots beyond 2 * k, so that a small k is not reduced at every candidate
 
 
@@ -24,7 +27,7 @@ class Nearest:
     Of equally near ones those with the smallest `ties` stay, whatever the order of the blocks.
     """
 
-    def __init__(self, queries: Vectors, k: int, products: Products) -> None:
+    def __init__(self, queries: Vectors, k: int, products: Products | DeviceProducts) -> None:
         self._queries = queries
         self._k = k
         self._products = products
@@ -38,7 +41,20 @@ class Nearest:
 
     def add(self, vectors: Vectors, uids: pa.Array, ties: NDArray[np.int64]) -> None:
         """Compare a block of vectors (m, dimension) with every query."""
-        for tile in self._products.tiles(vectors):
+        products = self._products
+        if isinstance(products, DeviceProducts):
+            if (block := products.upload(vectors)) is not None:
+                self._add_pairs(products, block, vectors, ties)
+            else:
+                products = self._products = fastest_products(self._queries, _MANY_ROWS)
+        if not isinstance(products, DeviceProducts):
+            self._add_tiles(products, vectors, ties)
+        self._uids = pa.chunked_array([*self._uids.chunks, uids.cast(pa.string())])
+        if len(self._uids) > 4 * self._k * len(self._queries) + BLOCK_ROWS:
+            self._drop_unused_uids()
+
+    def _add_tiles(self, products: Products, vectors: Vectors, ties: NDArray[np.int64]) -> None:
+        for tile in products.tiles(vectors):
             queries, rows = tile.queries, tile.rows
             keep_nearest(
                 tile.products,
@@ -50,9 +66,19 @@ class Nearest:
                 self._k,
                 *(array[queries] for array in self._state()),
             )
-        self._uids = pa.chunked_array([*self._uids.chunks, uids.cast(pa.string())])
-        if len(self._uids) > 4 * self._k * len(self._queries) + BLOCK_ROWS:
-            self._drop_unused_uids()
+
+    def _add_pairs(
+        self,
+        products: DeviceProducts,
+        block: DeviceVectors,
+        vectors: Vectors,
+        ties: NDArray[np.int64],
+    ) -> None:
+        for queries, pairs in products.pairs(block, self._least, self._k):
+            first = len(self._uids)
+            keep_nearest_pairs(*pairs, self._queries, vectors, ties, first, self._k, *self._state())
+            if np.isneginf(self._least[queries]).any():  # from now on the k-th is the least
+                keep_k(self._k, *(array[queries] for array in self._state()))
 
     def _state(self) -> tuple[NDArray[Any], ...]:
         return self._similarity, self._ties, self._refs, self._counts, self._least
@@ -92,7 +118,7 @@ def nearest_in_task(
     similarities as they are stored. Raises TaskInputError if a vector of `table` is not of unit
     length.
     """
-    products = fastest_products(queries, n_rows)
+    products = products_of_task(queries, n_rows)
     with one_compiles(f"nearest_{type(products).__name__}"):
         warm_up = Nearest(queries, k, products)
         warm_up.add(queries[:1], pa.array([""]), np.zeros(1, np.int64))

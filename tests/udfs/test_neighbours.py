@@ -1,13 +1,24 @@
 """Exact search against sorting all similarities."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from udfs import device_products, neighbours
+from udfs.device_products import DeviceProducts
 from udfs.neighbours import Nearest, nearest_in_task
-from udfs.products import HalfProducts, Products, SingleProducts, has_bfloat16, to_bfloat16
+from udfs.products import (
+    HalfProducts,
+    Products,
+    SingleProducts,
+    Tile,
+    has_bfloat16,
+    to_bfloat16,
+)
 from udfs.vectors import matrix, vector_lists
 
 
@@ -22,13 +33,26 @@ def plain(queries: np.ndarray, vectors: np.ndarray, ties: np.ndarray, k: int) ->
     return [[f"u{n}" for n in np.lexsort((ties, -row))[:k]] for row in rounded]
 
 
-WAYS = [
+ON_HOST = [
     SingleProducts,
     pytest.param(
         HalfProducts,
         marks=pytest.mark.skipif(not has_bfloat16(), reason="this processor has no bfloat16"),
     ),
 ]
+
+
+# What a GPU does, on the CPU: in tiles of few products, so that there are many.
+ON_DEVICE = partial(DeviceProducts, device="cpu")
+WAYS = [*ON_HOST, ON_DEVICE]
+Way = Callable[[np.ndarray], Any]
+
+
+@pytest.fixture(params=[1 << 10, 1 << 26])
+def device_tiles(request, monkeypatch) -> None:
+    monkeypatch.setattr(device_products, "_TILE", request.param)
+    monkeypatch.setattr(device_products, "_TILE_QUERIES", 29)
+    monkeypatch.setattr(device_products, "_FIRST_ROWS", 16)
 
 
 def uids_of(found: Iterable[pa.RecordBatch], n_queries: int) -> list[list[str]]:
@@ -46,7 +70,7 @@ def uids_of(found: Iterable[pa.RecordBatch], n_queries: int) -> list[list[str]]:
 @pytest.mark.parametrize("copies", [1, 3, 60])
 @pytest.mark.parametrize("n_blocks", [1, 7])
 def test_the_k_nearest_whatever_the_blocks(
-    products: type[Products], k: int, copies: int, n_blocks: int
+    products: Way, k: int, copies: int, n_blocks: int
 ) -> None:
     draws = np.random.default_rng(k + copies)
     queries = unit(draws, 33)
@@ -65,7 +89,7 @@ def test_the_k_nearest_whatever_the_blocks(
 
 
 @pytest.mark.parametrize("products", WAYS)
-def test_many_tiles_give_what_one_pair_gives(products: type[Products]) -> None:
+def test_many_tiles_give_what_one_pair_gives(products: Way) -> None:
     """Near misses everywhere, numbers far from 1, and a similarity that hangs on the pair alone."""
     draws = np.random.default_rng(3)
     around = unit(draws, 1)
@@ -92,7 +116,7 @@ def alike(draws: np.random.Generator, n: int) -> np.ndarray:
     return np.repeat(draws.uniform(0.05, 0.2, (n, 1)), 96, axis=1).astype(np.float32)
 
 
-@pytest.mark.parametrize("products", WAYS)
+@pytest.mark.parametrize("products", ON_HOST)
 @pytest.mark.parametrize("made", [unit, alike])
 def test_no_product_is_off_by_more_than_told(
     products: type[Products], made: Callable[..., np.ndarray]
@@ -109,6 +133,70 @@ def test_no_product_is_off_by_more_than_told(
         assert (np.abs(told - true) <= tile.slack[:, None] + rounding).all()
         n += told.size
     assert n == 600 * 1_500
+
+
+class EveryProduct:
+    """Tells the kernel nothing, so that it computes all products."""
+
+    def __init__(self, queries: np.ndarray) -> None:
+        self._n = len(queries)
+
+    def tiles(self, vectors: np.ndarray) -> Iterable[Tile]:
+        products = np.zeros((self._n, len(vectors)), np.int32)
+        slack = np.full(self._n, np.inf, np.float32)
+        yield Tile(slice(0, self._n), slice(0, len(vectors)), products, slack)
+
+
+def in_blocks(search: Nearest, vectors: np.ndarray, ties: np.ndarray, n_blocks: int) -> list[Any]:
+    """What a search finds, in an order that hangs on the rows alone."""
+    for part in np.array_split(np.arange(len(vectors)), n_blocks):
+        search.add(vectors[part], pa.array([f"u{n}" for n in part], pa.string()), ties[part])
+    rows = search.result().to_pylist()
+    return sorted(rows, key=lambda row: (row["query"], row["tie"]))
+
+
+def near_copies(draws: np.random.Generator, n: int) -> np.ndarray:
+    """Vectors whose products all lie within the error of bfloat16, many of them equal."""
+    off = draws.integers(0, 40, (n, 1)) * draws.choice([0, 1e-7, 1e-5], (n, 96))
+    return (unit(np.random.default_rng(0), 1) * (1 + off)).astype(np.float32)
+
+
+def of_any_length(draws: np.random.Generator, n: int) -> np.ndarray:
+    return unit(draws, n) * np.exp(draws.uniform(-30, 30, (n, 1))).astype(np.float32)
+
+
+def of_huge_numbers(draws: np.random.Generator, n: int) -> np.ndarray:
+    """Vectors of which some have squares, or products, that float32 does not hold."""
+    return unit(draws, n) * draws.choice([1, 1e18, 3e19, 1e38, 1e-12], (n, 1)).astype(np.float32)
+
+
+def with_nan(draws: np.random.Generator, n: int) -> np.ndarray:
+    vectors = -np.abs(unit(draws, n))  # a product of 0 would be a good one
+    vectors[draws.integers(0, n, 1 + n // 10), draws.integers(0, 96)] = np.nan
+    return vectors
+
+
+MADE = [unit, alike, near_copies, of_any_length, of_huge_numbers, with_nan]
+
+
+@pytest.mark.usefixtures("device_tiles")
+@pytest.mark.parametrize("made_queries", MADE)
+@pytest.mark.parametrize("made", MADE)
+def test_a_device_gives_the_bits_of_all_products(
+    made: Callable[..., np.ndarray], made_queries: Callable[..., np.ndarray]
+) -> None:
+    draws = np.random.default_rng(5)
+    queries, vectors = np.abs(made_queries(draws, 50)), made(draws, 400)
+    vectors[200:250] = vectors[:50]
+    ties = draws.permutation(400)
+    for k, n_blocks in ((7, 3), (90, 2)):
+        host, device = (
+            in_blocks(Nearest(queries, k, products), vectors, ties, n_blocks)
+            for products in (EveryProduct(queries), ON_DEVICE(queries))
+        )
+        assert device == host
+        expected = np.unique(np.array([row["query"] for row in host]), return_counts=True)[1]
+        assert (expected == k).all()
 
 
 def test_halved_as_torch_does() -> None:
@@ -135,6 +223,36 @@ def test_uids_are_forgotten_where_their_rows_were() -> None:
         assert len(nearest._uids) <= 120_000
     expected = plain(queries, vectors, ties, 3)
     assert uids_of([nearest.result()], 2) == expected
+
+
+def test_a_device_without_room_leaves_the_rest_to_the_host(monkeypatch) -> None:
+    draws = np.random.default_rng(0)
+    queries, vectors, ties = unit(draws, 9), unit(draws, 100), np.arange(100)
+    products = ON_DEVICE(queries)
+    upload, n_left = products.upload, 2
+
+    def upload_until_full(vectors: np.ndarray) -> Any:
+        nonlocal n_left
+        n_left -= 1
+        return upload(vectors) if n_left >= 0 else None
+
+    monkeypatch.setattr(products, "upload", upload_until_full)
+    search = Nearest(queries, 4, products)
+    found = in_blocks(search, vectors, ties, 5)
+    assert found == in_blocks(Nearest(queries, 4, SingleProducts(queries)), vectors, ties, 5)
+    assert not isinstance(search._products, DeviceProducts)
+
+
+def test_a_task_with_a_gpu_uses_it(monkeypatch) -> None:
+    """A search of few products does not look for one."""
+    monkeypatch.setattr(device_products, "device_of_task", lambda _: "cpu")
+    queries = unit(np.random.default_rng(0), 9)
+    assert device_products.device_worth(1e9) is None
+    assert device_products.device_worth(1e13) == "cpu"
+    assert not isinstance(neighbours.products_of_task(queries, 10), DeviceProducts)
+    monkeypatch.setattr(device_products, "device_worth", lambda _: "meta")
+    monkeypatch.setattr(device_products, "DeviceProducts", lambda *_: "on the GPU")
+    assert device_products.products_of_task(queries, 10) == "on the GPU"
 
 
 def test_nothing_and_fewer_than_k() -> None:

@@ -17,6 +17,7 @@ from udfs.captioning.decoding import Decoding
 from udfs.models.clip import load_clip, open_clip_name
 from udfs.models.device import device_of_task, memory_for, precision_on, upload
 from udfs.models.encoder import halving
+from udfs.models.geometry import Geometry
 from udfs.models.pixels import Preprocessing, normalised, preprocessing_of
 from udfs.models.quiet import quiet
 from udfs.models.spec import ModelError, ModelSpec
@@ -204,14 +205,5 @@ def _preprocessing(processor: Any, model: CaptionModel) -> Preprocessing:
     if not (processor.do_resize and size.height and size.width):
         raise ModelError(f"model {model.name}: its preprocessor gives images no one size")
     resample = int(processor.resample)
-    geometry = (_rgb, partial(_resized, size=(size.width, size.height), resample=resample))
-    mean, std = tuple(processor.image_mean), tuple(processor.image_std)
-    return Preprocessing(geometry, size.height, size.width, mean, std)
-
-
-def _rgb(image: Any) -> Any:
-    return image.convert("RGB")
-
-
-def _resized(image: Any, *, size: tuple[int, int], resample: int) -> Any:
-    return image.resize(size, resample)
+    geometry = Geometry(size.height, size.width, "squash", resample, rgb_first=True)
+    return Preprocessing(geometry, tuple(processor.image_mean), tuple(processor.image_std))

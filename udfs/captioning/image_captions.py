@@ -13,7 +13,7 @@ from udfs.captioning.decoding import Decoding
 from udfs.images.decoding import Image
 from udfs.models.embedding import NULL, cut_windows
 from udfs.models.encoder import prepare_ahead
-from udfs.models.pixels import decode_in_threads
+from udfs.models.pixels import decode_images
 
 UID, ITEM, ITEM_HASH, INPUT_FAULT = "uid", "_item", "item_hash", "_input_fault"
 # A row per caption; an image without one has a row whose caption_id is 0, with its fault.
@@ -57,7 +57,8 @@ def caption_images(work: Captioning) -> BatchFunction:
         captioner = captioner_of_task(work.model)
         captioner.refuse_longer(work.decoding)
         windows = cut_windows(batches, ITEM, _WINDOW_BATCHES * work.batch_size)
-        for window, decoded in prepare_ahead(windows, lambda rows: _decode(rows, captioner)):
+        decoded_ahead = prepare_ahead(windows, lambda rows: _decode(rows, captioner), n_at_once=2)
+        for window, decoded in decoded_ahead:
             yield _rows(window, decoded, captioner, work)
 
     return caption
@@ -66,7 +67,7 @@ def caption_images(work: Captioning) -> BatchFunction:
 def _decode(window: pa.Table, captioner: Captioner) -> _Decoded:
     items: list[Image | None] = window[ITEM].to_pylist()
     present = [position for position, item in enumerate(items) if item is not None]
-    pixels, failed = decode_in_threads(
+    pixels, failed = decode_images(
         [item for item in items if item is not None],
         captioner.preprocessing,
         is_pinned=captioner.device != "cpu",

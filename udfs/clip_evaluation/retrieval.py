@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from udfs.device_products import products_of_task
 from udfs.neighbours import BLOCK_ROWS, Nearest
-from udfs.products import fastest_products
 from udfs.sts.evaluation import Value
 from udfs.vectors import Vectors
 
@@ -55,7 +55,7 @@ def nearest(queries: Vectors, vectors: Vectors, k: int) -> NDArray[np.int64]:
 
 
 def _nearest_of_block(queries: Vectors, vectors: Vectors, k: int) -> NDArray[np.int64]:
-    search = Nearest(queries, k, fastest_products(queries, len(vectors)))
+    search = Nearest(queries, k, products_of_task(queries, len(vectors)))
     for start in range(0, len(vectors), BLOCK_ROWS):
         block = vectors[start : start + BLOCK_ROWS]
         rows = np.arange(start, start + len(block))

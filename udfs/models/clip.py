@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from udfs.images.decoding import Image
 from udfs.models.device import inference, memory_for, pinned, precision_on, upload
 from udfs.models.encoder import Batch, Inputs, Prepared, cut_by_length
-from udfs.models.pixels import decode_in_threads, normalised, preprocessing_of
+from udfs.models.pixels import decode_images, normalised, preprocessing_of
 from udfs.models.quiet import quiet
 from udfs.models.spec import ModelError, ModelSpec, model_path
 from udfs.models.towers import faster_image_tower, faster_text_tower
@@ -136,14 +136,13 @@ class ClipImageEncoder:
             self._tower, self.precision = tower, tower.cast_to
         self._preprocessing = preprocessing_of(model.visual, rgb_first=spec.rgb_first)
         self._batch_size = spec.batch_size
-        size = (1, self._preprocessing.height, self._preprocessing.width, 3)
+        geometry = self._preprocessing.geometry
+        size = (1, geometry.height, geometry.width, 3)
         self.dimension = _dimension(self, {"pixels": pinned(np.zeros(size, np.uint8), device)})
 
     def prepare(self, items: Sequence[Image]) -> Prepared:
         """Decode and preprocess, in batches; images that fail get a reason in `faults`."""
-        pixels, faults = decode_in_threads(
-            items, self._preprocessing, is_pinned=self.device != "cpu"
-        )
+        pixels, faults = decode_images(items, self._preprocessing, is_pinned=self.device != "cpu")
         decoded = np.array([k for k in range(len(items)) if k not in faults], np.int64)
         batches = []
         for start in range(0, decoded.size, self._batch_size):

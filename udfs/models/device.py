@@ -115,7 +115,10 @@ def is_out_of_memory(fault: Exception) -> bool:
     """Whether a device was out of memory; torch raises plain RuntimeErrors for it too."""
     import torch
 
-    return isinstance(fault, torch.OutOfMemoryError) or "out of memory" in str(fault).lower()
+    message = str(fault).lower()
+    return isinstance(fault, torch.OutOfMemoryError) or any(
+        words in message for words in ("out of memory", "cublas_status_alloc_failed")
+    )
 
 
 @contextlib.contextmanager

@@ -51,20 +51,23 @@ def embed_with_model(
     encoder = encoder_of_task(spec, modality)
     device_kind = encoder.device.partition(":")[0]
     n_batches = _WINDOW_BATCHES.get((modality, device_kind), _IMAGE_WINDOW_BATCHES)
-    yield from embed_windows(batches, item, encoder, n_batches * spec.batch_size)
+    n_at_once = 2 if modality == "image" else 1  # tokenisers do not allow for two threads
+    window_rows = n_batches * spec.batch_size
+    yield from embed_windows(batches, item, encoder, window_rows, n_at_once=n_at_once)
 
 
 def embed_windows(
-    batches: Batches, item: str, encoder: Encoder, window_rows: int
+    batches: Batches, item: str, encoder: Encoder, window_rows: int, *, n_at_once: int = 1
 ) -> Iterator[EmbeddedRows]:
     """Embed the column `item`, texts or images, of a task's batches, in windows of `window_rows`.
 
     An item is embedded once per window, and not again if the next window starts with it: batches
-    sorted by item have each embedded once. The host prepares further windows while the device
-    embeds one, and the device has the next one before the vectors of the last are handed on.
+    sorted by item have each embedded once. The host prepares further windows, `n_at_once` of them,
+    while the device embeds one, and the device has the next one before the vectors of the last are
+    handed on.
     """
     last: tuple[Vectors, str | None] | None = None
-    for window, result in _one_behind(_launched(batches, item, encoder, window_rows)):
+    for window, result in _one_behind(_launched(batches, item, encoder, window_rows, n_at_once)):
         vectors, faults_by_position = result()
         faults = [faults_by_position.get(k) for k in range(len(window.new_items))]
         if window.starts_with_last and last is not None:
@@ -75,12 +78,12 @@ def embed_windows(
 
 
 def _launched(
-    batches: Batches, item: str, encoder: Encoder, window_rows: int
+    batches: Batches, item: str, encoder: Encoder, window_rows: int, n_at_once: int
 ) -> Iterator[tuple[_Window, Callable[[], tuple[Vectors, dict[int, str]]]]]:
     """Each window and the function that waits for its vectors and faults."""
     windows = _with_new_items(cut_windows(batches, item, window_rows), item)
     for window, prepared in prepare_ahead(
-        windows, lambda window: _prepare(encoder, window.new_items)
+        windows, lambda window: _prepare(encoder, window.new_items), n_at_once=n_at_once
     ):
         yield window, launch(encoder, prepared)
 

@@ -137,10 +137,13 @@ def halving(function: Callable[[range], list[T]], positions: range, device: str)
 
 
 def prepare_ahead(
-    windows: Iterator[Any], prepare: Callable[[Any], Any], n_ahead: int = 2
+    windows: Iterator[Any], prepare: Callable[[Any], Any], n_ahead: int = 2, *, n_at_once: int = 1
 ) -> Iterator[tuple[Any, Any]]:
-    """(window, prepare(window)) for each, while a thread prepares the next `n_ahead`."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    """(window, prepare(window)) for each, while threads prepare the next `n_ahead`.
+
+    `n_at_once`: how many of them at the same time, so that the last parts of one leave no CPU idle.
+    """
+    with ThreadPoolExecutor(max_workers=n_at_once) as pool:
         following: deque[tuple[Any, Future[Any]]] = deque()
         for window in windows:
             following.append((window, pool.submit(prepare, window)))

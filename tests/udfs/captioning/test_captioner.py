@@ -20,7 +20,7 @@ from udfs.captioning.caption_model import CaptionModel, architecture_of, caption
 from udfs.captioning.captioner import Captioner, captioner_of_task
 from udfs.captioning.decoding import Decoding, caption_seed
 from udfs.captioning.image_captions import COLUMNS, Captioning, caption_images
-from udfs.models.pixels import decode_in_threads, normalised
+from udfs.models.pixels import decode_images, normalised
 from udfs.models.spec import ModelError
 
 LENGTHS: dict[str, Any] = {"min_length": 3, "max_length": 10}
@@ -36,7 +36,7 @@ def load(name: str, folder: Path, **how: Any) -> Captioner:
 
 
 def pixels_of(captioner: Captioner, items: list[bytes] = PHOTOGRAPHS) -> Any:
-    pixels, faults = decode_in_threads(items, captioner.preprocessing, is_pinned=False)
+    pixels, faults = decode_images(items, captioner.preprocessing, is_pinned=False)
     assert faults == {}
     return pixels
 

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from udfs.models import device
-from udfs.models.embedding import embed_windows
+from udfs.models import device, pixels
+from udfs.models.decoders import Decoders
+from udfs.models.embedding import embed_windows, embed_with_model
 from udfs.models.encoder import encode
 from udfs.models.loading import encoder_of_task
 from udfs.models.spec import ModelError, ModelSpec
@@ -52,6 +53,26 @@ def test_a_gpu_gives_the_vectors_of_the_cpu(
     cosines = np.einsum("ij,ij->i", *vectors)
     assert cosines[is_sound].min() > 1 - tolerance
     assert not cosines[~is_sound].any()
+
+
+def test_images_decoded_in_processes_are_not_mixed_up(
+    tiny_clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoders = Decoders(4)
+    monkeypatch.setattr(pixels, "task_cpus", lambda: 4)
+    monkeypatch.setattr(pixels, "decoders_of_worker", lambda _: decoders)
+    items = [*pictures(150), b"none", None, *pictures(20)]
+    batch = pa.RecordBatch.from_arrays([pa.array(items, pa.binary())], ["image"])
+    vectors, faults = [], []
+    for on in ("cpu", "cuda"):
+        spec = ModelSpec(f"open_clip:{tiny_clip}", device=on, precision="fp32", batch_size=8)  # type: ignore[arg-type]
+        windows = list(embed_with_model(spec, "image", [batch], "image"))
+        vectors.append(np.concatenate([window.vectors for window in windows]))
+        faults.append([fault for window in windows for fault in window.faults.to_pylist()])
+    assert any(process is not None for process in decoders._idle.queue)
+    decoders.end()
+    assert faults[0] == faults[1]
+    np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-4)
 
 
 def test_windows_are_not_mixed_up(tiny_clip: Path) -> None:
