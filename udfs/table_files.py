@@ -132,7 +132,7 @@ class _TaskFiles:
     def _write_group(self) -> None:
         if not self._pending:
             return
-        group = pa.Table.from_batches(self._pending)
+        group = _nullable_rows(pa.Table.from_batches(self._pending))
         self._pending, self._pending_bytes = [], 0
         if self._writer is None:
             self._sink = pa.BufferOutputStream()
@@ -169,6 +169,25 @@ class _TaskFiles:
                 "stats": self._statistics.of(footer),
             }
         )
+
+
+def _nullable_rows(rows: pa.Table) -> pa.Table:
+    """The rows with columns as Delta has them: they, and what is nested in them, may be null.
+
+    Spark calls a field of a struct not nullable of which there is none where the struct is null.
+    """
+    return rows.cast(pa.schema([_nullable(field) for field in rows.schema]))
+
+
+def _nullable(field: pa.Field) -> pa.Field:
+    type_ = field.type
+    if pat.is_struct(type_):
+        type_ = pa.struct([_nullable(type_.field(k)) for k in range(type_.num_fields)])
+    elif pat.is_list(type_):
+        type_ = pa.list_(_nullable(type_.value_field))
+    elif pat.is_map(type_):
+        type_ = pa.map_(type_.key_field, _nullable(type_.item_field))
+    return pa.field(field.name, type_)
 
 
 def _columns_but_floats(schema: pa.Schema) -> list[str]:

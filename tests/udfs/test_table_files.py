@@ -64,6 +64,29 @@ def test_files_of_many_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert n_records == [table.num_rows for table in tables]
 
 
+def test_fields_of_structs_that_are_null_may_be_null(tmp_path: Path) -> None:
+    """Spark calls them not nullable, and the newest pyarrow then refuses to write them."""
+    inner = pa.struct([pa.field("a", pa.int64(), nullable=False)])
+    is_there = pa.array([True, False]).buffers()[1]
+    a = pa.array([1, None], pa.int64())
+    pairs = pa.StructArray.from_buffers(inner, 2, [is_there], children=[a])
+    listed = pa.ListArray.from_arrays(pa.array([0, 1, 2], pa.int32()), pairs)
+    fields = [pa.field("pair", inner), pa.field("pairs", pa.list_(pa.field("element", inner)))]
+    fields.append(pa.field("entry_ids", pa.list_(pa.int32()), nullable=False))
+    ids = pa.array([[1], []], fields[-1].type)
+    rows = pa.RecordBatch.from_arrays([pairs, listed, ids], schema=pa.schema(fields))
+    names = rows.schema.names
+    list(write_and_count(str(tmp_path), "w", names, count_entries_and_rows())([rows]))
+    [path] = tmp_path.iterdir()
+    stored = pq.read_table(path)
+    assert stored.to_pylist() == [
+        {"pair": {"a": 1}, "pairs": [{"a": 1}], "entry_ids": [1]},
+        {"pair": None, "pairs": [None], "entry_ids": []},
+    ]
+    assert stored.schema.field("entry_ids").nullable
+    assert stored.schema.field("pair").type.field("a").nullable
+
+
 def test_no_rows_make_no_file(tmp_path: Path) -> None:
     _, files = written(tmp_path, [batches(1)[0].slice(0, 0)])
     assert files == []
