@@ -47,7 +47,7 @@ def write_table(
     frame: DataFrame, address: str, metadata: Mapping[str, Any], *, few_files: bool = False
 ) -> WriteResult:
     """Replace a table by `frame` in one step, as `tables.write_table`."""
-    written = _written(frame.hint("rebalance") if few_files else frame, address)
+    written = _written(frame.repartition(1) if few_files else frame, address)
     if written is None:
         return tables.write_table(frame, address, metadata, few_files=few_files)
     return written.commit(frame.sparkSession, metadata)

@@ -276,7 +276,7 @@ def test_spark_writes_now_and_then_a_commit_with_a_checkpoint(
         assert local is not None
         assert not local.needs_checkpoint
         assert local.version == version - 1
-        assert local.replace([], columns, properties, "{}", {})
+        assert local.commit([], columns, properties, "{}", {})
     assert files_of(all_types(spark, 6), table) is None
     assert not [*table.glob("_delta_log/*.checkpoint*")]
     write_table(all_types(spark, 6), str(table), METADATA)
