@@ -12,6 +12,7 @@ from pyspark.testing import assertDataFrameEqual
 from spark_jobs.jobs.curate import JOB, Curate
 from spark_jobs.running.launch import execute
 from tests.delta_tables import read_delta
+from tests.failing_writes import failing_writes
 
 BANK = ["cat", "dog", "newt", "number 7", "emu"]
 
@@ -103,26 +104,19 @@ def test_the_tables_are_those_of_the_stored_steps(
 
 @pytest.mark.slow
 def test_a_second_run_writes_nothing_and_one_that_died_goes_on(
-    captionlake, spark: SparkSession, bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    captionlake, spark: SparkSession, bank: Path, tmp_path: Path
 ):
-    from spark_jobs.storage import tables
-
     source, out = odd_captions(tmp_path / "in"), tmp_path / "out"
     command = curate(source, bank, out, "--t", 30, "--no-intermediate")
     settings = Curate(
         input=str(source), bank=str(bank), output=str(out), t=30, intermediate=False, report=False
     )
-    write = tables.write_table
 
-    def failing(frame, address, commit, **named):
-        if "probabilities" in address:
-            raise KeyboardInterrupt
-        return write(frame, address, commit, **named)
+    def fault(address: str) -> BaseException | None:
+        return KeyboardInterrupt() if "probabilities" in address else None
 
-    monkeypatch.setattr(tables, "write_table", failing)
-    with pytest.raises(KeyboardInterrupt):
+    with failing_writes(fault), pytest.raises(KeyboardInterrupt):
         execute(JOB, settings, say=lambda line: None)
-    monkeypatch.setattr(tables, "write_table", write)
     n_rejected = read(spark, out / "rejected").count()
     first, second = captionlake(*command), captionlake(*command)
     assert (first.summary["status"], second.summary["status"]) == ("done", "up_to_date")
