@@ -85,7 +85,8 @@ class WrittenFiles:
             if local is None:  # another program has made it another table meanwhile
                 return None
             if transaction is not None and local.has_transaction(transaction):
-                self.remove()
+                if find_commit(spark, self.table, self.write_id) is None:  # else they are its files
+                    self.remove()
                 return WriteResult(0, "")
             if not local.commit(
                 *(self.files, self.columns, properties, user_metadata, metrics),
