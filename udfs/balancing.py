@@ -9,11 +9,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from udfs.arrow import Batches, BatchFunction
-from udfs.id_counts import IdPacker, pack_counts
+from udfs.id_counts import IdPacker, Kind, pack_counts
 from udfs.task_errors import TaskInputError
 
 ENTRY_IDS = "entry_ids"  # the column
 ENTRIES, ROWS, KEYS = range(3)  # kinds of ids that are counted together
+# Which ids of each kind are kept; of keys, whether one repeats.
+KINDS = (Kind(), Kind(at_least=0), Kind(at_least=2, most=1))
 MOST_ENTRIES = 1 << 27  # of a bank: each task holds a vector of their counts
 _SPARSE = 4  # np.add.at, not bincount, if the largest id exceeds 4x the number of ids in the batch
 _LEAST_PRUNED = 1 << 18  # candidates of SmallestDraws below which none are pruned

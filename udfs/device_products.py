@@ -13,12 +13,12 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from udfs.device_vectors import DevicePairs, DeviceVectors, slices
+from udfs.device_vectors import DevicePairs, DeviceVectors
 from udfs.models.device import device_of_task, is_out_of_memory
 from udfs.models.encoder import halving
 from udfs.models.spec import ModelError
 from udfs.products import Products, fastest_products, has_torch
-from udfs.vectors import Vectors
+from udfs.vectors import Vectors, slices
 
 T = TypeVar("T", bound="_OnDevice")
 Rows: TypeAlias = NDArray[np.int64]
@@ -165,7 +165,7 @@ def _best_pairs(pairs: DevicePairs, positions: range) -> list[tuple[Rows, Rows]]
     rows = slice(positions.start, positions.stop)
     device = pairs.some.full.device
     least = torch.full((len(positions),), -torch.inf, device=device)
-    found = []
+    candidates = []
     for columns in slices(len(pairs.others), _TILE_CENTROIDS):
         products = pairs.products(rows, columns)
         least = torch.fmax(least, pairs.at_least(products.amax(dim=1), rows))
@@ -173,8 +173,8 @@ def _best_pairs(pairs: DevicePairs, positions: range) -> list[tuple[Rows, Rows]]
         del products
         row, column = is_near.nonzero(as_tuple=True)
         row, column = row + rows.start, column + columns.start
-        found.append((row, column, *pairs.exact(row, column)))
-    row, column, exact, error = (torch.cat(parts) for parts in zip(*found, strict=True))
+        candidates.append((row, column, *pairs.exact(row, column)))
+    row, column, exact, error = (torch.cat(parts) for parts in zip(*candidates, strict=True))
     low = torch.full((len(positions),), -torch.inf, dtype=torch.float64, device=device)
     low.scatter_reduce_(0, row - rows.start, exact - error, "amax")
     is_near = ~(exact + error < low[row - rows.start])

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from udfs.models.device import is_out_of_memory
-from udfs.vectors import Vectors
+from udfs.products import MARGIN, SINGLE_ROUNDING
+from udfs.vectors import Vectors, slices
 
 _UPLOAD_ROWS = 1 << 13  # that the host copies while a GPU takes those before
 _EXACT_NUMBERS = 1 << 24  # of vectors that are multiplied in float64 at once
-_SINGLE_ROUNDING = 2.0**-22  # relative error per term of a float32 sum, with a margin
 _HALF_ROUNDING = 1.01 * 2.0**-8  # relative error of a product that is rounded to bfloat16
 _DOUBLE_ROUNDING = 1.01 * 2.0**-52  # difference per term of two float64 sums of the same terms
-_MARGIN = 1.001  # for the rounding of the lengths themselves
 _TINY = 1e-18  # more than lengths whose squares are flushed to zero
 
 
@@ -91,12 +90,6 @@ def _uploaded(vectors: Vectors, device: str) -> Any:
     return full
 
 
-def slices(n: int, size: int) -> Iterator[slice]:
-    """Slices of `size` that cover n positions; the last may be shorter."""
-    for start in range(0, n, size):
-        yield slice(start, min(n, start + size))
-
-
 class DevicePairs:
     """Products of pairs of `some` vectors and `others`: approximate ones, bounded, and exact ones.
 
@@ -111,8 +104,8 @@ class DevicePairs:
         longest = others.longest + error
         norms = some.lengths + some.errors
         slack = some.errors * longest
-        slack += norms * (error + longest * (self._dimension * _SINGLE_ROUNDING))
-        self._slack = slack * _MARGIN
+        slack += norms * (error + longest * (self._dimension * SINGLE_ROUNDING))
+        self._slack = slack * MARGIN
         self._is_bounded = (4 * norms * longest + self._slack).isfinite()
         self._overflows = not bool((self._is_bounded | some.lengths.isnan()).all())
 

@@ -10,10 +10,9 @@ from udfs.arrow import Batches, BatchFunction
 from udfs.centroid_kernel import add_rows, keep_best, keep_best_pairs
 from udfs.compiled import one_compiles
 from udfs.device_products import DeviceCentroids, device_worth, if_room
-from udfs.device_vectors import slices
 from udfs.neighbours import blocks
 from udfs.products import Products, fastest_products
-from udfs.vectors import Vectors, finite_matrix, vector_lists
+from udfs.vectors import Vectors, finite_matrix, slices, vector_lists
 
 _BLOCK_ROWS = 1 << 13
 _DEVICE_ROWS = 1 << 16  # vectors on a GPU at once

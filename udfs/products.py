@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from udfs.compiled import compiled, inlined_sum
-from udfs.vectors import Vectors
+from udfs.vectors import Vectors, slices
 
 _TILE_QUERIES, _TILE_ROWS = 512, 1024  # a tile of products fits the level 2 cache
 _WORTH_TORCH = 5e11  # multiplications that take as long as the import of torch
-_SINGLE_ROUNDING = 2.0**-22  # relative error per term of a float32 sum, with a margin
-_MARGIN = 1.001  # for the rounding of the lengths themselves
+SINGLE_ROUNDING = 2.0**-22  # relative error per term of a float32 sum, with a margin
+MARGIN = 1.001  # for the rounding of the lengths themselves
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class SingleProducts:
     def tiles(self, vectors: Vectors) -> Iterator[Tile]:
         """See Products."""
         longest = _largest(_vector_lengths(vectors))
-        slack = self._norms * (longest * vectors.shape[1] * _SINGLE_ROUNDING)
+        slack = self._norms * (longest * vectors.shape[1] * SINGLE_ROUNDING)
         for queries, rows, products in _tiles(len(self._queries), len(vectors), self._buffer):
             np.matmul(self._queries[queries], vectors[rows].T, out=products)
             yield Tile(queries, rows, products.view(np.int32), slack[queries])
@@ -102,9 +102,9 @@ class HalfProducts:
         error = _largest(errors)
         longest = _largest(norms) + error
         slack = self._errors * longest + (self._norms + self._errors) * (
-            error + longest * vectors.shape[1] * _SINGLE_ROUNDING
+            error + longest * vectors.shape[1] * SINGLE_ROUNDING
         )
-        slack *= _MARGIN
+        slack *= MARGIN
         block = torch.from_numpy(half).view(torch.bfloat16)
         for queries, rows, products in _tiles(len(self._half), len(vectors), self._buffer):
             out = torch.from_numpy(products).view(torch.bfloat16)
@@ -116,15 +116,10 @@ def _tiles(
     n_queries: int, n_rows: int, buffer: NDArray[Any]
 ) -> Iterator[tuple[slice, slice, NDArray[Any]]]:
     """(queries, rows, view of the buffer for their products) of each tile."""
-    for rows in _slices(n_rows, _TILE_ROWS):
-        for queries in _slices(n_queries, _TILE_QUERIES):
+    for rows in slices(n_rows, _TILE_ROWS):
+        for queries in slices(n_queries, _TILE_QUERIES):
             shape = (queries.stop - queries.start, rows.stop - rows.start)
             yield queries, rows, buffer[: shape[0] * shape[1]].reshape(shape)
-
-
-def _slices(n: int, size: int) -> Iterator[slice]:
-    for start in range(0, n, size):
-        yield slice(start, min(n, start + size))
 
 
 def _largest(lengths: Vectors) -> float:

@@ -1,5 +1,6 @@
 """Convert vectors between Arrow lists and numpy matrices; cosines of unit vectors."""
 
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -91,3 +92,9 @@ def stored_cosines(products: NDArray[Any]) -> Vectors:
     """
     rounded = np.round(np.asarray(products, np.float64), SIMILARITY_DECIMALS)
     return rounded.clip(-1, 1).astype(np.float32)
+
+
+def slices(n: int, size: int) -> Iterator[slice]:
+    """Slices of `size` that cover n positions; the last may be shorter."""
+    for start in range(0, n, size):
+        yield slice(start, min(n, start + size))

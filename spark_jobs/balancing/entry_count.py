@@ -13,8 +13,8 @@ from spark_jobs.core.arrow_collecting import collected
 from spark_jobs.core.errors import InputDataError
 from spark_jobs.core.id_counts import count_entry_ids, count_ids
 from spark_jobs.core.schemas import ENTRY_COUNT, ENTRY_ID, ENTRY_IDS
-from udfs.balancing import ENTRIES, ROWS, count_entries_and_rows, count_in_task
-from udfs.id_counts import COUNT, ID, KIND, Kind
+from udfs.balancing import ENTRIES, KINDS, ROWS, count_entries_and_rows, count_in_task
+from udfs.id_counts import COUNT, ID, KIND
 
 PAPERS = ("MetaCLIP, algorithm 1: captions per entry",)
 
@@ -38,8 +38,7 @@ class MatchCounts:
 
 def count_entries(matches: DataFrame, n_entries: int) -> MatchCounts:
     """Count the matches in one pass over entry_ids; runs a Spark job."""
-    kinds = [Kind(), Kind(at_least=0)]  # of ENTRIES, ROWS
-    counts = count_ids(matches.select(ENTRY_IDS), count_entries_and_rows(), kinds)
+    counts = count_ids(matches.select(ENTRY_IDS), count_entries_and_rows(), KINDS)
     return match_counts(collected(counts), n_entries)
 
 

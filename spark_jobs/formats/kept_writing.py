@@ -11,11 +11,9 @@ from spark_jobs.core import schemas
 from spark_jobs.core.arrow_mapping import MappedRows
 from spark_jobs.core.schemas import ENTRY_COUNT, ENTRY_ID
 from spark_jobs.storage.run import Run
-from spark_jobs.storage.worker_writes import WrittenFiles
-from udfs.balancing import ENTRIES, count_entries_and_rows, count_in_task
-from udfs.id_counts import COUNT, ID, KIND, Kind
-
-_KINDS = [Kind(), Kind(at_least=0)]  # of ENTRIES, ROWS
+from spark_jobs.storage.worker_writes import WrittenFiles, write_files
+from udfs.balancing import ENTRIES, KINDS, count_entries_and_rows, count_in_task
+from udfs.id_counts import COUNT, ID, KIND
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class KeptMatches:
 
 def write_kept(run: Run, kept: MappedRows, output: str, *, has_unique_keys: bool) -> KeptMatches:
     """Write the matches that balancing keeps, and count their entries."""
-    written = run.write_files(kept, output, count_in_task, _KINDS[:1])
+    written = write_files(kept, output, count_in_task, KINDS)
     if written is not None:
         rows = run.commit_files(written, output, has_unique_keys=has_unique_keys)
         return KeptMatches(rows, _counted_ids(run, written))
@@ -46,7 +44,7 @@ def write_marked(
 ) -> KeptMatches | None:
     """Write the rows that balancing has marked to be kept; None if the workers cannot."""
     pack = count_entries_and_rows(kept=IS_KEPT)
-    written = run.write_files(marked, output, pack, _KINDS, left_out=[IS_KEPT], where=IS_KEPT)
+    written = write_files(marked, output, pack, KINDS, left_out=[IS_KEPT], where=IS_KEPT)
     if written is None:
         return None
     rows = run.commit_files(written, output, has_unique_keys=has_unique_keys)

@@ -19,17 +19,18 @@ from spark_jobs.matching.ignoring_case import unmatched_lines
 from spark_jobs.matching.match import matched_rows
 from spark_jobs.matching.matched_settings import MatchedOutput
 from spark_jobs.storage.run import Counts, Run
+from spark_jobs.storage.worker_writes import write_files
 from udfs.balancing import (
     KEYS,
+    KINDS,
     count_entries_and_rows,
     pack_keys,
 )
-from udfs.id_counts import KIND, Kind
+from udfs.id_counts import KIND
 from udfs.text.matchers import ConceptMatcher, Metaclip2Matcher
 
 _log = logging.getLogger(__name__)
 _KEY = "(key)"  # a working column, called as no column of a table is
-_KINDS = [Kind(), Kind(at_least=0), Kind(at_least=2, most=1)]  # of ENTRIES, ROWS, KEYS
 
 
 def write_captions(
@@ -65,7 +66,7 @@ def write_unrepeated_captions(
         bank = _own_bank(run, captions, output, settings.bank, settings)
         rows = matched_rows(with_key, bank.matcher, carry=True)
         pack = count_entries_and_rows(key=_KEY)
-    written = run.write_files(rows, output, pack, _KINDS, left_out=[_KEY])
+    written = write_files(rows, output, pack, KINDS, left_out=[_KEY])
     if written is None:
         return None
     if (written.counts[KIND] == KEYS).any():
@@ -89,7 +90,7 @@ def write_matches(
     has_unique_keys: bool,
 ) -> MatchCounts:
     """Write rows with entry_ids, and count them: on the way, or else in a second read."""
-    written = run.write_files(match_rows, output, count_entries_and_rows(), _KINDS)
+    written = write_files(match_rows, output, count_entries_and_rows(), KINDS)
     if written is not None:
         run.commit_files(written, output, matching=matching, has_unique_keys=has_unique_keys)
         return match_counts(written.counts, len(bank.entries))

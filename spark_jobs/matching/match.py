@@ -10,8 +10,7 @@ from spark_jobs.core.columns import keys_among, named
 from spark_jobs.core.id_counts import count_entry_ids, count_ids
 from spark_jobs.core.schemas import ENTRY_IDS, MATCH_SPANS, MATCHES, SPANS
 from udfs.arrow import checked
-from udfs.balancing import ENTRIES, KEYS, ROWS
-from udfs.id_counts import Kind
+from udfs.balancing import KINDS
 from udfs.text.concept_matches import (
     add_entry_ids,
     count_entries_and_keys,
@@ -102,6 +101,5 @@ def count_with_keys(captions: DataFrame, matcher: ConceptMatcher, key: Column) -
     several rows, if any do. ROWS: all rows (id 0) and rows that match an entry (id 1).
     """
     rows = captions.select(key.alias(_KEY), *matcher.columns)
-    kinds = {ENTRIES: Kind(), KEYS: Kind(at_least=2, most=1), ROWS: Kind(at_least=0)}
     count_in_task = count_entries_and_keys(matcher, key=_KEY)
-    return count_ids(rows, count_in_task, [kinds[k] for k in sorted(kinds)])
+    return count_ids(rows, count_in_task, KINDS)

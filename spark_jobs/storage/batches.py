@@ -4,7 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -91,10 +91,18 @@ def _row_bytes_on_this_disk(frame: DataFrame) -> float | None:
     if not reads_local_paths():
         return None
     try:
-        files = [unquote(file.removeprefix("file://")) for file in frame.inputFiles()]
+        files = files_on_this_disk(frame)
         if not files or len(files) > _MOST_FOOTERS:
             return None
         sizes = [os.path.getsize(f) / max(1, pq.read_metadata(f).num_rows) for f in files]
         return float(max(sizes))
     except (OSError, pa.ArrowException, *SPARK_FAULTS):
         return None
+
+
+def files_on_this_disk(frame: DataFrame) -> list[str] | None:
+    """The files that a frame is read from, none for rows of other origin; None if not all here."""
+    files = [urlsplit(file) for file in frame.inputFiles()]
+    if any(file.scheme not in ("", "file") for file in files):
+        return None
+    return [unquote(file.path) for file in files]

@@ -10,7 +10,6 @@ import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 import pyarrow as pa
@@ -26,6 +25,7 @@ from spark_jobs.core.columns import free_name
 from spark_jobs.core.id_counts import PACKED
 from spark_jobs.core.schemas import REJECTED
 from spark_jobs.storage import tables
+from spark_jobs.storage.batches import files_on_this_disk
 from spark_jobs.storage.delta_writing import new_table_options
 from spark_jobs.storage.tables import WriteResult
 from spark_jobs.storage.worker_writes import (
@@ -100,13 +100,13 @@ def _written(frame: DataFrame, address: str, *, is_added: bool = False) -> Writt
     )
     checked = frame.withColumn(is_valid, _validity(columns))
     try:
-        told = map_in_arrow(checked, write, StructType([*PACKED, WITH_FILE])).collect()
+        task_rows = map_in_arrow(checked, write, StructType([*PACKED, WITH_FILE])).collect()
     except BaseException:
         remove_files(table, write_id)
         raise
-    files = [json.loads(row[FILE]) for row in told if row[FILE] is not None]
+    files = [json.loads(row[FILE]) for row in task_rows if row[FILE] is not None]
     written = WrittenFiles(table, columns, write_id, files, pd.DataFrame())
-    if any(row[PART] == _LEFT_OUT_PART for row in told):
+    if any(row[PART] == _LEFT_OUT_PART for row in task_rows):
         written.remove()
         return None
     return written
@@ -116,11 +116,11 @@ def _is_small(frame: DataFrame) -> bool:
     """Whether a frame is read from few bytes of this disk, and has no images."""
     if frame.schema != REJECTED and any(isinstance(f.dataType, BinaryType) for f in frame.schema):
         return False  # images may be fetched, however short their addresses
-    files = [urlsplit(file) for file in frame.inputFiles()]
-    if len(files) > _MOST_FILES or any(file.scheme not in ("", "file") for file in files):
+    files = files_on_this_disk(frame)
+    if files is None or len(files) > _MOST_FILES:
         return False
     try:
-        return sum(os.path.getsize(unquote(file.path)) for file in files) <= _MOST_BYTES
+        return sum(map(os.path.getsize, files)) <= _MOST_BYTES
     except OSError:
         return False
 

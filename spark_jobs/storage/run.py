@@ -22,15 +22,12 @@ from spark_jobs.storage import (
     small_reads,
     stored_groups,
     tables,
-    worker_writes,
 )
 from spark_jobs.storage.catalog_states import is_undetermined
 from spark_jobs.storage.conflicts import concurrent_write_error
 from spark_jobs.storage.extending import AppendPoint
 from spark_jobs.storage.history import PART_SUFFIX, run_mark
 from spark_jobs.storage.worker_writes import WrittenFiles
-from udfs.arrow import BatchFunction
-from udfs.id_counts import Kind
 
 Counts: TypeAlias = dict[str, int]
 
@@ -142,24 +139,6 @@ class Run:
         self.written[address] = result.version
         return result.rows
 
-    def write_files(
-        self,
-        mapped: MappedRows,
-        address: str,
-        pack: BatchFunction,
-        kinds: Sequence[Kind],
-        *,
-        left_out: Sequence[str] = (),
-        where: str | None = None,
-    ) -> WrittenFiles | None:
-        """Let the workers write rows and count them by `pack`; see `worker_writes.write_files`.
-
-        `commit_files` makes the table consist of them. None where that cannot be done.
-        """
-        return worker_writes.write_files(
-            mapped, address, pack, kinds, left_out=left_out, where=where
-        )
-
     def commit_files(
         self,
         written: WrittenFiles,
@@ -168,7 +147,7 @@ class Run:
         matching: Matching | None = None,
         has_unique_keys: bool = False,
     ) -> int:
-        """Replace a table by files of `write_files`, and return its number of rows; as `write`."""
+        """Replace a table by files that the workers wrote; returns its rows, as `write`."""
         columns = written.columns.names
         metadata = self._rows_metadata(address, columns, matching, has_unique_keys)
         result = written.commit(self.spark, metadata)
